@@ -1,0 +1,5 @@
+import { accountsAndOutbox } from './0001-accounts-and-outbox.js';
+import type { Migration } from './migration.js';
+
+/** Every migration, oldest first. */
+export const migrations: readonly Migration[] = [accountsAndOutbox];

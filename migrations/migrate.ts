@@ -1,0 +1,81 @@
+import type pg from 'pg';
+import { migrations as allMigrations } from './index.js';
+import type { Migration } from './migration.js';
+
+/** One migration and when it was applied here; `null` means that it is pending. */
+export interface MigrationStatus {
+  readonly name: string;
+  readonly appliedAt: Date | null;
+}
+
+/** An arbitrary number that every copy of the runner agrees on. */
+const ADVISORY_LOCK_KEY = 7_255_011_947;
+const WAIT_FOR_OTHERS = '120s';
+/** A migration that cannot get its locks quickly gives up, instead of queueing everybody else up behind itself. */
+const WAIT_FOR_TABLES = '5s';
+
+/**
+ * Applies every pending migration, each in its own transaction. Safe to run on many hosts at once: one of them works,
+ * the others wait and then find nothing to do. Resolves to the names that this call applied.
+ */
+export function migrateUp(client: pg.Client, migrations = allMigrations): Promise<string[]> {
+  return withLock(client, async () => {
+    const applied = await appliedNames(client);
+    const pending = migrations.filter(({ name }) => !applied.has(name));
+    for (const migration of pending) {
+      await step(client, migration.up, 'insert into schema_migrations (name) values ($1)', migration);
+    }
+    return pending.map(({ name }) => name);
+  });
+}
+
+/** Takes back the newest applied migration. Resolves to its name, or to `undefined` when there was none. */
+export function migrateDown(client: pg.Client, migrations = allMigrations): Promise<string | undefined> {
+  return withLock(client, async () => {
+    const applied = await appliedNames(client);
+    const newest = migrations.findLast(({ name }) => applied.has(name));
+    if (newest) await step(client, newest.down, 'delete from schema_migrations where name = $1', newest);
+    return newest?.name;
+  });
+}
+
+/** Every known migration with the time at which it was applied; changes nothing. */
+export async function migrationStatus(client: pg.Client, migrations = allMigrations): Promise<MigrationStatus[]> {
+  const exists = await client.query<{ found: boolean }>(`select to_regclass('schema_migrations') is not null as found`);
+  const rows = exists.rows[0]?.found
+    ? (await client.query<{ name: string; applied_at: Date }>('select name, applied_at from schema_migrations')).rows
+    : [];
+  const times = new Map(rows.map((row) => [row.name, row.applied_at]));
+  return migrations.map(({ name }) => ({ name, appliedAt: times.get(name) ?? null }));
+}
+
+async function withLock<T>(client: pg.Client, work: () => Promise<T>): Promise<T> {
+  await client.query(`set lock_timeout = '${WAIT_FOR_OTHERS}'`);
+  await client.query('select pg_advisory_lock($1)', [ADVISORY_LOCK_KEY]);
+  try {
+    await client.query(`set lock_timeout = '${WAIT_FOR_TABLES}'`);
+    await client.query(
+      'create table if not exists schema_migrations (name text primary key, applied_at timestamptz not null default now())',
+    );
+    return await work();
+  } finally {
+    await client.query('select pg_advisory_unlock($1)', [ADVISORY_LOCK_KEY]);
+  }
+}
+
+async function appliedNames(client: pg.Client): Promise<Set<string>> {
+  const { rows } = await client.query<{ name: string }>('select name from schema_migrations');
+  return new Set(rows.map(({ name }) => name));
+}
+
+async function step(client: pg.Client, statements: string, bookkeeping: string, { name }: Migration): Promise<void> {
+  await client.query('begin');
+  try {
+    await client.query(statements);
+    await client.query(bookkeeping, [name]);
+    await client.query('commit');
+  } catch (error) {
+    await client.query('rollback');
+    throw new Error(`Migration ${name} failed and was rolled back`, { cause: error });
+  }
+}

@@ -1,0 +1,55 @@
+import pg from 'pg';
+import { loadMigrationConfig, loadOrExit } from '../shared/config/config.js';
+import { migrateDown, migrateUp, migrationStatus } from './migrate.js';
+
+const USAGE = 'usage: node dist/migrations/run.js [up|down|status]\n';
+
+const command = process.argv[2] ?? 'up';
+if (process.argv.length > 3 || !['up', 'down', 'status'].includes(command)) {
+  process.stderr.write(USAGE);
+  process.exit(64);
+}
+
+const { database } = loadOrExit(() => loadMigrationConfig());
+const client = new pg.Client({
+  host: database.host,
+  port: database.port,
+  database: database.name,
+  user: database.user,
+  password: database.password,
+  ssl: database.ssl,
+  application_name: 'rollcall-migrations',
+  connectionTimeoutMillis: 10_000,
+});
+
+try {
+  await client.connect();
+  for (const line of await run()) process.stdout.write(`${line}\n`);
+} catch (error) {
+  process.stderr.write(`${describe(error)}\n`);
+  process.exitCode = 1;
+} finally {
+  await client.end();
+}
+
+async function run(): Promise<string[]> {
+  switch (command) {
+    case 'down': {
+      const name = await migrateDown(client);
+      return [name ? `took back ${name}` : 'nothing to take back'];
+    }
+    case 'status': {
+      const all = await migrationStatus(client);
+      return all.map(({ name, appliedAt }) => `${name}  ${appliedAt ? appliedAt.toISOString() : 'pending'}`);
+    }
+    default: {
+      const names = await migrateUp(client);
+      return names.length > 0 ? names.map((name) => `applied ${name}`) : ['nothing to apply'];
+    }
+  }
+}
+
+function describe(error: unknown): string {
+  if (!(error instanceof Error)) return String(error);
+  return error.cause === undefined ? error.message : `${error.message}: ${describe(error.cause)}`;
+}

@@ -1,0 +1,218 @@
+import { readFileSync } from 'node:fs';
+import { ConfigError, load, type Environment, type EnvironmentReader } from './reader.js';
+import { refuseWeakSecrets } from './secrets.js';
+
+export { ConfigError, type Environment } from './reader.js';
+
+/** sysexits.h EX_CONFIG: the process can't run with the configuration that it was given. */
+const EXIT_CONFIG = 78;
+
+/** What the API process runs on. */
+export type ApiConfig = ReturnType<typeof loadApiConfig>;
+/** What the worker process runs on. */
+export type WorkerConfig = ReturnType<typeof loadWorkerConfig>;
+/** What the migrations run on. */
+export type MigrationConfig = ReturnType<typeof loadMigrationConfig>;
+
+/** @throws {ConfigError} naming every variable at fault. */
+export function loadApiConfig(env: Environment = process.env) {
+  return load(env, (reader) => {
+    refuseWeakSecrets(reader);
+    return Object.freeze({
+      ...runtime(reader),
+      http: http(reader),
+      publicUrl: publicUrl(reader),
+      secrets: secrets(reader),
+      passwords: passwords(reader),
+      tokens: {
+        accessExpiresMs: reader.get('JWT_ACCESS_TOKEN_EXPIRES'),
+        sessionExpiresMs: reader.get('JWT_REFRESH_TOKEN_EXPIRES'),
+      },
+      confirmationExpiresMs: reader.get('CONFIRMATION_EXPIRES'),
+      operatorEmails: reader.get('OPERATOR_EMAILS'),
+      rateLimitScale: rateLimitScale(reader),
+      database: database(reader),
+      redis: redis(reader),
+      shipLogs: reader.get('FIREHOSE_DELIVERY_STREAM') !== undefined,
+    });
+  });
+}
+
+/** @throws {ConfigError} naming every variable at fault. */
+export function loadWorkerConfig(env: Environment = process.env) {
+  return load(env, (reader) => {
+    refuseWeakSecrets(reader);
+    return Object.freeze({
+      ...runtime(reader),
+      http: { host: reader.get('HOST'), port: reader.get('WORKER_PORT') },
+      publicUrl: publicUrl(reader),
+      secrets: secrets(reader),
+      roles: reader.get('WORKER_ROLES'),
+      database: database(reader),
+      redis: redis(reader),
+      mail: mail(reader),
+      firehose: firehose(reader),
+    });
+  });
+}
+
+/** @throws {ConfigError} naming every variable at fault. */
+export function loadMigrationConfig(env: Environment = process.env) {
+  return load(env, (reader) => Object.freeze({ ...runtime(reader), database: database(reader) }));
+}
+
+/** Loads a configuration or ends the process with exit code 78, telling every fault on stderr by variable name. */
+export function loadOrExit<C>(loader: () => C): C {
+  try {
+    return loader();
+  } catch (error) {
+    if (!(error instanceof ConfigError)) throw error;
+    process.stderr.write(`${error.message}\n`);
+    process.exit(EXIT_CONFIG);
+  }
+}
+
+function runtime(reader: EnvironmentReader) {
+  reader.get('NODE_ENV');
+  const failpoint = reader.get('FAILPOINT');
+  if (failpoint !== undefined && reader.isProduction) reader.fault('FAILPOINT', 'is refused in production');
+  return {
+    isProduction: reader.isProduction,
+    logging: { environment: reader.get('APP_ENV'), level: reader.get('LOG_LEVEL') },
+    failpoint,
+  };
+}
+
+function http(reader: EnvironmentReader) {
+  const proxies = reader.get('TRUST_PROXY') ?? [];
+  const [first] = proxies;
+  const isHopCount = proxies.length === 1 && first !== undefined && /^\d+$/.test(first);
+  return {
+    host: reader.get('HOST'),
+    port: reader.get('PORT'),
+    /** What Express calls `trust proxy`: a number of hops, or the proxies' addresses. */
+    trustProxy: isHopCount ? Number(first) : proxies,
+  };
+}
+
+function publicUrl(reader: EnvironmentReader): string {
+  const given = reader.get('PUBLIC_URL');
+  if (given === undefined && reader.isProduction) reader.fault('PUBLIC_URL', 'is required in production');
+  return given ?? `http://localhost:${reader.get('PORT')}`;
+}
+
+function secrets(reader: EnvironmentReader) {
+  return { current: reader.require('SECRET_KEY'), previous: reader.get('SECRET_KEY_PREVIOUS') ?? [] };
+}
+
+function passwords(reader: EnvironmentReader) {
+  const pepper = reader.get('PASSWORD_PEPPER');
+  const cost = reader.get('BCRYPT_COST');
+  const minLength = reader.get('PASSWORD_MIN_LENGTH');
+  if (reader.isProduction) {
+    if (pepper === undefined) reader.fault('PASSWORD_PEPPER', 'is required in production');
+    if (cost < 10) reader.fault('BCRYPT_COST', 'must be at least 10 in production');
+    if (minLength < 8) reader.fault('PASSWORD_MIN_LENGTH', 'must be at least 8 in production');
+  }
+  return {
+    pepper: pepper ?? 'a pepper that only development has',
+    previousPeppers: reader.get('PASSWORD_PEPPER_PREVIOUS') ?? [],
+    cost,
+    minLength,
+  };
+}
+
+function rateLimitScale(reader: EnvironmentReader): number {
+  const scale = reader.get('RATE_LIMIT_SCALE');
+  if (scale !== 1 && reader.isProduction) reader.fault('RATE_LIMIT_SCALE', 'is refused in production');
+  return scale;
+}
+
+function database(reader: EnvironmentReader) {
+  const caFile = reader.get('POSTGRES_CA_FILE');
+  const ssl = reader.get('POSTGRES_SSL') ?? (reader.isProduction ? 'verify-full' : 'disable');
+  return {
+    ...databaseAddress(reader),
+    poolMax: reader.get('POSTGRES_POOL_MAX'),
+    ssl: ssl === 'disable' ? (false as const) : { rejectUnauthorized: true, ...readAuthority(reader, caFile) },
+  };
+}
+
+function databaseAddress(reader: EnvironmentReader) {
+  const url = reader.get('DATABASE_URL');
+  if (url === undefined) {
+    const why = 'is required, or DATABASE_URL in its place';
+    return {
+      host: reader.require('POSTGRES_HOST', why),
+      port: reader.get('POSTGRES_PORT'),
+      name: reader.require('POSTGRES_DB', why),
+      user: reader.require('POSTGRES_USER', why),
+      password: reader.require('POSTGRES_PASSWORD', why),
+    };
+  }
+  const { hostname, port, pathname, username, password, search } = new URL(url);
+  if (search !== '') reader.fault('DATABASE_URL', 'takes no parameters: TLS is set by POSTGRES_SSL');
+  if (pathname.length < 2 || username === '') reader.fault('DATABASE_URL', 'must name a user and a database');
+  return {
+    host: hostname,
+    port: port === '' ? 5432 : Number(port),
+    name: decodeURIComponent(pathname.slice(1)),
+    user: decodeURIComponent(username),
+    password: decodeURIComponent(password),
+  };
+}
+
+function readAuthority(reader: EnvironmentReader, file: string | undefined): { ca?: string } {
+  if (file === undefined) return {};
+  try {
+    return { ca: readFileSync(file, 'utf8') };
+  } catch {
+    reader.fault('POSTGRES_CA_FILE', 'names a file that cannot be read');
+    return {};
+  }
+}
+
+function redis(reader: EnvironmentReader) {
+  const url = reader.require('REDIS_URL');
+  return { url, logsUrl: reader.get('REDIS_URL_LOGS') ?? url };
+}
+
+function mail(reader: EnvironmentReader) {
+  const why = 'is required to send mail';
+  const username = reader.get('MAIL_USERNAME');
+  const password = reader.get('MAIL_PASSWORD');
+  if (username !== undefined && password === undefined) reader.fault('MAIL_PASSWORD', 'is required with MAIL_USERNAME');
+  if (password !== undefined && username === undefined) reader.fault('MAIL_USERNAME', 'is required with MAIL_PASSWORD');
+  const port = reader.get('MAIL_PORT');
+  return {
+    host: reader.require('MAIL_HOST', why),
+    port,
+    tls: port === 465 ? ('implicit' as const) : reader.isProduction ? ('starttls' as const) : ('optional' as const),
+    credentials: username !== undefined && password !== undefined ? { username, password } : undefined,
+    from: sender(reader, reader.require('MAIL_FROM', why)),
+    ratePerSecond: reader.get('MAIL_RATE'),
+    configurationSet: reader.get('MAIL_CONFIGURATION_SET'),
+  };
+}
+
+/** `Name <address>` or an address. */
+function sender(reader: EnvironmentReader, text: string | undefined) {
+  const match = /^(?:([^<>"\r\n]*?)\s*<)?([^\s<>@]+@[^\s<>@]+)>?$/.exec(text ?? '');
+  if (text !== undefined && !match) reader.fault('MAIL_FROM', 'must be an address, or Name <address>');
+  return { name: match?.[1] || 'Rollcall', address: match?.[2] ?? '' };
+}
+
+function firehose(reader: EnvironmentReader) {
+  const stream = reader.get('FIREHOSE_DELIVERY_STREAM');
+  if (stream === undefined) return undefined;
+  const accessKeyId = reader.get('AWS_KEY');
+  const secretAccessKey = reader.get('AWS_SECRET');
+  if (accessKeyId !== undefined && secretAccessKey === undefined) reader.fault('AWS_SECRET', 'is required with AWS_KEY');
+  if (secretAccessKey !== undefined && accessKeyId === undefined) reader.fault('AWS_KEY', 'is required with AWS_SECRET');
+  return {
+    stream,
+    region: reader.require('AWS_REGION', 'is required with FIREHOSE_DELIVERY_STREAM'),
+    credentials:
+      accessKeyId !== undefined && secretAccessKey !== undefined ? { accessKeyId, secretAccessKey } : undefined,
+  };
+}

@@ -1,0 +1,68 @@
+import { variables, type VariableName, type VariableValue } from './variables.js';
+
+/** The environment that a process was started with. */
+export type Environment = Readonly<Record<string, string | undefined>>;
+
+/** One thing wrong with the environment. It never holds the variable's value. */
+export interface ConfigFault {
+  readonly variable: VariableName;
+  readonly problem: string;
+}
+
+/** Thrown when the environment is unusable; lists every fault, by variable. */
+export class ConfigError extends Error {
+  constructor(readonly faults: readonly ConfigFault[]) {
+    super(['The configuration is unusable:', ...faults.map((f) => `  ${f.variable}: ${f.problem}`)].join('\n'));
+    this.name = 'ConfigError';
+  }
+}
+
+/** Reads variables one by one and collects what is wrong, so that all of it can be told at once. */
+export interface EnvironmentReader {
+  readonly isProduction: boolean;
+  /** The variable's value; after a fault, a stand-in that is never used because {@link load} throws. */
+  get<N extends VariableName>(name: N): VariableValue<N>;
+  /** Like `get`, but an unset variable is a fault. */
+  require<N extends VariableName>(name: N, why?: string): NonNullable<VariableValue<N>>;
+  fault(variable: VariableName, problem: string): void;
+}
+
+/**
+ * Builds a configuration from an environment. An empty variable counts as unset.
+ * @throws {ConfigError} with every fault, if there is any.
+ */
+export function load<C>(env: Environment, build: (reader: EnvironmentReader) => C): C {
+  const faults: ConfigFault[] = [];
+  const reader = createReader(env, faults);
+  const config = build(reader);
+  if (faults.length > 0) throw new ConfigError(faults);
+  return config;
+}
+
+function createReader(env: Environment, faults: ConfigFault[]): EnvironmentReader {
+  const cache = new Map<VariableName, unknown>();
+  const fault = (variable: VariableName, problem: string): void => {
+    if (!faults.some((known) => known.variable === variable)) faults.push({ variable, problem });
+  };
+  const get = <N extends VariableName>(name: N): VariableValue<N> => {
+    if (!cache.has(name)) {
+      const raw = env[name] === '' ? undefined : env[name];
+      const result = variables[name].schema.safeParse(raw);
+      if (!result.success) {
+        fault(name, raw === undefined ? 'is required' : (result.error.issues[0]?.message ?? 'is invalid'));
+      }
+      cache.set(name, result.success ? result.data : undefined);
+    }
+    return cache.get(name) as VariableValue<N>;
+  };
+  return {
+    isProduction: (env['NODE_ENV'] || 'production') === 'production',
+    get,
+    require(name, why = 'is required') {
+      const value = get(name);
+      if (value === undefined) fault(name, why);
+      return value as NonNullable<typeof value>;
+    },
+    fault,
+  };
+}

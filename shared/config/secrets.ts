@@ -1,0 +1,56 @@
+import type { EnvironmentReader } from './reader.js';
+import type { VariableName } from './variables.js';
+
+const MIN_SECRET_BYTES = 32;
+const MIN_DISTINCT_CHARACTERS = 10;
+/** What people leave in place: any secret that contains one of these is refused, however long. */
+const GIVEAWAYS = /change.?me|secret.?key|password|example|default|placeholder|your.?(own|key|secret)/i;
+
+/**
+ * Refuses secrets that production must not run on: short ones, ones that repeat themselves, well-known stand-ins,
+ * and one value that serves two purposes.
+ */
+export function refuseWeakSecrets(reader: EnvironmentReader): void {
+  if (!reader.isProduction) return;
+  for (const [variable, values] of keySecrets(reader)) {
+    for (const value of values) {
+      const weakness = weaknessOf(value);
+      if (weakness) reader.fault(variable, weakness);
+    }
+  }
+  refuseSharedSecrets(reader);
+}
+
+function keySecrets(reader: EnvironmentReader): [VariableName, string[]][] {
+  return [
+    ['SECRET_KEY', compact([reader.get('SECRET_KEY')])],
+    ['SECRET_KEY_PREVIOUS', reader.get('SECRET_KEY_PREVIOUS') ?? []],
+    ['PASSWORD_PEPPER', compact([reader.get('PASSWORD_PEPPER')])],
+    ['PASSWORD_PEPPER_PREVIOUS', reader.get('PASSWORD_PEPPER_PREVIOUS') ?? []],
+  ];
+}
+
+function weaknessOf(secret: string): string | undefined {
+  if (Buffer.byteLength(secret) < MIN_SECRET_BYTES) return `is shorter than ${MIN_SECRET_BYTES} bytes`;
+  if (GIVEAWAYS.test(secret)) return 'is a well-known stand-in, not a secret';
+  if (new Set(secret).size < MIN_DISTINCT_CHARACTERS) return 'repeats too few characters to be random';
+  return undefined;
+}
+
+function refuseSharedSecrets(reader: EnvironmentReader): void {
+  const owners = new Map<string, VariableName>();
+  const others: [VariableName, string[]][] = [
+    ['POSTGRES_PASSWORD', compact([reader.get('POSTGRES_PASSWORD')])],
+    ['MAIL_PASSWORD', compact([reader.get('MAIL_PASSWORD')])],
+    ['AWS_SECRET', compact([reader.get('AWS_SECRET')])],
+  ];
+  for (const [variable, values] of [...keySecrets(reader), ...others]) {
+    for (const value of values) {
+      const owner = owners.get(value);
+      if (owner) reader.fault(variable, `has the same value as ${owner}`);
+      owners.set(value, variable);
+    }
+  }
+}
+
+const compact = (values: (string | undefined)[]): string[] => values.filter((value) => value !== undefined);

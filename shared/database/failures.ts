@@ -1,0 +1,32 @@
+import {
+  ConnectionError,
+  DatabaseError,
+  TimeoutError,
+  UniqueConstraintError,
+} from 'sequelize';
+
+/** SQLSTATE classes and codes that say "not now" rather than "wrong": PostgreSQL manual, appendix A. */
+const UNAVAILABLE_SQLSTATE = /^(08|53|57P0|55P03|57014|25P03|40)/;
+const UNAVAILABLE_MESSAGE = /Connection terminated|timeout exceeded when trying to connect|Query read timeout|ECONN|EPIPE|ConnectionManager/i;
+
+/** True when PostgreSQL could not be reached or could not answer now, so that the same request may work later. */
+export function isDatabaseUnavailable(error: unknown): boolean {
+  if (error instanceof ConnectionError || error instanceof TimeoutError) return true;
+  if (error instanceof DatabaseError) {
+    const code = sqlState(error.parent) ?? '';
+    return UNAVAILABLE_SQLSTATE.test(code) || UNAVAILABLE_MESSAGE.test(error.parent.message);
+  }
+  return error instanceof Error && UNAVAILABLE_MESSAGE.test(error.message);
+}
+
+/** True when the database refused a row because of the unique constraint or unique index of this name. */
+export function violates(error: unknown, constraint: string): boolean {
+  if (!(error instanceof UniqueConstraintError)) return false;
+  const parent: unknown = error.parent;
+  return typeof parent === 'object' && parent !== null && 'constraint' in parent && parent.constraint === constraint;
+}
+
+function sqlState(error: unknown): string | undefined {
+  if (typeof error !== 'object' || error === null || !('code' in error)) return undefined;
+  return typeof error.code === 'string' ? error.code : undefined;
+}

@@ -1,0 +1,15 @@
+/**
+ * The vocabulary. One word for one thing, in code, logs and documents.
+ *
+ * - **admin**: somebody who registered; owns users. **operator**: an admin who also looks after the service.
+ * - **user**: a person whom an admin manages; does not log in.
+ * - **session**: one login of one admin; its access and refresh tokens live and die with it.
+ * - **confirmation**: a question put to the owner of an address, answered by a mailed link.
+ * - **outbox message**: a row that promises work, written in the transaction that causes it.
+ * - **job**: an entry of a BullMQ **queue**; for a mail, the errand boy of one outbox message.
+ * - **relay**: puts pending messages on their queue. **sweep**: puts back those whose job was lost.
+ * - **delivery**: one try to carry out one outbox message.
+ * - **batch**: log lines sealed together; one batch is one job is one call of Firehose.
+ * - **epoch**: the name that one Redis's data goes by; another epoch means that the data was lost.
+ */
+export {};

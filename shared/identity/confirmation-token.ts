@@ -1,0 +1,43 @@
+import { createHmac, timingSafeEqual } from 'node:crypto';
+import type { KeyRing, NamedKey } from '../crypto/keys.js';
+
+/** The facts that a confirmation link vouches for. */
+export interface ConfirmationFacts {
+  readonly id: string;
+  readonly adminId: number;
+  readonly purpose: string;
+  readonly email: string;
+  readonly nonce: Buffer;
+}
+
+const TOKEN = /^ct_([0-9a-f]{32})_([A-Za-z0-9_-]{43})$/;
+
+/**
+ * The token that a confirmation mail carries: the row's id and an HMAC over all that it vouches for. It is derived when
+ * the mail is sent and stored nowhere, so neither the database nor the queue ever holds a usable link.
+ */
+export function mintConfirmationToken(keys: KeyRing, facts: ConfirmationFacts): string {
+  return `ct_${facts.id.replaceAll('-', '')}_${seal(keys.current, facts).toString('base64url')}`;
+}
+
+/** The id of the row that a token speaks of, or `undefined` if it cannot be a token. Says nothing of its truth. */
+export function confirmationIdOf(token: string): string | undefined {
+  const hex = TOKEN.exec(token)?.[1];
+  return hex?.replace(/^(.{8})(.{4})(.{4})(.{4})(.{12})$/, '$1-$2-$3-$4-$5');
+}
+
+/** True when the token was minted from exactly these facts with one of the keys. Takes constant time. */
+export function isConfirmationToken(keys: KeyRing, facts: ConfirmationFacts, token: string): boolean {
+  const claimed = Buffer.from(TOKEN.exec(token)?.[2] ?? '', 'base64url');
+  return keys.all.some((key) => {
+    const actual = seal(key, facts);
+    return claimed.length === actual.length && timingSafeEqual(claimed, actual);
+  });
+}
+
+function seal({ key }: NamedKey, { id, adminId, purpose, email, nonce }: ConfirmationFacts): Buffer {
+  return createHmac('sha256', key)
+    .update(JSON.stringify([id, adminId, purpose, email]))
+    .update(nonce)
+    .digest();
+}

@@ -1,0 +1,40 @@
+import { domainToASCII } from 'node:url';
+
+const MAX_LOCAL_BYTES = 64;
+const MAX_ADDRESS_BYTES = 254;
+/** RFC 5322 dot-atom: no quoting, no comments, nothing that one mail system reads and another does not. */
+const LOCAL_PART = /^[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+(?:\.[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+)*$/;
+const LABEL = /^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$/;
+
+/** An address in its two forms. */
+export interface EmailAddress {
+  /** What mail is sent to: the local part as typed, the domain in ASCII. */
+  readonly address: string;
+  /** What identity is decided by: the same, in lower case. Tags and dots are kept: they may be another person. */
+  readonly canonical: string;
+}
+
+/**
+ * Reads an e-mail address, or returns `undefined` if it is not one that we take: ASCII dot-atom local part, a domain
+ * of at least two labels that is not a number (international domains as IDNA, UTS 46), 254 bytes in all (RFC 5321).
+ * Linear in the length of its input.
+ */
+export function parseEmailAddress(text: string): EmailAddress | undefined {
+  if (text.length > MAX_ADDRESS_BYTES) return undefined;
+  const at = text.lastIndexOf('@');
+  const local = text.slice(0, at);
+  if (at < 1 || local.length > MAX_LOCAL_BYTES || !LOCAL_PART.test(local)) return undefined;
+  const domain = asciiDomain(text.slice(at + 1));
+  if (domain === undefined) return undefined;
+  const address = `${local}@${domain}`;
+  return address.length > MAX_ADDRESS_BYTES ? undefined : { address, canonical: address.toLowerCase() };
+}
+
+function asciiDomain(text: string): string | undefined {
+  // The URL parser would drop or decode these; an address that needs it is not an address.
+  if (!/^[^\s\p{Cc}\p{Cf}%/\\?#:@[\]]+$/u.test(text)) return undefined;
+  const domain = domainToASCII(text);
+  const labels = domain.split('.');
+  const isName = labels.length >= 2 && labels.every((label) => LABEL.test(label)) && /[a-z]/.test(labels.at(-1) ?? '');
+  return isName ? domain : undefined;
+}

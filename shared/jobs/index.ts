@@ -1,0 +1,12 @@
+import { sendAccountExistsMail } from './send-account-exists-mail.js';
+import { sendConfirmationMail } from './send-confirmation-mail.js';
+
+export { sendAccountExistsMail } from './send-account-exists-mail.js';
+export { sendConfirmationMail } from './send-confirmation-mail.js';
+export { shipLogBatch } from './ship-log-batch.js';
+
+/** The jobs that are promised through the outbox: every mail is one. */
+export const outboxContracts = [sendConfirmationMail, sendAccountExistsMail] as const;
+
+/** A job that is promised through the outbox. */
+export type OutboxContract = (typeof outboxContracts)[number];

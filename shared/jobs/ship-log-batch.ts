@@ -1,0 +1,18 @@
+import * as z from 'zod';
+import { defineJob } from './define-job.js';
+
+/** Firehose takes at most this many records a call: PutRecordBatch, API reference. */
+export const MAX_BATCH_RECORDS = 500;
+
+/** Put one sealed batch of log lines on the delivery stream: one job is one PutRecordBatch. */
+export const shipLogBatch = defineJob({
+  queue: 'logs',
+  name: 'ship-log-batch',
+  schema: z.strictObject({
+    v: z.literal(1),
+    /** How many lines. */
+    count: z.int().min(1).max(MAX_BATCH_RECORDS),
+    /** The lines, each ending in a newline, gzipped, in base64. */
+    lines: z.base64(),
+  }),
+});

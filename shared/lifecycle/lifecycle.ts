@@ -1,0 +1,63 @@
+import type { Logger } from '../logging/logger.js';
+
+/** What a process does between its start and its end. */
+export interface Lifecycle {
+  /** True from the moment that stopping has begun. */
+  readonly isStopping: boolean;
+  /** Registers how to release what was just opened. Releases run in reverse order, one after another. */
+  onStop(name: string, release: () => Promise<void> | void): void;
+  /** Releases everything and ends the process with this exit code; a second call waits for the first. */
+  stop(reason: string, exitCode?: number): Promise<void>;
+}
+
+/**
+ * Ends the process in order: on SIGTERM or SIGINT, and when an error escapes. Past the deadline, or at a second signal,
+ * it ends at once. What was acknowledged must be safe without a clean stop; stopping in order only saves time.
+ */
+export function startLifecycle(log: Logger, deadlineMs: number): Lifecycle {
+  const releases: { name: string; release: () => Promise<void> | void }[] = [];
+  let stopping: Promise<void> | undefined;
+
+  const runReleases = async (): Promise<void> => {
+    for (const { name, release } of releases.toReversed()) {
+      try {
+        await release();
+      } catch (error) {
+        log.error({ err: error, 'labels.resource': name }, 'release failed');
+      }
+    }
+  };
+
+  const stop = (reason: string, exitCode = 0): Promise<void> => {
+    stopping ??= (async () => {
+      log.info({ 'event.reason': reason }, 'stopping');
+      const deadline = setTimeout(() => {
+        log.warn({ 'labels.deadline_ms': deadlineMs }, 'did not stop in time');
+        process.exit(exitCode);
+      }, deadlineMs);
+      await runReleases();
+      clearTimeout(deadline);
+      process.exit(exitCode);
+    })();
+    return stopping;
+  };
+
+  const onSignal = (signal: NodeJS.Signals): void => {
+    if (stopping) process.exit(0);
+    void stop(signal);
+  };
+  process.on('SIGTERM', onSignal);
+  process.on('SIGINT', onSignal);
+  process.on('uncaughtException', (error, origin) => {
+    log.fatal({ err: error, 'event.reason': origin }, 'an error escaped');
+    void stop(origin, 1);
+  });
+
+  return {
+    get isStopping() {
+      return stopping !== undefined;
+    },
+    onStop: (name, release) => void releases.push({ name, release }),
+    stop,
+  };
+}

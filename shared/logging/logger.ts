@@ -1,0 +1,82 @@
+import { hostname } from 'node:os';
+import { pino, type DestinationStream, type Logger as PinoLogger } from 'pino';
+import { v7 as uuidv7 } from 'uuid';
+import { product } from '../config/version.js';
+
+/** A structured logger. The message is a constant sentence; what varies goes into fields, named as in ECS. */
+export type Logger = PinoLogger;
+
+/** What a process's logger is made of. */
+export interface LoggerOptions {
+  /** `rollcall-api`, `rollcall-worker`, … */
+  readonly service: string;
+  readonly environment: string;
+  readonly level: string;
+  /** Takes a second copy of each line, as written: one JSON object and a newline. */
+  readonly ship?: (line: string) => void;
+}
+
+/**
+ * A logger that writes one flat JSON object a line on stdout, with the Elastic Common Schema's field names, so that
+ * the very line can go to Firehose and OpenSearch. Each line bears a unique `event.id`.
+ */
+export function createLogger({ service, environment, level, ship }: LoggerOptions): Logger {
+  const stdout: DestinationStream = { write: (line) => void process.stdout.write(line) };
+  const destination: DestinationStream = ship ? tee(stdout, ship) : stdout;
+  return pino(
+    {
+      level,
+      base: {
+        'service.name': service,
+        'service.version': product.version,
+        'service.environment': environment,
+        'host.name': hostname(),
+        'process.pid': process.pid,
+      },
+      messageKey: 'message',
+      errorKey: 'err',
+      timestamp: () => `,"@timestamp":"${new Date().toISOString()}"`,
+      formatters: { level: (label) => ({ 'log.level': label }) },
+      mixin: () => ({ 'event.id': uuidv7() }),
+      serializers: { err: () => undefined },
+      hooks: {
+        // `err` is spread into flat ECS fields; a nested object would not fit the index.
+        logMethod(args, method) {
+          const [first, ...rest] = args;
+          if (isRecord(first) && 'err' in first) {
+            const { err, ...fields } = first;
+            Reflect.apply(method, this, [{ ...fields, ...describeError(err) }, ...rest]);
+          } else Reflect.apply(method, this, args);
+        },
+      },
+    },
+    destination,
+  );
+}
+
+function tee(first: DestinationStream, second: (line: string) => void): DestinationStream {
+  return {
+    write(line) {
+      first.write(line);
+      second(line);
+    },
+  };
+}
+
+/** An error as ECS fields, with its causes; the stack is for operators and never leaves by HTTP. */
+export function describeError(error: unknown): Record<string, unknown> {
+  if (!(error instanceof Error)) return { 'error.message': String(error) };
+  const code: unknown = 'code' in error ? error.code : undefined;
+  return {
+    'error.type': error.name,
+    'error.message': causes(error).join(': '),
+    ...(typeof code === 'string' && { 'error.code': code }),
+    ...(error.stack !== undefined && { 'error.stack_trace': error.stack }),
+  };
+}
+
+function causes(error: Error, depth = 0): string[] {
+  return error.cause instanceof Error && depth < 4 ? [error.message, ...causes(error.cause, depth + 1)] : [error.message];
+}
+
+const isRecord = (value: unknown): value is Record<string, unknown> => typeof value === 'object' && value !== null;

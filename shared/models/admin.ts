@@ -1,0 +1,38 @@
+import type { CreationOptional, InferAttributes, InferCreationAttributes } from 'sequelize';
+import { Column, CreatedAt, DataType, Model, Table, UpdatedAt } from 'sequelize-typescript';
+
+/** Somebody who registered: pending until the mailed link is followed, then the owner of users. */
+@Table({ tableName: 'admins', underscored: true })
+export class Admin extends Model<InferAttributes<Admin>, InferCreationAttributes<Admin>> {
+  @Column({ type: DataType.INTEGER, primaryKey: true, autoIncrement: true, autoIncrementIdentity: true })
+  declare id: CreationOptional<number>;
+
+  /** As typed; mail is sent to it. */
+  @Column({ type: DataType.TEXT, allowNull: false })
+  declare email: string;
+
+  /** As compared; see `canonicalEmail`. */
+  @Column({ type: DataType.TEXT, allowNull: false })
+  declare emailCanonical: string;
+
+  @Column({ type: DataType.TEXT, allowNull: false })
+  declare name: string;
+
+  /** As compared; unique among confirmed admins. See `canonicalName`. */
+  @Column({ type: DataType.TEXT, allowNull: false })
+  declare nameCanonical: string;
+
+  @Column({ type: DataType.TEXT, allowNull: false })
+  declare passwordHash: string;
+
+  @Column(DataType.DATE)
+  declare confirmedAt: CreationOptional<Date | null>;
+
+  @CreatedAt
+  @Column({ type: DataType.DATE, allowNull: false })
+  declare createdAt: CreationOptional<Date>;
+
+  @UpdatedAt
+  @Column({ type: DataType.DATE, allowNull: false })
+  declare updatedAt: CreationOptional<Date>;
+}

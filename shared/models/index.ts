@@ -1,0 +1,11 @@
+import { Admin } from './admin.js';
+import { Confirmation } from './confirmation.js';
+import { Delivery } from './delivery.js';
+import { OutboxMessage } from './outbox-message.js';
+import { Session } from './session.js';
+import { User } from './user.js';
+
+export { Admin, Confirmation, Delivery, OutboxMessage, Session, User };
+
+/** Every model, in the order in which their tables depend on one another. */
+export const models = [Admin, User, Session, Confirmation, OutboxMessage, Delivery];

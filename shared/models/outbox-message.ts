@@ -1,0 +1,73 @@
+import type { CreationOptional, InferAttributes, InferCreationAttributes } from 'sequelize';
+import { Column, CreatedAt, DataType, ForeignKey, Model, Table } from 'sequelize-typescript';
+import { Admin } from './admin.js';
+
+/**
+ * Work that a committed transaction has promised. The row is the truth, a job in Redis is only its errand boy:
+ * a job that Redis lost is made again from here.
+ *
+ * pending → enqueued (its job is in Redis) → settled (done, or no longer wanted) or dead (given up; an operator decides).
+ */
+@Table({ tableName: 'outbox', underscored: true, updatedAt: false })
+export class OutboxMessage extends Model<InferAttributes<OutboxMessage>, InferCreationAttributes<OutboxMessage>> {
+  @Column({ type: DataType.UUID, primaryKey: true })
+  declare id: string;
+
+  /** The job contract by which the payload is read. */
+  @Column({ type: DataType.TEXT, allowNull: false })
+  declare name: string;
+
+  /** Ids only. */
+  @Column({ type: DataType.JSONB, allowNull: false })
+  declare payload: Record<string, unknown>;
+
+  /** Whom it concerns. */
+  @ForeignKey(() => Admin)
+  @Column(DataType.INTEGER)
+  declare adminId: number | null;
+
+  /** The trace that the cause belongs to (W3C Trace Context), so that one id leads from request to mail. */
+  @Column({ type: DataType.TEXT, allowNull: false })
+  declare traceId: string;
+
+  /** Part of the job's id; raised to make a job that Redis refuses to take under its old id. */
+  @Column({ type: DataType.INTEGER, allowNull: false, defaultValue: 0 })
+  declare generation: CreationOptional<number>;
+
+  @Column({ type: DataType.TEXT, allowNull: false, defaultValue: 'pending' })
+  declare state: CreationOptional<'pending' | 'enqueued' | 'settled' | 'dead'>;
+
+  /** How a settled message ended: `sent`, or `obsolete` when nobody needed it any more. */
+  @Column(DataType.TEXT)
+  declare outcome: CreationOptional<'sent' | 'obsolete' | null>;
+
+  @CreatedAt
+  @Column({ type: DataType.DATE, allowNull: false })
+  declare createdAt: CreationOptional<Date>;
+
+  @Column({ type: DataType.DATE, allowNull: false, defaultValue: DataType.NOW })
+  declare availableAt: CreationOptional<Date>;
+
+  @Column(DataType.DATE)
+  declare enqueuedAt: CreationOptional<Date | null>;
+
+  @Column({ type: DataType.INTEGER, allowNull: false, defaultValue: 0 })
+  declare enqueueCount: CreationOptional<number>;
+
+  /** When the sweep last saw this message's job. */
+  @Column(DataType.DATE)
+  declare checkedAt: CreationOptional<Date | null>;
+
+  /** A worker has claimed the message until then; database time. */
+  @Column(DataType.DATE)
+  declare claimedUntil: CreationOptional<Date | null>;
+
+  @Column({ type: DataType.INTEGER, allowNull: false, defaultValue: 0 })
+  declare attempts: CreationOptional<number>;
+
+  @Column(DataType.DATE)
+  declare settledAt: CreationOptional<Date | null>;
+
+  @Column(DataType.TEXT)
+  declare lastError: CreationOptional<string | null>;
+}

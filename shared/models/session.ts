@@ -1,0 +1,48 @@
+import type { CreationOptional, InferAttributes, InferCreationAttributes, NonAttribute } from 'sequelize';
+import { BelongsTo, Column, CreatedAt, DataType, ForeignKey, Model, Table } from 'sequelize-typescript';
+import { Admin } from './admin.js';
+
+/** One login of one admin. Both of its tokens are dead as soon as `endedAt` is set. */
+@Table({ tableName: 'sessions', underscored: true, updatedAt: false })
+export class Session extends Model<InferAttributes<Session>, InferCreationAttributes<Session>> {
+  @Column({ type: DataType.INTEGER, primaryKey: true, autoIncrement: true, autoIncrementIdentity: true })
+  declare id: CreationOptional<number>;
+
+  @ForeignKey(() => Admin)
+  @Column({ type: DataType.INTEGER, allowNull: false })
+  declare adminId: number;
+
+  @BelongsTo(() => Admin)
+  declare admin?: NonAttribute<Admin>;
+
+  /** Makes this session's refresh tokens its own; worthless without the key that they are derived with. */
+  @Column({ type: DataType.BLOB, allowNull: false })
+  declare refreshNonce: Buffer;
+
+  /** Counts the refresh tokens that this session has had. */
+  @Column({ type: DataType.INTEGER, allowNull: false, defaultValue: 0 })
+  declare refreshGeneration: CreationOptional<number>;
+
+  /** SHA-256 of the refresh token that is good now. */
+  @Column({ type: DataType.BLOB, allowNull: false })
+  declare refreshHash: Buffer;
+
+  @Column(DataType.TEXT)
+  declare ip: CreationOptional<string | null>;
+
+  @Column(DataType.TEXT)
+  declare userAgent: CreationOptional<string | null>;
+
+  @CreatedAt
+  @Column({ type: DataType.DATE, allowNull: false })
+  declare createdAt: CreationOptional<Date>;
+
+  @Column({ type: DataType.DATE, allowNull: false, defaultValue: DataType.NOW })
+  declare lastUsedAt: CreationOptional<Date>;
+
+  @Column({ type: DataType.DATE, allowNull: false })
+  declare expiresAt: Date;
+
+  @Column(DataType.DATE)
+  declare endedAt: CreationOptional<Date | null>;
+}

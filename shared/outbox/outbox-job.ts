@@ -1,0 +1,26 @@
+import * as z from 'zod';
+import type { NewJob } from '../queues/job-queue.js';
+
+/** What a job that stands for an outbox message carries: where to find it, nothing of it. */
+export const OutboxJobData = z.strictObject({
+  v: z.literal(1),
+  outbox_id: z.uuid(),
+  generation: z.int().min(0),
+});
+
+/** The parts of an outbox message that make its job. */
+export interface OutboxJobSource {
+  readonly id: string;
+  readonly name: string;
+  readonly generation: number;
+}
+
+/** The one id that a message's job can have, so that adding it again does nothing. */
+export const outboxJobId = ({ id, generation }: Pick<OutboxJobSource, 'id' | 'generation'>): string =>
+  `o-${id}-${generation}`;
+
+/** The job that stands for a message. */
+export function outboxJob(source: OutboxJobSource): NewJob {
+  const data: z.input<typeof OutboxJobData> = { v: 1, outbox_id: source.id, generation: source.generation };
+  return { id: outboxJobId(source), name: source.name, data };
+}

@@ -1,0 +1,88 @@
+import { QueryTypes } from 'sequelize';
+import { v7 as uuidv7 } from 'uuid';
+import type { Database } from '../database/connect.js';
+import type { Transaction } from '../database/transaction.js';
+import type { JobPayload } from '../jobs/define-job.js';
+import type { OutboxContract } from '../jobs/index.js';
+import type { Failpoint } from '../lifecycle/failpoint.js';
+import type { Logger } from '../logging/logger.js';
+import { OutboxMessage } from '../models/index.js';
+import type { JobQueue } from '../queues/job-queue.js';
+import { outboxJob, type OutboxJobSource } from './outbox-job.js';
+
+/** Whom and what a message concerns. */
+export interface OutboxContext {
+  readonly adminId: number;
+  readonly traceId: string;
+}
+
+/** The writing side of the outbox. */
+export interface Outbox {
+  /**
+   * Promises a job in the same transaction as what causes it. Once that commits the job is made at least once,
+   * whatever dies. Enqueueing right after the commit is only an optimisation: the relay takes care of the rest.
+   */
+  enqueue<C extends OutboxContract>(
+    tx: Transaction,
+    contract: C,
+    payload: JobPayload<C>,
+    context: OutboxContext,
+  ): Promise<void>;
+  /** Waits for hand-overs that are under way. */
+  close(): Promise<void>;
+}
+
+/** What the outbox is made of. */
+export interface OutboxDeps {
+  readonly database: Database;
+  readonly queue: JobQueue;
+  readonly failpoint: Failpoint;
+  readonly log: Logger;
+}
+
+/** After a failed hand-over the relay alone works for a while: a Redis that is gone shall not slow the requests. */
+const COOL_DOWN_MS = 1_000;
+
+/** The writing side of the outbox: see {@link Outbox}. */
+export function createOutbox({ database, queue, failpoint, log }: OutboxDeps): Outbox {
+  const underWay = new Set<Promise<void>>();
+  let coolUntil = 0;
+
+  const handOver = async (message: OutboxJobSource): Promise<void> => {
+    failpoint('after-commit');
+    if (Date.now() < coolUntil) return;
+    try {
+      await queue.add(outboxJob(message));
+      failpoint('after-add');
+      await markEnqueued(database, message);
+    } catch (error) {
+      coolUntil = Date.now() + COOL_DOWN_MS;
+      log.warn({ err: error, 'labels.outbox_id': message.id }, 'hand-over to the queue failed; the relay will do it');
+    }
+  };
+
+  return {
+    async enqueue(tx, contract, payload, { adminId, traceId }) {
+      const { id, name, generation } = await OutboxMessage.create(
+        { id: uuidv7(), name: contract.name, payload, adminId, traceId },
+        { transaction: tx },
+      );
+      tx.afterCommit(() => {
+        const task = handOver({ id, name, generation }).finally(() => underWay.delete(task));
+        underWay.add(task);
+      });
+    },
+    async close() {
+      await Promise.all(underWay);
+    },
+  };
+}
+
+/** Records that a message's job is in Redis, unless somebody has moved the message on. */
+async function markEnqueued(database: Database, { id, generation }: OutboxJobSource): Promise<void> {
+  await database.query(
+    `update outbox set state = 'enqueued', enqueued_at = now(), enqueue_count = enqueue_count + 1
+      where id = $id and generation = $generation and state = 'pending'`,
+    { bind: { id, generation }, type: QueryTypes.UPDATE },
+  );
+}

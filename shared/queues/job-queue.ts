@@ -1,0 +1,82 @@
+import { Queue, type DefaultJobOptions } from 'bullmq';
+import type { Redis } from 'ioredis';
+import type { QueueName } from '../jobs/define-job.js';
+
+/** A job as a producer hands it over. The id makes it idempotent: a second add of the same id does nothing. */
+export interface NewJob {
+  readonly id: string;
+  readonly name: string;
+  readonly data: Record<string, unknown>;
+}
+
+/** What the sweep wants to know about a job; `unknown` means that Redis has never seen it, or has lost it. */
+export interface JobState {
+  readonly state: 'unknown' | 'waiting' | 'delayed' | 'active' | 'completed' | 'failed';
+  readonly failedReason?: string;
+}
+
+/** The producer's end of one queue. Every call fails fast when Redis is gone; a failed add means "unknown", not "no". */
+export interface JobQueue {
+  add(job: NewJob): Promise<void>;
+  stateOf(jobId: string): Promise<JobState>;
+  close(): Promise<void>;
+}
+
+/** Redis keys of a queue begin with this: one hash slot per queue, so that it may live in a cluster. */
+export const queuePrefix = (queue: QueueName): string => `{${queue}}`;
+
+const jobOptions: Record<QueueName, DefaultJobOptions> = {
+  mail: {
+    attempts: 24,
+    backoff: { type: 'jittered' },
+    removeOnComplete: { age: 3_600, count: 1_000 },
+    removeOnFail: { age: 14 * 86_400, count: 10_000 },
+    stackTraceLimit: 5,
+    sizeLimit: 8_192,
+  },
+  logs: {
+    attempts: 50,
+    backoff: { type: 'jittered' },
+    removeOnComplete: true,
+    removeOnFail: { age: 7 * 86_400, count: 500 },
+    stackTraceLimit: 5,
+    sizeLimit: 2 * 1_024 * 1_024,
+  },
+};
+
+/** Opens the producer's end of a queue over a client that the caller keeps open and closes afterwards. */
+export function openJobQueue(name: QueueName, redis: Redis, onError: (error: Error) => void): JobQueue {
+  const queue = new Queue(name, {
+    connection: redis,
+    prefix: queuePrefix(name),
+    // Without both of these a queue that was opened while Redis was down never recovers.
+    skipWaitingForReady: true,
+    skipVersionCheck: true,
+    streams: { events: { maxLen: 1_000 } },
+    defaultJobOptions: jobOptions[name],
+  });
+  queue.on('error', onError);
+
+  return {
+    async add({ id, name: jobName, data }) {
+      const job = await queue.add(jobName, data, { jobId: id });
+      if (job.id !== id) throw new Error(`Redis took the job under another id: ${String(job.id)}`);
+    },
+    async stateOf(jobId) {
+      const state = await queue.getJobState(jobId);
+      switch (state) {
+        case 'failed':
+          return { state, failedReason: (await queue.getJob(jobId))?.failedReason ?? '' };
+        case 'unknown':
+        case 'waiting':
+        case 'delayed':
+        case 'active':
+        case 'completed':
+          return { state };
+        default:
+          return { state: 'waiting' };
+      }
+    },
+    close: () => queue.close(),
+  };
+}

@@ -1,0 +1,63 @@
+import type { Redis } from 'ioredis';
+import type { Logger } from '../logging/logger.js';
+import { openJobQueue, type JobQueue } from './job-queue.js';
+import { openFailFastRedis } from './redis-client.js';
+
+/** The producer's ends of all queues, and the state of the Redis behind them. */
+export interface Queues {
+  readonly mail: JobQueue;
+  readonly logs: JobQueue;
+  /** Resolves when the Redis of the mail queue answers; rejects within about a second otherwise. */
+  ping(): Promise<void>;
+  /**
+   * The name that this Redis's data goes by. It changes when the data is gone: whoever remembers another name knows
+   * that every job enqueued before may be lost.
+   */
+  epoch(): Promise<string>;
+  /** Stops at once; does not wait for a Redis that is gone. */
+  close(): Promise<void>;
+}
+
+const EPOCH_KEY = '{mail}:epoch';
+
+/** Connects lazily and reconnects by itself; opening never fails and never waits. */
+export function openQueues(config: { url: string; logsUrl: string }, log: Logger): Queues {
+  const onError = warnOnChange(log);
+  const mailRedis = openFailFastRedis(config.url, onError);
+  const logsRedis = config.logsUrl === config.url ? mailRedis : openFailFastRedis(config.logsUrl, onError);
+  const mail = openJobQueue('mail', mailRedis, onError);
+  const logs = openJobQueue('logs', logsRedis, onError);
+
+  return {
+    mail,
+    logs,
+    async ping() {
+      await mailRedis.ping();
+    },
+    epoch: () => readEpoch(mailRedis),
+    async close() {
+      await Promise.allSettled([mail.close(), logs.close()]);
+      mailRedis.disconnect();
+      logsRedis.disconnect();
+    },
+  };
+}
+
+async function readEpoch(redis: Redis): Promise<string> {
+  const known = await redis.get(EPOCH_KEY);
+  if (known !== null) return known;
+  await redis.set(EPOCH_KEY, crypto.randomUUID(), 'NX');
+  return (await redis.get(EPOCH_KEY)) ?? '';
+}
+
+/** A lost connection repeats its error at every try to reconnect: one line per kind a minute is enough. */
+function warnOnChange(log: Logger): (error: Error) => void {
+  const lastWarnedAt = new Map<string, number>();
+  return (error) => {
+    const kind = error.message.replace(/\d+/g, 'N');
+    const now = Date.now();
+    if (now - (lastWarnedAt.get(kind) ?? 0) < 60_000) return;
+    lastWarnedAt.set(kind, now);
+    log.warn({ err: error }, 'Redis connection failed');
+  };
+}

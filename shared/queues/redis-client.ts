@@ -1,0 +1,39 @@
+import { Redis } from 'ioredis';
+
+const CONNECT_TIMEOUT_MS = 2_000;
+const COMMAND_TIMEOUT_MS = 1_000;
+
+/** Where a Redis is, as ioredis takes it; `rediss:` is TLS with the server's name checked. */
+export function redisAddress(url: string) {
+  const { protocol, hostname, port, username, password, pathname } = new URL(url);
+  return {
+    host: hostname.replace(/^\[|\]$/g, ''),
+    port: port === '' ? 6379 : Number(port),
+    ...(username !== '' && { username: decodeURIComponent(username) }),
+    ...(password !== '' && { password: decodeURIComponent(password) }),
+    db: pathname.length > 1 ? Number(pathname.slice(1)) : 0,
+    ...(protocol === 'rediss:' && { tls: { servername: hostname } }),
+  };
+}
+
+/**
+ * A client that would rather fail than wait: with Redis gone a command is refused at once, with Redis silent within
+ * a second. It reconnects by itself. For producers; a blocking consumer needs other settings.
+ */
+export function openFailFastRedis(url: string, onError: (error: Error) => void): Redis {
+  const client = new Redis({
+    ...redisAddress(url),
+    enableOfflineQueue: false,
+    maxRetriesPerRequest: 1,
+    connectTimeout: CONNECT_TIMEOUT_MS,
+    commandTimeout: COMMAND_TIMEOUT_MS,
+    retryStrategy: reconnectDelayMs,
+  });
+  client.on('error', onError);
+  return client;
+}
+
+/** Milliseconds before the next try to connect: 100 ms doubling to 5 s, jittered so that a fleet does not return as one. */
+export function reconnectDelayMs(tries: number): number {
+  return Math.min(100 * 2 ** Math.min(tries - 1, 6), 5_000) * (0.75 + Math.random() / 4);
+}
