@@ -19,6 +19,8 @@ export interface JobState {
 export interface JobQueue {
   add(job: NewJob): Promise<void>;
   stateOf(jobId: string): Promise<JobState>;
+  /** No worker takes a job of this queue for so long; workers that set a limiter obey it. */
+  rateLimit(durationMs: number): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -77,6 +79,7 @@ export function openJobQueue(name: QueueName, redis: Redis, onError: (error: Err
           return { state: 'waiting' };
       }
     },
+    rateLimit: (durationMs) => queue.rateLimit(durationMs),
     close: () => queue.close(),
   };
 }

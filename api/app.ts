@@ -1,0 +1,48 @@
+import express, { type Express } from 'express';
+import type { ApiConfig } from '../shared/config/config.js';
+import { AppError } from '../shared/errors/app-error.js';
+import { authRoutes } from './auth/auth.routes.js';
+import { confirmRoutes } from './auth/confirm.routes.js';
+import type { ApiDeps } from './deps.js';
+import { methodGuard } from './http/method-guard.js';
+import { problemHandler } from './http/problem.js';
+import { requestContext } from './http/request-context.js';
+import { requestGuard } from './http/request-guard.js';
+import { securityHeaders } from './http/security-headers.js';
+import { docsRoutes } from './openapi/docs.routes.js';
+import { readOpenApiDocument } from './openapi/document.js';
+import { healthRoutes } from './ops/health.routes.js';
+import { homeRoutes } from './ops/home.routes.js';
+import { usersRoutes } from './users/users.routes.js';
+
+/** What the app takes from the configuration. */
+export type AppOptions = Pick<ApiConfig, 'publicUrl'> & {
+  readonly trustProxy: ApiConfig['http']['trustProxy'];
+  readonly passwordMinLength: number;
+  readonly isStopping: () => boolean;
+};
+
+/** The HTTP application, in the order in which a request passes through it. Does not listen. */
+export function createApp(deps: ApiDeps, options: AppOptions): Express {
+  const document = readOpenApiDocument();
+  const app = express();
+  app.disable('x-powered-by');
+  app.disable('etag');
+  app.set('query parser', 'simple');
+  app.set('trust proxy', options.trustProxy);
+
+  app.use(requestContext(deps.log), securityHeaders(options.publicUrl), requestGuard, methodGuard(document.paths));
+
+  app.use(homeRoutes());
+  app.use(docsRoutes(document));
+  app.use(healthRoutes({ checks: deps.checks, isStopping: options.isStopping }));
+  app.use(authRoutes({ ...deps, passwordMinLength: options.passwordMinLength }));
+  app.use(confirmRoutes(deps));
+  app.use(usersRoutes(deps));
+
+  app.use(() => {
+    throw new AppError('not_found');
+  });
+  app.use(problemHandler);
+  return app;
+}

@@ -1,0 +1,201 @@
+import { Router } from 'express';
+import * as z from 'zod';
+import { jsonBody, SMALL_BODY } from '../http/body.js';
+import { pageQuery, readPage, type Cursors } from '../http/pagination.js';
+import { contextOf } from '../http/request-context.js';
+import { parse } from '../http/validate.js';
+import type { AccountService } from './account.service.js';
+import { DeleteMeRequest, LoginRequest, registerRequest, ResendRequest, UpdateMeRequest } from './auth.schemas.js';
+import { adminView, type RoleOf } from './auth.views.js';
+import type { AdminGuard } from './passport.js';
+import type { RegistrationService } from './registration.service.js';
+import type { SessionService } from './session.service.js';
+
+/** What the auth routes stand on. */
+export interface AuthRoutesDeps {
+  readonly registration: RegistrationService;
+  readonly sessions: SessionService;
+  readonly accounts: AccountService;
+  readonly cursors: Cursors;
+  readonly roleOf: RoleOf;
+  readonly adminsOnly: AdminGuard;
+  readonly passwordMinLength: number;
+}
+
+const ACCEPTED = { status: 'accepted' } as const;
+
+const AdminsQuery = z.strictObject({ ...pageQuery, logged_in: z.enum(['true', 'false']).default('false') });
+
+export function authRoutes(deps: AuthRoutesDeps): Router {
+  const { registration, sessions, accounts, cursors, roleOf, adminsOnly } = deps;
+  const RegisterRequest = registerRequest(deps.passwordMinLength);
+  const router = Router();
+
+  /**
+   * @openapi
+   * /auth/register:
+   *   post:
+   *     operationId: register
+   *     tags: [Registration]
+   *     summary: Register as an admin
+   *     description: >-
+   *       Answers the same for every address: a new or pending one is mailed a confirmation link, the owner of a
+   *       confirmed one is told by mail. A link is good for one day; a second registration of a pending address takes
+   *       its place.
+   *     security: []
+   *     requestBody: { required: true, content: { application/json: { schema: { $ref: '#/components/schemas/RegisterRequest' } } } }
+   *     responses:
+   *       202: { description: Accepted; look into the mailbox., content: { application/json: { schema: { $ref: '#/components/schemas/Accepted' } } } }
+   *       409: { $ref: '#/components/responses/NameTaken' }
+   */
+  router.post('/auth/register', ...jsonBody(SMALL_BODY), async (req, res) => {
+    await registration.register(parse(RegisterRequest, req.body), contextOf(req).traceId);
+    res.status(202).json(ACCEPTED);
+  });
+
+  /**
+   * @openapi
+   * /auth/confirm/resend:
+   *   post:
+   *     operationId: resendConfirmation
+   *     tags: [Registration]
+   *     summary: Ask for another confirmation link
+   *     description: Always answers the same. At most three links an hour go to one address; a new link voids the older ones.
+   *     security: []
+   *     requestBody: { required: true, content: { application/json: { schema: { $ref: '#/components/schemas/ResendRequest' } } } }
+   *     responses:
+   *       202: { description: Accepted., content: { application/json: { schema: { $ref: '#/components/schemas/Accepted' } } } }
+   */
+  router.post('/auth/confirm/resend', ...jsonBody(SMALL_BODY), async (req, res) => {
+    const { email } = parse(ResendRequest, req.body);
+    await registration.resend(email, contextOf(req).traceId);
+    res.status(202).json(ACCEPTED);
+  });
+
+  /**
+   * @openapi
+   * /auth/login:
+   *   post:
+   *     operationId: logIn
+   *     tags: [Sessions]
+   *     summary: Log in
+   *     security: []
+   *     requestBody: { required: true, content: { application/json: { schema: { $ref: '#/components/schemas/LoginRequest' } } } }
+   *     responses:
+   *       200: { description: A new session and its tokens., content: { application/json: { schema: { $ref: '#/components/schemas/Login' } } } }
+   *       401: { $ref: '#/components/responses/InvalidCredentials' }
+   *       403: { $ref: '#/components/responses/EmailNotConfirmed' }
+   */
+  router.post('/auth/login', ...jsonBody(SMALL_BODY), async (req, res) => {
+    const { email, password } = parse(LoginRequest, req.body);
+    const issued = await sessions.logIn(email, password, { ip: req.ip, userAgent: req.get('user-agent') });
+    contextOf(req).adminId = issued.admin.id;
+    res.json({
+      access_token: issued.accessToken,
+      token_type: 'Bearer',
+      expires_in: Math.floor(issued.accessExpiresMs / 1_000),
+      refresh_token: issued.refreshToken,
+      refresh_expires_in: Math.floor(issued.refreshExpiresMs / 1_000),
+      admin: adminView(issued.admin, roleOf),
+    });
+  });
+
+  /**
+   * @openapi
+   * /auth/logout:
+   *   post:
+   *     operationId: logOut
+   *     tags: [Sessions]
+   *     summary: Log out
+   *     description: Ends the session; both of its tokens are dead at once.
+   *     responses:
+   *       204: { description: Logged out. }
+   */
+  router.post(
+    '/auth/logout',
+    adminsOnly(async ({ sessionId }, _req, res) => {
+      await sessions.logOut(sessionId);
+      res.status(204).end();
+    }),
+  );
+
+  /**
+   * @openapi
+   * /auth/me:
+   *   get:
+   *     operationId: getMe
+   *     tags: [Account]
+   *     summary: Read my account
+   *     responses:
+   *       200: { description: The admin who asks., content: { application/json: { schema: { $ref: '#/components/schemas/Admin' } } } }
+   *   put:
+   *     operationId: updateMe
+   *     tags: [Account]
+   *     summary: Change my name
+   *     requestBody: { required: true, content: { application/json: { schema: { $ref: '#/components/schemas/UpdateMeRequest' } } } }
+   *     responses:
+   *       200: { description: The admin as it is now., content: { application/json: { schema: { $ref: '#/components/schemas/Admin' } } } }
+   *       409: { $ref: '#/components/responses/NameTaken' }
+   *   delete:
+   *     operationId: deleteMe
+   *     tags: [Account]
+   *     summary: Delete my account and all of its users
+   *     requestBody: { required: true, content: { application/json: { schema: { $ref: '#/components/schemas/DeleteMeRequest' } } } }
+   *     responses:
+   *       204: { description: Gone. }
+   *       403: { $ref: '#/components/responses/WrongPassword' }
+   */
+  router.get(
+    '/auth/me',
+    adminsOnly(({ admin }, _req, res) => void res.json(adminView(admin, roleOf))),
+  );
+  router.put(
+    '/auth/me',
+    ...jsonBody(SMALL_BODY),
+    adminsOnly(async ({ admin }, req, res) => {
+      const { name } = parse(UpdateMeRequest, req.body);
+      res.json(adminView(await accounts.rename(admin, name), roleOf));
+    }),
+  );
+  router.delete(
+    '/auth/me',
+    ...jsonBody(SMALL_BODY),
+    adminsOnly(async ({ admin }, req, res) => {
+      await accounts.remove(admin, parse(DeleteMeRequest, req.body).current_password);
+      res.status(204).end();
+    }),
+  );
+
+  /**
+   * @openapi
+   * /auth/admins:
+   *   get:
+   *     operationId: listAdmins
+   *     tags: [Account]
+   *     summary: List admins
+   *     description: An operator sees every admin, any other admin itself. Oldest first.
+   *     parameters:
+   *       - { name: logged_in, in: query, description: Only admins with a live session., schema: { type: string, enum: ['true', 'false'], default: 'false' } }
+   *       - { $ref: '#/components/parameters/Limit' }
+   *       - { $ref: '#/components/parameters/Cursor' }
+   *     responses:
+   *       200:
+   *         description: One page.
+   *         headers: { Link: { $ref: '#/components/headers/NextPage' } }
+   *         content: { application/json: { schema: { $ref: '#/components/schemas/AdminList' } } }
+   *       400: { $ref: '#/components/responses/InvalidCursor' }
+   */
+  router.get(
+    '/auth/admins',
+    adminsOnly(async ({ admin }, req, res) => {
+      const { limit, cursor, logged_in: loggedIn } = parse(AdminsQuery, req.query);
+      const page = { listing: `admins:${admin.id}`, limit, cursor };
+      const found = await readPage(cursors, page, { req, res }, (count, after) =>
+        accounts.list(admin, { limit: count, after, loggedIn: loggedIn === 'true' }),
+      );
+      res.json(found.map((each) => adminView(each, roleOf)));
+    }),
+  );
+
+  return router;
+}

@@ -1,0 +1,84 @@
+import type { Request, RequestHandler, Response } from 'express';
+import jwt from 'jsonwebtoken';
+import passport from 'passport';
+import { Strategy } from 'passport-jwt';
+import { AppError } from '../../shared/errors/app-error.js';
+import { contextOf } from '../http/request-context.js';
+import { CLOCK_TOLERANCE_SECONDS, type AccessTokens } from './access-tokens.js';
+import type { Principal, SessionService } from './session.service.js';
+
+/** A handler that runs only for an admin with a live session. */
+export type AdminHandler = (principal: Principal, req: Request, res: Response) => Promise<void> | void;
+
+/**
+ * Makes a route's handler admins-only. A missing, forged or expired token, an ended session and a deleted admin all
+ * get 401 before the handler runs.
+ */
+export type AdminGuard = (handler: AdminHandler) => RequestHandler;
+
+const REALM = 'Bearer realm="rollcall"';
+/** Anchored: `Bearer a b` is not a token. The scheme's case does not matter (RFC 9110, 11.1). */
+const BEARER = /^Bearer +([A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+)$/i;
+const MAX_TOKEN_LENGTH = 4_096;
+
+/** Guards routes by passport-jwt: the signature first, then our own rules, then the database's word on the session. */
+export function createAdminGuard(tokens: AccessTokens, sessions: Pick<SessionService, 'authenticate'>): AdminGuard {
+  const authenticator = new passport.Passport();
+  authenticator.use('access-token', createStrategy(tokens, sessions));
+
+  return (handler) => (req, res, next) => {
+    const onVerdict = (error: unknown, principal: Principal | false | undefined): void => {
+      if (error) {
+        next(error);
+        return;
+      }
+      if (!principal) {
+        next(new AppError('unauthorized', { headers: { 'WWW-Authenticate': challenge(req) } }));
+        return;
+      }
+      contextOf(req).adminId = principal.admin.id;
+      Promise.resolve(handler(principal, req, res)).catch(next);
+    };
+    const authenticate: unknown = authenticator.authenticate('access-token', { session: false }, onVerdict);
+    (authenticate as RequestHandler)(req, res, next);
+  };
+}
+
+function createStrategy(tokens: AccessTokens, sessions: Pick<SessionService, 'authenticate'>): Strategy {
+  const keys = new Map(tokens.keys.all.map(({ id, key }) => [id, key]));
+  return new Strategy(
+    {
+      jwtFromRequest: bearerToken,
+      secretOrKeyProvider: (_req, token: string, done) => {
+        const key = keys.get(jwt.decode(token, { complete: true })?.header.kid ?? '');
+        // passport-jwt's types know strings only; a KeyObject is what makes jsonwebtoken fast.
+        if (key) done(null, key as unknown as string);
+        else done(new Error('unknown key'));
+      },
+      issuer: tokens.issuer,
+      audience: tokens.audience,
+      algorithms: ['HS256'],
+      jsonWebTokenOptions: { complete: true, clockTolerance: CLOCK_TOLERANCE_SECONDS },
+    },
+    (token: { header?: unknown; payload?: unknown }, done) => {
+      const claims = tokens.readHeaderAndClaims(token.header, token.payload);
+      if (!claims) {
+        done(null, false);
+        return;
+      }
+      sessions.authenticate(claims).then(
+        (principal) => done(null, principal ?? false),
+        (error: unknown) => done(error, false),
+      );
+    },
+  );
+}
+
+function bearerToken(req: Request): string | null {
+  const header = req.get('authorization') ?? '';
+  return header.length > MAX_TOKEN_LENGTH ? null : (BEARER.exec(header)?.[1] ?? null);
+}
+
+/** RFC 6750, section 3: no error code for a request that brought no credentials. */
+const challenge = (req: Request): string =>
+  req.get('authorization') === undefined ? REALM : `${REALM}, error="invalid_token"`;

@@ -1,0 +1,82 @@
+import type { ApiConfig } from '../shared/config/config.js';
+import { deriveKeyRing } from '../shared/crypto/keys.js';
+import { openDatabase, type Database } from '../shared/database/connect.js';
+import { commonChecks, type Check } from '../shared/health/readiness.js';
+import { createFailpoint } from '../shared/lifecycle/failpoint.js';
+import type { Logger } from '../shared/logging/logger.js';
+import { createOutbox, type Outbox } from '../shared/outbox/outbox.js';
+import { openQueues, type Queues } from '../shared/queues/queues.js';
+import { createAccessTokens } from './auth/access-tokens.js';
+import { createAccountService, type AccountService } from './auth/account.service.js';
+import { createRoleOf, type RoleOf } from './auth/auth.views.js';
+import { createAdminGuard, type AdminGuard } from './auth/passport.js';
+import { createPasswords } from './auth/passwords.js';
+import { createRegistrationService, type RegistrationService } from './auth/registration.service.js';
+import { createSessionService, type SessionService } from './auth/session.service.js';
+import { createCursors, type Cursors } from './http/pagination.js';
+import { createUsersService, type UsersService } from './users/users.service.js';
+
+/** Everything that the API's routes stand on. */
+export interface ApiDeps {
+  readonly log: Logger;
+  readonly database: Database;
+  readonly queues: Queues;
+  readonly outbox: Outbox;
+  readonly registration: RegistrationService;
+  readonly sessions: SessionService;
+  readonly accounts: AccountService;
+  readonly users: UsersService;
+  readonly cursors: Cursors;
+  readonly roleOf: RoleOf;
+  readonly adminsOnly: AdminGuard;
+  readonly checks: Readonly<Record<string, Check>>;
+  /** Waits for hand-overs under way, then lets go of Redis and PostgreSQL. */
+  close(): Promise<void>;
+}
+
+/** The composition root: the one place that knows how the parts fit together. Connects lazily. */
+export async function buildDeps(config: ApiConfig, log: Logger): Promise<ApiDeps> {
+  const database = openDatabase(config.database, 'rollcall-api');
+  const queues = openQueues(config.redis, log);
+  const outbox = createOutbox({ database, queue: queues.mail, failpoint: createFailpoint(config.failpoint), log });
+  const passwords = await createPasswords(config.passwords);
+  const accessTokens = createAccessTokens(deriveKeyRing(config.secrets, 'access-token'), {
+    publicUrl: config.publicUrl,
+    expiresMs: config.tokens.accessExpiresMs,
+  });
+  const sessions = createSessionService({
+    database,
+    passwords,
+    accessTokens,
+    refreshKeys: deriveKeyRing(config.secrets, 'refresh-token'),
+    accessExpiresMs: config.tokens.accessExpiresMs,
+    sessionExpiresMs: config.tokens.sessionExpiresMs,
+  });
+  const roleOf = createRoleOf(config.operatorEmails);
+
+  return {
+    log,
+    database,
+    queues,
+    outbox,
+    registration: createRegistrationService({
+      database,
+      outbox,
+      passwords,
+      confirmationKeys: deriveKeyRing(config.secrets, 'confirmation'),
+      confirmationExpiresMs: config.confirmationExpiresMs,
+      rateLimitScale: config.rateLimitScale,
+    }),
+    sessions,
+    accounts: createAccountService({ passwords, roleOf }),
+    users: createUsersService(),
+    cursors: createCursors(deriveKeyRing(config.secrets, 'cursor')),
+    roleOf,
+    adminsOnly: createAdminGuard(accessTokens, sessions),
+    checks: commonChecks(database, queues),
+    async close() {
+      await outbox.close();
+      await Promise.all([queues.close(), database.close()]);
+    },
+  };
+}

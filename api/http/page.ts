@@ -1,0 +1,62 @@
+import type { Response } from 'express';
+import { allowPage } from './security-headers.js';
+
+/** Text that is safe to put into HTML. */
+export class Html {
+  constructor(readonly text: string) {}
+}
+
+/** Makes HTML; every value that is not {@link Html} itself is escaped. */
+export function html(strings: TemplateStringsArray, ...values: (string | Html)[]): Html {
+  return new Html(strings.reduce((text, part, i) => text + toHtml(values[i - 1] ?? '') + part));
+}
+
+const toHtml = (value: string | Html): string => (value instanceof Html ? value.text : escapeHtml(value));
+
+const ENTITIES: Record<string, string> = { '&': '&amp;', '<': '&lt;', '>': '&gt;', '"': '&quot;', "'": '&#39;' };
+
+const escapeHtml = (text: string): string => text.replace(/[&<>"']/g, (character) => ENTITIES[character] ?? '');
+
+const STYLES = `
+:root { color-scheme: light dark; --ink: #1a1f2b; --soft: #5a6475; --paper: #fff; --back: #f3f5f9; --line: #dfe4ec; --accent: #2f5fe0; --on-accent: #fff }
+@media (prefers-color-scheme: dark) { :root { --ink: #e9edf5; --soft: #a3adbf; --paper: #1a202c; --back: #11151d; --line: #2c3545; --accent: #86a8ff; --on-accent: #0d1526 } }
+* { box-sizing: border-box }
+body { margin: 0; min-height: 100vh; display: grid; place-items: center; padding: 24px 16px; background: var(--back); color: var(--ink); font: 17px/1.55 system-ui, -apple-system, "Segoe UI", Roboto, sans-serif }
+main { width: 100%; max-width: 30rem; background: var(--paper); border: 1px solid var(--line); border-radius: 14px; padding: 36px 32px }
+.brand { margin: 0 0 20px; color: var(--soft); font-size: 14px; font-weight: 600; letter-spacing: .04em; text-transform: uppercase }
+h1 { margin: 0 0 12px; font-size: 26px; line-height: 1.25 }
+p { margin: 0 0 18px }
+.soft { color: var(--soft); font-size: 15px; margin: 18px 0 0 }
+label { display: block; margin: 0 0 6px; font-weight: 600; font-size: 15px }
+input[type=text] { width: 100%; min-height: 48px; margin: 0 0 16px; padding: 0 14px; font: inherit; color: inherit; background: transparent; border: 1px solid var(--soft); border-radius: 9px }
+button, .button { display: block; width: 100%; min-height: 50px; padding: 12px 18px; border: 0; border-radius: 9px; background: var(--accent); color: var(--on-accent); font: inherit; font-weight: 600; text-align: center; text-decoration: none; cursor: pointer }
+:focus-visible { outline: 3px solid var(--accent); outline-offset: 3px }
+a { color: var(--accent) }
+ul { margin: 0 0 18px; padding-left: 20px }
+.button + ul { margin-top: 22px }
+code { font-size: .92em }
+`;
+
+/** Answers with a page: plain, accessible, without script, nothing loaded from anywhere. */
+export function sendPage(res: Response, status: number, { title, body }: { title: string; body: Html }): void {
+  allowPage(res, STYLES);
+  const page = html`<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta name="robots" content="noindex">
+<title>${title} · Rollcall</title>
+<style>${new Html(STYLES)}</style>
+</head>
+<body>
+<main>
+<p class="brand">Rollcall</p>
+<h1>${title}</h1>
+${body}
+</main>
+</body>
+</html>
+`;
+  res.status(status).type('html').send(page.text);
+}

@@ -1,0 +1,62 @@
+import type { NextFunction, Request, Response } from 'express';
+import { isDatabaseUnavailable } from '../../shared/database/failures.js';
+import { AppError } from '../../shared/errors/app-error.js';
+import type { ErrorCode } from '../../shared/errors/codes.js';
+import { contextOf } from './request-context.js';
+
+const RETRY_AFTER_SECONDS = '2';
+
+/** An error as RFC 9457 has it. */
+export function problemOf(error: AppError, requestId: string) {
+  return {
+    type: `urn:rollcall:problem:${error.code.replaceAll('_', '-')}`,
+    title: error.title,
+    status: error.status,
+    ...(error.detail !== undefined && { detail: error.detail }),
+    code: error.code,
+    instance: `urn:rollcall:request:${requestId}`,
+    request_id: requestId,
+    ...(error.fields !== undefined && { errors: error.fields }),
+  };
+}
+
+/** The only place that answers with an error. What is not meant for clients is logged and answered as `internal`. */
+export function problemHandler(thrown: unknown, req: Request, res: Response, next: NextFunction): void {
+  const { log, requestId } = contextOf(req);
+  const error = asAppError(thrown);
+  if (error.code === 'internal') log.error({ err: thrown }, 'request failed');
+  else if (error.code === 'unavailable') log.warn({ err: thrown }, 'request could not be served');
+  if (res.headersSent) {
+    next(thrown);
+    return;
+  }
+  for (const [name, value] of Object.entries(error.headers)) res.setHeader(name, value);
+  res.status(error.status).type('application/problem+json').send(JSON.stringify(problemOf(error, requestId)));
+}
+
+/** What a thrown thing means to a client. */
+export function asAppError(thrown: unknown): AppError {
+  if (thrown instanceof AppError) return thrown;
+  if (isDatabaseUnavailable(thrown)) {
+    return new AppError('unavailable', { cause: thrown, headers: { 'Retry-After': RETRY_AFTER_SECONDS } });
+  }
+  const code = codeOfHttpError(thrown);
+  return new AppError(code, { cause: thrown });
+}
+
+/** Express and its body parser throw errors that bear a status. */
+function codeOfHttpError(thrown: unknown): ErrorCode {
+  if (typeof thrown !== 'object' || thrown === null || !('status' in thrown)) return 'internal';
+  switch (thrown.status) {
+    case 400:
+      return 'malformed_request';
+    case 404:
+      return 'not_found';
+    case 413:
+      return 'payload_too_large';
+    case 415:
+      return 'unsupported_media_type';
+    default:
+      return 'internal';
+  }
+}

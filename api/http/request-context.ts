@@ -1,0 +1,64 @@
+import { randomBytes, randomUUID } from 'node:crypto';
+import type { NextFunction, Request, RequestHandler, Response } from 'express';
+import type { Logger } from '../../shared/logging/logger.js';
+
+/** What is known about a request besides what it asks for. */
+export interface RequestContext {
+  readonly requestId: string;
+  /** W3C Trace Context: 32 hexadecimal digits. */
+  readonly traceId: string;
+  readonly log: Logger;
+  readonly startedAt: bigint;
+  /** The admin who asks, once that is proven. */
+  adminId?: number;
+}
+
+const contexts = new WeakMap<Request, RequestContext>();
+
+const REQUEST_ID = /^[A-Za-z0-9_-]{8,64}$/;
+const TRACEPARENT = /^00-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}$/;
+
+/** The context that {@link requestContext} made for this request. */
+export function contextOf(req: Request): RequestContext {
+  const context = contexts.get(req);
+  if (!context) throw new Error('The request-context middleware has not run');
+  return context;
+}
+
+/** Names the request, answers with that name in `X-Request-Id`, and writes one log line when it is over. */
+export function requestContext(log: Logger): RequestHandler {
+  return (req: Request, res: Response, next: NextFunction) => {
+    const given = req.get('x-request-id') ?? '';
+    const requestId = REQUEST_ID.test(given) ? given : randomUUID();
+    const traceId = TRACEPARENT.exec(req.get('traceparent') ?? '')?.[1] ?? randomBytes(16).toString('hex');
+    const context: RequestContext = {
+      requestId,
+      traceId,
+      log: log.child({ 'http.request.id': requestId, 'trace.id': traceId }),
+      startedAt: process.hrtime.bigint(),
+    };
+    contexts.set(req, context);
+    res.setHeader('X-Request-Id', requestId);
+    res.once('close', () => logRequest(req, res, context));
+    next();
+  };
+}
+
+function logRequest(req: Request, res: Response, { log, startedAt, adminId }: RequestContext): void {
+  const completed = res.writableFinished;
+  const status = res.statusCode;
+  const level = status === 500 ? 'error' : status > 500 || !completed ? 'warn' : 'info';
+  log[level](
+    {
+      'http.request.method': req.method,
+      // The path alone: what follows the question mark may be a token.
+      'url.path': req.originalUrl.split('?', 1)[0],
+      'http.response.status_code': status,
+      'event.duration': Number(process.hrtime.bigint() - startedAt),
+      'event.outcome': completed && status < 400 ? 'success' : 'failure',
+      'client.ip': req.ip,
+      ...(adminId !== undefined && { 'user.id': String(adminId) }),
+    },
+    completed ? 'request' : 'request aborted',
+  );
+}

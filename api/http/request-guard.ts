@@ -1,0 +1,20 @@
+import type { RequestHandler } from 'express';
+import { AppError } from '../../shared/errors/app-error.js';
+
+const MAX_URL_LENGTH = 2_048;
+/** Node keeps the first of these and drops the rest, so two readers of one request could disagree. */
+const SINGLE_HEADERS = new Set(['host', 'authorization', 'content-type']);
+
+/** Refuses what HTTP allows two readings of, before anything reads it. */
+export const requestGuard: RequestHandler = (req, _res, next) => {
+  if (req.originalUrl.length > MAX_URL_LENGTH) throw new AppError('uri_too_long');
+  const seen = new Set<string>();
+  for (let i = 0; i < req.rawHeaders.length; i += 2) {
+    const name = req.rawHeaders[i]?.toLowerCase() ?? '';
+    if (SINGLE_HEADERS.has(name) && seen.has(name)) {
+      throw new AppError('malformed_request', { detail: `The header ${name} may be sent once.` });
+    }
+    seen.add(name);
+  }
+  next();
+};

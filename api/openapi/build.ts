@@ -1,0 +1,103 @@
+import { fileURLToPath } from 'node:url';
+import swaggerJsdoc from 'swagger-jsdoc';
+import * as z from 'zod';
+import { product } from '../../shared/config/version.js';
+import { answerSchemas, requestSchemas, sharedComponents } from './components.js';
+import { problemResponses } from './problems.js';
+
+/** The part of an OpenAPI 3.1 document that the build works on. */
+export interface OpenApiDocument {
+  openapi: string;
+  paths: Record<string, Record<string, Operation>>;
+  components: Record<string, Record<string, unknown>>;
+  [field: string]: unknown;
+}
+
+interface Operation {
+  security?: unknown[];
+  requestBody?: unknown;
+  parameters?: unknown[];
+  responses: Record<string, unknown>;
+}
+
+const METHODS = new Set(['get', 'post', 'put', 'patch', 'delete']);
+const DESCRIPTION = `An **admin** registers, confirms by a mailed link, logs in, and manages **users**.
+
+1. \`POST /auth/register\` and follow the link in the mail.
+2. \`POST /auth/login\`, copy \`access_token\`, press **Authorize** and paste it.
+3. Create, read, change, list and delete users.
+
+Every error is a problem document (RFC 9457) with a stable \`code\`.`;
+
+/**
+ * Builds the document: paths and prose from the comments beside the routes, schemas from zod, and the problems that
+ * any operation of its kind can answer with.
+ */
+export function buildOpenApi(): OpenApiDocument {
+  const routes = fileURLToPath(new URL('../**/*.routes.js', import.meta.url));
+  const document = swaggerJsdoc({
+    failOnErrors: true,
+    apis: [routes],
+    definition: {
+      openapi: '3.1.0',
+      info: { title: 'Rollcall', version: product.version, description: DESCRIPTION, license: { name: 'MIT', identifier: 'MIT' } },
+      servers: [{ url: '/' }],
+      tags: ['Registration', 'Sessions', 'Account', 'Users', 'Users (original form)', 'Service'].map((name) => ({ name })),
+      security: [{ accessToken: [] }],
+      components: { ...sharedComponents, schemas: { ...toJsonSchemas(requestSchemas, 'input'), ...toJsonSchemas(answerSchemas, 'output') } },
+    },
+  }) as OpenApiDocument;
+  for (const operation of operationsOf(document)) addProblems(operation);
+  return sortPaths(document);
+}
+
+function* operationsOf({ paths }: OpenApiDocument): Generator<Operation> {
+  for (const item of Object.values(paths)) {
+    const shared = item['parameters'] as unknown as unknown[] | undefined;
+    for (const [method, operation] of Object.entries(item)) {
+      if (!METHODS.has(method)) continue;
+      yield shared ? Object.assign(operation, { parameters: [...shared, ...(operation.parameters ?? [])] }) : operation;
+    }
+    delete item['parameters'];
+  }
+}
+
+function addProblems(operation: Operation): void {
+  const needsToken = operation.security === undefined;
+  const hasBody = operation.requestBody !== undefined;
+  const hasInput = hasBody || (operation.parameters?.length ?? 0) > 0;
+  operation.responses = {
+    ...problemResponses(['malformed_request', 'uri_too_long', 'internal', 'unavailable']),
+    ...(needsToken && problemResponses(['unauthorized'])),
+    ...(hasBody && problemResponses(['payload_too_large', 'unsupported_media_type'])),
+    ...(hasInput && problemResponses(['validation_failed'])),
+    ...operation.responses,
+  };
+}
+
+/** Requests are described as they are sent, answers as they arrive. */
+function toJsonSchemas(named: Readonly<Record<string, z.ZodType>>, io: 'input' | 'output'): Record<string, unknown> {
+  const registry = z.registry<{ id: string }>();
+  for (const [id, schema] of Object.entries(named)) registry.add(schema, { id });
+  const { schemas: built } = z.toJSONSchema(registry, {
+    io,
+    target: 'draft-2020-12',
+    unrepresentable: 'any',
+    uri: (id) => `#/components/schemas/${id}`,
+    override: ({ jsonSchema }) => {
+      // zod spells formats out as long regular expressions; the format says it better.
+      if (jsonSchema.format !== undefined) delete jsonSchema.pattern;
+    },
+  });
+  return Object.fromEntries(
+    Object.entries(built).map(([id, schema]) => {
+      const { $schema: _dialect, $id: _id, ...rest } = schema as Record<string, unknown>;
+      return [id, rest];
+    }),
+  );
+}
+
+function sortPaths(document: OpenApiDocument): OpenApiDocument {
+  const paths = Object.fromEntries(Object.entries(document.paths).toSorted(([a], [b]) => (a < b ? -1 : 1)));
+  return { ...document, paths };
+}

@@ -1,0 +1,80 @@
+import type * as z from 'zod';
+import * as auth from '../auth/auth.schemas.js';
+import * as ops from '../ops/ops.schemas.js';
+import * as users from '../users/users.schemas.js';
+import { Problem, problemResponse } from './problems.js';
+
+/** The least length that the document shows; an operator may ask for more or less. */
+const DOCUMENTED_PASSWORD_LENGTH = 15;
+
+/** Schemas of what is sent. */
+export const requestSchemas: Readonly<Record<string, z.ZodType>> = {
+  RegisterRequest: auth.registerRequest(DOCUMENTED_PASSWORD_LENGTH),
+  ResendRequest: auth.ResendRequest,
+  ConfirmRequest: auth.ConfirmRequest,
+  LoginRequest: auth.LoginRequest,
+  UpdateMeRequest: auth.UpdateMeRequest,
+  DeleteMeRequest: auth.DeleteMeRequest,
+  CreateUserRequest: users.CreateUserRequest,
+  UpdateUserRequest: users.UpdateUserRequest,
+};
+
+/** Schemas of what is answered. */
+export const answerSchemas: Readonly<Record<string, z.ZodType>> = {
+  Problem,
+  Accepted: auth.Accepted,
+  Confirmed: auth.Confirmed,
+  Admin: auth.Admin,
+  AdminList: auth.AdminList,
+  Login: auth.Login,
+  User: users.User,
+  UserList: users.UserList,
+  Home: ops.Home,
+  Live: ops.Live,
+  Readiness: ops.Readiness,
+};
+
+/** What the routes' comments refer to, besides schemas. */
+export const sharedComponents = {
+  securitySchemes: {
+    accessToken: { type: 'http', scheme: 'bearer', bearerFormat: 'JWT', description: 'The `access_token` of a login.' },
+  },
+  parameters: {
+    Limit: {
+      name: 'limit',
+      in: 'query',
+      description: 'How many at most.',
+      schema: { type: 'integer', minimum: 1, maximum: 100, default: 50 },
+    },
+    Cursor: {
+      name: 'cursor',
+      in: 'query',
+      description: 'Where to go on, from the `Link` of the page before. Opaque.',
+      schema: { type: 'string', maxLength: 200 },
+    },
+    UserIdInPath: { name: 'id', in: 'path', required: true, schema: { type: 'integer', minimum: 1, maximum: 2_147_483_647 } },
+    UserIdInQuery: { name: 'id', in: 'query', required: true, schema: { type: 'integer', minimum: 1, maximum: 2_147_483_647 } },
+  },
+  headers: {
+    NextPage: { description: '`<…>; rel="next"` when there is another page.', schema: { type: 'string' } },
+    Location: { description: 'Where the new user is.', schema: { type: 'string' } },
+    RetryAfter: { description: 'Seconds to wait.', schema: { type: 'integer' } },
+  },
+  responses: {
+    NameTaken: problemResponse('name_taken'),
+    NameTakenAtConfirmation: {
+      description: '`name_taken`: send another name with the same token.',
+      content: { ...problemResponse('name_taken').content, 'text/html': { schema: { type: 'string' } } },
+    },
+    EmailTaken: problemResponse('email_taken'),
+    InvalidCredentials: problemResponse('invalid_credentials'),
+    EmailNotConfirmed: problemResponse('email_not_confirmed'),
+    WrongPassword: problemResponse('wrong_password'),
+    InvalidCursor: problemResponse('invalid_cursor'),
+    NotFound: problemResponse('not_found'),
+    InvalidToken: {
+      description: '`invalid_token`: the link is wrong, void or expired.',
+      content: { ...problemResponse('invalid_token').content, 'text/html': { schema: { type: 'string' } } },
+    },
+  },
+};

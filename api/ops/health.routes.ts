@@ -1,0 +1,48 @@
+import { Router } from 'express';
+import { readiness, type Check } from '../../shared/health/readiness.js';
+
+/** What the health routes stand on. */
+export interface HealthRoutesDeps {
+  readonly checks: Readonly<Record<string, Check>>;
+  /** True once the process has begun to stop. */
+  readonly isStopping: () => boolean;
+}
+
+/** For load balancers and people: is the process alive, and can it do its work? */
+export function healthRoutes({ checks, isStopping }: HealthRoutesDeps): Router {
+  const router = Router();
+
+  /**
+   * @openapi
+   * /health/live:
+   *   get:
+   *     operationId: live
+   *     tags: [Service]
+   *     summary: Is the process alive?
+   *     security: []
+   *     responses:
+   *       200: { description: It is., content: { application/json: { schema: { $ref: '#/components/schemas/Live' } } } }
+   * /health/ready:
+   *   get:
+   *     operationId: ready
+   *     tags: [Service]
+   *     summary: Can the service do all of its work?
+   *     description: >-
+   *       Names what is wrong and how far it lags. The API registers and serves with Redis down, so a load balancer
+   *       should ask `/health/live`.
+   *     security: []
+   *     responses:
+   *       200: { description: It can., content: { application/json: { schema: { $ref: '#/components/schemas/Readiness' } } } }
+   *       503: { description: Something is wrong., headers: { Retry-After: { $ref: '#/components/headers/RetryAfter' } }, content: { application/json: { schema: { $ref: '#/components/schemas/Readiness' } } } }
+   */
+  router.get('/health/live', (_req, res) => void res.json({ status: 'alive' }));
+
+  router.get('/health/ready', async (_req, res) => {
+    const report = await readiness(checks);
+    const isReady = report.status === 'ready' && !isStopping();
+    if (!isReady) res.setHeader('Retry-After', '5');
+    res.status(isReady ? 200 : 503).json(isReady ? report : { ...report, status: 'not_ready' });
+  });
+
+  return router;
+}

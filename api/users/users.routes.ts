@@ -1,0 +1,168 @@
+import { Router, type Request } from 'express';
+import type { AdminGuard, AdminHandler } from '../auth/passport.js';
+import { jsonBody, NORMAL_BODY } from '../http/body.js';
+import { readPage, type Cursors } from '../http/pagination.js';
+import { parse } from '../http/validate.js';
+import { CreateUserRequest, UpdateUserRequest, UserId, UsersQuery } from './users.schemas.js';
+import type { UsersService } from './users.service.js';
+import { userView } from './users.views.js';
+
+/** What the users' routes stand on. */
+export interface UsersRoutesDeps {
+  readonly users: UsersService;
+  readonly cursors: Cursors;
+  readonly adminsOnly: AdminGuard;
+}
+
+/** Where a request says which user it means. */
+type IdSource = (req: Request) => unknown;
+
+const inPath: IdSource = (req) => ({ id: req.params['id'] });
+/** The original application's form, `/user?id=`. */
+const inQuery: IdSource = (req) => req.query;
+
+export function usersRoutes({ users, cursors, adminsOnly }: UsersRoutesDeps): Router {
+  const router = Router();
+  const body = jsonBody(NORMAL_BODY);
+
+  const create: AdminHandler = async ({ admin }, req, res) => {
+    const user = await users.create(admin.id, parse(CreateUserRequest, req.body));
+    res.status(201).location(`/users/${user.id}`).json(userView(user));
+  };
+  const list: AdminHandler = async ({ admin }, req, res) => {
+    const { limit, cursor } = parse(UsersQuery, req.query);
+    const page = { listing: `users:${admin.id}`, limit, cursor };
+    const found = await readPage(cursors, page, { req, res }, (count, after) => users.list(admin.id, count, after));
+    res.json(found.map(userView));
+  };
+  const read =
+    (idSource: IdSource): AdminHandler =>
+    async ({ admin }, req, res) => {
+      res.json(userView(await users.read(admin.id, parse(UserId, idSource(req)).id)));
+    };
+  const update =
+    (idSource: IdSource): AdminHandler =>
+    async ({ admin }, req, res) => {
+      const { id } = parse(UserId, idSource(req));
+      res.json(userView(await users.update(admin.id, id, parse(UpdateUserRequest, req.body))));
+    };
+  const remove =
+    (idSource: IdSource): AdminHandler =>
+    async ({ admin }, req, res) => {
+      await users.remove(admin.id, parse(UserId, idSource(req)).id);
+      res.status(204).end();
+    };
+
+  /**
+   * @openapi
+   * /users:
+   *   post:
+   *     operationId: createUser
+   *     tags: [Users]
+   *     summary: Create a user
+   *     requestBody: { required: true, content: { application/json: { schema: { $ref: '#/components/schemas/CreateUserRequest' } } } }
+   *     responses:
+   *       201:
+   *         description: Created.
+   *         headers: { Location: { $ref: '#/components/headers/Location' } }
+   *         content: { application/json: { schema: { $ref: '#/components/schemas/User' } } }
+   *       409: { $ref: '#/components/responses/EmailTaken' }
+   *   get:
+   *     operationId: listUsers
+   *     tags: [Users]
+   *     summary: List my users
+   *     description: Oldest first. The header `Link` leads to the next page; a page without it is the last.
+   *     parameters:
+   *       - { $ref: '#/components/parameters/Limit' }
+   *       - { $ref: '#/components/parameters/Cursor' }
+   *     responses:
+   *       200:
+   *         description: One page.
+   *         headers: { Link: { $ref: '#/components/headers/NextPage' } }
+   *         content: { application/json: { schema: { $ref: '#/components/schemas/UserList' } } }
+   *       400: { $ref: '#/components/responses/InvalidCursor' }
+   */
+  router.post('/users', ...body, adminsOnly(create));
+  router.get('/users', adminsOnly(list));
+
+  /**
+   * @openapi
+   * /users/{id}:
+   *   parameters: [{ $ref: '#/components/parameters/UserIdInPath' }]
+   *   get:
+   *     operationId: getUser
+   *     tags: [Users]
+   *     summary: Read a user
+   *     responses:
+   *       200: { description: The user., content: { application/json: { schema: { $ref: '#/components/schemas/User' } } } }
+   *       404: { $ref: '#/components/responses/NotFound' }
+   *   put:
+   *     operationId: updateUser
+   *     tags: [Users]
+   *     summary: Change a user
+   *     requestBody: { required: true, content: { application/json: { schema: { $ref: '#/components/schemas/UpdateUserRequest' } } } }
+   *     responses:
+   *       200: { description: The user as it is now., content: { application/json: { schema: { $ref: '#/components/schemas/User' } } } }
+   *       404: { $ref: '#/components/responses/NotFound' }
+   *       409: { $ref: '#/components/responses/EmailTaken' }
+   *   delete:
+   *     operationId: deleteUser
+   *     tags: [Users]
+   *     summary: Delete a user
+   *     responses:
+   *       204: { description: Gone. }
+   *       404: { $ref: '#/components/responses/NotFound' }
+   */
+  router.get('/users/:id', adminsOnly(read(inPath)));
+  router.put('/users/:id', ...body, adminsOnly(update(inPath)));
+  router.delete('/users/:id', adminsOnly(remove(inPath)));
+
+  /**
+   * @openapi
+   * /user:
+   *   post:
+   *     operationId: createUserByQuery
+   *     tags: [Users (original form)]
+   *     summary: Create a user
+   *     description: The same as `POST /users`.
+   *     requestBody: { required: true, content: { application/json: { schema: { $ref: '#/components/schemas/CreateUserRequest' } } } }
+   *     responses:
+   *       201:
+   *         description: Created.
+   *         headers: { Location: { $ref: '#/components/headers/Location' } }
+   *         content: { application/json: { schema: { $ref: '#/components/schemas/User' } } }
+   *       409: { $ref: '#/components/responses/EmailTaken' }
+   *   get:
+   *     operationId: getUserByQuery
+   *     tags: [Users (original form)]
+   *     summary: Read a user
+   *     parameters: [{ $ref: '#/components/parameters/UserIdInQuery' }]
+   *     responses:
+   *       200: { description: The user., content: { application/json: { schema: { $ref: '#/components/schemas/User' } } } }
+   *       404: { $ref: '#/components/responses/NotFound' }
+   *   put:
+   *     operationId: updateUserByQuery
+   *     tags: [Users (original form)]
+   *     summary: Change a user
+   *     parameters: [{ $ref: '#/components/parameters/UserIdInQuery' }]
+   *     requestBody: { required: true, content: { application/json: { schema: { $ref: '#/components/schemas/UpdateUserRequest' } } } }
+   *     responses:
+   *       200: { description: The user as it is now., content: { application/json: { schema: { $ref: '#/components/schemas/User' } } } }
+   *       404: { $ref: '#/components/responses/NotFound' }
+   *       409: { $ref: '#/components/responses/EmailTaken' }
+   *   delete:
+   *     operationId: deleteUserByQuery
+   *     tags: [Users (original form)]
+   *     summary: Delete a user
+   *     parameters: [{ $ref: '#/components/parameters/UserIdInQuery' }]
+   *     responses:
+   *       204: { description: Gone. }
+   *       404: { $ref: '#/components/responses/NotFound' }
+   */
+  router.post('/user', ...body, adminsOnly(create));
+  router.get('/user', adminsOnly(read(inQuery)));
+  router.put('/user', ...body, adminsOnly(update(inQuery)));
+  router.delete('/user', adminsOnly(remove(inQuery)));
+
+  return router;
+}

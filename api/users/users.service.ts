@@ -1,0 +1,77 @@
+import { Op } from 'sequelize';
+import { violates } from '../../shared/database/failures.js';
+import { AppError } from '../../shared/errors/app-error.js';
+import type { EmailAddress } from '../../shared/identity/email-address.js';
+import { User } from '../../shared/models/index.js';
+
+/** What a user is made of. */
+export interface NewUser {
+  readonly email: EmailAddress;
+  readonly name?: string | null | undefined;
+  readonly active?: boolean | undefined;
+}
+
+/** What changes; the rest stays. */
+export type UserChanges = { readonly [Field in keyof NewUser]?: NewUser[Field] | undefined };
+
+/** One admin's users. */
+export type UsersService = ReturnType<typeof createUsersService>;
+
+/**
+ * Every call names the admin whose users it is about; another admin's user is `not_found`, exactly as one that never was.
+ */
+export function createUsersService() {
+  /** @throws {AppError} `email_taken` when this admin has a user with the address. */
+  async function create(adminId: number, { email, name, active }: NewUser): Promise<User> {
+    return mapTaken(() =>
+      User.create({
+        adminId,
+        email: email.address,
+        emailCanonical: email.canonical,
+        name: name ?? null,
+        active: active ?? true,
+      }),
+    );
+  }
+
+  /** @throws {AppError} `not_found`. */
+  async function read(adminId: number, id: number): Promise<User> {
+    const user = await User.findOne({ where: { id, adminId } });
+    if (!user) throw new AppError('not_found');
+    return user;
+  }
+
+  /** @throws {AppError} `not_found`, `email_taken`. */
+  async function update(adminId: number, id: number, { email, name, active }: UserChanges): Promise<User> {
+    const user = await read(adminId, id);
+    return mapTaken(() =>
+      user.update({
+        ...(email && { email: email.address, emailCanonical: email.canonical }),
+        ...(name !== undefined && { name }),
+        ...(active !== undefined && { active }),
+      }),
+    );
+  }
+
+  /** @throws {AppError} `not_found`. */
+  async function remove(adminId: number, id: number): Promise<void> {
+    const count = await User.destroy({ where: { id, adminId } });
+    if (count === 0) throw new AppError('not_found');
+  }
+
+  /** Up to `limit` users with ids greater than `after`, oldest first. As fast on the last page as on the first. */
+  function list(adminId: number, limit: number, after: number): Promise<User[]> {
+    return User.findAll({ where: { adminId, id: { [Op.gt]: after } }, order: [['id', 'ASC']], limit });
+  }
+
+  return { create, read, update, remove, list };
+}
+
+async function mapTaken(write: () => Promise<User>): Promise<User> {
+  try {
+    return await write();
+  } catch (error) {
+    if (violates(error, 'users_admin_email_key')) throw new AppError('email_taken', { cause: error });
+    throw error;
+  }
+}
