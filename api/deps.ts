@@ -1,3 +1,4 @@
+import type { RequestHandler } from 'express';
 import type { ApiConfig } from '../shared/config/config.js';
 import { deriveKeyRing } from '../shared/crypto/keys.js';
 import { openDatabase, type Database } from '../shared/database/connect.js';
@@ -9,7 +10,7 @@ import { openQueues, type Queues } from '../shared/queues/queues.js';
 import { createAccessTokens } from './auth/access-tokens.js';
 import { createAccountService, type AccountService } from './auth/account.service.js';
 import { createRoleOf, type RoleOf } from './auth/auth.views.js';
-import { createAdminGuard, type AdminGuard } from './auth/passport.js';
+import { createAdminGuard } from './auth/passport.js';
 import { createPasswords } from './auth/passwords.js';
 import { createRegistrationService, type RegistrationService } from './auth/registration.service.js';
 import { createSessionService, type SessionService } from './auth/session.service.js';
@@ -28,7 +29,8 @@ export interface ApiDeps {
   readonly users: UsersService;
   readonly cursors: Cursors;
   readonly roleOf: RoleOf;
-  readonly adminsOnly: AdminGuard;
+  /** Lets a request pass only for an admin with a live session. */
+  readonly adminsOnly: RequestHandler;
   readonly checks: Readonly<Record<string, Check>>;
   /** Waits for hand-overs under way, then lets go of Redis and PostgreSQL. */
   close(): Promise<void>;

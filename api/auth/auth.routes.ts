@@ -1,4 +1,4 @@
-import { Router } from 'express';
+import { Router, type RequestHandler } from 'express';
 import * as z from 'zod';
 import { jsonBody, SMALL_BODY } from '../http/body.js';
 import { pageQuery, readPage, type Cursors } from '../http/pagination.js';
@@ -7,7 +7,7 @@ import { parse } from '../http/validate.js';
 import type { AccountService } from './account.service.js';
 import { DeleteMeRequest, LoginRequest, registerRequest, ResendRequest, UpdateMeRequest } from './auth.schemas.js';
 import { adminView, type RoleOf } from './auth.views.js';
-import type { AdminGuard } from './passport.js';
+import { principalOf } from './passport.js';
 import type { RegistrationService } from './registration.service.js';
 import type { SessionService } from './session.service.js';
 
@@ -18,7 +18,7 @@ export interface AuthRoutesDeps {
   readonly accounts: AccountService;
   readonly cursors: Cursors;
   readonly roleOf: RoleOf;
-  readonly adminsOnly: AdminGuard;
+  readonly adminsOnly: RequestHandler;
   readonly passwordMinLength: number;
 }
 
@@ -111,13 +111,10 @@ export function authRoutes(deps: AuthRoutesDeps): Router {
    *     responses:
    *       204: { description: Logged out. }
    */
-  router.post(
-    '/auth/logout',
-    adminsOnly(async ({ sessionId }, _req, res) => {
-      await sessions.logOut(sessionId);
-      res.status(204).end();
-    }),
-  );
+  router.post('/auth/logout', adminsOnly, async (req, res) => {
+    await sessions.logOut(principalOf(req).sessionId);
+    res.status(204).end();
+  });
 
   /**
    * @openapi
@@ -145,26 +142,17 @@ export function authRoutes(deps: AuthRoutesDeps): Router {
    *       204: { description: Gone. }
    *       403: { $ref: '#/components/responses/WrongPassword' }
    */
-  router.get(
-    '/auth/me',
-    adminsOnly(({ admin }, _req, res) => void res.json(adminView(admin, roleOf))),
-  );
-  router.put(
-    '/auth/me',
-    ...jsonBody(SMALL_BODY),
-    adminsOnly(async ({ admin }, req, res) => {
-      const { name } = parse(UpdateMeRequest, req.body);
-      res.json(adminView(await accounts.rename(admin, name), roleOf));
-    }),
-  );
-  router.delete(
-    '/auth/me',
-    ...jsonBody(SMALL_BODY),
-    adminsOnly(async ({ admin }, req, res) => {
-      await accounts.remove(admin, parse(DeleteMeRequest, req.body).current_password);
-      res.status(204).end();
-    }),
-  );
+  router.get('/auth/me', adminsOnly, (req, res) => {
+    res.json(adminView(principalOf(req).admin, roleOf));
+  });
+  router.put('/auth/me', adminsOnly, ...jsonBody(SMALL_BODY), async (req, res) => {
+    const { name } = parse(UpdateMeRequest, req.body);
+    res.json(adminView(await accounts.rename(principalOf(req).admin, name), roleOf));
+  });
+  router.delete('/auth/me', adminsOnly, ...jsonBody(SMALL_BODY), async (req, res) => {
+    await accounts.remove(principalOf(req).admin, parse(DeleteMeRequest, req.body).current_password);
+    res.status(204).end();
+  });
 
   /**
    * @openapi
@@ -185,17 +173,15 @@ export function authRoutes(deps: AuthRoutesDeps): Router {
    *         content: { application/json: { schema: { $ref: '#/components/schemas/AdminList' } } }
    *       400: { $ref: '#/components/responses/InvalidCursor' }
    */
-  router.get(
-    '/auth/admins',
-    adminsOnly(async ({ admin }, req, res) => {
-      const { limit, cursor, logged_in: loggedIn } = parse(AdminsQuery, req.query);
-      const page = { listing: `admins:${admin.id}`, limit, cursor };
-      const found = await readPage(cursors, page, { req, res }, (count, after) =>
-        accounts.list(admin, { limit: count, after, loggedIn: loggedIn === 'true' }),
-      );
-      res.json(found.map((each) => adminView(each, roleOf)));
-    }),
-  );
+  router.get('/auth/admins', adminsOnly, async (req, res) => {
+    const { admin } = principalOf(req);
+    const { limit, cursor, logged_in: loggedIn } = parse(AdminsQuery, req.query);
+    const page = { listing: `admins:${admin.id}`, limit, cursor };
+    const found = await readPage(cursors, page, { req, res }, (count, after) =>
+      accounts.list(admin, { limit: count, after, loggedIn: loggedIn === 'true' }),
+    );
+    res.json(found.map((each) => adminView(each, roleOf)));
+  });
 
   return router;
 }

@@ -1,4 +1,4 @@
-import type { Request, RequestHandler, Response } from 'express';
+import type { Request, RequestHandler } from 'express';
 import jwt from 'jsonwebtoken';
 import passport from 'passport';
 import { Strategy } from 'passport-jwt';
@@ -7,41 +7,42 @@ import { contextOf } from '../http/request-context.js';
 import { CLOCK_TOLERANCE_SECONDS, type AccessTokens } from './access-tokens.js';
 import type { Principal, SessionService } from './session.service.js';
 
-/** A handler that runs only for an admin with a live session. */
-export type AdminHandler = (principal: Principal, req: Request, res: Response) => Promise<void> | void;
-
-/**
- * Makes a route's handler admins-only. A missing, forged or expired token, an ended session and a deleted admin all
- * get 401 before the handler runs.
- */
-export type AdminGuard = (handler: AdminHandler) => RequestHandler;
-
 const REALM = 'Bearer realm="rollcall"';
 /** Anchored: `Bearer a b` is not a token. The scheme's case does not matter (RFC 9110, 11.1). */
 const BEARER = /^Bearer +([A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+)$/i;
 const MAX_TOKEN_LENGTH = 4_096;
 
-/** Guards routes by passport-jwt: the signature first, then our own rules, then the database's word on the session. */
-export function createAdminGuard(tokens: AccessTokens, sessions: Pick<SessionService, 'authenticate'>): AdminGuard {
+/**
+ * Lets a request pass only for an admin with a live session: the signature first, then our own rules, then the
+ * database's word. A missing, forged or expired token, an ended session and a deleted admin all get the same 401.
+ * What runs behind it finds the admin by {@link principalOf}.
+ */
+export function createAdminGuard(tokens: AccessTokens, sessions: Pick<SessionService, 'authenticate'>): RequestHandler {
   const authenticator = new passport.Passport();
   authenticator.use('access-token', createStrategy(tokens, sessions));
 
-  return (handler) => (req, res, next) => {
+  return (req, res, next) => {
     const onVerdict = (error: unknown, principal: Principal | false | undefined): void => {
-      if (error) {
-        next(error);
-        return;
+      if (error) next(error);
+      else if (!principal) next(new AppError('unauthorized', { headers: { 'WWW-Authenticate': challenge(req) } }));
+      else {
+        principals.set(req, principal);
+        contextOf(req).adminId = principal.admin.id;
+        next();
       }
-      if (!principal) {
-        next(new AppError('unauthorized', { headers: { 'WWW-Authenticate': challenge(req) } }));
-        return;
-      }
-      contextOf(req).adminId = principal.admin.id;
-      Promise.resolve(handler(principal, req, res)).catch(next);
     };
     const authenticate: unknown = authenticator.authenticate('access-token', { session: false }, onVerdict);
     (authenticate as RequestHandler)(req, res, next);
   };
+}
+
+const principals = new WeakMap<Request, Principal>();
+
+/** The admin who asks. @throws when the route is not behind the guard: a fault of ours, answered by 500. */
+export function principalOf(req: Request): Principal {
+  const principal = principals.get(req);
+  if (!principal) throw new Error('The route is not behind the admin guard');
+  return principal;
 }
 
 function createStrategy(tokens: AccessTokens, sessions: Pick<SessionService, 'authenticate'>): Strategy {

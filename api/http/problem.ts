@@ -31,7 +31,9 @@ export function problemHandler(thrown: unknown, req: Request, res: Response, nex
     return;
   }
   for (const [name, value] of Object.entries(error.headers)) res.setHeader(name, value);
-  res.status(error.status).type('application/problem+json').send(JSON.stringify(problemOf(error, requestId)));
+  res.status(error.status).setHeader('Content-Type', 'application/problem+json');
+  // As bytes: Express would add a charset, which JSON does not have (RFC 8259, section 11).
+  res.send(Buffer.from(JSON.stringify(problemOf(error, requestId))));
 }
 
 /** What a thrown thing means to a client. */

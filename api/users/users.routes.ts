@@ -1,5 +1,5 @@
-import { Router, type Request } from 'express';
-import type { AdminGuard, AdminHandler } from '../auth/passport.js';
+import { Router, type Request, type RequestHandler } from 'express';
+import { principalOf } from '../auth/passport.js';
 import { jsonBody, NORMAL_BODY } from '../http/body.js';
 import { readPage, type Cursors } from '../http/pagination.js';
 import { parse } from '../http/validate.js';
@@ -11,7 +11,7 @@ import { userView } from './users.views.js';
 export interface UsersRoutesDeps {
   readonly users: UsersService;
   readonly cursors: Cursors;
-  readonly adminsOnly: AdminGuard;
+  readonly adminsOnly: RequestHandler;
 }
 
 /** Where a request says which user it means. */
@@ -21,35 +21,37 @@ const inPath: IdSource = (req) => ({ id: req.params['id'] });
 /** The original application's form, `/user?id=`. */
 const inQuery: IdSource = (req) => req.query;
 
+const adminIdOf = (req: Request): number => principalOf(req).admin.id;
+
 export function usersRoutes({ users, cursors, adminsOnly }: UsersRoutesDeps): Router {
   const router = Router();
   const body = jsonBody(NORMAL_BODY);
 
-  const create: AdminHandler = async ({ admin }, req, res) => {
-    const user = await users.create(admin.id, parse(CreateUserRequest, req.body));
+  const create: RequestHandler = async (req, res) => {
+    const user = await users.create(adminIdOf(req), parse(CreateUserRequest, req.body));
     res.status(201).location(`/users/${user.id}`).json(userView(user));
   };
-  const list: AdminHandler = async ({ admin }, req, res) => {
+  const list: RequestHandler = async (req, res) => {
     const { limit, cursor } = parse(UsersQuery, req.query);
-    const page = { listing: `users:${admin.id}`, limit, cursor };
-    const found = await readPage(cursors, page, { req, res }, (count, after) => users.list(admin.id, count, after));
+    const page = { listing: `users:${adminIdOf(req)}`, limit, cursor };
+    const found = await readPage(cursors, page, { req, res }, (count, after) => users.list(adminIdOf(req), count, after));
     res.json(found.map(userView));
   };
   const read =
-    (idSource: IdSource): AdminHandler =>
-    async ({ admin }, req, res) => {
-      res.json(userView(await users.read(admin.id, parse(UserId, idSource(req)).id)));
+    (idSource: IdSource): RequestHandler =>
+    async (req, res) => {
+      res.json(userView(await users.read(adminIdOf(req), parse(UserId, idSource(req)).id)));
     };
   const update =
-    (idSource: IdSource): AdminHandler =>
-    async ({ admin }, req, res) => {
+    (idSource: IdSource): RequestHandler =>
+    async (req, res) => {
       const { id } = parse(UserId, idSource(req));
-      res.json(userView(await users.update(admin.id, id, parse(UpdateUserRequest, req.body))));
+      res.json(userView(await users.update(adminIdOf(req), id, parse(UpdateUserRequest, req.body))));
     };
   const remove =
-    (idSource: IdSource): AdminHandler =>
-    async ({ admin }, req, res) => {
-      await users.remove(admin.id, parse(UserId, idSource(req)).id);
+    (idSource: IdSource): RequestHandler =>
+    async (req, res) => {
+      await users.remove(adminIdOf(req), parse(UserId, idSource(req)).id);
       res.status(204).end();
     };
 
@@ -82,8 +84,8 @@ export function usersRoutes({ users, cursors, adminsOnly }: UsersRoutesDeps): Ro
    *         content: { application/json: { schema: { $ref: '#/components/schemas/UserList' } } }
    *       400: { $ref: '#/components/responses/InvalidCursor' }
    */
-  router.post('/users', ...body, adminsOnly(create));
-  router.get('/users', adminsOnly(list));
+  router.post('/users', adminsOnly, ...body, create);
+  router.get('/users', adminsOnly, list);
 
   /**
    * @openapi
@@ -113,9 +115,9 @@ export function usersRoutes({ users, cursors, adminsOnly }: UsersRoutesDeps): Ro
    *       204: { description: Gone. }
    *       404: { $ref: '#/components/responses/NotFound' }
    */
-  router.get('/users/:id', adminsOnly(read(inPath)));
-  router.put('/users/:id', ...body, adminsOnly(update(inPath)));
-  router.delete('/users/:id', adminsOnly(remove(inPath)));
+  router.get('/users/:id', adminsOnly, read(inPath));
+  router.put('/users/:id', adminsOnly, ...body, update(inPath));
+  router.delete('/users/:id', adminsOnly, remove(inPath));
 
   /**
    * @openapi
@@ -159,10 +161,10 @@ export function usersRoutes({ users, cursors, adminsOnly }: UsersRoutesDeps): Ro
    *       204: { description: Gone. }
    *       404: { $ref: '#/components/responses/NotFound' }
    */
-  router.post('/user', ...body, adminsOnly(create));
-  router.get('/user', adminsOnly(read(inQuery)));
-  router.put('/user', ...body, adminsOnly(update(inQuery)));
-  router.delete('/user', adminsOnly(remove(inQuery)));
+  router.post('/user', adminsOnly, ...body, create);
+  router.get('/user', adminsOnly, read(inQuery));
+  router.put('/user', adminsOnly, ...body, update(inQuery));
+  router.delete('/user', adminsOnly, remove(inQuery));
 
   return router;
 }
