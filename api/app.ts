@@ -31,7 +31,12 @@ export function createApp(deps: ApiDeps, options: AppOptions): Express {
   app.set('query parser', 'simple');
   app.set('trust proxy', options.trustProxy);
 
-  app.use(requestContext(deps.log), securityHeaders(options.publicUrl), requestGuard, methodGuard(document.paths));
+  app.use(
+    requestContext(deps.log),
+    securityHeaders(options.publicUrl),
+    requestGuard,
+    methodGuard(document.paths),
+  );
 
   app.use(homeRoutes());
   app.use(docsRoutes(document));

@@ -10,9 +10,13 @@ import { openQueues, type Queues } from '../shared/queues/queues.js';
 import { createAccessTokens } from './auth/access-tokens.js';
 import { createAccountService, type AccountService } from './auth/account.service.js';
 import { createRoleOf, type RoleOf } from './auth/auth.views.js';
+import { createConfirmations } from './auth/confirmations.js';
 import { createAdminGuard } from './auth/passport.js';
 import { createPasswords } from './auth/passwords.js';
-import { createRegistrationService, type RegistrationService } from './auth/registration.service.js';
+import {
+  createRegistrationService,
+  type RegistrationService,
+} from './auth/registration.service.js';
 import { createSessionService, type SessionService } from './auth/session.service.js';
 import { createCursors, type Cursors } from './http/pagination.js';
 import { createUsersService, type UsersService } from './users/users.service.js';
@@ -40,7 +44,12 @@ export interface ApiDeps {
 export async function buildDeps(config: ApiConfig, log: Logger): Promise<ApiDeps> {
   const database = openDatabase(config.database, 'rollcall-api');
   const queues = openQueues(config.redis, log);
-  const outbox = createOutbox({ database, queue: queues.mail, failpoint: createFailpoint(config.failpoint), log });
+  const outbox = createOutbox({
+    database,
+    queue: queues.mail,
+    failpoint: createFailpoint(config.failpoint),
+    log,
+  });
   const passwords = await createPasswords(config.passwords);
   const accessTokens = createAccessTokens(deriveKeyRing(config.secrets, 'access-token'), {
     publicUrl: config.publicUrl,
@@ -54,6 +63,12 @@ export async function buildDeps(config: ApiConfig, log: Logger): Promise<ApiDeps
     accessExpiresMs: config.tokens.accessExpiresMs,
     sessionExpiresMs: config.tokens.sessionExpiresMs,
   });
+  const confirmations = createConfirmations({
+    outbox,
+    keys: deriveKeyRing(config.secrets, 'confirmation'),
+    expiresMs: config.confirmationExpiresMs,
+    rateLimitScale: config.rateLimitScale,
+  });
   const roleOf = createRoleOf(config.operatorEmails);
 
   return {
@@ -65,8 +80,7 @@ export async function buildDeps(config: ApiConfig, log: Logger): Promise<ApiDeps
       database,
       outbox,
       passwords,
-      confirmationKeys: deriveKeyRing(config.secrets, 'confirmation'),
-      confirmationExpiresMs: config.confirmationExpiresMs,
+      confirmations,
       rateLimitScale: config.rateLimitScale,
     }),
     sessions,

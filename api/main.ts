@@ -11,13 +11,19 @@ const FLUSH_DEADLINE_MS = 2_000;
 
 const config = loadOrExit(() => loadApiConfig());
 const shipper = createLogShipper();
-const log = createLogger({ service: 'rollcall-api', ...config.logging, ...(config.shipLogs && { ship: shipper.write }) });
+const log = createLogger({
+  service: 'rollcall-api',
+  ...config.logging,
+  ...(config.shipLogs && { ship: shipper.write }),
+});
 const lifecycle = startLifecycle(log, STOP_DEADLINE_MS);
 
 const deps = await buildDeps(config, log);
 lifecycle.onStop('database and queues', () => deps.close());
 
-shipper.connect(deps.queues.logs, (lines) => log.warn({ 'labels.dropped_lines': lines }, 'log lines dropped'));
+shipper.connect(deps.queues.logs, (lines) =>
+  log.warn({ 'labels.dropped_lines': lines }, 'log lines dropped'),
+);
 lifecycle.onStop('log shipper', () => shipper.close(FLUSH_DEADLINE_MS));
 
 const app = createApp(deps, {

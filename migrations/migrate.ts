@@ -23,27 +23,45 @@ export function migrateUp(client: pg.Client, migrations = allMigrations): Promis
     const applied = await appliedNames(client);
     const pending = migrations.filter(({ name }) => !applied.has(name));
     for (const migration of pending) {
-      await step(client, migration.up, 'insert into schema_migrations (name) values ($1)', migration);
+      await step(
+        client,
+        migration.up,
+        'insert into schema_migrations (name) values ($1)',
+        migration,
+      );
     }
     return pending.map(({ name }) => name);
   });
 }
 
 /** Takes back the newest applied migration. Resolves to its name, or to `undefined` when there was none. */
-export function migrateDown(client: pg.Client, migrations = allMigrations): Promise<string | undefined> {
+export function migrateDown(
+  client: pg.Client,
+  migrations = allMigrations,
+): Promise<string | undefined> {
   return withLock(client, async () => {
     const applied = await appliedNames(client);
     const newest = migrations.findLast(({ name }) => applied.has(name));
-    if (newest) await step(client, newest.down, 'delete from schema_migrations where name = $1', newest);
+    if (newest)
+      await step(client, newest.down, 'delete from schema_migrations where name = $1', newest);
     return newest?.name;
   });
 }
 
 /** Every known migration with the time at which it was applied; changes nothing. */
-export async function migrationStatus(client: pg.Client, migrations = allMigrations): Promise<MigrationStatus[]> {
-  const exists = await client.query<{ found: boolean }>(`select to_regclass('schema_migrations') is not null as found`);
+export async function migrationStatus(
+  client: pg.Client,
+  migrations = allMigrations,
+): Promise<MigrationStatus[]> {
+  const exists = await client.query<{ found: boolean }>(
+    `select to_regclass('schema_migrations') is not null as found`,
+  );
   const rows = exists.rows[0]?.found
-    ? (await client.query<{ name: string; applied_at: Date }>('select name, applied_at from schema_migrations')).rows
+    ? (
+        await client.query<{ name: string; applied_at: Date }>(
+          'select name, applied_at from schema_migrations',
+        )
+      ).rows
     : [];
   const times = new Map(rows.map((row) => [row.name, row.applied_at]));
   return migrations.map(({ name }) => ({ name, appliedAt: times.get(name) ?? null }));
@@ -68,7 +86,12 @@ async function appliedNames(client: pg.Client): Promise<Set<string>> {
   return new Set(rows.map(({ name }) => name));
 }
 
-async function step(client: pg.Client, statements: string, bookkeeping: string, { name }: Migration): Promise<void> {
+async function step(
+  client: pg.Client,
+  statements: string,
+  bookkeeping: string,
+  { name }: Migration,
+): Promise<void> {
   await client.query('begin');
   try {
     await client.query(statements);

@@ -40,7 +40,9 @@ async function run(): Promise<string[]> {
     }
     case 'status': {
       const all = await migrationStatus(client);
-      return all.map(({ name, appliedAt }) => `${name}  ${appliedAt ? appliedAt.toISOString() : 'pending'}`);
+      return all.map(
+        ({ name, appliedAt }) => `${name}  ${appliedAt ? appliedAt.toISOString() : 'pending'}`,
+      );
     }
     default: {
       const names = await migrateUp(client);

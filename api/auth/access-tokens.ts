@@ -30,13 +30,20 @@ export interface AccessTokens {
 export const CLOCK_TOLERANCE_SECONDS = 5;
 
 /** Exactly the header that we write: a token with `crit`, `jku`, or another type is not ours. */
-const Header = z.strictObject({ alg: z.literal('HS256'), typ: z.literal('at+jwt'), kid: z.string() });
+const Header = z.strictObject({
+  alg: z.literal('HS256'),
+  typ: z.literal('at+jwt'),
+  kid: z.string(),
+});
 
 /** Every claim is required: jsonwebtoken by itself would accept a token without `exp` (RFC 8725, 3.8 to 3.12). */
 const Claims = z.strictObject({
   iss: z.string(),
   aud: z.string(),
-  sub: z.string().regex(/^[1-9]\d{0,9}$/).transform(Number),
+  sub: z
+    .string()
+    .regex(/^[1-9]\d{0,9}$/)
+    .transform(Number),
   sid: z.int().positive(),
   jti: z.uuid(),
   iat: z.int(),
@@ -45,7 +52,10 @@ const Claims = z.strictObject({
 });
 
 /** Access tokens of one service: see {@link AccessTokens}. */
-export function createAccessTokens(keys: KeyRing, { publicUrl, expiresMs }: AccessTokenConfig): AccessTokens {
+export function createAccessTokens(
+  keys: KeyRing,
+  { publicUrl, expiresMs }: AccessTokenConfig,
+): AccessTokens {
   const lifeSeconds = Math.floor(expiresMs / 1_000);
   const issuer = publicUrl;
   const audience = `${publicUrl}/`;
@@ -66,7 +76,10 @@ export function createAccessTokens(keys: KeyRing, { publicUrl, expiresMs }: Acce
         exp: iat + lifeSeconds,
       };
       const { id: kid, key } = keys.current;
-      return jwt.sign(claims, key, { algorithm: 'HS256', header: { alg: 'HS256', typ: 'at+jwt', kid } });
+      return jwt.sign(claims, key, {
+        algorithm: 'HS256',
+        header: { alg: 'HS256', typ: 'at+jwt', kid },
+      });
     },
     readHeaderAndClaims(header, claims) {
       const parsed = Claims.safeParse(claims);

@@ -34,7 +34,8 @@ export function createAccountService({ passwords, roleOf }: AccountDeps) {
     try {
       return await admin.update({ name, nameCanonical: canonicalName(name) });
     } catch (error) {
-      if (violates(error, 'admins_confirmed_name_key')) throw new AppError('name_taken', { cause: error });
+      if (violates(error, 'admins_confirmed_name_key'))
+        throw new AppError('name_taken', { cause: error });
       throw error;
     }
   }
@@ -44,13 +45,15 @@ export function createAccountService({ passwords, roleOf }: AccountDeps) {
    * @throws {AppError} `wrong_password`.
    */
   async function remove(admin: Admin, currentPassword: string): Promise<void> {
-    if (!(await passwords.verify(currentPassword, admin.passwordHash))) throw new AppError('wrong_password');
+    if (!(await passwords.verify(currentPassword, admin.passwordHash)))
+      throw new AppError('wrong_password');
     await admin.destroy();
   }
 
   /** All admins for an operator, oldest first; itself for any other admin. */
   async function list(asker: Admin, { limit, after, loggedIn }: AdminQuery): Promise<Admin[]> {
-    const scope = roleOf(asker) === 'operator' ? { [Op.gt]: after } : { [Op.gt]: after, [Op.eq]: asker.id };
+    const scope =
+      roleOf(asker) === 'operator' ? { [Op.gt]: after } : { [Op.gt]: after, [Op.eq]: asker.id };
     return Admin.findAll({
       where: { id: scope, ...(loggedIn && { [Op.and]: HAS_LIVE_SESSION }) },
       order: [['id', 'ASC']],

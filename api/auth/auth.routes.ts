@@ -5,7 +5,13 @@ import { pageQuery, readPage, type Cursors } from '../http/pagination.js';
 import { contextOf } from '../http/request-context.js';
 import { parse } from '../http/validate.js';
 import type { AccountService } from './account.service.js';
-import { DeleteMeRequest, LoginRequest, registerRequest, ResendRequest, UpdateMeRequest } from './auth.schemas.js';
+import {
+  DeleteMeRequest,
+  LoginRequest,
+  registerRequest,
+  ResendRequest,
+  UpdateMeRequest,
+} from './auth.schemas.js';
 import { adminView, type RoleOf } from './auth.views.js';
 import { principalOf } from './passport.js';
 import type { RegistrationService } from './registration.service.js';
@@ -24,7 +30,10 @@ export interface AuthRoutesDeps {
 
 const ACCEPTED = { status: 'accepted' } as const;
 
-const AdminsQuery = z.strictObject({ ...pageQuery, logged_in: z.enum(['true', 'false']).default('false') });
+const AdminsQuery = z.strictObject({
+  ...pageQuery,
+  logged_in: z.enum(['true', 'false']).default('false'),
+});
 
 export function authRoutes(deps: AuthRoutesDeps): Router {
   const { registration, sessions, accounts, cursors, roleOf, adminsOnly } = deps;
@@ -88,7 +97,10 @@ export function authRoutes(deps: AuthRoutesDeps): Router {
    */
   router.post('/auth/login', ...jsonBody(SMALL_BODY), async (req, res) => {
     const { email, password } = parse(LoginRequest, req.body);
-    const issued = await sessions.logIn(email, password, { ip: req.ip, userAgent: req.get('user-agent') });
+    const issued = await sessions.logIn(email, password, {
+      ip: req.ip,
+      userAgent: req.get('user-agent'),
+    });
     contextOf(req).adminId = issued.admin.id;
     res.json({
       access_token: issued.accessToken,
@@ -150,7 +162,10 @@ export function authRoutes(deps: AuthRoutesDeps): Router {
     res.json(adminView(await accounts.rename(principalOf(req).admin, name), roleOf));
   });
   router.delete('/auth/me', adminsOnly, ...jsonBody(SMALL_BODY), async (req, res) => {
-    await accounts.remove(principalOf(req).admin, parse(DeleteMeRequest, req.body).current_password);
+    await accounts.remove(
+      principalOf(req).admin,
+      parse(DeleteMeRequest, req.body).current_password,
+    );
     res.status(204).end();
   });
 

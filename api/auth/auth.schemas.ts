@@ -12,11 +12,17 @@ const printable = /^[^\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Cs}]*$/u;
 export const EmailInput = z
   .string()
   .max(320)
-  .meta({ description: 'An e-mail address; compared without regard to case.', examples: ['ann@example.com'] })
+  .meta({
+    description: 'An e-mail address; compared without regard to case.',
+    examples: ['ann@example.com'],
+  })
   .transform((text, issues) => {
     const address = parseEmailAddress(text);
     if (address) return address;
-    issues.addIssue({ code: 'custom', message: 'must be an e-mail address such as ann@example.com' });
+    issues.addIssue({
+      code: 'custom',
+      message: 'must be an e-mail address such as ann@example.com',
+    });
     return z.NEVER;
   });
 
@@ -37,7 +43,10 @@ const newPassword = (minLength: number) =>
     .string()
     .max(MAX_PASSWORD_CODE_POINTS * 2)
     .refine((text) => text.isWellFormed(), 'must be well-formed Unicode')
-    .refine((text) => codePoints(text) <= MAX_PASSWORD_CODE_POINTS, `must be at most ${MAX_PASSWORD_CODE_POINTS} characters`)
+    .refine(
+      (text) => codePoints(text) <= MAX_PASSWORD_CODE_POINTS,
+      `must be at most ${MAX_PASSWORD_CODE_POINTS} characters`,
+    )
     .refine((text) => codePoints(text) >= minLength, `must be at least ${minLength} characters`)
     .meta({
       description: `${minLength} to ${MAX_PASSWORD_CODE_POINTS} characters, any. Length is what makes it strong.`,
@@ -61,7 +70,9 @@ export const ResendRequest = z.strictObject({ email: EmailInput });
 
 export const ConfirmRequest = z.strictObject({
   token: z.string().min(1).max(200).meta({ description: 'The token from the mailed link.' }),
-  name: NameInput.optional().meta({ description: 'Another name, when the one that you registered with has been taken.' }),
+  name: NameInput.optional().meta({
+    description: 'Another name, when the one that you registered with has been taken.',
+  }),
 });
 
 export const UpdateMeRequest = z.strictObject({ name: NameInput });
@@ -87,7 +98,9 @@ export const Admin = z.object({
 export const AdminList = z.array(Admin);
 
 export const Login = z.object({
-  access_token: z.string().meta({ description: 'Send it as `Authorization: Bearer ACCESS_TOKEN`.' }),
+  access_token: z
+    .string()
+    .meta({ description: 'Send it as `Authorization: Bearer ACCESS_TOKEN`.' }),
   token_type: z.literal('Bearer'),
   expires_in: z.int().positive().meta({ description: 'Seconds.' }),
   refresh_token: z.string(),

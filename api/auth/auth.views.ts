@@ -3,7 +3,9 @@ import type { Admin as AdminModel } from '../../shared/models/index.js';
 import type { Admin } from './auth.schemas.js';
 
 /** Tells who is an operator. */
-export type RoleOf = (admin: Pick<AdminModel, 'emailCanonical' | 'confirmedAt'>) => 'admin' | 'operator';
+export type RoleOf = (
+  admin: Pick<AdminModel, 'emailCanonical' | 'confirmedAt'>,
+) => 'admin' | 'operator';
 
 /** Confirmed admins whose addresses the configuration names are operators. */
 export function createRoleOf(operatorEmails: readonly string[]): RoleOf {

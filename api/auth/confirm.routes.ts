@@ -61,14 +61,16 @@ export function confirmRoutes({ registration }: { registration: RegistrationServ
       res.json({ status: 'confirmed' });
       return;
     }
-    const token = typeof body === 'object' && body !== null && 'token' in body ? String(body.token) : '';
+    const token =
+      typeof body === 'object' && body !== null && 'token' in body ? String(body.token) : '';
     try {
       const form = parse(ConfirmRequest, body);
       await registration.confirm(form.token, form.name);
       sendPage(res, 200, confirmedPage());
     } catch (error) {
       if (!(error instanceof AppError)) throw error;
-      if (error.code === 'name_taken') sendPage(res, 409, nameTakenPage(token, 'This name has been taken.'));
+      if (error.code === 'name_taken')
+        sendPage(res, 409, nameTakenPage(token, 'This name has been taken.'));
       else if (error.code === 'validation_failed' && token !== '') {
         sendPage(res, 422, nameTakenPage(token, 'This name cannot be used.'));
       } else if (error.code === 'invalid_token' || error.code === 'validation_failed') {

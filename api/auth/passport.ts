@@ -17,21 +17,29 @@ const MAX_TOKEN_LENGTH = 4_096;
  * database's word. A missing, forged or expired token, an ended session and a deleted admin all get the same 401.
  * What runs behind it finds the admin by {@link principalOf}.
  */
-export function createAdminGuard(tokens: AccessTokens, sessions: Pick<SessionService, 'authenticate'>): RequestHandler {
+export function createAdminGuard(
+  tokens: AccessTokens,
+  sessions: Pick<SessionService, 'authenticate'>,
+): RequestHandler {
   const authenticator = new passport.Passport();
   authenticator.use('access-token', createStrategy(tokens, sessions));
 
   return (req, res, next) => {
     const onVerdict = (error: unknown, principal: Principal | false | undefined): void => {
       if (error) next(error);
-      else if (!principal) next(new AppError('unauthorized', { headers: { 'WWW-Authenticate': challenge(req) } }));
+      else if (!principal)
+        next(new AppError('unauthorized', { headers: { 'WWW-Authenticate': challenge(req) } }));
       else {
         principals.set(req, principal);
         contextOf(req).adminId = principal.admin.id;
         next();
       }
     };
-    const authenticate: unknown = authenticator.authenticate('access-token', { session: false }, onVerdict);
+    const authenticate: unknown = authenticator.authenticate(
+      'access-token',
+      { session: false },
+      onVerdict,
+    );
     (authenticate as RequestHandler)(req, res, next);
   };
 }
@@ -45,7 +53,10 @@ export function principalOf(req: Request): Principal {
   return principal;
 }
 
-function createStrategy(tokens: AccessTokens, sessions: Pick<SessionService, 'authenticate'>): Strategy {
+function createStrategy(
+  tokens: AccessTokens,
+  sessions: Pick<SessionService, 'authenticate'>,
+): Strategy {
   const keys = new Map(tokens.keys.all.map(({ id, key }) => [id, key]));
   return new Strategy(
     {
@@ -59,6 +70,8 @@ function createStrategy(tokens: AccessTokens, sessions: Pick<SessionService, 'au
       issuer: tokens.issuer,
       audience: tokens.audience,
       algorithms: ['HS256'],
+      // The only way to hand jsonwebtoken these two.
+      // oxlint-disable-next-line typescript/no-deprecated
       jsonWebTokenOptions: { complete: true, clockTolerance: CLOCK_TOLERANCE_SECONDS },
     },
     (token: { header?: unknown; payload?: unknown }, done) => {

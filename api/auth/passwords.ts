@@ -59,10 +59,16 @@ function read(peppers: ReadonlyMap<string, Pepper>, stored: string | undefined) 
 
 /** 64 ASCII characters: bcrypt reads all of them. */
 function condense({ key }: Pepper, password: string): string {
-  return createHmac('sha384', key).update('pw/v1\0').update(password.normalize('NFC')).digest('base64');
+  return createHmac('sha384', key)
+    .update('pw/v1\0')
+    .update(password.normalize('NFC'))
+    .digest('base64');
 }
 
 function derivePepper(secret: string): Pepper {
   const key = Buffer.from(hkdfSync('sha256', secret, '', 'rollcall/password-pepper/v1', 48));
-  return { id: `p${createHash('sha256').update('pepper-id').update(key).digest().readUInt32BE()}`, key };
+  return {
+    id: `p${createHash('sha256').update('pepper-id').update(key).digest().readUInt32BE()}`,
+    key,
+  };
 }

@@ -15,10 +15,17 @@ export const newRefreshNonce = (): Buffer => randomBytes(16);
  * A session's refresh token of one generation: opaque, 256 bits, derived, so that a lost answer can be given again
  * without the token ever having been stored.
  */
-export function deriveRefreshToken({ current }: KeyRing, { sessionId, generation, nonce }: RefreshSource): string {
-  const secret = createHmac('sha256', current.key).update(`${sessionId}.${generation}.`).update(nonce).digest();
+export function deriveRefreshToken(
+  { current }: KeyRing,
+  { sessionId, generation, nonce }: RefreshSource,
+): string {
+  const secret = createHmac('sha256', current.key)
+    .update(`${sessionId}.${generation}.`)
+    .update(nonce)
+    .digest();
   return `rt_${sessionId}_${generation}_${secret.toString('base64url')}`;
 }
 
 /** What the database keeps of a refresh token. */
-export const hashRefreshToken = (token: string): Buffer => createHash('sha256').update(token).digest();
+export const hashRefreshToken = (token: string): Buffer =>
+  createHash('sha256').update(token).digest();

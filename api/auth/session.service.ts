@@ -48,13 +48,18 @@ const MAX_USER_AGENT_LENGTH = 256;
 const NO_HASH = Buffer.alloc(0);
 
 export function createSessionService(deps: SessionDeps) {
-  const { database, passwords, accessTokens, refreshKeys, accessExpiresMs, sessionExpiresMs } = deps;
+  const { database, passwords, accessTokens, refreshKeys, accessExpiresMs, sessionExpiresMs } =
+    deps;
 
   /**
    * Opens a session. An unknown address costs as much work as a known one and gets the same answer.
    * @throws {AppError} `invalid_credentials`; `email_not_confirmed`, but only after a right password.
    */
-  async function logIn(email: EmailAddress, password: string, origin: Origin): Promise<IssuedTokens> {
+  async function logIn(
+    email: EmailAddress,
+    password: string,
+    origin: Origin,
+  ): Promise<IssuedTokens> {
     const admin = await Admin.findOne({ where: { emailCanonical: email.canonical } });
     const matches = await passwords.verify(password, admin?.passwordHash);
     if (!admin || !matches) throw new AppError('invalid_credentials');
@@ -63,7 +68,10 @@ export function createSessionService(deps: SessionDeps) {
   }
 
   /** Who asks, if the session that the claims name is live and its admin is still there. */
-  async function authenticate({ adminId, sessionId }: AccessClaims): Promise<Principal | undefined> {
+  async function authenticate({
+    adminId,
+    sessionId,
+  }: AccessClaims): Promise<Principal | undefined> {
     const session = await Session.findOne({
       where: { id: sessionId, adminId, endedAt: null, expiresAt: { [Op.gt]: new Date() } },
       include: { model: Admin, required: true },
@@ -90,7 +98,11 @@ export function createSessionService(deps: SessionDeps) {
         },
         { transaction: tx },
       );
-      const refreshToken = deriveRefreshToken(refreshKeys, { sessionId: session.id, generation: 0, nonce });
+      const refreshToken = deriveRefreshToken(refreshKeys, {
+        sessionId: session.id,
+        generation: 0,
+        nonce,
+      });
       await session.update({ refreshHash: hashRefreshToken(refreshToken) }, { transaction: tx });
       return {
         accessToken: accessTokens.issue({ adminId: admin.id, sessionId: session.id }),

@@ -1,5 +1,10 @@
 import { isUtf8 } from 'node:buffer';
-import express, { type NextFunction, type Request, type RequestHandler, type Response } from 'express';
+import express, {
+  type NextFunction,
+  type Request,
+  type RequestHandler,
+  type Response,
+} from 'express';
 import { AppError } from '../../shared/errors/app-error.js';
 
 const MAX_DEPTH = 8;
@@ -14,14 +19,32 @@ export const NORMAL_BODY = 16 * 1_024;
 
 /** Reads a JSON object of at most `maxBytes`; anything else is refused before a handler runs. */
 export function jsonBody(maxBytes: number): RequestHandler[] {
-  const read = express.json({ limit: maxBytes, strict: true, inflate: false, type: () => true, verify: requireUtf8 });
+  const read = express.json({
+    limit: maxBytes,
+    strict: true,
+    inflate: false,
+    type: () => true,
+    verify: requireUtf8,
+  });
   return [requireType([JSON_TYPE]), read, requireObject];
 }
 
 /** Reads a JSON object or an HTML form. */
 export function jsonOrFormBody(maxBytes: number): RequestHandler[] {
-  const json = express.json({ limit: maxBytes, strict: true, inflate: false, type: isJson, verify: requireUtf8 });
-  const form = express.urlencoded({ limit: maxBytes, extended: false, inflate: false, type: isForm, verify: requireUtf8 });
+  const json = express.json({
+    limit: maxBytes,
+    strict: true,
+    inflate: false,
+    type: isJson,
+    verify: requireUtf8,
+  });
+  const form = express.urlencoded({
+    limit: maxBytes,
+    extended: false,
+    inflate: false,
+    type: isForm,
+    verify: requireUtf8,
+  });
   return [requireType([JSON_TYPE, FORM_TYPE]), json, form, requireObject];
 }
 
@@ -50,7 +73,8 @@ function requireObject(req: Request, _res: Response, next: NextFunction): void {
   if (typeof body !== 'object' || body === null) {
     throw new AppError('malformed_request', { detail: 'The body must be a JSON object.' });
   }
-  if (Array.isArray(body)) throw new AppError('malformed_request', { detail: 'The body must be a JSON object.' });
+  if (Array.isArray(body))
+    throw new AppError('malformed_request', { detail: 'The body must be a JSON object.' });
   refuseDeep(body, 1);
   next();
 }
@@ -58,7 +82,9 @@ function requireObject(req: Request, _res: Response, next: NextFunction): void {
 function refuseDeep(value: object, depth: number): void {
   const children: unknown[] = Object.values(value);
   if (depth > MAX_DEPTH || children.length > MAX_KEYS) {
-    throw new AppError('malformed_request', { detail: `At most ${MAX_DEPTH} levels and ${MAX_KEYS} fields each.` });
+    throw new AppError('malformed_request', {
+      detail: `At most ${MAX_DEPTH} levels and ${MAX_KEYS} fields each.`,
+    });
   }
   for (const child of children) {
     if (typeof child === 'object' && child !== null) refuseDeep(child, depth + 1);

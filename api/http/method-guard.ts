@@ -28,6 +28,8 @@ export function methodGuard(paths: DocumentedPaths): RequestHandler {
 }
 
 function allowedMethods(operations: Readonly<Record<string, unknown>>): string[] {
-  const documented = METHODS.filter((method) => method in operations).map((method) => method.toUpperCase());
+  const documented = METHODS.filter((method) => method in operations).map((method) =>
+    method.toUpperCase(),
+  );
   return documented.includes('GET') ? [...documented, 'HEAD'] : documented;
 }

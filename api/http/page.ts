@@ -11,11 +11,19 @@ export function html(strings: TemplateStringsArray, ...values: (string | Html)[]
   return new Html(strings.reduce((text, part, i) => text + toHtml(values[i - 1] ?? '') + part));
 }
 
-const toHtml = (value: string | Html): string => (value instanceof Html ? value.text : escapeHtml(value));
+const toHtml = (value: string | Html): string =>
+  value instanceof Html ? value.text : escapeHtml(value);
 
-const ENTITIES: Record<string, string> = { '&': '&amp;', '<': '&lt;', '>': '&gt;', '"': '&quot;', "'": '&#39;' };
+const ENTITIES: Record<string, string> = {
+  '&': '&amp;',
+  '<': '&lt;',
+  '>': '&gt;',
+  '"': '&quot;',
+  "'": '&#39;',
+};
 
-const escapeHtml = (text: string): string => text.replace(/[&<>"']/g, (character) => ENTITIES[character] ?? '');
+const escapeHtml = (text: string): string =>
+  text.replace(/[&<>"']/g, (character) => ENTITIES[character] ?? '');
 
 const STYLES = `
 :root { color-scheme: light dark; --ink: #1a1f2b; --soft: #5a6475; --paper: #fff; --back: #f3f5f9; --line: #dfe4ec; --accent: #2f5fe0; --on-accent: #fff }
@@ -38,25 +46,30 @@ code { font-size: .92em }
 `;
 
 /** Answers with a page: plain, accessible, without script, nothing loaded from anywhere. */
-export function sendPage(res: Response, status: number, { title, body }: { title: string; body: Html }): void {
+export function sendPage(
+  res: Response,
+  status: number,
+  { title, body }: { title: string; body: Html },
+): void {
   allowPage(res, STYLES);
   const page = html`<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<meta name="robots" content="noindex">
-<title>${title} · Rollcall</title>
-<style>${new Html(STYLES)}</style>
-</head>
-<body>
-<main>
-<p class="brand">Rollcall</p>
-<h1>${title}</h1>
-${body}
-</main>
-</body>
-</html>
-`;
+    <html lang="en">
+      <head>
+        <meta charset="utf-8" />
+        <meta name="viewport" content="width=device-width, initial-scale=1" />
+        <meta name="robots" content="noindex" />
+        <title>${title} · Rollcall</title>
+        <style>
+          ${new Html(STYLES)}
+        </style>
+      </head>
+      <body>
+        <main>
+          <p class="brand">Rollcall</p>
+          <h1>${title}</h1>
+          ${body}
+        </main>
+      </body>
+    </html> `;
   res.status(status).type('html').send(page.text);
 }

@@ -29,7 +29,8 @@ export interface Cursors {
 /** Cursors signed by the first of the keys and read by any. */
 export function createCursors(keys: KeyRing): Cursors {
   return {
-    encode: (listing, lastId) => `${lastId.toString(36)}.${mac(keys.current, listing, lastId).toString('base64url')}`,
+    encode: (listing, lastId) =>
+      `${lastId.toString(36)}.${mac(keys.current, listing, lastId).toString('base64url')}`,
     decode(listing, cursor) {
       const [, id, claimed] = /^([0-9a-z]{1,7})\.([A-Za-z0-9_-]{22})$/.exec(cursor) ?? [];
       const lastId = Number.parseInt(id ?? '', 36);
@@ -74,5 +75,8 @@ function linkNextPage({ req, res }: { req: Request; res: Response }, cursor: str
 }
 
 function mac({ key }: NamedKey, listing: string, lastId: number): Buffer {
-  return createHmac('sha256', key).update(JSON.stringify([listing, lastId])).digest().subarray(0, MAC_BYTES);
+  return createHmac('sha256', key)
+    .update(JSON.stringify([listing, lastId]))
+    .digest()
+    .subarray(0, MAC_BYTES);
 }

@@ -21,7 +21,12 @@ export function problemOf(error: AppError, requestId: string) {
 }
 
 /** The only place that answers with an error. What is not meant for clients is logged and answered as `internal`. */
-export function problemHandler(thrown: unknown, req: Request, res: Response, next: NextFunction): void {
+export function problemHandler(
+  thrown: unknown,
+  req: Request,
+  res: Response,
+  next: NextFunction,
+): void {
   const { log, requestId } = contextOf(req);
   const error = asAppError(thrown);
   if (error.code === 'internal') log.error({ err: thrown }, 'request failed');
@@ -40,7 +45,10 @@ export function problemHandler(thrown: unknown, req: Request, res: Response, nex
 export function asAppError(thrown: unknown): AppError {
   if (thrown instanceof AppError) return thrown;
   if (isDatabaseUnavailable(thrown)) {
-    return new AppError('unavailable', { cause: thrown, headers: { 'Retry-After': RETRY_AFTER_SECONDS } });
+    return new AppError('unavailable', {
+      cause: thrown,
+      headers: { 'Retry-After': RETRY_AFTER_SECONDS },
+    });
   }
   const code = codeOfHttpError(thrown);
   return new AppError(code, { cause: thrown });

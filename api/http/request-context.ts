@@ -30,7 +30,8 @@ export function requestContext(log: Logger): RequestHandler {
   return (req: Request, res: Response, next: NextFunction) => {
     const given = req.get('x-request-id') ?? '';
     const requestId = REQUEST_ID.test(given) ? given : randomUUID();
-    const traceId = TRACEPARENT.exec(req.get('traceparent') ?? '')?.[1] ?? randomBytes(16).toString('hex');
+    const traceId =
+      TRACEPARENT.exec(req.get('traceparent') ?? '')?.[1] ?? randomBytes(16).toString('hex');
     const context: RequestContext = {
       requestId,
       traceId,
@@ -44,7 +45,11 @@ export function requestContext(log: Logger): RequestHandler {
   };
 }
 
-function logRequest(req: Request, res: Response, { log, startedAt, adminId }: RequestContext): void {
+function logRequest(
+  req: Request,
+  res: Response,
+  { log, startedAt, adminId }: RequestContext,
+): void {
   const completed = res.writableFinished;
   const status = res.statusCode;
   const level = status === 500 ? 'error' : status > 500 || !completed ? 'warn' : 'info';

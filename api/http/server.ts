@@ -28,7 +28,10 @@ export function createHttpServer(listener: RequestListener, log: Logger): Server
       return;
     }
     const status = statusOf(error.code);
-    log.info({ 'http.response.status_code': status, 'error.code': error.code }, 'request refused by the HTTP parser');
+    log.info(
+      { 'http.response.status_code': status, 'error.code': error.code },
+      'request refused by the HTTP parser',
+    );
     refuse(socket, status);
   });
   return server;

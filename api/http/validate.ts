@@ -1,4 +1,4 @@
-import * as z from 'zod';
+import type * as z from 'zod';
 import { AppError, type FieldFault } from '../../shared/errors/app-error.js';
 
 /**
@@ -13,7 +13,10 @@ export function parse<S extends z.ZodType>(schema: S, value: unknown): z.output<
 
 function faultsOf(issue: z.core.$ZodIssue): FieldFault[] {
   if (issue.code === 'unrecognized_keys') {
-    return issue.keys.map((key) => ({ pointer: pointer([...issue.path, key]), detail: 'is not a known field' }));
+    return issue.keys.map((key) => ({
+      pointer: pointer([...issue.path, key]),
+      detail: 'is not a known field',
+    }));
   }
   return [{ pointer: pointer(issue.path), detail: issue.message }];
 }

@@ -40,11 +40,29 @@ export function buildOpenApi(): OpenApiDocument {
     apis: [routes],
     definition: {
       openapi: '3.1.0',
-      info: { title: 'Rollcall', version: product.version, description: DESCRIPTION, license: { name: 'MIT', identifier: 'MIT' } },
+      info: {
+        title: 'Rollcall',
+        version: product.version,
+        description: DESCRIPTION,
+        license: { name: 'MIT', identifier: 'MIT' },
+      },
       servers: [{ url: '/' }],
-      tags: ['Registration', 'Sessions', 'Account', 'Users', 'Users (original form)', 'Service'].map((name) => ({ name })),
+      tags: [
+        'Registration',
+        'Sessions',
+        'Account',
+        'Users',
+        'Users (original form)',
+        'Service',
+      ].map((name) => ({ name })),
       security: [{ accessToken: [] }],
-      components: { ...sharedComponents, schemas: { ...toJsonSchemas(requestSchemas, 'input'), ...toJsonSchemas(answerSchemas, 'output') } },
+      components: {
+        ...sharedComponents,
+        schemas: {
+          ...toJsonSchemas(requestSchemas, 'input'),
+          ...toJsonSchemas(answerSchemas, 'output'),
+        },
+      },
     },
   }) as OpenApiDocument;
   for (const operation of operationsOf(document)) addProblems(operation);
@@ -56,7 +74,9 @@ function* operationsOf({ paths }: OpenApiDocument): Generator<Operation> {
     const shared = item['parameters'] as unknown as unknown[] | undefined;
     for (const [method, operation] of Object.entries(item)) {
       if (!METHODS.has(method)) continue;
-      yield shared ? Object.assign(operation, { parameters: [...shared, ...(operation.parameters ?? [])] }) : operation;
+      yield shared
+        ? Object.assign(operation, { parameters: [...shared, ...(operation.parameters ?? [])] })
+        : operation;
     }
     delete item['parameters'];
   }
@@ -76,7 +96,10 @@ function addProblems(operation: Operation): void {
 }
 
 /** Requests are described as they are sent, answers as they arrive. */
-function toJsonSchemas(named: Readonly<Record<string, z.ZodType>>, io: 'input' | 'output'): Record<string, unknown> {
+function toJsonSchemas(
+  named: Readonly<Record<string, z.ZodType>>,
+  io: 'input' | 'output',
+): Record<string, unknown> {
   const registry = z.registry<{ id: string }>();
   for (const [id, schema] of Object.entries(named)) registry.add(schema, { id });
   const { schemas: built } = z.toJSONSchema(registry, {
@@ -98,6 +121,8 @@ function toJsonSchemas(named: Readonly<Record<string, z.ZodType>>, io: 'input' |
 }
 
 function sortPaths(document: OpenApiDocument): OpenApiDocument {
-  const paths = Object.fromEntries(Object.entries(document.paths).toSorted(([a], [b]) => (a < b ? -1 : 1)));
+  const paths = Object.fromEntries(
+    Object.entries(document.paths).toSorted(([a], [b]) => (a < b ? -1 : 1)),
+  );
   return { ...document, paths };
 }

@@ -37,7 +37,12 @@ export const answerSchemas: Readonly<Record<string, z.ZodType>> = {
 /** What the routes' comments refer to, besides schemas. */
 export const sharedComponents = {
   securitySchemes: {
-    accessToken: { type: 'http', scheme: 'bearer', bearerFormat: 'JWT', description: 'The `access_token` of a login.' },
+    accessToken: {
+      type: 'http',
+      scheme: 'bearer',
+      bearerFormat: 'JWT',
+      description: 'The `access_token` of a login.',
+    },
   },
   parameters: {
     Limit: {
@@ -52,11 +57,24 @@ export const sharedComponents = {
       description: 'Where to go on, from the `Link` of the page before. Opaque.',
       schema: { type: 'string', maxLength: 200 },
     },
-    UserIdInPath: { name: 'id', in: 'path', required: true, schema: { type: 'integer', minimum: 1, maximum: 2_147_483_647 } },
-    UserIdInQuery: { name: 'id', in: 'query', required: true, schema: { type: 'integer', minimum: 1, maximum: 2_147_483_647 } },
+    UserIdInPath: {
+      name: 'id',
+      in: 'path',
+      required: true,
+      schema: { type: 'integer', minimum: 1, maximum: 2_147_483_647 },
+    },
+    UserIdInQuery: {
+      name: 'id',
+      in: 'query',
+      required: true,
+      schema: { type: 'integer', minimum: 1, maximum: 2_147_483_647 },
+    },
   },
   headers: {
-    NextPage: { description: '`<…>; rel="next"` when there is another page.', schema: { type: 'string' } },
+    NextPage: {
+      description: '`<…>; rel="next"` when there is another page.',
+      schema: { type: 'string' },
+    },
     Location: { description: 'Where the new user is.', schema: { type: 'string' } },
     RetryAfter: { description: 'Seconds to wait.', schema: { type: 'integer' } },
   },
@@ -64,7 +82,10 @@ export const sharedComponents = {
     NameTaken: problemResponse('name_taken'),
     NameTakenAtConfirmation: {
       description: '`name_taken`: send another name with the same token.',
-      content: { ...problemResponse('name_taken').content, 'text/html': { schema: { type: 'string' } } },
+      content: {
+        ...problemResponse('name_taken').content,
+        'text/html': { schema: { type: 'string' } },
+      },
     },
     EmailTaken: problemResponse('email_taken'),
     InvalidCredentials: problemResponse('invalid_credentials'),
@@ -74,7 +95,10 @@ export const sharedComponents = {
     NotFound: problemResponse('not_found'),
     InvalidToken: {
       description: '`invalid_token`: the link is wrong, void or expired.',
-      content: { ...problemResponse('invalid_token').content, 'text/html': { schema: { type: 'string' } } },
+      content: {
+        ...problemResponse('invalid_token').content,
+        'text/html': { schema: { type: 'string' } },
+      },
     },
   },
 };

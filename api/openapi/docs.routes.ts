@@ -40,7 +40,12 @@ export function docsRoutes(document: Readonly<Record<string, unknown>>): Router 
     swaggerUi.setup(document, {
       customSiteTitle: 'Rollcall API',
       customCss: '.swagger-ui .topbar { display: none }',
-      swaggerOptions: { persistAuthorization: false, validatorUrl: null, displayRequestDuration: true, docExpansion: 'list' },
+      swaggerOptions: {
+        persistAuthorization: false,
+        validatorUrl: null,
+        displayRequestDuration: true,
+        docExpansion: 'list',
+      },
     }),
   );
 

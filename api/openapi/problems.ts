@@ -17,7 +17,9 @@ export const Problem = z
   })
   .meta({ description: 'A problem document (RFC 9457).' });
 
-const content = { 'application/problem+json': { schema: { $ref: '#/components/schemas/Problem' } } };
+const content = {
+  'application/problem+json': { schema: { $ref: '#/components/schemas/Problem' } },
+};
 
 /** The answers by status that these codes make; codes of one status share an answer. */
 export function problemResponses(codes: readonly ErrorCode[]): Record<string, unknown> {

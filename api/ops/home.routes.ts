@@ -32,11 +32,13 @@ export function homeRoutes(): Router {
 
 const homePage = {
   title: 'User management',
-  body: html`<p>Register as an admin, confirm your address by the mailed link, log in, and manage your users.</p>
-<a class="button" href="/apidocs">Open the API's documentation</a>
-<ul>
-<li><a href="/openapi.json">OpenAPI document</a></li>
-<li><a href="/health/ready">Health</a></li>
-</ul>
-<p class="soft">Rollcall ${product.version}</p>`,
+  body: html`<p>
+      Register as an admin, confirm your address by the mailed link, log in, and manage your users.
+    </p>
+    <a class="button" href="/apidocs">Open the API's documentation</a>
+    <ul>
+      <li><a href="/openapi.json">OpenAPI document</a></li>
+      <li><a href="/health/ready">Health</a></li>
+    </ul>
+    <p class="soft">Rollcall ${product.version}</p>`,
 };

@@ -34,7 +34,9 @@ export function usersRoutes({ users, cursors, adminsOnly }: UsersRoutesDeps): Ro
   const list: RequestHandler = async (req, res) => {
     const { limit, cursor } = parse(UsersQuery, req.query);
     const page = { listing: `users:${adminIdOf(req)}`, limit, cursor };
-    const found = await readPage(cursors, page, { req, res }, (count, after) => users.list(adminIdOf(req), count, after));
+    const found = await readPage(cursors, page, { req, res }, (count, after) =>
+      users.list(adminIdOf(req), count, after),
+    );
     res.json(found.map(userView));
   };
   const read =
@@ -46,7 +48,9 @@ export function usersRoutes({ users, cursors, adminsOnly }: UsersRoutesDeps): Ro
     (idSource: IdSource): RequestHandler =>
     async (req, res) => {
       const { id } = parse(UserId, idSource(req));
-      res.json(userView(await users.update(adminIdOf(req), id, parse(UpdateUserRequest, req.body))));
+      res.json(
+        userView(await users.update(adminIdOf(req), id, parse(UpdateUserRequest, req.body))),
+      );
     };
   const remove =
     (idSource: IdSource): RequestHandler =>

@@ -42,7 +42,11 @@ export function createUsersService() {
   }
 
   /** @throws {AppError} `not_found`, `email_taken`. */
-  async function update(adminId: number, id: number, { email, name, active }: UserChanges): Promise<User> {
+  async function update(
+    adminId: number,
+    id: number,
+    { email, name, active }: UserChanges,
+  ): Promise<User> {
     const user = await read(adminId, id);
     return mapTaken(() =>
       user.update({
@@ -61,7 +65,11 @@ export function createUsersService() {
 
   /** Up to `limit` users with ids greater than `after`, oldest first. As fast on the last page as on the first. */
   function list(adminId: number, limit: number, after: number): Promise<User[]> {
-    return User.findAll({ where: { adminId, id: { [Op.gt]: after } }, order: [['id', 'ASC']], limit });
+    return User.findAll({
+      where: { adminId, id: { [Op.gt]: after } },
+      order: [['id', 'ASC']],
+      limit,
+    });
   }
 
   return { create, read, update, remove, list };
@@ -71,7 +79,8 @@ async function mapTaken(write: () => Promise<User>): Promise<User> {
   try {
     return await write();
   } catch (error) {
-    if (violates(error, 'users_admin_email_key')) throw new AppError('email_taken', { cause: error });
+    if (violates(error, 'users_admin_email_key'))
+      throw new AppError('email_taken', { cause: error });
     throw error;
   }
 }

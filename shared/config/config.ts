@@ -75,7 +75,8 @@ export function loadOrExit<C>(loader: () => C): C {
 function runtime(reader: EnvironmentReader) {
   reader.get('NODE_ENV');
   const failpoint = reader.get('FAILPOINT');
-  if (failpoint !== undefined && reader.isProduction) reader.fault('FAILPOINT', 'is refused in production');
+  if (failpoint !== undefined && reader.isProduction)
+    reader.fault('FAILPOINT', 'is refused in production');
   return {
     isProduction: reader.isProduction,
     logging: { environment: reader.get('APP_ENV'), level: reader.get('LOG_LEVEL') },
@@ -97,12 +98,16 @@ function http(reader: EnvironmentReader) {
 
 function publicUrl(reader: EnvironmentReader): string {
   const given = reader.get('PUBLIC_URL');
-  if (given === undefined && reader.isProduction) reader.fault('PUBLIC_URL', 'is required in production');
+  if (given === undefined && reader.isProduction)
+    reader.fault('PUBLIC_URL', 'is required in production');
   return given ?? `http://localhost:${reader.get('PORT')}`;
 }
 
 function secrets(reader: EnvironmentReader) {
-  return { current: reader.require('SECRET_KEY'), previous: reader.get('SECRET_KEY_PREVIOUS') ?? [] };
+  return {
+    current: reader.require('SECRET_KEY'),
+    previous: reader.get('SECRET_KEY_PREVIOUS') ?? [],
+  };
 }
 
 function passwords(reader: EnvironmentReader) {
@@ -124,7 +129,8 @@ function passwords(reader: EnvironmentReader) {
 
 function rateLimitScale(reader: EnvironmentReader): number {
   const scale = reader.get('RATE_LIMIT_SCALE');
-  if (scale !== 1 && reader.isProduction) reader.fault('RATE_LIMIT_SCALE', 'is refused in production');
+  if (scale !== 1 && reader.isProduction)
+    reader.fault('RATE_LIMIT_SCALE', 'is refused in production');
   return scale;
 }
 
@@ -134,7 +140,10 @@ function database(reader: EnvironmentReader) {
   return {
     ...databaseAddress(reader),
     poolMax: reader.get('POSTGRES_POOL_MAX'),
-    ssl: ssl === 'disable' ? (false as const) : { rejectUnauthorized: true, ...readAuthority(reader, caFile) },
+    ssl:
+      ssl === 'disable'
+        ? (false as const)
+        : { rejectUnauthorized: true, ...readAuthority(reader, caFile) },
   };
 }
 
@@ -151,8 +160,10 @@ function databaseAddress(reader: EnvironmentReader) {
     };
   }
   const { hostname, port, pathname, username, password, search } = new URL(url);
-  if (search !== '') reader.fault('DATABASE_URL', 'takes no parameters: TLS is set by POSTGRES_SSL');
-  if (pathname.length < 2 || username === '') reader.fault('DATABASE_URL', 'must name a user and a database');
+  if (search !== '')
+    reader.fault('DATABASE_URL', 'takes no parameters: TLS is set by POSTGRES_SSL');
+  if (pathname.length < 2 || username === '')
+    reader.fault('DATABASE_URL', 'must name a user and a database');
   return {
     host: hostname,
     port: port === '' ? 5432 : Number(port),
@@ -181,14 +192,22 @@ function mail(reader: EnvironmentReader) {
   const why = 'is required to send mail';
   const username = reader.get('MAIL_USERNAME');
   const password = reader.get('MAIL_PASSWORD');
-  if (username !== undefined && password === undefined) reader.fault('MAIL_PASSWORD', 'is required with MAIL_USERNAME');
-  if (password !== undefined && username === undefined) reader.fault('MAIL_USERNAME', 'is required with MAIL_PASSWORD');
+  if (username !== undefined && password === undefined)
+    reader.fault('MAIL_PASSWORD', 'is required with MAIL_USERNAME');
+  if (password !== undefined && username === undefined)
+    reader.fault('MAIL_USERNAME', 'is required with MAIL_PASSWORD');
   const port = reader.get('MAIL_PORT');
   return {
     host: reader.require('MAIL_HOST', why),
     port,
-    tls: port === 465 ? ('implicit' as const) : reader.isProduction ? ('starttls' as const) : ('optional' as const),
-    credentials: username !== undefined && password !== undefined ? { username, password } : undefined,
+    tls:
+      port === 465
+        ? ('implicit' as const)
+        : reader.isProduction
+          ? ('starttls' as const)
+          : ('optional' as const),
+    credentials:
+      username !== undefined && password !== undefined ? { username, password } : undefined,
     from: sender(reader, reader.require('MAIL_FROM', why)),
     ratePerSecond: reader.get('MAIL_RATE'),
     configurationSet: reader.get('MAIL_CONFIGURATION_SET'),
@@ -198,7 +217,8 @@ function mail(reader: EnvironmentReader) {
 /** `Name <address>` or an address. */
 function sender(reader: EnvironmentReader, text: string | undefined) {
   const match = /^(?:([^<>"\r\n]*?)\s*<)?([^\s<>@]+@[^\s<>@]+)>?$/.exec(text ?? '');
-  if (text !== undefined && !match) reader.fault('MAIL_FROM', 'must be an address, or Name <address>');
+  if (text !== undefined && !match)
+    reader.fault('MAIL_FROM', 'must be an address, or Name <address>');
   return { name: match?.[1] || 'Rollcall', address: match?.[2] ?? '' };
 }
 
@@ -207,12 +227,16 @@ function firehose(reader: EnvironmentReader) {
   if (stream === undefined) return undefined;
   const accessKeyId = reader.get('AWS_KEY');
   const secretAccessKey = reader.get('AWS_SECRET');
-  if (accessKeyId !== undefined && secretAccessKey === undefined) reader.fault('AWS_SECRET', 'is required with AWS_KEY');
-  if (secretAccessKey !== undefined && accessKeyId === undefined) reader.fault('AWS_KEY', 'is required with AWS_SECRET');
+  if (accessKeyId !== undefined && secretAccessKey === undefined)
+    reader.fault('AWS_SECRET', 'is required with AWS_KEY');
+  if (secretAccessKey !== undefined && accessKeyId === undefined)
+    reader.fault('AWS_KEY', 'is required with AWS_SECRET');
   return {
     stream,
     region: reader.require('AWS_REGION', 'is required with FIREHOSE_DELIVERY_STREAM'),
     credentials:
-      accessKeyId !== undefined && secretAccessKey !== undefined ? { accessKeyId, secretAccessKey } : undefined,
+      accessKeyId !== undefined && secretAccessKey !== undefined
+        ? { accessKeyId, secretAccessKey }
+        : undefined,
   };
 }

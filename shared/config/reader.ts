@@ -12,7 +12,12 @@ export interface ConfigFault {
 /** Thrown when the environment is unusable; lists every fault, by variable. */
 export class ConfigError extends Error {
   constructor(readonly faults: readonly ConfigFault[]) {
-    super(['The configuration is unusable:', ...faults.map((f) => `  ${f.variable}: ${f.problem}`)].join('\n'));
+    super(
+      [
+        'The configuration is unusable:',
+        ...faults.map((f) => `  ${f.variable}: ${f.problem}`),
+      ].join('\n'),
+    );
     this.name = 'ConfigError';
   }
 }
@@ -49,7 +54,10 @@ function createReader(env: Environment, faults: ConfigFault[]): EnvironmentReade
       const raw = env[name] === '' ? undefined : env[name];
       const result = variables[name].schema.safeParse(raw);
       if (!result.success) {
-        fault(name, raw === undefined ? 'is required' : (result.error.issues[0]?.message ?? 'is invalid'));
+        fault(
+          name,
+          raw === undefined ? 'is required' : (result.error.issues[0]?.message ?? 'is invalid'),
+        );
       }
       cache.set(name, result.success ? result.data : undefined);
     }

@@ -4,7 +4,8 @@ import type { VariableName } from './variables.js';
 const MIN_SECRET_BYTES = 32;
 const MIN_DISTINCT_CHARACTERS = 10;
 /** What people leave in place: any secret that contains one of these is refused, however long. */
-const GIVEAWAYS = /change.?me|secret.?key|password|example|default|placeholder|your.?(own|key|secret)/i;
+const GIVEAWAYS =
+  /change.?me|secret.?key|password|example|default|placeholder|your.?(own|key|secret)/i;
 
 /**
  * Refuses secrets that production must not run on: short ones, ones that repeat themselves, well-known stand-ins,
@@ -31,9 +32,11 @@ function keySecrets(reader: EnvironmentReader): [VariableName, string[]][] {
 }
 
 function weaknessOf(secret: string): string | undefined {
-  if (Buffer.byteLength(secret) < MIN_SECRET_BYTES) return `is shorter than ${MIN_SECRET_BYTES} bytes`;
+  if (Buffer.byteLength(secret) < MIN_SECRET_BYTES)
+    return `is shorter than ${MIN_SECRET_BYTES} bytes`;
   if (GIVEAWAYS.test(secret)) return 'is a well-known stand-in, not a secret';
-  if (new Set(secret).size < MIN_DISTINCT_CHARACTERS) return 'repeats too few characters to be random';
+  if (new Set(secret).size < MIN_DISTINCT_CHARACTERS)
+    return 'repeats too few characters to be random';
   return undefined;
 }
 
@@ -53,4 +56,5 @@ function refuseSharedSecrets(reader: EnvironmentReader): void {
   }
 }
 
-const compact = (values: (string | undefined)[]): string[] => values.filter((value) => value !== undefined);
+const compact = (values: (string | undefined)[]): string[] =>
+  values.filter((value) => value !== undefined);

@@ -38,7 +38,9 @@ const httpUrl = z
 
 const redisUrl = z.url({ protocol: /^rediss?$/, error: 'must be a redis:// or rediss:// URL' });
 
-const roles = list.pipe(z.array(z.enum(['mail', 'logs', 'relay'])).min(1, 'must name at least one role'));
+const roles = list.pipe(
+  z.array(z.enum(['mail', 'logs', 'relay'])).min(1, 'must name at least one role'),
+);
 
 /** One environment variable: how it is read, and what the generated documents say about it. */
 interface Variable<S extends z.ZodType = z.ZodType> {
@@ -51,8 +53,11 @@ interface Variable<S extends z.ZodType = z.ZodType> {
 const variable = <S extends z.ZodType>(schema: S, meaning: string, shown?: string): Variable<S> =>
   shown === undefined ? { schema, meaning } : { schema, meaning, shown };
 
-const withDefault = <S extends z.ZodType<unknown, string>>(schema: S, value: string, meaning: string) =>
-  variable(z.string().default(value).pipe(schema), meaning, value);
+const withDefault = <S extends z.ZodType<unknown, string>>(
+  schema: S,
+  value: string,
+  meaning: string,
+) => variable(z.string().default(value).pipe(schema), meaning, value);
 
 /**
  * Every environment variable that Rollcall reads, in the order in which the documents list them.
@@ -81,7 +86,11 @@ export const variables = {
     z.string().min(1),
     'signing keys are derived from it, one per purpose; required, in production at least 32 random bytes',
   ),
-  SECRET_KEY_PREVIOUS: withDefault(list, '', 'earlier values of SECRET_KEY, comma-separated: they still verify'),
+  SECRET_KEY_PREVIOUS: withDefault(
+    list,
+    '',
+    'earlier values of SECRET_KEY, comma-separated: they still verify',
+  ),
   PASSWORD_PEPPER: variable(
     z.string().min(1).optional(),
     'key of the HMAC in front of bcrypt; required in production, at least 32 random bytes',
@@ -105,35 +114,93 @@ export const variables = {
     '`disable` or `verify-full`',
     '`verify-full` in production, else `disable`',
   ),
-  POSTGRES_CA_FILE: variable(z.string().min(1).optional(), 'PEM file of the authority that signed the server'),
+  POSTGRES_CA_FILE: variable(
+    z.string().min(1).optional(),
+    'PEM file of the authority that signed the server',
+  ),
   POSTGRES_POOL_MAX: withDefault(integer(1, 500), '10', 'connections per process'),
   REDIS_URL: variable(redisUrl, 'Redis of the queues, `rediss://` for TLS; required'),
   REDIS_URL_LOGS: variable(redisUrl.optional(), 'Redis of the log batches', 'REDIS_URL'),
-  MAIL_HOST: variable(z.string().min(1).optional(), 'SMTP host, with SES `email-smtp.REGION.amazonaws.com`'),
-  MAIL_PORT: withDefault(port, '587', '465 is TLS from the first byte, any other STARTTLS (required in production)'),
+  MAIL_HOST: variable(
+    z.string().min(1).optional(),
+    'SMTP host, with SES `email-smtp.REGION.amazonaws.com`',
+  ),
+  MAIL_PORT: withDefault(
+    port,
+    '587',
+    '465 is TLS from the first byte, any other STARTTLS (required in production)',
+  ),
   MAIL_USERNAME: variable(z.string().min(1).optional(), 'SMTP user'),
   MAIL_PASSWORD: variable(z.string().min(1).optional(), 'SMTP password'),
   MAIL_FROM: variable(z.string().min(1).optional(), 'sender: an address, or `Name <address>`'),
-  MAIL_RATE: withDefault(integer(1, 100_000), '14', "mails per second over all workers: the SES account's sending rate"),
+  MAIL_RATE: withDefault(
+    integer(1, 100_000),
+    '14',
+    "mails per second over all workers: the SES account's sending rate",
+  ),
   MAIL_CONFIGURATION_SET: variable(
-    z.string().regex(/^[A-Za-z0-9_-]{1,64}$/, 'must be 1 to 64 of A-Z a-z 0-9 _ -').optional(),
+    z
+      .string()
+      .regex(/^[A-Za-z0-9_-]{1,64}$/, 'must be 1 to 64 of A-Z a-z 0-9 _ -')
+      .optional(),
     'SES configuration set that publishes delivery events',
   ),
   FIREHOSE_DELIVERY_STREAM: variable(
-    z.string().regex(/^[A-Za-z0-9_.-]{1,64}$/, 'must be 1 to 64 of A-Z a-z 0-9 _ . -').optional(),
+    z
+      .string()
+      .regex(/^[A-Za-z0-9_.-]{1,64}$/, 'must be 1 to 64 of A-Z a-z 0-9 _ . -')
+      .optional(),
     'stream that the logs go to; unset: stdout alone',
   ),
-  AWS_REGION: variable(z.string().regex(/^[a-z0-9-]+$/).optional(), 'region of the stream'),
-  AWS_KEY: variable(z.string().min(1).optional(), "access key id; unset: the SDK's own chain (instance role)"),
+  AWS_REGION: variable(
+    z
+      .string()
+      .regex(/^[a-z0-9-]+$/)
+      .optional(),
+    'region of the stream',
+  ),
+  AWS_KEY: variable(
+    z.string().min(1).optional(),
+    "access key id; unset: the SDK's own chain (instance role)",
+  ),
   AWS_SECRET: variable(z.string().min(1).optional(), 'secret access key that belongs to AWS_KEY'),
-  JWT_ACCESS_TOKEN_EXPIRES: withDefault(duration('h'), '15m', 'life of an access token; a bare number is hours'),
-  JWT_REFRESH_TOKEN_EXPIRES: withDefault(duration('d'), '30d', 'life of a session; a bare number is days'),
-  CONFIRMATION_EXPIRES: withDefault(duration('h'), '24h', 'life of a confirmation link; a bare number is hours'),
+  JWT_ACCESS_TOKEN_EXPIRES: withDefault(
+    duration('h'),
+    '15m',
+    'life of an access token; a bare number is hours',
+  ),
+  JWT_REFRESH_TOKEN_EXPIRES: withDefault(
+    duration('d'),
+    '30d',
+    'life of a session; a bare number is days',
+  ),
+  CONFIRMATION_EXPIRES: withDefault(
+    duration('h'),
+    '24h',
+    'life of a confirmation link; a bare number is hours',
+  ),
   BCRYPT_COST: withDefault(integer(4, 16), '12', 'work factor; at least 10 in production'),
-  PASSWORD_MIN_LENGTH: withDefault(integer(1, 64), '15', 'in code points; at least 8 in production'),
-  OPERATOR_EMAILS: withDefault(list, '', 'comma-separated; confirmed admins with these addresses are operators'),
+  PASSWORD_MIN_LENGTH: withDefault(
+    integer(1, 64),
+    '15',
+    'in code points; at least 8 in production',
+  ),
+  OPERATOR_EMAILS: withDefault(
+    list,
+    '',
+    'comma-separated; confirmed admins with these addresses are operators',
+  ),
   TRUST_PROXY: withDefault(
-    list.pipe(z.array(z.string().regex(/^\d{1,2}$|^[0-9a-fA-F.:]+(\/\d{1,3})?$/, 'must be a hop count, or addresses and CIDRs'))),
+    list.pipe(
+      z.array(
+        z
+          .string()
+          .regex(
+            /^\d{1,2}$|^[0-9a-fA-F.:]+(\/\d{1,3})?$/,
+            'must be a hop count, or addresses and CIDRs',
+          ),
+      ),
+    ),
     '0',
     'proxies in front of the API: how many, or their CIDRs',
   ),
@@ -144,12 +211,18 @@ export const variables = {
     'the lowest level that is written',
   ),
   RATE_LIMIT_SCALE: withDefault(
-    z.string().regex(/^\d{1,6}(\.\d{1,3})?$/, 'must be a number').transform(Number),
+    z
+      .string()
+      .regex(/^\d{1,6}(\.\d{1,3})?$/, 'must be a number')
+      .transform(Number),
     '1',
     'multiplies every limit; refused in production',
   ),
   FAILPOINT: variable(
-    z.string().regex(/^[a-z0-9-]+$/).optional(),
+    z
+      .string()
+      .regex(/^[a-z0-9-]+$/)
+      .optional(),
     'name of a point at which the process kills itself, for crash tests; refused in production',
   ),
 } as const satisfies Record<string, Variable>;

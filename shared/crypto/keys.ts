@@ -27,7 +27,10 @@ export interface Secrets {
  */
 export function deriveKeyRing(secrets: Secrets, purpose: KeyPurpose): KeyRing {
   const current = deriveKey(secrets.current, purpose);
-  return { current, all: [current, ...secrets.previous.map((secret) => deriveKey(secret, purpose))] };
+  return {
+    current,
+    all: [current, ...secrets.previous.map((secret) => deriveKey(secret, purpose))],
+  };
 }
 
 function deriveKey(secret: string, purpose: KeyPurpose): NamedKey {

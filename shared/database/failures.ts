@@ -1,13 +1,9 @@
-import {
-  ConnectionError,
-  DatabaseError,
-  TimeoutError,
-  UniqueConstraintError,
-} from 'sequelize';
+import { ConnectionError, DatabaseError, TimeoutError, UniqueConstraintError } from 'sequelize';
 
 /** SQLSTATE classes and codes that say "not now" rather than "wrong": PostgreSQL manual, appendix A. */
 const UNAVAILABLE_SQLSTATE = /^(08|53|57P0|55P03|57014|25P03|40)/;
-const UNAVAILABLE_MESSAGE = /Connection terminated|timeout exceeded when trying to connect|Query read timeout|ECONN|EPIPE|ConnectionManager/i;
+const UNAVAILABLE_MESSAGE =
+  /Connection terminated|timeout exceeded when trying to connect|Query read timeout|ECONN|EPIPE|ConnectionManager/i;
 
 /** True when PostgreSQL could not be reached or could not answer now, so that the same request may work later. */
 export function isDatabaseUnavailable(error: unknown): boolean {
@@ -23,7 +19,12 @@ export function isDatabaseUnavailable(error: unknown): boolean {
 export function violates(error: unknown, constraint: string): boolean {
   if (!(error instanceof UniqueConstraintError)) return false;
   const parent: unknown = error.parent;
-  return typeof parent === 'object' && parent !== null && 'constraint' in parent && parent.constraint === constraint;
+  return (
+    typeof parent === 'object' &&
+    parent !== null &&
+    'constraint' in parent &&
+    parent.constraint === constraint
+  );
 }
 
 function sqlState(error: unknown): string | undefined {

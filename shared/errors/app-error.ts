@@ -26,7 +26,10 @@ export class AppError extends Error {
     readonly code: ErrorCode,
     options: AppErrorOptions = {},
   ) {
-    super(options.detail ?? errorCodes[code].title, options.cause === undefined ? undefined : { cause: options.cause });
+    super(
+      options.detail ?? errorCodes[code].title,
+      options.cause === undefined ? undefined : { cause: options.cause },
+    );
     this.name = 'AppError';
     this.status = errorCodes[code].status;
     this.title = errorCodes[code].title;

@@ -3,23 +3,83 @@
  * Closed: a code not listed here cannot be thrown. `docs/problems.md` is generated from it.
  */
 export const errorCodes = {
-  malformed_request: { status: 400, title: 'The request cannot be parsed', remedy: 'Send well-formed HTTP and JSON in UTF-8.' },
-  invalid_token: { status: 400, title: 'The link is not valid', remedy: 'Ask for a new link: this one is wrong, replaced or expired.' },
-  invalid_cursor: { status: 400, title: 'The cursor is not valid', remedy: 'Start the listing again from its first page.' },
-  unauthorized: { status: 401, title: 'A valid access token is needed', remedy: 'Log in and send `Authorization: Bearer ACCESS_TOKEN`.' },
-  invalid_credentials: { status: 401, title: 'E-mail or password is wrong', remedy: 'Check both; the answer does not tell which one.' },
-  email_not_confirmed: { status: 403, title: 'The e-mail address is not confirmed', remedy: 'Follow the mailed link, or ask for another at `POST /auth/confirm/resend`.' },
-  wrong_password: { status: 403, title: 'The current password is wrong', remedy: 'Send the right `current_password`.' },
-  not_found: { status: 404, title: 'There is no such thing here', remedy: 'Check the path and the id.' },
-  method_not_allowed: { status: 405, title: 'The method is not allowed here', remedy: 'Use one of the methods that `Allow` names.' },
+  malformed_request: {
+    status: 400,
+    title: 'The request cannot be parsed',
+    remedy: 'Send well-formed HTTP and JSON in UTF-8.',
+  },
+  invalid_token: {
+    status: 400,
+    title: 'The link is not valid',
+    remedy: 'Ask for a new link: this one is wrong, replaced or expired.',
+  },
+  invalid_cursor: {
+    status: 400,
+    title: 'The cursor is not valid',
+    remedy: 'Start the listing again from its first page.',
+  },
+  unauthorized: {
+    status: 401,
+    title: 'A valid access token is needed',
+    remedy: 'Log in and send `Authorization: Bearer ACCESS_TOKEN`.',
+  },
+  invalid_credentials: {
+    status: 401,
+    title: 'E-mail or password is wrong',
+    remedy: 'Check both; the answer does not tell which one.',
+  },
+  email_not_confirmed: {
+    status: 403,
+    title: 'The e-mail address is not confirmed',
+    remedy: 'Follow the mailed link, or ask for another at `POST /auth/confirm/resend`.',
+  },
+  wrong_password: {
+    status: 403,
+    title: 'The current password is wrong',
+    remedy: 'Send the right `current_password`.',
+  },
+  not_found: {
+    status: 404,
+    title: 'There is no such thing here',
+    remedy: 'Check the path and the id.',
+  },
+  method_not_allowed: {
+    status: 405,
+    title: 'The method is not allowed here',
+    remedy: 'Use one of the methods that `Allow` names.',
+  },
   name_taken: { status: 409, title: 'The name is taken', remedy: 'Choose another name.' },
-  email_taken: { status: 409, title: 'The e-mail address is taken', remedy: 'You already have a user with this address.' },
+  email_taken: {
+    status: 409,
+    title: 'The e-mail address is taken',
+    remedy: 'You already have a user with this address.',
+  },
   payload_too_large: { status: 413, title: 'The body is too large', remedy: 'Send less.' },
-  uri_too_long: { status: 414, title: 'The address is too long', remedy: 'Send at most 2,048 characters.' },
-  unsupported_media_type: { status: 415, title: 'The media type is not supported', remedy: 'Send `Content-Type: application/json`, not compressed.' },
-  validation_failed: { status: 422, title: 'The request does not fit its schema', remedy: '`errors` names each field and what is wrong with it.' },
-  internal: { status: 500, title: 'Something went wrong here', remedy: 'Try again; if it stays, give the operators the `request_id`.' },
-  unavailable: { status: 503, title: 'The service cannot answer right now', remedy: 'Try again after `Retry-After` seconds.' },
+  uri_too_long: {
+    status: 414,
+    title: 'The address is too long',
+    remedy: 'Send at most 2,048 characters.',
+  },
+  unsupported_media_type: {
+    status: 415,
+    title: 'The media type is not supported',
+    remedy: 'Send `Content-Type: application/json`, not compressed.',
+  },
+  validation_failed: {
+    status: 422,
+    title: 'The request does not fit its schema',
+    remedy: '`errors` names each field and what is wrong with it.',
+  },
+  internal: {
+    status: 500,
+    title: 'Something went wrong here',
+    remedy: 'Try again; if it stays, give the operators the `request_id`.',
+  },
+  unavailable: {
+    status: 503,
+    title: 'The service cannot answer right now',
+    remedy: 'Try again after `Retry-After` seconds.',
+  },
 } as const satisfies Record<string, { status: number; title: string; remedy: string }>;
 
 /** A stable, machine-readable name of what went wrong. */

@@ -30,9 +30,13 @@ const CHECK_TIMEOUT_MS = 2_000;
 const MAX_PENDING_AGE_SECONDS = 120;
 
 /** Runs all checks side by side, each for at most two seconds. */
-export async function readiness(checks: Readonly<Record<string, Check>>): Promise<z.infer<typeof Readiness>> {
+export async function readiness(
+  checks: Readonly<Record<string, Check>>,
+): Promise<z.infer<typeof Readiness>> {
   const results = await Promise.all(
-    Object.entries(checks).map(async ([name, check]) => [name, await bounded(name, check)] as const),
+    Object.entries(checks).map(
+      async ([name, check]) => [name, await bounded(name, check)] as const,
+    ),
   );
   const isReady = results.every(([, { ok }]) => ok);
   return { status: isReady ? 'ready' : 'not_ready', checks: Object.fromEntries(results) };
@@ -50,7 +54,9 @@ export function commonChecks(database: Database, queues: Queues): Record<string,
       return { ok: true };
     },
     migrations: async () =>
-      (await isSchemaCurrent(database)) ? { ok: true } : { ok: false, problem: 'migrations are pending' },
+      (await isSchemaCurrent(database))
+        ? { ok: true }
+        : { ok: false, problem: 'migrations are pending' },
     outbox: () => checkOutbox(database),
   };
 }
@@ -74,7 +80,10 @@ async function checkOutbox(database: Database): Promise<CheckResult> {
 async function bounded(name: string, check: Check): Promise<CheckResult> {
   let timer: NodeJS.Timeout | undefined;
   const timeout = new Promise<CheckResult>((resolve) => {
-    timer = setTimeout(() => resolve({ ok: false, problem: `${name} did not answer in time` }), CHECK_TIMEOUT_MS);
+    timer = setTimeout(
+      () => resolve({ ok: false, problem: `${name} did not answer in time` }),
+      CHECK_TIMEOUT_MS,
+    );
   });
   try {
     return await Promise.race([check(), timeout]);

@@ -27,7 +27,11 @@ export function confirmationIdOf(token: string): string | undefined {
 }
 
 /** True when the token was minted from exactly these facts with one of the keys. Takes constant time. */
-export function isConfirmationToken(keys: KeyRing, facts: ConfirmationFacts, token: string): boolean {
+export function isConfirmationToken(
+  keys: KeyRing,
+  facts: ConfirmationFacts,
+  token: string,
+): boolean {
   const claimed = Buffer.from(TOKEN.exec(token)?.[2] ?? '', 'base64url');
   return keys.all.some((key) => {
     const actual = seal(key, facts);
@@ -35,7 +39,10 @@ export function isConfirmationToken(keys: KeyRing, facts: ConfirmationFacts, tok
   });
 }
 
-function seal({ key }: NamedKey, { id, adminId, purpose, email, nonce }: ConfirmationFacts): Buffer {
+function seal(
+  { key }: NamedKey,
+  { id, adminId, purpose, email, nonce }: ConfirmationFacts,
+): Buffer {
   return createHmac('sha256', key)
     .update(JSON.stringify([id, adminId, purpose, email]))
     .update(nonce)

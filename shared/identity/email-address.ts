@@ -27,7 +27,9 @@ export function parseEmailAddress(text: string): EmailAddress | undefined {
   const domain = asciiDomain(text.slice(at + 1));
   if (domain === undefined) return undefined;
   const address = `${local}@${domain}`;
-  return address.length > MAX_ADDRESS_BYTES ? undefined : { address, canonical: address.toLowerCase() };
+  return address.length > MAX_ADDRESS_BYTES
+    ? undefined
+    : { address, canonical: address.toLowerCase() };
 }
 
 function asciiDomain(text: string): string | undefined {
@@ -35,6 +37,9 @@ function asciiDomain(text: string): string | undefined {
   if (!/^[^\s\p{Cc}\p{Cf}%/\\?#:@[\]]+$/u.test(text)) return undefined;
   const domain = domainToASCII(text);
   const labels = domain.split('.');
-  const isName = labels.length >= 2 && labels.every((label) => LABEL.test(label)) && /[a-z]/.test(labels.at(-1) ?? '');
+  const isName =
+    labels.length >= 2 &&
+    labels.every((label) => LABEL.test(label)) &&
+    /[a-z]/.test(labels.at(-1) ?? '');
   return isName ? domain : undefined;
 }

@@ -1,4 +1,4 @@
-import * as z from 'zod';
+import type * as z from 'zod';
 
 /** A queue: one BullMQ queue under a prefix of its own. */
 export type QueueName = 'mail' | 'logs';
@@ -18,6 +18,8 @@ export interface JobContract<N extends string = string, S extends z.ZodType = z.
 export type JobPayload<C extends JobContract> = z.output<C['schema']>;
 
 /** Declares one kind of job. */
-export function defineJob<N extends string, S extends z.ZodType>(contract: JobContract<N, S>): JobContract<N, S> {
+export function defineJob<N extends string, S extends z.ZodType>(
+  contract: JobContract<N, S>,
+): JobContract<N, S> {
   return Object.freeze(contract);
 }

@@ -38,45 +38,36 @@ const MAX_LINE_BYTES = 256 * 1_024;
  * handed over, up to 32 MiB; lines past that are dropped, oldest first, and counted.
  */
 export function createLogBatcher({ handOver, onDropped }: LogBatcherOptions): LogBatcher {
+  const backlog = createBacklog();
   let open: string[] = [];
   let openBytes = 0;
-  let sealTimer: NodeJS.Timeout | undefined;
-  const sealed: LogBatch[] = [];
-  let heldBytes = 0;
-  let dropped = 0;
+  let droppedLines = 0;
   let untoldDrops = 0;
-  let draining: Promise<void> | undefined;
+  let sealTimer: NodeJS.Timeout | undefined;
   let retryTimer: NodeJS.Timeout | undefined;
+  let draining: Promise<void> | undefined;
 
   const seal = (): void => {
     clearTimeout(sealTimer);
     sealTimer = undefined;
     if (open.length === 0) return;
-    sealed.push({ lines: open, bytes: openBytes });
-    heldBytes += openBytes;
+    const dropped = backlog.push({ lines: open, bytes: openBytes });
+    droppedLines += dropped;
+    untoldDrops += dropped;
     open = [];
     openBytes = 0;
-    while (heldBytes > MAX_HELD_BYTES) dropOldest();
-  };
-
-  const dropOldest = (): void => {
-    const oldest = sealed.shift();
-    if (!oldest) return;
-    heldBytes -= oldest.bytes;
-    dropped += oldest.lines.length;
-    untoldDrops += oldest.lines.length;
   };
 
   const drain = (): Promise<void> => {
-    draining ??= drainSealed().finally(() => {
+    draining ??= drainBacklog().finally(() => {
       draining = undefined;
     });
     return draining;
   };
 
-  const drainSealed = async (): Promise<void> => {
+  const drainBacklog = async (): Promise<void> => {
     clearTimeout(retryTimer);
-    for (let batch = sealed[0]; batch; batch = sealed[0]) {
+    for (let batch = backlog.oldest(); batch; batch = backlog.oldest()) {
       try {
         await handOver(batch);
       } catch {
@@ -84,26 +75,20 @@ export function createLogBatcher({ handOver, onDropped }: LogBatcherOptions): Lo
         retryTimer = setTimeout(() => void drain(), RETRY_AFTER_MS);
         return;
       }
-      if (sealed[0] === batch) {
-        sealed.shift();
-        heldBytes -= batch.bytes;
-      }
+      backlog.remove(batch);
     }
-    if (untoldDrops > 0) {
-      const lines = untoldDrops;
-      untoldDrops = 0;
-      onDropped(lines);
-    }
+    if (untoldDrops > 0) onDropped(untoldDrops);
+    untoldDrops = 0;
+  };
+
+  const sealAndDrain = (): void => {
+    seal();
+    void drain();
   };
 
   const flush = async (deadlineMs: number): Promise<void> => {
     seal();
-    let timer: NodeJS.Timeout | undefined;
-    const deadline = new Promise<void>((resolve) => {
-      timer = setTimeout(resolve, deadlineMs);
-    });
-    await Promise.race([drain(), deadline]);
-    clearTimeout(timer);
+    await before(deadlineMs, drain());
   };
 
   return {
@@ -111,14 +96,8 @@ export function createLogBatcher({ handOver, onDropped }: LogBatcherOptions): Lo
       const fitting = Buffer.byteLength(line) > MAX_LINE_BYTES ? cut(line) : line;
       open.push(fitting);
       openBytes += Buffer.byteLength(fitting);
-      sealTimer ??= setTimeout(() => {
-        seal();
-        void drain();
-      }, MAX_AGE_MS);
-      if (open.length >= MAX_LINES || openBytes >= MAX_BATCH_BYTES) {
-        seal();
-        void drain();
-      }
+      sealTimer ??= setTimeout(sealAndDrain, MAX_AGE_MS);
+      if (open.length >= MAX_LINES || openBytes >= MAX_BATCH_BYTES) sealAndDrain();
     },
     flush,
     async close(deadlineMs) {
@@ -127,16 +106,55 @@ export function createLogBatcher({ handOver, onDropped }: LogBatcherOptions): Lo
       clearTimeout(retryTimer);
     },
     get droppedLines() {
-      return dropped;
+      return droppedLines;
     },
   };
+}
+
+/** Sealed batches, oldest first, up to a number of bytes. */
+function createBacklog() {
+  const batches: LogBatch[] = [];
+  let bytes = 0;
+
+  const shift = (): number => {
+    const batch = batches.shift();
+    bytes -= batch?.bytes ?? 0;
+    return batch?.lines.length ?? 0;
+  };
+
+  return {
+    oldest: (): LogBatch | undefined => batches[0],
+    /** Adds a batch; returns how many lines had to go for it. */
+    push(batch: LogBatch): number {
+      batches.push(batch);
+      bytes += batch.bytes;
+      let dropped = 0;
+      while (bytes > MAX_HELD_BYTES) dropped += shift();
+      return dropped;
+    },
+    /** Takes a batch out, unless it has been dropped meanwhile. */
+    remove(batch: LogBatch): void {
+      if (batches[0] === batch) shift();
+    },
+  };
+}
+
+/** Waits for the work, but no longer than so many milliseconds. */
+async function before(deadlineMs: number, work: Promise<void>): Promise<void> {
+  let timer: NodeJS.Timeout | undefined;
+  const deadline = new Promise<void>((resolve) => {
+    timer = setTimeout(resolve, deadlineMs);
+  });
+  await Promise.race([work, deadline]);
+  clearTimeout(timer);
 }
 
 /** Keeps the line valid JSON: its longest text is shortened, and the line says so. */
 function cut(line: string): string {
   const record = JSON.parse(line) as Record<string, unknown>;
   for (const [field, value] of Object.entries(record)) {
-    if (typeof value === 'string' && value.length > 1_024) record[field] = `${value.slice(0, 1_024)}…`;
+    if (typeof value === 'string' && value.length > 1_024)
+      record[field] = `${value.slice(0, 1_024)}…`;
     else if (typeof value === 'object' && value !== null) delete record[field];
   }
   return `${JSON.stringify({ ...record, 'labels.cut': true })}\n`;

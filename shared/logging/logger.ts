@@ -76,7 +76,10 @@ export function describeError(error: unknown): Record<string, unknown> {
 }
 
 function causes(error: Error, depth = 0): string[] {
-  return error.cause instanceof Error && depth < 4 ? [error.message, ...causes(error.cause, depth + 1)] : [error.message];
+  return error.cause instanceof Error && depth < 4
+    ? [error.message, ...causes(error.cause, depth + 1)]
+    : [error.message];
 }
 
-const isRecord = (value: unknown): value is Record<string, unknown> => typeof value === 'object' && value !== null;
+const isRecord = (value: unknown): value is Record<string, unknown> =>
+  typeof value === 'object' && value !== null;

@@ -4,7 +4,12 @@ import { Column, CreatedAt, DataType, Model, Table, UpdatedAt } from 'sequelize-
 /** Somebody who registered: pending until the mailed link is followed, then the owner of users. */
 @Table({ tableName: 'admins', underscored: true })
 export class Admin extends Model<InferAttributes<Admin>, InferCreationAttributes<Admin>> {
-  @Column({ type: DataType.INTEGER, primaryKey: true, autoIncrement: true, autoIncrementIdentity: true })
+  @Column({
+    type: DataType.INTEGER,
+    primaryKey: true,
+    autoIncrement: true,
+    autoIncrementIdentity: true,
+  })
   declare id: CreationOptional<number>;
 
   /** As typed; mail is sent to it. */

@@ -1,5 +1,18 @@
-import type { CreationOptional, InferAttributes, InferCreationAttributes, NonAttribute } from 'sequelize';
-import { BelongsTo, Column, CreatedAt, DataType, ForeignKey, Model, Table } from 'sequelize-typescript';
+import type {
+  CreationOptional,
+  InferAttributes,
+  InferCreationAttributes,
+  NonAttribute,
+} from 'sequelize';
+import {
+  BelongsTo,
+  Column,
+  CreatedAt,
+  DataType,
+  ForeignKey,
+  Model,
+  Table,
+} from 'sequelize-typescript';
 import { Admin } from './admin.js';
 
 /**
@@ -7,7 +20,10 @@ import { Admin } from './admin.js';
  * the database never sees, so neither a dump of this table nor of the queue holds a usable link.
  */
 @Table({ tableName: 'confirmations', underscored: true, updatedAt: false })
-export class Confirmation extends Model<InferAttributes<Confirmation>, InferCreationAttributes<Confirmation>> {
+export class Confirmation extends Model<
+  InferAttributes<Confirmation>,
+  InferCreationAttributes<Confirmation>
+> {
   @Column({ type: DataType.UUID, primaryKey: true })
   declare id: string;
 

@@ -5,7 +5,12 @@ import { OutboxMessage } from './outbox-message.js';
 /** One try to deliver one outbox message. A try without `finishedAt` was cut short: nobody knows how it ended. */
 @Table({ tableName: 'deliveries', underscored: true, createdAt: 'startedAt', updatedAt: false })
 export class Delivery extends Model<InferAttributes<Delivery>, InferCreationAttributes<Delivery>> {
-  @Column({ type: DataType.BIGINT, primaryKey: true, autoIncrement: true, autoIncrementIdentity: true })
+  @Column({
+    type: DataType.BIGINT,
+    primaryKey: true,
+    autoIncrement: true,
+    autoIncrementIdentity: true,
+  })
   declare id: CreationOptional<string>;
 
   @ForeignKey(() => OutboxMessage)

@@ -9,7 +9,10 @@ import { Admin } from './admin.js';
  * pending → enqueued (its job is in Redis) → settled (done, or no longer wanted) or dead (given up; an operator decides).
  */
 @Table({ tableName: 'outbox', underscored: true, updatedAt: false })
-export class OutboxMessage extends Model<InferAttributes<OutboxMessage>, InferCreationAttributes<OutboxMessage>> {
+export class OutboxMessage extends Model<
+  InferAttributes<OutboxMessage>,
+  InferCreationAttributes<OutboxMessage>
+> {
   @Column({ type: DataType.UUID, primaryKey: true })
   declare id: string;
 

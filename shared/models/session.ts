@@ -1,11 +1,29 @@
-import type { CreationOptional, InferAttributes, InferCreationAttributes, NonAttribute } from 'sequelize';
-import { BelongsTo, Column, CreatedAt, DataType, ForeignKey, Model, Table } from 'sequelize-typescript';
+import type {
+  CreationOptional,
+  InferAttributes,
+  InferCreationAttributes,
+  NonAttribute,
+} from 'sequelize';
+import {
+  BelongsTo,
+  Column,
+  CreatedAt,
+  DataType,
+  ForeignKey,
+  Model,
+  Table,
+} from 'sequelize-typescript';
 import { Admin } from './admin.js';
 
 /** One login of one admin. Both of its tokens are dead as soon as `endedAt` is set. */
 @Table({ tableName: 'sessions', underscored: true, updatedAt: false })
 export class Session extends Model<InferAttributes<Session>, InferCreationAttributes<Session>> {
-  @Column({ type: DataType.INTEGER, primaryKey: true, autoIncrement: true, autoIncrementIdentity: true })
+  @Column({
+    type: DataType.INTEGER,
+    primaryKey: true,
+    autoIncrement: true,
+    autoIncrementIdentity: true,
+  })
   declare id: CreationOptional<number>;
 
   @ForeignKey(() => Admin)

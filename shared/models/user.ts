@@ -1,11 +1,24 @@
 import type { CreationOptional, InferAttributes, InferCreationAttributes } from 'sequelize';
-import { Column, CreatedAt, DataType, ForeignKey, Model, Table, UpdatedAt } from 'sequelize-typescript';
+import {
+  Column,
+  CreatedAt,
+  DataType,
+  ForeignKey,
+  Model,
+  Table,
+  UpdatedAt,
+} from 'sequelize-typescript';
 import { Admin } from './admin.js';
 
 /** A person whom an admin manages. Users don't log in. The e-mail address is unique per admin. */
 @Table({ tableName: 'users', underscored: true })
 export class User extends Model<InferAttributes<User>, InferCreationAttributes<User>> {
-  @Column({ type: DataType.INTEGER, primaryKey: true, autoIncrement: true, autoIncrementIdentity: true })
+  @Column({
+    type: DataType.INTEGER,
+    primaryKey: true,
+    autoIncrement: true,
+    autoIncrementIdentity: true,
+  })
   declare id: CreationOptional<number>;
 
   @ForeignKey(() => Admin)

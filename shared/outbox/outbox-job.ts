@@ -16,11 +16,17 @@ export interface OutboxJobSource {
 }
 
 /** The one id that a message's job can have, so that adding it again does nothing. */
-export const outboxJobId = ({ id, generation }: Pick<OutboxJobSource, 'id' | 'generation'>): string =>
-  `o-${id}-${generation}`;
+export const outboxJobId = ({
+  id,
+  generation,
+}: Pick<OutboxJobSource, 'id' | 'generation'>): string => `o-${id}-${generation}`;
 
 /** The job that stands for a message. */
 export function outboxJob(source: OutboxJobSource): NewJob {
-  const data: z.input<typeof OutboxJobData> = { v: 1, outbox_id: source.id, generation: source.generation };
+  const data: z.input<typeof OutboxJobData> = {
+    v: 1,
+    outbox_id: source.id,
+    generation: source.generation,
+  };
   return { id: outboxJobId(source), name: source.name, data };
 }

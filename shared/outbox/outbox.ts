@@ -57,7 +57,10 @@ export function createOutbox({ database, queue, failpoint, log }: OutboxDeps): O
       await markEnqueued(database, message);
     } catch (error) {
       coolUntil = Date.now() + COOL_DOWN_MS;
-      log.warn({ err: error, 'labels.outbox_id': message.id }, 'hand-over to the queue failed; the relay will do it');
+      log.warn(
+        { err: error, 'labels.outbox_id': message.id },
+        'hand-over to the queue failed; the relay will do it',
+      );
     }
   };
 
@@ -79,7 +82,10 @@ export function createOutbox({ database, queue, failpoint, log }: OutboxDeps): O
 }
 
 /** Records that a message's job is in Redis, unless somebody has moved the message on. */
-async function markEnqueued(database: Database, { id, generation }: OutboxJobSource): Promise<void> {
+async function markEnqueued(
+  database: Database,
+  { id, generation }: OutboxJobSource,
+): Promise<void> {
   await database.query(
     `update outbox set state = 'enqueued', enqueued_at = now(), enqueue_count = enqueue_count + 1
       where id = $id and generation = $generation and state = 'pending'`,

@@ -47,7 +47,11 @@ const jobOptions: Record<QueueName, DefaultJobOptions> = {
 };
 
 /** Opens the producer's end of a queue over a client that the caller keeps open and closes afterwards. */
-export function openJobQueue(name: QueueName, redis: Redis, onError: (error: Error) => void): JobQueue {
+export function openJobQueue(
+  name: QueueName,
+  redis: Redis,
+  onError: (error: Error) => void,
+): JobQueue {
   const queue = new Queue(name, {
     connection: redis,
     prefix: queuePrefix(name),

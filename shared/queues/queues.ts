@@ -24,7 +24,8 @@ const EPOCH_KEY = '{mail}:epoch';
 export function openQueues(config: { url: string; logsUrl: string }, log: Logger): Queues {
   const onError = warnOnChange(log);
   const mailRedis = openFailFastRedis(config.url, onError);
-  const logsRedis = config.logsUrl === config.url ? mailRedis : openFailFastRedis(config.logsUrl, onError);
+  const logsRedis =
+    config.logsUrl === config.url ? mailRedis : openFailFastRedis(config.logsUrl, onError);
   const mail = openJobQueue('mail', mailRedis, onError);
   const logs = openJobQueue('logs', logsRedis, onError);
 
