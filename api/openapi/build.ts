@@ -29,6 +29,9 @@ const DESCRIPTION = `An **admin** registers, confirms by a mailed link, logs in,
 
 Every error is a problem document (RFC 9457) with a stable \`code\`.`;
 
+/** The document as it is served and committed. */
+export const openApiText = (): string => `${JSON.stringify(buildOpenApi(), null, 2)}\n`;
+
 /**
  * Builds the document: paths and prose from the comments beside the routes, schemas from zod, and the problems that
  * any operation of its kind can answer with.
