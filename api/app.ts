@@ -2,6 +2,7 @@ import express, { type Express } from 'express';
 import type { ApiConfig } from '../shared/config/config.js';
 import { AppError } from '../shared/errors/app-error.js';
 import { authRoutes } from './auth/auth.routes.js';
+import { sessionRoutes } from './auth/session.routes.js';
 import { confirmRoutes } from './auth/confirm.routes.js';
 import type { ApiDeps } from './deps.js';
 import { methodGuard } from './http/method-guard.js';
@@ -42,6 +43,7 @@ export function createApp(deps: ApiDeps, options: AppOptions): Express {
   app.use(docsRoutes(document));
   app.use(healthRoutes({ checks: deps.checks, isStopping: options.isStopping }));
   app.use(authRoutes({ ...deps, passwordMinLength: options.passwordMinLength }));
+  app.use(sessionRoutes(deps));
   app.use(confirmRoutes(deps));
   app.use(usersRoutes(deps));
 

@@ -17,6 +17,7 @@ import {
   createRegistrationService,
   type RegistrationService,
 } from './auth/registration.service.js';
+import { createSessionTokens } from './auth/session-tokens.js';
 import { createSessionService, type SessionService } from './auth/session.service.js';
 import { createCursors, type Cursors } from './http/pagination.js';
 import { createUsersService, type UsersService } from './users/users.service.js';
@@ -55,14 +56,12 @@ export async function buildDeps(config: ApiConfig, log: Logger): Promise<ApiDeps
     publicUrl: config.publicUrl,
     expiresMs: config.tokens.accessExpiresMs,
   });
-  const sessions = createSessionService({
-    database,
-    passwords,
+  const tokens = createSessionTokens({
     accessTokens,
     refreshKeys: deriveKeyRing(config.secrets, 'refresh-token'),
-    accessExpiresMs: config.tokens.accessExpiresMs,
-    sessionExpiresMs: config.tokens.sessionExpiresMs,
+    ...config.tokens,
   });
+  const sessions = createSessionService({ database, passwords, tokens });
   const confirmations = createConfirmations({
     outbox,
     keys: deriveKeyRing(config.secrets, 'confirmation'),

@@ -7,7 +7,6 @@ import { parse } from '../http/validate.js';
 import type { AccountService } from './account.service.js';
 import {
   DeleteMeRequest,
-  LoginRequest,
   registerRequest,
   ResendRequest,
   UpdateMeRequest,
@@ -15,12 +14,10 @@ import {
 import { adminView, type RoleOf } from './auth.views.js';
 import { principalOf } from './passport.js';
 import type { RegistrationService } from './registration.service.js';
-import type { SessionService } from './session.service.js';
 
 /** What the auth routes stand on. */
 export interface AuthRoutesDeps {
   readonly registration: RegistrationService;
-  readonly sessions: SessionService;
   readonly accounts: AccountService;
   readonly cursors: Cursors;
   readonly roleOf: RoleOf;
@@ -36,7 +33,7 @@ const AdminsQuery = z.strictObject({
 });
 
 export function authRoutes(deps: AuthRoutesDeps): Router {
-  const { registration, sessions, accounts, cursors, roleOf, adminsOnly } = deps;
+  const { registration, accounts, cursors, roleOf, adminsOnly } = deps;
   const RegisterRequest = registerRequest(deps.passwordMinLength);
   const router = Router();
 
@@ -79,53 +76,6 @@ export function authRoutes(deps: AuthRoutesDeps): Router {
     const { email } = parse(ResendRequest, req.body);
     await registration.resend(email, contextOf(req).traceId);
     res.status(202).json(ACCEPTED);
-  });
-
-  /**
-   * @openapi
-   * /auth/login:
-   *   post:
-   *     operationId: logIn
-   *     tags: [Sessions]
-   *     summary: Log in
-   *     security: []
-   *     requestBody: { required: true, content: { application/json: { schema: { $ref: '#/components/schemas/LoginRequest' } } } }
-   *     responses:
-   *       200: { description: A new session and its tokens., content: { application/json: { schema: { $ref: '#/components/schemas/Login' } } } }
-   *       401: { $ref: '#/components/responses/InvalidCredentials' }
-   *       403: { $ref: '#/components/responses/EmailNotConfirmed' }
-   */
-  router.post('/auth/login', ...jsonBody(SMALL_BODY), async (req, res) => {
-    const { email, password } = parse(LoginRequest, req.body);
-    const issued = await sessions.logIn(email, password, {
-      ip: req.ip,
-      userAgent: req.get('user-agent'),
-    });
-    contextOf(req).adminId = issued.admin.id;
-    res.json({
-      access_token: issued.accessToken,
-      token_type: 'Bearer',
-      expires_in: Math.floor(issued.accessExpiresMs / 1_000),
-      refresh_token: issued.refreshToken,
-      refresh_expires_in: Math.floor(issued.refreshExpiresMs / 1_000),
-      admin: adminView(issued.admin, roleOf),
-    });
-  });
-
-  /**
-   * @openapi
-   * /auth/logout:
-   *   post:
-   *     operationId: logOut
-   *     tags: [Sessions]
-   *     summary: Log out
-   *     description: Ends the session; both of its tokens are dead at once.
-   *     responses:
-   *       204: { description: Logged out. }
-   */
-  router.post('/auth/logout', adminsOnly, async (req, res) => {
-    await sessions.logOut(principalOf(req).sessionId);
-    res.status(204).end();
   });
 
   /**

@@ -66,6 +66,8 @@ export const registerRequest = (passwordMinLength: number) =>
 
 export const LoginRequest = z.strictObject({ email: EmailInput, password: knownPassword });
 
+export const RefreshRequest = z.strictObject({ refresh_token: z.string().min(1).max(2_048) });
+
 export const ResendRequest = z.strictObject({ email: EmailInput });
 
 export const ConfirmRequest = z.strictObject({
@@ -96,6 +98,18 @@ export const Admin = z.object({
 });
 
 export const AdminList = z.array(Admin);
+
+export const Session = z.object({
+  id: z.int().positive(),
+  current: z.boolean().meta({ description: 'True for the session that asks.' }),
+  ip: z.string().nullable(),
+  user_agent: z.string().nullable(),
+  created_at: z.iso.datetime(),
+  last_used_at: z.iso.datetime(),
+  expires_at: z.iso.datetime(),
+});
+
+export const SessionList = z.array(Session);
 
 export const Login = z.object({
   access_token: z

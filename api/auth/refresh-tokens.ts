@@ -1,31 +1,80 @@
-import { createHash, createHmac, randomBytes } from 'node:crypto';
-import type { KeyRing } from '../../shared/crypto/keys.js';
+import { createHash, createHmac, randomBytes, timingSafeEqual } from 'node:crypto';
+import type { KeyRing, NamedKey } from '../../shared/crypto/keys.js';
 
 /** The part of a session that its refresh tokens are derived from. */
 export interface RefreshSource {
   readonly sessionId: number;
-  readonly generation: number;
+  /** The nonce that makes one session's tokens its own. */
   readonly nonce: Buffer;
 }
 
-/** A nonce that makes one session's refresh tokens its own. */
+/** What a refresh token says of itself; nothing of it is proven. */
+export interface RefreshClaim {
+  readonly sessionId: number;
+  readonly generation: number;
+}
+
+const TOKEN = /^rt_([1-9]\d{0,9})_(0|[1-9]\d{0,8})_[A-Za-z0-9_-]{43}$/;
+const MAX_ID = 2_147_483_647;
+
 export const newRefreshNonce = (): Buffer => randomBytes(16);
 
+/** What the database keeps of a refresh token. */
+export const hashRefreshToken = (token: string): Buffer =>
+  createHash('sha256').update(token).digest();
+
+/** Reads what a token claims, or returns `undefined` if it cannot be one. */
+export function readRefreshToken(token: string): RefreshClaim | undefined {
+  const [, sessionId, generation] = TOKEN.exec(token) ?? [];
+  const claim = { sessionId: Number(sessionId), generation: Number(generation) };
+  return sessionId === undefined || claim.sessionId > MAX_ID ? undefined : claim;
+}
+
 /**
- * A session's refresh token of one generation: opaque, 256 bits, derived, so that a lost answer can be given again
- * without the token ever having been stored.
+ * A session's refresh token of one generation: opaque, 256 bits. It is derived, so that a lost answer can be given
+ * again although the token was never stored: generation n + 1 follows from the keys and the session alone.
  */
 export function deriveRefreshToken(
   { current }: KeyRing,
-  { sessionId, generation, nonce }: RefreshSource,
+  source: RefreshSource,
+  generation: number,
 ): string {
-  const secret = createHmac('sha256', current.key)
+  return derive(current, source, generation);
+}
+
+/** Derives the token of a generation whose hash is known, by whichever key it was made with. */
+export function recallRefreshToken(
+  keys: KeyRing,
+  source: RefreshSource,
+  generation: number,
+  hash: Buffer,
+): string | undefined {
+  return keys.all
+    .map((key) => derive(key, source, generation))
+    .find((token) => isEqual(hashRefreshToken(token), hash));
+}
+
+/** True when the token was derived from this session and one of the keys. Takes constant time. */
+export function isRefreshToken(
+  keys: KeyRing,
+  source: RefreshSource,
+  generation: number,
+  token: string,
+): boolean {
+  const hash = hashRefreshToken(token);
+  return keys.all.some((key) => isEqual(hashRefreshToken(derive(key, source, generation)), hash));
+}
+
+function derive(
+  { key }: NamedKey,
+  { sessionId, nonce }: RefreshSource,
+  generation: number,
+): string {
+  const secret = createHmac('sha256', key)
     .update(`${sessionId}.${generation}.`)
     .update(nonce)
     .digest();
   return `rt_${sessionId}_${generation}_${secret.toString('base64url')}`;
 }
 
-/** What the database keeps of a refresh token. */
-export const hashRefreshToken = (token: string): Buffer =>
-  createHash('sha256').update(token).digest();
+const isEqual = (a: Buffer, b: Buffer): boolean => a.length === b.length && timingSafeEqual(a, b);

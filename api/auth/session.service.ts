@@ -1,28 +1,13 @@
 import { Op } from 'sequelize';
-import type { KeyRing } from '../../shared/crypto/keys.js';
 import type { Database } from '../../shared/database/connect.js';
-import { withTransaction } from '../../shared/database/transaction.js';
+import { withTransaction, type Transaction } from '../../shared/database/transaction.js';
 import { AppError } from '../../shared/errors/app-error.js';
 import type { EmailAddress } from '../../shared/identity/email-address.js';
 import { Admin, Session } from '../../shared/models/index.js';
-import type { AccessClaims, AccessTokens } from './access-tokens.js';
+import type { AccessClaims } from './access-tokens.js';
 import type { Passwords } from './passwords.js';
-import { deriveRefreshToken, hashRefreshToken, newRefreshNonce } from './refresh-tokens.js';
-
-/** Where a login comes from; shown to the admin in the list of sessions. */
-export interface Origin {
-  readonly ip: string | undefined;
-  readonly userAgent: string | undefined;
-}
-
-/** A fresh session's tokens; each given out once. */
-export interface IssuedTokens {
-  readonly accessToken: string;
-  readonly accessExpiresMs: number;
-  readonly refreshToken: string;
-  readonly refreshExpiresMs: number;
-  readonly admin: Admin;
-}
+import { readRefreshToken } from './refresh-tokens.js';
+import type { IssuedTokens, Origin, SessionTokens } from './session-tokens.js';
 
 /** The admin who asks, and by which session. */
 export interface Principal {
@@ -34,23 +19,15 @@ export interface Principal {
 export interface SessionDeps {
   readonly database: Database;
   readonly passwords: Passwords;
-  readonly accessTokens: AccessTokens;
-  readonly refreshKeys: KeyRing;
-  readonly accessExpiresMs: number;
-  readonly sessionExpiresMs: number;
+  readonly tokens: SessionTokens;
 }
 
 /** Logging in, being logged in, and logging out. */
 export type SessionService = ReturnType<typeof createSessionService>;
 
-const MAX_USER_AGENT_LENGTH = 256;
-/** What a new row's refresh hash holds until its id, which the token names, is known: nothing hashes to it. */
-const NO_HASH = Buffer.alloc(0);
+const MAX_LISTED = 100;
 
-export function createSessionService(deps: SessionDeps) {
-  const { database, passwords, accessTokens, refreshKeys, accessExpiresMs, sessionExpiresMs } =
-    deps;
-
+export function createSessionService({ database, passwords, tokens }: SessionDeps) {
   /**
    * Opens a session. An unknown address costs as much work as a known one and gets the same answer.
    * @throws {AppError} `invalid_credentials`; `email_not_confirmed`, but only after a right password.
@@ -64,7 +41,35 @@ export function createSessionService(deps: SessionDeps) {
     const matches = await passwords.verify(password, admin?.passwordHash);
     if (!admin || !matches) throw new AppError('invalid_credentials');
     if (admin.confirmedAt === null) throw new AppError('email_not_confirmed');
-    return open(admin, origin);
+    return withTransaction(database, (tx) => tokens.open(tx, admin, origin));
+  }
+
+  /**
+   * Exchanges a refresh token for new tokens (RFC 9700, 4.14.2: rotation with reuse detection). The same token again
+   * within ten seconds gets the same successor, as long as that is unused; any other second use is taken for theft
+   * and ends the session.
+   * @throws {AppError} `invalid_refresh_token`.
+   */
+  async function refresh(token: string): Promise<IssuedTokens> {
+    const claim = readRefreshToken(token);
+    if (!claim) throw new AppError('invalid_refresh_token');
+    const issued = await withTransaction(database, async (tx) => {
+      const session = await Session.findOne({
+        where: { ...live(), id: claim.sessionId },
+        lock: tx.LOCK.UPDATE,
+        transaction: tx,
+      });
+      if (!session || !tokens.isOf(session, claim.generation, token)) return undefined;
+      const admin = await Admin.findByPk(session.adminId, { transaction: tx });
+      if (!admin) return undefined;
+      if (claim.generation === session.refreshGeneration) return tokens.rotate(tx, session, admin);
+      const again = tokens.repeat(session, admin, claim.generation);
+      // Returned, not thrown: the end of the session must be committed.
+      if (!again) await end({ id: session.id }, 'reuse', tx);
+      return again;
+    });
+    if (!issued) throw new AppError('invalid_refresh_token');
+    return issued;
   }
 
   /** Who asks, if the session that the claims name is live and its admin is still there. */
@@ -73,7 +78,7 @@ export function createSessionService(deps: SessionDeps) {
     sessionId,
   }: AccessClaims): Promise<Principal | undefined> {
     const session = await Session.findOne({
-      where: { id: sessionId, adminId, endedAt: null, expiresAt: { [Op.gt]: new Date() } },
+      where: { ...live(), id: sessionId, adminId },
       include: { model: Admin, required: true },
     });
     return session?.admin ? { admin: session.admin, sessionId } : undefined;
@@ -81,38 +86,37 @@ export function createSessionService(deps: SessionDeps) {
 
   /** Ends a session: both of its tokens are dead at once, on every instance. */
   async function logOut(sessionId: number): Promise<void> {
-    await Session.update({ endedAt: new Date() }, { where: { id: sessionId, endedAt: null } });
+    await end({ id: sessionId }, 'logout');
   }
 
-  async function open(admin: Admin, { ip, userAgent }: Origin): Promise<IssuedTokens> {
-    const nonce = newRefreshNonce();
-    return withTransaction(database, async (tx) => {
-      const session = await Session.create(
-        {
-          adminId: admin.id,
-          refreshNonce: nonce,
-          refreshHash: NO_HASH,
-          ip: ip ?? null,
-          userAgent: userAgent?.slice(0, MAX_USER_AGENT_LENGTH) ?? null,
-          expiresAt: new Date(Date.now() + sessionExpiresMs),
-        },
-        { transaction: tx },
-      );
-      const refreshToken = deriveRefreshToken(refreshKeys, {
-        sessionId: session.id,
-        generation: 0,
-        nonce,
-      });
-      await session.update({ refreshHash: hashRefreshToken(refreshToken) }, { transaction: tx });
-      return {
-        accessToken: accessTokens.issue({ adminId: admin.id, sessionId: session.id }),
-        accessExpiresMs,
-        refreshToken,
-        refreshExpiresMs: sessionExpiresMs,
-        admin,
-      };
+  /** An admin's live sessions, the newest first. */
+  function list(adminId: number): Promise<Session[]> {
+    return Session.findAll({
+      where: { ...live(), adminId },
+      order: [['id', 'DESC']],
+      limit: MAX_LISTED,
     });
   }
 
-  return { logIn, authenticate, logOut };
+  /** Ends one of an admin's live sessions. @throws {AppError} `not_found`. */
+  async function revoke(adminId: number, sessionId: number): Promise<void> {
+    const count = await end({ id: sessionId, adminId }, 'revoked');
+    if (count === 0) throw new AppError('not_found');
+  }
+
+  return { logIn, refresh, authenticate, logOut, list, revoke };
+}
+
+const live = () => ({ endedAt: null, expiresAt: { [Op.gt]: new Date() } });
+
+async function end(
+  which: { id: number; adminId?: number },
+  endedReason: 'logout' | 'revoked' | 'reuse',
+  tx?: Transaction,
+): Promise<number> {
+  const [count] = await Session.update(
+    { endedAt: new Date(), endedReason },
+    { where: { ...live(), ...which }, ...(tx && { transaction: tx }) },
+  );
+  return count;
 }

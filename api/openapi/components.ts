@@ -13,6 +13,7 @@ export const requestSchemas: Readonly<Record<string, z.ZodType>> = {
   ResendRequest: auth.ResendRequest,
   ConfirmRequest: auth.ConfirmRequest,
   LoginRequest: auth.LoginRequest,
+  RefreshRequest: auth.RefreshRequest,
   UpdateMeRequest: auth.UpdateMeRequest,
   DeleteMeRequest: auth.DeleteMeRequest,
   CreateUserRequest: users.CreateUserRequest,
@@ -27,6 +28,8 @@ export const answerSchemas: Readonly<Record<string, z.ZodType>> = {
   Admin: auth.Admin,
   AdminList: auth.AdminList,
   Login: auth.Login,
+  Session: auth.Session,
+  SessionList: auth.SessionList,
   User: users.User,
   UserList: users.UserList,
   Home: ops.Home,
@@ -57,13 +60,13 @@ export const sharedComponents = {
       description: 'Where to go on, from the `Link` of the page before. Opaque.',
       schema: { type: 'string', maxLength: 200 },
     },
-    UserIdInPath: {
+    IdInPath: {
       name: 'id',
       in: 'path',
       required: true,
       schema: { type: 'integer', minimum: 1, maximum: 2_147_483_647 },
     },
-    UserIdInQuery: {
+    IdInQuery: {
       name: 'id',
       in: 'query',
       required: true,
@@ -89,6 +92,7 @@ export const sharedComponents = {
     },
     EmailTaken: problemResponse('email_taken'),
     InvalidCredentials: problemResponse('invalid_credentials'),
+    InvalidRefreshToken: problemResponse('invalid_refresh_token'),
     EmailNotConfirmed: problemResponse('email_not_confirmed'),
     WrongPassword: problemResponse('wrong_password'),
     InvalidCursor: problemResponse('invalid_cursor'),

@@ -1,9 +1,10 @@
 import { Router, type Request, type RequestHandler } from 'express';
 import { principalOf } from '../auth/passport.js';
 import { jsonBody, NORMAL_BODY } from '../http/body.js';
+import { Id } from '../http/ids.js';
 import { readPage, type Cursors } from '../http/pagination.js';
 import { parse } from '../http/validate.js';
-import { CreateUserRequest, UpdateUserRequest, UserId, UsersQuery } from './users.schemas.js';
+import { CreateUserRequest, UpdateUserRequest, UsersQuery } from './users.schemas.js';
 import type { UsersService } from './users.service.js';
 import { userView } from './users.views.js';
 
@@ -42,12 +43,12 @@ export function usersRoutes({ users, cursors, adminsOnly }: UsersRoutesDeps): Ro
   const read =
     (idSource: IdSource): RequestHandler =>
     async (req, res) => {
-      res.json(userView(await users.read(adminIdOf(req), parse(UserId, idSource(req)).id)));
+      res.json(userView(await users.read(adminIdOf(req), parse(Id, idSource(req)).id)));
     };
   const update =
     (idSource: IdSource): RequestHandler =>
     async (req, res) => {
-      const { id } = parse(UserId, idSource(req));
+      const { id } = parse(Id, idSource(req));
       res.json(
         userView(await users.update(adminIdOf(req), id, parse(UpdateUserRequest, req.body))),
       );
@@ -55,7 +56,7 @@ export function usersRoutes({ users, cursors, adminsOnly }: UsersRoutesDeps): Ro
   const remove =
     (idSource: IdSource): RequestHandler =>
     async (req, res) => {
-      await users.remove(adminIdOf(req), parse(UserId, idSource(req)).id);
+      await users.remove(adminIdOf(req), parse(Id, idSource(req)).id);
       res.status(204).end();
     };
 
@@ -94,7 +95,7 @@ export function usersRoutes({ users, cursors, adminsOnly }: UsersRoutesDeps): Ro
   /**
    * @openapi
    * /users/{id}:
-   *   parameters: [{ $ref: '#/components/parameters/UserIdInPath' }]
+   *   parameters: [{ $ref: '#/components/parameters/IdInPath' }]
    *   get:
    *     operationId: getUser
    *     tags: [Users]
@@ -142,7 +143,7 @@ export function usersRoutes({ users, cursors, adminsOnly }: UsersRoutesDeps): Ro
    *     operationId: getUserByQuery
    *     tags: [Users (original form)]
    *     summary: Read a user
-   *     parameters: [{ $ref: '#/components/parameters/UserIdInQuery' }]
+   *     parameters: [{ $ref: '#/components/parameters/IdInQuery' }]
    *     responses:
    *       200: { description: The user., content: { application/json: { schema: { $ref: '#/components/schemas/User' } } } }
    *       404: { $ref: '#/components/responses/NotFound' }
@@ -150,7 +151,7 @@ export function usersRoutes({ users, cursors, adminsOnly }: UsersRoutesDeps): Ro
    *     operationId: updateUserByQuery
    *     tags: [Users (original form)]
    *     summary: Change a user
-   *     parameters: [{ $ref: '#/components/parameters/UserIdInQuery' }]
+   *     parameters: [{ $ref: '#/components/parameters/IdInQuery' }]
    *     requestBody: { required: true, content: { application/json: { schema: { $ref: '#/components/schemas/UpdateUserRequest' } } } }
    *     responses:
    *       200: { description: The user as it is now., content: { application/json: { schema: { $ref: '#/components/schemas/User' } } } }
@@ -160,7 +161,7 @@ export function usersRoutes({ users, cursors, adminsOnly }: UsersRoutesDeps): Ro
    *     operationId: deleteUserByQuery
    *     tags: [Users (original form)]
    *     summary: Delete a user
-   *     parameters: [{ $ref: '#/components/parameters/UserIdInQuery' }]
+   *     parameters: [{ $ref: '#/components/parameters/IdInQuery' }]
    *     responses:
    *       204: { description: Gone. }
    *       404: { $ref: '#/components/responses/NotFound' }

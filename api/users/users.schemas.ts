@@ -2,18 +2,6 @@ import * as z from 'zod';
 import { EmailInput, NameInput } from '../auth/auth.schemas.js';
 import { pageQuery } from '../http/pagination.js';
 
-/** The greatest id that a row can have: PostgreSQL's integer. */
-const MAX_ID = 2_147_483_647;
-
-/** An id as it stands in a path or a query. */
-const IdText = z
-  .string()
-  .regex(/^[1-9]\d{0,9}$/, 'must be a whole number from 1')
-  .transform(Number)
-  .refine((id) => id <= MAX_ID, `must be at most ${MAX_ID}`);
-
-export const UserId = z.strictObject({ id: IdText });
-
 export const UsersQuery = z.strictObject(pageQuery);
 
 export const CreateUserRequest = z.strictObject({

@@ -28,6 +28,11 @@ export const errorCodes = {
     title: 'E-mail or password is wrong',
     remedy: 'Check both; the answer does not tell which one.',
   },
+  invalid_refresh_token: {
+    status: 401,
+    title: 'The refresh token is not valid',
+    remedy: 'Log in again: it is wrong, expired, ended, or was used before.',
+  },
   email_not_confirmed: {
     status: 403,
     title: 'The e-mail address is not confirmed',

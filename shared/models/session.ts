@@ -61,6 +61,14 @@ export class Session extends Model<InferAttributes<Session>, InferCreationAttrib
   @Column({ type: DataType.DATE, allowNull: false })
   declare expiresAt: Date;
 
+  /** When the refresh token was last exchanged for its successor. */
+  @Column(DataType.DATE)
+  declare rotatedAt: CreationOptional<Date | null>;
+
   @Column(DataType.DATE)
   declare endedAt: CreationOptional<Date | null>;
+
+  /** `reuse` when somebody presented a refresh token that had been exchanged before. */
+  @Column(DataType.TEXT)
+  declare endedReason: CreationOptional<'logout' | 'revoked' | 'reuse' | null>;
 }

@@ -1,0 +1,121 @@
+import type { KeyRing } from '../../shared/crypto/keys.js';
+import type { Transaction } from '../../shared/database/transaction.js';
+import { Session, type Admin } from '../../shared/models/index.js';
+import type { AccessTokens } from './access-tokens.js';
+import {
+  deriveRefreshToken,
+  hashRefreshToken,
+  isRefreshToken,
+  newRefreshNonce,
+  recallRefreshToken,
+} from './refresh-tokens.js';
+
+/** Where a login comes from; shown to the admin in the list of sessions. */
+export interface Origin {
+  readonly ip: string | undefined;
+  readonly userAgent: string | undefined;
+}
+
+/** A session's tokens, as they are given out. */
+export interface IssuedTokens {
+  readonly accessToken: string;
+  readonly accessExpiresMs: number;
+  readonly refreshToken: string;
+  /** What is left of the session. */
+  readonly refreshExpiresMs: number;
+  readonly admin: Admin;
+}
+
+/** What a session's tokens are made of. */
+export interface SessionTokensDeps {
+  readonly accessTokens: AccessTokens;
+  readonly refreshKeys: KeyRing;
+  readonly accessExpiresMs: number;
+  readonly sessionExpiresMs: number;
+}
+
+/** Opens sessions and gives out their tokens; knows nothing of passwords or requests. */
+export type SessionTokens = ReturnType<typeof createSessionTokens>;
+
+const MAX_USER_AGENT_LENGTH = 256;
+/** How long an exchanged refresh token still gets the same successor: an answer was lost, or two tabs asked. */
+const RETRY_WITHIN_MS = 10_000;
+/** What a new row's refresh hash holds until its id, which the token names, is known: nothing hashes to it. */
+const NO_HASH = Buffer.alloc(0);
+
+export function createSessionTokens(deps: SessionTokensDeps) {
+  const { accessTokens, refreshKeys, accessExpiresMs, sessionExpiresMs } = deps;
+
+  /** A new session with its first tokens. */
+  async function open(
+    tx: Transaction,
+    admin: Admin,
+    { ip, userAgent }: Origin,
+  ): Promise<IssuedTokens> {
+    const session = await Session.create(
+      {
+        adminId: admin.id,
+        refreshNonce: newRefreshNonce(),
+        refreshHash: NO_HASH,
+        ip: ip ?? null,
+        userAgent: userAgent?.slice(0, MAX_USER_AGENT_LENGTH) ?? null,
+        expiresAt: new Date(Date.now() + sessionExpiresMs),
+      },
+      { transaction: tx },
+    );
+    const refreshToken = deriveRefreshToken(refreshKeys, sourceOf(session), 0);
+    await session.update({ refreshHash: hashRefreshToken(refreshToken) }, { transaction: tx });
+    return issue(session, admin, refreshToken);
+  }
+
+  /** True when the token is this session's of that generation, old or current. */
+  function isOf(session: Session, generation: number, token: string): boolean {
+    return isRefreshToken(refreshKeys, sourceOf(session), generation, token);
+  }
+
+  /** The next generation of a session's tokens. The caller holds the session's row. */
+  async function rotate(tx: Transaction, session: Session, admin: Admin): Promise<IssuedTokens> {
+    const refreshGeneration = session.refreshGeneration + 1;
+    const refreshToken = deriveRefreshToken(refreshKeys, sourceOf(session), refreshGeneration);
+    const now = new Date();
+    await session.update(
+      {
+        refreshGeneration,
+        refreshHash: hashRefreshToken(refreshToken),
+        rotatedAt: now,
+        lastUsedAt: now,
+      },
+      { transaction: tx },
+    );
+    return issue(session, admin, refreshToken);
+  }
+
+  /** What the token of this generation was exchanged for, if asking again is no sign of theft. */
+  function repeat(session: Session, admin: Admin, generation: number): IssuedTokens | undefined {
+    const isParent = generation === session.refreshGeneration - 1;
+    const isRecent = Date.now() - (session.rotatedAt?.getTime() ?? 0) <= RETRY_WITHIN_MS;
+    if (!isParent || !isRecent) return undefined;
+    const { refreshGeneration, refreshHash } = session;
+    const successor = recallRefreshToken(
+      refreshKeys,
+      sourceOf(session),
+      refreshGeneration,
+      refreshHash,
+    );
+    return successor === undefined ? undefined : issue(session, admin, successor);
+  }
+
+  function issue(session: Session, admin: Admin, refreshToken: string): IssuedTokens {
+    return {
+      accessToken: accessTokens.issue({ adminId: admin.id, sessionId: session.id }),
+      accessExpiresMs,
+      refreshToken,
+      refreshExpiresMs: session.expiresAt.getTime() - Date.now(),
+      admin,
+    };
+  }
+
+  return { open, isOf, rotate, repeat };
+}
+
+const sourceOf = ({ id, refreshNonce }: Session) => ({ sessionId: id, nonce: refreshNonce });

@@ -1,0 +1,114 @@
+import { Router, type RequestHandler } from 'express';
+import { jsonBody, SMALL_BODY } from '../http/body.js';
+import { Id } from '../http/ids.js';
+import { contextOf } from '../http/request-context.js';
+import { parse } from '../http/validate.js';
+import { LoginRequest, RefreshRequest } from './auth.schemas.js';
+import { loginView, sessionView, type RoleOf } from './auth.views.js';
+import { principalOf } from './passport.js';
+import type { SessionService } from './session.service.js';
+
+/** What the session routes stand on. */
+export interface SessionRoutesDeps {
+  readonly sessions: SessionService;
+  readonly roleOf: RoleOf;
+  readonly adminsOnly: RequestHandler;
+}
+
+export function sessionRoutes({ sessions, roleOf, adminsOnly }: SessionRoutesDeps): Router {
+  const router = Router();
+
+  /**
+   * @openapi
+   * /auth/login:
+   *   post:
+   *     operationId: logIn
+   *     tags: [Sessions]
+   *     summary: Log in
+   *     security: []
+   *     requestBody: { required: true, content: { application/json: { schema: { $ref: '#/components/schemas/LoginRequest' } } } }
+   *     responses:
+   *       200: { description: A new session and its tokens., content: { application/json: { schema: { $ref: '#/components/schemas/Login' } } } }
+   *       401: { $ref: '#/components/responses/InvalidCredentials' }
+   *       403: { $ref: '#/components/responses/EmailNotConfirmed' }
+   */
+  router.post('/auth/login', ...jsonBody(SMALL_BODY), async (req, res) => {
+    const { email, password } = parse(LoginRequest, req.body);
+    const issued = await sessions.logIn(email, password, {
+      ip: req.ip,
+      userAgent: req.get('user-agent'),
+    });
+    contextOf(req).adminId = issued.admin.id;
+    res.json(loginView(issued, roleOf));
+  });
+
+  /**
+   * @openapi
+   * /auth/refresh:
+   *   post:
+   *     operationId: refresh
+   *     tags: [Sessions]
+   *     summary: Exchange a refresh token for new tokens
+   *     description: >-
+   *       Both tokens are new. A refresh token is good once; the same request again within ten seconds gets the same
+   *       successor, so a lost answer costs nothing. Any other second use ends the session.
+   *     security: []
+   *     requestBody: { required: true, content: { application/json: { schema: { $ref: '#/components/schemas/RefreshRequest' } } } }
+   *     responses:
+   *       200: { description: The session's new tokens., content: { application/json: { schema: { $ref: '#/components/schemas/Login' } } } }
+   *       401: { $ref: '#/components/responses/InvalidRefreshToken' }
+   */
+  router.post('/auth/refresh', ...jsonBody(SMALL_BODY), async (req, res) => {
+    const issued = await sessions.refresh(parse(RefreshRequest, req.body).refresh_token);
+    contextOf(req).adminId = issued.admin.id;
+    res.json(loginView(issued, roleOf));
+  });
+
+  /**
+   * @openapi
+   * /auth/logout:
+   *   post:
+   *     operationId: logOut
+   *     tags: [Sessions]
+   *     summary: Log out
+   *     description: Ends the session; both of its tokens are dead at once.
+   *     responses:
+   *       204: { description: Logged out. }
+   */
+  router.post('/auth/logout', adminsOnly, async (req, res) => {
+    await sessions.logOut(principalOf(req).sessionId);
+    res.status(204).end();
+  });
+
+  /**
+   * @openapi
+   * /auth/sessions:
+   *   get:
+   *     operationId: listSessions
+   *     tags: [Sessions]
+   *     summary: List my live sessions
+   *     description: The newest first, at most 100.
+   *     responses:
+   *       200: { description: My sessions., content: { application/json: { schema: { $ref: '#/components/schemas/SessionList' } } } }
+   * /auth/sessions/{id}:
+   *   delete:
+   *     operationId: endSession
+   *     tags: [Sessions]
+   *     summary: End one of my sessions
+   *     parameters: [{ $ref: '#/components/parameters/IdInPath' }]
+   *     responses:
+   *       204: { description: Its tokens are dead. }
+   *       404: { $ref: '#/components/responses/NotFound' }
+   */
+  router.get('/auth/sessions', adminsOnly, async (req, res) => {
+    const { admin, sessionId } = principalOf(req);
+    const found = await sessions.list(admin.id);
+    res.json(found.map((session) => sessionView(session, sessionId)));
+  });
+  router.delete('/auth/sessions/:id', adminsOnly, async (req, res) => {
+    await sessions.revoke(principalOf(req).admin.id, parse(Id, req.params).id);
+    res.status(204).end();
+  });
+
+  return router;
+}
