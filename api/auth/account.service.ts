@@ -45,7 +45,7 @@ export function createAccountService({ passwords, roleOf }: AccountDeps) {
    * @throws {AppError} `wrong_password`.
    */
   async function remove(admin: Admin, currentPassword: string): Promise<void> {
-    if (!(await passwords.verify(currentPassword, admin.passwordHash)))
+    if (!(await passwords.verify(currentPassword, () => Promise.resolve(admin))))
       throw new AppError('wrong_password');
     await admin.destroy();
   }

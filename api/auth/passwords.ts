@@ -1,5 +1,6 @@
 import { createHash, createHmac, hkdfSync } from 'node:crypto';
 import bcrypt from 'bcrypt';
+import { createHashLane } from './hash-lane.js';
 
 /** How passwords are hashed; see `docs/adr/0009-password-hashes.md`. */
 export interface PasswordConfig {
@@ -9,12 +10,20 @@ export interface PasswordConfig {
   readonly cost: number;
 }
 
-/** Hashes and compares passwords. */
+/** Hashes and compares passwords, a few at a time; when too many wait, each call throws `overloaded`. */
 export interface Passwords {
   /** A hash to store; takes as long as a compare. */
   hash(password: string): Promise<string>;
-  /** Compares; without a stored hash it does the same work and resolves to `false`. */
-  verify(password: string, stored: string | undefined): Promise<boolean>;
+  /**
+   * Finds the owner, once it is this call's turn, and resolves to it if the password is its own. Without an owner it
+   * does the same work and resolves to `undefined`.
+   */
+  verify<T extends { passwordHash: string }>(
+    password: string,
+    find: () => Promise<T | null>,
+  ): Promise<T | undefined>;
+  /** True for a hash made with another pepper or work factor than new ones are: to be renewed at the next login. */
+  isOutdated(stored: string): boolean;
 }
 
 interface Pepper {
@@ -38,15 +47,23 @@ export async function createPasswords(config: PasswordConfig): Promise<Passwords
     `v1$${current.id}$${await bcrypt.hash(condense(current, password), config.cost)}`;
 
   /** What a compare for an unknown address is made against, so that it costs what any other costs. */
+  const startedAt = performance.now();
   const decoy = await hash('nobody has this password');
+  const lane = createHashLane({ hashMs: performance.now() - startedAt });
 
   return {
-    hash,
-    async verify(password, stored) {
+    hash: (password) => lane.run(() => hash(password)),
+    verify: (password, find) =>
+      lane.run(async () => {
+        const owner = await find();
+        const known = read(peppers, owner?.passwordHash);
+        const { pepper, digest } = known ?? read(peppers, decoy) ?? { pepper: current, digest: '' };
+        const matches = await bcrypt.compare(condense(pepper, password), digest);
+        return matches && known && owner ? owner : undefined;
+      }),
+    isOutdated(stored) {
       const known = read(peppers, stored);
-      const { pepper, digest } = known ?? read(peppers, decoy) ?? { pepper: current, digest: '' };
-      const matches = await bcrypt.compare(condense(pepper, password), digest);
-      return matches && known !== undefined;
+      return known?.pepper !== current || bcrypt.getRounds(known.digest) !== config.cost;
     },
   };
 }

@@ -37,10 +37,12 @@ export function createSessionService({ database, passwords, tokens }: SessionDep
     password: string,
     origin: Origin,
   ): Promise<IssuedTokens> {
-    const admin = await Admin.findOne({ where: { emailCanonical: email.canonical } });
-    const matches = await passwords.verify(password, admin?.passwordHash);
-    if (!admin || !matches) throw new AppError('invalid_credentials');
+    const admin = await passwords.verify(password, () =>
+      Admin.findOne({ where: { emailCanonical: email.canonical } }),
+    );
+    if (!admin) throw new AppError('invalid_credentials');
     if (admin.confirmedAt === null) throw new AppError('email_not_confirmed');
+    if (passwords.isOutdated(admin.passwordHash)) await renewHash(admin, password);
     return withTransaction(database, (tx) => tokens.open(tx, admin, origin));
   }
 
@@ -70,6 +72,12 @@ export function createSessionService({ database, passwords, tokens }: SessionDep
     });
     if (!issued) throw new AppError('invalid_refresh_token');
     return issued;
+  }
+
+  /** Takes a new pepper or work factor into use. Unless somebody has changed the password meanwhile. */
+  async function renewHash({ id, passwordHash: outdated }: Admin, password: string): Promise<void> {
+    const passwordHash = await passwords.hash(password);
+    await Admin.update({ passwordHash }, { where: { id, passwordHash: outdated }, silent: true });
   }
 
   /** Who asks, if the session that the claims name is live and its admin is still there. */

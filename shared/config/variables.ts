@@ -98,7 +98,7 @@ export const variables = {
   PASSWORD_PEPPER_PREVIOUS: withDefault(
     list,
     '',
-    'earlier values of PASSWORD_PEPPER, comma-separated: hashes made with them still verify',
+    'earlier values of PASSWORD_PEPPER, comma-separated: hashes made with them still verify and are renewed at login',
   ),
   DATABASE_URL: variable(
     z.url({ protocol: /^postgres(ql)?$/, error: 'must be a postgres:// URL' }).optional(),

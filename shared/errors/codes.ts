@@ -80,6 +80,11 @@ export const errorCodes = {
     title: 'Something went wrong here',
     remedy: 'Try again; if it stays, give the operators the `request_id`.',
   },
+  overloaded: {
+    status: 503,
+    title: 'Too many passwords are being checked right now',
+    remedy: 'Try again after `Retry-After` seconds.',
+  },
   unavailable: {
     status: 503,
     title: 'The service cannot answer right now',

@@ -1,0 +1,69 @@
+import { availableParallelism } from 'node:os';
+import { AppError } from '../../shared/errors/app-error.js';
+
+/** Lets a few password hashes run at a time and refuses those that would wait too long. */
+export interface HashLane {
+  /**
+   * Runs the work when its turn comes.
+   * @throws {AppError} `overloaded` at once, with `Retry-After`, when the lane is full.
+   */
+  run<T>(work: () => Promise<T>): Promise<T>;
+}
+
+/** How a lane is made. */
+export interface HashLaneOptions {
+  /** How long one hash takes here; measured at start. */
+  readonly hashMs: number;
+  /** How many hashes may run at once. Native bcrypt takes a whole core each: one core stays for everything else. */
+  readonly width?: number;
+}
+
+const MAX_WAIT_MS = 4_000;
+const MIN_QUEUE = 4;
+const MAX_QUEUE = 1_000;
+
+/** A bounded first-in, first-out lane in front of bcrypt, so that a flood of logins never starves the other routes. */
+export function createHashLane({
+  hashMs,
+  width = Math.max(1, availableParallelism() - 1),
+}: HashLaneOptions): HashLane {
+  const maxQueue = Math.min(
+    MAX_QUEUE,
+    Math.max(MIN_QUEUE, Math.floor((MAX_WAIT_MS * width) / Math.max(hashMs, 1))),
+  );
+  const waiting: (() => void)[] = [];
+  let running = 0;
+
+  const enter = async (): Promise<void> => {
+    if (running < width) {
+      running += 1;
+      return;
+    }
+    if (waiting.length >= maxQueue)
+      throw new AppError('overloaded', { headers: { 'Retry-After': retryAfterSeconds() } });
+    // Whoever leaves hands the place over, so `running` does not change.
+    await new Promise<void>((resolve) => waiting.push(resolve));
+  };
+
+  const leave = (): void => {
+    const next = waiting.shift();
+    if (next) next();
+    else running -= 1;
+  };
+
+  const retryAfterSeconds = (): string => {
+    const drainedInMs = ((waiting.length + running) * hashMs) / width;
+    return String(Math.ceil(drainedInMs / 1_000) + Math.floor(Math.random() * 3));
+  };
+
+  return {
+    async run(work) {
+      await enter();
+      try {
+        return await work();
+      } finally {
+        leave();
+      }
+    },
+  };
+}
