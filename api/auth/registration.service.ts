@@ -9,6 +9,7 @@ import { Admin, OutboxMessage } from '../../shared/models/index.js';
 import type { Outbox } from '../../shared/outbox/outbox.js';
 import type { Confirmations } from './confirmations.js';
 import { canonicalName } from './names.js';
+import { refuseCommonPassword } from './password-policy.js';
 import type { Passwords } from './passwords.js';
 
 /** What somebody registers with. */
@@ -44,9 +45,10 @@ export function createRegistrationService(deps: RegistrationDeps) {
   /**
    * Registers an admin, pending until the mailed link is followed. An address that is already pending takes the new
    * name and password; the owner of a confirmed one is told by mail.
-   * @throws {AppError} `name_taken` when a confirmed admin bears the name, whatever the address.
+   * @throws {AppError} `password_too_common`; `name_taken` when a confirmed admin bears the name, whatever the address.
    */
   async function register({ email, name, password }: Registration, traceId: string): Promise<void> {
+    refuseCommonPassword(password, { email: email.canonical, name });
     const nameCanonical = canonicalName(name);
     if (await isNameTaken(nameCanonical)) throw new AppError('name_taken');
     const credentials = { name, nameCanonical, passwordHash: await passwords.hash(password) };

@@ -75,6 +75,11 @@ export const errorCodes = {
     title: 'The request does not fit its schema',
     remedy: '`errors` names each field and what is wrong with it.',
   },
+  password_too_common: {
+    status: 422,
+    title: 'The password is too easy to guess',
+    remedy: 'Choose a longer or a less usual one.',
+  },
   internal: {
     status: 500,
     title: 'Something went wrong here',
