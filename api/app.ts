@@ -4,6 +4,7 @@ import { AppError } from '../shared/errors/app-error.js';
 import { authRoutes } from './auth/auth.routes.js';
 import { sessionRoutes } from './auth/session.routes.js';
 import { confirmRoutes } from './auth/confirm.routes.js';
+import { passwordResetRoutes } from './auth/password-reset.routes.js';
 import type { ApiDeps } from './deps.js';
 import { methodGuard } from './http/method-guard.js';
 import { problemHandler } from './http/problem.js';
@@ -45,6 +46,7 @@ export function createApp(deps: ApiDeps, options: AppOptions): Express {
   app.use(authRoutes({ ...deps, passwordMinLength: options.passwordMinLength }));
   app.use(sessionRoutes(deps));
   app.use(confirmRoutes(deps));
+  app.use(passwordResetRoutes({ ...deps, passwordMinLength: options.passwordMinLength }));
   app.use(usersRoutes(deps));
 
   app.use(() => {

@@ -8,10 +8,15 @@ import type { Logger } from '../shared/logging/logger.js';
 import { createOutbox, type Outbox } from '../shared/outbox/outbox.js';
 import { openQueues, type Queues } from '../shared/queues/queues.js';
 import { createAccessTokens } from './auth/access-tokens.js';
+import { createAccountNotices } from './auth/account-notices.js';
 import { createAccountService, type AccountService } from './auth/account.service.js';
 import { createRoleOf, type RoleOf } from './auth/auth.views.js';
 import { createConfirmations } from './auth/confirmations.js';
 import { createAdminGuard } from './auth/passport.js';
+import {
+  createPasswordResetService,
+  type PasswordResetService,
+} from './auth/password-reset.service.js';
 import { createPasswords } from './auth/passwords.js';
 import {
   createRegistrationService,
@@ -29,6 +34,7 @@ export interface ApiDeps {
   readonly queues: Queues;
   readonly outbox: Outbox;
   readonly registration: RegistrationService;
+  readonly passwordReset: PasswordResetService;
   readonly sessions: SessionService;
   readonly accounts: AccountService;
   readonly users: UsersService;
@@ -61,7 +67,8 @@ export async function buildDeps(config: ApiConfig, log: Logger): Promise<ApiDeps
     refreshKeys: deriveKeyRing(config.secrets, 'refresh-token'),
     ...config.tokens,
   });
-  const sessions = createSessionService({ database, passwords, tokens });
+  const notices = createAccountNotices(outbox, config.rateLimitScale);
+  const sessions = createSessionService({ database, passwords, tokens, notices });
   const confirmations = createConfirmations({
     outbox,
     keys: deriveKeyRing(config.secrets, 'confirmation'),
@@ -75,15 +82,10 @@ export async function buildDeps(config: ApiConfig, log: Logger): Promise<ApiDeps
     database,
     queues,
     outbox,
-    registration: createRegistrationService({
-      database,
-      outbox,
-      passwords,
-      confirmations,
-      rateLimitScale: config.rateLimitScale,
-    }),
+    registration: createRegistrationService({ database, passwords, confirmations, notices }),
+    passwordReset: createPasswordResetService({ database, passwords, confirmations, notices }),
     sessions,
-    accounts: createAccountService({ passwords, roleOf }),
+    accounts: createAccountService({ database, passwords, confirmations, notices, roleOf }),
     users: createUsersService(),
     cursors: createCursors(deriveKeyRing(config.secrets, 'cursor')),
     roleOf,

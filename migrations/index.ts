@@ -1,6 +1,6 @@
 import { accountsAndOutbox } from './0001-accounts-and-outbox.js';
-import { refreshRotation } from './0002-refresh-rotation.js';
+import { accountLife } from './0002-account-life.js';
 import type { Migration } from './migration.js';
 
 /** Every migration, oldest first. */
-export const migrations: readonly Migration[] = [accountsAndOutbox, refreshRotation];
+export const migrations: readonly Migration[] = [accountsAndOutbox, accountLife];

@@ -9,7 +9,7 @@ import {
   DeleteMeRequest,
   registerRequest,
   ResendRequest,
-  UpdateMeRequest,
+  updateMeRequest,
 } from './auth.schemas.js';
 import { adminView, type RoleOf } from './auth.views.js';
 import { principalOf } from './passport.js';
@@ -35,6 +35,7 @@ const AdminsQuery = z.strictObject({
 export function authRoutes(deps: AuthRoutesDeps): Router {
   const { registration, accounts, cursors, roleOf, adminsOnly } = deps;
   const RegisterRequest = registerRequest(deps.passwordMinLength);
+  const UpdateMeRequest = updateMeRequest(deps.passwordMinLength);
   const router = Router();
 
   /**
@@ -90,10 +91,14 @@ export function authRoutes(deps: AuthRoutesDeps): Router {
    *   put:
    *     operationId: updateMe
    *     tags: [Account]
-   *     summary: Change my name
+   *     summary: Change my name, address or password
+   *     description: >-
+   *       A new password ends all other sessions. A new address stays `pending_email` until the link that is mailed to
+   *       it is followed; the old address is told.
    *     requestBody: { required: true, content: { application/json: { schema: { $ref: '#/components/schemas/UpdateMeRequest' } } } }
    *     responses:
    *       200: { description: The admin as it is now., content: { application/json: { schema: { $ref: '#/components/schemas/Admin' } } } }
+   *       403: { $ref: '#/components/responses/WrongPassword' }
    *       409: { $ref: '#/components/responses/NameTaken' }
    *   delete:
    *     operationId: deleteMe
@@ -108,8 +113,10 @@ export function authRoutes(deps: AuthRoutesDeps): Router {
     res.json(adminView(principalOf(req).admin, roleOf));
   });
   router.put('/auth/me', adminsOnly, ...jsonBody(SMALL_BODY), async (req, res) => {
-    const { name } = parse(UpdateMeRequest, req.body);
-    res.json(adminView(await accounts.rename(principalOf(req).admin, name), roleOf));
+    const { current_password: currentPassword, ...changes } = parse(UpdateMeRequest, req.body);
+    const { traceId } = contextOf(req);
+    const admin = await accounts.change(principalOf(req), { ...changes, currentPassword }, traceId);
+    res.json(adminView(admin, roleOf));
   });
   router.delete('/auth/me', adminsOnly, ...jsonBody(SMALL_BODY), async (req, res) => {
     await accounts.remove(

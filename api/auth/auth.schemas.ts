@@ -70,14 +70,42 @@ export const RefreshRequest = z.strictObject({ refresh_token: z.string().min(1).
 
 export const ResendRequest = z.strictObject({ email: EmailInput });
 
+const mailedToken = z
+  .string()
+  .min(1)
+  .max(200)
+  .meta({ description: 'The token from the mailed link.' });
+
 export const ConfirmRequest = z.strictObject({
-  token: z.string().min(1).max(200).meta({ description: 'The token from the mailed link.' }),
+  token: mailedToken,
   name: NameInput.optional().meta({
     description: 'Another name, when the one that you registered with has been taken.',
   }),
 });
 
-export const UpdateMeRequest = z.strictObject({ name: NameInput });
+/** The request of `PUT /auth/me`. */
+export const updateMeRequest = (passwordMinLength: number) =>
+  z
+    .strictObject({
+      name: NameInput.optional(),
+      email: EmailInput.optional(),
+      password: newPassword(passwordMinLength).optional(),
+      current_password: knownPassword.optional(),
+    })
+    .refine(
+      ({ name, email, password }) => [name, email, password].some((change) => change !== undefined),
+      'must change something',
+    )
+    .meta({
+      description:
+        'What is left out stays as it is. `email` and `password` need `current_password`.',
+    });
+
+export const ForgotPasswordRequest = z.strictObject({ email: EmailInput });
+
+/** The request of `POST /auth/password/reset`. */
+export const resetPasswordRequest = (passwordMinLength: number) =>
+  z.strictObject({ token: mailedToken, password: newPassword(passwordMinLength) });
 
 export const DeleteMeRequest = z.strictObject({ current_password: knownPassword });
 
@@ -93,6 +121,10 @@ export const Admin = z.object({
   name: z.string(),
   role: z.enum(['admin', 'operator']),
   confirmed_at: z.iso.datetime().nullable(),
+  pending_email: z
+    .string()
+    .optional()
+    .meta({ description: 'Takes the place of `email` once it is confirmed.' }),
   created_at: z.iso.datetime(),
   updated_at: z.iso.datetime(),
 });

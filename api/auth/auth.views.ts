@@ -23,6 +23,7 @@ export function adminView(admin: AdminModel, roleOf: RoleOf): z.input<typeof Adm
     name: admin.name,
     role: roleOf(admin),
     confirmed_at: admin.confirmedAt?.toISOString() ?? null,
+    ...(admin.pendingEmail !== null && { pending_email: admin.pendingEmail }),
     created_at: admin.createdAt.toISOString(),
     updated_at: admin.updatedAt.toISOString(),
   };

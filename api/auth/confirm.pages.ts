@@ -1,19 +1,20 @@
-import { html, type Html } from '../http/page.js';
+import { html, type Page } from '../http/page.js';
 
-interface Page {
-  readonly title: string;
-  readonly body: Html;
+/** The token in a query or a form; empty if there is none. */
+export function tokenIn(source: unknown): string {
+  if (typeof source !== 'object' || source === null || !('token' in source)) return '';
+  return typeof source.token === 'string' ? source.token : '';
 }
 
 /** Where a mailed link leads: one button. */
 export const askPage = (token: string): Page => ({
   title: 'Confirm your address',
-  body: html`<p>Press the button to finish your registration.</p>
+  body: html`<p>Press the button, and we know that this address is yours.</p>
     <form method="post" action="/auth/confirm">
       <input type="hidden" name="token" value="${token}" />
       <button type="submit">Confirm my address</button>
     </form>
-    <p class="soft">You did not register? Then close this page: nothing happens.</p>`,
+    <p class="soft">You did not ask for this? Then close this page: nothing happens.</p>`,
 });
 
 /** After the button; again, if it is pressed again. */

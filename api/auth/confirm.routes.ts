@@ -4,7 +4,13 @@ import { isForm, jsonOrFormBody, SMALL_BODY } from '../http/body.js';
 import { sendPage } from '../http/page.js';
 import { parse } from '../http/validate.js';
 import { ConfirmRequest } from './auth.schemas.js';
-import { askPage, confirmedPage, invalidLinkPage, nameTakenPage } from './confirm.pages.js';
+import {
+  askPage,
+  confirmedPage,
+  invalidLinkPage,
+  nameTakenPage,
+  tokenIn,
+} from './confirm.pages.js';
 import type { RegistrationService } from './registration.service.js';
 
 /** Following the mailed link. Reading the page changes nothing: mail scanners read every link. */
@@ -46,11 +52,12 @@ export function confirmRoutes({ registration }: { registration: RegistrationServ
    *           text/html: { schema: { type: string } }
    *       400: { $ref: '#/components/responses/InvalidToken' }
    *       409: { $ref: '#/components/responses/NameTakenAtConfirmation' }
+   *       422: { $ref: '#/components/responses/FormRefused' }
    */
   router.get('/auth/confirm', (req, res) => {
-    const { token } = req.query;
-    if (typeof token === 'string' && token !== '') sendPage(res, 200, askPage(token));
-    else sendPage(res, 400, invalidLinkPage());
+    const token = tokenIn(req.query);
+    if (token === '') sendPage(res, 400, invalidLinkPage());
+    else sendPage(res, 200, askPage(token));
   });
 
   router.post('/auth/confirm', ...jsonOrFormBody(SMALL_BODY), async (req, res) => {
@@ -61,8 +68,7 @@ export function confirmRoutes({ registration }: { registration: RegistrationServ
       res.json({ status: 'confirmed' });
       return;
     }
-    const token =
-      typeof body === 'object' && body !== null && 'token' in body ? String(body.token) : '';
+    const token = tokenIn(body);
     try {
       const form = parse(ConfirmRequest, body);
       await registration.confirm(form.token, form.name);

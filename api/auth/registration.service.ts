@@ -4,9 +4,8 @@ import { violates } from '../../shared/database/failures.js';
 import { withTransaction, type Transaction } from '../../shared/database/transaction.js';
 import { AppError } from '../../shared/errors/app-error.js';
 import type { EmailAddress } from '../../shared/identity/email-address.js';
-import { sendAccountExistsMail } from '../../shared/jobs/index.js';
-import { Admin, OutboxMessage } from '../../shared/models/index.js';
-import type { Outbox } from '../../shared/outbox/outbox.js';
+import { Admin, type Confirmation } from '../../shared/models/index.js';
+import type { AccountNotices } from './account-notices.js';
 import type { Confirmations } from './confirmations.js';
 import { canonicalName } from './names.js';
 import { refuseCommonPassword } from './password-policy.js';
@@ -22,25 +21,20 @@ export interface Registration {
 /** What registration is made of. */
 export interface RegistrationDeps {
   readonly database: Database;
-  readonly outbox: Outbox;
   readonly passwords: Passwords;
   readonly confirmations: Confirmations;
-  /** Multiplies the cap on notices to one address. */
-  readonly rateLimitScale: number;
+  readonly notices: AccountNotices;
 }
 
 /** Registering, and proving that an address is one's own. */
 export type RegistrationService = ReturnType<typeof createRegistrationService>;
 
-const DAY_MS = 86_400_000;
-const MAX_NOTICES_PER_DAY = 1;
 /** A second registration within this time finds the first one's mail on its way, and needs no other. */
 const MAIL_ON_ITS_WAY_MS = 30_000;
 
 /** Nobody can learn from these calls which addresses have accounts: what differs is told by mail alone. */
 export function createRegistrationService(deps: RegistrationDeps) {
-  const { database, outbox, passwords, confirmations } = deps;
-  const maxNoticesPerDay = Math.max(1, Math.floor(MAX_NOTICES_PER_DAY * deps.rateLimitScale));
+  const { database, passwords, confirmations, notices } = deps;
 
   /**
    * Registers an admin, pending until the mailed link is followed. An address that is already pending takes the new
@@ -57,13 +51,14 @@ export function createRegistrationService(deps: RegistrationDeps) {
       const admin = await lockAdmin(tx, email);
       if (!admin) return; // deleted between the two statements: as if it had been deleted right after
       if (admin.confirmedAt !== null) {
-        await notifyOwner(tx, admin, traceId);
+        await notices.tellAccountExists(tx, admin.id, traceId);
         return;
       }
       if (!isNew) await admin.update({ email: email.address, ...credentials }, { transaction: tx });
+      const question = registrationOf(admin);
       const isMailOnItsWay =
-        !isNew && (await confirmations.wasAskedWithin(tx, admin, MAIL_ON_ITS_WAY_MS));
-      if (!isMailOnItsWay) await confirmations.ask(tx, admin, traceId);
+        !isNew && (await confirmations.wasAskedWithin(tx, question, MAIL_ON_ITS_WAY_MS));
+      if (!isMailOnItsWay) await confirmations.ask(tx, question, traceId);
     });
   }
 
@@ -71,49 +66,61 @@ export function createRegistrationService(deps: RegistrationDeps) {
   async function resend(email: EmailAddress, traceId: string): Promise<void> {
     await withTransaction(database, async (tx) => {
       const admin = await lockAdmin(tx, email);
-      if (admin?.confirmedAt === null) await confirmations.ask(tx, admin, traceId);
+      if (admin?.confirmedAt === null) await confirmations.ask(tx, registrationOf(admin), traceId);
     });
   }
 
   /**
-   * Confirms the address that a token was mailed to; a second time it does nothing.
+   * Confirms the address that a token was mailed to, be it a registration's or one that is to take another's place; a
+   * second time it does nothing.
    * @param newName taken in place of the registered one.
-   * @throws {AppError} `invalid_token` for a token that is wrong, void or expired; `name_taken` when somebody has
-   *   confirmed the same name first: the token stays good.
+   * @throws {AppError} `invalid_token` for a token that is wrong, void or expired, or an address that has meanwhile
+   *   become somebody else's; `name_taken` when somebody has confirmed the same name first: the token stays good.
    */
   async function confirm(token: string, newName: string | undefined): Promise<void> {
-    const rename =
-      newName === undefined ? {} : { name: newName, nameCanonical: canonicalName(newName) };
     try {
       await withTransaction(database, async (tx) => {
-        const answered = await confirmations.answer(tx, token);
-        if (!answered) return;
-        const { adminId, confirmedAt } = answered;
-        await Admin.update({ confirmedAt, ...rename }, { where: { id: adminId }, transaction: tx });
+        const { confirmation, isFirst } = await confirmations.answer(tx, token, [
+          'registration',
+          'email_change',
+        ]);
+        if (!isFirst) return;
+        if (confirmation.purpose === 'email_change') await moveAddress(tx, confirmation);
+        else await confirmAdmin(tx, confirmation, newName);
       });
     } catch (error) {
       if (violates(error, 'admins_confirmed_name_key'))
         throw new AppError('name_taken', { cause: error });
+      if (violates(error, 'admins_email_key'))
+        throw new AppError('invalid_token', { cause: error });
       throw error;
     }
   }
 
-  async function notifyOwner(tx: Transaction, admin: Admin, traceId: string): Promise<void> {
-    const createdAt = { [Op.gt]: new Date(Date.now() - DAY_MS) };
-    const recent = await OutboxMessage.count({
-      where: { adminId: admin.id, name: sendAccountExistsMail.name, createdAt },
-      transaction: tx,
-    });
-    if (recent >= maxNoticesPerDay) return;
-    await outbox.enqueue(
-      tx,
-      sendAccountExistsMail,
-      { v: 1, admin_id: admin.id },
-      { adminId: admin.id, traceId },
-    );
-  }
-
   return { register, resend, confirm };
+}
+
+const registrationOf = ({ id, email }: Admin) =>
+  ({ adminId: id, purpose: 'registration', email }) as const;
+
+async function confirmAdmin(
+  tx: Transaction,
+  { adminId, confirmedAt }: Confirmation,
+  newName: string | undefined,
+): Promise<void> {
+  const rename =
+    newName === undefined ? {} : { name: newName, nameCanonical: canonicalName(newName) };
+  await Admin.update({ confirmedAt, ...rename }, { where: { id: adminId }, transaction: tx });
+}
+
+/** Makes the proven address the admin's own. A registration of it that nobody has confirmed gives way. */
+async function moveAddress(tx: Transaction, { adminId, email }: Confirmation): Promise<void> {
+  const emailCanonical = email.toLowerCase();
+  await Admin.destroy({ where: { emailCanonical, confirmedAt: null }, transaction: tx });
+  await Admin.update(
+    { email, emailCanonical, pendingEmail: null },
+    { where: { id: adminId }, transaction: tx },
+  );
 }
 
 /** Early word for the client; the unique index has the last one, at confirmation. */

@@ -59,7 +59,10 @@ export function sessionRoutes({ sessions, roleOf, adminsOnly }: SessionRoutesDep
    *       401: { $ref: '#/components/responses/InvalidRefreshToken' }
    */
   router.post('/auth/refresh', ...jsonBody(SMALL_BODY), async (req, res) => {
-    const issued = await sessions.refresh(parse(RefreshRequest, req.body).refresh_token);
+    const issued = await sessions.refresh(
+      parse(RefreshRequest, req.body).refresh_token,
+      contextOf(req).traceId,
+    );
     contextOf(req).adminId = issued.admin.id;
     res.json(loginView(issued, roleOf));
   });

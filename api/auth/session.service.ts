@@ -1,12 +1,13 @@
-import { Op } from 'sequelize';
 import type { Database } from '../../shared/database/connect.js';
-import { withTransaction, type Transaction } from '../../shared/database/transaction.js';
+import { withTransaction } from '../../shared/database/transaction.js';
 import { AppError } from '../../shared/errors/app-error.js';
 import type { EmailAddress } from '../../shared/identity/email-address.js';
 import { Admin, Session } from '../../shared/models/index.js';
+import type { AccountNotices } from './account-notices.js';
 import type { AccessClaims } from './access-tokens.js';
 import type { Passwords } from './passwords.js';
 import { readRefreshToken } from './refresh-tokens.js';
+import { endSessions, live } from './session-end.js';
 import type { IssuedTokens, Origin, SessionTokens } from './session-tokens.js';
 
 /** The admin who asks, and by which session. */
@@ -20,6 +21,7 @@ export interface SessionDeps {
   readonly database: Database;
   readonly passwords: Passwords;
   readonly tokens: SessionTokens;
+  readonly notices: AccountNotices;
 }
 
 /** Logging in, being logged in, and logging out. */
@@ -27,7 +29,7 @@ export type SessionService = ReturnType<typeof createSessionService>;
 
 const MAX_LISTED = 100;
 
-export function createSessionService({ database, passwords, tokens }: SessionDeps) {
+export function createSessionService({ database, passwords, tokens, notices }: SessionDeps) {
   /**
    * Opens a session. An unknown address costs as much work as a known one and gets the same answer.
    * @throws {AppError} `invalid_credentials`; `email_not_confirmed`, but only after a right password.
@@ -49,10 +51,10 @@ export function createSessionService({ database, passwords, tokens }: SessionDep
   /**
    * Exchanges a refresh token for new tokens (RFC 9700, 4.14.2: rotation with reuse detection). The same token again
    * within ten seconds gets the same successor, as long as that is unused; any other second use is taken for theft
-   * and ends the session.
+   * and ends the session; its admin is told by mail.
    * @throws {AppError} `invalid_refresh_token`.
    */
-  async function refresh(token: string): Promise<IssuedTokens> {
+  async function refresh(token: string, traceId: string): Promise<IssuedTokens> {
     const claim = readRefreshToken(token);
     if (!claim) throw new AppError('invalid_refresh_token');
     const issued = await withTransaction(database, async (tx) => {
@@ -67,7 +69,10 @@ export function createSessionService({ database, passwords, tokens }: SessionDep
       if (claim.generation === session.refreshGeneration) return tokens.rotate(tx, session, admin);
       const again = tokens.repeat(session, admin, claim.generation);
       // Returned, not thrown: the end of the session must be committed.
-      if (!again) await end({ id: session.id }, 'reuse', tx);
+      if (!again) {
+        await endSessions({ id: session.id }, 'reuse', tx);
+        await notices.tell(tx, admin.id, 'session_ended_by_reuse', traceId);
+      }
       return again;
     });
     if (!issued) throw new AppError('invalid_refresh_token');
@@ -94,7 +99,7 @@ export function createSessionService({ database, passwords, tokens }: SessionDep
 
   /** Ends a session: both of its tokens are dead at once, on every instance. */
   async function logOut(sessionId: number): Promise<void> {
-    await end({ id: sessionId }, 'logout');
+    await endSessions({ id: sessionId }, 'logout');
   }
 
   /** An admin's live sessions, the newest first. */
@@ -108,23 +113,9 @@ export function createSessionService({ database, passwords, tokens }: SessionDep
 
   /** Ends one of an admin's live sessions. @throws {AppError} `not_found`. */
   async function revoke(adminId: number, sessionId: number): Promise<void> {
-    const count = await end({ id: sessionId, adminId }, 'revoked');
+    const count = await endSessions({ id: sessionId, adminId }, 'revoked');
     if (count === 0) throw new AppError('not_found');
   }
 
   return { logIn, refresh, authenticate, logOut, list, revoke };
-}
-
-const live = () => ({ endedAt: null, expiresAt: { [Op.gt]: new Date() } });
-
-async function end(
-  which: { id: number; adminId?: number },
-  endedReason: 'logout' | 'revoked' | 'reuse',
-  tx?: Transaction,
-): Promise<number> {
-  const [count] = await Session.update(
-    { endedAt: new Date(), endedReason },
-    { where: { ...live(), ...which }, ...(tx && { transaction: tx }) },
-  );
-  return count;
 }

@@ -36,7 +36,7 @@ h1 { margin: 0 0 12px; font-size: 26px; line-height: 1.25 }
 p { margin: 0 0 18px }
 .soft { color: var(--soft); font-size: 15px; margin: 18px 0 0 }
 label { display: block; margin: 0 0 6px; font-weight: 600; font-size: 15px }
-input[type=text] { width: 100%; min-height: 48px; margin: 0 0 16px; padding: 0 14px; font: inherit; color: inherit; background: transparent; border: 1px solid var(--soft); border-radius: 9px }
+input[type=text], input[type=password] { width: 100%; min-height: 48px; margin: 0 0 16px; padding: 0 14px; font: inherit; color: inherit; background: transparent; border: 1px solid var(--soft); border-radius: 9px }
 button, .button { display: block; width: 100%; min-height: 50px; padding: 12px 18px; border: 0; border-radius: 9px; background: var(--accent); color: var(--on-accent); font: inherit; font-weight: 600; text-align: center; text-decoration: none; cursor: pointer }
 :focus-visible { outline: 3px solid var(--accent); outline-offset: 3px }
 a { color: var(--accent) }
@@ -45,12 +45,14 @@ ul { margin: 0 0 18px; padding-left: 20px }
 code { font-size: .92em }
 `;
 
+/** What differs from page to page. */
+export interface Page {
+  readonly title: string;
+  readonly body: Html;
+}
+
 /** Answers with a page: plain, accessible, without script, nothing loaded from anywhere. */
-export function sendPage(
-  res: Response,
-  status: number,
-  { title, body }: { title: string; body: Html },
-): void {
+export function sendPage(res: Response, status: number, { title, body }: Page): void {
   allowPage(res, STYLES);
   const page = html`<!doctype html>
     <html lang="en">

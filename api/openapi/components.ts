@@ -14,7 +14,9 @@ export const requestSchemas: Readonly<Record<string, z.ZodType>> = {
   ConfirmRequest: auth.ConfirmRequest,
   LoginRequest: auth.LoginRequest,
   RefreshRequest: auth.RefreshRequest,
-  UpdateMeRequest: auth.UpdateMeRequest,
+  UpdateMeRequest: auth.updateMeRequest(DOCUMENTED_PASSWORD_LENGTH),
+  ForgotPasswordRequest: auth.ForgotPasswordRequest,
+  ResetPasswordRequest: auth.resetPasswordRequest(DOCUMENTED_PASSWORD_LENGTH),
   DeleteMeRequest: auth.DeleteMeRequest,
   CreateUserRequest: users.CreateUserRequest,
   UpdateUserRequest: users.UpdateUserRequest,
@@ -96,6 +98,13 @@ export const sharedComponents = {
     EmailNotConfirmed: problemResponse('email_not_confirmed'),
     WrongPassword: problemResponse('wrong_password'),
     InvalidCursor: problemResponse('invalid_cursor'),
+    FormRefused: {
+      description: '`validation_failed` or, for a password, `password_too_common`.',
+      content: {
+        ...problemResponse('password_too_common').content,
+        'text/html': { schema: { type: 'string' } },
+      },
+    },
     NotFound: problemResponse('not_found'),
     InvalidToken: {
       description: '`invalid_token`: the link is wrong, void or expired.',

@@ -1,7 +1,7 @@
 import * as z from 'zod';
 import { defineJob } from './define-job.js';
 
-/** Mail the link that proves an address. Obsolete once the link is used, replaced or expired. */
+/** Mail the link of a confirmation, whatever its purpose. Obsolete once the link is used, replaced or expired. */
 export const sendConfirmationMail = defineJob({
   queue: 'mail',
   name: 'send-confirmation-mail',

@@ -20,6 +20,10 @@ export class Admin extends Model<InferAttributes<Admin>, InferCreationAttributes
   @Column({ type: DataType.TEXT, allowNull: false })
   declare emailCanonical: string;
 
+  /** The address that takes the place of this one as soon as it is confirmed. */
+  @Column(DataType.TEXT)
+  declare pendingEmail: CreationOptional<string | null>;
+
   @Column({ type: DataType.TEXT, allowNull: false })
   declare name: string;
 

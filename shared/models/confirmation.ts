@@ -15,6 +15,9 @@ import {
 } from 'sequelize-typescript';
 import { Admin } from './admin.js';
 
+/** What following the mailed link does. A token of one purpose is worthless for the others. */
+export type ConfirmationPurpose = 'registration' | 'email_change' | 'password_reset';
+
 /**
  * A question put to the owner of an address: is it yours? The mailed link is derived from this row and a key that
  * the database never sees, so neither a dump of this table nor of the queue holds a usable link.
@@ -35,7 +38,7 @@ export class Confirmation extends Model<
   declare admin?: NonAttribute<Admin>;
 
   @Column({ type: DataType.TEXT, allowNull: false })
-  declare purpose: 'registration';
+  declare purpose: ConfirmationPurpose;
 
   /** The address that the link is mailed to. */
   @Column({ type: DataType.TEXT, allowNull: false })

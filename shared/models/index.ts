@@ -6,6 +6,8 @@ import { Session } from './session.js';
 import { User } from './user.js';
 
 export { Admin, Confirmation, Delivery, OutboxMessage, Session, User };
+export type { ConfirmationPurpose } from './confirmation.js';
+export type { SessionEnd } from './session.js';
 
 /** Every model, in the order in which their tables depend on one another. */
 export const models = [Admin, User, Session, Confirmation, OutboxMessage, Delivery];

@@ -15,6 +15,9 @@ import {
 } from 'sequelize-typescript';
 import { Admin } from './admin.js';
 
+/** Why a session ended before its time. */
+export type SessionEnd = 'logout' | 'revoked' | 'reuse' | 'password';
+
 /** One login of one admin. Both of its tokens are dead as soon as `endedAt` is set. */
 @Table({ tableName: 'sessions', underscored: true, updatedAt: false })
 export class Session extends Model<InferAttributes<Session>, InferCreationAttributes<Session>> {
@@ -68,7 +71,7 @@ export class Session extends Model<InferAttributes<Session>, InferCreationAttrib
   @Column(DataType.DATE)
   declare endedAt: CreationOptional<Date | null>;
 
-  /** `reuse` when somebody presented a refresh token that had been exchanged before. */
+  /** `reuse`: somebody presented a refresh token that had been exchanged before. `password`: it was changed. */
   @Column(DataType.TEXT)
-  declare endedReason: CreationOptional<'logout' | 'revoked' | 'reuse' | null>;
+  declare endedReason: CreationOptional<SessionEnd | null>;
 }

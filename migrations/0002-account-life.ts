@@ -1,13 +1,15 @@
 import type { Migration } from './migration.js';
 
-/** When a session's refresh token was last exchanged, and why a session ended. */
-export const refreshRotation: Migration = {
-  name: '0002-refresh-rotation',
+/** Refresh tokens that rotate, sessions that say why they ended, and e-mail addresses that wait to be confirmed. */
+export const accountLife: Migration = {
+  name: '0002-account-life',
   up: `
     alter table sessions add column rotated_at timestamptz;
     alter table sessions add column ended_reason text;
+    alter table admins add column pending_email text;
   `,
   down: `
+    alter table admins drop column pending_email;
     alter table sessions drop column ended_reason;
     alter table sessions drop column rotated_at;
   `,
