@@ -1,0 +1,71 @@
+import type { WorkerConfig } from '../shared/config/config.js';
+import { deriveKeyRing } from '../shared/crypto/keys.js';
+import { openDatabase, type Database } from '../shared/database/connect.js';
+import { commonChecks, type Check } from '../shared/health/readiness.js';
+import { createFailpoint, type Failpoint } from '../shared/lifecycle/failpoint.js';
+import type { Lifecycle } from '../shared/lifecycle/lifecycle.js';
+import type { Logger } from '../shared/logging/logger.js';
+import { openQueues, type Queues } from '../shared/queues/queues.js';
+import { createFaultBoard, type FaultBoard } from './fault-board.js';
+import { openFirehoseSink } from './logs/firehose.sink.js';
+import type { RecordSink } from './logs/record-sink.port.js';
+import type { MailSources } from './mail/mail-sources.js';
+import type { Mailer } from './mail/mail.port.js';
+import { openSmtpMailer } from './mail/smtp.mailer.js';
+import { createSweep, type Sweep } from './relay/sweep.js';
+import { createTasks, type Tasks } from './tasks/tasks.js';
+
+/** Everything that the worker's parts are made of. */
+export interface WorkerDeps {
+  readonly log: Logger;
+  /** Does not ship: for whatever has to do with shipping. */
+  readonly localLog: Logger;
+  readonly database: Database;
+  readonly queues: Queues;
+  readonly failpoint: Failpoint;
+  readonly faults: FaultBoard;
+  readonly mailer: Mailer;
+  readonly mailSources: MailSources;
+  /** Absent when logs go to stdout alone. */
+  readonly sink: RecordSink | undefined;
+  readonly sweep: Sweep;
+  readonly tasks: Tasks;
+  readonly checks: Readonly<Record<string, Check>>;
+}
+
+/** Opens the worker's resources, each with its release, and builds what stands on them. Connects lazily. */
+export function buildDeps(
+  config: WorkerConfig,
+  { log, localLog, onStop }: { log: Logger; localLog: Logger; onStop: Lifecycle['onStop'] },
+): WorkerDeps {
+  const database = openDatabase(config.database, 'rollcall-worker');
+  onStop('database', () => database.close());
+  const queues = openQueues(config.redis, localLog);
+  onStop('queues', () => queues.close());
+  const mailer = openSmtpMailer(config.mail, log);
+  onStop('mailer', () => mailer.close());
+  const sink = config.firehose && openFirehoseSink(config.firehose);
+  if (sink) onStop('record sink', () => sink.close());
+
+  const faults = createFaultBoard();
+  const sweep = createSweep({ database, queue: queues.mail, log });
+  return {
+    log,
+    localLog,
+    database,
+    queues,
+    mailer,
+    sink,
+    sweep,
+    failpoint: createFailpoint(config.failpoint),
+    faults,
+    checks: { ...commonChecks(database, queues), ...faults.checks },
+    tasks: createTasks({ database, sweep }),
+    mailSources: {
+      database,
+      service: config.mail.from.name,
+      publicUrl: config.publicUrl,
+      confirmationKeys: deriveKeyRing(config.secrets, 'confirmation'),
+    },
+  };
+}

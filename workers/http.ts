@@ -1,0 +1,204 @@
+import { randomUUID } from 'node:crypto';
+import {
+  createServer,
+  STATUS_CODES,
+  type IncomingMessage,
+  type Server,
+  type ServerResponse,
+} from 'node:http';
+import { BlockList, isIPv4, isIPv6 } from 'node:net';
+import { readiness, type Check } from '../shared/health/readiness.js';
+import type { Logger } from '../shared/logging/logger.js';
+import { maskError } from './mask.js';
+import type { Tasks } from './tasks/tasks.js';
+
+/** What the worker's HTTP is made of. */
+export interface WorkerHttpDeps {
+  readonly tasks: Tasks;
+  readonly checks: Readonly<Record<string, Check>>;
+  /** True once the process has begun to stop. */
+  readonly isStopping: () => boolean;
+  readonly log: Logger;
+}
+
+/** The worker's HTTP server. */
+export interface WorkerHttp {
+  readonly port: number;
+  close(): Promise<void>;
+}
+
+/** The daemon of the worker tier keeps idle connections for a minute and posts again if it meets a closed one. */
+const KEEP_ALIVE_TIMEOUT_MS = 75_000;
+const HEADERS_TIMEOUT_MS = 10_000;
+const REQUEST_TIMEOUT_MS = 15_000;
+const MAX_BODY_BYTES = 64 * 1_024;
+const REQUEST_ID = /^[A-Za-z0-9_-]{8,64}$/;
+
+interface Answer {
+  readonly status: number;
+  readonly body: object;
+  readonly headers?: Readonly<Record<string, string>>;
+}
+
+/**
+ * Listens for health checks and for the daemon of the Elastic Beanstalk worker tier, which takes nothing but 200 for
+ * an answer. Only loopback and private peers are served. Rejects when the address cannot be listened on.
+ */
+export async function openWorkerHttp(
+  deps: WorkerHttpDeps,
+  { host, port }: { readonly host: string; readonly port: number },
+): Promise<WorkerHttp> {
+  const server = createServer(
+    {
+      keepAliveTimeout: KEEP_ALIVE_TIMEOUT_MS,
+      headersTimeout: HEADERS_TIMEOUT_MS,
+      requestTimeout: REQUEST_TIMEOUT_MS,
+    },
+    (req, res) => void serve(deps, req, res),
+  );
+  const actualPort = await listen(server, port, host);
+  return {
+    port: actualPort,
+    close: () =>
+      new Promise((resolve) => {
+        server.close(() => resolve());
+        server.closeIdleConnections();
+      }),
+  };
+}
+
+async function serve(
+  deps: WorkerHttpDeps,
+  req: IncomingMessage,
+  res: ServerResponse,
+): Promise<void> {
+  const given = req.headers['x-request-id'];
+  const requestId = typeof given === 'string' && REQUEST_ID.test(given) ? given : randomUUID();
+  let answer: Answer;
+  try {
+    answer = await route(deps, req, requestId);
+  } catch (error) {
+    deps.log.error({ err: maskError(error), 'http.request.id': requestId }, 'request failed');
+    answer = problem(500, 'internal', requestId);
+  }
+  const body = Buffer.from(JSON.stringify(answer.body));
+  res.writeHead(answer.status, {
+    'Content-Type': 'application/json',
+    'Content-Length': body.length,
+    'Cache-Control': 'no-store',
+    'X-Content-Type-Options': 'nosniff',
+    'X-Request-Id': requestId,
+    ...answer.headers,
+  });
+  res.end(req.method === 'HEAD' ? undefined : body);
+}
+
+async function route(
+  deps: WorkerHttpDeps,
+  req: IncomingMessage,
+  requestId: string,
+): Promise<Answer> {
+  if (!isNear(req.socket.remoteAddress)) return problem(403, 'forbidden', requestId);
+  const path = (req.url ?? '/').split('?', 1)[0] ?? '/';
+  if (path === '/health/live' || path === '/health/ready') {
+    if (req.method !== 'GET' && req.method !== 'HEAD') return notAllowed('GET, HEAD', requestId);
+    return path === '/health/live' ? { status: 200, body: { status: 'alive' } } : ready(deps);
+  }
+  const task = /^\/tasks\/([a-z0-9-]{1,64})$/.exec(path)?.[1];
+  if (task === undefined || !deps.tasks.names.includes(task))
+    return problem(404, 'not_found', requestId);
+  if (req.method !== 'POST') return notAllowed('POST', requestId);
+  return runTask(deps, task, req, requestId);
+}
+
+async function ready({ checks, isStopping }: WorkerHttpDeps): Promise<Answer> {
+  const report = await readiness(checks);
+  if (report.status === 'ready' && !isStopping()) return { status: 200, body: report };
+  return { status: 503, body: { ...report, status: 'not_ready' }, headers: { 'Retry-After': '5' } };
+}
+
+async function runTask(
+  { tasks, log }: WorkerHttpDeps,
+  name: string,
+  req: IncomingMessage,
+  requestId: string,
+): Promise<Answer> {
+  if (!(await discardBody(req)))
+    return problem(413, 'payload_too_large', requestId, { Connection: 'close' });
+  const startedAt = process.hrtime.bigint();
+  const result = await tasks.run(name);
+  log.info(
+    {
+      'labels.task': name,
+      'labels.result': JSON.stringify(result),
+      'event.duration': Number(process.hrtime.bigint() - startedAt),
+      'event.outcome': 'success',
+      'http.request.id': requestId,
+    },
+    'task done',
+  );
+  return { status: 200, body: { task: name, result } };
+}
+
+/** Tasks take no input; the daemon sends an empty body of type JSON. Resolves to false for one that is too large. */
+async function discardBody(req: IncomingMessage): Promise<boolean> {
+  let bytes = 0;
+  for await (const chunk of req as AsyncIterable<Buffer>) {
+    bytes += chunk.length;
+    if (bytes > MAX_BODY_BYTES) return false;
+  }
+  return true;
+}
+
+const notAllowed = (allow: string, requestId: string): Answer =>
+  problem(405, 'method_not_allowed', requestId, { Allow: allow });
+
+/** RFC 9457. */
+function problem(
+  status: number,
+  code: string,
+  requestId: string,
+  headers: Record<string, string> = {},
+): Answer {
+  return {
+    status,
+    headers: { 'Content-Type': 'application/problem+json', ...headers },
+    body: {
+      type: `urn:rollcall:problem:${code.replaceAll('_', '-')}`,
+      title: STATUS_CODES[status],
+      status,
+      code,
+      instance: `urn:rollcall:request:${requestId}`,
+      request_id: requestId,
+    },
+  };
+}
+
+/** Loopback, RFC 1918, RFC 4193 and link-local: the daemon, the container's gateway, the load balancer's health checks. */
+const near = new BlockList();
+near.addSubnet('127.0.0.0', 8, 'ipv4');
+near.addSubnet('10.0.0.0', 8, 'ipv4');
+near.addSubnet('172.16.0.0', 12, 'ipv4');
+near.addSubnet('192.168.0.0', 16, 'ipv4');
+near.addSubnet('169.254.0.0', 16, 'ipv4');
+near.addAddress('::1', 'ipv6');
+near.addSubnet('fc00::', 7, 'ipv6');
+near.addSubnet('fe80::', 10, 'ipv6');
+
+/** True for a peer on this host or in a private network; an IPv4 address may come mapped into IPv6. */
+export function isNear(address: string | undefined): boolean {
+  const plain = (address ?? '').replace(/^::ffff:(?=\d+\.)/i, '').replace(/%.*$/, '');
+  if (isIPv4(plain)) return near.check(plain, 'ipv4');
+  return isIPv6(plain) && near.check(plain, 'ipv6');
+}
+
+function listen(server: Server, port: number, host: string): Promise<number> {
+  return new Promise((resolve, reject) => {
+    server.once('error', reject);
+    server.listen(port, host, () => {
+      server.off('error', reject);
+      const address = server.address();
+      resolve(typeof address === 'object' && address !== null ? address.port : port);
+    });
+  });
+}

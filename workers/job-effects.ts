@@ -1,0 +1,40 @@
+/**
+ * How a try of a job may fail, named by what it means for the next try. Any other error means: try again later, with
+ * growing delays, and count it. None of these may hold an address, a link or a token.
+ */
+
+/** No later try will do better: the job is given up. */
+export class PermanentFailure extends Error {
+  override readonly name = 'PermanentFailure';
+}
+
+/** It is not this job's fault, and every other job would fail the same way: the whole queue rests. Not counted. */
+export class QueueThrottled extends Error {
+  override readonly name = 'QueueThrottled';
+  constructor(
+    message: string,
+    readonly restMs: number,
+    options?: ErrorOptions,
+  ) {
+    super(message, options);
+  }
+}
+
+/** This job alone comes back later. Not counted. */
+export class JobPostponed extends Error {
+  override readonly name = 'JobPostponed';
+  constructor(
+    message: string,
+    readonly delayMs: number,
+  ) {
+    super(message);
+  }
+}
+
+/** This process is about to end and has done nothing that cannot be done again: another may have the job. Not counted. */
+export class JobHandedBack extends Error {
+  override readonly name = 'JobHandedBack';
+  constructor() {
+    super('handed back at shutdown');
+  }
+}

@@ -1,0 +1,91 @@
+import { Agent as HttpAgent } from 'node:http';
+import { Agent as HttpsAgent } from 'node:https';
+import { FirehoseClient, PutRecordBatchCommand } from '@aws-sdk/client-firehose';
+import * as z from 'zod';
+import type { WorkerConfig } from '../../shared/config/config.js';
+import { SinkFailure, type RecordSink, type SinkFailureEffect } from './record-sink.port.js';
+
+/** Which stream, where, and with what credentials, as the configuration gives it. */
+export type FirehoseConfig = NonNullable<WorkerConfig['firehose']>;
+
+const CONNECT_TIMEOUT_MS = 2_000;
+const REQUEST_TIMEOUT_MS = 10_000;
+const MAX_TRIES_PER_CALL = 3;
+
+/** PutRecordBatch, API reference: one entry per record, in the order of the request. */
+const PutRecordBatchAnswer = z.object({
+  FailedPutCount: z.int().min(0),
+  RequestResponses: z.array(z.object({ ErrorCode: z.string().optional() })),
+});
+
+const ServiceError = z.object({ name: z.string(), message: z.string() });
+
+/** By name: whether an error may be retried is not always said by the SDK. */
+const EFFECTS: Readonly<Record<string, SinkFailureEffect>> = {
+  InvalidArgumentException: 'invalid',
+  ValidationException: 'invalid',
+  SerializationException: 'invalid',
+  RequestEntityTooLargeException: 'invalid',
+  ResourceNotFoundException: 'misconfigured',
+  InvalidKMSResourceException: 'misconfigured',
+  InvalidSourceException: 'misconfigured',
+  AccessDeniedException: 'misconfigured',
+  UnrecognizedClientException: 'misconfigured',
+  InvalidSignatureException: 'misconfigured',
+  IncompleteSignatureException: 'misconfigured',
+  MissingAuthenticationTokenException: 'misconfigured',
+  InvalidClientTokenId: 'misconfigured',
+  OptInRequired: 'misconfigured',
+  CredentialsProviderError: 'misconfigured',
+};
+
+/** Puts records on an Amazon Data Firehose delivery stream. Without configured credentials the SDK finds its own. */
+export function openFirehoseSink({ stream, region, credentials }: FirehoseConfig): RecordSink {
+  const client = new FirehoseClient({
+    region,
+    ...(credentials && { credentials }),
+    maxAttempts: MAX_TRIES_PER_CALL,
+    requestHandler: {
+      connectionTimeout: CONNECT_TIMEOUT_MS,
+      requestTimeout: REQUEST_TIMEOUT_MS,
+      throwOnRequestTimeout: true,
+      httpAgent: new HttpAgent({ keepAlive: true }),
+      httpsAgent: new HttpsAgent({ keepAlive: true }),
+    },
+  });
+
+  return {
+    async put(records, signal) {
+      const command = new PutRecordBatchCommand({
+        DeliveryStreamName: stream,
+        Records: records.map((Data) => ({ Data })),
+      });
+      const answer = await client.send(command, { abortSignal: signal }).catch((error: unknown) => {
+        throw asSinkFailure(error);
+      });
+      return positionsNotTaken(answer, records.length);
+    },
+    async close() {
+      client.destroy();
+    },
+  };
+}
+
+function positionsNotTaken(answer: unknown, count: number): number[] {
+  const parsed = PutRecordBatchAnswer.safeParse(answer);
+  if (!parsed.success || parsed.data.RequestResponses.length !== count) {
+    throw new SinkFailure('unavailable', 'Firehose gave an answer that cannot be read');
+  }
+  const { FailedPutCount, RequestResponses } = parsed.data;
+  if (FailedPutCount === 0) return [];
+  return RequestResponses.flatMap(({ ErrorCode }, position) =>
+    ErrorCode === undefined ? [] : [position],
+  );
+}
+
+function asSinkFailure(error: unknown): SinkFailure {
+  const { name, message } = ServiceError.catch({ name: 'Error', message: String(error) }).parse(
+    error,
+  );
+  return new SinkFailure(EFFECTS[name] ?? 'unavailable', `${name}: ${message}`, { cause: error });
+}

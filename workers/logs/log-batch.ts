@@ -1,0 +1,72 @@
+import { promisify } from 'node:util';
+import { gunzip as gunzipCallback, gzip as gzipCallback } from 'node:zlib';
+import type { JobPayload } from '../../shared/jobs/define-job.js';
+import { MAX_BATCH_RECORDS, type shipLogBatch } from '../../shared/jobs/ship-log-batch.js';
+import { PermanentFailure } from '../job-effects.js';
+
+const gunzip = promisify(gunzipCallback);
+const gzip = promisify(gzipCallback);
+
+/** Limits of PutRecordBatch: https://docs.aws.amazon.com/firehose/latest/dev/limits.html */
+const MAX_CALL_BYTES = 4 * 1_024 * 1_024;
+const MAX_RECORD_BYTES = 1_000 * 1_024;
+/** No honest batch unpacks to more. */
+const MAX_UNPACKED_BYTES = 16 * 1_024 * 1_024;
+
+const NEWLINE = 0x0a;
+
+/** The records of a batch: its lines, each with its newline. @throws {PermanentFailure} when it cannot be unpacked. */
+export async function unpackBatch({ lines }: JobPayload<typeof shipLogBatch>): Promise<Buffer[]> {
+  try {
+    return splitLines(
+      await gunzip(Buffer.from(lines, 'base64'), { maxOutputLength: MAX_UNPACKED_BYTES }),
+    );
+  } catch (error) {
+    throw new PermanentFailure('the batch cannot be unpacked', { cause: error });
+  }
+}
+
+/** The same, packed again: what a later try finds in the job. */
+export async function packBatch(
+  records: readonly Buffer[],
+): Promise<JobPayload<typeof shipLogBatch>> {
+  const packed = await gzip(Buffer.concat(records), { level: 1 });
+  const count = Math.min(records.length, MAX_BATCH_RECORDS);
+  return { v: 1, count, lines: packed.toString('base64') };
+}
+
+/** Parts records into calls that Firehose takes, and those that are too large for any. */
+export function planCalls(records: readonly Buffer[]): { calls: Buffer[][]; oversize: Buffer[] } {
+  const oversize = records.filter((record) => record.length > MAX_RECORD_BYTES);
+  const calls: Buffer[][] = [];
+  let bytes = Infinity;
+  for (const record of records) {
+    if (record.length > MAX_RECORD_BYTES) continue;
+    const call = calls.at(-1);
+    if (call && call.length < MAX_BATCH_RECORDS && bytes + record.length <= MAX_CALL_BYTES) {
+      call.push(record);
+      bytes += record.length;
+    } else {
+      calls.push([record]);
+      bytes = record.length;
+    }
+  }
+  return { calls, oversize };
+}
+
+function splitLines(text: Buffer): Buffer[] {
+  const lines: Buffer[] = [];
+  for (let start = 0; start < text.length;) {
+    const newline = text.indexOf(NEWLINE, start);
+    const end = newline < 0 ? text.length : newline + 1;
+    // A record is one line with its newline, whatever a producer left off.
+    if (end - start > 1)
+      lines.push(
+        newline < 0
+          ? Buffer.concat([text.subarray(start), Buffer.from('\n')])
+          : text.subarray(start, end),
+      );
+    start = end;
+  }
+  return lines;
+}

@@ -1,0 +1,182 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import type * as z from 'zod';
+import { isDatabaseUnavailable } from '../../shared/database/failures.js';
+import type { Failpoint } from '../../shared/lifecycle/failpoint.js';
+import type { Logger } from '../../shared/logging/logger.js';
+import type { OutboxJobData } from '../../shared/outbox/outbox-job.js';
+import type { FaultBoard } from '../fault-board.js';
+import { JobHandedBack, JobPostponed, PermanentFailure, QueueThrottled } from '../job-effects.js';
+import { maskError } from '../mask.js';
+import type { JobContext, Processor } from '../start-worker.js';
+import { composeMail } from './compose-mail.js';
+import type { MailSources } from './mail-sources.js';
+import { MailFailure, type Mailer } from './mail.port.js';
+import { claimMessage, type ClaimedMessage } from './outbox-claim.js';
+import {
+  buryMessage,
+  releaseMessage,
+  settleMessage,
+  type Failure,
+  type Settlement,
+} from './outbox-outcome.js';
+
+/** What delivering is made of. */
+export interface DeliverMailDeps extends MailSources {
+  readonly mailer: Mailer;
+  readonly faults: FaultBoard;
+  readonly failpoint: Failpoint;
+  readonly log: Logger;
+  /** How this process is called in deliveries. */
+  readonly worker: string;
+  /** How long a message is this worker's alone; longer than a send may take. */
+  readonly claimMs: number;
+}
+
+const DATABASE_REST_MS = 2_000;
+const MISCONFIGURED_REST_MS = 60_000;
+const SETTLE_TRIES = 5;
+/** With the database gone the marker is tried for about ten minutes: giving up means that the mail is sent again. */
+const SETTLE_TRIES_DURING_OUTAGE = 120;
+const MAX_SETTLE_PAUSE_MS = 5_000;
+
+/**
+ * Carries out one outbox message: claim, compose from the rows as they are now, hand to the mail server, record. At
+ * least once: a mail goes out twice only if this process dies between the server's 250 and the record of it.
+ */
+export function createDeliverMail(
+  deps: DeliverMailDeps,
+): Processor<z.output<typeof OutboxJobData>> {
+  return async ({ outbox_id: id, generation }, context) => {
+    if (context.signal.aborted) throw new JobHandedBack();
+    const claim = await claimMessage(deps.database, { id, generation }, deps).catch(
+      restIfUnavailable,
+    );
+    context.annotate({ 'labels.outbox_id': id });
+    switch (claim.kind) {
+      case 'over':
+        return 'already';
+      case 'busy':
+        throw new JobPostponed('another worker has claimed the message', claim.remainingMs);
+      case 'claimed':
+        context.annotate({
+          'trace.id': claim.message.traceId,
+          'labels.try': claim.message.attempt,
+        });
+        return deliver(deps, claim.message, context);
+    }
+  };
+}
+
+async function deliver(
+  deps: DeliverMailDeps,
+  message: ClaimedMessage,
+  context: JobContext,
+): Promise<string> {
+  try {
+    const mail = await composeMail(deps, message);
+    if ('obsolete' in mail)
+      return await settle(deps, message, { outcome: 'obsolete', response: mail.obsolete }, context);
+    const receipt = await deps.mailer.send({ id: message.id, ...mail }, context.signal);
+    deps.failpoint('after-250');
+    await settle(deps, message, { outcome: 'sent', ...receipt }, context);
+    deps.failpoint('after-marker');
+    deps.faults.clear('smtp');
+    return 'sent';
+  } catch (error) {
+    if (error instanceof UnrecordedSuccess) throw error;
+    throw await recordFailure(deps, message, error, context);
+  }
+}
+
+/** The work is done, but the database would not hear of it. */
+class UnrecordedSuccess extends Error {
+  override readonly name = 'UnrecordedSuccess';
+}
+
+/** Records the end of the work, and does not give up easily: what is not recorded will be done again. */
+async function settle(
+  { database, log }: DeliverMailDeps,
+  message: ClaimedMessage,
+  settlement: Settlement,
+  { signal }: JobContext,
+): Promise<string> {
+  for (let tries = 1; ; tries++) {
+    try {
+      const wasOpen = await settleMessage(database, message, settlement);
+      if (!wasOpen)
+        log.warn(
+          { 'labels.outbox_id': message.id },
+          'the message was closed while it was worked on',
+        );
+      return settlement.outcome;
+    } catch (error) {
+      const limit =
+        isDatabaseUnavailable(error) && !signal.aborted ? SETTLE_TRIES_DURING_OUTAGE : SETTLE_TRIES;
+      if (tries >= limit) throw new UnrecordedSuccess('done, but not recorded', { cause: error });
+      await delay(Math.min(100 * 2 ** tries, MAX_SETTLE_PAUSE_MS));
+    }
+  }
+}
+
+/** Records how the try failed, and resolves to the error that says what is to happen next. */
+async function recordFailure(
+  deps: DeliverMailDeps,
+  message: ClaimedMessage,
+  thrown: unknown,
+  { isLastAttempt }: JobContext,
+): Promise<Error> {
+  const verdict = judge(thrown, deps.faults);
+  const isFinal = verdict instanceof PermanentFailure || (isLastAttempt && isCounted(verdict));
+  const failure: Failure = {
+    outcome: verdict instanceof PermanentFailure ? 'refused' : 'deferred',
+    response: verdict.message,
+  };
+  try {
+    await (isFinal ? buryMessage : releaseMessage)(deps.database, message, failure);
+  } catch (error) {
+    // The claim runs out by itself; what the job does next decides what becomes of the message.
+    deps.log.warn(
+      { 'labels.outbox_id': message.id, err: maskError(error) },
+      'a failed try could not be recorded',
+    );
+    if (isDatabaseUnavailable(error))
+      return new QueueThrottled('the database is unavailable', DATABASE_REST_MS);
+  }
+  return isFinal ? new PermanentFailure(verdict.message, { cause: verdict.cause }) : verdict;
+}
+
+/** What a failure means for the job. */
+function judge(thrown: unknown, faults: FaultBoard): Error {
+  if (!(thrown instanceof MailFailure)) {
+    if (isDatabaseUnavailable(thrown))
+      return new QueueThrottled('the database is unavailable', DATABASE_REST_MS);
+    return thrown instanceof PermanentFailure ? thrown : maskError(thrown);
+  }
+  const { effect, message, restMs } = thrown;
+  switch (effect) {
+    case 'retry':
+      return new Error(message);
+    case 'refuse':
+      return new PermanentFailure(message);
+    case 'throttle':
+      return new QueueThrottled(message, restMs ?? MISCONFIGURED_REST_MS);
+    case 'misconfigured':
+      faults.raise('smtp', message);
+      return new QueueThrottled(message, MISCONFIGURED_REST_MS);
+    case 'abort':
+      return new JobHandedBack();
+  }
+}
+
+const isCounted = (verdict: Error): boolean =>
+  !(
+    verdict instanceof QueueThrottled ||
+    verdict instanceof JobHandedBack ||
+    verdict instanceof JobPostponed
+  );
+
+function restIfUnavailable(error: unknown): never {
+  if (isDatabaseUnavailable(error))
+    throw new QueueThrottled('the database is unavailable', DATABASE_REST_MS, { cause: error });
+  throw error;
+}

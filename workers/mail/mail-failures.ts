@@ -1,0 +1,68 @@
+import * as z from 'zod';
+import { maskPersonalData } from '../mask.js';
+import { MailFailure, type MailFailureEffect } from './mail.port.js';
+
+/** What nodemailer tells about a failure: its own code, and the server's reply if there was one. */
+const SmtpError = z.object({
+  message: z.string(),
+  code: z.string().optional().catch(undefined),
+  command: z.string().optional().catch(undefined),
+  responseCode: z.int().optional().catch(undefined),
+  response: z.string().optional().catch(undefined),
+});
+type SmtpError = z.output<typeof SmtpError>;
+
+const DAILY_QUOTA_REST_MS = 10 * 60_000;
+const RATE_REST_MS = 1_000;
+const RATE_REST_JITTER_MS = 500;
+
+/** Nodemailer's codes for what only an operator can mend: missing or wrong credentials, TLS that cannot be had. */
+const SETTINGS_CODES = new Set(['ENOAUTH', 'EOAUTH2', 'ECONFIG', 'ETLS', 'EREQUIRETLS']);
+/** Nodemailer's codes for a reply, or a fault of its own, that is about this one mail. */
+const MAIL_CODES = new Set(['EENVELOPE', 'EMESSAGE']);
+/** 530 authentication required, 535 credentials invalid (RFC 4954). */
+const AUTHENTICATION_REPLIES = new Set([530, 535]);
+/** 503: the session was in the wrong state, the mail is not to blame (RFC 5321). */
+const BAD_SEQUENCE = 503;
+
+/**
+ * Reads what a failure means for the next try. Replies are those of RFC 5321 and of Amazon SES:
+ * https://docs.aws.amazon.com/ses/latest/dg/troubleshoot-smtp.html
+ */
+export function classifySmtpError(thrown: unknown): MailFailure {
+  const parsed = SmtpError.safeParse(thrown);
+  if (!parsed.success) return new MailFailure('retry', maskPersonalData(String(thrown)));
+  const error = parsed.data;
+  const message = maskPersonalData(error.response ?? `${error.code ?? 'error'}: ${error.message}`);
+  const effect = effectOf(error);
+  return effect === 'throttle'
+    ? new MailFailure(effect, message, restMs(error))
+    : new MailFailure(effect, message);
+}
+
+function effectOf(error: SmtpError): MailFailureEffect {
+  const { code = '', responseCode = 0, response = '' } = error;
+  if (responseCode === 454 && /rate exceeded|quota exceeded/i.test(response)) return 'throttle';
+  if (responseCode >= 400 && responseCode < 500) return 'retry';
+  if (isSettingsFault(error)) return 'misconfigured';
+  const isAboutMail = MAIL_CODES.has(code) && responseCode !== BAD_SEQUENCE;
+  return isAboutMail ? 'refuse' : 'retry';
+}
+
+function isSettingsFault({
+  code = '',
+  command = '',
+  responseCode = 0,
+  response = '',
+}: SmtpError): boolean {
+  if (SETTINGS_CODES.has(code) || AUTHENTICATION_REPLIES.has(responseCode)) return true;
+  if (code === 'EAUTH') return true;
+  // Who may not send as this sender may not send any mail.
+  if (command === 'MAIL FROM' && [550, 551, 553, 554].includes(responseCode)) return true;
+  return responseCode === 554 && /^554[ -](?:\S+ )?Access denied/i.test(response);
+}
+
+function restMs({ response = '' }: SmtpError): number {
+  if (/daily/i.test(response)) return DAILY_QUOTA_REST_MS;
+  return RATE_REST_MS + Math.round(Math.random() * RATE_REST_JITTER_MS);
+}

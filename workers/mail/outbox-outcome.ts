@@ -1,0 +1,78 @@
+import { QueryTypes } from 'sequelize';
+import type { Database } from '../../shared/database/connect.js';
+import type { ClaimedMessage } from './outbox-claim.js';
+
+type Claimed = Pick<ClaimedMessage, 'id' | 'generation' | 'deliveryId'>;
+
+/** How a message is settled: the mail server has it, or nobody needs it any more. */
+export interface Settlement {
+  readonly outcome: 'sent' | 'obsolete';
+  /** What the server said, or why the mail is not needed; without addresses. */
+  readonly response: string;
+  readonly providerId?: string | undefined;
+}
+
+/** How a try failed; without addresses. */
+export interface Failure {
+  readonly outcome: 'deferred' | 'refused';
+  readonly response: string;
+}
+
+/**
+ * The marker: records that the work is done, so that no later copy of the job does it again. Resolves to false when
+ * the message was not open any more.
+ */
+export async function settleMessage(
+  database: Database,
+  { id, generation, deliveryId }: Claimed,
+  { outcome, response, providerId }: Settlement,
+): Promise<boolean> {
+  const rows = await database.query(
+    `with delivery as (
+       update deliveries
+          set finished_at = now(), outcome = $outcome, response = $response, provider_id = $providerId
+        where id = $deliveryId
+     )
+     update outbox
+        set state = 'settled', outcome = $outcome, settled_at = now(), claimed_until = null, last_error = null
+      where id = $id and generation = $generation and state in ('pending', 'enqueued')
+     returning id`,
+    {
+      type: QueryTypes.SELECT,
+      bind: { id, generation, deliveryId, outcome, response, providerId: providerId ?? null },
+    },
+  );
+  return rows.length > 0;
+}
+
+/** Records how the try failed and gives the claim back, so that the next try need not wait for it to run out. */
+export async function releaseMessage(
+  database: Database,
+  { id, generation, deliveryId }: Claimed,
+  { outcome, response }: Failure,
+): Promise<void> {
+  await database.query(
+    `with delivery as (
+       update deliveries set finished_at = now(), outcome = $outcome, response = $response where id = $deliveryId
+     )
+     update outbox set claimed_until = null, last_error = $response
+      where id = $id and generation = $generation and state in ('pending', 'enqueued')`,
+    { type: QueryTypes.UPDATE, bind: { id, generation, deliveryId, outcome, response } },
+  );
+}
+
+/** Records how the last try failed and gives the message up; an operator decides what becomes of it. */
+export async function buryMessage(
+  database: Database,
+  { id, generation, deliveryId }: Claimed,
+  { outcome, response }: Failure,
+): Promise<void> {
+  await database.query(
+    `with delivery as (
+       update deliveries set finished_at = now(), outcome = $outcome, response = $response where id = $deliveryId
+     )
+     update outbox set state = 'dead', claimed_until = null, last_error = $response
+      where id = $id and generation = $generation and state in ('pending', 'enqueued')`,
+    { type: QueryTypes.UPDATE, bind: { id, generation, deliveryId, outcome, response } },
+  );
+}

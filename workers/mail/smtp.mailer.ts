@@ -1,0 +1,179 @@
+import { Readable } from 'node:stream';
+import { createTransport } from 'nodemailer';
+import * as z from 'zod';
+import type { WorkerConfig } from '../../shared/config/config.js';
+import { parseEmailAddress } from '../../shared/identity/email-address.js';
+import type { Logger } from '../../shared/logging/logger.js';
+import { maskError, maskPersonalData } from '../mask.js';
+import { classifySmtpError } from './mail-failures.js';
+import { MailFailure, type Mailer, type OutgoingMail } from './mail.port.js';
+
+/** Where mails go and how, as the configuration gives it. */
+export type MailConfig = WorkerConfig['mail'];
+
+/** How long the server may take. */
+export interface SmtpTimeouts {
+  readonly connectMs: number;
+  readonly greetingMs: number;
+  /** Silence in the middle of a session. */
+  readonly silenceMs: number;
+  /** The whole of it, waiting for a connection included. */
+  readonly sendMs: number;
+}
+
+const timeouts: SmtpTimeouts = {
+  connectMs: 10_000,
+  greetingMs: 10_000,
+  silenceMs: 30_000,
+  sendMs: 50_000,
+};
+
+const MAX_CONNECTIONS = 5;
+/** Amazon SES closes long-lived connections; better we do. */
+const MAX_MAILS_PER_CONNECTION = 100;
+const MAX_REPLY_BYTES = 16 * 1_024;
+
+const SentInfo = z.object({ response: z.string() });
+
+/**
+ * Sends over pooled SMTP connections. With `starttls` a server that does not offer it gets no mail; certificates are
+ * always checked. Recipients are the envelope's alone, whatever a name may contain.
+ */
+export function openSmtpMailer(
+  config: MailConfig,
+  log: Logger,
+  limits: SmtpTimeouts = timeouts,
+): Mailer {
+  const transport = createTransport({
+    pool: true,
+    maxConnections: MAX_CONNECTIONS,
+    maxMessages: MAX_MAILS_PER_CONNECTION,
+    host: config.host,
+    port: config.port,
+    secure: config.tls === 'implicit',
+    requireTLS: config.tls === 'starttls',
+    tls: { rejectUnauthorized: true, minVersion: 'TLSv1.2' },
+    ...(config.credentials && {
+      auth: { user: config.credentials.username, pass: config.credentials.password },
+    }),
+    connectionTimeout: limits.connectMs,
+    greetingTimeout: limits.greetingMs,
+    socketTimeout: limits.silenceMs,
+    maxResponseSize: MAX_REPLY_BYTES,
+    disableFileAccess: true,
+    disableUrlAccess: true,
+  });
+  transport.on('error', (error) =>
+    log.warn({ err: maskError(error) }, 'an SMTP connection failed'),
+  );
+
+  const onRead = new Map<string, () => void>();
+  transport.use('stream', (mail, done) => {
+    const messageId = mail.data.messageId ?? '';
+    mail.message.processFunc((content) => tellWhenRead(content, () => onRead.get(messageId)?.()));
+    done();
+  });
+
+  return {
+    async send(mail, signal) {
+      if (parseEmailAddress(mail.to.address) === undefined) {
+        throw new MailFailure('refuse', 'the address is not one that mail can be sent to');
+      }
+      const messageId = `<${mail.id}@${domainOf(config.from.address)}>`;
+      const attempt = startAttempt(limits.sendMs, signal);
+      onRead.set(messageId, attempt.commit);
+      try {
+        const info = await transport.sendMail({
+          ...envelopeAndContent(config, mail),
+          messageId,
+          signal: attempt.signal,
+        });
+        const { response } = SentInfo.parse(info);
+        return { response: maskPersonalData(response), providerId: providerIdIn(response) };
+      } catch (error) {
+        throw attempt.reason() ?? classifySmtpError(error);
+      } finally {
+        onRead.delete(messageId);
+        attempt.end();
+      }
+    },
+    async close() {
+      transport.close({ force: true });
+    },
+  };
+}
+
+function envelopeAndContent(
+  { from, configurationSet }: MailConfig,
+  { id, to, subject, text, html }: OutgoingMail,
+) {
+  return {
+    envelope: { from: from.address, to: [to.address] },
+    from,
+    to,
+    subject,
+    text,
+    html,
+    date: new Date(),
+    headers: {
+      // RFC 3834: keeps vacation notices from answering.
+      'Auto-Submitted': 'auto-generated',
+      ...(configurationSet !== undefined && {
+        'X-SES-CONFIGURATION-SET': configurationSet,
+        'X-SES-MESSAGE-TAGS': `outbox_id=${id}`,
+      }),
+    },
+  };
+}
+
+/** One try to send: ends by itself when it takes too long, or when the caller takes the mail back in time. */
+function startAttempt(sendMs: number, takeBack: AbortSignal) {
+  const controller = new AbortController();
+  let isCommitted = false;
+  let failure: MailFailure | undefined;
+  const end = (reason: MailFailure): void => {
+    failure ??= reason;
+    controller.abort();
+  };
+  const onTakeBack = (): void => {
+    if (!isCommitted) end(new MailFailure('abort', 'taken back before the server had it'));
+  };
+  const timer = setTimeout(
+    () => end(new MailFailure('retry', `not taken within ${sendMs} ms`)),
+    sendMs,
+  );
+  takeBack.addEventListener('abort', onTakeBack);
+  if (takeBack.aborted) onTakeBack();
+  return {
+    signal: controller.signal,
+    /** Why it was ended from here, if it was. */
+    reason: () => failure,
+    commit: () => {
+      isCommitted = true;
+    },
+    end: () => {
+      clearTimeout(timer);
+      takeBack.removeEventListener('abort', onTakeBack);
+    },
+  };
+}
+
+/** The same content; tells when somebody begins to read it, which SMTP does when the server has agreed to take it. */
+function tellWhenRead(content: Readable, onRead: () => void): Readable {
+  return Readable.from(
+    (async function* read() {
+      onRead();
+      yield* content as AsyncIterable<Buffer>;
+    })(),
+    { objectMode: false },
+  );
+}
+
+const domainOf = (address: string): string => address.slice(address.lastIndexOf('@') + 1);
+
+/** The id in `250 Ok 0100…` of Amazon SES and in `250 2.0.0 Ok: queued as 4XYZ` of Postfix. */
+function providerIdIn(response: string): string | undefined {
+  return (
+    /^250 Ok ([\w-]{8,})$/i.exec(response.trim())?.[1] ?? /queued as ([\w.-]+)/i.exec(response)?.[1]
+  );
+}

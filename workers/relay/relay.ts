@@ -1,0 +1,86 @@
+import type { Database } from '../../shared/database/connect.js';
+import { withTransaction } from '../../shared/database/transaction.js';
+import type { Failpoint } from '../../shared/lifecycle/failpoint.js';
+import type { Logger } from '../../shared/logging/logger.js';
+import { outboxJob } from '../../shared/outbox/outbox-job.js';
+import type { Queues } from '../../shared/queues/queues.js';
+import { lockPending, markEnqueued } from './outbox-pending.js';
+import { jittered, startRepeating, type Repeating } from './repeat.js';
+
+/** What the relay is made of. */
+export interface RelayDeps {
+  readonly database: Database;
+  readonly queues: Pick<Queues, 'mail' | 'epoch'>;
+  readonly failpoint: Failpoint;
+  readonly log: Logger;
+  /** Called when Redis has lost its data: every job that was enqueued may be gone. */
+  readonly onDataLoss: (signal: AbortSignal) => Promise<unknown>;
+}
+
+/** How often the relay looks, and for what. */
+export interface RelaySettings {
+  readonly intervalMs: number;
+  /** Younger messages are left to the API's own hand-over. */
+  readonly graceMs: number;
+}
+
+const settings: RelaySettings = { intervalMs: 500, graceMs: 2_000 };
+
+const BATCH_SIZE = 100;
+const JITTER = 0.2;
+const MAX_PAUSE_MS = 5_000;
+
+/**
+ * Puts pending messages on their queue, at least once each, until stopped. Any number of relays may run: each message
+ * is locked by one of them at a time, and its job has one id whoever adds it.
+ */
+export function startRelay(
+  deps: RelayDeps,
+  { intervalMs, graceMs }: RelaySettings = settings,
+): Repeating {
+  const { queues, log, onDataLoss } = deps;
+  let epoch: string | undefined;
+  let failures = 0;
+
+  const turn = async (signal: AbortSignal): Promise<number> => {
+    try {
+      const current = await queues.epoch();
+      if (epoch !== undefined && epoch !== current) {
+        log.warn('Redis has lost its data; enqueued messages are looked after now');
+        await onDataLoss(signal);
+      }
+      epoch = current;
+      const taken = await relayBatch(deps, graceMs);
+      if (failures > 0) log.info({ 'labels.failures': failures }, 'the relay works again');
+      failures = 0;
+      return taken === BATCH_SIZE ? 0 : jittered(intervalMs, JITTER);
+    } catch (error) {
+      if (failures === 0)
+        log.warn({ err: error }, 'the relay cannot work; messages wait in the outbox');
+      failures += 1;
+      return jittered(Math.min(intervalMs * 2 ** failures, MAX_PAUSE_MS), JITTER);
+    }
+  };
+  return startRepeating(turn, jittered(intervalMs, JITTER));
+}
+
+/** Resolves to how many messages were put on the queue; all of them or, when any is refused, none. */
+function relayBatch({ database, queues, failpoint }: RelayDeps, graceMs: number): Promise<number> {
+  return withTransaction(database, async (tx) => {
+    const messages = await lockPending(database, tx, { graceMs, limit: BATCH_SIZE });
+    if (messages.length === 0) return 0;
+    // Every add must have ended before the locks are given up, hence not `Promise.all`.
+    const added = await Promise.allSettled(
+      messages.map((message) => queues.mail.add(outboxJob(message))),
+    );
+    const refused = added.find((result) => result.status === 'rejected');
+    if (refused) throw new Error('Redis did not take every job', { cause: refused.reason });
+    failpoint('after-add');
+    await markEnqueued(
+      database,
+      tx,
+      messages.map(({ id }) => id),
+    );
+    return messages.length;
+  });
+}

@@ -1,0 +1,39 @@
+/** Something that is done again and again until it is stopped. */
+export interface Repeating {
+  /** Asks the turn under way to end and resolves when it has; no other follows. */
+  stop(): Promise<void>;
+}
+
+/**
+ * Runs turns one after another, each after the pause that the one before asked for, until stopped. A turn that throws
+ * would end it: turns handle their own errors.
+ * @param turn does the work, and ends early when the signal aborts; resolves to the milliseconds to pause.
+ */
+export function startRepeating(
+  turn: (signal: AbortSignal) => Promise<number>,
+  firstPauseMs: number,
+): Repeating {
+  const stopping = new AbortController();
+  let timer: NodeJS.Timeout | undefined;
+  let underWay: Promise<void> = Promise.resolve();
+
+  const schedule = (pauseMs: number): void => {
+    if (stopping.signal.aborted) return;
+    timer = setTimeout(() => {
+      underWay = turn(stopping.signal).then(schedule);
+    }, pauseMs);
+  };
+  schedule(firstPauseMs);
+
+  return {
+    async stop() {
+      stopping.abort();
+      clearTimeout(timer);
+      await underWay;
+    },
+  };
+}
+
+/** The pause, give or take this part of it, so that the processes of a fleet do not act in step. */
+export const jittered = (pauseMs: number, part: number): number =>
+  pauseMs * (1 - part + 2 * part * Math.random());

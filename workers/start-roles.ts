@@ -1,0 +1,95 @@
+import type { WorkerConfig } from '../shared/config/config.js';
+import { shipLogBatch } from '../shared/jobs/index.js';
+import type { Lifecycle } from '../shared/lifecycle/lifecycle.js';
+import { OutboxJobData } from '../shared/outbox/outbox-job.js';
+import type { WorkerDeps } from './deps.js';
+import { createShipLogBatch } from './logs/ship-log-batch.processor.js';
+import { createDeliverMail } from './mail/deliver-mail.processor.js';
+import { startRelay } from './relay/relay.js';
+import { startSweeping, sweepEverything } from './relay/sweep.js';
+import {
+  startJobWorker,
+  workerName,
+  type JobWorker,
+  type JobWorkerSettings,
+} from './start-worker.js';
+
+/** How long work under way is waited for before it is handed back. */
+export const DRAIN_DEADLINE_MS = 20_000;
+
+/**
+ * A killed worker's mails go on after at most 50 s: 30 s until its locks are gone, two rounds of looking for them.
+ * Its claims run out within 60 s, so a job that comes back sooner waits for the rest of that.
+ */
+const CLAIM_MS = 60_000;
+const mailSettings: Omit<JobWorkerSettings, 'limiter'> = {
+  concurrency: 20,
+  lockDurationMs: 30_000,
+  stalledIntervalMs: 10_000,
+};
+
+const logSettings: JobWorkerSettings = {
+  concurrency: 4,
+  // What Firehose takes per second on one stream by default; without a limiter the queue could not be throttled.
+  limiter: { max: 1_000, duration: 1_000 },
+  lockDurationMs: 30_000,
+  stalledIntervalMs: 15_000,
+};
+
+/** Starts what this worker is meant to do; each part is released at stop, the last started first. */
+export function startRoles(
+  config: WorkerConfig,
+  deps: WorkerDeps,
+  onStop: Lifecycle['onStop'],
+): void {
+  const workers: JobWorker[] = [];
+  // Both drain at the same time, within one deadline.
+  onStop('job workers', async () => {
+    await Promise.all(workers.map((worker) => worker.stop(DRAIN_DEADLINE_MS)));
+  });
+  if (config.roles.includes('logs') && deps.sink)
+    workers.push(startLogWorker(config, deps, deps.sink));
+  if (config.roles.includes('mail')) workers.push(startMailWorker(config, deps));
+  if (config.roles.includes('relay')) startRelaying(deps, onStop);
+}
+
+function startMailWorker(config: WorkerConfig, deps: WorkerDeps): JobWorker {
+  const { queues, log, mailSources } = deps;
+  return startJobWorker({
+    queue: 'mail',
+    redisUrl: config.redis.url,
+    producer: queues.mail,
+    schema: OutboxJobData,
+    process: createDeliverMail({ ...mailSources, ...deps, worker: workerName, claimMs: CLAIM_MS }),
+    // The limiter counts over all workers, as the provider does.
+    settings: { ...mailSettings, limiter: { max: config.mail.ratePerSecond, duration: 1_000 } },
+    log,
+    successLevel: 'info',
+  });
+}
+
+function startLogWorker(
+  config: WorkerConfig,
+  deps: WorkerDeps,
+  sink: NonNullable<WorkerDeps['sink']>,
+): JobWorker {
+  const { queues, localLog, faults } = deps;
+  return startJobWorker({
+    queue: 'logs',
+    redisUrl: config.redis.logsUrl,
+    producer: queues.logs,
+    schema: shipLogBatch.schema,
+    process: createShipLogBatch({ sink, faults, localLog }),
+    settings: logSettings,
+    log: localLog,
+    successLevel: 'debug',
+  });
+}
+
+function startRelaying(deps: WorkerDeps, onStop: Lifecycle['onStop']): void {
+  const { sweep, log } = deps;
+  const sweeping = startSweeping(sweep, log);
+  onStop('sweep', () => sweeping.stop());
+  const relay = startRelay({ ...deps, onDataLoss: (signal) => sweepEverything(sweep, signal) });
+  onStop('relay', () => relay.stop());
+}

@@ -1,0 +1,294 @@
+import { setMaxListeners } from 'node:events';
+import { hostname } from 'node:os';
+import { setTimeout as delay } from 'node:timers/promises';
+import {
+  DelayedError,
+  RateLimitError,
+  UnrecoverableError,
+  WaitingError,
+  Worker,
+  type Job,
+  type RateLimiterOptions,
+} from 'bullmq';
+import type * as z from 'zod';
+import type { QueueName } from '../shared/jobs/define-job.js';
+import type { Logger } from '../shared/logging/logger.js';
+import { queuePrefix, type JobQueue } from '../shared/queues/job-queue.js';
+import { reconnectDelayMs, redisAddress } from '../shared/queues/redis-client.js';
+import { JobHandedBack, JobPostponed, PermanentFailure, QueueThrottled } from './job-effects.js';
+import { maskError, maskPersonalData } from './mask.js';
+
+/** What a processor is told about the try that it makes, and what it may do besides the work. */
+export interface JobContext {
+  /** No further try follows if this one fails. */
+  readonly isLastAttempt: boolean;
+  /** Aborts when the process is about to end: what has had no effect yet should be handed back. */
+  readonly signal: AbortSignal;
+  /** Adds fields to the one line that is logged about this try. */
+  annotate(fields: Readonly<Record<string, unknown>>): void;
+  /** The next try finds this in the job instead. */
+  replaceData(data: Readonly<Record<string, unknown>>): Promise<void>;
+}
+
+/** Does a job's work. Resolves to a word that says how it went; fails as in `job-effects.ts`. */
+export type Processor<D> = (data: D, context: JobContext) => Promise<string>;
+
+/** How quickly a queue is worked and how quickly a dead worker is noticed. */
+export interface JobWorkerSettings {
+  readonly concurrency: number;
+  /** Jobs per duration over all workers of the queue. Without one the queue cannot be throttled either. */
+  readonly limiter: RateLimiterOptions;
+  /** A worker that is silent for so long has lost its jobs. It renews its locks twice as often. */
+  readonly lockDurationMs: number;
+  /** How often lost jobs are looked for. Twice this and the lock's time is the longest that a crash delays a job. */
+  readonly stalledIntervalMs: number;
+}
+
+/** What a job worker is made of. */
+export interface JobWorkerOptions<S extends z.ZodType> {
+  readonly queue: QueueName;
+  readonly redisUrl: string;
+  /** The same queue's producing end: throttles it. */
+  readonly producer: Pick<JobQueue, 'rateLimit'>;
+  /** What every job's data must be. */
+  readonly schema: S;
+  readonly process: Processor<z.output<S>>;
+  readonly settings: JobWorkerSettings;
+  readonly log: Logger;
+  /** The level of the line about a try that went well. */
+  readonly successLevel: 'info' | 'debug';
+}
+
+/** Takes jobs of one queue until it is stopped. */
+export interface JobWorker {
+  /**
+   * Takes no more jobs and waits for those under way. Past the deadline they are asked to hand themselves back.
+   * Resolves when all have ended, or a few seconds after the deadline; soon even if Redis is gone.
+   */
+  stop(deadlineMs: number): Promise<void>;
+}
+
+/** How this process is called in jobs and deliveries. */
+export const workerName = `${hostname()}:${process.pid}`;
+
+/** A worker that dies takes its jobs with it this often before they count as poison. */
+const MAX_STALLED_COUNT = 5;
+const POLL_SECONDS = 5;
+const MIN_RECONNECT_MS = 100;
+/** With Redis gone the worker never closes: nobody waits longer than this for it once its jobs have ended. */
+const CLOSE_WITHIN_MS = 1_000;
+const HAND_BACK_WITHIN_MS = 3_000;
+const MAX_BACKOFF_MS = 15 * 60_000;
+const SAME_ERROR_EVERY_MS = 60_000;
+
+/**
+ * Works one queue: reads each job by its schema, logs one line per try, and turns what a processor throws into what
+ * BullMQ understands. Errors of Redis never end the process. What reaches Redis as a reason is masked.
+ */
+export function startJobWorker<S extends z.ZodType>(options: JobWorkerOptions<S>): JobWorker {
+  const { queue, redisUrl, settings, log } = options;
+  const handBack = new AbortController();
+  // As many listeners as jobs: nothing leaks.
+  setMaxListeners(0, handBack.signal);
+  const inFlight = new Set<Promise<string>>();
+
+  const worker = new Worker<unknown, string>(
+    queue,
+    (job, token) => {
+      const task = runJob(options, job, token ?? '', handBack.signal).finally(() =>
+        inFlight.delete(task),
+      );
+      inFlight.add(task);
+      return task;
+    },
+    {
+      connection: {
+        ...redisAddress(redisUrl),
+        maxRetriesPerRequest: null,
+        retryStrategy: (tries) => Math.max(MIN_RECONNECT_MS, reconnectDelayMs(tries)),
+      },
+      prefix: queuePrefix(queue),
+      name: workerName,
+      concurrency: settings.concurrency,
+      limiter: settings.limiter,
+      lockDuration: settings.lockDurationMs,
+      stalledInterval: settings.stalledIntervalMs,
+      maxStalledCount: MAX_STALLED_COUNT,
+      drainDelay: POLL_SECONDS,
+      maximumRateLimitDelay: 5_000,
+      runRetryDelay: 2_000,
+      settings: { backoffStrategy: backoffMs },
+    },
+  );
+  worker.on('error', warnNowAndThen(log, queue));
+  worker.on('stalled', (jobId) => {
+    log.warn(
+      { 'labels.queue': queue, 'labels.job_id': jobId },
+      'job taken back from a silent worker',
+    );
+  });
+  worker.on('failed', (job, error) => {
+    // Tries are logged where they are made; this is a job that the queue gave up by itself. It may be gone already.
+    if (job === undefined || error.message.startsWith('job stalled')) {
+      log.error(
+        { 'labels.queue': queue, 'labels.job_id': job?.id, err: maskError(error) },
+        'job given up by the queue',
+      );
+    }
+  });
+
+  let stopping: Promise<void> | undefined;
+  return {
+    stop: (deadlineMs) => (stopping ??= stopWorker(worker, inFlight, handBack, deadlineMs)),
+  };
+}
+
+/** Milliseconds before the try after this many: full jitter under 1 s × 2ⁿ, at most 15 minutes. */
+function backoffMs(attemptsMade: number): number {
+  return Math.ceil(Math.random() * Math.min(MAX_BACKOFF_MS, 1_000 * 2 ** attemptsMade));
+}
+
+async function runJob<S extends z.ZodType>(
+  { queue, schema, process: work, producer, log, successLevel }: JobWorkerOptions<S>,
+  job: Job<unknown, string>,
+  token: string,
+  signal: AbortSignal,
+): Promise<string> {
+  const startedAt = process.hrtime.bigint();
+  const fields: Record<string, unknown> = {
+    'labels.queue': queue,
+    'labels.job': job.name,
+    'labels.job_id': job.id,
+    'labels.attempt': job.attemptsMade + 1,
+  };
+  const duration = (): number => Number(process.hrtime.bigint() - startedAt);
+  const context: JobContext = {
+    isLastAttempt: job.attemptsMade + 1 >= (job.opts.attempts ?? 1),
+    signal,
+    annotate: (more) => void Object.assign(fields, more),
+    replaceData: (data) => job.updateData(data),
+  };
+  try {
+    const result = await work(parseData(schema, job.data), context);
+    log[successLevel](
+      {
+        ...fields,
+        'event.outcome': 'success',
+        'event.duration': duration(),
+        'labels.result': result,
+      },
+      'job done',
+    );
+    return result;
+  } catch (thrown) {
+    const error = maskError(thrown);
+    const { level, message } = tellingOf(thrown, context);
+    log[level](
+      { ...fields, 'event.outcome': 'failure', 'event.duration': duration(), err: error },
+      message,
+    );
+    throw await queueErrorFor(thrown, error, job, token, producer);
+  }
+}
+
+/** @throws {PermanentFailure} for data that no version of this job can have; an error to try again for a newer one. */
+function parseData<S extends z.ZodType>(schema: S, data: unknown): z.output<S> {
+  const parsed = schema.safeParse(data);
+  if (parsed.success) return parsed.data;
+  if (isOtherVersion(data))
+    throw new Error('the job is of a version that this worker does not know');
+  const faults = parsed.error.issues.map(
+    ({ path, code }) => `${path.join('.') || 'data'}: ${code}`,
+  );
+  throw new PermanentFailure(`the job does not fit its contract: ${faults.join(', ')}`);
+}
+
+/** While a release is rolled out, a newer API's jobs meet older workers. */
+const isOtherVersion = (data: unknown): boolean =>
+  typeof data === 'object' &&
+  data !== null &&
+  'v' in data &&
+  typeof data.v === 'number' &&
+  data.v !== 1;
+
+function tellingOf(
+  thrown: unknown,
+  { isLastAttempt }: JobContext,
+): { level: 'info' | 'warn' | 'error'; message: string } {
+  if (thrown instanceof JobHandedBack) return { level: 'info', message: 'job handed back' };
+  if (thrown instanceof JobPostponed) return { level: 'info', message: 'job postponed' };
+  if (thrown instanceof QueueThrottled) return { level: 'warn', message: 'queue throttled' };
+  if (thrown instanceof PermanentFailure || isLastAttempt)
+    return { level: 'error', message: 'job given up' };
+  return { level: 'warn', message: 'job failed; it will be tried again' };
+}
+
+/** The error by which BullMQ learns what to do with the job. */
+async function queueErrorFor(
+  thrown: unknown,
+  masked: Error,
+  job: Job<unknown, string>,
+  token: string,
+  producer: Pick<JobQueue, 'rateLimit'>,
+): Promise<Error> {
+  if (thrown instanceof QueueThrottled) {
+    await producer.rateLimit(thrown.restMs);
+    return new RateLimitError();
+  }
+  if (thrown instanceof JobPostponed) {
+    await job.moveToDelayed(Date.now() + thrown.delayMs, token);
+    return new DelayedError();
+  }
+  if (thrown instanceof JobHandedBack) {
+    await job.moveToWait(token);
+    return new WaitingError();
+  }
+  const message = maskPersonalData(masked.message);
+  return withoutStack(
+    thrown instanceof PermanentFailure ? new UnrecoverableError(message) : new Error(message),
+  );
+}
+
+/** Redis keeps the stacks of failed jobs; the log has them already. */
+function withoutStack(error: Error): Error {
+  error.stack = error.message;
+  return error;
+}
+
+async function stopWorker(
+  worker: Worker<unknown, string>,
+  inFlight: ReadonlySet<Promise<string>>,
+  handBack: AbortController,
+  deadlineMs: number,
+): Promise<void> {
+  let isClosed = false;
+  const closed = worker.close().then(() => {
+    isClosed = true;
+  });
+  const settled = async (): Promise<void> => {
+    while (!isClosed && inFlight.size > 0)
+      await Promise.race([closed, Promise.allSettled(inFlight)]);
+    if (!isClosed) await Promise.race([closed, delay(CLOSE_WITHIN_MS, undefined, { ref: false })]);
+    // A job that was just being fetched may have begun meanwhile.
+    if (!isClosed && inFlight.size > 0) await settled();
+  };
+  const everythingEnded = settled();
+  await Promise.race([everythingEnded, delay(deadlineMs, undefined, { ref: false })]);
+  handBack.abort();
+  await Promise.race([everythingEnded, delay(HAND_BACK_WITHIN_MS, undefined, { ref: false })]);
+}
+
+/** A lost connection repeats its error with every try to reconnect: one line a minute for each kind is enough. */
+function warnNowAndThen(log: Logger, queue: QueueName): (error: Error) => void {
+  const lastAt = new Map<string, number>();
+  return (error) => {
+    const kind = error.message.replaceAll(/\d+/g, 'N').slice(0, 100);
+    const now = Date.now();
+    if (now - (lastAt.get(kind) ?? -Infinity) < SAME_ERROR_EVERY_MS) return;
+    lastAt.set(kind, now);
+    log.warn(
+      { 'labels.queue': queue, err: maskError(error) },
+      'queue worker has trouble with Redis',
+    );
+  };
+}

@@ -1,0 +1,75 @@
+import { QueryTypes } from 'sequelize';
+import type { Database } from '../../shared/database/connect.js';
+
+/** How many rows of each kind a purge deleted. */
+export interface PurgeResult {
+  readonly messages: number;
+  readonly confirmations: number;
+  readonly sessions: number;
+}
+
+const BATCH_SIZE = 1_000;
+/** The daemon that calls waits a minute; what is left is for the next run. */
+const MAX_DURATION_MS = 40_000;
+
+/**
+ * Deletes what nobody asks for any more: settled messages with their deliveries, links that were never followed and
+ * sessions that have ended or expired, all of them 30 days after their end. Works in small batches, each a transaction.
+ */
+export async function purgeExpired(database: Database): Promise<PurgeResult> {
+  const deadline = Date.now() + MAX_DURATION_MS;
+  const untilNone = async (
+    deleteBatch: (database: Database) => Promise<number>,
+  ): Promise<number> => {
+    let total = 0;
+    while (Date.now() < deadline) {
+      const count = await deleteBatch(database);
+      total += count;
+      if (count < BATCH_SIZE) break;
+    }
+    return total;
+  };
+  return {
+    messages: await untilNone(deleteSettledMessages),
+    confirmations: await untilNone(deleteExpiredConfirmations),
+    sessions: await untilNone(deleteEndedSessions),
+  };
+}
+
+function deleteSettledMessages(database: Database): Promise<number> {
+  return deleteRows(
+    database,
+    `delete from outbox where id in (
+       select id from outbox
+        where state = 'settled' and settled_at < now() - interval '30 days'
+        order by settled_at limit $limit)
+     returning id`,
+  );
+}
+
+function deleteExpiredConfirmations(database: Database): Promise<number> {
+  return deleteRows(
+    database,
+    `delete from confirmations where id in (
+       select id from confirmations
+        where confirmed_at is null and expires_at < now() - interval '30 days'
+        limit $limit)
+     returning id`,
+  );
+}
+
+function deleteEndedSessions(database: Database): Promise<number> {
+  return deleteRows(
+    database,
+    `delete from sessions where id in (
+       select id from sessions
+        where least(ended_at, expires_at) < now() - interval '30 days'
+        limit $limit)
+     returning id`,
+  );
+}
+
+async function deleteRows(database: Database, sql: string): Promise<number> {
+  const rows = await database.query(sql, { type: QueryTypes.SELECT, bind: { limit: BATCH_SIZE } });
+  return rows.length;
+}
