@@ -1,0 +1,132 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join, relative } from 'node:path';
+import pg from 'pg';
+import { readAva } from './ava-output.js';
+import { readDevEnv } from '../env.js';
+import { projectRoot } from '../paths.js';
+import { openStack, type Stack } from '../stack.js';
+import { add, report, type Tally } from './tally.js';
+import { runTool } from './tool.js';
+
+/** The migrated, empty database that each test file copies. */
+const templateDatabase = 'rollcall_template';
+const coverageFolder = 'coverage';
+
+/** Which tests to run: all of them, and under the coverage gate, if no file is named. */
+interface TestOptions {
+  readonly files: readonly string[];
+  readonly signal: AbortSignal;
+}
+
+/**
+ * Runs the tests against a stack of their own, which is gone when this resolves, whatever happened.
+ * What goes wrong around the tests counts as a failure; it never rejects.
+ */
+export async function runTests(options: TestOptions): Promise<Tally> {
+  const startedAt = performance.now();
+  const dataDir = await mkdtemp(join(tmpdir(), 'rollcall-test-'));
+  try {
+    const stack = await openStack({
+      dataDir,
+      ports: 'any',
+      durable: false,
+      onProgress: (line) => process.stdout.write(`      ${line}\n`),
+      signal: options.signal,
+    });
+    try {
+      await makeTemplate(stack.postgresUrl, options.signal);
+      const tests = await runAva(options, stack);
+      return options.files.length === 0 ? add(tests, await checkCoverage()) : tests;
+    } finally {
+      await stack.close();
+    }
+  } catch (error) {
+    return report({ name: 'tests', startedAt, fault: String(error) });
+  } finally {
+    await rm(dataDir, { recursive: true, force: true });
+  }
+}
+
+async function makeTemplate(postgresUrl: string, signal: AbortSignal): Promise<void> {
+  const client = new pg.Client({ connectionString: postgresUrl });
+  await client.connect();
+  try {
+    await client.query(`drop database if exists ${templateDatabase} with (force)`);
+    await client.query(`create database ${templateDatabase}`);
+  } finally {
+    await client.end();
+  }
+  const url = Object.assign(new URL(postgresUrl), { pathname: `/${templateDatabase}` }).href;
+  const { succeeded, output } = await runTool([process.execPath, 'dist/migrations/run.js', 'up'], {
+    env: { NODE_ENV: 'test', DATABASE_URL: url },
+    signal,
+  });
+  if (!succeeded) throw new Error(`the template database cannot be migrated:\n${output}`);
+}
+
+async function runAva({ files, signal }: TestOptions, stack: Stack): Promise<Tally> {
+  const startedAt = performance.now();
+  const { postgresUrl, redisUrl, mail, mailboxUrl, firehoseUrl } = stack;
+  const servers = JSON.stringify({ postgresUrl, redisUrl, mail, mailboxUrl, firehoseUrl });
+  const ava = join(projectRoot, 'node_modules/.bin/ava');
+  const c8 = join(projectRoot, 'node_modules/.bin/c8');
+  // What an earlier run measured must not pass for this one's.
+  await rm(join(projectRoot, coverageFolder), { recursive: true, force: true });
+  const [program, args] = files.length === 0 ? [c8, [ava]] : [ava, [...files]];
+  const child = spawn(program, args, {
+    cwd: projectRoot,
+    env: { ...readDevEnv().inherited, NODE_ENV: 'test', TEST_STACK: servers },
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
+  const stop = () => void child.kill();
+  signal.addEventListener('abort', stop);
+  // What tests and their processes print by the way is of interest only if something fails.
+  let asides = '';
+  child.stderr.on('data', (chunk: Buffer) => (asides = (asides + chunk.toString()).slice(-20_000)));
+  const [{ passed, failed, skipped }] = await Promise.all([
+    readAva(child.stdout, (line) => process.stdout.write(`      ${line}\n`)),
+    once(child, 'close'),
+  ]);
+  signal.removeEventListener('abort', stop);
+
+  const counts = `${passed} passed, ${failed} failed${skipped > 0 ? `, ${skipped} skipped` : ''}`;
+  if (child.exitCode === 0 && failed === 0 && passed > 0) {
+    report({ name: 'tests', startedAt, claim: counts });
+    return { passed, failed };
+  }
+  report({
+    name: 'tests',
+    startedAt,
+    fault: asides === '' ? counts : `${counts}; on stderr:\n${asides}`,
+  });
+  return { passed, failed: Math.max(failed, 1) };
+}
+
+interface FileCoverage {
+  readonly lines: { readonly total: number; readonly covered: number; readonly pct: number };
+}
+
+async function checkCoverage(): Promise<Tally> {
+  const startedAt = performance.now();
+  const { lines: atLeast } = await readJson<{ lines: number }>('.c8rc.json');
+  const { total, ...files } = await readJson<Record<string, FileCoverage>>(
+    join(coverageFolder, 'coverage-summary.json'),
+  );
+  const percent = total?.lines.pct ?? 0;
+  const claim = `${percent} % of all lines are run, at least ${atLeast} %`;
+  if (percent >= atLeast) return report({ name: 'coverage', startedAt, claim });
+  const missed = ({ lines }: FileCoverage) => lines.total - lines.covered;
+  const worst = Object.entries(files)
+    .toSorted(([, one], [, other]) => missed(other) - missed(one))
+    .slice(0, 10)
+    .map(([file, one]) => `${String(missed(one)).padStart(5)}  ${relative(projectRoot, file)}`);
+  const fault = [claim, 'lines missed:', ...worst].join('\n');
+  return report({ name: 'coverage', startedAt, fault });
+}
+
+async function readJson<T>(file: string): Promise<T> {
+  return JSON.parse(await readFile(join(projectRoot, file), 'utf8')) as T;
+}

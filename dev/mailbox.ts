@@ -1,0 +1,107 @@
+import { mkdir } from 'node:fs/promises';
+import { createRequire } from 'node:module';
+import { connect } from 'node:net';
+import { dirname, join } from 'node:path';
+import { readDevEnv } from './env.js';
+import { prepareDataDir } from './paths.js';
+import { stopLeftover } from './pid-file.js';
+import { claimPort, loopback } from './ports.js';
+import { startProcess, waitUntilReady } from './processes.js';
+import { createServerProcess, type ServerProcess } from './server-process.js';
+
+/** A mail catcher: it takes every mail, delivers none, and shows them on a web page. */
+export interface Mailbox {
+  /** Plain SMTP, without TLS and without a login. */
+  readonly smtp: { readonly host: string; readonly port: number };
+  /** The web page; its `/email` lists the mails as JSON. */
+  readonly url: string;
+  readonly server: ServerProcess;
+  close(): Promise<void>;
+}
+
+/** Options of the mail catcher. */
+export interface MailboxOptions {
+  readonly dataDir: string;
+  /** Preferred ports: taken if free, else the next one; 0 is any. */
+  readonly smtpPort: number;
+  readonly webPort: number;
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** Opens maildev as a process of its own; its mails stay in `dataDir/mail` and are there again at the next start. */
+export async function openMailbox(options: MailboxOptions): Promise<Mailbox> {
+  const layout = await prepareDataDir(options.dataDir);
+  const mailDir = join(options.dataDir, 'mail');
+  await mkdir(mailDir, { recursive: true });
+  const pidFile = join(layout.run, 'mailbox.json');
+  // Before a port is chosen, or what a killed run left behind would still hold it.
+  await stopLeftover(pidFile);
+  const smtp = await claimPort(options.smtpPort);
+  const web = await claimPort(options.webPort);
+  const url = `http://${loopback}:${web.port}`;
+  const server = createServerProcess({
+    name: 'mailbox',
+    spawn: () =>
+      startProcess({
+        name: 'mailbox',
+        script: maildevProgram(),
+        args: [
+          ...['--ip', loopback, '--smtp', String(smtp.port)],
+          ...['--web-ip', loopback, '--web', String(web.port)],
+          ...['--mail-directory', mailDir],
+        ],
+        env: readDevEnv().inherited,
+        logFile: join(layout.logs, 'mailbox.log'),
+        pidFile,
+      }),
+    waitUntilReady: (running, signal) =>
+      waitUntilReady(running, async () => (await answersHttp(url)) && greetsSmtp(smtp.port), {
+        timeoutMs: 30_000,
+        signal,
+      }),
+    // It waits for idle SMTP connections to end; the mails are on disk already.
+    stopPatienceMs: 1_000,
+  });
+
+  async function close(): Promise<void> {
+    await server.stop();
+    await smtp.release();
+    await web.release();
+  }
+
+  try {
+    await server.start({ signal: options.signal });
+  } catch (error) {
+    await close();
+    throw error;
+  }
+  return { smtp: { host: loopback, port: smtp.port }, url, server, close };
+}
+
+function maildevProgram(): string {
+  const manifest = createRequire(import.meta.url).resolve('maildev/package.json');
+  return join(dirname(manifest), 'bin', 'maildev');
+}
+
+async function answersHttp(url: string): Promise<boolean> {
+  try {
+    const answer = await fetch(`${url}/healthz`, { signal: AbortSignal.timeout(1_000) });
+    await answer.arrayBuffer();
+    return answer.ok;
+  } catch {
+    return false;
+  }
+}
+
+function greetsSmtp(port: number): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = connect({ port, host: loopback });
+    socket.setTimeout(1_000, () => socket.destroy());
+    socket.once('data', (greeting) => {
+      resolve(greeting.toString('latin1').startsWith('220'));
+      socket.end('QUIT\r\n');
+    });
+    socket.once('error', () => resolve(false));
+    socket.once('close', () => resolve(false));
+  });
+}

@@ -1,0 +1,125 @@
+import { randomBytes, randomUUID } from 'node:crypto';
+import { buildDeps, type ApiDeps } from '../api/deps.js';
+import type { ApiConfig } from '../shared/config/config.js';
+import { deriveKeyRing, type KeyRing } from '../shared/crypto/keys.js';
+import { AppError } from '../shared/errors/app-error.js';
+import { mintConfirmationToken } from '../shared/identity/confirmation-token.js';
+import { parseEmailAddress, type EmailAddress } from '../shared/identity/email-address.js';
+import { createLogger } from '../shared/logging/logger.js';
+import { Admin, Confirmation, Session } from '../shared/models/index.js';
+import { randomPassword, type Login } from './secrets.js';
+
+/** Makes example data, by the same services that the API's routes use. */
+export interface Seeder {
+  /**
+   * Makes a confirmed admin, or finds it. If the address belongs to an admin with another password, as in a database
+   * that outlived its data folder, makes one with a new address instead. Resolves to the login that works.
+   */
+  ensureAdmin(wanted: Login & { readonly name: string }): Promise<Login>;
+  /** Gives an admin the example users that it does not have yet. Resolves to how many were added. */
+  ensureExampleUsers(owner: Login): Promise<number>;
+  close(): Promise<void>;
+}
+
+/** Opens a seeder on the database of the configuration. */
+export async function openSeeder(config: ApiConfig): Promise<Seeder> {
+  const log = createLogger({ service: 'rollcall-seed', ...config.logging, level: 'error' });
+  const deps = await buildDeps(config, log);
+  const keys = deriveKeyRing(config.secrets, 'confirmation');
+
+  async function ensureAdmin(wanted: Login & { readonly name: string }): Promise<Login> {
+    const email = parse(wanted.email);
+    const known = await findAdmin(email);
+    if (known?.confirmedAt != null) {
+      if (await canLogIn(deps, email, wanted.password)) return loginOf(wanted);
+      return ensureAdmin(variantOf(wanted));
+    }
+    await deps.registration.register({ ...wanted, email }, randomUUID());
+    await confirm(deps, keys, email);
+    return loginOf(wanted);
+  }
+
+  async function ensureExampleUsers(owner: Login): Promise<number> {
+    const admin = await findAdmin(parse(owner.email));
+    if (admin === null) throw new Error(`there is no admin ${owner.email}`);
+    let added = 0;
+    for (const [index, name] of exampleNames.entries()) {
+      const address = `${name.toLowerCase().replaceAll(/[^a-z]+/g, '.')}@example.com`;
+      const user = { email: parse(address), name, active: index % 5 !== 4 };
+      added += await deps.users.create(admin.id, user).then(() => 1, ignoreTaken);
+    }
+    return added;
+  }
+
+  return { ensureAdmin, ensureExampleUsers, close: () => deps.close() };
+}
+
+const exampleNames = [
+  'Alan Turing',
+  'Barbara Liskov',
+  'Claude Shannon',
+  'Donald Knuth',
+  'Edsger Dijkstra',
+  'Frances Allen',
+  'Grace Hopper',
+  'Hedy Lamarr',
+  'Ivan Sutherland',
+  'John McCarthy',
+  'Katherine Johnson',
+  'Leslie Lamport',
+];
+
+function loginOf({ email, password }: Login): Login {
+  return { email, password };
+}
+
+function parse(address: string): EmailAddress {
+  const parsed = parseEmailAddress(address);
+  if (parsed === undefined) throw new Error(`not an e-mail address: ${address}`);
+  return parsed;
+}
+
+function findAdmin({ canonical }: EmailAddress): Promise<Admin | null> {
+  return Admin.findOne({ where: { emailCanonical: canonical } });
+}
+
+async function canLogIn(deps: ApiDeps, email: EmailAddress, password: string): Promise<boolean> {
+  try {
+    const { admin } = await deps.sessions.logIn(email, password, {
+      ip: undefined,
+      userAgent: 'seed',
+    });
+    const opened = await Session.findOne({ where: { adminId: admin.id }, order: [['id', 'DESC']] });
+    if (opened !== null) await deps.sessions.logOut(opened.id);
+    return true;
+  } catch (error) {
+    if (error instanceof AppError && error.code === 'invalid_credentials') return false;
+    throw error;
+  }
+}
+
+/** Answers the confirmation as its owner would, with the link that the worker would have mailed. */
+async function confirm(deps: ApiDeps, keys: KeyRing, email: EmailAddress): Promise<void> {
+  const admin = await findAdmin(email);
+  const confirmation = await Confirmation.findOne({
+    where: { adminId: admin?.id ?? 0, supersededAt: null },
+    order: [['id', 'DESC']],
+  });
+  if (confirmation === null) throw new Error(`there is no confirmation for ${email.address}`);
+  await deps.registration.confirm(mintConfirmationToken(keys, confirmation), undefined);
+}
+
+function variantOf({ email, name }: Login & { name: string }): Login & { name: string } {
+  const tag = randomBytes(3).toString('hex');
+  const [local = '', domain = ''] = email.split('@');
+  return {
+    email: `${local.split('-')[0]}-${tag}@${domain}`,
+    name: `${name} ${tag}`,
+    password: randomPassword(),
+  };
+}
+
+function ignoreTaken(error: unknown): number {
+  if (error instanceof AppError && error.code === 'email_taken') return 0;
+  throw error;
+}

@@ -1,0 +1,80 @@
+/** An answer of the deployment under test. */
+export interface Answer {
+  readonly status: number;
+  readonly headers: Headers;
+  readonly text: string;
+  /** The body as a JSON object; empty if it is none. */
+  readonly json: Readonly<Record<string, unknown>>;
+}
+
+/** What is sent. */
+export interface Call {
+  readonly method?: string;
+  readonly body?: object;
+  readonly token?: string | undefined;
+  readonly accept?: string;
+}
+
+/** Talks to a deployment and insists on the status that it expects. */
+export interface Client {
+  /** Rejects, with what came instead, unless the answer has the status. Problems must be RFC 9457 with `code`. */
+  expect(status: number, path: string, call?: Call): Promise<Answer>;
+  expectProblem(status: number, code: string, path: string, call?: Call): Promise<Answer>;
+}
+
+/** Makes a client for the deployment at `baseUrl`. */
+export function createClient(baseUrl: string): Client {
+  async function send(path: string, call: Call): Promise<Answer> {
+    const response = await fetch(new URL(path, baseUrl), {
+      method: call.method ?? 'GET',
+      redirect: 'manual',
+      signal: AbortSignal.timeout(15_000),
+      headers: {
+        accept: call.accept ?? 'application/json',
+        ...(call.token !== undefined && { authorization: `Bearer ${call.token}` }),
+        ...(call.body !== undefined && { 'content-type': 'application/json' }),
+      },
+      ...(call.body !== undefined && { body: JSON.stringify(call.body) }),
+    });
+    const text = await response.text();
+    return { status: response.status, headers: response.headers, text, json: parseObject(text) };
+  }
+
+  async function expect(status: number, path: string, call: Call = {}): Promise<Answer> {
+    const answer = await send(path, call);
+    if (answer.status === status) return answer;
+    const what = `${call.method ?? 'GET'} ${path}`;
+    throw new Error(
+      `${what} was answered with ${answer.status} instead of ${status}: ${answer.text.slice(0, 300)}`,
+    );
+  }
+
+  async function expectProblem(
+    status: number,
+    code: string,
+    path: string,
+    call: Call = {},
+  ): Promise<Answer> {
+    const answer = await expect(status, path, call);
+    const type = answer.headers.get('content-type') ?? '';
+    check(type.startsWith('application/problem+json'), `the answer is ${type}, not a problem`);
+    check(answer.json['code'] === code, `its code is ${String(answer.json['code'])}, not ${code}`);
+    return answer;
+  }
+
+  return { expect, expectProblem };
+}
+
+/** Rejects what is not as it should be. */
+export function check(isTrue: boolean, otherwise: string): void {
+  if (!isTrue) throw new Error(otherwise);
+}
+
+function parseObject(text: string): Record<string, unknown> {
+  try {
+    const parsed: unknown = JSON.parse(text);
+    return typeof parsed === 'object' && parsed !== null ? { ...parsed } : {};
+  } catch {
+    return {};
+  }
+}

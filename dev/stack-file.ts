@@ -1,0 +1,60 @@
+import { readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+
+/** What a running `npm run dev` tells other programs, in `stack.json` of its data folder. */
+export interface StackDescription {
+  readonly api: string;
+  readonly worker: string;
+  readonly mailbox: string;
+  readonly firehose: string;
+  readonly postgres: string;
+  readonly redis: string;
+  readonly operator: { readonly email: string; readonly password: string };
+  /** Of the processes that are ours. */
+  readonly pids: Readonly<Record<string, number>>;
+}
+
+/** The description of the stack that this process runs: absent until the first `write`, and after `remove`. */
+export interface StackFile {
+  /** Whoever reads at the same time sees the old description or the new one, whole. */
+  write(description: StackDescription): Promise<void>;
+  /** From now on the stack is not ready; later writes do nothing. Safe twice. */
+  remove(): Promise<void>;
+}
+
+/** Takes over `stack.json` of a data folder, and removes what a killed run has left there. */
+export async function claimStackFile(dataDir: string): Promise<StackFile> {
+  const file = fileIn(dataDir);
+  let isRemoved = false;
+  let last: Promise<void> = Promise.resolve();
+
+  async function replace(description: StackDescription): Promise<void> {
+    if (isRemoved) return;
+    await writeFile(`${file}.new`, `${JSON.stringify(description, null, 2)}\n`, { mode: 0o600 });
+    await rename(`${file}.new`, file);
+  }
+
+  await rm(file, { force: true });
+  return {
+    write(description) {
+      const done = last.then(() => replace(description));
+      last = done.catch(() => undefined);
+      return done;
+    },
+    async remove() {
+      isRemoved = true;
+      await last;
+      await rm(file, { force: true });
+    },
+  };
+}
+
+/** The stack that runs on this data folder, if one does. */
+export async function readStackFile(dataDir: string): Promise<StackDescription | undefined> {
+  const text = await readFile(fileIn(dataDir), 'utf8').catch(() => undefined);
+  return text === undefined ? undefined : (JSON.parse(text) as StackDescription);
+}
+
+function fileIn(dataDir: string): string {
+  return join(dataDir, 'stack.json');
+}
