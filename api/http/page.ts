@@ -7,7 +7,7 @@ export class Html {
 }
 
 /** Makes HTML; every value that is not {@link Html} itself is escaped. */
-export function html(strings: TemplateStringsArray, ...values: (string | Html)[]): Html {
+export function markup(strings: TemplateStringsArray, ...values: (string | Html)[]): Html {
   return new Html(strings.reduce((text, part, i) => text + toHtml(values[i - 1] ?? '') + part));
 }
 
@@ -54,24 +54,23 @@ export interface Page {
 /** Answers with a page: plain, accessible, without script, nothing loaded from anywhere. */
 export function sendPage(res: Response, status: number, { title, body }: Page): void {
   allowPage(res, STYLES);
-  const page = html`<!doctype html>
-    <html lang="en">
-      <head>
-        <meta charset="utf-8" />
-        <meta name="viewport" content="width=device-width, initial-scale=1" />
-        <meta name="robots" content="noindex" />
-        <title>${title} · Rollcall</title>
-        <style>
-          ${new Html(STYLES)}
-        </style>
-      </head>
-      <body>
-        <main>
-          <p class="brand">Rollcall</p>
-          <h1>${title}</h1>
-          ${body}
-        </main>
-      </body>
-    </html> `;
+  const page = markup`<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta name="robots" content="noindex">
+<title>${title} · Rollcall</title>
+<style>${new Html(STYLES)}</style>
+</head>
+<body>
+<main>
+<p class="brand">Rollcall</p>
+<h1>${title}</h1>
+${body}
+</main>
+</body>
+</html>
+`;
   res.status(status).type('html').send(page.text);
 }

@@ -1,6 +1,6 @@
 import { Router } from 'express';
 import { product } from '../../shared/config/version.js';
-import { html, sendPage } from '../http/page.js';
+import { markup, sendPage } from '../http/page.js';
 
 /** The front door: JSON for programs, a small page for people. */
 export function homeRoutes(): Router {
@@ -32,13 +32,11 @@ export function homeRoutes(): Router {
 
 const homePage = {
   title: 'User management',
-  body: html`<p>
-      Register as an admin, confirm your address by the mailed link, log in, and manage your users.
-    </p>
-    <a class="button" href="/apidocs">Open the API's documentation</a>
-    <ul>
-      <li><a href="/openapi.json">OpenAPI document</a></li>
-      <li><a href="/health/ready">Health</a></li>
-    </ul>
-    <p class="soft">Rollcall ${product.version}</p>`,
+  body: markup`<p>Register as an admin, confirm your address by the mailed link, log in, and manage your users.</p>
+<a class="button" href="/apidocs">Open the API's documentation</a>
+<ul>
+<li><a href="/openapi.json">OpenAPI document</a></li>
+<li><a href="/health/ready">Health</a></li>
+</ul>
+<p class="soft">Rollcall ${product.version}</p>`,
 };
