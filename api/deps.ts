@@ -1,12 +1,17 @@
 import type { RequestHandler } from 'express';
 import type { ApiConfig } from '../shared/config/config.js';
+import { createAudit } from '../shared/audit/audit.js';
 import { deriveKeyRing } from '../shared/crypto/keys.js';
 import { openDatabase, type Database } from '../shared/database/connect.js';
 import { commonChecks, type Check } from '../shared/health/readiness.js';
 import { createFailpoint } from '../shared/lifecycle/failpoint.js';
 import type { Logger } from '../shared/logging/logger.js';
 import { createOutbox, type Outbox } from '../shared/outbox/outbox.js';
+import { openFailFastRedis } from '../shared/queues/redis-client.js';
 import { openQueues, type Queues } from '../shared/queues/queues.js';
+import { createAuthLimits, type AuthLimits } from './auth/auth.limits.js';
+import { createAdminsService, type AdminsService } from './auth/admins.service.js';
+import { createLoginService, type LoginService } from './auth/login.service.js';
 import { createAccessTokens } from './auth/access-tokens.js';
 import { createAccountNotices } from './auth/account-notices.js';
 import { createAccountService, type AccountService } from './auth/account.service.js';
@@ -17,6 +22,7 @@ import {
   createPasswordResetService,
   type PasswordResetService,
 } from './auth/password-reset.service.js';
+import { createPasswordGuard } from './auth/password-guard.js';
 import { createPasswords } from './auth/passwords.js';
 import {
   createRegistrationService,
@@ -24,6 +30,8 @@ import {
 } from './auth/registration.service.js';
 import { createSessionTokens } from './auth/session-tokens.js';
 import { createSessionService, type SessionService } from './auth/session.service.js';
+import { createThrottleByCustomer } from './http/throttle-by-customer.js';
+import { createThrottles } from './http/throttles.js';
 import { createCursors, type Cursors } from './http/pagination.js';
 import { createUsersService, type UsersService } from './users/users.service.js';
 
@@ -35,9 +43,12 @@ export interface ApiDeps {
   readonly outbox: Outbox;
   readonly registration: RegistrationService;
   readonly passwordReset: PasswordResetService;
+  readonly logins: LoginService;
   readonly sessions: SessionService;
+  readonly admins: AdminsService;
   readonly accounts: AccountService;
   readonly users: UsersService;
+  readonly limits: AuthLimits;
   readonly cursors: Cursors;
   readonly roleOf: RoleOf;
   /** Lets a request pass only for an admin with a live session. */
@@ -68,7 +79,18 @@ export async function buildDeps(config: ApiConfig, log: Logger): Promise<ApiDeps
     ...config.tokens,
   });
   const notices = createAccountNotices(outbox, config.rateLimitScale);
-  const sessions = createSessionService({ database, passwords, tokens, notices });
+  const audit = createAudit(log);
+  const throttleRedis = openFailFastRedis(config.redis.url, () => {
+    // The queues' client to the same Redis has logged it.
+  });
+  const throttles = createThrottles({
+    redis: throttleRedis,
+    key: deriveKeyRing(config.secrets, 'throttle').current,
+    scale: config.rateLimitScale,
+  });
+  const passwordGuard = createPasswordGuard(throttles);
+  const common = { database, passwords, passwordGuard, notices, audit };
+  const sessions = createSessionService({ ...common, tokens });
   const confirmations = createConfirmations({
     outbox,
     keys: deriveKeyRing(config.secrets, 'confirmation'),
@@ -82,17 +104,21 @@ export async function buildDeps(config: ApiConfig, log: Logger): Promise<ApiDeps
     database,
     queues,
     outbox,
-    registration: createRegistrationService({ database, passwords, confirmations, notices }),
-    passwordReset: createPasswordResetService({ database, passwords, confirmations, notices }),
+    registration: createRegistrationService({ ...common, confirmations }),
+    passwordReset: createPasswordResetService({ ...common, confirmations }),
+    logins: createLoginService({ ...common, tokens }),
     sessions,
-    accounts: createAccountService({ database, passwords, confirmations, notices, roleOf }),
+    admins: createAdminsService(roleOf),
+    accounts: createAccountService({ ...common, confirmations }),
     users: createUsersService(),
+    limits: createAuthLimits(createThrottleByCustomer(throttles, audit)),
     cursors: createCursors(deriveKeyRing(config.secrets, 'cursor')),
     roleOf,
     adminsOnly: createAdminGuard(accessTokens, sessions),
     checks: commonChecks(database, queues),
     async close() {
       await outbox.close();
+      throttleRedis.disconnect();
       await Promise.all([queues.close(), database.close()]);
     },
   };

@@ -43,5 +43,5 @@ export function readFirehoseEnv(): { port: number; host: string; dataDir: string
 
 /** Reads where the browser of the tour is. */
 export function readTourEnv(): { chromium: string } {
-  return { chromium: process.env["CHROMIUM"] || "/usr/bin/chromium" };
+  return { chromium: process.env['CHROMIUM'] || '/usr/bin/chromium' };
 }

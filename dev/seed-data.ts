@@ -1,12 +1,13 @@
-import { randomBytes, randomUUID } from 'node:crypto';
+import { randomBytes } from 'node:crypto';
 import { buildDeps, type ApiDeps } from '../api/deps.js';
+import type { Cause } from '../shared/audit/audit.js';
 import type { ApiConfig } from '../shared/config/config.js';
 import { deriveKeyRing, type KeyRing } from '../shared/crypto/keys.js';
 import { AppError } from '../shared/errors/app-error.js';
 import { mintConfirmationToken } from '../shared/identity/confirmation-token.js';
 import { parseEmailAddress, type EmailAddress } from '../shared/identity/email-address.js';
 import { createLogger } from '../shared/logging/logger.js';
-import { Admin, Confirmation, Session } from '../shared/models/index.js';
+import { Admin, Confirmation } from '../shared/models/index.js';
 import { randomPassword, type Login } from './secrets.js';
 
 /** Makes example data, by the same services that the API's routes use. */
@@ -34,7 +35,7 @@ export async function openSeeder(config: ApiConfig): Promise<Seeder> {
       if (await canLogIn(deps, email, wanted.password)) return loginOf(wanted);
       return ensureAdmin(variantOf(wanted));
     }
-    await deps.registration.register({ ...wanted, email }, randomUUID());
+    await deps.registration.register({ ...wanted, email }, seeding);
     await confirm(deps, keys, email);
     return loginOf(wanted);
   }
@@ -79,18 +80,17 @@ function parse(address: string): EmailAddress {
   return parsed;
 }
 
+/** What all of it is said to be caused by. */
+const seeding: Cause = { traceId: randomBytes(16).toString('hex'), userAgent: 'seed' };
+
 function findAdmin({ canonical }: EmailAddress): Promise<Admin | null> {
   return Admin.findOne({ where: { emailCanonical: canonical } });
 }
 
 async function canLogIn(deps: ApiDeps, email: EmailAddress, password: string): Promise<boolean> {
   try {
-    const { admin } = await deps.sessions.logIn(email, password, {
-      ip: undefined,
-      userAgent: 'seed',
-    });
-    const opened = await Session.findOne({ where: { adminId: admin.id }, order: [['id', 'DESC']] });
-    if (opened !== null) await deps.sessions.logOut(opened.id);
+    const { admin, sessionId } = await deps.logins.logIn(email, password, seeding);
+    await deps.sessions.logOut({ admin, sessionId }, seeding);
     return true;
   } catch (error) {
     if (error instanceof AppError && error.code === 'invalid_credentials') return false;
@@ -106,7 +106,7 @@ async function confirm(deps: ApiDeps, keys: KeyRing, email: EmailAddress): Promi
     order: [['id', 'DESC']],
   });
   if (confirmation === null) throw new Error(`there is no confirmation for ${email.address}`);
-  await deps.registration.confirm(mintConfirmationToken(keys, confirmation), undefined);
+  await deps.registration.confirm(mintConfirmationToken(keys, confirmation), undefined, seeding);
 }
 
 function variantOf({ email, name }: Login & { name: string }): Login & { name: string } {

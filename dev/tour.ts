@@ -25,7 +25,7 @@ const { dataDir } = readDevEnv();
 const pictures = resolve(dataDir, 'tour');
 const stack = Stack.parse(JSON.parse(await readFile(resolve(dataDir, 'stack.json'), 'utf8')));
 await mkdir(pictures, { recursive: true });
-const browser = await chromium.launch({
+const chrome = await chromium.launch({
   executablePath: readTourEnv().chromium,
   args: [
     '--no-sandbox',
@@ -36,9 +36,9 @@ const browser = await chromium.launch({
   ],
 });
 try {
-  await tour(browser);
+  await tour(chrome);
 } finally {
-  await browser.close();
+  await chrome.close();
 }
 
 async function tour(browser: Browser): Promise<void> {
@@ -51,7 +51,7 @@ async function tour(browser: Browser): Promise<void> {
   const mailbox = await openPage(browser);
   await mailbox.goto(stack.mailbox);
   await mailbox.getByText(person.email).first().click();
-  const mail = mailbox.frameLocator('iframe').first();
+  const mail = mailbox.frameLocator('iframe >> nth=0');
   const button = mail.getByRole('link', { name: 'Confirm my address' });
   await button.waitFor();
   await picture(mailbox, 'mailbox');

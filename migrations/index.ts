@@ -1,6 +1,7 @@
 import { accountsAndOutbox } from './0001-accounts-and-outbox.js';
 import { accountLife } from './0002-account-life.js';
+import { operatorsAndAudit } from './0003-operators-and-audit.js';
 import type { Migration } from './migration.js';
 
 /** Every migration, oldest first. */
-export const migrations: readonly Migration[] = [accountsAndOutbox, accountLife];
+export const migrations: readonly Migration[] = [accountsAndOutbox, accountLife, operatorsAndAudit];

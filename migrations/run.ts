@@ -1,5 +1,5 @@
 import pg from 'pg';
-import { loadMigrationConfig, loadOrExit } from '../shared/config/config.js';
+import { loadToolConfig, loadOrExit } from '../shared/config/config.js';
 import { migrateDown, migrateUp, migrationStatus } from './migrate.js';
 
 const USAGE = 'usage: node dist/migrations/run.js [up|down|status]\n';
@@ -10,7 +10,7 @@ if (process.argv.length > 3 || !['up', 'down', 'status'].includes(command)) {
   process.exit(64);
 }
 
-const { database } = loadOrExit(() => loadMigrationConfig());
+const { database } = loadOrExit(() => loadToolConfig());
 const client = new pg.Client({
   host: database.host,
   port: database.port,

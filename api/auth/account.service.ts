@@ -1,4 +1,5 @@
-import { literal, Op } from 'sequelize';
+import { Op } from 'sequelize';
+import type { Audit, Cause } from '../../shared/audit/audit.js';
 import type { Database } from '../../shared/database/connect.js';
 import { violates } from '../../shared/database/failures.js';
 import { withTransaction, type Transaction } from '../../shared/database/transaction.js';
@@ -6,9 +7,9 @@ import { AppError } from '../../shared/errors/app-error.js';
 import type { EmailAddress } from '../../shared/identity/email-address.js';
 import { Admin } from '../../shared/models/index.js';
 import type { AccountNotices } from './account-notices.js';
-import type { RoleOf } from './auth.views.js';
 import type { Confirmations } from './confirmations.js';
 import { canonicalName } from './names.js';
+import type { PasswordGuard } from './password-guard.js';
 import { refuseCommonPassword } from './password-policy.js';
 import type { Passwords } from './passwords.js';
 import { endSessions } from './session-end.js';
@@ -22,38 +23,22 @@ export interface AccountChanges {
   readonly currentPassword?: string | undefined;
 }
 
-/** Which admins a listing wants. */
-export interface AdminQuery {
-  readonly limit: number;
-  /** Only admins with a greater id. */
-  readonly after: number;
-  /** Only admins with a live session. */
-  readonly loggedIn: boolean;
-}
-
 /** What accounts are made of. */
 export interface AccountDeps {
   readonly database: Database;
   readonly passwords: Passwords;
   readonly confirmations: Confirmations;
+  readonly passwordGuard: PasswordGuard;
   readonly notices: AccountNotices;
-  readonly roleOf: RoleOf;
+  readonly audit: Audit;
 }
 
 /** An admin's dealings with its own account. */
 export type AccountService = ReturnType<typeof createAccountService>;
 
-const HAS_LIVE_SESSION = literal(
-  'exists (select from sessions s where s.admin_id = "Admin".id and s.ended_at is null and s.expires_at > now())',
-);
+export function createAccountService(deps: AccountDeps) {
+  const { database, passwords, passwordGuard, confirmations, notices, audit } = deps;
 
-export function createAccountService({
-  database,
-  passwords,
-  confirmations,
-  notices,
-  roleOf,
-}: AccountDeps) {
   /**
    * Changes all that is asked for, or nothing. A new password ends all other sessions; a new address waits until the
    * link mailed to it is followed, and the old one is told.
@@ -62,11 +47,11 @@ export function createAccountService({
   async function change(
     { admin, sessionId }: Principal,
     changes: AccountChanges,
-    traceId: string,
+    cause: Cause,
   ): Promise<Admin> {
     const { name, email, password } = changes;
     if (email !== undefined || password !== undefined)
-      await requirePassword(passwords, admin, changes.currentPassword);
+      await requirePassword(admin, changes.currentPassword, cause);
     if (password !== undefined) {
       refuseCommonPassword(password, { email: admin.emailCanonical, name: name ?? admin.name });
     }
@@ -82,9 +67,10 @@ export function createAccountService({
         );
         if (passwordHash !== undefined) {
           await endSessions({ adminId: admin.id, except: sessionId }, 'password', tx);
-          await notices.tell(tx, admin.id, 'password_changed', traceId);
+          await notices.tell(tx, admin.id, 'password_changed', cause.traceId);
+          await audit.record('authn_password_change', cause, { adminId: admin.id, sessionId }, tx);
         }
-        if (email !== undefined) await askForAddress(tx, admin, email, traceId);
+        if (email !== undefined) await askForAddress(tx, admin, email, cause);
         return admin;
       });
     } catch (error) {
@@ -98,20 +84,29 @@ export function createAccountService({
    * Deletes an admin with its users, sessions and confirmations.
    * @throws {AppError} `wrong_password`.
    */
-  async function remove(admin: Admin, currentPassword: string): Promise<void> {
-    await requirePassword(passwords, admin, currentPassword);
-    await admin.destroy();
+  async function remove(admin: Admin, currentPassword: string, cause: Cause): Promise<void> {
+    await requirePassword(admin, currentPassword, cause);
+    await withTransaction(database, async (tx) => {
+      await admin.destroy({ transaction: tx });
+      await audit.record('user_deleted', cause, { adminId: admin.id }, tx);
+    });
   }
 
-  /** All admins for an operator, oldest first; itself for any other admin. */
-  async function list(asker: Admin, { limit, after, loggedIn }: AdminQuery): Promise<Admin[]> {
-    const scope =
-      roleOf(asker) === 'operator' ? { [Op.gt]: after } : { [Op.gt]: after, [Op.eq]: asker.id };
-    return Admin.findAll({
-      where: { id: scope, ...(loggedIn && { [Op.and]: HAS_LIVE_SESSION }) },
-      order: [['id', 'ASC']],
-      limit,
-    });
+  /** Every failure is counted, as at a login, and recorded. */
+  async function requirePassword(
+    admin: Admin,
+    password: string | undefined,
+    cause: Cause,
+  ): Promise<void> {
+    const { emailCanonical } = admin;
+    const attempt = { emailCanonical, ip: cause.ip, isKnownNetwork: () => Promise.resolve(true) };
+    const compare = (): Promise<Admin | undefined> =>
+      password === undefined
+        ? Promise.resolve(undefined)
+        : passwords.verify(password, () => Promise.resolve(admin));
+    if (await passwordGuard.attempt(attempt, compare)) return;
+    await audit.record('authn_password_change_fail', cause, { adminId: admin.id });
+    throw new AppError('wrong_password');
   }
 
   /** The answer is the same whether somebody has the address or not; its owner is told by mail. */
@@ -119,7 +114,7 @@ export function createAccountService({
     tx: Transaction,
     admin: Admin,
     email: EmailAddress,
-    traceId: string,
+    cause: Cause,
   ): Promise<void> {
     const question = { adminId: admin.id, purpose: 'email_change', email: email.address } as const;
     if (email.canonical === admin.emailCanonical) {
@@ -128,24 +123,14 @@ export function createAccountService({
       return;
     }
     await admin.update({ pendingEmail: email.address }, { transaction: tx });
-    await notices.tell(tx, admin.id, 'email_change_requested', traceId);
+    await notices.tell(tx, admin.id, 'email_change_requested', cause.traceId);
     const owner = await Admin.findOne({
       where: { emailCanonical: email.canonical, confirmedAt: { [Op.ne]: null } },
       transaction: tx,
     });
-    if (owner) await notices.tellAccountExists(tx, owner.id, traceId);
-    else await confirmations.ask(tx, question, traceId);
+    if (owner) await notices.tellAccountExists(tx, owner.id, cause.traceId);
+    else await confirmations.ask(tx, question, cause.traceId);
   }
 
-  return { change, remove, list };
-}
-
-async function requirePassword(
-  passwords: Passwords,
-  admin: Admin,
-  password: string | undefined,
-): Promise<void> {
-  const owner =
-    password !== undefined && (await passwords.verify(password, () => Promise.resolve(admin)));
-  if (!owner) throw new AppError('wrong_password');
+  return { change, remove };
 }

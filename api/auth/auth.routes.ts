@@ -2,8 +2,9 @@ import { Router, type RequestHandler } from 'express';
 import * as z from 'zod';
 import { jsonBody, SMALL_BODY } from '../http/body.js';
 import { pageQuery, readPage, type Cursors } from '../http/pagination.js';
-import { contextOf } from '../http/request-context.js';
+import { causeOf } from '../http/request-context.js';
 import { parse } from '../http/validate.js';
+import type { AdminsService } from './admins.service.js';
 import type { AccountService } from './account.service.js';
 import {
   DeleteMeRequest,
@@ -11,14 +12,17 @@ import {
   ResendRequest,
   updateMeRequest,
 } from './auth.schemas.js';
+import type { AuthLimits } from './auth.limits.js';
 import { adminView, type RoleOf } from './auth.views.js';
 import { principalOf } from './passport.js';
 import type { RegistrationService } from './registration.service.js';
 
 /** What the auth routes stand on. */
 export interface AuthRoutesDeps {
+  readonly limits: AuthLimits;
   readonly registration: RegistrationService;
   readonly accounts: AccountService;
+  readonly admins: AdminsService;
   readonly cursors: Cursors;
   readonly roleOf: RoleOf;
   readonly adminsOnly: RequestHandler;
@@ -33,7 +37,7 @@ const AdminsQuery = z.strictObject({
 });
 
 export function authRoutes(deps: AuthRoutesDeps): Router {
-  const { registration, accounts, cursors, roleOf, adminsOnly } = deps;
+  const { registration, accounts, admins, limits, cursors, roleOf, adminsOnly } = deps;
   const RegisterRequest = registerRequest(deps.passwordMinLength);
   const UpdateMeRequest = updateMeRequest(deps.passwordMinLength);
   const router = Router();
@@ -52,11 +56,12 @@ export function authRoutes(deps: AuthRoutesDeps): Router {
    *     security: []
    *     requestBody: { required: true, content: { application/json: { schema: { $ref: '#/components/schemas/RegisterRequest' } } } }
    *     responses:
+   *       429: { $ref: '#/components/responses/TooManyAttempts' }
    *       202: { description: Accepted; look into the mailbox., content: { application/json: { schema: { $ref: '#/components/schemas/Accepted' } } } }
    *       409: { $ref: '#/components/responses/NameTaken' }
    */
-  router.post('/auth/register', ...jsonBody(SMALL_BODY), async (req, res) => {
-    await registration.register(parse(RegisterRequest, req.body), contextOf(req).traceId);
+  router.post('/auth/register', limits.registrations, ...jsonBody(SMALL_BODY), async (req, res) => {
+    await registration.register(parse(RegisterRequest, req.body), causeOf(req));
     res.status(202).json(ACCEPTED);
   });
 
@@ -71,11 +76,12 @@ export function authRoutes(deps: AuthRoutesDeps): Router {
    *     security: []
    *     requestBody: { required: true, content: { application/json: { schema: { $ref: '#/components/schemas/ResendRequest' } } } }
    *     responses:
+   *       429: { $ref: '#/components/responses/TooManyAttempts' }
    *       202: { description: Accepted., content: { application/json: { schema: { $ref: '#/components/schemas/Accepted' } } } }
    */
-  router.post('/auth/confirm/resend', ...jsonBody(SMALL_BODY), async (req, res) => {
+  router.post('/auth/confirm/resend', limits.mails, ...jsonBody(SMALL_BODY), async (req, res) => {
     const { email } = parse(ResendRequest, req.body);
-    await registration.resend(email, contextOf(req).traceId);
+    await registration.resend(email, causeOf(req));
     res.status(202).json(ACCEPTED);
   });
 
@@ -97,6 +103,7 @@ export function authRoutes(deps: AuthRoutesDeps): Router {
    *       it is followed; the old address is told.
    *     requestBody: { required: true, content: { application/json: { schema: { $ref: '#/components/schemas/UpdateMeRequest' } } } }
    *     responses:
+   *       429: { $ref: '#/components/responses/TooManyAttempts' }
    *       200: { description: The admin as it is now., content: { application/json: { schema: { $ref: '#/components/schemas/Admin' } } } }
    *       403: { $ref: '#/components/responses/WrongPassword' }
    *       409: { $ref: '#/components/responses/NameTaken' }
@@ -106,6 +113,7 @@ export function authRoutes(deps: AuthRoutesDeps): Router {
    *     summary: Delete my account and all of its users
    *     requestBody: { required: true, content: { application/json: { schema: { $ref: '#/components/schemas/DeleteMeRequest' } } } }
    *     responses:
+   *       429: { $ref: '#/components/responses/TooManyAttempts' }
    *       204: { description: Gone. }
    *       403: { $ref: '#/components/responses/WrongPassword' }
    */
@@ -114,15 +122,13 @@ export function authRoutes(deps: AuthRoutesDeps): Router {
   });
   router.put('/auth/me', adminsOnly, ...jsonBody(SMALL_BODY), async (req, res) => {
     const { current_password: currentPassword, ...changes } = parse(UpdateMeRequest, req.body);
-    const { traceId } = contextOf(req);
-    const admin = await accounts.change(principalOf(req), { ...changes, currentPassword }, traceId);
+    const cause = causeOf(req);
+    const admin = await accounts.change(principalOf(req), { ...changes, currentPassword }, cause);
     res.json(adminView(admin, roleOf));
   });
   router.delete('/auth/me', adminsOnly, ...jsonBody(SMALL_BODY), async (req, res) => {
-    await accounts.remove(
-      principalOf(req).admin,
-      parse(DeleteMeRequest, req.body).current_password,
-    );
+    const { current_password: password } = parse(DeleteMeRequest, req.body);
+    await accounts.remove(principalOf(req).admin, password, causeOf(req));
     res.status(204).end();
   });
 
@@ -150,7 +156,7 @@ export function authRoutes(deps: AuthRoutesDeps): Router {
     const { limit, cursor, logged_in: loggedIn } = parse(AdminsQuery, req.query);
     const page = { listing: `admins:${admin.id}`, limit, cursor };
     const found = await readPage(cursors, page, { req, res }, (count, after) =>
-      accounts.list(admin, { limit: count, after, loggedIn: loggedIn === 'true' }),
+      admins.list(admin, { limit: count, after, loggedIn: loggedIn === 'true' }),
     );
     res.json(found.map((each) => adminView(each, roleOf)));
   });

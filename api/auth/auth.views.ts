@@ -5,14 +5,16 @@ import type { IssuedTokens } from './session-tokens.js';
 
 /** Tells who is an operator. */
 export type RoleOf = (
-  admin: Pick<AdminModel, 'emailCanonical' | 'confirmedAt'>,
+  admin: Pick<AdminModel, 'emailCanonical' | 'confirmedAt' | 'operatorSince'>,
 ) => 'admin' | 'operator';
 
-/** Confirmed admins whose addresses the configuration names are operators. */
+/** Confirmed admins are operators when the configuration names their address or an operator has granted it. */
 export function createRoleOf(operatorEmails: readonly string[]): RoleOf {
   const operators = new Set(operatorEmails.map((email) => email.toLowerCase()));
-  return ({ emailCanonical, confirmedAt }) =>
-    confirmedAt !== null && operators.has(emailCanonical) ? 'operator' : 'admin';
+  return ({ emailCanonical, confirmedAt, operatorSince }) => {
+    const isNamed = operatorSince !== null || operators.has(emailCanonical);
+    return confirmedAt !== null && isNamed ? 'operator' : 'admin';
+  };
 }
 
 /** What an admin looks like from outside. */

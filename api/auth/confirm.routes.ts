@@ -2,6 +2,7 @@ import { Router } from 'express';
 import { AppError } from '../../shared/errors/app-error.js';
 import { isForm, jsonOrFormBody, SMALL_BODY } from '../http/body.js';
 import { sendPage } from '../http/page.js';
+import { causeOf } from '../http/request-context.js';
 import { parse } from '../http/validate.js';
 import { ConfirmRequest } from './auth.schemas.js';
 import {
@@ -11,10 +12,17 @@ import {
   nameTakenPage,
   tokenIn,
 } from './confirm.pages.js';
+import type { AuthLimits } from './auth.limits.js';
 import type { RegistrationService } from './registration.service.js';
 
+/** What the confirmation's routes stand on. */
+export interface ConfirmRoutesDeps {
+  readonly registration: RegistrationService;
+  readonly limits: AuthLimits;
+}
+
 /** Following the mailed link. Reading the page changes nothing: mail scanners read every link. */
-export function confirmRoutes({ registration }: { registration: RegistrationService }): Router {
+export function confirmRoutes({ registration, limits }: ConfirmRoutesDeps): Router {
   const router = Router();
 
   /**
@@ -45,6 +53,7 @@ export function confirmRoutes({ registration }: { registration: RegistrationServ
    *         application/json: { schema: { $ref: '#/components/schemas/ConfirmRequest' } }
    *         application/x-www-form-urlencoded: { schema: { $ref: '#/components/schemas/ConfirmRequest' } }
    *     responses:
+   *       429: { $ref: '#/components/responses/TooManyAttempts' }
    *       200:
    *         description: Confirmed.
    *         content:
@@ -60,18 +69,18 @@ export function confirmRoutes({ registration }: { registration: RegistrationServ
     else sendPage(res, 200, askPage(token));
   });
 
-  router.post('/auth/confirm', ...jsonOrFormBody(SMALL_BODY), async (req, res) => {
+  router.post('/auth/confirm', limits.tokens, ...jsonOrFormBody(SMALL_BODY), async (req, res) => {
     const body: unknown = req.body;
     if (!isForm(req)) {
       const { token, name } = parse(ConfirmRequest, body);
-      await registration.confirm(token, name);
+      await registration.confirm(token, name, causeOf(req));
       res.json({ status: 'confirmed' });
       return;
     }
     const token = tokenIn(body);
     try {
       const form = parse(ConfirmRequest, body);
-      await registration.confirm(form.token, form.name);
+      await registration.confirm(form.token, form.name, causeOf(req));
       sendPage(res, 200, confirmedPage());
     } catch (error) {
       if (!(error instanceof AppError)) throw error;

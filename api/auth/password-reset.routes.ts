@@ -2,15 +2,17 @@ import { Router } from 'express';
 import { AppError } from '../../shared/errors/app-error.js';
 import { isForm, jsonBody, jsonOrFormBody, SMALL_BODY } from '../http/body.js';
 import { sendPage } from '../http/page.js';
-import { contextOf } from '../http/request-context.js';
+import { causeOf } from '../http/request-context.js';
 import { parse } from '../http/validate.js';
 import { ForgotPasswordRequest, resetPasswordRequest } from './auth.schemas.js';
+import type { AuthLimits } from './auth.limits.js';
 import { invalidLinkPage, tokenIn } from './confirm.pages.js';
 import type { PasswordResetService } from './password-reset.service.js';
 import { newPasswordPage, passwordSetPage } from './password-reset.pages.js';
 
 /** What the routes stand on. */
 export interface PasswordResetRoutesDeps {
+  readonly limits: AuthLimits;
   readonly passwordReset: PasswordResetService;
   readonly passwordMinLength: number;
 }
@@ -18,6 +20,7 @@ export interface PasswordResetRoutesDeps {
 /** For admins who have forgotten their password. Reading the page changes nothing: mail scanners read every link. */
 export function passwordResetRoutes({
   passwordReset,
+  limits,
   passwordMinLength,
 }: PasswordResetRoutesDeps): Router {
   const ResetPasswordRequest = resetPasswordRequest(passwordMinLength);
@@ -34,11 +37,12 @@ export function passwordResetRoutes({
    *     security: []
    *     requestBody: { required: true, content: { application/json: { schema: { $ref: '#/components/schemas/ForgotPasswordRequest' } } } }
    *     responses:
+   *       429: { $ref: '#/components/responses/TooManyAttempts' }
    *       202: { description: Accepted., content: { application/json: { schema: { $ref: '#/components/schemas/Accepted' } } } }
    */
-  router.post('/auth/password/forgot', ...jsonBody(SMALL_BODY), async (req, res) => {
+  router.post('/auth/password/forgot', limits.mails, ...jsonBody(SMALL_BODY), async (req, res) => {
     const { email } = parse(ForgotPasswordRequest, req.body);
-    await passwordReset.forgot(email, contextOf(req).traceId);
+    await passwordReset.forgot(email, causeOf(req));
     res.status(202).json({ status: 'accepted' });
   });
 
@@ -68,6 +72,7 @@ export function passwordResetRoutes({
    *         application/json: { schema: { $ref: '#/components/schemas/ResetPasswordRequest' } }
    *         application/x-www-form-urlencoded: { schema: { $ref: '#/components/schemas/ResetPasswordRequest' } }
    *     responses:
+   *       429: { $ref: '#/components/responses/TooManyAttempts' }
    *       200: { description: Set; the page for a form., content: { text/html: { schema: { type: string } } } }
    *       204: { description: Set. }
    *       400: { $ref: '#/components/responses/InvalidToken' }
@@ -79,29 +84,35 @@ export function passwordResetRoutes({
     else sendPage(res, 200, newPasswordPage(token, passwordMinLength));
   });
 
-  router.post('/auth/password/reset', ...jsonOrFormBody(SMALL_BODY), async (req, res) => {
-    const { traceId } = contextOf(req);
-    if (!isForm(req)) {
-      const { token, password } = parse(ResetPasswordRequest, req.body);
-      await passwordReset.reset(token, password, traceId);
-      res.status(204).end();
-      return;
-    }
-    const token = tokenIn(req.body);
-    try {
-      const form = parse(ResetPasswordRequest, req.body);
-      await passwordReset.reset(form.token, form.password, traceId);
-      sendPage(res, 200, passwordSetPage());
-    } catch (error) {
-      if (!(error instanceof AppError)) throw error;
-      const isRefused = error.code === 'validation_failed' || error.code === 'password_too_common';
-      const why = error.fields?.find(({ pointer }) => pointer === '#/password')?.detail;
-      if (isRefused && token !== '')
-        sendPage(res, 422, newPasswordPage(token, passwordMinLength, why));
-      else if (isRefused || error.code === 'invalid_token') sendPage(res, 400, invalidLinkPage());
-      else throw error;
-    }
-  });
+  router.post(
+    '/auth/password/reset',
+    limits.tokens,
+    ...jsonOrFormBody(SMALL_BODY),
+    async (req, res) => {
+      const cause = causeOf(req);
+      if (!isForm(req)) {
+        const { token, password } = parse(ResetPasswordRequest, req.body);
+        await passwordReset.reset(token, password, cause);
+        res.status(204).end();
+        return;
+      }
+      const token = tokenIn(req.body);
+      try {
+        const form = parse(ResetPasswordRequest, req.body);
+        await passwordReset.reset(form.token, form.password, cause);
+        sendPage(res, 200, passwordSetPage());
+      } catch (error) {
+        if (!(error instanceof AppError)) throw error;
+        const isRefused =
+          error.code === 'validation_failed' || error.code === 'password_too_common';
+        const why = error.fields?.find(({ pointer }) => pointer === '#/password')?.detail;
+        if (isRefused && token !== '')
+          sendPage(res, 422, newPasswordPage(token, passwordMinLength, why));
+        else if (isRefused || error.code === 'invalid_token') sendPage(res, 400, invalidLinkPage());
+        else throw error;
+      }
+    },
+  );
 
   return router;
 }

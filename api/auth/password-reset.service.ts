@@ -1,3 +1,4 @@
+import type { Audit, Cause } from '../../shared/audit/audit.js';
 import type { Database } from '../../shared/database/connect.js';
 import { withTransaction } from '../../shared/database/transaction.js';
 import { AppError } from '../../shared/errors/app-error.js';
@@ -15,19 +16,17 @@ export interface PasswordResetDeps {
   readonly passwords: Passwords;
   readonly confirmations: Confirmations;
   readonly notices: AccountNotices;
+  readonly audit: Audit;
 }
 
 /** For admins who have forgotten their password. */
 export type PasswordResetService = ReturnType<typeof createPasswordResetService>;
 
-export function createPasswordResetService({
-  database,
-  passwords,
-  confirmations,
-  notices,
-}: PasswordResetDeps) {
+export function createPasswordResetService(deps: PasswordResetDeps) {
+  const { database, passwords, confirmations, notices, audit } = deps;
+
   /** Mails a link to a confirmed admin; does nothing for anybody else, and nobody can tell the difference. */
-  async function forgot(email: EmailAddress, traceId: string): Promise<void> {
+  async function forgot(email: EmailAddress, cause: Cause): Promise<void> {
     await withTransaction(database, async (tx) => {
       const admin = await Admin.findOne({
         where: { emailCanonical: email.canonical },
@@ -40,7 +39,7 @@ export function createPasswordResetService({
         purpose: 'password_reset',
         email: admin.email,
       } as const;
-      await confirmations.ask(tx, question, traceId);
+      await confirmations.ask(tx, question, cause.traceId);
     });
   }
 
@@ -48,7 +47,7 @@ export function createPasswordResetService({
    * Sets a new password by a mailed token, which is good once, and ends every session.
    * @throws {AppError} `invalid_token`, `password_too_common`.
    */
-  async function reset(token: string, password: string, traceId: string): Promise<void> {
+  async function reset(token: string, password: string, cause: Cause): Promise<void> {
     // Looked at before the costly hash, and again when it is used: it may have been used meanwhile.
     const owner = await confirmations.ownerOf(token, 'password_reset');
     refuseCommonPassword(password, { email: owner.emailCanonical, name: owner.name });
@@ -59,7 +58,9 @@ export function createPasswordResetService({
       const { adminId } = confirmation;
       await Admin.update({ passwordHash }, { where: { id: adminId }, transaction: tx });
       await endSessions({ adminId }, 'password', tx);
-      await notices.tell(tx, adminId, 'password_changed', traceId);
+      await notices.tell(tx, adminId, 'password_changed', cause.traceId);
+      const details = { by: 'mailed link' };
+      await audit.record('authn_password_change', cause, { adminId, details }, tx);
     });
   }
 

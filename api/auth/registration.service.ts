@@ -1,4 +1,5 @@
 import { Op, QueryTypes } from 'sequelize';
+import type { Audit, Cause } from '../../shared/audit/audit.js';
 import type { Database } from '../../shared/database/connect.js';
 import { violates } from '../../shared/database/failures.js';
 import { withTransaction, type Transaction } from '../../shared/database/transaction.js';
@@ -24,6 +25,7 @@ export interface RegistrationDeps {
   readonly passwords: Passwords;
   readonly confirmations: Confirmations;
   readonly notices: AccountNotices;
+  readonly audit: Audit;
 }
 
 /** Registering, and proving that an address is one's own. */
@@ -34,14 +36,14 @@ const MAIL_ON_ITS_WAY_MS = 30_000;
 
 /** Nobody can learn from these calls which addresses have accounts: what differs is told by mail alone. */
 export function createRegistrationService(deps: RegistrationDeps) {
-  const { database, passwords, confirmations, notices } = deps;
+  const { database, passwords, confirmations, notices, audit } = deps;
 
   /**
    * Registers an admin, pending until the mailed link is followed. An address that is already pending takes the new
    * name and password; the owner of a confirmed one is told by mail.
    * @throws {AppError} `password_too_common`; `name_taken` when a confirmed admin bears the name, whatever the address.
    */
-  async function register({ email, name, password }: Registration, traceId: string): Promise<void> {
+  async function register({ email, name, password }: Registration, cause: Cause): Promise<void> {
     refuseCommonPassword(password, { email: email.canonical, name });
     const nameCanonical = canonicalName(name);
     if (await isNameTaken(nameCanonical)) throw new AppError('name_taken');
@@ -51,22 +53,24 @@ export function createRegistrationService(deps: RegistrationDeps) {
       const admin = await lockAdmin(tx, email);
       if (!admin) return; // deleted between the two statements: as if it had been deleted right after
       if (admin.confirmedAt !== null) {
-        await notices.tellAccountExists(tx, admin.id, traceId);
+        await notices.tellAccountExists(tx, admin.id, cause.traceId);
         return;
       }
-      if (!isNew) await admin.update({ email: email.address, ...credentials }, { transaction: tx });
+      if (isNew) await audit.record('user_created', cause, { adminId: admin.id }, tx);
+      else await admin.update({ email: email.address, ...credentials }, { transaction: tx });
       const question = registrationOf(admin);
       const isMailOnItsWay =
         !isNew && (await confirmations.wasAskedWithin(tx, question, MAIL_ON_ITS_WAY_MS));
-      if (!isMailOnItsWay) await confirmations.ask(tx, question, traceId);
+      if (!isMailOnItsWay) await confirmations.ask(tx, question, cause.traceId);
     });
   }
 
   /** Sends a pending admin another link; the links before it are void. Does nothing for anybody else. */
-  async function resend(email: EmailAddress, traceId: string): Promise<void> {
+  async function resend(email: EmailAddress, cause: Cause): Promise<void> {
     await withTransaction(database, async (tx) => {
       const admin = await lockAdmin(tx, email);
-      if (admin?.confirmedAt === null) await confirmations.ask(tx, registrationOf(admin), traceId);
+      if (admin?.confirmedAt === null)
+        await confirmations.ask(tx, registrationOf(admin), cause.traceId);
     });
   }
 
@@ -77,7 +81,7 @@ export function createRegistrationService(deps: RegistrationDeps) {
    * @throws {AppError} `invalid_token` for a token that is wrong, void or expired, or an address that has meanwhile
    *   become somebody else's; `name_taken` when somebody has confirmed the same name first: the token stays good.
    */
-  async function confirm(token: string, newName: string | undefined): Promise<void> {
+  async function confirm(token: string, newName: string | undefined, cause: Cause): Promise<void> {
     try {
       await withTransaction(database, async (tx) => {
         const { confirmation, isFirst } = await confirmations.answer(tx, token, [
@@ -87,6 +91,8 @@ export function createRegistrationService(deps: RegistrationDeps) {
         if (!isFirst) return;
         if (confirmation.purpose === 'email_change') await moveAddress(tx, confirmation);
         else await confirmAdmin(tx, confirmation, newName);
+        const { adminId, purpose } = confirmation;
+        await audit.record('email_confirmed', cause, { adminId, details: { purpose } }, tx);
       });
     } catch (error) {
       if (violates(error, 'admins_confirmed_name_key'))

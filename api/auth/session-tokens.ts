@@ -1,6 +1,8 @@
+import type { Cause } from '../../shared/audit/audit.js';
 import type { KeyRing } from '../../shared/crypto/keys.js';
 import type { Transaction } from '../../shared/database/transaction.js';
 import { Session, type Admin } from '../../shared/models/index.js';
+import { networkOf } from '../http/networks.js';
 import type { AccessTokens } from './access-tokens.js';
 import {
   deriveRefreshToken,
@@ -10,12 +12,6 @@ import {
   recallRefreshToken,
 } from './refresh-tokens.js';
 
-/** Where a login comes from; shown to the admin in the list of sessions. */
-export interface Origin {
-  readonly ip: string | undefined;
-  readonly userAgent: string | undefined;
-}
-
 /** A session's tokens, as they are given out. */
 export interface IssuedTokens {
   readonly accessToken: string;
@@ -24,6 +20,7 @@ export interface IssuedTokens {
   /** What is left of the session. */
   readonly refreshExpiresMs: number;
   readonly admin: Admin;
+  readonly sessionId: number;
 }
 
 /** What a session's tokens are made of. */
@@ -50,7 +47,7 @@ export function createSessionTokens(deps: SessionTokensDeps) {
   async function open(
     tx: Transaction,
     admin: Admin,
-    { ip, userAgent }: Origin,
+    { ip, userAgent }: Cause,
   ): Promise<IssuedTokens> {
     const session = await Session.create(
       {
@@ -58,6 +55,7 @@ export function createSessionTokens(deps: SessionTokensDeps) {
         refreshNonce: newRefreshNonce(),
         refreshHash: NO_HASH,
         ip: ip ?? null,
+        network: networkOf(ip),
         userAgent: userAgent?.slice(0, MAX_USER_AGENT_LENGTH) ?? null,
         expiresAt: new Date(Date.now() + sessionExpiresMs),
       },
@@ -112,6 +110,7 @@ export function createSessionTokens(deps: SessionTokensDeps) {
       refreshToken,
       refreshExpiresMs: session.expiresAt.getTime() - Date.now(),
       admin,
+      sessionId: session.id,
     };
   }
 

@@ -1,21 +1,26 @@
 import { Router, type RequestHandler } from 'express';
 import { jsonBody, SMALL_BODY } from '../http/body.js';
 import { Id } from '../http/ids.js';
-import { contextOf } from '../http/request-context.js';
+import { causeOf, contextOf } from '../http/request-context.js';
 import { parse } from '../http/validate.js';
 import { LoginRequest, RefreshRequest } from './auth.schemas.js';
+import type { AuthLimits } from './auth.limits.js';
 import { loginView, sessionView, type RoleOf } from './auth.views.js';
+import type { LoginService } from './login.service.js';
 import { principalOf } from './passport.js';
 import type { SessionService } from './session.service.js';
 
 /** What the session routes stand on. */
 export interface SessionRoutesDeps {
+  readonly limits: AuthLimits;
+  readonly logins: LoginService;
   readonly sessions: SessionService;
   readonly roleOf: RoleOf;
   readonly adminsOnly: RequestHandler;
 }
 
-export function sessionRoutes({ sessions, roleOf, adminsOnly }: SessionRoutesDeps): Router {
+export function sessionRoutes(deps: SessionRoutesDeps): Router {
+  const { logins, sessions, limits, roleOf, adminsOnly } = deps;
   const router = Router();
 
   /**
@@ -28,16 +33,14 @@ export function sessionRoutes({ sessions, roleOf, adminsOnly }: SessionRoutesDep
    *     security: []
    *     requestBody: { required: true, content: { application/json: { schema: { $ref: '#/components/schemas/LoginRequest' } } } }
    *     responses:
+   *       429: { $ref: '#/components/responses/TooManyAttempts' }
    *       200: { description: A new session and its tokens., content: { application/json: { schema: { $ref: '#/components/schemas/Login' } } } }
    *       401: { $ref: '#/components/responses/InvalidCredentials' }
    *       403: { $ref: '#/components/responses/EmailNotConfirmed' }
    */
-  router.post('/auth/login', ...jsonBody(SMALL_BODY), async (req, res) => {
+  router.post('/auth/login', limits.logins, ...jsonBody(SMALL_BODY), async (req, res) => {
     const { email, password } = parse(LoginRequest, req.body);
-    const issued = await sessions.logIn(email, password, {
-      ip: req.ip,
-      userAgent: req.get('user-agent'),
-    });
+    const issued = await logins.logIn(email, password, causeOf(req));
     contextOf(req).adminId = issued.admin.id;
     res.json(loginView(issued, roleOf));
   });
@@ -55,13 +58,14 @@ export function sessionRoutes({ sessions, roleOf, adminsOnly }: SessionRoutesDep
    *     security: []
    *     requestBody: { required: true, content: { application/json: { schema: { $ref: '#/components/schemas/RefreshRequest' } } } }
    *     responses:
+   *       429: { $ref: '#/components/responses/TooManyAttempts' }
    *       200: { description: The session's new tokens., content: { application/json: { schema: { $ref: '#/components/schemas/Login' } } } }
    *       401: { $ref: '#/components/responses/InvalidRefreshToken' }
    */
-  router.post('/auth/refresh', ...jsonBody(SMALL_BODY), async (req, res) => {
+  router.post('/auth/refresh', limits.tokens, ...jsonBody(SMALL_BODY), async (req, res) => {
     const issued = await sessions.refresh(
       parse(RefreshRequest, req.body).refresh_token,
-      contextOf(req).traceId,
+      causeOf(req),
     );
     contextOf(req).adminId = issued.admin.id;
     res.json(loginView(issued, roleOf));
@@ -79,7 +83,7 @@ export function sessionRoutes({ sessions, roleOf, adminsOnly }: SessionRoutesDep
    *       204: { description: Logged out. }
    */
   router.post('/auth/logout', adminsOnly, async (req, res) => {
-    await sessions.logOut(principalOf(req).sessionId);
+    await sessions.logOut(principalOf(req), causeOf(req));
     res.status(204).end();
   });
 
@@ -109,7 +113,7 @@ export function sessionRoutes({ sessions, roleOf, adminsOnly }: SessionRoutesDep
     res.json(found.map((session) => sessionView(session, sessionId)));
   });
   router.delete('/auth/sessions/:id', adminsOnly, async (req, res) => {
-    await sessions.revoke(principalOf(req).admin.id, parse(Id, req.params).id);
+    await sessions.revoke(principalOf(req).admin.id, parse(Id, req.params).id, causeOf(req));
     res.status(204).end();
   });
 

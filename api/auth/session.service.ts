@@ -1,14 +1,13 @@
+import type { Audit, Cause } from '../../shared/audit/audit.js';
 import type { Database } from '../../shared/database/connect.js';
 import { withTransaction } from '../../shared/database/transaction.js';
 import { AppError } from '../../shared/errors/app-error.js';
-import type { EmailAddress } from '../../shared/identity/email-address.js';
 import { Admin, Session } from '../../shared/models/index.js';
 import type { AccountNotices } from './account-notices.js';
 import type { AccessClaims } from './access-tokens.js';
-import type { Passwords } from './passwords.js';
 import { readRefreshToken } from './refresh-tokens.js';
 import { endSessions, live } from './session-end.js';
-import type { IssuedTokens, Origin, SessionTokens } from './session-tokens.js';
+import type { IssuedTokens, SessionTokens } from './session-tokens.js';
 
 /** The admin who asks, and by which session. */
 export interface Principal {
@@ -19,34 +18,18 @@ export interface Principal {
 /** What sessions are made of. */
 export interface SessionDeps {
   readonly database: Database;
-  readonly passwords: Passwords;
   readonly tokens: SessionTokens;
   readonly notices: AccountNotices;
+  readonly audit: Audit;
 }
 
-/** Logging in, being logged in, and logging out. */
+/** Being logged in, and logging out. */
 export type SessionService = ReturnType<typeof createSessionService>;
 
 const MAX_LISTED = 100;
 
-export function createSessionService({ database, passwords, tokens, notices }: SessionDeps) {
-  /**
-   * Opens a session. An unknown address costs as much work as a known one and gets the same answer.
-   * @throws {AppError} `invalid_credentials`; `email_not_confirmed`, but only after a right password.
-   */
-  async function logIn(
-    email: EmailAddress,
-    password: string,
-    origin: Origin,
-  ): Promise<IssuedTokens> {
-    const admin = await passwords.verify(password, () =>
-      Admin.findOne({ where: { emailCanonical: email.canonical } }),
-    );
-    if (!admin) throw new AppError('invalid_credentials');
-    if (admin.confirmedAt === null) throw new AppError('email_not_confirmed');
-    if (passwords.isOutdated(admin.passwordHash)) await renewHash(admin, password);
-    return withTransaction(database, (tx) => tokens.open(tx, admin, origin));
-  }
+export function createSessionService(deps: SessionDeps) {
+  const { database, tokens, notices, audit } = deps;
 
   /**
    * Exchanges a refresh token for new tokens (RFC 9700, 4.14.2: rotation with reuse detection). The same token again
@@ -54,7 +37,7 @@ export function createSessionService({ database, passwords, tokens, notices }: S
    * and ends the session; its admin is told by mail.
    * @throws {AppError} `invalid_refresh_token`.
    */
-  async function refresh(token: string, traceId: string): Promise<IssuedTokens> {
+  async function refresh(token: string, cause: Cause): Promise<IssuedTokens> {
     const claim = readRefreshToken(token);
     if (!claim) throw new AppError('invalid_refresh_token');
     const issued = await withTransaction(database, async (tx) => {
@@ -71,18 +54,14 @@ export function createSessionService({ database, passwords, tokens, notices }: S
       // Returned, not thrown: the end of the session must be committed.
       if (!again) {
         await endSessions({ id: session.id }, 'reuse', tx);
-        await notices.tell(tx, admin.id, 'session_ended_by_reuse', traceId);
+        await notices.tell(tx, admin.id, 'session_ended_by_reuse', cause.traceId);
+        const facts = { adminId: admin.id, sessionId: session.id };
+        await audit.record('authn_token_reuse', cause, facts, tx);
       }
       return again;
     });
     if (!issued) throw new AppError('invalid_refresh_token');
     return issued;
-  }
-
-  /** Takes a new pepper or work factor into use. Unless somebody has changed the password meanwhile. */
-  async function renewHash({ id, passwordHash: outdated }: Admin, password: string): Promise<void> {
-    const passwordHash = await passwords.hash(password);
-    await Admin.update({ passwordHash }, { where: { id, passwordHash: outdated }, silent: true });
   }
 
   /** Who asks, if the session that the claims name is live and its admin is still there. */
@@ -98,8 +77,11 @@ export function createSessionService({ database, passwords, tokens, notices }: S
   }
 
   /** Ends a session: both of its tokens are dead at once, on every instance. */
-  async function logOut(sessionId: number): Promise<void> {
-    await endSessions({ id: sessionId }, 'logout');
+  async function logOut({ admin, sessionId }: Principal, cause: Cause): Promise<void> {
+    await withTransaction(database, async (tx) => {
+      await endSessions({ id: sessionId }, 'logout', tx);
+      await audit.record('authn_token_revoked', cause, { adminId: admin.id, sessionId }, tx);
+    });
   }
 
   /** An admin's live sessions, the newest first. */
@@ -112,10 +94,13 @@ export function createSessionService({ database, passwords, tokens, notices }: S
   }
 
   /** Ends one of an admin's live sessions. @throws {AppError} `not_found`. */
-  async function revoke(adminId: number, sessionId: number): Promise<void> {
-    const count = await endSessions({ id: sessionId, adminId }, 'revoked');
-    if (count === 0) throw new AppError('not_found');
+  async function revoke(adminId: number, sessionId: number, cause: Cause): Promise<void> {
+    await withTransaction(database, async (tx) => {
+      const count = await endSessions({ id: sessionId, adminId }, 'revoked', tx);
+      if (count === 0) throw new AppError('not_found');
+      await audit.record('authn_token_revoked', cause, { adminId, sessionId }, tx);
+    });
   }
 
-  return { logIn, refresh, authenticate, logOut, list, revoke };
+  return { refresh, authenticate, logOut, list, revoke };
 }

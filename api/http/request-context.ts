@@ -1,5 +1,6 @@
 import { randomBytes, randomUUID } from 'node:crypto';
 import type { NextFunction, Request, RequestHandler, Response } from 'express';
+import type { Cause } from '../../shared/audit/audit.js';
 import type { Logger } from '../../shared/logging/logger.js';
 
 /** What is known about a request besides what it asks for. */
@@ -23,6 +24,12 @@ export function contextOf(req: Request): RequestContext {
   const context = contexts.get(req);
   if (!context) throw new Error('The request-context middleware has not run');
   return context;
+}
+
+/** The request as the cause of what it makes happen. */
+export function causeOf(req: Request): Cause {
+  const { requestId, traceId } = contextOf(req);
+  return { requestId, traceId, ip: req.ip, userAgent: req.get('user-agent') };
 }
 
 /** Names the request, answers with that name in `X-Request-Id`, and writes one log line when it is over. */

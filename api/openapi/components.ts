@@ -105,6 +105,15 @@ export const sharedComponents = {
         'text/html': { schema: { type: 'string' } },
       },
     },
+    TooManyAttempts: {
+      ...problemResponse('too_many_attempts'),
+      headers: {
+        'Retry-After': { $ref: '#/components/headers/RetryAfter' },
+        'RateLimit-Limit': { schema: { type: 'integer' } },
+        'RateLimit-Remaining': { schema: { type: 'integer' } },
+        'RateLimit-Reset': { description: 'Seconds.', schema: { type: 'integer' } },
+      },
+    },
     NotFound: problemResponse('not_found'),
     InvalidToken: {
       description: '`invalid_token`: the link is wrong, void or expired.',

@@ -10,7 +10,7 @@ export interface PutRequest {
 }
 
 /** The service's limits. Source: https://docs.aws.amazon.com/firehose/latest/dev/limits.html */
-export const limits = {
+const limits = {
   recordsPerCall: 500,
   /** Of one record, before base64. */
   recordBytes: 1_024_000,

@@ -170,12 +170,20 @@ function asSingleLineObject(record: Buffer): string | undefined {
 }
 
 function select(lines: readonly string[], { text = '', lowestLevel }: RecordQuery): KeptRecord[] {
-  const wanted = text.toLowerCase();
   const lowest = levels.indexOf(lowestLevel ?? '');
-  const matching =
-    wanted === '' ? lines : lines.filter((line) => line.toLowerCase().includes(wanted));
-  const records = matching.map(parseLine);
+  const records = lines.filter(matcherOf(text)).map(parseLine);
   return lowest < 0 ? records : records.filter((record) => levelOf(record) >= lowest);
+}
+
+/** Looks in the line as it is kept, for the text as typed and as JSON spells it. */
+function matcherOf(text: string): (line: string) => boolean {
+  if (text === '') return () => true;
+  const asTyped = text.toLowerCase();
+  const asJson = JSON.stringify(asTyped).slice(1, -1);
+  return (line) => {
+    const lower = line.toLowerCase();
+    return lower.includes(asTyped) || lower.includes(asJson);
+  };
 }
 
 function levelOf({ document }: KeptRecord): number {

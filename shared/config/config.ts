@@ -11,8 +11,6 @@ const EXIT_CONFIG = 78;
 export type ApiConfig = ReturnType<typeof loadApiConfig>;
 /** What the worker process runs on. */
 export type WorkerConfig = ReturnType<typeof loadWorkerConfig>;
-/** What the migrations run on. */
-export type MigrationConfig = ReturnType<typeof loadMigrationConfig>;
 
 /** @throws {ConfigError} naming every variable at fault. */
 export function loadApiConfig(env: Environment = process.env) {
@@ -56,8 +54,8 @@ export function loadWorkerConfig(env: Environment = process.env) {
   });
 }
 
-/** @throws {ConfigError} naming every variable at fault. */
-export function loadMigrationConfig(env: Environment = process.env) {
+/** What the migrations and the command line run on. @throws {ConfigError} naming every variable at fault. */
+export function loadToolConfig(env: Environment = process.env) {
   return load(env, (reader) => Object.freeze({ ...runtime(reader), database: database(reader) }));
 }
 

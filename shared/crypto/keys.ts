@@ -1,7 +1,7 @@
 import { createHash, createSecretKey, hkdfSync, type KeyObject } from 'node:crypto';
 
 /** What a key is for. One purpose's key never serves another. */
-export type KeyPurpose = 'access-token' | 'refresh-token' | 'confirmation' | 'cursor';
+export type KeyPurpose = 'access-token' | 'refresh-token' | 'confirmation' | 'cursor' | 'throttle';
 
 /** A derived key and the short public name by which a token says which key signed it. */
 export interface NamedKey {

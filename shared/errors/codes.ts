@@ -75,6 +75,11 @@ export const errorCodes = {
     title: 'The request does not fit its schema',
     remedy: '`errors` names each field and what is wrong with it.',
   },
+  too_many_attempts: {
+    status: 429,
+    title: 'Too many attempts',
+    remedy: 'Try again after `Retry-After` seconds.',
+  },
   password_too_common: {
     status: 422,
     title: 'The password is too easy to guess',

@@ -37,6 +37,10 @@ export class Admin extends Model<InferAttributes<Admin>, InferCreationAttributes
   @Column(DataType.DATE)
   declare confirmedAt: CreationOptional<Date | null>;
 
+  /** Set when the operator's role was granted by command; addresses in the configuration have it without. */
+  @Column(DataType.DATE)
+  declare operatorSince: CreationOptional<Date | null>;
+
   @CreatedAt
   @Column({ type: DataType.DATE, allowNull: false })
   declare createdAt: CreationOptional<Date>;

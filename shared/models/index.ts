@@ -1,13 +1,15 @@
 import { Admin } from './admin.js';
+import { AuditEvent } from './audit-event.js';
 import { Confirmation } from './confirmation.js';
 import { Delivery } from './delivery.js';
 import { OutboxMessage } from './outbox-message.js';
 import { Session } from './session.js';
 import { User } from './user.js';
 
-export { Admin, Confirmation, Delivery, OutboxMessage, Session, User };
+export { Admin, AuditEvent, Confirmation, Delivery, OutboxMessage, Session, User };
+export type { AuditEventName } from './audit-event.js';
 export type { ConfirmationPurpose } from './confirmation.js';
 export type { SessionEnd } from './session.js';
 
 /** Every model, in the order in which their tables depend on one another. */
-export const models = [Admin, User, Session, Confirmation, OutboxMessage, Delivery];
+export const models = [Admin, User, Session, Confirmation, OutboxMessage, Delivery, AuditEvent];

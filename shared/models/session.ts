@@ -51,6 +51,10 @@ export class Session extends Model<InferAttributes<Session>, InferCreationAttrib
   @Column(DataType.TEXT)
   declare ip: CreationOptional<string | null>;
 
+  /** The network that `ip` is in; a login from a known network is trusted with more tries. */
+  @Column(DataType.TEXT)
+  declare network: CreationOptional<string | null>;
+
   @Column(DataType.TEXT)
   declare userAgent: CreationOptional<string | null>;
 

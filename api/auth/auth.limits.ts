@@ -1,0 +1,19 @@
+import type { RequestHandler } from 'express';
+import type { ThrottleByCustomer } from '../http/throttle-by-customer.js';
+
+/** What one customer of a network may do: generous for a person or an office, useless for a machine. */
+export interface AuthLimits {
+  readonly registrations: RequestHandler;
+  /** Requests that have a mail sent. */
+  readonly mails: RequestHandler;
+  readonly logins: RequestHandler;
+  /** Requests that bear a token. */
+  readonly tokens: RequestHandler;
+}
+
+export const createAuthLimits = (throttle: ThrottleByCustomer): AuthLimits => ({
+  registrations: throttle({ name: 'registrations', points: 20, seconds: 60 * 60 }),
+  mails: throttle({ name: 'mails', points: 20, seconds: 60 * 60 }),
+  logins: throttle({ name: 'logins', points: 30, seconds: 60 }),
+  tokens: throttle({ name: 'tokens', points: 60, seconds: 60 }),
+});

@@ -1,0 +1,78 @@
+import type { Audit, Cause } from '../../shared/audit/audit.js';
+import type { Database } from '../../shared/database/connect.js';
+import { withTransaction } from '../../shared/database/transaction.js';
+import { AppError } from '../../shared/errors/app-error.js';
+import type { EmailAddress } from '../../shared/identity/email-address.js';
+import { Admin } from '../../shared/models/index.js';
+import { hasLoggedInFrom } from './known-networks.js';
+import type { PasswordGuard } from './password-guard.js';
+import type { Passwords } from './passwords.js';
+import type { IssuedTokens, SessionTokens } from './session-tokens.js';
+
+/** What logging in is made of. */
+export interface LoginDeps {
+  readonly database: Database;
+  readonly passwords: Passwords;
+  readonly passwordGuard: PasswordGuard;
+  readonly tokens: SessionTokens;
+  readonly audit: Audit;
+}
+
+/** Opening a session by address and password. */
+export type LoginService = ReturnType<typeof createLoginService>;
+
+export function createLoginService(deps: LoginDeps) {
+  const { database, passwords, passwordGuard, tokens, audit } = deps;
+
+  /**
+   * Opens a session. An unknown address costs as much work as a known one and gets the same answer.
+   * @throws {AppError} `invalid_credentials`; `too_many_attempts`; `overloaded`; `email_not_confirmed`, but only after
+   *   a right password.
+   */
+  async function logIn(email: EmailAddress, password: string, cause: Cause): Promise<IssuedTokens> {
+    const admin = await comparePassword(email, password, cause);
+    if (!admin) throw new AppError('invalid_credentials');
+    if (admin.confirmedAt === null) throw new AppError('email_not_confirmed');
+    if (passwords.isOutdated(admin.passwordHash)) await renewHash(admin, password);
+    return withTransaction(database, async (tx) => {
+      const issued = await tokens.open(tx, admin, cause);
+      const facts = { adminId: admin.id, sessionId: issued.sessionId };
+      await audit.record('authn_login_success', cause, facts, tx);
+      return issued;
+    });
+  }
+
+  /** The admin whose password it is; every failure is counted and recorded. */
+  async function comparePassword(
+    email: EmailAddress,
+    password: string,
+    cause: Cause,
+  ): Promise<Admin | undefined> {
+    const emailCanonical = email.canonical;
+    const tried: { adminId?: number } = {};
+    const find = async (): Promise<Admin | null> => {
+      const admin = await Admin.findOne({ where: { emailCanonical } });
+      if (admin) tried.adminId = admin.id;
+      return admin;
+    };
+    const isKnownNetwork = (): Promise<boolean> => hasLoggedInFrom(email, cause.ip);
+    try {
+      const attempt = { emailCanonical, ip: cause.ip, isKnownNetwork };
+      const admin = await passwordGuard.attempt(attempt, () => passwords.verify(password, find));
+      if (!admin) await audit.record('authn_login_fail', cause, tried);
+      return admin;
+    } catch (error) {
+      const isLocked = error instanceof AppError && error.code === 'too_many_attempts';
+      if (isLocked) await audit.record('authn_login_lock', cause, tried);
+      throw error;
+    }
+  }
+
+  /** Takes a new pepper or work factor into use, unless somebody has changed the password meanwhile. */
+  async function renewHash({ id, passwordHash: outdated }: Admin, password: string): Promise<void> {
+    const passwordHash = await passwords.hash(password);
+    await Admin.update({ passwordHash }, { where: { id, passwordHash: outdated }, silent: true });
+  }
+
+  return { logIn };
+}

@@ -1,0 +1,50 @@
+import { Op } from 'sequelize';
+import type { Audit, Cause } from '../../shared/audit/audit.js';
+import type { Database } from '../../shared/database/connect.js';
+import { withTransaction } from '../../shared/database/transaction.js';
+import { AppError } from '../../shared/errors/app-error.js';
+import type { EmailAddress } from '../../shared/identity/email-address.js';
+import { Admin } from '../../shared/models/index.js';
+
+/** What the service is made of. */
+export interface OperatorsDeps {
+  readonly database: Database;
+  readonly audit: Audit;
+}
+
+/** Granting and revoking the operator's role; for the command line alone, never by HTTP. */
+export type OperatorsService = ReturnType<typeof createOperatorsService>;
+
+export function createOperatorsService({ database, audit }: OperatorsDeps) {
+  /**
+   * Makes a confirmed admin an operator, or takes the role back; a second time it changes nothing.
+   * @returns whether anything changed.
+   * @throws {AppError} `not_found` when no confirmed admin has the address.
+   */
+  async function setOperator(
+    email: EmailAddress,
+    isOperator: boolean,
+    cause: Cause,
+  ): Promise<boolean> {
+    return withTransaction(database, async (tx) => {
+      const admin = await Admin.findOne({
+        where: { emailCanonical: email.canonical, confirmedAt: { [Op.ne]: null } },
+        lock: tx.LOCK.UPDATE,
+        transaction: tx,
+      });
+      if (!admin) throw new AppError('not_found');
+      if ((admin.operatorSince !== null) === isOperator) return false;
+      await admin.update({ operatorSince: isOperator ? new Date() : null }, { transaction: tx });
+      const details = { role: isOperator ? 'operator' : 'admin' };
+      await audit.record(
+        'privilege_permissions_changed',
+        cause,
+        { adminId: admin.id, details },
+        tx,
+      );
+      return true;
+    });
+  }
+
+  return { setOperator };
+}

@@ -1,0 +1,56 @@
+import type { CreationOptional, InferAttributes, InferCreationAttributes } from 'sequelize';
+import { Column, CreatedAt, DataType, Model, Table } from 'sequelize-typescript';
+
+/** What can be said of security, in the words of the OWASP Logging Vocabulary where it has one. */
+export type AuditEventName =
+  | 'user_created'
+  | 'email_confirmed'
+  | 'authn_login_success'
+  | 'authn_login_fail'
+  | 'authn_login_lock'
+  | 'authn_password_change'
+  | 'authn_password_change_fail'
+  | 'authn_token_revoked'
+  | 'authn_token_reuse'
+  | 'user_updated'
+  | 'user_deleted'
+  | 'excess_rate_limit_exceeded'
+  | 'privilege_permissions_changed';
+
+/**
+ * One security event, written in the transaction of what it tells about. It outlives the admin: the ids refer to
+ * nothing. Holds no address, token or password.
+ */
+@Table({ tableName: 'audit_events', underscored: true, createdAt: 'at', updatedAt: false })
+export class AuditEvent extends Model<
+  InferAttributes<AuditEvent>,
+  InferCreationAttributes<AuditEvent>
+> {
+  @Column({ type: DataType.UUID, primaryKey: true })
+  declare id: string;
+
+  @CreatedAt
+  @Column({ type: DataType.DATE, allowNull: false, primaryKey: true })
+  declare at: CreationOptional<Date>;
+
+  @Column({ type: DataType.TEXT, allowNull: false })
+  declare event: AuditEventName;
+
+  @Column(DataType.INTEGER)
+  declare adminId: CreationOptional<number | null>;
+
+  @Column(DataType.INTEGER)
+  declare sessionId: CreationOptional<number | null>;
+
+  @Column(DataType.TEXT)
+  declare requestId: CreationOptional<string | null>;
+
+  @Column(DataType.TEXT)
+  declare traceId: CreationOptional<string | null>;
+
+  @Column(DataType.TEXT)
+  declare ip: CreationOptional<string | null>;
+
+  @Column({ type: DataType.JSONB, allowNull: false, defaultValue: {} })
+  declare details: CreationOptional<Record<string, string | number | boolean>>;
+}
