@@ -54,10 +54,13 @@ export const accountsAndOutbox: Migration = {
       created_at timestamptz not null default now(),
       expires_at timestamptz not null,
       confirmed_at timestamptz,
-      superseded_at timestamptz
+      superseded_at timestamptz,
+      name text,
+      name_canonical text,
+      password_hash text
     );
     create unique index confirmations_open_key on confirmations (admin_id, purpose)
-      where confirmed_at is null and superseded_at is null;
+      where confirmed_at is null and superseded_at is null and purpose <> 'registration';
     create index confirmations_admin on confirmations (admin_id, created_at);
 
     create table outbox (

@@ -18,14 +18,15 @@ import {
 export const DRAIN_DEADLINE_MS = 20_000;
 
 /**
- * A killed worker's mails go on after at most 50 s: 30 s until its locks are gone, two rounds of looking for them.
- * Its claims run out within 60 s, so a job that comes back sooner waits for the rest of that.
+ * A killed worker's mails go on within about 30 s: its locks are gone after 20 s at the latest, then the next two looks
+ * for lost jobs find them; its claims run out after 30 s, and a job that comes back sooner waits for the rest of that.
+ * A send is given up before its claim runs out (`smtp.mailer.ts`).
  */
-const CLAIM_MS = 60_000;
+const CLAIM_MS = 30_000;
 const mailSettings: Omit<JobWorkerSettings, 'limiter'> = {
-  concurrency: 20,
-  lockDurationMs: 30_000,
-  stalledIntervalMs: 10_000,
+  concurrency: 10,
+  lockDurationMs: 20_000,
+  stalledIntervalMs: 5_000,
 };
 
 const logSettings: JobWorkerSettings = {

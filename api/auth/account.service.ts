@@ -37,7 +37,7 @@ export interface AccountDeps {
 export type AccountService = ReturnType<typeof createAccountService>;
 
 export function createAccountService(deps: AccountDeps) {
-  const { database, passwords, passwordGuard, confirmations, notices, audit } = deps;
+  const { database, passwords, confirmations, notices, audit } = deps;
 
   /**
    * Changes all that is asked for, or nothing. A new password ends all other sessions; a new address waits until the
@@ -51,7 +51,7 @@ export function createAccountService(deps: AccountDeps) {
   ): Promise<Admin> {
     const { name, email, password } = changes;
     if (email !== undefined || password !== undefined)
-      await requirePassword(admin, changes.currentPassword, cause);
+      await requirePassword(deps, admin, changes.currentPassword, cause);
     if (password !== undefined) {
       refuseCommonPassword(password, { email: admin.emailCanonical, name: name ?? admin.name });
     }
@@ -61,11 +61,13 @@ export function createAccountService(deps: AccountDeps) {
         await admin.update(
           {
             ...(name !== undefined && { name, nameCanonical: canonicalName(name) }),
-            ...(passwordHash !== undefined && { passwordHash }),
+            ...(passwordHash !== undefined && { passwordHash, pendingEmail: null }),
           },
           { transaction: tx },
         );
         if (passwordHash !== undefined) {
+          // Whoever knew the old password may have asked for another address.
+          await confirmations.withdraw(tx, admin.id, ['email_change', 'password_reset']);
           await endSessions({ adminId: admin.id, except: sessionId }, 'password', tx);
           await notices.tell(tx, admin.id, 'password_changed', cause.traceId);
           await audit.record('authn_password_change', cause, { adminId: admin.id, sessionId }, tx);
@@ -85,28 +87,11 @@ export function createAccountService(deps: AccountDeps) {
    * @throws {AppError} `wrong_password`.
    */
   async function remove(admin: Admin, currentPassword: string, cause: Cause): Promise<void> {
-    await requirePassword(admin, currentPassword, cause);
+    await requirePassword(deps, admin, currentPassword, cause);
     await withTransaction(database, async (tx) => {
       await admin.destroy({ transaction: tx });
       await audit.record('user_deleted', cause, { adminId: admin.id }, tx);
     });
-  }
-
-  /** Every failure is counted, as at a login, and recorded. */
-  async function requirePassword(
-    admin: Admin,
-    password: string | undefined,
-    cause: Cause,
-  ): Promise<void> {
-    const { emailCanonical } = admin;
-    const attempt = { emailCanonical, ip: cause.ip, isKnownNetwork: () => Promise.resolve(true) };
-    const compare = (): Promise<Admin | undefined> =>
-      password === undefined
-        ? Promise.resolve(undefined)
-        : passwords.verify(password, () => Promise.resolve(admin));
-    if (await passwordGuard.attempt(attempt, compare)) return;
-    await audit.record('authn_password_change_fail', cause, { adminId: admin.id });
-    throw new AppError('wrong_password');
   }
 
   /** The answer is the same whether somebody has the address or not; its owner is told by mail. */
@@ -116,9 +101,8 @@ export function createAccountService(deps: AccountDeps) {
     email: EmailAddress,
     cause: Cause,
   ): Promise<void> {
-    const question = { adminId: admin.id, purpose: 'email_change', email: email.address } as const;
+    await confirmations.withdraw(tx, admin.id, ['email_change']);
     if (email.canonical === admin.emailCanonical) {
-      await confirmations.withdraw(tx, question);
       await admin.update({ email: email.address, pendingEmail: null }, { transaction: tx });
       return;
     }
@@ -128,9 +112,29 @@ export function createAccountService(deps: AccountDeps) {
       where: { emailCanonical: email.canonical, confirmedAt: { [Op.ne]: null } },
       transaction: tx,
     });
-    if (owner) await notices.tellAccountExists(tx, owner.id, cause.traceId);
-    else await confirmations.ask(tx, question, cause.traceId);
+    if (owner) {
+      await notices.tellAccountExists(tx, owner.id, cause.traceId);
+      return;
+    }
+    const question = { adminId: admin.id, purpose: 'email_change', email: email.address } as const;
+    await confirmations.ask(tx, question, cause.traceId);
   }
 
   return { change, remove };
+}
+
+/** Every failure is counted, as at a login, and recorded. @throws {AppError} `wrong_password`, `too_many_attempts`. */
+async function requirePassword(
+  { passwords, passwordGuard, audit }: Pick<AccountDeps, 'passwords' | 'passwordGuard' | 'audit'>,
+  admin: Admin,
+  password: string | undefined,
+  cause: Cause,
+): Promise<void> {
+  const { emailCanonical } = admin;
+  const attempt = { emailCanonical, ip: cause.ip, isKnownNetwork: () => Promise.resolve(true) };
+  const compare = async (): Promise<Admin | undefined> =>
+    password === undefined ? undefined : passwords.verify(password, () => Promise.resolve(admin));
+  if (await passwordGuard.attempt(attempt, compare)) return;
+  await audit.record('authn_password_change_fail', cause, { adminId: admin.id });
+  throw new AppError('wrong_password');
 }

@@ -25,6 +25,23 @@ export interface Question {
   readonly purpose: ConfirmationPurpose;
   /** Where the link is mailed to. */
   readonly email: string;
+  /** What a registration was made with; its link brings just this into force. */
+  readonly credentials?: Credentials;
+}
+
+/** A name and a password that are not in force yet. */
+export interface Credentials {
+  readonly name: string;
+  readonly nameCanonical: string;
+  readonly passwordHash: string;
+}
+
+/** A token's confirmation with its admin, both locked. */
+export interface Answer {
+  readonly confirmation: Confirmation;
+  readonly admin: Admin;
+  /** False when the same token was taken before. */
+  readonly isFirst: boolean;
 }
 
 /** Asking the owner of an address by a mailed link, and taking the answer. */
@@ -43,59 +60,68 @@ export function createConfirmations({
 }: ConfirmationsDeps) {
   const maxLinksPerHour = Math.max(1, Math.floor(MAX_LINKS_PER_HOUR * rateLimitScale));
 
-  /** Has a link mailed, and voids the ones before it. Past the cap on links to one admin it does nothing. */
+  /**
+   * Has a link mailed, and voids the ones before it; of registrations, only those made with the same credentials.
+   * Past the cap on links to one admin it does nothing.
+   */
   async function ask(tx: Transaction, question: Question, traceId: string): Promise<void> {
     if ((await countSince(tx, question, HOUR_MS)) >= maxLinksPerHour) return;
-    await withdraw(tx, question);
-    const lifeMs = question.purpose === 'password_reset' ? PASSWORD_RESET_EXPIRES_MS : expiresMs;
+    const { credentials, ...asked } = question;
+    await withdraw(tx, asked.adminId, [asked.purpose], credentials);
+    const lifeMs = asked.purpose === 'password_reset' ? PASSWORD_RESET_EXPIRES_MS : expiresMs;
+    const expiresAt = new Date(Date.now() + lifeMs);
     const { id } = await Confirmation.create(
-      {
-        ...question,
-        id: uuidv7(),
-        nonce: randomBytes(16),
-        expiresAt: new Date(Date.now() + lifeMs),
-      },
+      { ...asked, ...credentials, id: uuidv7(), nonce: randomBytes(16), expiresAt },
       { transaction: tx },
     );
-    const context = { adminId: question.adminId, traceId };
+    const context = { adminId: asked.adminId, traceId };
     await outbox.enqueue(tx, sendConfirmationMail, { v: 1, confirmation_id: id }, context);
   }
 
-  /** Voids the open links of one purpose. */
+  /** Voids an admin's open links of these purposes: all, or those that were asked for with these credentials. */
   async function withdraw(
     tx: Transaction,
-    { adminId, purpose }: Pick<Question, 'adminId' | 'purpose'>,
+    adminId: number,
+    purposes: readonly ConfirmationPurpose[],
+    credentials?: Credentials,
   ): Promise<void> {
+    const made = credentials && { passwordHash: credentials.passwordHash };
     await Confirmation.update(
-      { supersededAt: new Date() },
-      { where: { adminId, purpose, confirmedAt: null, supersededAt: null }, transaction: tx },
+      { supersededAt: new Date(), passwordHash: null },
+      {
+        where: { adminId, purpose: [...purposes], confirmedAt: null, supersededAt: null, ...made },
+        transaction: tx,
+      },
     );
   }
 
-  /** True when a link was asked for so recently that its mail may still be on its way. */
-  async function wasAskedWithin(
-    tx: Transaction,
-    question: Omit<Question, 'email'>,
-    ms: number,
-  ): Promise<boolean> {
-    return (await countSince(tx, question, ms)) > 0;
+  /** True when a link was asked for under this name so recently that its mail may still be on its way. */
+  async function wasAskedWithin(tx: Transaction, question: Question, ms: number): Promise<boolean> {
+    return (await countSince(tx, question, ms, question.credentials?.nameCanonical)) > 0;
   }
 
   /**
-   * Takes a token as the answer. The row is locked: of many at once, one answers and the others find it answered.
-   * @returns the confirmation, and whether it had been answered before.
+   * Takes a token as the answer. The admin's row is locked first, as everywhere: of many at once, one answers and the
+   * others find it answered.
    * @throws {AppError} `invalid_token` when the token is wrong, of another purpose, void or expired.
    */
   async function answer(
     tx: Transaction,
     token: string,
     purposes: readonly ConfirmationPurpose[],
-  ): Promise<{ confirmation: Confirmation; isFirst: boolean }> {
-    const confirmation = await read(token, purposes, tx);
-    if (confirmation.confirmedAt !== null) return { confirmation, isFirst: false };
+  ): Promise<Answer> {
+    const { id, adminId } = await read(token, purposes);
+    const locked = { lock: tx.LOCK.UPDATE, transaction: tx };
+    const admin = await Admin.findByPk(adminId, locked);
+    const confirmation = await Confirmation.findByPk(id, locked);
+    if (!admin || !confirmation) throw new AppError('invalid_token');
+    if (confirmation.confirmedAt !== null) return { confirmation, admin, isFirst: false };
     if (isVoid(confirmation)) throw new AppError('invalid_token');
-    await confirmation.update({ confirmedAt: new Date() }, { transaction: tx });
-    return { confirmation, isFirst: true };
+    await Confirmation.update(
+      { confirmedAt: new Date(), passwordHash: null },
+      { where: { id }, transaction: tx },
+    );
+    return { confirmation, admin, isFirst: true };
   }
 
   /**
@@ -115,16 +141,13 @@ export function createConfirmations({
   async function read(
     token: string,
     purposes: readonly ConfirmationPurpose[],
-    lockedBy?: Transaction,
   ): Promise<Confirmation> {
     const id = confirmationIdOf(token);
     if (id === undefined) throw new AppError('invalid_token');
-    const confirmation = await Confirmation.findOne({
-      where: { id, purpose: [...purposes] },
-      ...(lockedBy && { lock: lockedBy.LOCK.UPDATE, transaction: lockedBy }),
-    });
-    if (!confirmation || !isConfirmationToken(keys, confirmation, token))
+    const confirmation = await Confirmation.findOne({ where: { id, purpose: [...purposes] } });
+    if (!confirmation || !isConfirmationToken(keys, confirmation, token)) {
       throw new AppError('invalid_token');
+    }
     return confirmation;
   }
 
@@ -136,9 +159,11 @@ const isVoid = ({ supersededAt, expiresAt }: Confirmation): boolean =>
 
 function countSince(
   tx: Transaction,
-  { adminId, purpose }: Omit<Question, 'email'>,
+  { adminId, purpose }: Question,
   ms: number,
+  nameCanonical?: string,
 ): Promise<number> {
   const createdAt = { [Op.gt]: new Date(Date.now() - ms) };
-  return Confirmation.count({ where: { adminId, purpose, createdAt }, transaction: tx });
+  const named = nameCanonical === undefined ? {} : { nameCanonical };
+  return Confirmation.count({ where: { adminId, purpose, createdAt, ...named }, transaction: tx });
 }

@@ -8,6 +8,8 @@ export interface HashLane {
    * @throws {AppError} `overloaded` at once, with `Retry-After`, when the lane is full.
    */
   run<T>(work: () => Promise<T>): Promise<T>;
+  /** @throws {AppError} `overloaded`, as `run` would now. */
+  refuseIfFull(): void;
 }
 
 /** How a lane is made. */
@@ -34,13 +36,17 @@ export function createHashLane({
   const waiting: (() => void)[] = [];
   let running = 0;
 
+  const refuseIfFull = (): void => {
+    if (waiting.length < maxQueue) return;
+    throw new AppError('overloaded', { headers: { 'Retry-After': retryAfterSeconds() } });
+  };
+
   const enter = async (): Promise<void> => {
     if (running < width) {
       running += 1;
       return;
     }
-    if (waiting.length >= maxQueue)
-      throw new AppError('overloaded', { headers: { 'Retry-After': retryAfterSeconds() } });
+    refuseIfFull();
     // Whoever leaves hands the place over, so `running` does not change.
     await new Promise<void>((resolve) => waiting.push(resolve));
   };
@@ -57,6 +63,7 @@ export function createHashLane({
   };
 
   return {
+    refuseIfFull,
     async run(work) {
       await enter();
       try {

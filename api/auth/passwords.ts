@@ -15,8 +15,8 @@ export interface Passwords {
   /** A hash to store; takes as long as a compare. */
   hash(password: string): Promise<string>;
   /**
-   * Finds the owner, once it is this call's turn, and resolves to it if the password is its own. Without an owner it
-   * does the same work and resolves to `undefined`.
+   * Finds the owner and resolves to it if the password is its own. Without an owner it does the same work and resolves
+   * to `undefined`.
    */
   verify<T extends { passwordHash: string }>(
     password: string,
@@ -53,14 +53,15 @@ export async function createPasswords(config: PasswordConfig): Promise<Passwords
 
   return {
     hash: (password) => lane.run(() => hash(password)),
-    verify: (password, find) =>
-      lane.run(async () => {
-        const owner = await find();
-        const known = read(peppers, owner?.passwordHash);
-        const { pepper, digest } = known ?? read(peppers, decoy) ?? { pepper: current, digest: '' };
-        const matches = await bcrypt.compare(condense(pepper, password), digest);
-        return matches && known && owner ? owner : undefined;
-      }),
+    async verify(password, find) {
+      // Looked up outside of the lane: a database that hangs shall not hold it up. A full lane is not worth a look-up.
+      lane.refuseIfFull();
+      const owner = await find();
+      const known = read(peppers, owner?.passwordHash);
+      const { pepper, digest } = known ?? read(peppers, decoy) ?? { pepper: current, digest: '' };
+      const matches = await lane.run(() => bcrypt.compare(condense(pepper, password), digest));
+      return matches && known && owner ? owner : undefined;
+    },
     isOutdated(stored) {
       const known = read(peppers, stored);
       return known?.pepper !== current || bcrypt.getRounds(known.digest) !== config.cost;

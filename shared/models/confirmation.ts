@@ -57,6 +57,16 @@ export class Confirmation extends Model<
   @Column(DataType.DATE)
   declare confirmedAt: CreationOptional<Date | null>;
 
+  /** What a registration was made with: its own link, and no other, brings it into force. Empty once it is settled. */
+  @Column(DataType.TEXT)
+  declare name: CreationOptional<string | null>;
+
+  @Column(DataType.TEXT)
+  declare nameCanonical: CreationOptional<string | null>;
+
+  @Column(DataType.TEXT)
+  declare passwordHash: CreationOptional<string | null>;
+
   /** Set when a newer link took this one's place. */
   @Column(DataType.DATE)
   declare supersededAt: CreationOptional<Date | null>;

@@ -14,6 +14,7 @@ const MAX_RECORD_BYTES = 1_000 * 1_024;
 const MAX_UNPACKED_BYTES = 16 * 1_024 * 1_024;
 
 const NEWLINE = 0x0a;
+const LINE_END = Buffer.of(NEWLINE);
 
 /** The records of a batch: its lines, each with its newline. @throws {PermanentFailure} when it cannot be unpacked. */
 export async function unpackBatch({ lines }: JobPayload<typeof shipLogBatch>): Promise<Buffer[]> {
@@ -54,19 +55,19 @@ export function planCalls(records: readonly Buffer[]): { calls: Buffer[][]; over
   return { calls, oversize };
 }
 
+/** Empty lines are no records; what a producer left without its newline gets it. */
 function splitLines(text: Buffer): Buffer[] {
   const lines: Buffer[] = [];
   for (let start = 0; start < text.length;) {
     const newline = text.indexOf(NEWLINE, start);
-    const end = newline < 0 ? text.length : newline + 1;
-    // A record is one line with its newline, whatever a producer left off.
-    if (end - start > 1)
+    const end = newline < 0 ? text.length : newline;
+    if (end > start) {
+      const isWhole = newline >= 0;
       lines.push(
-        newline < 0
-          ? Buffer.concat([text.subarray(start), Buffer.from('\n')])
-          : text.subarray(start, end),
+        isWhole ? text.subarray(start, end + 1) : Buffer.concat([text.subarray(start), LINE_END]),
       );
-    start = end;
+    }
+    start = end + 1;
   }
   return lines;
 }

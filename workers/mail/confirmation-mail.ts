@@ -51,7 +51,8 @@ async function loadConfirmation(
   id: string,
 ): Promise<ConfirmationRow | undefined> {
   const [row] = await database.query<ConfirmationRow>(
-    `select c.id, c.admin_id as "adminId", c.purpose, c.email, c.nonce, a.name,
+    `select c.id, c.admin_id as "adminId", c.purpose, c.email, c.nonce,
+            coalesce(c.name, a.name) as name,
             c.confirmed_at is not null as "isUsed",
             c.superseded_at is not null as "isReplaced",
             c.expires_at <= now() as "isExpired",

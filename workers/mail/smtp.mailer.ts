@@ -24,8 +24,8 @@ export interface SmtpTimeouts {
 const timeouts: SmtpTimeouts = {
   connectMs: 10_000,
   greetingMs: 10_000,
-  silenceMs: 30_000,
-  sendMs: 50_000,
+  silenceMs: 25_000,
+  sendMs: 28_000,
 };
 
 const MAX_CONNECTIONS = 5;

@@ -1,0 +1,10 @@
+/** The tests run compiled, each file in a process of its own: native modules and signals need one. */
+export default {
+  files: ['test/**/*.test.ts'],
+  typescript: { rewritePaths: { 'test/': 'dist/test/' }, compile: false },
+  nodeArguments: ['--enable-source-maps'],
+  workerThreads: false,
+  // The API, the worker, Postgres and Redis want their share of the cores too.
+  concurrency: 2,
+  timeout: '2m',
+};

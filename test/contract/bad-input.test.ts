@@ -1,0 +1,224 @@
+import assert from 'node:assert/strict';
+import test, { type ExecutionContext } from 'ava';
+import { Ajv2020 } from 'ajv/dist/2020.js';
+import formatsPlugin from 'ajv-formats';
+import { useApi } from '../helpers/api.js';
+import type { ApiClient, RequestOptions } from '../helpers/api-client.js';
+import { useContext } from '../helpers/context.js';
+import { operationsOf, readDocument, type DocumentedOperation } from '../helpers/openapi.js';
+import { brokenBodies, brokenIds, foreignValues, sampleBodies } from '../helpers/samples.js';
+import { fingerprint } from '../helpers/schema.js';
+
+const context = useContext();
+const api = useApi(context);
+
+const document = readDocument();
+const operations = operationsOf(document);
+const ajv = new Ajv2020({ strict: false });
+formatsPlugin.default(ajv);
+ajv.addSchema(document, 'openapi');
+
+let client: ApiClient;
+test.serial.before('log in', async () => {
+  const admin = await api.admins.confirmedAdmin();
+  await admin.client.post('/users', { email: 'only@x.test' });
+  ({ client } = admin);
+  const before = await fingerprint(context);
+  context.teardown(async () => {
+    assert.equal(await fingerprint(context), before, 'a refused request has changed the database');
+  });
+});
+
+test('there is a sample body for every request of the document', (t) => {
+  const names = Object.keys(document.components['schemas'] ?? {}).filter((name) =>
+    name.endsWith('Request'),
+  );
+  t.deepEqual(Object.keys(sampleBodies).toSorted(), names.toSorted());
+  for (const name of names) t.true(fits(name, sampleBodies[name]), name);
+});
+
+// In turns: hundreds of requests at once would be answered by 503, rightly.
+for (const given of operations.filter(({ operation }) => operation.requestBody)) {
+  const { method, path } = given;
+  const schemaName = bodySchemaOf(given);
+  const sample = sampleBodies[schemaName] ?? {};
+  const ask = (t: ExecutionContext, what: string, options: RequestOptions): Promise<number> =>
+    refused(t, `${method} ${path} with ${what}`, method, aimed(path), options);
+
+  test.serial(
+    `${method} ${path}: a field of another type or with an impossible text is refused`,
+    async (t) => {
+      for (const field of Object.keys(sample)) {
+        for (const [what, value] of Object.entries(foreignValues)) {
+          const json = { ...sample, [field]: value };
+          if (isAcceptable(schemaName, json, field, what)) continue;
+          t.true([400, 401, 403, 422].includes(await ask(t, `${what} for ${field}`, { json })));
+        }
+      }
+    },
+  );
+
+  test.serial(`${method} ${path}: an unknown field is refused by name`, async (t) => {
+    for (const field of [
+      'extra',
+      'id',
+      'admin_id',
+      'confirmed_at',
+      'role',
+      'password_hash',
+      'a/b~c',
+    ]) {
+      if (field in sample) continue;
+      const answer = await client.request<{ errors: { pointer: string }[] }>(
+        method.toUpperCase(),
+        aimed(path),
+        {
+          json: { ...sample, [field]: 1 },
+        },
+      );
+      t.is(answer.status, 422);
+      const pointer = `#/${field.replaceAll('~', '~0').replaceAll('/', '~1')}`;
+      t.true(
+        answer.body.errors.some((fault) => fault.pointer === pointer),
+        JSON.stringify(answer.body),
+      );
+    }
+    const body = `{"__proto__":{"admin":true},${JSON.stringify(sample).slice(1)}`;
+    t.is(await ask(t, '__proto__', { body, headers: { 'content-type': 'application/json' } }), 422);
+  });
+
+  test.serial(`${method} ${path}: a body that is no JSON object is refused`, async (t) => {
+    const headers = { 'content-type': 'application/json' };
+    for (const [what, body] of Object.entries(brokenBodies)) {
+      t.is(await ask(t, what, { body, headers }), 400, what);
+    }
+    const status = await ask(t, 'nothing', { body: '', headers });
+    t.true(status === 400 || status === 422, 'nothing at all is no object, or one without fields');
+  });
+
+  test.serial(
+    `${method} ${path}: a body of another type, charset or coding is refused`,
+    async (t) => {
+      const body = JSON.stringify(sample);
+      for (const type of [
+        'text/plain',
+        'application/xml',
+        'application/json; charset=utf-16',
+        'application/json-patch+json',
+        'nonsense',
+        '',
+      ]) {
+        t.is(await ask(t, `type ${type}`, { body, headers: { 'content-type': type } }), 415, type);
+      }
+      const headers = { 'content-type': 'application/json', 'content-encoding': 'gzip' };
+      t.is(await ask(t, 'gzip', { body, headers }), 415);
+    },
+  );
+
+  test.serial(
+    `${method} ${path}: a body that is too large, too deep or too wide is refused`,
+    async (t) => {
+      t.is(await ask(t, '64 KiB', { json: { ...sample, extra: 'x'.repeat(65_536) } }), 413);
+      t.is(
+        await ask(t, '40 fields', {
+          json: Object.fromEntries(Array.from({ length: 40 }, (_, i) => [`f${i}`, i])),
+        }),
+        400,
+      );
+      t.is(
+        await ask(t, 'a deep field', { json: { ...sample, extra: [[[[[[[[[[1]]]]]]]]]] } }),
+        400,
+      );
+    },
+  );
+}
+
+for (const { method, path, operation } of operations) {
+  const body = operation.requestBody ? { json: sampleBodies['UpdateUserRequest'] } : {};
+  const hasId = path.includes('{id}');
+  const takesQuery = method === 'get' && operation.security === undefined && operation.parameters;
+
+  if (hasId || (path === '/user' && method !== 'post')) {
+    test.serial(`${method} ${path}: an id that no row can have is refused`, async (t) => {
+      for (const id of brokenIds) {
+        const target = hasId ? path.replace('{id}', id) : `${path}?id=${id}`;
+        const status = await refused(t, `${method} ${target}`, method, target, body);
+        t.true([400, 404, 422].includes(status), `${target}: ${status}`);
+      }
+    });
+  }
+
+  if (takesQuery && !hasId) {
+    test.serial(
+      `${method} ${path}: an unknown, doubled or nested parameter is refused`,
+      async (t) => {
+        const queries = [
+          'extra=1',
+          'id=1&id=2',
+          'id[]=1',
+          'id[$gt]=0',
+          'limit=1&limit=2',
+          '__proto__[x]=1',
+          'constructor=1',
+        ];
+        for (const query of queries) {
+          t.is(await refused(t, `${path}?${query}`, 'get', `${path}?${query}`), 422, query);
+        }
+      },
+    );
+  }
+}
+
+for (const path of ['/users', '/auth/admins']) {
+  test.serial(`get ${path}: a limit or cursor that cannot be is refused`, async (t) => {
+    for (const limit of ['0', '101', '-1', '1.0', 'all', '', '1e1', '9'.repeat(40)]) {
+      t.is(await refused(t, `limit ${limit}`, 'get', `${path}?limit=${limit}`), 422, limit);
+    }
+    for (const cursor of [
+      'x',
+      '1.AAAAAAAAAAAAAAAAAAAAAA',
+      'zzzzzzz.AAAAAAAAAAAAAAAAAAAAAA',
+      '%00',
+      "'",
+    ]) {
+      t.is(await refused(t, `cursor ${cursor}`, 'get', `${path}?cursor=${cursor}`), 400, cursor);
+    }
+    for (const cursor of ['', 'x'.repeat(300)]) {
+      t.is(await refused(t, `cursor ${cursor}`, 'get', `${path}?cursor=${cursor}`), 422, cursor);
+    }
+  });
+}
+
+/** Asks, and resolves to the status; the client has held the answer against the document. */
+async function refused(
+  t: ExecutionContext,
+  what: string,
+  method: string,
+  path: string,
+  options: RequestOptions = {},
+): Promise<number> {
+  const { status, headers } = await client.request(method.toUpperCase(), path, options);
+  t.true(status >= 400 && status < 500, `${what}: ${status}`);
+  t.is(headers.get('content-type'), 'application/problem+json', what);
+  return status;
+}
+
+function fits(schemaName: string, body: unknown): boolean {
+  return ajv.validate(`openapi#/components/schemas/${schemaName}`, body) === true;
+}
+
+/** A password may be any text; elsewhere the document's schema cannot tell a good text from a bad one. */
+function isAcceptable(schemaName: string, body: object, field: string, what: string): boolean {
+  if (!fits(schemaName, body)) return false;
+  const isText = typeof foreignValues[what] === 'string';
+  return !isText || (field === 'password' && what === 'a line break');
+}
+
+function bodySchemaOf({ operation }: DocumentedOperation): string {
+  return operation.requestBody?.content['application/json']?.schema.$ref?.split('/').at(-1) ?? '';
+}
+
+/** A path that means no row at all, so that only the body can be at fault. */
+function aimed(path: string): string {
+  return path === '/user' ? '/user?id=2147483647' : path.replace('{id}', '2147483647');
+}

@@ -1,0 +1,188 @@
+import test from 'ava';
+import pg from 'pg';
+import { migrations } from '../../migrations/index.js';
+import { migrateDown, migrateUp, migrationStatus } from '../../migrations/migrate.js';
+import type { Migration } from '../../migrations/migration.js';
+import { isSchemaCurrent, schemaVersion } from '../../shared/database/schema-version.js';
+import { useContext, type Scope } from '../helpers/context.js';
+import { openTestDatabase } from '../helpers/database.js';
+import { environment } from '../helpers/env.js';
+import { startProgram } from '../helpers/processes.js';
+import { snapshotSchema } from '../helpers/schema.js';
+
+const context = useContext();
+const names = migrations.map(({ name }) => name);
+
+// One database: each test leaves it migrated, and they take turns.
+test.serial.afterEach.always(async () => {
+  const client = new pg.Client({ connectionString: context.databaseUrl });
+  await client.connect();
+  await migrateUp(client);
+  await client.end();
+});
+
+test.serial('up, down and up again leave the same schema, step by step', async (t) => {
+  const client = await connect(t);
+  const after: (readonly string[])[] = [await snapshotSchema(context)];
+  for (const name of names.toReversed()) {
+    t.is(await migrateDown(client), name);
+    after.unshift(await snapshotSchema(context));
+  }
+  t.is(await migrateDown(client), undefined);
+  t.true(
+    after[0]?.every((line) => line.includes('schema_migrations')),
+    String(after[0]),
+  );
+
+  for (const [i, migration] of migrations.entries()) {
+    await migrateUp(client, migrations.slice(0, i + 1));
+    t.deepEqual(await snapshotSchema(context), after[i + 1], `after ${migration.name}`);
+  }
+});
+
+test.serial('two runners at once apply each migration once', async (t) => {
+  const [one, other] = [await connect(t), await connect(t)];
+  while (await migrateDown(one));
+  const applied = await Promise.all([migrateUp(one), migrateUp(other)]);
+  t.deepEqual(applied.flat(), names);
+});
+
+test.serial('four processes at once end with 0, and one of them has done the work', async (t) => {
+  const client = await connect(t);
+  while (await migrateDown(client));
+  const runs = Array.from({ length: 4 }, () => run(t, 'up'));
+  const outputs = await Promise.all(
+    runs.map(async (program) => {
+      t.deepEqual(await program.waitForExit(), { code: 0, signal: null }, program.stderr());
+      return program.stdout();
+    }),
+  );
+  const lines = outputs.join('').trimEnd().split('\n').toSorted();
+  t.deepEqual(lines, [
+    ...names.map((name) => `applied ${name}`),
+    ...Array<string>(3).fill('nothing to apply'),
+  ]);
+});
+
+test.serial('up, status and down tell what they did; status changes nothing', async (t) => {
+  const newest = names.at(-1);
+  const tell = async (command: string): Promise<string> => {
+    const program = run(t, command);
+    t.deepEqual(await program.waitForExit(), { code: 0, signal: null }, program.stderr());
+    return program.stdout();
+  };
+  t.is(await tell('down'), `took back ${newest}\n`);
+  const before = await snapshotSchema(context);
+  t.regex(await tell('status'), new RegExp(`^${newest}  pending$`, 'm'));
+  t.deepEqual(await snapshotSchema(context), before);
+  t.is(await tell('up'), `applied ${newest}\n`);
+  t.is(await tell('up'), 'nothing to apply\n');
+  t.regex(await tell('status'), new RegExp(`^${newest}  \\d{4}-\\d\\d-\\d\\dT`, 'm'));
+});
+
+test.serial('an unknown command is refused and changes nothing', async (t) => {
+  const program = run(t, 'sideways');
+  t.deepEqual(await program.waitForExit(), { code: 64, signal: null });
+  t.regex(program.stderr(), /^usage: /);
+});
+
+test.serial(
+  'a database that cannot be reached ends a run with 1, without a word of the password',
+  async (t) => {
+    const env = environment(context, {
+      DATABASE_URL: 'postgres://someone:canary@127.0.0.1:1/none',
+    });
+    const program = startProgram('dist/migrations/run.js', env, t, ['up']);
+    t.deepEqual(await program.waitForExit(), { code: 1, signal: null });
+    t.regex(program.stderr(), /ECONNREFUSED/);
+    t.false(program.stderr().includes('canary'));
+  },
+);
+
+test.serial('a migration that fails is rolled back whole; the ones before it stay', async (t) => {
+  const client = await connect(t);
+  const good: Migration = {
+    name: '9998-good',
+    up: 'create table good (id int)',
+    down: 'drop table good',
+  };
+  const bad: Migration = {
+    name: '9999-bad',
+    up: 'create table half (id int); select 1/0; create table other (id int)',
+    down: 'drop table half',
+  };
+  const before = await snapshotSchema(context);
+  await t.throwsAsync(migrateUp(client, [...migrations, good, bad]), {
+    message: 'Migration 9999-bad failed and was rolled back',
+  });
+  const status = await migrationStatus(client, [...migrations, good, bad]);
+  t.deepEqual(
+    status.filter(({ appliedAt }) => appliedAt === null).map(({ name }) => name),
+    ['9999-bad'],
+  );
+  t.is(await migrateDown(client, [...migrations, good, bad]), '9998-good');
+  t.deepEqual(await snapshotSchema(context), before);
+});
+
+test.serial('the code knows whether the database is far enough', async (t) => {
+  const client = await connect(t);
+  const database = openTestDatabase(t, context.databaseUrl);
+  t.is(names.at(-1), schemaVersion);
+  t.true(await isSchemaCurrent(database));
+  await migrateDown(client);
+  t.false(await isSchemaCurrent(database));
+  await client.query('drop table schema_migrations cascade');
+  t.false(await isSchemaCurrent(database));
+  await client.query('drop schema public cascade; create schema public');
+});
+
+test('names are unique, numbered without gaps and in order', (t) => {
+  t.deepEqual(
+    names.map((name) => Number(/^(\d{4})-[a-z0-9-]+$/.exec(name)?.[1])),
+    names.map((_, i) => i + 1),
+  );
+});
+
+test('a migration only expands: a release that runs beside it goes on working', (t) => {
+  t.deepEqual(migrations.flatMap(contractions), []);
+});
+
+for (const [what, up] of Object.entries({
+  'drops a column': 'alter table users drop column name;',
+  'drops a table': 'drop table users;',
+  'renames a column': 'alter table users rename column name to title;',
+  'changes a type': 'alter table users alter column name type varchar(10);',
+  'forbids null': 'alter table users alter column name set not null;',
+  'demands a new column of old inserts': 'alter table users add column title text not null;',
+  'adds a rule that old rows may break': "alter table users add constraint c check (name <> '');",
+  'deletes rows': 'delete from users;',
+})) {
+  test(`the rule above would catch a migration that ${what}`, (t) => {
+    t.is(contractions({ name: '0002-planted', up, down: '' }).length, 1);
+  });
+}
+
+/** Statements of a later migration that could break the release before it. The first one meets an empty database. */
+function contractions({ name, up }: Migration): string[] {
+  if (name.startsWith('0001-')) return [];
+  const statements = up.split(';').map((statement) => statement.replaceAll(/\s+/g, ' ').trim());
+  const forbidden = [
+    /\b(drop|rename|truncate|delete)\b/i,
+    /\balter column \S+ (set not null|type|set data type)\b/i,
+    /\badd column (?:(?!,).)*\bnot null\b(?!.*\bdefault\b)/i,
+    /\badd constraint\b(?!.*\bnot valid\b)/i,
+  ];
+  return statements
+    .filter((statement) => forbidden.some((pattern) => pattern.test(statement)))
+    .map((statement) => `${name}: ${statement}`);
+}
+
+async function connect(scope: Scope): Promise<pg.Client> {
+  const client = new pg.Client({ connectionString: context.databaseUrl });
+  await client.connect();
+  scope.teardown(() => client.end());
+  return client;
+}
+
+const run = (scope: Scope, command: string) =>
+  startProgram('dist/migrations/run.js', environment(context), scope, [command]);

@@ -1,0 +1,173 @@
+import test from 'ava';
+import { createAdmins } from '../../helpers/admins.js';
+import { createClient, type Answer } from '../../helpers/api-client.js';
+import { useContext } from '../../helpers/context.js';
+import { eventually } from '../../helpers/eventually.js';
+import { createMailbox } from '../../helpers/mailbox.js';
+import { startApi, startWorker } from '../../helpers/processes.js';
+import { openTcpProxy } from '../../helpers/tcp-proxy.js';
+
+const context = useContext();
+const mailbox = createMailbox(context.stack);
+
+/** The promise: 503 in under three seconds. */
+const PROMISE_MS = 3_000;
+
+for (const how of ['refuse', 'silence'] as const) {
+  test.serial(
+    `PostgreSQL down (${how}): 503 with Retry-After in under three seconds, and it recovers by itself`,
+    async (t) => {
+      const proxy = await openTcpProxy(t, context.databaseUrl);
+      const api = await startApi(context, {
+        scope: t,
+        env: { DATABASE_URL: proxy.urlFor(context.databaseUrl) },
+      });
+      const client = createClient(api.url);
+      const admin = await createAdmins(context, client).confirmedAdmin();
+      const { email, password, name } = admin;
+      await proxy[how]();
+
+      const patience = () => ({ signal: AbortSignal.timeout(PROMISE_MS) });
+      const asked = [
+        [
+          'POST /auth/register',
+          () =>
+            client.post(
+              '/auth/register',
+              { email: `x-${email}`, name: `${name} x`, password },
+              patience(),
+            ),
+        ],
+        ['POST /auth/login', () => client.post('/auth/login', { email, password }, patience())],
+        ['GET /users', () => admin.client.get('/users', patience())],
+        ['POST /users', () => admin.client.post('/users', { email: 'a@x.test' }, patience())],
+        [
+          'POST /auth/refresh',
+          () =>
+            client.post('/auth/refresh', { refresh_token: admin.login.refresh_token }, patience()),
+        ],
+        [
+          'POST /auth/confirm',
+          () =>
+            client.post(
+              '/auth/confirm',
+              { token: `ct_${'0'.repeat(32)}_${'A'.repeat(43)}` },
+              patience(),
+            ),
+        ],
+        ['POST /auth/logout', () => admin.client.post('/auth/logout', undefined, patience())],
+      ] as const;
+      for (const [what, ask] of asked) {
+        const answer = await answerInTime(what, ask);
+        t.is(answer.status, 503, what);
+        t.is(answer.body.code, 'unavailable');
+        t.regex(answer.headers.get('retry-after') ?? '', /^\d+$/);
+        t.notRegex(answer.text, /ECONN|sequelize|postgres|timeout|:\d{4,5}/i);
+      }
+      t.is((await client.get('/health/live')).status, 200);
+      const ready = await client.get<{ checks: Record<string, { ok: boolean }> }>(
+        '/health/ready',
+        patience(),
+      );
+      t.deepEqual(
+        [ready.status, ready.body.checks['postgres']?.ok, ready.body.checks['redis']?.ok],
+        [503, false, true],
+      );
+
+      await proxy.restore();
+      await eventually(async () => (await client.get('/health/ready')).status === 200);
+      t.is((await admin.client.get('/users')).status, 200, 'the session outlived the outage');
+      t.is((await admin.client.post('/auth/logout')).status, 204);
+    },
+  );
+
+  test.serial(
+    `PostgreSQL down (${how}): the worker waits for it, then sends what was promised, once`,
+    async (t) => {
+      const proxy = await openTcpProxy(t, context.databaseUrl);
+      const api = await startApi(context, { scope: t });
+      const worker = await startWorker(context, {
+        scope: t,
+        env: { DATABASE_URL: proxy.urlFor(context.databaseUrl) },
+      });
+      await proxy[how]();
+      const applicant = await createAdmins(context, createClient(api.url)).registerAdmin();
+      await worker.waitForLine(
+        (line) => line['message'] === 'queue throttled',
+        'the worker meeting the outage',
+      );
+      await proxy.restore();
+      await mailbox.waitForMail(applicant.email, { withinMs: 60_000 });
+      const [row] = await eventually(async () => {
+        const rows = await context.rows(
+          `select o.outcome from outbox o join admins a on a.id = o.admin_id where a.email = $1 and o.state = 'settled'`,
+          [applicant.email],
+        );
+        return rows.length > 0 && rows;
+      });
+      t.is(row?.['outcome'], 'sent');
+      t.is((await mailbox.mailsTo(applicant.email)).length, 1);
+    },
+  );
+
+  test.serial(`PostgreSQL down (${how}): SIGTERM ends both processes with 0`, async (t) => {
+    const proxy = await openTcpProxy(t, context.databaseUrl);
+    const env = { DATABASE_URL: proxy.urlFor(context.databaseUrl) };
+    const [api, worker] = [
+      await startApi(context, { scope: t, env }),
+      await startWorker(context, { scope: t, env }),
+    ];
+    await createAdmins(context, createClient(api.url)).registerAdmin();
+    await proxy[how]();
+    await t.notThrowsAsync(Promise.all([api.stop(), worker.stop()]));
+  });
+}
+
+test.serial(
+  'PostgreSQL down at the start: the API starts, and serves when it is there',
+  async (t) => {
+    const proxy = await openTcpProxy(t, context.databaseUrl);
+    await proxy.refuse();
+    const api = await startApi(context, {
+      scope: t,
+      env: { DATABASE_URL: proxy.urlFor(context.databaseUrl) },
+    });
+    const client = createClient(api.url);
+    t.is((await client.get('/health/ready')).status, 503);
+    await proxy.restore();
+    await eventually(async () => (await client.get('/health/ready')).status === 200);
+    t.truthy(await createAdmins(context, client).confirmedAdmin());
+  },
+);
+
+test.serial(
+  'without the newest migration the service says that it is not ready, and why',
+  async (t) => {
+    const api = await startApi(context, { scope: t });
+    const client = createClient(api.url);
+    await context.rows(`create table kept as table schema_migrations`);
+    await context.rows(`delete from schema_migrations`);
+    const { status, body } = await client.get<{
+      checks: Record<string, { ok: boolean; problem?: string }>;
+    }>('/health/ready');
+    t.deepEqual(
+      [status, body.checks['migrations']],
+      [503, { ok: false, problem: 'migrations are pending' }],
+    );
+    await context.rows(`insert into schema_migrations table kept`);
+    await context.rows('drop table kept');
+    t.is((await client.get('/health/ready')).status, 200);
+  },
+);
+
+/** @throws naming the request, when the client's patience ends first. */
+async function answerInTime(
+  what: string,
+  ask: () => Promise<Answer>,
+): Promise<Answer<{ code: string }>> {
+  try {
+    return (await ask()) as Answer<{ code: string }>;
+  } catch (error) {
+    throw new Error(`${what} was not answered in ${PROMISE_MS} ms`, { cause: error });
+  }
+}

@@ -1,0 +1,134 @@
+import test from 'ava';
+import { Redis } from 'ioredis';
+import { createAdmins, mailedToken } from '../../helpers/admins.js';
+import { createClient } from '../../helpers/api-client.js';
+import { useContext, type Scope } from '../../helpers/context.js';
+import { eventually } from '../../helpers/eventually.js';
+import { createMailbox } from '../../helpers/mailbox.js';
+import { startApi, startWorker } from '../../helpers/processes.js';
+import { openTcpProxy } from '../../helpers/tcp-proxy.js';
+
+const context = useContext();
+const mailbox = createMailbox(context.stack);
+
+/** The promise is that a registration does not wait for Redis; a client that has no patience finds out. */
+const IMPATIENT_MS = 1_500;
+
+for (const how of ['refuse', 'silence'] as const) {
+  test.serial(
+    `Redis down (${how}): registration is answered at once, and the mail goes out when Redis is back`,
+    async (t) => {
+      const { proxy, env } = await openProxy(t);
+      const api = await startApi(context, { scope: t, env });
+      await startWorker(context, { scope: t, env });
+      const client = createClient(api.url);
+      const admins = createAdmins(context, client, mailedToken(context));
+      await admins.registerAdmin();
+      await proxy[how]();
+
+      const waiting = [admins.applicant(), admins.applicant(), admins.applicant()];
+      for (const applicant of waiting) {
+        const { status } = await client.post('/auth/register', applicant, {
+          signal: AbortSignal.timeout(IMPATIENT_MS),
+        });
+        t.is(status, 202);
+      }
+      t.is((await client.get('/health/live')).status, 200);
+      const ready = await client.get<{ checks: Record<string, { ok: boolean }> }>('/health/ready');
+      t.deepEqual(
+        [ready.status, ready.body.checks['redis']?.ok, ready.body.checks['postgres']?.ok],
+        [503, false, true],
+      );
+
+      await proxy.restore();
+      for (const { email } of waiting)
+        t.is((await mailbox.waitForMail(email)).envelope.to.length, 1);
+      await eventually(async () => (await client.get('/health/ready')).status === 200);
+      await eventually(
+        async () =>
+          (
+            await messagesOf(
+              waiting.map(({ email }) => email),
+              'settled',
+            )
+          ).length === 3,
+      );
+      for (const { email } of waiting) t.is((await mailbox.mailsTo(email)).length, 1, 'none twice');
+    },
+  );
+
+  test.serial(`Redis down (${how}): everything that needs no queue works`, async (t) => {
+    const { proxy, env } = await openProxy(t);
+    const api = await startApi(context, { scope: t, env });
+    const admins = createAdmins(context, createClient(api.url));
+    await proxy[how]();
+    const admin = await admins.confirmedAdmin();
+    t.is((await admin.client.post('/users', { email: 'a@x.test' })).status, 201);
+    t.is((await admin.client.get('/users')).status, 200);
+    t.is((await admin.client.post('/auth/logout')).status, 204);
+  });
+
+  test.serial(
+    `Redis down (${how}) at the start: both processes start all the same, and work when it is there`,
+    async (t) => {
+      const { proxy, env } = await openProxy(t);
+      await proxy[how]();
+      const api = await startApi(context, { scope: t, env });
+      await startWorker(context, { scope: t, env });
+      const client = createClient(api.url);
+      const applicant = await createAdmins(context, client).registerAdmin();
+      await proxy.restore();
+      t.is(
+        (await mailbox.waitForMail(applicant.email, { withinMs: 40_000 })).envelope.to.length,
+        1,
+      );
+    },
+  );
+
+  test.serial(`Redis down (${how}): SIGTERM ends both processes in order, with 0`, async (t) => {
+    const { proxy, env } = await openProxy(t);
+    const api = await startApi(context, { scope: t, env });
+    const worker = await startWorker(context, { scope: t, env });
+    await createAdmins(context, createClient(api.url)).registerAdmin();
+    await proxy[how]();
+    await Promise.all([api.stop(), worker.stop()]);
+    for (const process of [api, worker]) {
+      const messages = process.logLines().map((line) => line['message']);
+      t.true(messages.includes('stopping'));
+      t.false(messages.includes('did not stop in time'));
+    }
+  });
+}
+
+test.serial(
+  'Redis loses all that it holds: the mails of jobs that were waiting go out',
+  async (t) => {
+    const { proxy, env } = await openProxy(t);
+    await proxy.refuse();
+    // The API cannot reach Redis: it is the relay that enqueues, so the relay has seen the data before they are gone.
+    const api = await startApi(context, { scope: t, env });
+    await startWorker(context, { scope: t, env: { WORKER_ROLES: 'relay' } });
+    const admins = createAdmins(context, createClient(api.url));
+    const waiting = [await admins.registerAdmin(), await admins.registerAdmin()];
+    const emails = waiting.map(({ email }) => email);
+    await eventually(async () => (await messagesOf(emails, 'enqueued')).length === waiting.length);
+    const redis = new Redis(context.redisUrl);
+    await redis.flushdb();
+    redis.disconnect();
+
+    await startWorker(context, { scope: t, env: { WORKER_ROLES: 'mail' } });
+    for (const email of emails) t.is((await mailbox.waitForMail(email)).envelope.to.length, 1);
+  },
+);
+
+async function openProxy(scope: Scope) {
+  const proxy = await openTcpProxy(scope, context.redisUrl);
+  return { proxy, env: { REDIS_URL: proxy.urlFor(context.redisUrl) } };
+}
+
+function messagesOf(emails: readonly string[], state: string): Promise<object[]> {
+  return context.rows(
+    `select o.id from outbox o join admins a on a.id = o.admin_id where a.email = any($1) and o.state = $2`,
+    [emails, state],
+  );
+}

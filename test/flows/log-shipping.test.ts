@@ -1,0 +1,180 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import test, { type ExecutionContext } from 'ava';
+import {
+  openFirehoseEndpoint,
+  type FirehoseEndpoint,
+} from '../../dev/firehose/firehose-endpoint.js';
+import { createClient } from '../helpers/api-client.js';
+import { useContext } from '../helpers/context.js';
+import { eventually } from '../helpers/eventually.js';
+import { createFirehoseReader } from '../helpers/firehose.js';
+import { startApi, startWorker, type LogLine, type ServerProcess } from '../helpers/processes.js';
+import { openTcpProxy } from '../helpers/tcp-proxy.js';
+
+const context = useContext();
+
+const idOf = (line: LogLine): string => String(line['event.id']);
+const isFromApi = (line: LogLine): boolean => line['service.name'] === 'rollcall-api';
+
+test.serial(
+  'every line that the API writes arrives on the stream, once, as it was written',
+  async (t) => {
+    const api = await startApi(context, { scope: t });
+    await startWorker(context, { scope: t });
+    await makeRequests(api, 1_200, 'plain');
+    await api.stop();
+
+    const written = api.logLines();
+    const firehose = createFirehoseReader(context);
+    const shipped = await eventually(async () => {
+      const records = (await firehose.records()).filter(isFromApi);
+      return records.length >= written.length && records;
+    });
+    t.deepEqual(
+      new Map(shipped.map((record) => [idOf(record), record])),
+      new Map(written.map((line) => [idOf(line), line])),
+    );
+    t.is(shipped.length, written.length, 'none twice');
+  },
+);
+
+test.serial(
+  'a request’s record is flat, in ECS names, and bears the id that the client was given',
+  async (t) => {
+    const api = await startApi(context, { scope: t });
+    await startWorker(context, { scope: t });
+    const { requestId } = await createClient(api.url).get('/users?limit=5&secret=canary');
+    const record = await createFirehoseReader(context).waitForRecord(
+      (each) => each['http.request.id'] === requestId,
+    );
+    for (const [name, value] of Object.entries(record)) {
+      t.regex(name, /^[@a-z][a-z0-9_.]*$/);
+      t.true(['string', 'number', 'boolean'].includes(typeof value), name);
+    }
+    t.is(record['service.name'], 'rollcall-api');
+    t.is(record['service.environment'], 'test');
+    t.is(record['http.request.method'], 'GET');
+    t.is(record['url.path'], '/users');
+    t.is(record['http.response.status_code'], 401);
+    t.is(record['log.level'], 'info');
+    t.regex(String(record['trace.id']), /^[0-9a-f]{32}$/);
+    t.true(Number.isInteger(record['event.duration']) && Number(record['event.duration']) > 0);
+    t.is(new Date(String(record['@timestamp'])).toISOString(), String(record['@timestamp']));
+    t.false(JSON.stringify(record).includes('canary'));
+  },
+);
+
+test.serial('what a client puts into headers and paths stays inside its record', async (t) => {
+  const api = await startApi(context, { scope: t });
+  const line = '%0A{"log.level":"fatal","message":"forged"}%1B[2J';
+  const { requestId } = await createClient(api.url).raw('GET', `/nowhere/${line}`, {
+    headers: { 'user-agent': '{"log.level":"fatal"}' },
+  });
+  const found = await api.waitForLine((each) => each['http.request.id'] === requestId);
+  t.is(found['http.response.status_code'], 404);
+  t.false(api.logLines().some((each) => each['log.level'] === 'fatal'));
+  t.notRegex(api.stdout(), /\p{Cc}(?<!\n)/u);
+});
+
+test.serial(
+  'a Firehose that fails in every way it can delays records, and loses none',
+  async (t) => {
+    const firehose = await openFirehose(t);
+    const api = await startApi(context, { scope: t });
+    await startWorker(context, { scope: t, env: { AWS_ENDPOINT_URL_FIREHOSE: firehose.url } });
+    const client = createClient(api.url);
+    const asked: string[] = [];
+    for (const plan of [
+      { mode: 'partial', failEvery: 2, failCalls: 2 },
+      { mode: 'unavailable', failCalls: 2 },
+      { mode: 'throttle', failCalls: 2 },
+      { mode: 'down', failCalls: 2 },
+    ] as const) {
+      firehose.setFaults(plan);
+      for (let i = 0; i < 20; i++) asked.push((await client.get('/health/live')).requestId);
+      await arrived(firehose, asked);
+    }
+    t.is(new Set(asked).size, 80);
+  },
+);
+
+test.serial('with Redis gone the API goes on; its lines arrive when Redis is back', async (t) => {
+  const proxy = await openTcpProxy(t, context.redisUrl);
+  const firehose = await openFirehose(t);
+  const env = {
+    REDIS_URL: proxy.urlFor(context.redisUrl),
+    AWS_ENDPOINT_URL_FIREHOSE: firehose.url,
+  };
+  const api = await startApi(context, { scope: t, env });
+  await startWorker(context, { scope: t, env });
+  await proxy.refuse();
+  const client = createClient(api.url);
+  const asked: string[] = [];
+  for (let i = 0; i < 700; i++) asked.push((await client.get('/health/live')).requestId);
+  t.is(
+    (await firehose.records(context.streamName)).filter(({ document }) =>
+      asked.includes(String(document?.['http.request.id'])),
+    ).length,
+    0,
+  );
+  await proxy.restore();
+  await arrived(firehose, asked);
+});
+
+test.serial('an API that is told to stop ships its last lines first', async (t) => {
+  const api = await startApi(context, { scope: t });
+  const { requestId } = await createClient(api.url).get('/health/live');
+  await api.stop();
+  await startWorker(context, { scope: t });
+  const firehose = createFirehoseReader(context);
+  t.truthy(await firehose.waitForRecord((record) => record['http.request.id'] === requestId));
+  t.truthy(
+    await firehose.waitForRecord(
+      (record) => record['message'] === 'stopping' && record['process.pid'] === api.pid,
+    ),
+  );
+});
+
+test.serial('without a stream lines go to stdout alone, and no log job is made', async (t) => {
+  const env = { FIREHOSE_DELIVERY_STREAM: undefined };
+  const [api, worker] = [
+    await startApi(context, { scope: t, env }),
+    await startWorker(context, { scope: t, env }),
+  ];
+  const { requestId } = await createClient(api.url).get('/health/live');
+  await api.waitForLine((line) => line['http.request.id'] === requestId);
+  await Promise.all([api.stop(), worker.stop()]);
+  const records = await createFirehoseReader(context).records();
+  t.false(records.some((record) => record['http.request.id'] === requestId));
+});
+
+async function makeRequests(api: ServerProcess, count: number, path: string): Promise<void> {
+  const client = createClient(api.url);
+  for (let made = 0; made < count; made += 20) {
+    await Promise.all(Array.from({ length: 20 }, () => client.raw('GET', `/${path}`)));
+  }
+}
+
+/** An endpoint that this test may break: the shared one serves every file. */
+async function openFirehose(t: ExecutionContext): Promise<FirehoseEndpoint> {
+  const dataDir = await mkdtemp(join(tmpdir(), 'rollcall-firehose-'));
+  const endpoint = await openFirehoseEndpoint({ dataDir, port: 0, host: '127.0.0.1' });
+  t.teardown(async () => {
+    await endpoint.close();
+    await rm(dataDir, { recursive: true });
+  });
+  return endpoint;
+}
+
+async function arrived(firehose: FirehoseEndpoint, requestIds: readonly string[]): Promise<void> {
+  await eventually(
+    async () => {
+      const records = await firehose.records(context.streamName);
+      const ids = new Set(records.map(({ document }) => document?.['http.request.id']));
+      return requestIds.every((id) => ids.has(id));
+    },
+    { withinMs: 60_000, of: 'every request on the stream' },
+  );
+}

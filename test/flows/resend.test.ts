@@ -1,0 +1,102 @@
+import test from 'ava';
+import { createClient } from '../helpers/api-client.js';
+import { useSystem } from '../helpers/api.js';
+import { useContext } from '../helpers/context.js';
+import { eventually } from '../helpers/eventually.js';
+import { tokenIn } from '../helpers/mailbox.js';
+import { startApi } from '../helpers/processes.js';
+
+const context = useContext();
+const system = useSystem(context);
+
+test.serial(
+  'POST /auth/confirm/resend: unknown, pending and confirmed addresses get the same bytes',
+  async (t) => {
+    const { admins, client } = system;
+    const confirmed = await admins.confirmedAdmin();
+    const pending = await admins.registerAdmin();
+    const texts = new Set<string>();
+    for (const email of [admins.applicant().email, pending.email, confirmed.email]) {
+      const answer = await client.post('/auth/confirm/resend', { email });
+      t.is(answer.status, 202);
+      texts.add(answer.text);
+    }
+    t.is(texts.size, 1);
+  },
+);
+
+test.serial('a pending admin gets a new link, and only the newest works', async (t) => {
+  const { admins, client, mailbox } = system;
+  const applicant = await admins.registerAdmin();
+  const first = tokenIn(await mailbox.waitForMail(applicant.email));
+  await client.post('/auth/confirm/resend', { email: applicant.email });
+  const second = await eventually(async () =>
+    (await mailbox.mailsTo(applicant.email)).map(tokenIn).find((token) => token !== first),
+  );
+  t.is((await client.post('/auth/confirm', { token: first })).status, 400);
+  t.is((await client.post('/auth/confirm', { token: second })).status, 200);
+  t.is((await admins.logIn(applicant)).admin.email, applicant.email);
+});
+
+test.serial('nobody but a pending admin is mailed anything', async (t) => {
+  const { admins, client } = system;
+  const confirmed = await admins.confirmedAdmin();
+  const before = await context.rows('select count(*) from outbox');
+  await client.post('/auth/confirm/resend', { email: confirmed.email });
+  await client.post('/auth/confirm/resend', { email: admins.applicant().email });
+  const own = await context.rows('select id from outbox where admin_id = $1', [confirmed.id]);
+  t.is(own.length, 1, 'the mail of the registration alone');
+  t.true(before.length === 1);
+});
+
+test.serial(
+  'at most three links an hour go to one address, and the answer does not tell',
+  async (t) => {
+    const { url } = await startApi(context, { scope: t, env: { RATE_LIMIT_SCALE: '1' } });
+    const client = createClient(url);
+    const applicant = await system.admins.registerAdmin();
+    for (let i = 0; i < 6; i++) {
+      t.is((await client.post('/auth/confirm/resend', { email: applicant.email })).status, 202);
+    }
+    const links = await context.rows('select id from confirmations where email = $1', [
+      applicant.email,
+    ]);
+    t.is(links.length, 3);
+  },
+);
+
+test.serial('past the cap the newest link that was sent still works', async (t) => {
+  const { url } = await startApi(context, { scope: t, env: { RATE_LIMIT_SCALE: '1' } });
+  const client = createClient(url);
+  const applicant = await system.admins.registerAdmin();
+  for (let i = 0; i < 4; i++) await client.post('/auth/confirm/resend', { email: applicant.email });
+  await eventually(async () => {
+    const [row] = await context.rows<{ n: number }>(
+      `select count(*)::int as n from outbox o join admins a on a.id = o.admin_id where a.email = $1 and o.state = 'settled'`,
+      [applicant.email],
+    );
+    return row?.n === 3;
+  });
+  const statuses: number[] = [];
+  for (const mail of await system.mailbox.mailsTo(applicant.email)) {
+    statuses.push((await client.post('/auth/confirm', { token: tokenIn(mail) })).status);
+  }
+  t.is(statuses.filter((status) => status === 200).length, 1, statuses.join());
+});
+
+test.serial('a link that has expired is like any that never was, and a resend helps', async (t) => {
+  const { admins, client, mailbox } = system;
+  const applicant = await admins.registerAdmin();
+  const token = tokenIn(await mailbox.waitForMail(applicant.email));
+  await context.rows(
+    `update confirmations set expires_at = now() - interval '1 second' where email = $1`,
+    [applicant.email],
+  );
+  const expired = await client.post<{ code: string }>('/auth/confirm', { token });
+  t.deepEqual([expired.status, expired.body.code], [400, 'invalid_token']);
+  await client.post('/auth/confirm/resend', { email: applicant.email });
+  const next = await eventually(async () =>
+    (await mailbox.mailsTo(applicant.email)).map(tokenIn).find((each) => each !== token),
+  );
+  t.is((await client.post('/auth/confirm', { token: next })).status, 200);
+});

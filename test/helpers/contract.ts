@@ -1,0 +1,148 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { Ajv2020, type ErrorObject } from 'ajv/dist/2020.js';
+import formatsPlugin from 'ajv-formats';
+import { projectRoot } from '../../dev/paths.js';
+
+/** One answer of the API, with what was asked. */
+export interface Exchange {
+  readonly method: string;
+  readonly path: string;
+  readonly status: number;
+  readonly headers: Headers;
+  /** Parsed if it is JSON, else text; empty is ''. */
+  readonly body: unknown;
+}
+
+/** Holds answers against the committed OpenAPI document. */
+export interface Contract {
+  /** @throws {Error} that says what the document does not allow. */
+  check(exchange: Exchange): void;
+}
+
+interface OpenApiDocument {
+  readonly paths: Readonly<Record<string, Readonly<Record<string, Operation>>>>;
+}
+interface Operation {
+  readonly responses: Readonly<Record<string, ResponseObject>>;
+}
+interface ResponseObject {
+  readonly $ref?: string;
+  readonly content?: Readonly<Record<string, unknown>>;
+}
+
+/** Where the committed document is. */
+export const OPENAPI_FILE = join(projectRoot, 'api/openapi/openapi.json');
+
+/** Headers that go with a status, whatever the route. */
+const REQUIRED_HEADERS: Readonly<Record<number, readonly string[]>> = {
+  405: ['allow'],
+  429: ['retry-after'],
+  503: ['retry-after'],
+};
+
+/** Reads the committed document. */
+export function loadContract(): Contract {
+  const document = JSON.parse(readFileSync(OPENAPI_FILE, 'utf8')) as OpenApiDocument;
+  const ajv = new Ajv2020({ strict: false, allErrors: true });
+  formatsPlugin.default(ajv);
+  ajv.addSchema(document, 'openapi');
+
+  const fits = (pointer: string, body: unknown): string | undefined => {
+    const validate = ajv.getSchema(`openapi#${pointer}`);
+    if (!validate) return `the document has no schema at ${pointer}`;
+    return validate(body) ? undefined : explain(validate.errors ?? []);
+  };
+
+  return {
+    check(exchange) {
+      const fault = faultOfHeaders(exchange) ?? faultOfBody(document, fits, exchange);
+      if (fault === undefined) return;
+      const { method, path, status, body } = exchange;
+      const shown = typeof body === 'string' ? body : JSON.stringify(body);
+      throw new Error(
+        `${method} ${path} answered ${status}, against its contract: ${fault}\n${shown.slice(0, 1_000)}`,
+      );
+    },
+  };
+}
+
+function faultOfHeaders({ path, status, headers, body }: Exchange): string | undefined {
+  for (const name of ['x-request-id', ...(REQUIRED_HEADERS[status] ?? [])]) {
+    if (!headers.has(name)) return `the header ${name} is missing`;
+  }
+  // Readiness is a report whichever way it turns out.
+  if (status < 400 || path === '/health/ready') return undefined;
+  if (mediaType(headers) !== 'application/problem+json')
+    return `an error of type ${mediaType(headers)}`;
+  const problem = body as Record<string, unknown>;
+  if (problem['status'] !== status) return 'the problem names another status';
+  if (problem['request_id'] !== headers.get('x-request-id'))
+    return 'the problem names another request id';
+  return undefined;
+}
+
+function faultOfBody(
+  document: OpenApiDocument,
+  fits: (pointer: string, body: unknown) => string | undefined,
+  { method, path, status, headers, body }: Exchange,
+): string | undefined {
+  const template = findTemplate(Object.keys(document.paths), path);
+  if (template === undefined) return status === 404 ? undefined : 'the path is not documented';
+  const verb = method === 'HEAD' ? 'get' : method.toLowerCase();
+  const operation = document.paths[template]?.[verb];
+  if (!operation) return status === 405 ? undefined : 'the method is not documented';
+
+  const given = operation.responses[String(status)];
+  if (!given) return 'the status is not documented';
+  const [response, pointer] = resolve(
+    document,
+    given,
+    pointerTo('paths', template, verb, 'responses', String(status)),
+  );
+  const type = mediaType(headers);
+  if (!response.content) return body === '' ? undefined : 'the document promises an empty body';
+  if (!(type in response.content)) return `the content type ${type} is not documented`;
+  if (method === 'HEAD') return undefined;
+  if (!/^application\/(.+\+)?json$/.test(type)) return undefined;
+  return fits(`${pointer}${pointerTo('content', type, 'schema')}`, body);
+}
+
+/** The documented path that this one is an instance of; literal segments win over parameters. */
+function findTemplate(templates: readonly string[], path: string): string | undefined {
+  const segments = (path.split('?')[0] ?? '').split('/');
+  const matching = templates.filter((template) => {
+    const parts = template.split('/');
+    return (
+      parts.length === segments.length &&
+      parts.every((part, i) => /^\{.+\}$/.test(part) || part === segments[i])
+    );
+  });
+  return matching.toSorted((a, b) => a.split('{').length - b.split('{').length)[0];
+}
+
+function resolve(
+  document: OpenApiDocument,
+  given: ResponseObject,
+  pointer: string,
+): [ResponseObject, string] {
+  if (given.$ref === undefined) return [given, pointer];
+  const target = given.$ref.replace(/^#/, '');
+  const keys = target.split('/').slice(1).map(unescape);
+  const found = keys.reduce<unknown>(
+    (node, key) => (node as Record<string, unknown>)[key],
+    document,
+  );
+  return [found as ResponseObject, target];
+}
+
+const pointerTo = (...keys: string[]): string =>
+  keys
+    .map((key) => `/${encodeURIComponent(key.replaceAll('~', '~0').replaceAll('/', '~1'))}`)
+    .join('');
+const unescape = (key: string): string =>
+  decodeURIComponent(key).replaceAll('~1', '/').replaceAll('~0', '~');
+const mediaType = (headers: Headers): string =>
+  (headers.get('content-type') ?? '').split(';')[0]?.trim() ?? '';
+const explain = (errors: readonly ErrorObject[]): string =>
+  errors.map(({ instancePath, message }) => `${instancePath || 'the body'} ${message}`).join('; ');

@@ -1,0 +1,59 @@
+import type { TestContext } from './context.js';
+
+/** Environment variables of a process; `undefined` takes one away. */
+export type Overrides = Readonly<Record<string, string | undefined>>;
+
+/** Where the links in this run's mails point; nothing listens there, tests follow the path at their own API. */
+export const PUBLIC_URL = 'https://rollcall.example';
+
+/** The secret that the processes of the tests share with the tests. */
+export const SECRET_KEY = 'uT3y0pJ6mYw2-the-tests-own-key-Zk8rQ1vB';
+
+/** A whole, valid environment for an API or a worker of this test file. */
+export function environment(
+  context: TestContext,
+  overrides: Overrides = {},
+): Record<string, string> {
+  const { stack, databaseUrl, redisUrl, mailDomain, streamName } = context;
+  return withoutUndefined({
+    ...inherited(),
+    NODE_ENV: 'test',
+    APP_ENV: 'test',
+    HOST: '127.0.0.1',
+    PORT: '0',
+    WORKER_PORT: '0',
+    PUBLIC_URL,
+    SECRET_KEY,
+    PASSWORD_PEPPER: 'Xb5nG9dL4hSe-the-tests-own-pepper-Wc7tKa2',
+    BCRYPT_COST: '4',
+    RATE_LIMIT_SCALE: '1000',
+    DATABASE_URL: databaseUrl,
+    REDIS_URL: redisUrl,
+    MAIL_HOST: stack.mail.host,
+    MAIL_PORT: String(stack.mail.port),
+    MAIL_FROM: `Rollcall <no-reply@${mailDomain}>`,
+    MAIL_RATE: '1000',
+    FIREHOSE_DELIVERY_STREAM: streamName,
+    AWS_REGION: 'eu-central-1',
+    AWS_KEY: 'AKIDTESTTESTTESTTEST',
+    AWS_SECRET: 'aws-secret-of-the-tests',
+    AWS_ENDPOINT_URL_FIREHOSE: stack.firehoseUrl,
+    LOG_LEVEL: 'debug',
+    ...overrides,
+  });
+}
+
+/** What a process needs besides its configuration; coverage is collected in child processes too. */
+function inherited(): Overrides {
+  return {
+    PATH: process.env['PATH'],
+    HOME: process.env['HOME'],
+    NODE_V8_COVERAGE: process.env['NODE_V8_COVERAGE'],
+  };
+}
+
+function withoutUndefined(variables: Overrides): Record<string, string> {
+  return Object.fromEntries(
+    Object.entries(variables).filter((entry): entry is [string, string] => entry[1] !== undefined),
+  );
+}

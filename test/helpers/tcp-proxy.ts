@@ -1,0 +1,89 @@
+import { once } from 'node:events';
+import { connect, createServer, type Server, type Socket } from 'node:net';
+import { claimPort, loopback } from '../../dev/ports.js';
+import type { Scope } from './context.js';
+
+/** A way to a real server that can be broken and mended: how tests take a server away from one process alone. */
+export interface TcpProxy {
+  readonly port: number;
+  /** The same URL with the proxy in the server's place. */
+  urlFor(url: string): string;
+  /** As if the server were gone: connections are cut, new ones refused. */
+  refuse(): Promise<void>;
+  /** As if the server were silent: connections stay and are taken, but nothing is answered. */
+  silence(): void;
+  /** As if the way back were cut: what is asked arrives and is done, but the answer never comes. */
+  silenceAnswers(): void;
+  /** Back to normal; connections that were silenced are cut. */
+  restore(): Promise<void>;
+}
+
+/** Opens a proxy in front of the server that the URL names; it closes with the scope. */
+export async function openTcpProxy(scope: Scope, targetUrl: string): Promise<TcpProxy> {
+  const target = new URL(targetUrl);
+  const claim = await claimPort(0);
+  const sockets = new Set<Socket>();
+  let silent: 'neither way' | 'answers' | undefined;
+  let server: Server | undefined;
+
+  const onConnection = (client: Socket): void => {
+    const upstream = connect({ host: target.hostname, port: Number(target.port) });
+    for (const [from, to] of [
+      [client, upstream],
+      [upstream, client],
+    ] as const) {
+      sockets.add(from);
+      from.on('data', (bytes) => {
+        if (silent === undefined || (silent === 'answers' && from === client)) to.write(bytes);
+      });
+      // Whatever ends one side ends the other; why does not matter here.
+      from.on('error', () => undefined);
+      from.on('close', () => {
+        sockets.delete(from);
+        to.destroy();
+      });
+    }
+  };
+  const cutAll = (): void => {
+    for (const socket of sockets) socket.destroy();
+  };
+  const listen = async (): Promise<void> => {
+    if (server) return;
+    server = createServer(onConnection).listen(claim.port, loopback);
+    await once(server, 'listening');
+  };
+  const refuse = async (): Promise<void> => {
+    if (!server) return;
+    const closed = once(server, 'close');
+    server.close();
+    server = undefined;
+    cutAll();
+    await closed;
+  };
+
+  await listen();
+  scope.teardown(async () => {
+    await refuse();
+    await claim.release();
+  });
+  return {
+    port: claim.port,
+    urlFor(url) {
+      const through = new URL(url);
+      through.host = `${loopback}:${claim.port}`;
+      return through.href;
+    },
+    refuse,
+    silence() {
+      silent = 'neither way';
+    },
+    silenceAnswers() {
+      silent = 'answers';
+    },
+    async restore() {
+      if (silent !== undefined) cutAll();
+      silent = undefined;
+      await listen();
+    },
+  };
+}

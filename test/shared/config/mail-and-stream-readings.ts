@@ -1,0 +1,103 @@
+import { api, badPorts, base, worker, type Reading } from './reading.js';
+
+const withStream = {
+  ...base,
+  FIREHOSE_DELIVERY_STREAM: 'stream',
+  AWS_REGION: 'eu-west-1',
+  AWS_KEY: 'key',
+  AWS_SECRET: 'secret',
+};
+
+/** How the variables of outgoing mail and of the log stream are read. */
+export const mailAndStreamReadings = {
+  MAIL_HOST: {
+    read: (text) => worker({ MAIL_HOST: text }).mail.host,
+    good: [['smtp', 'smtp']],
+    bad: [],
+  },
+  MAIL_PORT: {
+    read: (text) => {
+      const { port, tls } = worker({ MAIL_PORT: text }).mail;
+      return [port, tls];
+    },
+    good: [
+      [undefined, [587, 'optional']],
+      ['465', [465, 'implicit']],
+      ['2525', [2525, 'optional']],
+    ],
+    bad: badPorts,
+  },
+  MAIL_USERNAME: {
+    read: (text) => worker({ MAIL_USERNAME: text, MAIL_PASSWORD: 'p' }).mail.credentials,
+    good: [['u', { username: 'u', password: 'p' }]],
+    bad: [],
+  },
+  MAIL_PASSWORD: {
+    read: (text) => worker({ MAIL_USERNAME: 'u', MAIL_PASSWORD: text }).mail.credentials,
+    good: [['p', { username: 'u', password: 'p' }]],
+    bad: [],
+  },
+  MAIL_FROM: {
+    read: (text) => {
+      const { name, address } = worker({ MAIL_FROM: text }).mail.from;
+      return [name, address];
+    },
+    good: [
+      ['a@b.test', ['Rollcall', 'a@b.test']],
+      ['<a@b.test>', ['Rollcall', 'a@b.test']],
+      ['The Roll Call <a@b.test>', ['The Roll Call', 'a@b.test']],
+    ],
+    bad: [
+      'nobody',
+      'a@',
+      'a b@c.test',
+      'N <a@b.test',
+      'a@b.test>',
+      'N <a@b.test>\r\nBcc: x@y.test',
+      'a@b.test, c@d.test',
+    ],
+  },
+  MAIL_RATE: {
+    read: (text) => worker({ MAIL_RATE: text }).mail.ratePerSecond,
+    good: [
+      [undefined, 14],
+      ['1', 1],
+      ['100000', 100_000],
+    ],
+    bad: ['0', '-1', '1.5', '100001', 'fast'],
+  },
+  MAIL_CONFIGURATION_SET: {
+    read: (text) => worker({ MAIL_CONFIGURATION_SET: text }).mail.configurationSet,
+    good: [
+      [undefined, undefined],
+      ['rollcall-events_1', 'rollcall-events_1'],
+    ],
+    bad: ['with space', 'a'.repeat(65), 'line\nbreak'],
+  },
+  FIREHOSE_DELIVERY_STREAM: {
+    read: (text) => [
+      api({ FIREHOSE_DELIVERY_STREAM: text }).shipLogs,
+      worker({ ...withStream, FIREHOSE_DELIVERY_STREAM: text }).firehose?.stream,
+    ],
+    good: [
+      [undefined, [false, undefined]],
+      ['a.b-c_d', [true, 'a.b-c_d']],
+    ],
+    bad: ['with space', 'a/b', 'a'.repeat(65)],
+  },
+  AWS_REGION: {
+    read: (text) => worker({ ...withStream, AWS_REGION: text }).firehose?.region,
+    good: [['ap-southeast-2', 'ap-southeast-2']],
+    bad: ['EU', 'eu west', 'evil.test/'],
+  },
+  AWS_KEY: {
+    read: (text) => worker({ ...withStream, AWS_KEY: text }).firehose?.credentials,
+    good: [['k', { accessKeyId: 'k', secretAccessKey: 'secret' }]],
+    bad: [],
+  },
+  AWS_SECRET: {
+    read: (text) => worker({ ...withStream, AWS_SECRET: text }).firehose?.credentials,
+    good: [['s', { accessKeyId: 'key', secretAccessKey: 's' }]],
+    bad: [],
+  },
+} as const satisfies Record<string, Reading>;

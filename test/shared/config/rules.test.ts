@@ -1,0 +1,176 @@
+import test, { type ExecutionContext } from 'ava';
+import {
+  ConfigError,
+  loadApiConfig,
+  loadToolConfig,
+  loadWorkerConfig,
+  type Environment,
+} from '../../../shared/config/config.js';
+
+/** A production that may start. */
+const production: Environment = {
+  PUBLIC_URL: 'https://rollcall.test',
+  SECRET_KEY: 'k7Gq2Zw9Lr4Tb8Yn1Mx6Vc3Hd5Js0PfA',
+  PASSWORD_PEPPER: 'p1Wn8Kd4Qz7Fc2Xb9Rt5Lg0Mh6Vs3JyE',
+  POSTGRES_HOST: 'db.test',
+  POSTGRES_DB: 'rollcall',
+  POSTGRES_USER: 'rollcall',
+  POSTGRES_PASSWORD: 'd3Rv9Nx5Hb1Kt7',
+  REDIS_URL: 'rediss://redis.test',
+  MAIL_HOST: 'email-smtp.eu-west-1.amazonaws.com',
+  MAIL_FROM: 'no-reply@rollcall.test',
+  MAIL_USERNAME: 'smtp-user',
+  MAIL_PASSWORD: 'm8Zc4Wq0Lp6Gy2',
+};
+
+test('production is what a process takes itself for, unless it is told otherwise', (t) => {
+  t.true(loadApiConfig(production).isProduction);
+  t.true(loadApiConfig({ ...production, NODE_ENV: 'production' }).isProduction);
+  t.false(loadApiConfig({ ...production, NODE_ENV: 'development' }).isProduction);
+});
+
+test('production verifies the TLS of PostgreSQL and demands STARTTLS of the mail server', (t) => {
+  t.deepEqual(loadApiConfig(production).database.ssl, { rejectUnauthorized: true });
+  t.is(loadWorkerConfig(production).mail.tls, 'starttls');
+  t.is(loadWorkerConfig({ ...production, MAIL_PORT: '465' }).mail.tls, 'implicit');
+});
+
+for (const [what, variable, change] of [
+  ['a missing PUBLIC_URL', 'PUBLIC_URL', { PUBLIC_URL: '' }],
+  ['a missing pepper', 'PASSWORD_PEPPER', { PASSWORD_PEPPER: undefined }],
+  ['bcrypt below cost 10', 'BCRYPT_COST', { BCRYPT_COST: '9' }],
+  ['passwords below 8', 'PASSWORD_MIN_LENGTH', { PASSWORD_MIN_LENGTH: '7' }],
+  ['looser rate limits', 'RATE_LIMIT_SCALE', { RATE_LIMIT_SCALE: '2' }],
+  ['a fail point', 'FAILPOINT', { FAILPOINT: 'after-commit' }],
+  ['a key of 31 bytes', 'SECRET_KEY', { SECRET_KEY: 'k7Gq2Zw9Lr4Tb8Yn1Mx6Vc3Hd5Js0Pf' }],
+  [
+    'a short earlier key',
+    'SECRET_KEY_PREVIOUS',
+    { SECRET_KEY_PREVIOUS: `${'aB3dE6gH9'.repeat(4)},short` },
+  ],
+  ['a short earlier pepper', 'PASSWORD_PEPPER_PREVIOUS', { PASSWORD_PEPPER_PREVIOUS: 'short' }],
+  ['a stand-in for a key', 'SECRET_KEY', { SECRET_KEY: 'changeme-changeme-changeme-0123456789' }],
+  ['the seed project’s key', 'SECRET_KEY', { SECRET_KEY: 'super-secret-key' }],
+  ['a long stand-in', 'SECRET_KEY', { SECRET_KEY: 'my_secret_key_that_is_very_long_0123456' }],
+  ['one repeated character', 'SECRET_KEY', { SECRET_KEY: 'x'.repeat(64) }],
+  ['two alternating characters', 'PASSWORD_PEPPER', { PASSWORD_PEPPER: 'ab'.repeat(32) }],
+  ['one value for two purposes', 'PASSWORD_PEPPER', { PASSWORD_PEPPER: production['SECRET_KEY'] }],
+  [
+    'an old key that is also the new one',
+    'SECRET_KEY_PREVIOUS',
+    { SECRET_KEY_PREVIOUS: production['SECRET_KEY'] },
+  ],
+  [
+    'the key as a database password',
+    'POSTGRES_PASSWORD',
+    { POSTGRES_PASSWORD: production['SECRET_KEY'] },
+  ],
+  [
+    'the key as a database password inside a URL',
+    'DATABASE_URL',
+    { DATABASE_URL: `postgres://u:${production['SECRET_KEY']}@db.test/rollcall` },
+  ],
+] as const) {
+  test(`production refuses ${what}`, (t) => {
+    const faults = faultsOf(t, () => loadApiConfig({ ...production, ...change }));
+    t.deepEqual(faults, [variable]);
+  });
+
+  test(`development takes ${what}`, (t) => {
+    t.notThrows(() => loadApiConfig({ ...production, ...change, NODE_ENV: 'development' }));
+  });
+}
+
+test('without any environment every required variable is named at once', (t) => {
+  t.deepEqual(faultsOf(t, () => loadApiConfig({})).toSorted(), [
+    'PASSWORD_PEPPER',
+    'POSTGRES_DB',
+    'POSTGRES_HOST',
+    'POSTGRES_PASSWORD',
+    'POSTGRES_USER',
+    'PUBLIC_URL',
+    'REDIS_URL',
+    'SECRET_KEY',
+  ]);
+  t.deepEqual(faultsOf(t, () => loadWorkerConfig({})).toSorted(), [
+    'MAIL_FROM',
+    'MAIL_HOST',
+    'POSTGRES_DB',
+    'POSTGRES_HOST',
+    'POSTGRES_PASSWORD',
+    'POSTGRES_USER',
+    'PUBLIC_URL',
+    'REDIS_URL',
+    'SECRET_KEY',
+  ]);
+});
+
+test('an unusable DATABASE_URL is one fault: the variables it stands for are not asked for besides', (t) => {
+  const {
+    POSTGRES_HOST: _,
+    POSTGRES_DB: __,
+    POSTGRES_USER: ___,
+    POSTGRES_PASSWORD: ____,
+    ...rest
+  } = production;
+  t.deepEqual(
+    faultsOf(t, () => loadApiConfig({ ...rest, DATABASE_URL: 'nonsense' })),
+    ['DATABASE_URL'],
+  );
+});
+
+test('faults of different kinds are told together, in the order of reading, none of them twice', (t) => {
+  const env = { ...production, PORT: 'http', BCRYPT_COST: 'high', REDIS_URL: 'http://redis.test' };
+  t.deepEqual(faultsOf(t, () => loadApiConfig(env)).toSorted(), [
+    'BCRYPT_COST',
+    'PORT',
+    'REDIS_URL',
+  ]);
+});
+
+test('half a pair of credentials is a fault of the other half', (t) => {
+  const stream = { FIREHOSE_DELIVERY_STREAM: 's', AWS_REGION: 'eu-west-1' };
+  t.deepEqual(
+    faultsOf(t, () => loadWorkerConfig({ ...production, MAIL_PASSWORD: '' })),
+    ['MAIL_PASSWORD'],
+  );
+  t.deepEqual(
+    faultsOf(t, () => loadWorkerConfig({ ...production, MAIL_USERNAME: '' })),
+    ['MAIL_USERNAME'],
+  );
+  t.deepEqual(
+    faultsOf(t, () => loadWorkerConfig({ ...production, ...stream, AWS_KEY: 'k' })),
+    ['AWS_SECRET'],
+  );
+  t.deepEqual(
+    faultsOf(t, () => loadWorkerConfig({ ...production, ...stream, AWS_SECRET: 's' })),
+    ['AWS_KEY'],
+  );
+  t.deepEqual(
+    faultsOf(t, () => loadWorkerConfig({ ...production, FIREHOSE_DELIVERY_STREAM: 's' })),
+    ['AWS_REGION'],
+  );
+});
+
+test("without keys of our own the stream's credentials are left to the SDK", (t) => {
+  const env = { ...production, FIREHOSE_DELIVERY_STREAM: 's', AWS_REGION: 'eu-west-1' };
+  t.deepEqual(loadWorkerConfig(env).firehose, {
+    stream: 's',
+    region: 'eu-west-1',
+    credentials: undefined,
+  });
+});
+
+test('migrations ask for nothing but the database', (t) => {
+  t.is(loadToolConfig({ DATABASE_URL: 'postgres://u:p@h/d' }).database.name, 'd');
+});
+
+test('a loaded configuration cannot be changed', (t) => {
+  t.true(Object.isFrozen(loadApiConfig(production)));
+  t.true(Object.isFrozen(loadWorkerConfig(production)));
+});
+
+function faultsOf(t: ExecutionContext, load: () => unknown): string[] {
+  const error = t.throws(load, { instanceOf: ConfigError });
+  return error?.faults.map(({ variable }) => variable) ?? [];
+}

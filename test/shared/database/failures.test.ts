@@ -1,0 +1,193 @@
+import { once } from 'node:events';
+import { setTimeout as delay } from 'node:timers/promises';
+import test from 'ava';
+import { QueryTypes } from 'sequelize';
+import { isDatabaseUnavailable, violates } from '../../../shared/database/failures.js';
+import { withTransaction } from '../../../shared/database/transaction.js';
+import type { Database } from '../../../shared/database/connect.js';
+import { useContext } from '../../helpers/context.js';
+import { openTestDatabase } from '../../helpers/database.js';
+import { eventually } from '../../helpers/eventually.js';
+import { openTcpProxy } from '../../helpers/tcp-proxy.js';
+
+const context = useContext();
+
+/** One pool for all that needs no broken way to PostgreSQL: opening a connection is dear. */
+let shared: Database;
+test.serial.before('open the shared pool', () => {
+  shared = openTestDatabase(context, context.databaseUrl);
+});
+
+const failureOf = async (work: Promise<unknown>): Promise<unknown> => {
+  try {
+    await work;
+  } catch (error) {
+    return error;
+  }
+  throw new Error('it should have failed');
+};
+
+const ask = (database: Database, sql: string): Promise<unknown> =>
+  database.query(sql, { type: QueryTypes.SELECT });
+
+/** Resolves to the failure, or rejects when the promise of "under three seconds" is broken. */
+async function failureInTime(work: Promise<unknown>): Promise<unknown> {
+  const over = new AbortController();
+  const late = delay(3_000, undefined, over).then(() => {
+    throw new Error('no failure within 3 s');
+  });
+  try {
+    return await Promise.race([failureOf(work), late]);
+  } finally {
+    late.catch(() => undefined);
+    over.abort();
+  }
+}
+
+test('PostgreSQL refusing connections is "not now"', async (t) => {
+  const proxy = await openTcpProxy(t, context.databaseUrl);
+  const database = openTestDatabase(t, proxy.urlFor(context.databaseUrl));
+  await proxy.refuse();
+  t.true(isDatabaseUnavailable(await failureInTime(ask(database, 'select 1'))));
+  await proxy.restore();
+  await t.notThrowsAsync(ask(database, 'select 1'));
+});
+
+test('a connection that was open when PostgreSQL went away is "not now", and is replaced afterwards', async (t) => {
+  const proxy = await openTcpProxy(t, context.databaseUrl);
+  const database = openTestDatabase(t, proxy.urlFor(context.databaseUrl));
+  await ask(database, 'select 1');
+  const failure = failureInTime(ask(database, 'select pg_sleep(2)'));
+  await eventually(async () => (await sleepers(context)) > 0);
+  await proxy.refuse();
+  t.true(isDatabaseUnavailable(await failure));
+  await proxy.restore();
+  await t.notThrowsAsync(ask(database, 'select 1'));
+});
+
+for (const [what, isOpenFirst] of [
+  ['a PostgreSQL that takes connections and says nothing', false],
+  ['a PostgreSQL that falls silent on an open connection', true],
+] as const) {
+  test(`${what} is "not now", in less than three seconds`, async (t) => {
+    const proxy = await openTcpProxy(t, context.databaseUrl);
+    const database = openTestDatabase(t, proxy.urlFor(context.databaseUrl));
+    if (isOpenFirst) await ask(database, 'select 1');
+    proxy.silence();
+    t.true(isDatabaseUnavailable(await failureInTime(ask(database, 'select 1'))));
+    await proxy.restore();
+    await eventually(() => ask(database, 'select 1'));
+  });
+
+  test(`${what} fails a transaction in less than three seconds too`, async (t) => {
+    const proxy = await openTcpProxy(t, context.databaseUrl);
+    const database = openTestDatabase(t, proxy.urlFor(context.databaseUrl));
+    if (isOpenFirst) await ask(database, 'select 1');
+    proxy.silence();
+    const work = withTransaction(database, (tx) => database.query('select 1', { transaction: tx }));
+    t.true(isDatabaseUnavailable(await failureInTime(work)));
+    await proxy.restore();
+    await eventually(() => ask(database, 'select 1'));
+  });
+}
+
+test('waiting in vain for a connection of the pool is "not now", in less than three seconds', async (t) => {
+  const database = openTestDatabase(t, context.databaseUrl, { poolMax: 1 });
+  const end = new AbortController();
+  const holder = withTransaction(database, async (tx) => {
+    await database.query('select 1', { transaction: tx });
+    await once(end.signal, 'abort');
+  });
+  t.true(isDatabaseUnavailable(await failureInTime(ask(database, 'select 1'))));
+  end.abort();
+  await holder;
+});
+
+test('a statement that runs too long is "not now"', async (t) => {
+  t.true(isDatabaseUnavailable(await failureInTime(ask(shared, 'select pg_sleep(30)'))));
+});
+
+test('a session that the administrator ends is "not now"', async (t) => {
+  t.true(
+    isDatabaseUnavailable(
+      await failureOf(ask(shared, 'select pg_terminate_backend(pg_backend_pid())')),
+    ),
+  );
+  await t.notThrowsAsync(ask(shared, 'select 1'));
+});
+
+for (const [what, sqlState] of [
+  ['a deadlock', '40P01'],
+  ['a serialization failure', '40001'],
+  ['too many connections', '53300'],
+  ['a full disk', '53100'],
+  ['a server that shuts down', '57P01'],
+  ['a server that starts up', '57P03'],
+  ['a lock that is not available', '55P03'],
+] as const) {
+  test(`${what} (${sqlState}) is "not now"`, async (t) => {
+    const raise = `do $$ begin raise exception 'as told' using errcode = '${sqlState}'; end $$`;
+    t.true(isDatabaseUnavailable(await failureOf(shared.query(raise))));
+  });
+}
+
+for (const [what, sql] of [
+  ['a syntax error', 'selec 1'],
+  ['a missing table', 'select * from nowhere'],
+  ['a value out of range', "select '99999999999'::int"],
+  [
+    'a violated check',
+    "insert into outbox (id, name, payload, trace_id, state) values (gen_random_uuid(), 'x', '{}', 't', 'odd')",
+  ],
+  [
+    'a message that only quotes a network error',
+    "do $$ begin raise exception 'ECONNREFUSED'; end $$",
+  ],
+] as const) {
+  test(`${what} is wrong, not "not now"`, async (t) => {
+    t.false(isDatabaseUnavailable(await failureOf(shared.query(sql))));
+  });
+}
+
+test('a unique violation is told by the name of its constraint or index', async (t) => {
+  const insert = (email: string, name: string): Promise<unknown> =>
+    shared.query(
+      `insert into admins (email, email_canonical, name, name_canonical, password_hash, confirmed_at)
+        values ($email, $email, $name, $name, 'x', now())`,
+      { bind: { email, name } },
+    );
+  await insert('a@x.test', 'a');
+  const byEmail = await failureOf(insert('a@x.test', 'b'));
+  const byName = await failureOf(insert('b@x.test', 'a'));
+  t.deepEqual(
+    [violates(byEmail, 'admins_email_key'), violates(byEmail, 'admins_confirmed_name_key')],
+    [true, false],
+  );
+  t.deepEqual(
+    [violates(byName, 'admins_email_key'), violates(byName, 'admins_confirmed_name_key')],
+    [false, true],
+  );
+  t.false(isDatabaseUnavailable(byEmail));
+});
+
+test('anything else is neither', (t) => {
+  for (const thrown of [
+    new Error('a bug'),
+    new TypeError('undefined is not a function'),
+    'text',
+    null,
+    undefined,
+    {},
+  ]) {
+    t.false(isDatabaseUnavailable(thrown));
+    t.false(violates(thrown, 'admins_email_key'));
+  }
+});
+
+async function sleepers({ rows }: Pick<typeof context, 'rows'>): Promise<number> {
+  const found = await rows<{ n: number }>(
+    `select count(*)::int as n from pg_stat_activity
+      where datname = current_database() and query = 'select pg_sleep(2)' and state = 'active'`,
+  );
+  return found[0]?.n ?? 0;
+}

@@ -1,0 +1,137 @@
+import test from 'ava';
+import fc from 'fast-check';
+import { parseEmailAddress } from '../../../shared/identity/email-address.js';
+
+const label63 = 'd'.repeat(63);
+const local64 = 'l'.repeat(64);
+/** 254 bytes: the longest address there is. */
+const longest = `${local64}@${`${label63}.`.repeat(2)}${'d'.repeat(254 - 64 - 1 - 128 - 5)}.test`;
+
+test('an address is sent to as typed and compared in lower case', (t) => {
+  t.deepEqual(parseEmailAddress('User.Name+Tag@Example.TEST'), {
+    address: 'User.Name+Tag@example.test',
+    canonical: 'user.name+tag@example.test',
+  });
+});
+
+test('tags, dots and other providers’ habits are kept: they may be another person', (t) => {
+  const canonical = (text: string) => parseEmailAddress(text)?.canonical;
+  t.not(canonical('user+a@gmail.com'), canonical('user@gmail.com'));
+  t.not(canonical('us.er@gmail.com'), canonical('user@gmail.com'));
+  t.not(canonical('user@googlemail.com'), canonical('user@gmail.com'));
+});
+
+test('an international domain and its ASCII form are one', (t) => {
+  const forms = [
+    'a@BÜCHER.example',
+    'a@bücher.example',
+    'a@bu\u0308cher.example',
+    'a@xn--bcher-kva.example',
+  ];
+  for (const form of forms)
+    t.is(parseEmailAddress(form)?.canonical, 'a@xn--bcher-kva.example', form);
+});
+
+test('every character of a dot-atom is taken, and so are the longest address and label', (t) => {
+  t.is(
+    parseEmailAddress("!#$%&'*+/=?^_`{|}~-09.az@x.test")?.address,
+    "!#$%&'*+/=?^_`{|}~-09.az@x.test",
+  );
+  t.is(longest.length, 254);
+  for (const text of [longest, `a@${label63}.test`, 'a@b.co', 'a@1.2.test', 'a@x--y.test']) {
+    t.is(parseEmailAddress(text)?.address, text);
+  }
+});
+
+for (const [why, text] of Object.entries({
+  'nothing at all': '',
+  'no at sign': 'a.x.test',
+  'no local part': '@x.test',
+  'no domain': 'a@',
+  'a domain of one label': 'a@x',
+  'a local host': 'a@localhost',
+  'a quoted local part': '"a b"@x.test',
+  'a quoted at sign': '"a@b"@x.test',
+  'two at signs': 'a@b@x.test',
+  'an address literal': 'a@[127.0.0.1]',
+  'an IPv6 literal': 'a@[IPv6:::1]',
+  'a number for a domain': 'a@127.0.0.1',
+  'a number in wide digits': 'a@１２７.0.0.1',
+  'a short form of a number': 'a@127.1',
+  'a hexadecimal number': 'a@0x7f.1',
+  'a top level that is a number': 'a@example.123',
+  'an empty label': 'a@x..y',
+  'a leading dot in the domain': 'a@.x.test',
+  'a trailing dot': 'a@x.test.',
+  'an ideographic full stop at the end': 'a@x.test。',
+  'a label that begins with a hyphen': 'a@-x.test',
+  'a label that ends with a hyphen': 'a@x-.test',
+  'a label of 64 characters': `a@${'d'.repeat(64)}.test`,
+  'a leading dot in the local part': '.a@x.test',
+  'a trailing dot in the local part': 'a.@x.test',
+  'two dots in the local part': 'a..b@x.test',
+  'a local part of 65 characters': `${'l'.repeat(65)}@x.test`,
+  'an address of 255 characters': longest.replace('.test', 'd.test'),
+  'an address that IDNA makes too long': `a@${'ü'.repeat(58)}.${'ü'.repeat(58)}.${'ü'.repeat(58)}.${'ü'.repeat(58)}.test`,
+  'the Kelvin sign, which lower case turns into k': 'mi\u212ae@x.test',
+  'a dotted capital I': '\u0130@x.test',
+  'a Cyrillic letter': '\u0430@x.test',
+  'a NUL': 'a\u0000@x.test',
+  'a NUL in the domain': 'a@x\u0000.test',
+  'a tab': 'a\t@x.test',
+  'a line break': 'a@x.test\n',
+  'a header of one’s own': 'a@x.test\r\nBcc: b@x.test',
+  'a space around it': ' a@x.test ',
+  'a zero-width space': 'a\u200b@x.test',
+  'a zero-width space in the domain': 'a@x\u200b.test',
+  'a soft hyphen in the domain': 'a@x\u00ad.test',
+  'a right-to-left override': 'a@\u202ex.test',
+  'a percent-encoded domain': 'a@x%2etest',
+  'a path after the domain': 'a@x.test/y',
+  'a port after the domain': 'a@x.test:25',
+  'a comment': 'a(b)@x.test',
+  'a display name': 'A <a@x.test>',
+  'a second recipient': 'a@x.test,b@x.test',
+  'a lone surrogate': 'a\ud800@x.test',
+  'a lone surrogate in the domain': 'a@\ud800.test',
+  'broken punycode': 'a@xn--a.test',
+})) {
+  test(`${why} is refused`, (t) => {
+    t.is(parseEmailAddress(text), undefined);
+  });
+}
+
+test('a canonical address is its own canonical form, whatever was typed', (t) => {
+  fc.assert(
+    fc.property(fc.emailAddress(), (text) => {
+      const parsed = parseEmailAddress(text);
+      return !parsed || parseEmailAddress(parsed.canonical)?.canonical === parsed.canonical;
+    }),
+  );
+  t.pass();
+});
+
+test('whatever the text, the answer is an ASCII address of at most 254 bytes or none', (t) => {
+  const nasty = fc.string({
+    unit: fc.constantFrom('a', '@', '.', '-', '"', 'ü', '\u200b', '%', ' ', '１'),
+    maxLength: 300,
+  });
+  fc.assert(
+    fc.property(fc.oneof(fc.string({ unit: 'binary' }), nasty), (text) => {
+      const parsed = parseEmailAddress(text);
+      return !parsed || /^[!-~]{3,254}$/.test(parsed.address);
+    }),
+  );
+  t.pass();
+});
+
+test('a text of a million characters is refused by its length alone', (t) => {
+  for (const text of [
+    'a'.repeat(1e6),
+    `${'a.'.repeat(5e5)}@x.test`,
+    `a@${'x.'.repeat(5e5)}test`,
+    '@'.repeat(1e6),
+  ]) {
+    t.is(parseEmailAddress(text), undefined);
+  }
+});

@@ -1,0 +1,88 @@
+import { randomUUID } from 'node:crypto';
+import test from 'ava';
+import { Redis } from 'ioredis';
+import { openQueues, type Queues } from '../../../shared/queues/queues.js';
+import { useContext, type Scope } from '../../helpers/context.js';
+import { eventually } from '../../helpers/eventually.js';
+import { createRecordingLogger } from '../../helpers/log.js';
+import { openTcpProxy } from '../../helpers/tcp-proxy.js';
+
+const context = useContext();
+
+// It empties the Redis that the others use: not beside them.
+test.serial('Redis’s data keeps its name until it is lost', async (t) => {
+  const [one, other] = [open(t).queues, open(t).queues];
+  const epoch = await eventually(() => one.epoch());
+  t.regex(epoch, /^[0-9a-f-]{36}$/);
+  t.is(await eventually(() => other.epoch()), epoch);
+
+  const redis = new Redis(context.redisUrl);
+  await redis.flushdb();
+  redis.disconnect();
+  const next = await one.epoch();
+  t.regex(next, /^[0-9a-f-]{36}$/);
+  t.not(next, epoch);
+  t.is(await other.epoch(), next);
+});
+
+test('two who ask for the name of new data at once get the same one', async (t) => {
+  const queues = Array.from({ length: 5 }, () => open(t).queues);
+  for (const each of queues) await eventually(() => each.ping().then(() => true));
+  const epochs = await Promise.all(queues.map((each) => each.epoch()));
+  t.is(new Set(epochs).size, 1);
+});
+
+test('opening with Redis down neither fails nor waits; ping and epoch fail until it is back', async (t) => {
+  const proxy = await openTcpProxy(t, context.redisUrl);
+  await proxy.refuse();
+  const { queues } = open(t, proxy.urlFor(context.redisUrl));
+  await t.throwsAsync(queues.ping());
+  await t.throwsAsync(queues.epoch());
+  await proxy.restore();
+  await eventually(() => queues.ping().then(() => true));
+  t.pass();
+});
+
+test('an outage is logged once, not at every try to reconnect', async (t) => {
+  const proxy = await openTcpProxy(t, context.redisUrl);
+  const { queues, messages } = open(t, proxy.urlFor(context.redisUrl));
+  await eventually(() => queues.ping().then(() => true));
+  for (let outage = 0; outage < 2; outage++) {
+    await proxy.refuse();
+    await eventually(() => messages().length > 0);
+    await proxy.restore();
+    await eventually(() => queues.ping().then(() => true));
+  }
+  t.deepEqual(messages(), ['Redis connection failed']);
+});
+
+test('log batches can live in a Redis of their own', async (t) => {
+  const proxy = await openTcpProxy(t, context.redisUrl);
+  const { log } = createRecordingLogger();
+  const queues = openQueues(
+    { url: context.redisUrl, logsUrl: proxy.urlFor(context.redisUrl) },
+    log,
+  );
+  t.teardown(() => queues.close());
+  await eventually(() => queues.ping().then(() => true));
+  await proxy.refuse();
+  const job = { id: `j-${randomUUID()}`, name: 'x', data: {} };
+  await t.throwsAsync(queues.logs.add(job));
+  await t.notThrowsAsync(queues.mail.add(job));
+});
+
+test('closing twice, and with Redis gone, is safe', async (t) => {
+  const proxy = await openTcpProxy(t, context.redisUrl);
+  const { queues } = open(t, proxy.urlFor(context.redisUrl));
+  await proxy.refuse();
+  await queues.close();
+  await queues.close();
+  t.pass();
+});
+
+function open(scope: Scope, url = context.redisUrl): { queues: Queues; messages: () => unknown[] } {
+  const { log, messages } = createRecordingLogger();
+  const queues = openQueues({ url, logsUrl: url }, log);
+  scope.teardown(() => queues.close());
+  return { queues, messages };
+}

@@ -1,0 +1,195 @@
+import { request } from 'node:http';
+import test from 'ava';
+import { isNear, openWorkerHttp } from '../../workers/http.js';
+import type { Tasks } from '../../workers/tasks/tasks.js';
+import type { Scope } from '../helpers/context.js';
+import { createRecordingLogger } from '../helpers/log.js';
+
+test('live says alive, whatever else is wrong', async (t) => {
+  const { ask } = await setUp(t, { ok: false });
+  t.like(await ask('GET', '/health/live'), { status: 200, body: { status: 'alive' } });
+  t.is((await ask('HEAD', '/health/live')).text, '');
+});
+
+test('ready tells what each check found', async (t) => {
+  const { ask } = await setUp(t);
+  const answer = await ask('GET', '/health/ready');
+  t.is(answer.status, 200);
+  t.deepEqual(answer.body, { status: 'ready', checks: { postgres: { ok: true } } });
+});
+
+test('not ready is 503, by a failed check or because the process is stopping', async (t) => {
+  for (const state of [{ ok: false }, { isStopping: true }]) {
+    const { ask } = await setUp(t, state);
+    const answer = await ask('GET', '/health/ready');
+    t.is(answer.status, 503);
+    t.like(answer.body, { status: 'not_ready' });
+    t.is(answer.headers['retry-after'], '5');
+  }
+});
+
+test('a task is run by POST with an empty body, and answered with 200', async (t) => {
+  const { ask, ran, messages } = await setUp(t);
+  const answer = await ask('POST', '/tasks/sweep-outbox', { 'content-type': 'application/json' });
+  t.like(answer, { status: 200, body: { task: 'sweep-outbox', result: { checked: 3 } } });
+  t.deepEqual(ran, ['sweep-outbox']);
+  t.deepEqual(messages(), ['task done']);
+});
+
+test('a task that fails is 500, so that the daemon posts it again; why is in the log alone', async (t) => {
+  const { ask, lines } = await setUp(t);
+  const answer = await ask('POST', '/tasks/fail');
+  t.is(answer.status, 500);
+  t.like(answer.body, { status: 500, code: 'internal', type: 'urn:rollcall:problem:internal' });
+  t.false(answer.text.includes('secret'));
+  t.true(lines.some((line) => JSON.stringify(line).includes('secret reason')));
+});
+
+test('what is not there is 404, whatever the method; every problem names its request', async (t) => {
+  const { ask } = await setUp(t);
+  for (const [method, path] of [
+    ['GET', '/'],
+    ['POST', '/tasks/nope'],
+    ['POST', '/tasks/'],
+    ['POST', '/tasks/../health/live'],
+    ['POST', '/sqs'],
+    ['GET', '/metrics'],
+    ['GET', '/health'],
+  ] as const) {
+    const answer = await ask(method, path, { 'x-request-id': 'my-request-1' });
+    t.is(answer.status, 404, `${method} ${path}`);
+    t.is(answer.headers['content-type'], 'application/problem+json');
+    t.is(answer.headers['x-request-id'], 'my-request-1');
+    t.deepEqual(answer.body, {
+      type: 'urn:rollcall:problem:not-found',
+      title: 'Not Found',
+      status: 404,
+      code: 'not_found',
+      instance: 'urn:rollcall:request:my-request-1',
+      request_id: 'my-request-1',
+    });
+  }
+});
+
+test('a wrong method is 405 with Allow', async (t) => {
+  const { ask, ran } = await setUp(t);
+  for (const [method, path, allow] of [
+    ['POST', '/health/live', 'GET, HEAD'],
+    ['DELETE', '/health/ready', 'GET, HEAD'],
+    ['GET', '/tasks/sweep-outbox', 'POST'],
+  ] as const) {
+    const answer = await ask(method, path);
+    t.is(answer.status, 405);
+    t.is(answer.headers['allow'], allow);
+  }
+  t.deepEqual(ran, []);
+});
+
+test('a body that no task needs is refused when it is large', async (t) => {
+  const { ask, ran } = await setUp(t);
+  t.is((await ask('POST', '/tasks/sweep-outbox', {}, 'x'.repeat(70_000))).status, 413);
+  t.is((await ask('POST', '/tasks/sweep-outbox', {}, '{"a":1}')).status, 200);
+  t.deepEqual(ran, ['sweep-outbox']);
+});
+
+test('a connection stays open longer than the daemon keeps it', async (t) => {
+  const { ask } = await setUp(t);
+  t.is((await ask('GET', '/health/live')).headers['keep-alive'], 'timeout=75');
+});
+
+test('peers on this host and in private networks are near, all others are not', (t) => {
+  for (const address of [
+    '127.0.0.1',
+    '127.9.9.9',
+    '::1',
+    '10.1.2.3',
+    '172.16.0.1',
+    '172.31.255.255',
+    '192.168.1.1',
+    '169.254.7.7',
+    'fd00::1',
+    'fc12::1',
+    'fe80::1%eth0',
+    '::ffff:10.0.0.1',
+    '::FFFF:127.0.0.1',
+  ]) {
+    t.true(isNear(address), address);
+  }
+  for (const address of [
+    '8.8.8.8',
+    '172.32.0.1',
+    '192.169.0.1',
+    '11.0.0.1',
+    '2001:db8::1',
+    '::ffff:8.8.8.8',
+    '::ffff:0808:0808',
+    '::',
+    'example',
+    '',
+    undefined,
+  ]) {
+    t.false(isNear(address), String(address));
+  }
+});
+
+test('a port that is taken is told at once', async (t) => {
+  const { port } = await setUp(t);
+  await t.throwsAsync(openWorkerHttp(parts().deps, { host: '127.0.0.1', port }), {
+    code: 'EADDRINUSE',
+  });
+});
+
+interface State {
+  readonly ok?: boolean;
+  readonly isStopping?: boolean;
+}
+
+function parts({ ok = true, isStopping = false }: State = {}) {
+  const { log, lines, messages } = createRecordingLogger();
+  const ran: string[] = [];
+  const tasks: Tasks = {
+    names: ['sweep-outbox', 'fail'],
+    async run(name) {
+      ran.push(name);
+      if (name === 'fail') throw new Error('secret reason');
+      return { checked: 3 };
+    },
+  };
+  const deps = {
+    log,
+    tasks,
+    checks: { postgres: async () => ({ ok }) },
+    isStopping: () => isStopping,
+  };
+  return { deps, ran, lines, messages };
+}
+
+async function setUp(scope: Scope, state: State = {}) {
+  const { deps, ...rest } = parts(state);
+  const http = await openWorkerHttp(deps, { host: '127.0.0.1', port: 0 });
+  scope.teardown(() => http.close());
+  // The path goes out as it stands: `fetch` would tidy it up.
+  const ask = (method: string, path: string, headers: Record<string, string> = {}, body = '') =>
+    new Promise<{
+      status: number;
+      headers: NodeJS.Dict<string | string[]>;
+      text: string;
+      body: unknown;
+    }>((resolve, reject) => {
+      const req = request({ host: '127.0.0.1', port: http.port, method, path, headers }, (res) => {
+        let text = '';
+        res.setEncoding('utf8').on('data', (chunk: string) => (text += chunk));
+        res.on('end', () =>
+          resolve({
+            status: res.statusCode ?? 0,
+            headers: res.headers,
+            text,
+            body: text === '' ? undefined : JSON.parse(text),
+          }),
+        );
+      });
+      req.on('error', reject);
+      req.end(body);
+    });
+  return { ask, port: http.port, ...rest };
+}

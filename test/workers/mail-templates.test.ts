@@ -1,0 +1,110 @@
+import test from 'ava';
+import { renderAccountExistsMail } from '../../workers/mail/templates/account-exists.js';
+import { renderConfirmationMail } from '../../workers/mail/templates/confirmation.js';
+import { inWords, utcTime } from '../../workers/mail/templates/time.js';
+
+const now = new Date('2026-11-22T14:05:00Z');
+const url = `https://rollcall.example/auth/confirm?token=ct_${'0'.repeat(32)}_${'x'.repeat(43)}`;
+const facts = {
+  service: 'Rollcall',
+  name: 'Ada Lovelace',
+  url,
+  now,
+  expiresAt: new Date('2026-11-23T14:04:57Z'),
+};
+
+test('the confirmation mail says who asked, what to do, until when, and what if it was not you', (t) => {
+  const { subject, text } = renderConfirmationMail(facts);
+  t.is(subject, 'Confirm your e-mail address');
+  t.true(text.includes('“Ada Lovelace”'));
+  t.true(text.includes('24 hours, until 23 November 2026 at 14:04 UTC'));
+  t.true(text.includes('If it was not you'));
+  t.is(text.split(url).length, 2, 'the link is there once');
+});
+
+test('the HTML says the same, with the link as a button and in full', (t) => {
+  const { html } = renderConfirmationMail(facts);
+  t.is(html.split(`href="${url}"`).length, 3);
+  t.true(html.includes(`>${url}</a>`));
+  t.true(html.includes('23 November 2026 at 14:04 UTC'));
+  t.true(html.includes('“Ada Lovelace”'));
+});
+
+for (const [name, { html }] of Object.entries({
+  confirmation: renderConfirmationMail(facts),
+  'account-exists': renderAccountExistsMail({ ...facts, publicUrl: 'https://rollcall.example' }),
+})) {
+  test(`the ${name} mail loads nothing, runs nothing, and names its language and its tables' role`, (t) => {
+    t.notRegex(html, /<(img|script|link|iframe|video|object|form|input)\b|@import|url\(/i);
+    t.regex(html, /<html lang="en">/);
+    t.is(html.match(/<table /g)?.length, html.match(/<table role="presentation"/g)?.length);
+    t.regex(html, /prefers-color-scheme:\s*dark/);
+    t.is(html.match(/<h1/g)?.length, 1);
+  });
+}
+
+test('the HTML is one column of tables: heading, paragraphs, a button, its address, and what else to know', (t) => {
+  const { html } = renderConfirmationMail(facts);
+  const [, body = ''] = html.split('<body');
+  const outline = [...body.matchAll(/<(h1|p|a|strong)\b[^>]*>([^<]*)/g)].map(([, tag, text]) =>
+    `${tag} ${text?.trim().slice(0, 24)}`.trim(),
+  );
+  t.deepEqual(outline, [
+    'p Rollcall',
+    'h1 Confirm your e-mail addr',
+    'p Somebody has registered',
+    'a Confirm my address',
+    'p The link works for 24 ho',
+    'p If the button does not w',
+    'a https://rollcall.example',
+    'p',
+    'strong If it was not you',
+    'p Sent by Rollcall because',
+  ]);
+});
+
+test('a name cannot become markup', (t) => {
+  const name = `<img src=x onerror=alert(1)> & "quoted" 'single'`;
+  const { html, text } = renderConfirmationMail({ ...facts, name });
+  t.true(
+    html.includes('&lt;img src=x onerror=alert(1)&gt; &amp; &quot;quoted&quot; &#39;single&#39;'),
+  );
+  t.false(html.includes('<img'));
+  t.true(text.includes(name));
+});
+
+test('a name cannot become a link, another line or a wall of text', (t) => {
+  const name = `Win at http://evil.example\r\nor mail me@evil.example ${'x'.repeat(500)}`;
+  const { text, html } = renderConfirmationMail({ ...facts, name });
+  for (const part of [text, html]) {
+    t.notRegex(part, /http:\/\/evil|evil\.example|me@evil/);
+    t.notRegex(part, /x{100}/);
+  }
+  t.notRegex(text, /\nor mail/);
+});
+
+test('names of people stay as they are', (t) => {
+  for (const name of ['J. R. R. Tolkien', 'Žofie Nováková', '李小龍', 'O’Hara-Smith']) {
+    t.true(renderConfirmationMail({ ...facts, name }).text.includes(`“${name}”`), name);
+  }
+});
+
+test('the account-exists mail is kind, names the service and holds no link but its address', (t) => {
+  const publicUrl = 'https://rollcall.example';
+  const { subject, text } = renderAccountExistsMail({ ...facts, publicUrl });
+  t.is(subject, 'You already have an account');
+  t.true(text.includes('Hello Ada Lovelace,'));
+  t.true(text.includes('If it was not you'));
+  t.deepEqual(text.match(/https?:\/\/\S+/g), [publicUrl]);
+});
+
+test('a time is told in words and in UTC', (t) => {
+  const hour = 3_600_000;
+  t.is(inWords(24 * hour - 3_000), '24 hours');
+  t.is(inWords(hour), '60 minutes');
+  t.is(inWords(90 * 60_000), '2 hours');
+  t.is(inWords(72 * hour), '3 days');
+  t.is(inWords(61_000), '1 minute');
+  t.is(inWords(-5), '1 minute');
+  t.is(utcTime(new Date('2026-01-02T03:04:05+02:00')), '2 January 2026 at 01:04 UTC');
+});

@@ -1,0 +1,177 @@
+import { randomUUID } from 'node:crypto';
+import test from 'ava';
+import { outboxJobId } from '../../shared/outbox/outbox-job.js';
+import { startRelay } from '../../workers/relay/relay.js';
+import { useContext, type Scope } from '../helpers/context.js';
+import { eventually } from '../helpers/eventually.js';
+import { openTcpProxy } from '../helpers/tcp-proxy.js';
+import { setStage } from './stage.js';
+
+const context = useContext();
+const past = (seconds: number): string => `now() - interval '${seconds} seconds'`;
+const old = { createdAt: past(10), availableAt: past(10) };
+
+test.serial('a pending message is put on its queue under its id, and marked', async (t) => {
+  const { stage, start } = await setUp(t);
+  const { id } = await stage.promiseConfirmation({ message: old });
+  start();
+  const row = await eventually(async () => {
+    const message = await stage.messageOf(id);
+    return message.state === 'enqueued' && message;
+  });
+  t.like(row, { enqueue_count: 1, generation: 0, checked_at: null });
+  t.not(row.enqueued_at, null);
+  t.deepEqual(await stage.queues.mail.stateOf(outboxJobId({ id, generation: 0 })), {
+    state: 'waiting',
+  });
+});
+
+test.serial('a message younger than the grace, or not due yet, is left alone', async (t) => {
+  const { stage, start } = await setUp(t);
+  const young = await stage.promiseConfirmation({ message: { createdAt: past(1) } });
+  const early = await stage.promiseConfirmation({
+    message: { ...old, availableAt: `now() + interval '1 hour'` },
+  });
+  const due = await stage.promiseConfirmation({ message: old });
+  start();
+  await eventually(async () => (await stage.messageOf(due.id)).state === 'enqueued');
+  t.is((await stage.messageOf(young.id)).state, 'pending');
+  t.is((await stage.messageOf(early.id)).state, 'pending');
+});
+
+test.serial('settled and dead messages are left alone', async (t) => {
+  const { stage, start } = await setUp(t);
+  const settled = await stage.promiseConfirmation({ message: { ...old, state: 'settled' } });
+  const dead = await stage.promiseConfirmation({ message: { ...old, state: 'dead' } });
+  const due = await stage.promiseConfirmation({ message: old });
+  start();
+  await eventually(async () => (await stage.messageOf(due.id)).state === 'enqueued');
+  for (const { id } of [settled, dead]) {
+    t.is((await stage.queues.mail.stateOf(outboxJobId({ id, generation: 0 }))).state, 'unknown');
+  }
+});
+
+test.serial(
+  'more than a batch goes without a pause, and two relays share it without doing anything twice',
+  async (t) => {
+    const { stage, start } = await setUp(t);
+    await context.rows(
+      `insert into outbox (id, name, payload, trace_id, created_at, available_at)
+     select gen_random_uuid(), 'send-confirmation-mail', '{"v":1,"confirmation_id":"x"}', 'many', ${past(10)}, ${past(10)}
+       from generate_series(1, 250)`,
+    );
+    const second = await setUp(t);
+    start();
+    second.start();
+    await eventually(async () => {
+      const [row] = await context.rows<{ left: number }>(
+        `select count(*)::int as left from outbox where trace_id = 'many' and state = 'pending'`,
+      );
+      return row?.left === 0;
+    });
+    const [counts] = await context.rows<{ least: number; most: number }>(
+      `select min(enqueue_count) as least, max(enqueue_count) as most from outbox where trace_id = 'many'`,
+    );
+    t.deepEqual(counts, { least: 1, most: 1 });
+    t.is(stage.lines.length, 0);
+  },
+);
+
+for (const how of ['refuse', 'silence'] as const) {
+  test.serial(
+    `with Redis down (${how}) messages stay pending, one warning is told, and all goes on when it is back`,
+    async (t) => {
+      const proxy = await openTcpProxy(t, context.redisUrl);
+      const { stage, start, warnings } = await setUp(t, proxy.urlFor(context.redisUrl));
+      await proxy[how]();
+      const { id } = await stage.promiseConfirmation({ message: old });
+      start();
+      await eventually(() => warnings().length > 0);
+      const row = await stage.messageOf(id);
+      t.like(row, { state: 'pending', enqueue_count: 0 });
+      await proxy.restore();
+      await eventually(async () => (await stage.messageOf(id)).state === 'enqueued');
+      t.deepEqual(warnings(), ['the relay cannot work; messages wait in the outbox']);
+      t.true(stage.messages().includes('the relay works again'));
+    },
+  );
+}
+
+test.serial(
+  'a job that is there already is not made twice: the message is only marked',
+  async (t) => {
+    const { stage, start } = await setUp(t);
+    const { id } = await stage.promiseConfirmation({ message: old });
+    await stage.queues.mail.add({
+      id: outboxJobId({ id, generation: 0 }),
+      name: 'send-confirmation-mail',
+      data: { first: true },
+    });
+    start();
+    await eventually(async () => (await stage.messageOf(id)).state === 'enqueued');
+    t.is((await stage.messageOf(id)).enqueue_count, 1);
+  },
+);
+
+test.serial(
+  'when Redis has lost its data everything is looked after, once; at the start nothing is',
+  async (t) => {
+    const { stage, start, losses } = await setUp(t);
+    start();
+    const { id } = await stage.promiseConfirmation({ message: old });
+    await eventually(async () => (await stage.messageOf(id)).state === 'enqueued');
+    t.is(losses(), 0);
+    await loseRedisData();
+    await eventually(() => losses() > 0);
+    const next = await stage.promiseConfirmation({ message: old });
+    await eventually(async () => (await stage.messageOf(next.id)).state === 'enqueued');
+    t.is(losses(), 1);
+  },
+);
+
+test.serial('stopped, it takes nothing more', async (t) => {
+  const { stage, start } = await setUp(t);
+  const relay = start();
+  await relay.stop();
+  await relay.stop();
+  const { id } = await stage.promiseConfirmation({ message: old });
+  const other = await setUp(t);
+  t.is((await stage.messageOf(id)).state, 'pending');
+  other.start();
+  await eventually(async () => (await stage.messageOf(id)).state === 'enqueued');
+});
+
+async function setUp(scope: Scope, redisUrl?: string) {
+  const stage = await setStage(scope, context, redisUrl);
+  let losses = 0;
+  return {
+    stage,
+    losses: () => losses,
+    warnings: () =>
+      stage.lines
+        .filter(({ level, msg }) => level === 40 && String(msg).includes('relay'))
+        .map(({ msg }) => msg),
+    start() {
+      const relay = startRelay(
+        {
+          ...stage,
+          failpoint: () => undefined,
+          onDataLoss: async () => {
+            losses += 1;
+          },
+        },
+        { intervalMs: 30, graceMs: 2_000 },
+      );
+      scope.teardown(() => relay.stop());
+      return relay;
+    },
+  };
+}
+
+async function loseRedisData(): Promise<void> {
+  const { Redis } = await import('ioredis');
+  const redis = new Redis(context.redisUrl);
+  await redis.flushdb();
+  await redis.set(`test:${randomUUID()}`, 'another life');
+  redis.disconnect();
+}

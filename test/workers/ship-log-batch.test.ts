@@ -1,0 +1,280 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { createServer } from 'node:http';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import test from 'ava';
+import {
+  openFirehoseEndpoint,
+  type FirehoseEndpoint,
+} from '../../dev/firehose/firehose-endpoint.js';
+import { shipLogBatch } from '../../shared/jobs/index.js';
+import { createFaultBoard } from '../../workers/fault-board.js';
+import { JobHandedBack, PermanentFailure, QueueThrottled } from '../../workers/job-effects.js';
+import { openFirehoseSink } from '../../workers/logs/firehose.sink.js';
+import { packBatch, unpackBatch } from '../../workers/logs/log-batch.js';
+import { createShipLogBatch } from '../../workers/logs/ship-log-batch.processor.js';
+import type { Scope } from '../helpers/context.js';
+import { eventually } from '../helpers/eventually.js';
+import { createRecordingLogger } from '../helpers/log.js';
+import { jobContext, type TestJobContext } from './stage.js';
+
+let dataDir: string;
+let endpoint: FirehoseEndpoint;
+let streams = 0;
+
+test.before(async () => {
+  dataDir = await mkdtemp(join(tmpdir(), 'rollcall-firehose-'));
+  endpoint = await openFirehoseEndpoint({ dataDir, port: 0, host: '127.0.0.1' });
+});
+test.after.always(async () => {
+  await endpoint.close();
+  await rm(dataDir, { recursive: true });
+});
+
+// One endpoint, whose faults all calls share, and one environment that says where it is.
+test.serial('a batch is one call, each line one record, in order', async (t) => {
+  const { ship, arrived, callsSince } = await setUp(t);
+  const calls = callsSince();
+  t.is(await ship(lines(500)), 'shipped');
+  t.is(calls(), 1);
+  t.deepEqual(await arrived(), lines(500));
+});
+
+test.serial('only what was not taken is put again', async (t) => {
+  const { ship, arrived, callsSince } = await setUp(t);
+  const calls = callsSince();
+  endpoint.setFaults({ failEvery: 3, failCalls: 1 });
+  t.is(await ship(lines(9)), 'shipped');
+  t.is(calls(), 2);
+  const records = await arrived();
+  t.is(records.length, 9);
+  t.deepEqual(records.toSorted(), lines(9).toSorted());
+});
+
+test.serial(
+  'what is not taken after several calls is left for the next try of the job, and nothing else',
+  async (t) => {
+    const { ship, arrived, callsSince } = await setUp(t);
+    const calls = callsSince();
+    endpoint.setFaults({ failEvery: 1 });
+    const tried = jobContext();
+    await t.throwsAsync(ship(lines(3), tried), { message: '3 records were not taken' });
+    t.is(calls(), 4);
+    t.deepEqual(tried.replaced, []);
+
+    endpoint.setFaults({ failEvery: 2 });
+    const again = jobContext();
+    // Of 40 the second half of each call's rest fails: 20, 10, 5, 2 are left.
+    await t.throwsAsync(ship(lines(40), again));
+    endpoint.resetFaults();
+    const rest = shipLogBatch.schema.parse(again.replaced[0]);
+    const left = await unpackBatch(rest);
+    t.is(left.length, rest.count);
+    t.true(left.length < 5, String(left.length));
+    t.is(await ship(left.map(String)), 'shipped');
+    t.deepEqual((await arrived()).toSorted(), lines(40).toSorted());
+  },
+);
+
+for (const mode of ['throttle', 'unavailable', 'down'] as const) {
+  test.serial(
+    `a call that fails as a whole (${mode}) rests the queue for some seconds, and counts as nothing`,
+    async (t) => {
+      const { ship, arrived, problem } = await setUp(t);
+      endpoint.setFaults({ mode });
+      const tried = jobContext({ isLastAttempt: true });
+      const error = await t.throwsAsync(ship(lines(2), tried), { instanceOf: QueueThrottled });
+      t.true((error?.restMs ?? 0) >= 1_000 && (error?.restMs ?? 0) <= 5_000);
+      t.deepEqual(tried.replaced, []);
+      t.is(await problem(), undefined);
+      endpoint.resetFaults();
+      t.is(await ship(lines(2)), 'shipped');
+      t.deepEqual(await arrived(), lines(2));
+    },
+  );
+}
+
+test.serial('at shutdown a call that hangs is given up and the job handed back', async (t) => {
+  const { ship, callsSince } = await setUp(t);
+  const calls = callsSince();
+  endpoint.setFaults({ mode: 'hang' });
+  const tried = jobContext();
+  const shipping = ship(lines(2), tried);
+  await eventually(() => calls() === 1);
+  tried.abort();
+  await t.throwsAsync(shipping, { instanceOf: JobHandedBack });
+  await t.throwsAsync(ship(lines(2), tried), { instanceOf: JobHandedBack });
+});
+
+test.serial(
+  'a record too large for any call is left out and told locally; the others go',
+  async (t) => {
+    const { ship, arrived, told } = await setUp(t);
+    const large = `${'x'.repeat(1_024_001)}\n`;
+    const fitting = `${'y'.repeat(1_023_999)}\n`;
+    t.is(await ship(['a\n', large, fitting, 'b\n']), 'shipped');
+    t.deepEqual(
+      (await arrived()).map((line) => line[0]),
+      ['a', 'y', 'b'],
+    );
+    t.deepEqual(told(), [['a log record can never be shipped and is left out', 'is too large']]);
+  },
+);
+
+test.serial('a batch that is more than a call takes goes in several calls', async (t) => {
+  const { ship, arrived, callsSince } = await setUp(t);
+  const calls = callsSince();
+  const six = Array.from({ length: 6 }, (_, i) => `${String(i).repeat(1_000_000)}\n`);
+  t.is(await ship(six), 'shipped');
+  t.is(calls(), 2);
+  t.deepEqual(
+    (await arrived()).map((line) => line[0]),
+    ['0', '1', '2', '3', '4', '5'],
+  );
+  await ship(lines(501), jobContext(), 500);
+  t.is(calls(), 4);
+});
+
+test.serial(
+  'a record that Firehose refuses is found by halving and left out; the others go',
+  async (t) => {
+    const strict = await openPickyServer(t, /poison/);
+    const { ship, told } = await setUp(t, strict.url);
+    const batch = lines(17);
+    batch[11] = 'poison\n';
+    t.is(await ship(batch), 'shipped');
+    t.deepEqual(strict.taken.toSorted(), batch.toSpliced(11, 1).toSorted());
+    t.is(told().length, 1);
+  },
+);
+
+for (const type of [
+  'ResourceNotFoundException',
+  'AccessDeniedException',
+  'InvalidSignatureException',
+]) {
+  test.serial(
+    `${type} rests the queue for a minute and turns readiness red until a batch has gone`,
+    async (t) => {
+      const server = await openPickyServer(t, /./, type);
+      const { ship, problem } = await setUp(t, server.url);
+      const error = await t.throwsAsync(ship(lines(1)), { instanceOf: QueueThrottled });
+      t.is(error?.restMs, 60_000);
+      t.regex((await problem()) ?? '', new RegExp(type));
+      server.relent();
+      t.is(await ship(lines(1)), 'shipped');
+      t.is(await problem(), undefined);
+    },
+  );
+}
+
+test.serial('an answer that does not fit the call is not believed', async (t) => {
+  const server = await openServer(t, () => ({
+    status: 200,
+    body: { FailedPutCount: 0, RequestResponses: [] },
+  }));
+  const { ship } = await setUp(t, server);
+  await t.throwsAsync(ship(lines(2)), { instanceOf: QueueThrottled, message: /cannot be read/ });
+});
+
+test.serial('a batch that cannot be unpacked is given up', async (t) => {
+  const { process } = await setUp(t);
+  await t.throwsAsync(process({ v: 1, count: 1, lines: 'AAAA' }, jobContext()), {
+    instanceOf: PermanentFailure,
+  });
+});
+
+test.serial('lines keep their newline, empty ones are no records', async (t) => {
+  const records = await unpackBatch(
+    await packBatch(['a\n', '\n', 'b'].map((line) => Buffer.from(line))),
+  );
+  t.deepEqual(records.map(String), ['a\n', 'b\n']);
+});
+
+async function setUp(scope: Scope, url = endpoint.url) {
+  globalThis.process.env['AWS_ENDPOINT_URL_FIREHOSE'] = url;
+  endpoint.resetFaults();
+  const stream = `s${++streams}`;
+  const sink = openFirehoseSink({
+    stream,
+    region: 'eu-central-1',
+    credentials: { accessKeyId: 'key', secretAccessKey: 'secret' },
+  });
+  scope.teardown(() => sink.close());
+  const faults = createFaultBoard();
+  const { log, lines: logged } = createRecordingLogger();
+  const process = createShipLogBatch({ sink, faults, localLog: log });
+  return {
+    process,
+    problem: async () => (await faults.checks.firehose()).problem,
+    told: () => logged.map(({ msg, 'event.reason': reason }) => [msg, reason]),
+    async ship(
+      batch: readonly string[],
+      tried: TestJobContext = jobContext(),
+      count = batch.length,
+    ): Promise<string> {
+      const payload = await packBatch(batch.map((line) => Buffer.from(line)));
+      return process({ ...payload, count }, tried);
+    },
+    arrived: async () => (await endpoint.records(stream)).map(textOf),
+    callsSince() {
+      const { calls } = endpoint.stats();
+      return () => endpoint.stats().calls - calls;
+    },
+  };
+}
+
+/** What is one JSON object on one line is kept as such, all else in base64. */
+const textOf = ({ document, data = '' }: { document?: object; data?: string }): string =>
+  document ? `${JSON.stringify(document)}\n` : Buffer.from(data, 'base64').toString();
+
+const lines = (count: number): string[] => Array.from({ length: count }, (_, i) => `{"n":${i}}\n`);
+
+/** A Firehose that refuses a call for any record like this, as a whole. */
+async function openPickyServer(scope: Scope, refused: RegExp, type = 'InvalidArgumentException') {
+  const taken: string[] = [];
+  let isPicky = true;
+  const url = await openServer(scope, (records) => {
+    if (isPicky && records.some((record) => refused.test(record))) {
+      return { status: 400, body: { __type: type, message: 'no' } };
+    }
+    taken.push(...records);
+    const RequestResponses = records.map(() => ({ RecordId: 'r' }));
+    return { status: 200, body: { FailedPutCount: 0, RequestResponses } };
+  });
+  return {
+    url,
+    taken,
+    relent: () => {
+      isPicky = false;
+    },
+  };
+}
+
+async function openServer(
+  scope: Scope,
+  answer: (records: string[]) => { status: number; body: object },
+): Promise<string> {
+  const server = createServer((req, res) => {
+    void (async () => {
+      const chunks: Buffer[] = [];
+      for await (const chunk of req as AsyncIterable<Buffer>) chunks.push(chunk);
+      const { Records } = JSON.parse(Buffer.concat(chunks).toString()) as {
+        Records: { Data: string }[];
+      };
+      const { status, body } = answer(
+        Records.map(({ Data }) => Buffer.from(Data, 'base64').toString()),
+      );
+      res
+        .writeHead(status, { 'content-type': 'application/x-amz-json-1.1' })
+        .end(JSON.stringify(body));
+    })();
+  });
+  await new Promise<void>((resolve) => void server.listen(0, '127.0.0.1', resolve));
+  scope.teardown(() => {
+    server.close();
+    server.closeAllConnections();
+  });
+  const address = server.address();
+  return `http://127.0.0.1:${typeof address === 'object' && address !== null ? address.port : 0}`;
+}

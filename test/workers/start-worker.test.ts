@@ -1,0 +1,252 @@
+import { randomUUID } from 'node:crypto';
+import test from 'ava';
+import { Queue } from 'bullmq';
+import * as z from 'zod';
+import { queuePrefix } from '../../shared/queues/job-queue.js';
+import { redisAddress } from '../../shared/queues/redis-client.js';
+import {
+  JobHandedBack,
+  JobPostponed,
+  PermanentFailure,
+  QueueThrottled,
+} from '../../workers/job-effects.js';
+import { startJobWorker, type JobContext } from '../../workers/start-worker.js';
+import { useContext, type Scope } from '../helpers/context.js';
+import { eventually } from '../helpers/eventually.js';
+import { openTcpProxy } from '../helpers/tcp-proxy.js';
+import { setStage } from './stage.js';
+
+const context = useContext();
+
+// One queue and one worker at a time: they share the file's Redis.
+const Data = z.strictObject({ v: z.literal(1), word: z.string() });
+type Work = (word: string, context: JobContext) => Promise<string>;
+
+test.serial('a job is read by its schema, worked on once and logged in one line', async (t) => {
+  const { add, lines, stateOf } = await setUp(t, async (word, tried) => {
+    tried.annotate({ 'trace.id': 'abc' });
+    return `${word}!`;
+  });
+  const id = await add({ v: 1, word: 'hello' });
+  await eventually(async () => (await stateOf(id)).state === 'completed');
+  const [line, ...others] = await eventually(() => {
+    const told = lines.filter((one) => one['labels.job_id'] === id);
+    return told.length > 0 && told;
+  });
+  t.is(others.length, 0);
+  t.like(line, {
+    msg: 'job done',
+    'labels.queue': 'mail',
+    'labels.job': 'say',
+    'labels.attempt': 1,
+    'labels.result': 'hello!',
+    'trace.id': 'abc',
+    'event.outcome': 'success',
+  });
+  t.true(Number.isInteger(line?.['event.duration']));
+});
+
+test.serial(
+  'data that no version has is given up with a reason that names the field, not its value',
+  async (t) => {
+    const { add, stateOf } = await setUp(t, async () => 'never');
+    const id = await add({ v: 1, word: 7, secret: 'ada@x.example' });
+    const { failedReason } = await eventually(async () => {
+      const state = await stateOf(id);
+      return state.state === 'failed' && state;
+    });
+    t.is(
+      failedReason,
+      'the job does not fit its contract: word: invalid_type, data: unrecognized_keys',
+    );
+  },
+);
+
+test.serial('data of another version is left to another worker', async (t) => {
+  const { add, stateOf } = await setUp(t, async () => 'never');
+  const id = await add({ v: 2, word: 'hello', more: true });
+  await eventually(async () => (await stateOf(id)).state === 'delayed');
+  t.pass();
+});
+
+test.serial(
+  'a failure is tried again, counted, and kept in Redis without addresses, links and stacks',
+  async (t) => {
+    const { add, queue, stateOf } = await setUp(t, async (word, tried) => {
+      if (!tried.isLastAttempt)
+        throw new Error(`no ${word} at https://x.example/?token=1 for ada@x.example`);
+      throw new PermanentFailure('given up on ada@x.example');
+    });
+    const id = await add({ v: 1, word: 'hello' }, { attempts: 2 });
+    await eventually(async () => (await stateOf(id)).state === 'failed');
+    const job = await queue.getJob(id);
+    t.is(job?.attemptsMade, 2);
+    t.is(job?.failedReason, 'given up on [address]');
+    const stored = JSON.stringify(job?.toJSON());
+    t.notRegex(stored, /ada@|token=1|\bat \S+ \(/);
+  },
+);
+
+test.serial('a throttled queue rests, and the try is not counted', async (t) => {
+  let tries = 0;
+  const { add, stateOf, queue } = await setUp(t, async () => {
+    tries += 1;
+    if (tries === 1) throw new QueueThrottled('too fast', 300);
+    return 'done';
+  });
+  const id = await add({ v: 1, word: 'hello' }, { attempts: 1 });
+  const startedAt = Date.now();
+  await eventually(async () => (await stateOf(id)).state === 'completed');
+  t.true(Date.now() - startedAt >= 290);
+  t.is((await queue.getJob(id))?.attemptsMade, 1);
+  t.is(tries, 2);
+});
+
+test.serial('a postponed job comes back later, and the try is not counted', async (t) => {
+  const startedAt: number[] = [];
+  const { add, stateOf } = await setUp(t, async () => {
+    startedAt.push(Date.now());
+    if (startedAt.length === 1) throw new JobPostponed('not now', 300);
+    return 'done';
+  });
+  const id = await add({ v: 1, word: 'hello' }, { attempts: 1 });
+  await eventually(async () => (await stateOf(id)).state === 'completed');
+  const [first = 0, second = 0] = startedAt;
+  t.true(second - first >= 290, `${second - first}`);
+});
+
+test.serial('what the next try finds can be replaced', async (t) => {
+  const words: string[] = [];
+  const { add, stateOf } = await setUp(t, async (word, tried) => {
+    words.push(word);
+    if (words.length > 1) return 'done';
+    await tried.replaceData({ v: 1, word: 'rest' });
+    throw new Error('half of it');
+  });
+  const id = await add({ v: 1, word: 'all' });
+  await eventually(async () => (await stateOf(id)).state === 'completed');
+  t.deepEqual(words, ['all', 'rest']);
+});
+
+test.serial('stop waits for the job under way', async (t) => {
+  const stuck = openStuck();
+  const { add, stateOf, worker } = await setUp(t, () => stuck.promise);
+  const id = await add({ v: 1, word: 'hello' });
+  await eventually(async () => (await stateOf(id)).state === 'active');
+  const stopped = worker.stop(10_000);
+  stuck.release();
+  await stopped;
+  t.is((await stateOf(id)).state, 'completed');
+});
+
+test.serial(
+  'past its deadline stop has the job handed back: it waits for another worker, uncounted',
+  async (t) => {
+    const { add, stateOf, queue, worker } = await setUp(
+      t,
+      (_word, { signal }) =>
+        new Promise((_resolve, reject) => {
+          signal.addEventListener('abort', () => reject(new JobHandedBack()));
+        }),
+    );
+    const id = await add({ v: 1, word: 'hello' });
+    await eventually(async () => (await stateOf(id)).state === 'active');
+    await worker.stop(50);
+    t.is((await stateOf(id)).state, 'waiting');
+    const job = await queue.getJob(id);
+    t.deepEqual([job?.attemptsMade, job?.stalledCounter], [0, 0]);
+  },
+);
+
+test.serial('a job that its worker never finishes does not keep stop for ever', async (t) => {
+  const stuck = openStuck();
+  const { add, stateOf, worker } = await setUp(t, () => stuck.promise);
+  const id = await add({ v: 1, word: 'hello' });
+  await eventually(async () => (await stateOf(id)).state === 'active');
+  const startedAt = Date.now();
+  await worker.stop(50);
+  t.true(Date.now() - startedAt < 6_000);
+  stuck.release();
+  await eventually(async () => (await stateOf(id)).state === 'completed');
+});
+
+test.serial('the job of a silent worker is taken back by another', async (t) => {
+  const stuck = openStuck();
+  const first = await setUp(t, () => stuck.promise, { lockDurationMs: 400 });
+  const id = await first.add({ v: 1, word: 'hello' });
+  await eventually(async () => (await first.stateOf(id)).state === 'active');
+  // As if its host were gone.
+  await first.proxy.refuse();
+  const { stateOf, lines } = await setUp(t, async () => 'done', { lockDurationMs: 400 });
+  await eventually(async () => (await stateOf(id)).state === 'completed');
+  t.true(
+    lines.some(
+      ({ msg, ...line }) =>
+        msg === 'job taken back from a silent worker' && line['labels.job_id'] === id,
+    ),
+  );
+
+  // The first one comes back and learns that it has lost the job.
+  await first.proxy.restore();
+  stuck.release();
+  await eventually(() => first.lines.some((line) => /Missing lock/.test(JSON.stringify(line))));
+});
+
+test.serial('an outage of Redis ends nothing: the worker goes on when it is back', async (t) => {
+  const { add, stateOf, proxy, lines } = await setUp(t, async () => 'done');
+  await proxy.refuse();
+  await eventually(() => lines.some(({ msg }) => msg === 'queue worker has trouble with Redis'));
+  await proxy.restore();
+  const id = await add({ v: 1, word: 'hello' });
+  await eventually(async () => (await stateOf(id)).state === 'completed');
+  t.pass();
+});
+
+/** Work that goes on until it is released. */
+function openStuck(): { promise: Promise<string>; release: () => void } {
+  let release: () => void = () => undefined;
+  const promise = new Promise<string>((resolve) => {
+    release = () => resolve('done');
+  });
+  return { promise, release };
+}
+
+async function setUp(scope: Scope, work: Work, settings: { lockDurationMs?: number } = {}) {
+  const { queues, log, lines } = await setStage(scope, context);
+  // Outlives the test: a worker whose stop was given up closes its connections a moment later.
+  const proxy = await openTcpProxy(context, context.redisUrl);
+  const queue = new Queue('mail', {
+    connection: redisAddress(context.redisUrl),
+    prefix: queuePrefix('mail'),
+  });
+  scope.teardown(() => queue.close());
+  const worker = startJobWorker({
+    queue: 'mail',
+    redisUrl: proxy.urlFor(context.redisUrl),
+    producer: queues.mail,
+    schema: Data,
+    process: ({ word }, tried) => work(word, tried),
+    settings: {
+      concurrency: 4,
+      limiter: { max: 100, duration: 1_000 },
+      lockDurationMs: 10_000,
+      stalledIntervalMs: 200,
+      ...settings,
+    },
+    log,
+    successLevel: 'info',
+  });
+  scope.teardown(() => worker.stop(100));
+  return {
+    queue,
+    worker,
+    proxy,
+    lines,
+    stateOf: queues.mail.stateOf,
+    async add(data: Record<string, unknown>, { attempts = 3 } = {}): Promise<string> {
+      const id = `j-${randomUUID()}`;
+      await queue.add('say', data, { jobId: id, attempts, backoff: { type: 'jittered' } });
+      return id;
+    },
+  };
+}

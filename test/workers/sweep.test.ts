@@ -1,0 +1,219 @@
+import test from 'ava';
+import { UnrecoverableError, Worker } from 'bullmq';
+import { outboxJob, outboxJobId } from '../../shared/outbox/outbox-job.js';
+import { queuePrefix } from '../../shared/queues/job-queue.js';
+import { redisAddress } from '../../shared/queues/redis-client.js';
+import { createSweep, startSweeping, sweepEverything } from '../../workers/relay/sweep.js';
+import { useContext, type Scope } from '../helpers/context.js';
+import { eventually } from '../helpers/eventually.js';
+import { openTcpProxy } from '../helpers/tcp-proxy.js';
+import { setStage, type PromisedMail, type Stage } from './stage.js';
+
+const context = useContext();
+const minutesAgo = (minutes: number): string => `now() - interval '${minutes} minutes'`;
+const enqueued = { state: 'enqueued', enqueuedAt: minutesAgo(5), enqueueCount: 1 };
+
+test.afterEach.always(async () => {
+  await context.rows('delete from outbox');
+});
+
+test.serial(
+  'a job that Redis does not know: the message is pending again, for the same job',
+  async (t) => {
+    const { stage, sweep } = await setUp(t);
+    const { id } = await stage.promiseConfirmation({ message: enqueued });
+    t.deepEqual(await sweep.run(), { checked: 0, returned: 1, buried: 0 });
+    t.like(await stage.messageOf(id), { state: 'pending', generation: 0 });
+    t.true(stage.messages().includes('the sweep found messages without a living job'));
+  },
+);
+
+test.serial(
+  'a job that waits or is delayed: the message is noted as seen, and left alone for a minute',
+  async (t) => {
+    const { stage, sweep } = await setUp(t);
+    const { id } = await stage.promiseConfirmation({ message: enqueued });
+    await stage.queues.mail.add(outboxJob({ id, name: 'send-confirmation-mail', generation: 0 }));
+    t.deepEqual(await sweep.run(), { checked: 1, returned: 0, buried: 0 });
+    t.not((await stage.messageOf(id)).checked_at, null);
+    t.deepEqual(await sweep.run(), { checked: 0, returned: 0, buried: 0 });
+    t.like(await stage.messageOf(id), { state: 'enqueued', generation: 0 });
+  },
+);
+
+test.serial('a job that is being worked on is left alone', async (t) => {
+  const { stage, sweep, work } = await setUp(t);
+  const promised = await stage.promiseConfirmation({ message: enqueued });
+  let finish: () => void = () => undefined;
+  const working = new Promise<void>((resolve) => {
+    finish = resolve;
+  });
+  const done = work(stage, promised, () => working);
+  await eventually(
+    async () =>
+      (await stage.queues.mail.stateOf(outboxJobId({ ...promised, generation: 0 }))).state ===
+      'active',
+  );
+  t.deepEqual(await sweep.run(), { checked: 1, returned: 0, buried: 0 });
+  finish();
+  await done;
+});
+
+test.serial(
+  'a job that failed for good: the message is dead, with the reason but no address',
+  async (t) => {
+    const { stage, sweep, work } = await setUp(t);
+    const promised = await stage.promiseConfirmation({ message: enqueued });
+    await work(stage, promised, () =>
+      Promise.reject(new UnrecoverableError('no to ada@x.example')),
+    );
+    t.deepEqual(await sweep.run(), { checked: 0, returned: 0, buried: 1 });
+    t.like(await stage.messageOf(promised.id), { state: 'dead', last_error: 'no to [address]' });
+  },
+);
+
+const stalled = 'job stalled more than allowable limit';
+
+test.serial('a job whose workers died too often: the message gets a new job', async (t) => {
+  const { stage, sweep, work } = await setUp(t);
+  const promised = await stage.promiseConfirmation({ message: enqueued });
+  await work(stage, promised, () => Promise.reject(new UnrecoverableError(stalled)));
+  t.deepEqual(await sweep.run(), { checked: 0, returned: 1, buried: 0 });
+  t.like(await stage.messageOf(promised.id), { state: 'pending', generation: 1 });
+});
+
+test.serial('after ten jobs whose workers died the message is dead', async (t) => {
+  const { stage, sweep, work } = await setUp(t);
+  const promised = await stage.promiseConfirmation({ message: { ...enqueued, enqueueCount: 10 } });
+  await work(stage, promised, () => Promise.reject(new UnrecoverableError(stalled)));
+  t.deepEqual(await sweep.run(), { checked: 0, returned: 0, buried: 1 });
+  t.like(await stage.messageOf(promised.id), { state: 'dead', last_error: stalled });
+});
+
+test.serial(
+  'a job that is completed while its message is not settled: a new job, and a warning',
+  async (t) => {
+    const { stage, sweep, work } = await setUp(t);
+    const promised = await stage.promiseConfirmation({ message: enqueued });
+    await work(stage, promised, async () => undefined);
+    t.deepEqual(await sweep.run(), { checked: 0, returned: 1, buried: 0 });
+    t.like(await stage.messageOf(promised.id), { state: 'pending', generation: 1 });
+    t.true(
+      stage
+        .messages()
+        .includes('a job is completed but its message is not settled; it is done again'),
+    );
+  },
+);
+
+test.serial(
+  'messages in any other state, and those enqueued lately, are not looked at',
+  async (t) => {
+    const { stage, sweep } = await setUp(t);
+    for (const state of ['pending', 'settled', 'dead']) {
+      await stage.promiseConfirmation({ message: { ...enqueued, state } });
+    }
+    await stage.promiseConfirmation({
+      message: { ...enqueued, enqueuedAt: `now() - interval '50 seconds'` },
+    });
+    t.deepEqual(await sweep.run(), { checked: 0, returned: 0, buried: 0 });
+  },
+);
+
+test.serial(
+  'when Redis has lost its data, all messages are looked after, however new and however many',
+  async (t) => {
+    const { stage, sweep } = await setUp(t);
+    await context.rows(
+      `insert into outbox (id, name, payload, trace_id, state, enqueued_at, enqueue_count)
+     select gen_random_uuid(), 'send-confirmation-mail', '{}', 'x', 'enqueued', now(), 1 from generate_series(1, 620)`,
+    );
+    const { id } = await stage.promiseConfirmation({
+      message: { ...enqueued, enqueuedAt: 'now()' },
+    });
+    await stage.queues.mail.add(outboxJob({ id, name: 'send-confirmation-mail', generation: 0 }));
+    t.deepEqual(await sweepEverything(sweep), { checked: 1, returned: 620, buried: 0 });
+  },
+);
+
+test.serial('a routine sweep looks at no more than 500 messages', async (t) => {
+  const { sweep } = await setUp(t);
+  await context.rows(
+    `insert into outbox (id, name, payload, trace_id, state, enqueued_at, enqueue_count)
+     select gen_random_uuid(), 'send-confirmation-mail', '{}', 'x', 'enqueued', ${minutesAgo(5)}, 1 from generate_series(1, 520)`,
+  );
+  t.is((await sweep.run()).returned, 500);
+  t.is((await sweep.run()).returned, 20);
+});
+
+for (const how of ['refuse', 'silence'] as const) {
+  test.serial(
+    `with Redis down (${how}) the sweep stops and changes nothing: down is not the same as lost`,
+    async (t) => {
+      const proxy = await openTcpProxy(t, context.redisUrl);
+      const { stage, sweep } = await setUp(t, proxy.urlFor(context.redisUrl));
+      const { id } = await stage.promiseConfirmation({ message: enqueued });
+      await proxy[how]();
+      await t.throwsAsync(sweep.run(), { message: 'a job could not be seen' });
+      t.like(await stage.messageOf(id), { state: 'enqueued', checked_at: null });
+    },
+  );
+}
+
+test.serial('two sweeps at once: one works, the other leaves it to it', async (t) => {
+  const { stage, sweep } = await setUp(t);
+  const other = await setUp(t);
+  for (let i = 0; i < 20; i++) await stage.promiseConfirmation({ message: enqueued });
+  const results = await Promise.all([sweep.run(), other.sweep.run()]);
+  t.deepEqual(
+    results.map(({ returned }) => returned).toSorted((a, b) => a - b),
+    [0, 20],
+  );
+});
+
+test.serial('it runs by itself until it is stopped, and survives what goes wrong', async (t) => {
+  const proxy = await openTcpProxy(t, context.redisUrl);
+  const { stage, sweep } = await setUp(t, proxy.urlFor(context.redisUrl));
+  const { id } = await stage.promiseConfirmation({ message: enqueued });
+  await proxy.refuse();
+  const sweeping = startSweeping(sweep, stage.log, 30);
+  t.teardown(() => sweeping.stop());
+  await eventually(() =>
+    stage.messages().some((message) => String(message).startsWith('the sweep stopped early')),
+  );
+  await proxy.restore();
+  await eventually(async () => (await stage.messageOf(id)).state === 'pending');
+  await sweeping.stop();
+  t.pass();
+});
+
+async function setUp(scope: Scope, redisUrl?: string) {
+  const stage = await setStage(scope, context, redisUrl);
+  const sweep = createSweep({ database: stage.database, queue: stage.queues.mail, log: stage.log });
+  /** Has the message's job worked on by BullMQ itself until it has ended. */
+  const work = async (
+    on: Stage,
+    { id }: PromisedMail,
+    process: () => Promise<void>,
+  ): Promise<void> => {
+    const connection = redisAddress(context.redisUrl);
+    await on.queues.mail.add(outboxJob({ id, name: 'send-confirmation-mail', generation: 0 }));
+    const jobId = outboxJobId({ id, generation: 0 });
+    // Jobs that other tests left behind are taken too, and forgotten.
+    const worker = new Worker('mail', async (job) => (job.id === jobId ? process() : undefined), {
+      concurrency: 10,
+      connection: { ...connection, maxRetriesPerRequest: null },
+      prefix: queuePrefix('mail'),
+      settings: { backoffStrategy: () => -1 },
+    });
+    worker.on('error', () => undefined);
+    try {
+      await eventually(async () =>
+        ['completed', 'failed'].includes((await on.queues.mail.stateOf(jobId)).state),
+      );
+    } finally {
+      await worker.close();
+    }
+  };
+  return { stage, sweep, work };
+}

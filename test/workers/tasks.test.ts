@@ -1,0 +1,139 @@
+import { randomUUID } from 'node:crypto';
+import test from 'ava';
+import { createTasks } from '../../workers/tasks/tasks.js';
+import type { SweepResult } from '../../workers/relay/sweep.js';
+import { useContext, type Scope } from '../helpers/context.js';
+import { insertMessage, setStage } from './stage.js';
+
+const context = useContext();
+const daysAgo = (days: number): string => `now() - interval '${days} days'`;
+
+test.serial(
+  'purge-expired deletes what ended more than 30 days ago, and nothing else',
+  async (t) => {
+    const { stage, tasks } = await setUp(t);
+    const { adminId } = await stage.promiseConfirmation({
+      message: { state: 'dead', createdAt: daysAgo(90) },
+    });
+    await context.rows('delete from confirmations');
+
+    const oldMessage = await insertSettled(31);
+    const newMessage = await insertSettled(29);
+    await context.rows(
+      `insert into deliveries (outbox_id, attempt, worker) values ($1, 1, 'w'), ($2, 1, 'w')`,
+      [oldMessage, newMessage],
+    );
+    await insertConfirmation(adminId, { expiresAt: daysAgo(31) });
+    await insertConfirmation(adminId, { expiresAt: daysAgo(29), supersededAt: 'now()' });
+    await insertConfirmation(adminId, { expiresAt: daysAgo(31), confirmedAt: daysAgo(31) });
+    await insertSession(adminId, { expiresAt: daysAgo(31) });
+    await insertSession(adminId, { expiresAt: `now() + interval '1 day'`, endedAt: daysAgo(31) });
+    await insertSession(adminId, { expiresAt: daysAgo(29) });
+    await insertSession(adminId, { expiresAt: `now() + interval '1 day'`, endedAt: daysAgo(29) });
+    await insertSession(adminId, { expiresAt: `now() + interval '1 day'` });
+
+    t.deepEqual(await tasks.run('purge-expired'), { messages: 1, confirmations: 1, sessions: 2 });
+    t.deepEqual(await tasks.run('purge-expired'), { messages: 0, confirmations: 0, sessions: 0 });
+    t.is((await stage.messageOf(newMessage)).state, 'settled');
+    t.is(await count('outbox'), 2, 'the new one and the dead one');
+    t.is(await count('deliveries'), 1);
+    t.is(await count('confirmations'), 2);
+    t.is(await count('sessions'), 3);
+  },
+);
+
+test.serial('purge-expired goes on until nothing is left, batch by batch', async (t) => {
+  const { tasks } = await setUp(t);
+  await context.rows(
+    `insert into outbox (id, name, payload, trace_id, state, settled_at)
+     select gen_random_uuid(), 'x', '{}', 'x', 'settled', ${daysAgo(40)} from generate_series(1, 2100)`,
+  );
+  t.like(await tasks.run('purge-expired'), { messages: 2_100 });
+});
+
+test.serial(
+  'a task that is called while it runs is joined, not run twice; later it is run anew',
+  async (t) => {
+    const { stage } = await setUp(t);
+    let runs = 0;
+    let finish: (result: SweepResult) => void = () => undefined;
+    const sweep = {
+      run: () => {
+        runs += 1;
+        return new Promise<SweepResult>((resolve) => {
+          finish = resolve;
+        });
+      },
+    };
+    const tasks = createTasks({ database: stage.database, sweep });
+    const both = [tasks.run('sweep-outbox'), tasks.run('sweep-outbox')];
+    const result = { checked: 1, returned: 2, buried: 3 };
+    finish(result);
+    t.deepEqual(await Promise.all(both), [result, result]);
+    t.is(runs, 1);
+    const again = tasks.run('sweep-outbox');
+    finish(result);
+    await again;
+    t.is(runs, 2);
+  },
+);
+
+test.serial('a task that failed can be run again; one that is none is undefined', async (t) => {
+  const { stage } = await setUp(t);
+  let runs = 0;
+  const tasks = createTasks({
+    database: stage.database,
+    sweep: {
+      run: async () => {
+        runs += 1;
+        if (runs === 1) throw new Error('no');
+        return { checked: 0, returned: 0, buried: 0 };
+      },
+    },
+  });
+  await t.throwsAsync(tasks.run('sweep-outbox'), { message: 'no' });
+  t.truthy(await tasks.run('sweep-outbox'));
+  t.is(await tasks.run('toString'), undefined);
+  t.deepEqual(tasks.names, ['sweep-outbox', 'purge-expired']);
+});
+
+async function setUp(scope: Scope) {
+  const stage = await setStage(scope, context);
+  const sweep = { run: async () => ({ checked: 0, returned: 0, buried: 0 }) };
+  return { stage, tasks: createTasks({ database: stage.database, sweep }) };
+}
+
+async function insertSettled(days: number): Promise<string> {
+  const id = await insertMessage(context, null, 'send-confirmation-mail', {}, { state: 'settled' });
+  await context.rows(`update outbox set settled_at = ${daysAgo(days)} where id = $1`, [id]);
+  return id;
+}
+
+function insertConfirmation(
+  adminId: number,
+  times: { expiresAt: string; confirmedAt?: string; supersededAt?: string },
+): Promise<unknown> {
+  const { expiresAt, confirmedAt = 'null', supersededAt = 'null' } = times;
+  return context.rows(
+    `insert into confirmations (id, admin_id, purpose, email, nonce, expires_at, confirmed_at, superseded_at)
+     values ($1, $2, 'registration', 'a@x.example', '', ${expiresAt}, ${confirmedAt}, ${supersededAt})`,
+    [randomUUID(), adminId],
+  );
+}
+
+function insertSession(
+  adminId: number,
+  times: { expiresAt: string; endedAt?: string },
+): Promise<unknown> {
+  const { expiresAt, endedAt = 'null' } = times;
+  return context.rows(
+    `insert into sessions (admin_id, refresh_nonce, refresh_hash, expires_at, ended_at)
+     values ($1, '', '', ${expiresAt}, ${endedAt})`,
+    [adminId],
+  );
+}
+
+async function count(table: string): Promise<number> {
+  const [row] = await context.rows<{ n: number }>(`select count(*)::int as n from ${table}`);
+  return row?.n ?? -1;
+}
