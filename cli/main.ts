@@ -51,7 +51,7 @@ async function setOperator(text: string, isOperator: boolean): Promise<Answer> {
   const log = createLogger({ service: 'rollcall-cli', ...config.logging, level: 'silent' });
   try {
     const operators = createOperatorsService({ database, audit: createAudit(log) });
-    const changed = await operators.setOperator(email, isOperator, cause());
+    const changed = await operators.setOperator(email, isOperator, causeOfCommand());
     const role = isOperator ? 'operator' : 'admin';
     const state = changed ? 'is now' : 'is already';
     return {
@@ -64,10 +64,9 @@ async function setOperator(text: string, isOperator: boolean): Promise<Answer> {
 }
 
 /** Who is at the keyboard stands in the audit's place of a browser. */
-const cause = (): Cause => ({
-  traceId: randomBytes(16).toString('hex'),
-  userAgent: `cli/${userInfo().username}`,
-});
+function causeOfCommand(): Cause {
+  return { traceId: randomBytes(16).toString('hex'), userAgent: `cli/${userInfo().username}` };
+}
 
 async function answer(command: () => Promise<Answer>): Promise<void> {
   try {

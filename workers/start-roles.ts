@@ -15,7 +15,7 @@ import {
 } from './start-worker.js';
 
 /** How long work under way is waited for before it is handed back. */
-export const DRAIN_DEADLINE_MS = 20_000;
+const DRAIN_DEADLINE_MS = 20_000;
 
 /**
  * A killed worker's mails go on within about 30 s: its locks are gone after 20 s at the latest, then the next two looks

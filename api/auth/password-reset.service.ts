@@ -53,10 +53,12 @@ export function createPasswordResetService(deps: PasswordResetDeps) {
     refuseCommonPassword(password, { email: owner.emailCanonical, name: owner.name });
     const passwordHash = await passwords.hash(password);
     await withTransaction(database, async (tx) => {
-      const { confirmation, isFirst } = await confirmations.answer(tx, token, ['password_reset']);
+      const { admin, isFirst } = await confirmations.answer(tx, token, ['password_reset']);
       if (!isFirst) throw new AppError('invalid_token');
-      const { adminId } = confirmation;
-      await Admin.update({ passwordHash }, { where: { id: adminId }, transaction: tx });
+      const adminId = admin.id;
+      // Whoever knew the old password may have asked for another address.
+      await confirmations.withdraw(tx, adminId, ['email_change', 'password_reset']);
+      await admin.update({ passwordHash, pendingEmail: null }, { transaction: tx });
       await endSessions({ adminId }, 'password', tx);
       await notices.tell(tx, adminId, 'password_changed', cause.traceId);
       const details = { by: 'mailed link' };

@@ -39,8 +39,9 @@ export function createRegistrationService(deps: RegistrationDeps) {
   const { database, passwords, confirmations, notices, audit } = deps;
 
   /**
-   * Registers an admin, pending until the mailed link is followed. An address that is already pending takes the new
-   * name and password; the owner of a confirmed one is told by mail.
+   * Registers an admin, pending until the mailed link is followed. Each registration has its own link, which brings
+   * its own name and password into force: somebody else's registration of the same address cannot slip its password
+   * under the owner's link. The owner of a confirmed address is told by mail.
    * @throws {AppError} `password_too_common`; `name_taken` when a confirmed admin bears the name, whatever the address.
    */
   async function register({ email, name, password }: Registration, cause: Cause): Promise<void> {
@@ -56,12 +57,11 @@ export function createRegistrationService(deps: RegistrationDeps) {
         await notices.tellAccountExists(tx, admin.id, cause.traceId);
         return;
       }
+      const question = { ...registrationOf(admin), email: email.address, credentials };
       if (isNew) await audit.record('user_created', cause, { adminId: admin.id }, tx);
+      else if (await confirmations.wasAskedWithin(tx, question, MAIL_ON_ITS_WAY_MS)) return;
       else await admin.update({ email: email.address, ...credentials }, { transaction: tx });
-      const question = registrationOf(admin);
-      const isMailOnItsWay =
-        !isNew && (await confirmations.wasAskedWithin(tx, question, MAIL_ON_ITS_WAY_MS));
-      if (!isMailOnItsWay) await confirmations.ask(tx, question, cause.traceId);
+      await confirmations.ask(tx, question, cause.traceId);
     });
   }
 
@@ -84,15 +84,18 @@ export function createRegistrationService(deps: RegistrationDeps) {
   async function confirm(token: string, newName: string | undefined, cause: Cause): Promise<void> {
     try {
       await withTransaction(database, async (tx) => {
-        const { confirmation, isFirst } = await confirmations.answer(tx, token, [
+        const { confirmation, admin, isFirst } = await confirmations.answer(tx, token, [
           'registration',
           'email_change',
         ]);
         if (!isFirst) return;
-        if (confirmation.purpose === 'email_change') await moveAddress(tx, confirmation);
-        else await confirmAdmin(tx, confirmation, newName);
-        const { adminId, purpose } = confirmation;
-        await audit.record('email_confirmed', cause, { adminId, details: { purpose } }, tx);
+        const { purpose } = confirmation;
+        if (purpose === 'email_change') await moveAddress(tx, admin, confirmation.email);
+        else await bringIntoForce(tx, admin, confirmation, newName);
+        // Links that were mailed to the address before, or asked for by somebody else, are void now.
+        await confirmations.withdraw(tx, admin.id, ['registration', 'password_reset']);
+        const facts = { adminId: admin.id, details: { purpose } };
+        await audit.record('email_confirmed', cause, facts, tx);
       });
     } catch (error) {
       if (violates(error, 'admins_confirmed_name_key'))
@@ -106,27 +109,36 @@ export function createRegistrationService(deps: RegistrationDeps) {
   return { register, resend, confirm };
 }
 
-const registrationOf = ({ id, email }: Admin) =>
-  ({ adminId: id, purpose: 'registration', email }) as const;
+/** The question that a pending admin is asked, with the credentials that it registered with last. */
+const registrationOf = ({ id, email, name, nameCanonical, passwordHash }: Admin) =>
+  ({
+    adminId: id,
+    purpose: 'registration',
+    email,
+    credentials: { name, nameCanonical, passwordHash },
+  }) as const;
 
-async function confirmAdmin(
+/** Confirms an admin with what the confirmation's own registration was made with, or under another name. */
+async function bringIntoForce(
   tx: Transaction,
-  { adminId, confirmedAt }: Confirmation,
+  admin: Admin,
+  { email, name, nameCanonical, passwordHash }: Confirmation,
   newName: string | undefined,
 ): Promise<void> {
-  const rename =
-    newName === undefined ? {} : { name: newName, nameCanonical: canonicalName(newName) };
-  await Admin.update({ confirmedAt, ...rename }, { where: { id: adminId }, transaction: tx });
+  const isComplete = name !== null && nameCanonical !== null && passwordHash !== null;
+  if (admin.confirmedAt !== null || !isComplete) throw new AppError('invalid_token');
+  const renamed = newName !== undefined && { name: newName, nameCanonical: canonicalName(newName) };
+  await admin.update(
+    { email, name, nameCanonical, passwordHash, confirmedAt: new Date(), ...renamed },
+    { transaction: tx },
+  );
 }
 
 /** Makes the proven address the admin's own. A registration of it that nobody has confirmed gives way. */
-async function moveAddress(tx: Transaction, { adminId, email }: Confirmation): Promise<void> {
+async function moveAddress(tx: Transaction, admin: Admin, email: string): Promise<void> {
   const emailCanonical = email.toLowerCase();
   await Admin.destroy({ where: { emailCanonical, confirmedAt: null }, transaction: tx });
-  await Admin.update(
-    { email, emailCanonical, pendingEmail: null },
-    { where: { id: adminId }, transaction: tx },
-  );
+  await admin.update({ email, emailCanonical, pendingEmail: null }, { transaction: tx });
 }
 
 /** Early word for the client; the unique index has the last one, at confirmation. */

@@ -29,7 +29,8 @@ export const queuePrefix = (queue: QueueName): string => `{${queue}}`;
 
 const jobOptions: Record<QueueName, DefaultJobOptions> = {
   mail: {
-    attempts: 24,
+    // About a day of tries at the backoff's longest: a mail server may be down that long, and links live no longer.
+    attempts: 200,
     backoff: { type: 'jittered' },
     removeOnComplete: { age: 3_600, count: 1_000 },
     removeOnFail: { age: 14 * 86_400, count: 10_000 },

@@ -176,8 +176,10 @@ test('with STARTTLS required, a server without it gets no mail and no password',
   const { server, send } = await setUp(t, {
     config: { tls: 'starttls', credentials: { username: 'u', password: 'p' } },
     server: {
-      onAuth: (auth, _session, callback) =>
-        void (heard.push(String(auth.password)), callback(null, { user: 1 })),
+      onAuth: (auth, _session, callback) => {
+        heard.push(String(auth.password));
+        callback(null, { user: 1 });
+      },
     },
   });
   t.is(await send(aMail()).catch(effectOf), 'misconfigured');

@@ -25,44 +25,28 @@ for (const how of ['refuse', 'silence'] as const) {
       const client = createClient(api.url);
       const admin = await createAdmins(context, client).confirmedAdmin();
       const { email, password, name } = admin;
+      // Requests at once, so that each of those below finds an open connection, as in the middle of a day.
+      await Promise.all(Array.from({ length: 10 }, () => admin.client.get('/users')));
       await proxy[how]();
 
       const patience = () => ({ signal: AbortSignal.timeout(PROMISE_MS) });
-      const asked = [
-        [
-          'POST /auth/register',
-          () =>
-            client.post(
-              '/auth/register',
-              { email: `x-${email}`, name: `${name} x`, password },
-              patience(),
-            ),
-        ],
-        ['POST /auth/login', () => client.post('/auth/login', { email, password }, patience())],
-        ['GET /users', () => admin.client.get('/users', patience())],
-        ['POST /users', () => admin.client.post('/users', { email: 'a@x.test' }, patience())],
-        [
-          'POST /auth/refresh',
-          () =>
-            client.post('/auth/refresh', { refresh_token: admin.login.refresh_token }, patience()),
-        ],
-        [
-          'POST /auth/confirm',
-          () =>
-            client.post(
-              '/auth/confirm',
-              { token: `ct_${'0'.repeat(32)}_${'A'.repeat(43)}` },
-              patience(),
-            ),
-        ],
-        ['POST /auth/logout', () => admin.client.post('/auth/logout', undefined, patience())],
-      ] as const;
-      for (const [what, ask] of asked) {
-        const answer = await answerInTime(what, ask);
-        t.is(answer.status, 503, what);
+      const post = (path: string, json: unknown) => () => client.post(path, json, patience());
+      const asked: Record<string, () => Promise<Answer>> = {
+        refresh: post('/auth/refresh', { refresh_token: admin.login.refresh_token }),
+        confirm: post('/auth/confirm', { token: `ct_${'0'.repeat(32)}_${'A'.repeat(43)}` }),
+        resend: post('/auth/confirm/resend', { email }),
+        register: post('/auth/register', { email: `x-${email}`, name: `${name} x`, password }),
+        login: post('/auth/login', { email, password }),
+        'list users': () => admin.client.get('/users', patience()),
+        'create a user': () => admin.client.post('/users', { email: 'a@x.test' }, patience()),
+        'log out': () => admin.client.post('/auth/logout', undefined, patience()),
+      };
+      const answers = Object.entries(asked).map(([what, ask]) => answerInTime(what, ask));
+      for (const answer of await Promise.all(answers)) {
+        t.is(answer.status, 503);
         t.is(answer.body.code, 'unavailable');
         t.regex(answer.headers.get('retry-after') ?? '', /^\d+$/);
-        t.notRegex(answer.text, /ECONN|sequelize|postgres|timeout|:\d{4,5}/i);
+        t.notRegex(answer.text, /ECONN|sequelize|postgres|timeout|127\.0\.0\.1/i);
       }
       t.is((await client.get('/health/live')).status, 200);
       const ready = await client.get<{ checks: Record<string, { ok: boolean }> }>(
@@ -168,6 +152,6 @@ async function answerInTime(
   try {
     return (await ask()) as Answer<{ code: string }>;
   } catch (error) {
-    throw new Error(`${what} was not answered in ${PROMISE_MS} ms`, { cause: error });
+    throw new Error(`${what} was not answered within ${PROMISE_MS} ms`, { cause: error });
   }
 }

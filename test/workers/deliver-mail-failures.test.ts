@@ -1,0 +1,172 @@
+import test from 'ava';
+import { JobHandedBack, PermanentFailure, QueueThrottled } from '../../workers/job-effects.js';
+import { useContext } from '../helpers/context.js';
+import { eventually } from '../helpers/eventually.js';
+import { openTcpProxy } from '../helpers/tcp-proxy.js';
+import { setUpDelivery } from './delivery-stage.js';
+import { insertMessage, jobContext } from './stage.js';
+
+const context = useContext();
+
+test('a deferral gives the claim back and tells why, without the address', async (t) => {
+  const { stage, deliver } = await setUpDelivery(t, context, {
+    smtp: { onRecipient: (to) => ({ code: 451, text: `<${to}> greylisted` }) },
+  });
+  const { id } = await stage.promiseConfirmation({ message: { state: 'enqueued' } });
+  const error = await t.throwsAsync(deliver({ id }));
+  t.false(error instanceof PermanentFailure);
+  t.is(error?.message, '451 <[address]> greylisted');
+  t.like(await stage.messageOf(id), {
+    state: 'enqueued',
+    claimed_until: null,
+    last_error: '451 <[address]> greylisted',
+  });
+  t.like((await stage.deliveriesOf(id))[0], {
+    outcome: 'deferred',
+    response: '451 <[address]> greylisted',
+  });
+});
+
+test('a refusal ends in a dead message', async (t) => {
+  const { stage, deliver } = await setUpDelivery(t, context, {
+    smtp: { onRecipient: () => ({ code: 550, text: 'no such user' }) },
+  });
+  const { id } = await stage.promiseConfirmation({ message: { state: 'enqueued' } });
+  await t.throwsAsync(deliver({ id }), {
+    instanceOf: PermanentFailure,
+    message: '550 no such user',
+  });
+  t.like(await stage.messageOf(id), {
+    state: 'dead',
+    claimed_until: null,
+    last_error: '550 no such user',
+  });
+  t.like((await stage.deliveriesOf(id))[0], { outcome: 'refused' });
+});
+
+test('the last try of a deferral ends in a dead message', async (t) => {
+  const { stage, deliver } = await setUpDelivery(t, context, {
+    smtp: { onMail: () => ({ code: 452, text: 'full' }) },
+  });
+  const { id } = await stage.promiseConfirmation();
+  await t.throwsAsync(deliver({ id }, jobContext({ isLastAttempt: true })), {
+    instanceOf: PermanentFailure,
+  });
+  t.like(await stage.messageOf(id), { state: 'dead', last_error: '452 full' });
+  t.like((await stage.deliveriesOf(id))[0], { outcome: 'deferred' });
+});
+
+test('a payload that no version has ends in a dead message; an unknown kind of mail is left to a newer worker', async (t) => {
+  const { stage, deliver } = await setUpDelivery(t, context);
+  const bad = await insertMessage(context, null, 'send-confirmation-mail', {
+    v: 1,
+    confirmation_id: "1'; drop table users",
+  });
+  await t.throwsAsync(deliver({ id: bad }), { instanceOf: PermanentFailure });
+  t.is((await stage.messageOf(bad)).state, 'dead');
+
+  const newer = await insertMessage(context, null, 'send-birthday-mail', { v: 1 });
+  const error = await t.throwsAsync(deliver({ id: newer }));
+  t.false(error instanceof PermanentFailure);
+  t.is((await stage.messageOf(newer)).state, 'pending');
+});
+
+test('a throttled server gives the whole queue a rest, even at the last try', async (t) => {
+  const { stage, deliver, problem } = await setUpDelivery(t, context, {
+    smtp: {
+      onMail: () => ({ code: 454, text: 'Throttling failure: Maximum sending rate exceeded' }),
+    },
+  });
+  const { id } = await stage.promiseConfirmation();
+  const error = await t.throwsAsync(deliver({ id }, jobContext({ isLastAttempt: true })), {
+    instanceOf: QueueThrottled,
+  });
+  t.true((error?.restMs ?? 0) <= 1_500);
+  t.like(await stage.messageOf(id), { state: 'pending', claimed_until: null });
+  t.is(await problem(), undefined);
+});
+
+test('wrong credentials rest the queue and turn readiness red until a mail has gone', async (t) => {
+  let isRight = false;
+  const { stage, server, deliver, problem } = await setUpDelivery(t, context, {
+    credentials: { username: 'u', password: 'p' },
+    smtp: {
+      server: {
+        authOptional: false,
+        allowInsecureAuth: true,
+        onAuth: (_auth, _session, callback) =>
+          isRight
+            ? callback(null, { user: 'u' })
+            : callback(
+                Object.assign(new Error('Authentication Credentials Invalid'), {
+                  responseCode: 535,
+                }),
+              ),
+      },
+    },
+  });
+  const { id } = await stage.promiseConfirmation();
+  const error = await t.throwsAsync(deliver({ id }, jobContext({ isLastAttempt: true })), {
+    instanceOf: QueueThrottled,
+  });
+  t.is(error?.restMs, 60_000);
+  t.is(await problem(), '535 Authentication Credentials Invalid');
+  isRight = true;
+  t.is(await deliver({ id }), 'sent');
+  t.is(await problem(), undefined);
+  t.is(server.taken.length, 1);
+});
+
+test('at shutdown a job that has not begun, or whose mail the server has not got, is handed back', async (t) => {
+  const { stage, server, deliver } = await setUpDelivery(t, context, {
+    smtp: { onRecipient: () => 'hang' },
+  });
+  const { id } = await stage.promiseConfirmation();
+  const aborted = jobContext();
+  aborted.abort();
+  await t.throwsAsync(deliver({ id }, aborted), { instanceOf: JobHandedBack });
+  t.is((await stage.deliveriesOf(id)).length, 0);
+
+  const tried = jobContext();
+  const sending = deliver({ id }, tried);
+  await eventually(async () => (await stage.deliveriesOf(id)).length === 1);
+  tried.abort();
+  await t.throwsAsync(sending, { instanceOf: JobHandedBack });
+  t.like(await stage.messageOf(id), { state: 'pending', claimed_until: null });
+  t.is(server.received.length, 0);
+});
+
+test('with PostgreSQL gone nothing is counted against the job', async (t) => {
+  const proxy = await openTcpProxy(t, context.databaseUrl);
+  const { stage, server, deliver } = await setUpDelivery(t, context, {
+    databaseUrl: proxy.urlFor(context.databaseUrl),
+  });
+  const { id } = await stage.promiseConfirmation();
+  await proxy.refuse();
+  await t.throwsAsync(deliver({ id }, jobContext({ isLastAttempt: true })), {
+    instanceOf: QueueThrottled,
+  });
+  await proxy.restore();
+  t.is(server.received.length, 0);
+  t.is(await eventually(() => deliver({ id }).catch(() => undefined)), 'sent');
+});
+
+test('PostgreSQL gone right after the server took the mail: the marker waits for it, the mail is not sent again', async (t) => {
+  const proxy = await openTcpProxy(t, context.databaseUrl);
+  const { stage, server, deliver } = await setUpDelivery(t, context, {
+    databaseUrl: proxy.urlFor(context.databaseUrl),
+    smtp: {
+      onMail: async () => {
+        await proxy.refuse();
+        return 'take' as const;
+      },
+    },
+  });
+  const { id } = await stage.promiseConfirmation();
+  const delivering = deliver({ id });
+  await eventually(() => server.taken.length === 1);
+  await proxy.restore();
+  t.is(await delivering, 'sent');
+  t.like(await stage.messageOf(id), { state: 'settled', outcome: 'sent' });
+  t.is(server.received.length, 1);
+});

@@ -1,0 +1,65 @@
+import { deriveKeyRing } from '../../shared/crypto/keys.js';
+import type { Failpoint } from '../../shared/lifecycle/failpoint.js';
+import { createFaultBoard } from '../../workers/fault-board.js';
+import { createDeliverMail } from '../../workers/mail/deliver-mail.processor.js';
+import { openSmtpMailer } from '../../workers/mail/smtp.mailer.js';
+import type { Scope, TestContext } from '../helpers/context.js';
+import { openTestDatabase } from '../helpers/database.js';
+import { openSmtpServer, type SmtpBehaviour } from '../helpers/smtp-server.js';
+import { jobContext, setStage } from './stage.js';
+
+/** How a delivery differs from one that goes well. */
+export interface DeliveryOptions {
+  readonly smtp?: SmtpBehaviour;
+  readonly credentials?: { username: string; password: string };
+  readonly databaseUrl?: string;
+  readonly poolMax?: number;
+  readonly failpoint?: Failpoint;
+}
+
+/** The processor of mails as one worker has it, over real rows and a real mail server. */
+export async function setUpDelivery(
+  scope: Scope,
+  context: TestContext,
+  {
+    smtp,
+    credentials,
+    databaseUrl,
+    poolMax = 5,
+    failpoint = () => undefined,
+  }: DeliveryOptions = {},
+) {
+  const stage = await setStage(scope, context);
+  const server = await openSmtpServer(scope, smtp);
+  const mailer = openSmtpMailer(
+    {
+      host: server.host,
+      port: server.port,
+      tls: 'optional',
+      credentials,
+      from: { name: 'Rollcall', address: 'no-reply@rollcall.example' },
+      ratePerSecond: 100,
+      configurationSet: undefined,
+    },
+    stage.log,
+  );
+  scope.teardown(() => mailer.close());
+  const faults = createFaultBoard();
+  const process = createDeliverMail({
+    database: openTestDatabase(scope, databaseUrl ?? context.databaseUrl, { poolMax }),
+    service: 'Rollcall',
+    publicUrl: 'https://rollcall.example',
+    confirmationKeys: deriveKeyRing({ current: 'a secret', previous: [] }, 'confirmation'),
+    mailer,
+    faults,
+    failpoint,
+    log: stage.log,
+    worker: 'test:1',
+    claimMs: 30_000,
+  });
+  const deliver = (
+    { id, generation = 0 }: { id: string; generation?: number },
+    tried = jobContext(),
+  ): Promise<string> => process({ v: 1, outbox_id: id, generation }, tried);
+  return { stage, server, deliver, problem: async () => (await faults.checks.smtp()).problem };
+}
