@@ -44,6 +44,7 @@ export const accountsAndOutbox: Migration = {
       ended_at timestamptz
     );
     create index sessions_live on sessions (admin_id) where ended_at is null;
+    create index sessions_over on sessions (least(ended_at, expires_at));
 
     create table confirmations (
       id uuid primary key,
@@ -61,6 +62,7 @@ export const accountsAndOutbox: Migration = {
     );
     create unique index confirmations_open_key on confirmations (admin_id, purpose)
       where confirmed_at is null and superseded_at is null and purpose <> 'registration';
+    create index confirmations_expires on confirmations (expires_at);
     create index confirmations_admin on confirmations (admin_id, created_at);
 
     create table outbox (
@@ -68,6 +70,7 @@ export const accountsAndOutbox: Migration = {
       name text not null,
       payload jsonb not null,
       admin_id integer references admins (id) on delete set null,
+      recipient text,
       trace_id text not null,
       generation integer not null default 0,
       state text not null default 'pending'

@@ -7,6 +7,7 @@ import { createShipLogBatch } from './logs/ship-log-batch.processor.js';
 import { createDeliverMail } from './mail/deliver-mail.processor.js';
 import { startRelay } from './relay/relay.js';
 import { startSweeping, sweepEverything } from './relay/sweep.js';
+import { startHousekeeping } from './tasks/housekeeping.js';
 import {
   startJobWorker,
   workerName,
@@ -88,7 +89,9 @@ function startLogWorker(
 }
 
 function startRelaying(deps: WorkerDeps, onStop: Lifecycle['onStop']): void {
-  const { sweep, log } = deps;
+  const { sweep, tasks, log } = deps;
+  const housekeeping = startHousekeeping(tasks, log);
+  onStop('housekeeping', () => housekeeping.stop());
   const sweeping = startSweeping(sweep, log);
   onStop('sweep', () => sweeping.stop());
   const relay = startRelay({ ...deps, onDataLoss: (signal) => sweepEverything(sweep, signal) });

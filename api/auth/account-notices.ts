@@ -5,7 +5,7 @@ import {
   sendSecurityNotice,
   type SecurityNotice,
 } from '../../shared/jobs/index.js';
-import { OutboxMessage } from '../../shared/models/index.js';
+import { OutboxMessage, type Admin } from '../../shared/models/index.js';
 import type { Outbox } from '../../shared/outbox/outbox.js';
 
 /** Mails that tell admins what has happened to their accounts, promised in the transaction in which it happens. */
@@ -24,35 +24,31 @@ export function createAccountNotices(outbox: Outbox, rateLimitScale: number) {
   /** Tells an admin about a change that it, or somebody with its password or tokens, has made. */
   async function tell(
     tx: Transaction,
-    adminId: number,
+    admin: Admin,
     notice: SecurityNotice,
     traceId: string,
   ): Promise<void> {
     await outbox.enqueue(
       tx,
       sendSecurityNotice,
-      { v: 1, admin_id: adminId, notice },
-      { adminId, traceId },
+      { v: 1, admin_id: admin.id, notice },
+      { adminId: admin.id, recipient: admin.email, traceId },
     );
   }
 
   /** Tells an admin that somebody wanted its address for another account; once a day is enough. */
-  async function tellAccountExists(
-    tx: Transaction,
-    adminId: number,
-    traceId: string,
-  ): Promise<void> {
+  async function tellAccountExists(tx: Transaction, admin: Admin, traceId: string): Promise<void> {
     const createdAt = { [Op.gt]: new Date(Date.now() - DAY_MS) };
     const recent = await OutboxMessage.count({
-      where: { adminId, name: sendAccountExistsMail.name, createdAt },
+      where: { adminId: admin.id, name: sendAccountExistsMail.name, createdAt },
       transaction: tx,
     });
     if (recent >= maxAccountExistsPerDay) return;
     await outbox.enqueue(
       tx,
       sendAccountExistsMail,
-      { v: 1, admin_id: adminId },
-      { adminId, traceId },
+      { v: 1, admin_id: admin.id },
+      { adminId: admin.id, recipient: admin.email, traceId },
     );
   }
 

@@ -69,7 +69,7 @@ export function createAccountService(deps: AccountDeps) {
           // Whoever knew the old password may have asked for another address.
           await confirmations.withdraw(tx, admin.id, ['email_change', 'password_reset']);
           await endSessions({ adminId: admin.id, except: sessionId }, 'password', tx);
-          await notices.tell(tx, admin.id, 'password_changed', cause.traceId);
+          await notices.tell(tx, admin, 'password_changed', cause.traceId);
           await audit.record('authn_password_change', cause, { adminId: admin.id, sessionId }, tx);
         }
         if (email !== undefined) await askForAddress(tx, admin, email, cause);
@@ -107,13 +107,13 @@ export function createAccountService(deps: AccountDeps) {
       return;
     }
     await admin.update({ pendingEmail: email.address }, { transaction: tx });
-    await notices.tell(tx, admin.id, 'email_change_requested', cause.traceId);
+    await notices.tell(tx, admin, 'email_change_requested', cause.traceId);
     const owner = await Admin.findOne({
       where: { emailCanonical: email.canonical, confirmedAt: { [Op.ne]: null } },
       transaction: tx,
     });
     if (owner) {
-      await notices.tellAccountExists(tx, owner.id, cause.traceId);
+      await notices.tellAccountExists(tx, owner, cause.traceId);
       return;
     }
     const question = { adminId: admin.id, purpose: 'email_change', email: email.address } as const;

@@ -74,30 +74,8 @@ export function createConfirmations({
       { ...asked, ...credentials, id: uuidv7(), nonce: randomBytes(16), expiresAt },
       { transaction: tx },
     );
-    const context = { adminId: asked.adminId, traceId };
+    const context = { adminId: asked.adminId, recipient: asked.email, traceId };
     await outbox.enqueue(tx, sendConfirmationMail, { v: 1, confirmation_id: id }, context);
-  }
-
-  /** Voids an admin's open links of these purposes: all, or those that were asked for with these credentials. */
-  async function withdraw(
-    tx: Transaction,
-    adminId: number,
-    purposes: readonly ConfirmationPurpose[],
-    credentials?: Credentials,
-  ): Promise<void> {
-    const made = credentials && { passwordHash: credentials.passwordHash };
-    await Confirmation.update(
-      { supersededAt: new Date(), passwordHash: null },
-      {
-        where: { adminId, purpose: [...purposes], confirmedAt: null, supersededAt: null, ...made },
-        transaction: tx,
-      },
-    );
-  }
-
-  /** True when a link was asked for under this name so recently that its mail may still be on its way. */
-  async function wasAskedWithin(tx: Transaction, question: Question, ms: number): Promise<boolean> {
-    return (await countSince(tx, question, ms, question.credentials?.nameCanonical)) > 0;
   }
 
   /**
@@ -110,7 +88,7 @@ export function createConfirmations({
     token: string,
     purposes: readonly ConfirmationPurpose[],
   ): Promise<Answer> {
-    const { id, adminId } = await read(token, purposes);
+    const { id, adminId } = await read(token, purposes, tx);
     const locked = { lock: tx.LOCK.UPDATE, transaction: tx };
     const admin = await Admin.findByPk(adminId, locked);
     const confirmation = await Confirmation.findByPk(id, locked);
@@ -141,10 +119,14 @@ export function createConfirmations({
   async function read(
     token: string,
     purposes: readonly ConfirmationPurpose[],
+    tx?: Transaction,
   ): Promise<Confirmation> {
     const id = confirmationIdOf(token);
     if (id === undefined) throw new AppError('invalid_token');
-    const confirmation = await Confirmation.findOne({ where: { id, purpose: [...purposes] } });
+    const confirmation = await Confirmation.findOne({
+      where: { id, purpose: [...purposes] },
+      transaction: tx ?? null,
+    });
     if (!confirmation || !isConfirmationToken(keys, confirmation, token)) {
       throw new AppError('invalid_token');
     }
@@ -152,6 +134,28 @@ export function createConfirmations({
   }
 
   return { ask, withdraw, wasAskedWithin, answer, ownerOf };
+}
+
+/** Voids an admin's open links of these purposes: all, or those that were asked for with these credentials. */
+async function withdraw(
+  tx: Transaction,
+  adminId: number,
+  purposes: readonly ConfirmationPurpose[],
+  credentials?: Credentials,
+): Promise<void> {
+  const made = credentials && { passwordHash: credentials.passwordHash };
+  await Confirmation.update(
+    { supersededAt: new Date(), passwordHash: null },
+    {
+      where: { adminId, purpose: [...purposes], confirmedAt: null, supersededAt: null, ...made },
+      transaction: tx,
+    },
+  );
+}
+
+/** True when a link was asked for under this name so recently that its mail may still be on its way. */
+async function wasAskedWithin(tx: Transaction, question: Question, ms: number): Promise<boolean> {
+  return (await countSince(tx, question, ms, question.credentials?.nameCanonical)) > 0;
 }
 
 const isVoid = ({ supersededAt, expiresAt }: Confirmation): boolean =>

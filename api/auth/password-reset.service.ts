@@ -60,7 +60,7 @@ export function createPasswordResetService(deps: PasswordResetDeps) {
       await confirmations.withdraw(tx, adminId, ['email_change', 'password_reset']);
       await admin.update({ passwordHash, pendingEmail: null }, { transaction: tx });
       await endSessions({ adminId }, 'password', tx);
-      await notices.tell(tx, adminId, 'password_changed', cause.traceId);
+      await notices.tell(tx, admin, 'password_changed', cause.traceId);
       const details = { by: 'mailed link' };
       await audit.record('authn_password_change', cause, { adminId, details }, tx);
     });

@@ -54,7 +54,7 @@ export function createRegistrationService(deps: RegistrationDeps) {
       const admin = await lockAdmin(tx, email);
       if (!admin) return; // deleted between the two statements: as if it had been deleted right after
       if (admin.confirmedAt !== null) {
-        await notices.tellAccountExists(tx, admin.id, cause.traceId);
+        await notices.tellAccountExists(tx, admin, cause.traceId);
         return;
       }
       const question = { ...registrationOf(admin), email: email.address, credentials };

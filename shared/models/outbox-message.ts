@@ -29,6 +29,10 @@ export class OutboxMessage extends Model<
   @Column(DataType.INTEGER)
   declare adminId: number | null;
 
+  /** The address that the mail was promised to: a notice goes there even if the account has another one by then. */
+  @Column(DataType.TEXT)
+  declare recipient: CreationOptional<string | null>;
+
   /** The trace that the cause belongs to (W3C Trace Context), so that one id leads from request to mail. */
   @Column({ type: DataType.TEXT, allowNull: false })
   declare traceId: string;

@@ -13,6 +13,8 @@ import { outboxJob, type OutboxJobSource } from './outbox-job.js';
 /** Whom and what a message concerns. */
 export interface OutboxContext {
   readonly adminId: number;
+  /** The address that the mail is promised to. */
+  readonly recipient: string;
   readonly traceId: string;
 }
 
@@ -65,9 +67,9 @@ export function createOutbox({ database, queue, failpoint, log }: OutboxDeps): O
   };
 
   return {
-    async enqueue(tx, contract, payload, { adminId, traceId }) {
+    async enqueue(tx, contract, payload, { adminId, recipient, traceId }) {
       const { id, name, generation } = await OutboxMessage.create(
-        { id: uuidv7(), name: contract.name, payload, adminId, traceId },
+        { id: uuidv7(), name: contract.name, payload, adminId, recipient, traceId },
         { transaction: tx },
       );
       tx.afterCommit(() => {

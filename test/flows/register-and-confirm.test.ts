@@ -69,7 +69,7 @@ test.serial(
 
     // The log lines, of both processes under one trace.
     const request = await system.process.waitForLine(
-      (line) => line['http.request.id'] === 'register-story-1',
+      (line) => line['http.request.id'] === 'register-story-1' && line['message'] === 'request',
     );
     t.is(request['http.response.status_code'], 202);
     t.is(request['url.path'], '/auth/register');

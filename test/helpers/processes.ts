@@ -4,7 +4,7 @@ import { projectRoot } from '../../dev/paths.js';
 import { claimPort, loopback } from '../../dev/ports.js';
 import type { Scope, TestContext } from './context.js';
 import { environment, type Overrides } from './env.js';
-import { eventually } from './eventually.js';
+import { eventually, type Patience } from './eventually.js';
 
 /** How a process ended. */
 export interface ProcessExit {
@@ -23,7 +23,7 @@ export interface TestProcess {
   /** What it has logged so far. @throws when a line on stdout is not one JSON object. */
   logLines(): LogLine[];
   /** Resolves to the first line logged that the predicate takes. */
-  waitForLine(isWanted: (line: LogLine) => boolean, of?: string): Promise<LogLine>;
+  waitForLine(isWanted: (line: LogLine) => boolean, patience?: Patience): Promise<LogLine>;
   send(signal: NodeJS.Signals): void;
   /** Sends SIGKILL and resolves when the process is gone. */
   kill(): Promise<ProcessExit>;
@@ -158,8 +158,8 @@ function follow(child: ChildProcess, script: string, scope: Scope): TestProcess 
     stdout: () => output.stdout,
     stderr: () => output.stderr,
     logLines,
-    waitForLine: (isWanted, of = 'the log line') =>
-      eventually(() => logLines().find(isWanted), { of }),
+    waitForLine: (isWanted, patience = { of: 'the log line' }) =>
+      eventually(() => logLines().find(isWanted), patience),
     hasEnded: () => hasEnded,
     send: (signal) => void child.kill(signal),
     async kill() {

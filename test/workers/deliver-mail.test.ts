@@ -7,7 +7,7 @@ import { useContext } from '../helpers/context.js';
 import { eventually } from '../helpers/eventually.js';
 import { linksIn } from '../helpers/mailbox.js';
 import { setUpDelivery } from './delivery-stage.js';
-import { jobContext, type Stage } from './stage.js';
+import { insertMessage, jobContext, type Stage } from './stage.js';
 
 const context = useContext();
 
@@ -154,6 +154,31 @@ test('the owner of an account is told, without any token', async (t) => {
   t.deepEqual(server.taken[0]?.to, [promised.email]);
   t.regex(server.taken[0]?.source ?? '', /^Subject: You already have an account\r$/m);
   t.notRegex(server.taken[0]?.source ?? '', /token/);
+});
+
+for (const [purpose, subject, path] of [
+  ['registration', 'Confirm your e-mail address', '/auth/confirm'],
+  ['email_change', 'Confirm your new e-mail address', '/auth/confirm'],
+  ['password_reset', 'Choose a new password', '/auth/password/reset'],
+] as const) {
+  test(`the link of a confirmation for ${purpose} leads to ${path}`, async (t) => {
+    const { stage, server, deliver } = await setUpDelivery(t, context);
+    t.is(await deliver(await stage.promiseConfirmation({ purpose })), 'sent');
+    const source = decodeQuotedPrintable(server.taken[0]?.source ?? '');
+    t.regex(source, new RegExp(`^Subject: ${subject}\r$`, 'm'));
+    t.is(linksIn({ text: source })[0]?.pathname, path);
+  });
+}
+
+test('an admin is told of a change to its account, unless it is gone', async (t) => {
+  const { stage, server, deliver } = await setUpDelivery(t, context);
+  const { adminId, email } = await stage.promiseConfirmation();
+  const payload = { v: 1, admin_id: adminId, notice: 'password_changed' };
+  const promise = () => insertMessage(context, null, 'send-security-notice', payload);
+  t.is(await deliver({ id: await promise() }), 'sent');
+  t.deepEqual(server.taken[0]?.to, [email]);
+  await context.rows('delete from admins where id = $1', [adminId]);
+  t.is(await deliver({ id: await promise() }), 'obsolete');
 });
 
 test('the fail points lie between the effects that a crash can part', async (t) => {

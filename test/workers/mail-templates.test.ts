@@ -1,6 +1,9 @@
 import test from 'ava';
 import { renderAccountExistsMail } from '../../workers/mail/templates/account-exists.js';
 import { renderConfirmationMail } from '../../workers/mail/templates/confirmation.js';
+import { renderEmailChangeMail } from '../../workers/mail/templates/email-change.js';
+import { renderPasswordResetMail } from '../../workers/mail/templates/password-reset.js';
+import { renderSecurityNotice } from '../../workers/mail/templates/security-notice.js';
 import { inWords, utcTime } from '../../workers/mail/templates/time.js';
 
 const now = new Date('2026-11-22T14:05:00Z');
@@ -30,16 +33,22 @@ test('the HTML says the same, with the link as a button and in full', (t) => {
   t.true(html.includes('“Ada Lovelace”'));
 });
 
-for (const [name, { html }] of Object.entries({
+const publicUrl = 'https://rollcall.example';
+const mails = {
   confirmation: renderConfirmationMail(facts),
-  'account-exists': renderAccountExistsMail({ ...facts, publicUrl: 'https://rollcall.example' }),
-})) {
+  'email-change': renderEmailChangeMail(facts),
+  'password-reset': renderPasswordResetMail(facts),
+  'account-exists': renderAccountExistsMail({ ...facts, publicUrl }),
+  'security-notice': renderSecurityNotice({ ...facts, publicUrl, notice: 'password_changed' }),
+};
+for (const [name, { html, text }] of Object.entries(mails)) {
   test(`the ${name} mail loads nothing, runs nothing, and names its language and its tables' role`, (t) => {
     t.notRegex(html, /<(img|script|link|iframe|video|object|form|input)\b|@import|url\(/i);
     t.regex(html, /<html lang="en">/);
     t.is(html.match(/<table /g)?.length, html.match(/<table role="presentation"/g)?.length);
     t.regex(html, /prefers-color-scheme:\s*dark/);
     t.is(html.match(/<h1/g)?.length, 1);
+    t.notRegex(html + text, /undefined|\[object|NaN/);
   });
 }
 
@@ -90,7 +99,6 @@ test('names of people stay as they are', (t) => {
 });
 
 test('the account-exists mail is kind, names the service and holds no link but its address', (t) => {
-  const publicUrl = 'https://rollcall.example';
   const { subject, text } = renderAccountExistsMail({ ...facts, publicUrl });
   t.is(subject, 'You already have an account');
   t.true(text.includes('Hello Ada Lovelace,'));

@@ -1,6 +1,7 @@
 import { randomBytes, randomUUID } from 'node:crypto';
 import { sendAccountExistsMail, sendConfirmationMail } from '../../shared/jobs/index.js';
 import type { Database } from '../../shared/database/connect.js';
+import type { ConfirmationPurpose } from '../../shared/models/index.js';
 import { openQueues, type Queues } from '../../shared/queues/queues.js';
 import type { JobContext } from '../../workers/start-worker.js';
 import type { Scope, TestContext } from '../helpers/context.js';
@@ -30,6 +31,7 @@ export interface PromisedMail {
 
 /** How a confirmation differs from a fresh one. Times are SQL. */
 export interface ConfirmationOverrides {
+  readonly purpose?: ConfirmationPurpose;
   readonly name?: string;
   readonly expiresAt?: string;
   readonly confirmedAt?: string;
@@ -186,6 +188,7 @@ async function insertConfirmation(
   context: TestContext,
   { adminId, email }: { adminId: number; email: string },
   {
+    purpose = 'registration',
     expiresAt = `now() + interval '24 hours'`,
     confirmedAt = 'null',
     supersededAt = 'null',
@@ -194,8 +197,8 @@ async function insertConfirmation(
   const id = randomUUID();
   await context.rows(
     `insert into confirmations (id, admin_id, purpose, email, nonce, expires_at, confirmed_at, superseded_at)
-     values ($1, $2, 'registration', $3, $4, ${expiresAt}, ${confirmedAt}, ${supersededAt})`,
-    [id, adminId, email, randomBytes(16)],
+     values ($1, $2, $5, $3, $4, ${expiresAt}, ${confirmedAt}, ${supersededAt})`,
+    [id, adminId, email, randomBytes(16), purpose],
   );
   return id;
 }

@@ -32,8 +32,18 @@ test.serial(
     await insertSession(adminId, { expiresAt: `now() + interval '1 day'`, endedAt: daysAgo(29) });
     await insertSession(adminId, { expiresAt: `now() + interval '1 day'` });
 
-    t.deepEqual(await tasks.run('purge-expired'), { messages: 1, confirmations: 1, sessions: 2 });
-    t.deepEqual(await tasks.run('purge-expired'), { messages: 0, confirmations: 0, sessions: 0 });
+    t.deepEqual(await tasks.run('purge-expired'), {
+      messages: 1,
+      confirmations: 1,
+      sessions: 2,
+      admins: 0,
+    });
+    t.deepEqual(await tasks.run('purge-expired'), {
+      messages: 0,
+      confirmations: 0,
+      sessions: 0,
+      admins: 0,
+    });
     t.is((await stage.messageOf(newMessage)).state, 'settled');
     t.is(await count('outbox'), 2, 'the new one and the dead one');
     t.is(await count('deliveries'), 1);
@@ -94,7 +104,7 @@ test.serial('a task that failed can be run again; one that is none is undefined'
   await t.throwsAsync(tasks.run('sweep-outbox'), { message: 'no' });
   t.truthy(await tasks.run('sweep-outbox'));
   t.is(await tasks.run('toString'), undefined);
-  t.deepEqual(tasks.names, ['sweep-outbox', 'purge-expired']);
+  t.deepEqual(tasks.names, ['sweep-outbox', 'purge-expired', 'rotate-audit']);
 });
 
 async function setUp(scope: Scope) {
@@ -137,3 +147,51 @@ async function count(table: string): Promise<number> {
   const [row] = await context.rows<{ n: number }>(`select count(*)::int as n from ${table}`);
   return row?.n ?? -1;
 }
+
+test.serial(
+  'purge-expired deletes admins who registered long ago and never confirmed',
+  async (t) => {
+    const { stage, tasks } = await setUp(t);
+    const forgotten = await stage.promiseConfirmation({});
+    const asked = await stage.promiseConfirmation({});
+    await context.rows(`update admins set updated_at = ${daysAgo(31)} where id in ($1, $2)`, [
+      forgotten.adminId,
+      asked.adminId,
+    ]);
+    await context.rows(`update confirmations set expires_at = ${daysAgo(1)} where admin_id = $1`, [
+      forgotten.adminId,
+    ]);
+
+    t.like(await tasks.run('purge-expired'), { admins: 1 });
+
+    const left = await context.rows('select id from admins where id in ($1, $2)', [
+      forgotten.adminId,
+      asked.adminId,
+    ]);
+    t.deepEqual(left, [{ id: asked.adminId }]);
+  },
+);
+
+test.serial(
+  'rotate-audit prepares months ahead, keeps what came before, and drops old months',
+  async (t) => {
+    const { tasks } = await setUp(t);
+    const insert = (at: string): Promise<unknown> =>
+      context.rows(
+        `insert into audit_events (id, at, event) values (gen_random_uuid(), ${at}, 'user_created')`,
+      );
+    await insert('now()');
+    await insert(`now() - interval '20 months'`);
+
+    t.deepEqual(await tasks.run('rotate-audit'), { prepared: 3, dropped: 0 });
+    t.deepEqual(await tasks.run('rotate-audit'), { prepared: 0, dropped: 0 });
+    t.is(await count('audit_events'), 1, 'the one of this month has moved, the old one is gone');
+    t.is(await count('audit_events_default'), 0);
+
+    await context.rows(
+      `create table audit_events_2020_01 partition of audit_events
+       for values from ('2020-01-01') to ('2020-02-01')`,
+    );
+    t.deepEqual(await tasks.run('rotate-audit'), { prepared: 0, dropped: 1 });
+  },
+);

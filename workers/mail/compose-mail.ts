@@ -9,6 +9,7 @@ import { PermanentFailure } from '../job-effects.js';
 import { composeAccountExistsMail } from './account-exists-mail.js';
 import { composeConfirmationMail } from './confirmation-mail.js';
 import { composeSecurityNotice } from './security-notice-mail.js';
+import type { ClaimedMessage } from './outbox-claim.js';
 import type { Composed, MailSources } from './mail-sources.js';
 
 /**
@@ -17,7 +18,7 @@ import type { Composed, MailSources } from './mail-sources.js';
  */
 export function composeMail(
   sources: MailSources,
-  { name, payload }: { readonly name: string; readonly payload: unknown },
+  { name, payload, recipient }: Pick<ClaimedMessage, 'name' | 'payload' | 'recipient'>,
 ): Promise<Composed> {
   const contractName = name as OutboxContract['name'];
   switch (contractName) {
@@ -26,7 +27,7 @@ export function composeMail(
     case sendAccountExistsMail.name:
       return composeAccountExistsMail(sources, readPayload(sendAccountExistsMail, payload));
     case sendSecurityNotice.name:
-      return composeSecurityNotice(sources, readPayload(sendSecurityNotice, payload));
+      return composeSecurityNotice(sources, readPayload(sendSecurityNotice, payload), recipient);
     default:
       // While a release is rolled out, a newer API's messages meet older workers.
       contractName satisfies never;

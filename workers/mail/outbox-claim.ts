@@ -12,6 +12,7 @@ export interface ClaimedMessage extends MessageKey {
   readonly name: string;
   readonly payload: unknown;
   readonly adminId: number | null;
+  readonly recipient: string | null;
   readonly traceId: string;
   /** 1 for the first try. */
   readonly attempt: number;
@@ -33,6 +34,7 @@ interface ClaimRow {
   readonly name: string;
   readonly payload: unknown;
   readonly adminId: number | null;
+  readonly recipient: string | null;
   readonly traceId: string;
   readonly attempt: number;
 }
@@ -64,17 +66,17 @@ export async function claimMessage(
      select o.state in ('pending', 'enqueued') as "isOpen",
             (extract(epoch from o.claimed_until - now()) * 1000)::float8 as "remainingMs",
             (select id from delivery)::text as "deliveryId",
-            o.name, o.payload, o.admin_id as "adminId", o.trace_id as "traceId", o.attempts + 1 as attempt
+            o.name, o.payload, o.admin_id as "adminId", o.recipient, o.trace_id as "traceId", o.attempts + 1 as attempt
        from outbox o
       where o.id = $id and o.generation = $generation`,
     { type: QueryTypes.SELECT, bind: { id, generation, worker, claimMs } },
   );
   if (!row?.isOpen) return { kind: 'over' };
-  const { deliveryId, remainingMs, name, payload, adminId, traceId, attempt } = row;
+  const { deliveryId, remainingMs, name, payload, adminId, recipient, traceId, attempt } = row;
   if (deliveryId === null)
     return { kind: 'busy', remainingMs: Math.max(remainingMs ?? 0, LOST_RACE_MS) };
   return {
     kind: 'claimed',
-    message: { id, generation, name, payload, adminId, traceId, attempt, deliveryId },
+    message: { id, generation, name, payload, adminId, recipient, traceId, attempt, deliveryId },
   };
 }

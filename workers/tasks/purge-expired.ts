@@ -6,6 +6,7 @@ export interface PurgeResult {
   readonly messages: number;
   readonly confirmations: number;
   readonly sessions: number;
+  readonly admins: number;
 }
 
 const BATCH_SIZE = 1_000;
@@ -13,8 +14,8 @@ const BATCH_SIZE = 1_000;
 const MAX_DURATION_MS = 40_000;
 
 /**
- * Deletes what nobody asks for any more: settled messages with their deliveries, links that were never followed and
- * sessions that have ended or expired, all of them 30 days after their end. Works in small batches, each a transaction.
+ * Deletes what nobody asks for any more: settled messages with their deliveries, links that were never followed,
+ * sessions that have ended or expired and admins who never confirmed, all of them 30 days after their end. Works in small batches, each a transaction.
  */
 export async function purgeExpired(database: Database): Promise<PurgeResult> {
   const deadline = Date.now() + MAX_DURATION_MS;
@@ -33,6 +34,7 @@ export async function purgeExpired(database: Database): Promise<PurgeResult> {
     messages: await untilNone(deleteSettledMessages),
     confirmations: await untilNone(deleteExpiredConfirmations),
     sessions: await untilNone(deleteEndedSessions),
+    admins: await untilNone(deleteForgottenAdmins),
   };
 }
 
@@ -64,6 +66,19 @@ function deleteEndedSessions(database: Database): Promise<number> {
     `delete from sessions where id in (
        select id from sessions
         where least(ended_at, expires_at) < now() - interval '30 days'
+        limit $limit)
+     returning id`,
+  );
+}
+
+/** Registered, and never confirmed: somebody's address, and a password that nobody uses. */
+function deleteForgottenAdmins(database: Database): Promise<number> {
+  return deleteRows(
+    database,
+    `delete from admins where id in (
+       select a.id from admins a
+        where a.confirmed_at is null and a.updated_at < now() - interval '30 days'
+          and not exists (select from confirmations c where c.admin_id = a.id and c.expires_at > now())
         limit $limit)
      returning id`,
   );

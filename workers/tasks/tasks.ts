@@ -1,6 +1,7 @@
 import type { Database } from '../../shared/database/connect.js';
 import type { Sweep } from '../relay/sweep.js';
 import { purgeExpired } from './purge-expired.js';
+import { rotateAudit } from './rotate-audit.js';
 
 /** What a task did, by count. */
 export type TaskResult = Readonly<Record<string, number>>;
@@ -26,6 +27,7 @@ export function createTasks({ database, sweep }: TaskDeps): Tasks {
   const tasks = new Map<string, () => Promise<TaskResult>>([
     ['sweep-outbox', async () => ({ ...(await sweep.run()) })],
     ['purge-expired', async () => ({ ...(await purgeExpired(database)) })],
+    ['rotate-audit', async () => ({ ...(await rotateAudit(database)) })],
   ]);
   const underWay = new Map<string, Promise<TaskResult>>();
   return {

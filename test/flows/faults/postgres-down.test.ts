@@ -76,10 +76,9 @@ for (const how of ['refuse', 'silence'] as const) {
       });
       await proxy[how]();
       const applicant = await createAdmins(context, createClient(api.url)).registerAdmin();
-      await worker.waitForLine(
-        (line) => line['message'] === 'queue throttled',
-        'the worker meeting the outage',
-      );
+      await worker.waitForLine((line) => line['message'] === 'queue throttled', {
+        of: 'the worker meeting the outage',
+      });
       await proxy.restore();
       await mailbox.waitForMail(applicant.email, { withinMs: 60_000 });
       const [row] = await eventually(async () => {

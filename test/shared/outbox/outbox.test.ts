@@ -27,7 +27,7 @@ test('a message is a row of the transaction that causes it, and holds ids alone'
       tx,
       sendConfirmationMail,
       { v: 1, confirmation_id: confirmationId },
-      { adminId, traceId: 'trace' },
+      { adminId, recipient: 'ann@example.com', traceId: 'trace' },
     ),
   );
   const [row, ...others] = await rowsOf(adminId);
@@ -59,7 +59,7 @@ test('nothing is seen of a message before its transaction commits', async (t) =>
       tx,
       sendAccountExistsMail,
       { v: 1, admin_id: adminId },
-      { adminId, traceId: 'trace' },
+      { adminId, recipient: 'ann@example.com', traceId: 'trace' },
     );
     t.deepEqual(await rowsOf(adminId), []);
   });
@@ -75,7 +75,7 @@ test('a transaction that is rolled back leaves neither row nor job', async (t) =
         tx,
         sendAccountExistsMail,
         { v: 1, admin_id: adminId },
-        { adminId, traceId: 'trace' },
+        { adminId, recipient: 'ann@example.com', traceId: 'trace' },
       );
       throw new Error('changed my mind');
     }),
@@ -95,7 +95,7 @@ test('two messages of one transaction are two jobs', async (t) => {
         tx,
         sendAccountExistsMail,
         { v: 1, admin_id: adminId },
-        { adminId, traceId: 'trace' },
+        { adminId, recipient: 'ann@example.com', traceId: 'trace' },
       );
     }
   });
@@ -200,7 +200,7 @@ function enqueue(database: Database, outbox: Outbox, adminId: number): Promise<v
       tx,
       sendAccountExistsMail,
       { v: 1, admin_id: adminId },
-      { adminId, traceId: 'trace' },
+      { adminId, recipient: 'ann@example.com', traceId: 'trace' },
     ),
   );
 }

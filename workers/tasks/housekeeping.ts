@@ -1,0 +1,29 @@
+import type { Logger } from '../../shared/logging/logger.js';
+import { jittered, startRepeating, type Repeating } from '../relay/repeat.js';
+import type { Tasks } from './tasks.js';
+
+const TASKS = ['rotate-audit', 'purge-expired'] as const;
+const FIRST_AFTER_MS = 10_000;
+const EVERY_MS = 6 * 3_600_000;
+
+/**
+ * Runs the tasks that keep the tables small, four times a day until stopped, so that nothing depends on somebody's
+ * cron. Every worker with the relay's role does; the tasks are harmless to run twice.
+ */
+export function startHousekeeping(tasks: Tasks, log: Logger): Repeating {
+  const turn = async (signal: AbortSignal): Promise<number> => {
+    for (const name of TASKS) {
+      if (signal.aborted) break;
+      try {
+        log.info({ 'labels.task': name, ...labels(await tasks.run(name)) }, 'task done');
+      } catch (error) {
+        log.warn({ err: error, 'labels.task': name }, 'task failed; it is run again later');
+      }
+    }
+    return jittered(EVERY_MS, 0.1);
+  };
+  return startRepeating(turn, jittered(FIRST_AFTER_MS, 0.5));
+}
+
+const labels = (counts: Readonly<Record<string, number>> = {}): Record<string, number> =>
+  Object.fromEntries(Object.entries(counts).map(([name, count]) => [`labels.${name}`, count]));

@@ -1,0 +1,86 @@
+import { QueryTypes } from 'sequelize';
+import type { Database } from '../../shared/database/connect.js';
+import { withTransaction, type Transaction } from '../../shared/database/transaction.js';
+
+/** What was done to the months of the audit. */
+export interface RotateAuditResult {
+  readonly prepared: number;
+  readonly dropped: number;
+}
+
+/** This month and the two after it. */
+const MONTHS_AHEAD = 2;
+const KEPT_MONTHS = 13;
+/** An arbitrary number that every worker agrees on: one of them rotates, the others find it done. */
+const ADVISORY_LOCK_KEY = 7_255_011_948;
+
+/**
+ * Prepares the coming months' partitions of `audit_events` and drops the months past 13: dropping a month costs
+ * nothing, however many events it holds. Events that came before their month was prepared move into it.
+ */
+export async function rotateAudit(
+  database: Database,
+  now = new Date(),
+): Promise<RotateAuditResult> {
+  return withTransaction(database, async (tx) => {
+    await database.query(`select pg_advisory_xact_lock(${ADVISORY_LOCK_KEY})`, { transaction: tx });
+    const existing = new Set(await partitionNames(database, tx));
+    const wanted = Array.from({ length: MONTHS_AHEAD + 1 }, (_, ahead) => monthOf(now, ahead));
+    const missing = wanted.filter((month) => !existing.has(month.table));
+    for (const month of missing) await prepareMonth(database, tx, month);
+    const oldest = monthOf(now, 1 - KEPT_MONTHS);
+    const outdated = [...existing].filter(
+      (table) => MONTH_TABLE.test(table) && table < oldest.table,
+    );
+    for (const table of outdated) await database.query(`drop table ${table}`, { transaction: tx });
+    await database.query('delete from audit_events_default where at < $from', {
+      bind: { from: oldest.from },
+      transaction: tx,
+    });
+    return { prepared: missing.length, dropped: outdated.length };
+  });
+}
+
+/** Sorts by time as it sorts by letter. */
+const MONTH_TABLE = /^audit_events_\d{4}_\d{2}$/;
+
+interface Month {
+  readonly table: string;
+  readonly from: string;
+  readonly to: string;
+}
+
+function monthOf(now: Date, ahead: number): Month {
+  const first = new Date(Date.UTC(now.getUTCFullYear(), now.getUTCMonth() + ahead));
+  const next = new Date(Date.UTC(first.getUTCFullYear(), first.getUTCMonth() + 1));
+  const from = first.toISOString();
+  return {
+    table: `audit_events_${from.slice(0, 7).replace('-', '_')}`,
+    from,
+    to: next.toISOString(),
+  };
+}
+
+async function partitionNames(database: Database, tx: Transaction): Promise<string[]> {
+  const rows = await database.query<{ name: string }>(
+    `select inhrelid::regclass::text as name from pg_inherits where inhparent = 'audit_events'::regclass`,
+    { type: QueryTypes.SELECT, transaction: tx },
+  );
+  return rows.map(({ name }) => name);
+}
+
+/** The names and times come from a date, not from outside. */
+async function prepareMonth(
+  database: Database,
+  tx: Transaction,
+  { table, from, to }: Month,
+): Promise<void> {
+  for (const statement of [
+    `create table ${table} (like audit_events including defaults)`,
+    `with moved as (delete from audit_events_default where at >= '${from}' and at < '${to}' returning *)
+     insert into ${table} select * from moved`,
+    `alter table audit_events attach partition ${table} for values from ('${from}') to ('${to}')`,
+  ]) {
+    await database.query(statement, { transaction: tx });
+  }
+}
