@@ -14,7 +14,7 @@ const run = promisify(execFile);
 const images = [
   {
     file: 'Dockerfile.api',
-    sources: ['api', 'migrations', 'shared'],
+    sources: ['api', 'cli', 'migrations', 'shared'],
     programs: ['dist/api/main.js', 'dist/migrations/run.js'],
   },
   {
