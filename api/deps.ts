@@ -30,9 +30,10 @@ import {
 } from './auth/registration.service.js';
 import { createSessionTokens } from './auth/session-tokens.js';
 import { createSessionService, type SessionService } from './auth/session.service.js';
-import { createThrottleByCustomer } from './http/throttle-by-customer.js';
+import { createThrottleByAdmin, createThrottleByCustomer } from './http/throttle-requests.js';
 import { createThrottles } from './http/throttles.js';
 import { createCursors, type Cursors } from './http/pagination.js';
+import { createUserWriteLimit } from './users/users.limits.js';
 import { createUsersService, type UsersService } from './users/users.service.js';
 
 /** Everything that the API's routes stand on. */
@@ -49,6 +50,8 @@ export interface ApiDeps {
   readonly accounts: AccountService;
   readonly users: UsersService;
   readonly limits: AuthLimits;
+  /** Bounds how fast one admin changes its users. */
+  readonly userWrites: RequestHandler;
   readonly cursors: Cursors;
   readonly roleOf: RoleOf;
   /** Lets a request pass only for an admin with a live session. */
@@ -112,6 +115,7 @@ export async function buildDeps(config: ApiConfig, log: Logger): Promise<ApiDeps
     accounts: createAccountService({ ...common, confirmations }),
     users: createUsersService(),
     limits: createAuthLimits(createThrottleByCustomer(throttles, audit)),
+    userWrites: createUserWriteLimit(createThrottleByAdmin(throttles, audit)),
     cursors: createCursors(deriveKeyRing(config.secrets, 'cursor')),
     roleOf,
     adminsOnly: createAdminGuard(accessTokens, sessions),

@@ -4,6 +4,7 @@ import { createLogShipper } from '../shared/logging/log-shipper.js';
 import { createLogger } from '../shared/logging/logger.js';
 import { createApp } from './app.js';
 import { buildDeps } from './deps.js';
+import { securityHeaderValues } from './http/security-headers.js';
 import { closeServer, createHttpServer, listen } from './http/server.js';
 
 const STOP_DEADLINE_MS = 15_000;
@@ -32,7 +33,7 @@ const app = createApp(deps, {
   passwordMinLength: config.passwords.minLength,
   isStopping: () => lifecycle.isStopping,
 });
-const server = createHttpServer(app, log);
+const server = createHttpServer(app, log, securityHeaderValues(config.publicUrl));
 lifecycle.onStop('http server', () => closeServer(server));
 
 const port = await listen(server, config.http.port, config.http.host);

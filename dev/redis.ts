@@ -83,7 +83,7 @@ export async function openRedis(options: RedisOptions): Promise<Redis> {
 }
 
 /** Starts a Redis on exactly this port and resolves when it answers; it can be killed and started again. */
-export async function startRedisServer(options: RedisServerOptions): Promise<RedisServer> {
+async function startRedisServer(options: RedisServerOptions): Promise<RedisServer> {
   const { port, dataDir, signal } = options;
   const program = await findRedisServer(options);
   await mkdir(dataDir, { recursive: true });

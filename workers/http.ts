@@ -1,13 +1,9 @@
 import { randomUUID } from 'node:crypto';
-import {
-  createServer,
-  STATUS_CODES,
-  type IncomingMessage,
-  type Server,
-  type ServerResponse,
-} from 'node:http';
+import { createServer, STATUS_CODES, type IncomingMessage, type ServerResponse } from 'node:http';
 import { BlockList, isIPv4, isIPv6 } from 'node:net';
+import { errorCodes, type ErrorCode } from '../shared/errors/codes.js';
 import { readiness, type Check } from '../shared/health/readiness.js';
+import { closeServer, listen } from '../shared/lifecycle/http-server.js';
 import type { Logger } from '../shared/logging/logger.js';
 import { maskError } from './mask.js';
 import type { Tasks } from './tasks/tasks.js';
@@ -31,6 +27,8 @@ export interface WorkerHttp {
 const KEEP_ALIVE_TIMEOUT_MS = 75_000;
 const HEADERS_TIMEOUT_MS = 10_000;
 const REQUEST_TIMEOUT_MS = 15_000;
+/** The jobs under way have used up most of the time to stop; a task that is cut off is posted again. */
+const CUT_AFTER_MS = 1_000;
 const MAX_BODY_BYTES = 64 * 1_024;
 const REQUEST_ID = /^[A-Za-z0-9_-]{8,64}$/;
 
@@ -57,14 +55,7 @@ export async function openWorkerHttp(
     (req, res) => void serve(deps, req, res),
   );
   const actualPort = await listen(server, port, host);
-  return {
-    port: actualPort,
-    close: () =>
-      new Promise((resolve) => {
-        server.close(() => resolve());
-        server.closeIdleConnections();
-      }),
-  };
+  return { port: actualPort, close: () => closeServer(server, CUT_AFTER_MS) };
 }
 
 async function serve(
@@ -79,7 +70,7 @@ async function serve(
     answer = await route(deps, req, requestId);
   } catch (error) {
     deps.log.error({ err: maskError(error), 'http.request.id': requestId }, 'request failed');
-    answer = problem(500, 'internal', requestId);
+    answer = problem('internal', requestId);
   }
   const body = Buffer.from(JSON.stringify(answer.body));
   res.writeHead(answer.status, {
@@ -98,7 +89,7 @@ async function route(
   req: IncomingMessage,
   requestId: string,
 ): Promise<Answer> {
-  if (!isNear(req.socket.remoteAddress)) return problem(403, 'forbidden', requestId);
+  if (!isNear(req.socket.remoteAddress)) return problem('forbidden', requestId);
   const path = (req.url ?? '/').split('?', 1)[0] ?? '/';
   if (path === '/health/live' || path === '/health/ready') {
     if (req.method !== 'GET' && req.method !== 'HEAD') return notAllowed('GET, HEAD', requestId);
@@ -106,7 +97,7 @@ async function route(
   }
   const task = /^\/tasks\/([a-z0-9-]{1,64})$/.exec(path)?.[1];
   if (task === undefined || !deps.tasks.names.includes(task))
-    return problem(404, 'not_found', requestId);
+    return problem('not_found', requestId);
   if (req.method !== 'POST') return notAllowed('POST', requestId);
   return runTask(deps, task, req, requestId);
 }
@@ -124,7 +115,7 @@ async function runTask(
   requestId: string,
 ): Promise<Answer> {
   if (!(await discardBody(req)))
-    return problem(413, 'payload_too_large', requestId, { Connection: 'close' });
+    return problem('payload_too_large', requestId, { Connection: 'close' });
   const startedAt = process.hrtime.bigint();
   const result = await tasks.run(name);
   log.info(
@@ -151,15 +142,11 @@ async function discardBody(req: IncomingMessage): Promise<boolean> {
 }
 
 const notAllowed = (allow: string, requestId: string): Answer =>
-  problem(405, 'method_not_allowed', requestId, { Allow: allow });
+  problem('method_not_allowed', requestId, { Allow: allow });
 
 /** RFC 9457. */
-function problem(
-  status: number,
-  code: string,
-  requestId: string,
-  headers: Record<string, string> = {},
-): Answer {
+function problem(code: ErrorCode, requestId: string, headers: Record<string, string> = {}): Answer {
+  const { status } = errorCodes[code];
   return {
     status,
     headers: { 'Content-Type': 'application/problem+json', ...headers },
@@ -190,15 +177,4 @@ export function isNear(address: string | undefined): boolean {
   const plain = (address ?? '').replace(/^::ffff:(?=\d+\.)/i, '').replace(/%.*$/, '');
   if (isIPv4(plain)) return near.check(plain, 'ipv4');
   return isIPv6(plain) && near.check(plain, 'ipv6');
-}
-
-function listen(server: Server, port: number, host: string): Promise<number> {
-  return new Promise((resolve, reject) => {
-    server.once('error', reject);
-    server.listen(port, host, () => {
-      server.off('error', reject);
-      const address = server.address();
-      resolve(typeof address === 'object' && address !== null ? address.port : port);
-    });
-  });
 }

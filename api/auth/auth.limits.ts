@@ -1,5 +1,5 @@
 import type { RequestHandler } from 'express';
-import type { ThrottleByCustomer } from '../http/throttle-by-customer.js';
+import type { ThrottleRequests } from '../http/throttle-requests.js';
 
 /** What one customer of a network may do: generous for a person or an office, useless for a machine. */
 export interface AuthLimits {
@@ -11,7 +11,7 @@ export interface AuthLimits {
   readonly tokens: RequestHandler;
 }
 
-export const createAuthLimits = (throttle: ThrottleByCustomer): AuthLimits => ({
+export const createAuthLimits = (throttle: ThrottleRequests): AuthLimits => ({
   registrations: throttle({ name: 'registrations', points: 20, seconds: 60 * 60 }),
   mails: throttle({ name: 'mails', points: 20, seconds: 60 * 60 }),
   logins: throttle({ name: 'logins', points: 30, seconds: 60 }),

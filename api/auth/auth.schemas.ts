@@ -37,12 +37,15 @@ export const NameInput = z
 
 const codePoints = (text: string): number => [...text].length;
 
+/** Hashing would read a lone surrogate as U+FFFD, so two passwords would be one. */
+const isWellFormed = (text: string): boolean => text.isWellFormed();
+
 /** A new password. The least length is the operator's choice, so the schema is made with it. */
 const newPassword = (minLength: number) =>
   z
     .string()
     .max(MAX_PASSWORD_CODE_POINTS * 2)
-    .refine((text) => text.isWellFormed(), 'must be well-formed Unicode')
+    .refine(isWellFormed, 'must be well-formed Unicode')
     .refine(
       (text) => codePoints(text) <= MAX_PASSWORD_CODE_POINTS,
       `must be at most ${MAX_PASSWORD_CODE_POINTS} characters`,
@@ -58,6 +61,7 @@ const knownPassword = z
   .string()
   .min(1)
   .max(MAX_LOGIN_PASSWORD_LENGTH)
+  .refine(isWellFormed, 'must be well-formed Unicode')
   .meta({ format: 'password', examples: ['correct horse battery staple'] });
 
 /** The request of `POST /auth/register`. */

@@ -13,8 +13,6 @@ export interface OperatorsDeps {
 }
 
 /** Granting and revoking the operator's role; for the command line alone, never by HTTP. */
-export type OperatorsService = ReturnType<typeof createOperatorsService>;
-
 export function createOperatorsService({ database, audit }: OperatorsDeps) {
   /**
    * Makes a confirmed admin an operator, or takes the role back; a second time it changes nothing.

@@ -62,7 +62,7 @@ function createStrategy(
     {
       jwtFromRequest: bearerToken,
       secretOrKeyProvider: (_req, token: string, done) => {
-        const key = keys.get(jwt.decode(token, { complete: true })?.header.kid ?? '');
+        const key = keys.get(keyIdOf(token));
         // passport-jwt's types know strings only; a KeyObject is what makes jsonwebtoken fast.
         if (key) done(null, key as unknown as string);
         else done(new Error('unknown key'));
@@ -86,6 +86,16 @@ function createStrategy(
       );
     },
   );
+}
+
+/** The id of the key that the token says it was signed with, or something that is none. */
+function keyIdOf(token: string): string {
+  try {
+    return jwt.decode(token, { complete: true })?.header.kid ?? '';
+  } catch {
+    // A header of type JWT in front of claims that are no JSON: anybody can send that.
+    return '';
+  }
 }
 
 function bearerToken(req: Request): string | null {

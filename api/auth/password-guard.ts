@@ -1,5 +1,5 @@
 import { AppError } from '../../shared/errors/app-error.js';
-import { tooManyRequests } from '../http/throttle-by-customer.js';
+import { tooManyRequests } from '../http/throttle-requests.js';
 import { networkOf } from '../http/networks.js';
 import type { Throttles } from '../http/throttles.js';
 

@@ -3,6 +3,7 @@ import type { Request, Response } from 'express';
 import * as z from 'zod';
 import type { KeyRing, NamedKey } from '../../shared/crypto/keys.js';
 import { AppError } from '../../shared/errors/app-error.js';
+import { pathOf } from './request-context.js';
 
 const DEFAULT_LIMIT = 50;
 const MAX_LIMIT = 100;
@@ -68,10 +69,10 @@ export async function readPage<Row extends { id: number }>(
 }
 
 function linkNextPage({ req, res }: { req: Request; res: Response }, cursor: string): void {
-  const [path, query] = req.originalUrl.split('?', 2);
+  const [, query] = req.originalUrl.split('?', 2);
   const parameters = new URLSearchParams(query);
   parameters.set('cursor', cursor);
-  res.setHeader('Link', `<${path}?${parameters.toString()}>; rel="next"`);
+  res.setHeader('Link', `<${pathOf(req)}?${parameters.toString()}>; rel="next"`);
 }
 
 function mac({ key }: NamedKey, listing: string, lastId: number): Buffer {

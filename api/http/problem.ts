@@ -2,6 +2,7 @@ import type { NextFunction, Request, Response } from 'express';
 import { isDatabaseUnavailable } from '../../shared/database/failures.js';
 import { AppError } from '../../shared/errors/app-error.js';
 import type { ErrorCode } from '../../shared/errors/codes.js';
+import { sendAndHangUp } from './hang-up.js';
 import { contextOf } from './request-context.js';
 
 const RETRY_AFTER_SECONDS = '2';
@@ -38,11 +39,13 @@ export function problemHandler(
   for (const [name, value] of Object.entries(error.headers)) res.setHeader(name, value);
   res.status(error.status).setHeader('Content-Type', 'application/problem+json');
   // As bytes: Express would add a charset, which JSON does not have (RFC 8259, section 11).
-  res.send(Buffer.from(JSON.stringify(problemOf(error, requestId))));
+  const body = Buffer.from(JSON.stringify(problemOf(error, requestId)));
+  if (error.code === 'payload_too_large') sendAndHangUp(req, res, body);
+  else res.send(body);
 }
 
 /** What a thrown thing means to a client. */
-export function asAppError(thrown: unknown): AppError {
+function asAppError(thrown: unknown): AppError {
   if (thrown instanceof AppError) return thrown;
   if (isDatabaseUnavailable(thrown)) {
     return new AppError('unavailable', {

@@ -26,6 +26,10 @@ export function contextOf(req: Request): RequestContext {
   return context;
 }
 
+/** The path that was asked for: without the query, which may hold a token, and the host of an absolute address. */
+export const pathOf = ({ originalUrl }: Request): string =>
+  originalUrl.replace(/^[a-z][a-z\d+.-]*:\/\/[^/?]*/i, '').split('?', 1)[0] ?? '';
+
 /** The request as the cause of what it makes happen. */
 export function causeOf(req: Request): Cause {
   const { requestId, traceId } = contextOf(req);
@@ -63,8 +67,7 @@ function logRequest(
   log[level](
     {
       'http.request.method': req.method,
-      // The path alone: what follows the question mark may be a token.
-      'url.path': req.originalUrl.split('?', 1)[0],
+      'url.path': pathOf(req),
       'http.response.status_code': status,
       'event.duration': Number(process.hrtime.bigint() - startedAt),
       'event.outcome': completed && status < 400 ? 'success' : 'failure',

@@ -2,12 +2,14 @@ import type { RequestHandler } from 'express';
 import { AppError } from '../../shared/errors/app-error.js';
 
 const MAX_URL_LENGTH = 2_048;
+const MAX_HEADERS = 100;
 /** Node keeps the first of these and drops the rest, so two readers of one request could disagree. */
 const SINGLE_HEADERS = new Set(['host', 'authorization', 'content-type']);
 
 /** Refuses what HTTP allows two readings of, before anything reads it. */
 export const requestGuard: RequestHandler = (req, _res, next) => {
   if (req.originalUrl.length > MAX_URL_LENGTH) throw new AppError('uri_too_long');
+  if (req.rawHeaders.length > 2 * MAX_HEADERS) throw new AppError('headers_too_large');
   const seen = new Set<string>();
   for (let i = 0; i < req.rawHeaders.length; i += 2) {
     const name = req.rawHeaders[i]?.toLowerCase() ?? '';
@@ -16,5 +18,7 @@ export const requestGuard: RequestHandler = (req, _res, next) => {
     }
     seen.add(name);
   }
+  if (req.httpVersion === '1.1' && !seen.has('host'))
+    throw new AppError('malformed_request', { detail: 'The header host is missing.' });
   next();
 };

@@ -4,8 +4,8 @@ import type { RequestHandler, Response } from 'express';
 const ONE_YEAR_SECONDS = 31_536_000;
 
 /** Headers that every answer bears: nothing is cached, framed, sniffed, or referred from. */
-export function securityHeaders(publicUrl: string): RequestHandler {
-  const headers = {
+export function securityHeaderValues(publicUrl: string): Readonly<Record<string, string>> {
+  return {
     'Cache-Control': 'no-store',
     'Content-Security-Policy': "default-src 'none'; frame-ancestors 'none'",
     'Cross-Origin-Resource-Policy': 'same-origin',
@@ -16,8 +16,13 @@ export function securityHeaders(publicUrl: string): RequestHandler {
       'Strict-Transport-Security': `max-age=${ONE_YEAR_SECONDS}; includeSubDomains`,
     }),
   };
+}
+
+/** Puts them on every answer, whatever becomes of the request. */
+export function securityHeaders(publicUrl: string): RequestHandler {
+  const headers = new Map(Object.entries(securityHeaderValues(publicUrl)));
   return (_req, res, next) => {
-    res.setHeaders(new Map(Object.entries(headers)));
+    res.setHeaders(headers);
     next();
   };
 }

@@ -1,7 +1,12 @@
-import { randomUUID } from 'node:crypto';
-import { createServer, STATUS_CODES, type RequestListener, type Server } from 'node:http';
+import { createServer, type RequestListener, type Server, type ServerResponse } from 'node:http';
 import type { Duplex } from 'node:stream';
+import { AppError } from '../../shared/errors/app-error.js';
+import type { ErrorCode } from '../../shared/errors/codes.js';
+import { closeServer as closeWithin, listen } from '../../shared/lifecycle/http-server.js';
 import type { Logger } from '../../shared/logging/logger.js';
+import { refuse } from './refuse.js';
+
+export { listen };
 
 /** Longer than an AWS load balancer keeps an idle connection (60 s), or it would meet closed ones and answer 502. */
 const KEEP_ALIVE_TIMEOUT_MS = 65_000;
@@ -9,9 +14,20 @@ const HEADERS_TIMEOUT_MS = 10_000;
 const REQUEST_TIMEOUT_MS = 15_000;
 const CHECK_INTERVAL_MS = 1_000;
 const MAX_HEADER_BYTES = 8 * 1_024;
+/** Far above what one process serves, and below what the system lets it open. */
+const MAX_CONNECTIONS = 10_000;
+/** Longer than any answer takes; what is left of the time to stop belongs to the logs. */
+const CUT_AFTER_MS = 8_000;
 
-/** An HTTP server that cuts slow clients off and answers even broken requests with a problem document. */
-export function createHttpServer(listener: RequestListener, log: Logger): Server {
+/**
+ * An HTTP server that cuts slow clients off and answers even broken requests with a problem document.
+ * @param headers what every answer bears; Express, which sets them otherwise, never sees these requests.
+ */
+export function createHttpServer(
+  listener: RequestListener,
+  log: Logger,
+  headers: Readonly<Record<string, string>>,
+): Server {
   const server = createServer(
     {
       maxHeaderSize: MAX_HEADER_BYTES,
@@ -19,71 +35,46 @@ export function createHttpServer(listener: RequestListener, log: Logger): Server
       requestTimeout: REQUEST_TIMEOUT_MS,
       connectionsCheckingInterval: CHECK_INTERVAL_MS,
       keepAliveTimeout: KEEP_ALIVE_TIMEOUT_MS,
+      // Node would answer without a problem document; the request guard looks for the header.
+      requireHostHeader: false,
     },
     listener,
   );
+  server.maxConnections = MAX_CONNECTIONS;
+  const answers = new WeakMap<Duplex, ServerResponse>();
+  server.on('request', (req, res) => answers.set(req.socket, res));
+  const refused = new WeakSet<Duplex>();
   server.on('clientError', (error: NodeJS.ErrnoException, socket) => {
-    if (error.code === 'ECONNRESET' || !socket.writable) {
+    // What follows on a connection that has been refused is not worth another answer.
+    if (refused.has(socket)) return;
+    const answer = answers.get(socket);
+    const isInAnswer = answer?.headersSent === true && !answer.writableFinished;
+    if (error.code === 'ECONNRESET' || !socket.writable || isInAnswer) {
       socket.destroy();
       return;
     }
-    const status = statusOf(error.code);
+    refused.add(socket);
+    const refusal = new AppError(codeOf(error.code));
     log.info(
-      { 'http.response.status_code': status, 'error.code': error.code },
+      { 'http.response.status_code': refusal.status, 'error.code': error.code },
       'request refused by the HTTP parser',
     );
-    refuse(socket, status);
+    refuse(socket, refusal, headers);
   });
+  // No proxy: RFC 9110, 15.5.6 takes an empty list for a target that has no methods.
+  server.on('connect', (_req, socket) =>
+    refuse(socket, new AppError('method_not_allowed', { headers: { Allow: '' } }), headers),
+  );
+  // An expectation that is not known may be ignored (RFC 9110, 10.1.1); Node would answer without a problem document.
+  server.on('checkExpectation', (req, res) => void server.emit('request', req, res));
   return server;
 }
 
-/** Listens; resolves to the port. @throws when the address cannot be listened on. */
-export function listen(server: Server, port: number, host: string): Promise<number> {
-  return new Promise((resolve, reject) => {
-    server.once('error', reject);
-    server.listen(port, host, () => {
-      server.off('error', reject);
-      const address = server.address();
-      resolve(typeof address === 'object' && address !== null ? address.port : port);
-    });
-  });
-}
+/** Takes no more requests; resolves when those under way are answered, or cut off after eight seconds. */
+export const closeServer = (server: Server): Promise<void> => closeWithin(server, CUT_AFTER_MS);
 
-/** Takes no more requests; resolves when those under way are answered. */
-export function closeServer(server: Server): Promise<void> {
-  return new Promise((resolve) => {
-    server.close(() => resolve());
-    server.closeIdleConnections();
-  });
-}
-
-function statusOf(code: string | undefined): number {
-  if (code === 'HPE_HEADER_OVERFLOW') return 431;
-  if (code === 'ERR_HTTP_REQUEST_TIMEOUT') return 408;
-  return 400;
-}
-
-function refuse(socket: Duplex, status: number): void {
-  const requestId = randomUUID();
-  const body = JSON.stringify({
-    type: 'urn:rollcall:problem:malformed-request',
-    title: STATUS_CODES[status],
-    status,
-    code: 'malformed_request',
-    instance: `urn:rollcall:request:${requestId}`,
-    request_id: requestId,
-  });
-  socket.end(
-    [
-      `HTTP/1.1 ${status} ${STATUS_CODES[status]}`,
-      'Content-Type: application/problem+json',
-      `Content-Length: ${Buffer.byteLength(body)}`,
-      'Cache-Control: no-store',
-      'X-Content-Type-Options: nosniff',
-      `X-Request-Id: ${requestId}`,
-      'Connection: close',
-      '',
-      body,
-    ].join('\r\n'),
-  );
+function codeOf(parserError: string | undefined): ErrorCode {
+  if (parserError === 'HPE_HEADER_OVERFLOW') return 'headers_too_large';
+  if (parserError === 'ERR_HTTP_REQUEST_TIMEOUT') return 'request_timeout';
+  return 'malformed_request';
 }

@@ -13,6 +13,8 @@ export interface Limit {
 /** What is left of a limit after something was taken from it. */
 export interface Allowance {
   readonly isExceeded: boolean;
+  /** True for the first request past the limit until it is whole again: the one to tell about. */
+  readonly isFirstRefusal: boolean;
   readonly limit: number;
   readonly remaining: number;
   /** Until the limit is whole again. */
@@ -46,6 +48,7 @@ const FALLBACK_SHARE = 0.5;
 export function createThrottles({ redis, key: { key }, scale }: ThrottlesDeps): Throttles {
   return ({ name, points, seconds }) => {
     const limit = Math.max(1, Math.floor(points * scale));
+    const fallbackLimit = Math.max(1, Math.floor(limit * FALLBACK_SHARE));
     const keyPrefix = `{throttle}:${name}`;
     const limiter = new RateLimiterRedis({
       storeClient: redis,
@@ -55,7 +58,7 @@ export function createThrottles({ redis, key: { key }, scale }: ThrottlesDeps): 
       rejectIfRedisNotReady: true,
       insuranceLimiter: new RateLimiterMemory({
         keyPrefix,
-        points: Math.max(1, Math.floor(limit * FALLBACK_SHARE)),
+        points: fallbackLimit,
         duration: seconds,
       }),
     });
@@ -65,10 +68,13 @@ export function createThrottles({ redis, key: { key }, scale }: ThrottlesDeps): 
     return {
       async consume(text) {
         try {
-          return allowance(await limiter.consume(hashed(text)), limit, false);
+          const left = await limiter.consume(hashed(text));
+          return { ...allowance(left, limit), isExceeded: false, isFirstRefusal: false };
         } catch (refusal) {
-          if (refusal instanceof RateLimiterRes) return allowance(refusal, limit, true);
-          throw refusal;
+          if (!(refusal instanceof RateLimiterRes)) throw refusal;
+          // Which of the two limiters refused cannot be told, but only one of them can just have been exceeded.
+          const isFirstRefusal = [limit, fallbackLimit].includes(refusal.consumedPoints - 1);
+          return { ...allowance(refusal, limit), isExceeded: true, isFirstRefusal };
         }
       },
       async refund(text) {
@@ -78,12 +84,7 @@ export function createThrottles({ redis, key: { key }, scale }: ThrottlesDeps): 
   };
 }
 
-const allowance = (
-  { remainingPoints, msBeforeNext }: RateLimiterRes,
-  limit: number,
-  isExceeded: boolean,
-): Allowance => ({
-  isExceeded,
+const allowance = ({ remainingPoints, msBeforeNext }: RateLimiterRes, limit: number) => ({
   limit,
   remaining: Math.max(0, remainingPoints),
   resetSeconds: Math.max(1, Math.ceil(msBeforeNext / 1_000)),

@@ -36,7 +36,7 @@ export const openApiText = (): string => `${JSON.stringify(buildOpenApi(), null,
  * Builds the document: paths and prose from the comments beside the routes, schemas from zod, and the problems that
  * any operation of its kind can answer with.
  */
-export function buildOpenApi(): OpenApiDocument {
+function buildOpenApi(): OpenApiDocument {
   const routes = fileURLToPath(new URL('../**/*.routes.js', import.meta.url));
   const document = swaggerJsdoc({
     failOnErrors: true,

@@ -1,5 +1,32 @@
 import { Router } from 'express';
 import swaggerUi from 'swagger-ui-express';
+import { AppError } from '../../shared/errors/app-error.js';
+import { pathOf } from '../http/request-context.js';
+
+const OPTIONS = {
+  customSiteTitle: 'Rollcall API',
+  customCss: '.swagger-ui .topbar { display: none }',
+  swaggerOptions: {
+    persistAuthorization: false,
+    validatorUrl: null,
+    displayRequestDuration: true,
+    docExpansion: 'list',
+  },
+};
+
+/** What the page loads; the rest of Swagger UI's package stays where it is. */
+const FILES: ReadonlySet<string> = new Set([
+  '/swagger-ui.css',
+  '/swagger-ui-bundle.js',
+  '/swagger-ui-standalone-preset.js',
+  '/swagger-ui-init.js',
+  '/favicon-16x16.png',
+  '/favicon-32x32.png',
+]);
+
+/** Swagger UI styles itself by attributes and two style elements; scripts still come from here alone. */
+const POLICY =
+  "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; connect-src 'self'; form-action 'none'; base-uri 'none'; frame-ancestors 'none'";
 
 /** Swagger UI at `/apidocs` and the document that it shows. */
 export function docsRoutes(document: Readonly<Record<string, unknown>>): Router {
@@ -26,28 +53,16 @@ export function docsRoutes(document: Readonly<Record<string, unknown>>): Router 
    */
   router.get('/openapi.json', (_req, res) => void res.json(document));
 
-  router.use('/apidocs', (_req, res, next) => {
-    // Swagger UI styles itself by attributes and two style elements; scripts still come from here alone.
-    res.setHeader(
-      'Content-Security-Policy',
-      "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; connect-src 'self'; form-action 'none'; base-uri 'none'; frame-ancestors 'none'",
-    );
-    next();
+  const page = swaggerUi.generateHTML(document, OPTIONS);
+  // Without the slash at the end, the page's own folder is one further away.
+  const pageWithoutSlash = page.replaceAll('"./', '"./apidocs/');
+  router.use('/apidocs', (req, res, next) => {
+    if (req.path !== '/' && !FILES.has(req.path)) throw new AppError('not_found');
+    res.setHeader('Content-Security-Policy', POLICY);
+    if (req.path !== '/') next();
+    else res.type('html').send(pathOf(req).endsWith('/') ? page : pageWithoutSlash);
   });
-  router.use(
-    '/apidocs',
-    swaggerUi.serve,
-    swaggerUi.setup(document, {
-      customSiteTitle: 'Rollcall API',
-      customCss: '.swagger-ui .topbar { display: none }',
-      swaggerOptions: {
-        persistAuthorization: false,
-        validatorUrl: null,
-        displayRequestDuration: true,
-        docExpansion: 'list',
-      },
-    }),
-  );
+  router.use('/apidocs', swaggerUi.serveFiles(document, OPTIONS));
 
   return router;
 }

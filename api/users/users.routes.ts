@@ -13,6 +13,8 @@ export interface UsersRoutesDeps {
   readonly users: UsersService;
   readonly cursors: Cursors;
   readonly adminsOnly: RequestHandler;
+  /** Bounds how fast one admin changes its users. */
+  readonly userWrites: RequestHandler;
 }
 
 /** Where a request says which user it means. */
@@ -24,7 +26,8 @@ const inQuery: IdSource = (req) => req.query;
 
 const adminIdOf = (req: Request): number => principalOf(req).admin.id;
 
-export function usersRoutes({ users, cursors, adminsOnly }: UsersRoutesDeps): Router {
+export function usersRoutes(deps: UsersRoutesDeps): Router {
+  const { users, cursors, adminsOnly, userWrites } = deps;
   const router = Router();
   const body = jsonBody(NORMAL_BODY);
 
@@ -69,6 +72,7 @@ export function usersRoutes({ users, cursors, adminsOnly }: UsersRoutesDeps): Ro
    *     summary: Create a user
    *     requestBody: { required: true, content: { application/json: { schema: { $ref: '#/components/schemas/CreateUserRequest' } } } }
    *     responses:
+   *       429: { $ref: '#/components/responses/TooManyAttempts' }
    *       201:
    *         description: Created.
    *         headers: { Location: { $ref: '#/components/headers/Location' } }
@@ -89,7 +93,7 @@ export function usersRoutes({ users, cursors, adminsOnly }: UsersRoutesDeps): Ro
    *         content: { application/json: { schema: { $ref: '#/components/schemas/UserList' } } }
    *       400: { $ref: '#/components/responses/InvalidCursor' }
    */
-  router.post('/users', adminsOnly, ...body, create);
+  router.post('/users', adminsOnly, userWrites, ...body, create);
   router.get('/users', adminsOnly, list);
 
   /**
@@ -109,6 +113,7 @@ export function usersRoutes({ users, cursors, adminsOnly }: UsersRoutesDeps): Ro
    *     summary: Change a user
    *     requestBody: { required: true, content: { application/json: { schema: { $ref: '#/components/schemas/UpdateUserRequest' } } } }
    *     responses:
+   *       429: { $ref: '#/components/responses/TooManyAttempts' }
    *       200: { description: The user as it is now., content: { application/json: { schema: { $ref: '#/components/schemas/User' } } } }
    *       404: { $ref: '#/components/responses/NotFound' }
    *       409: { $ref: '#/components/responses/EmailTaken' }
@@ -117,12 +122,13 @@ export function usersRoutes({ users, cursors, adminsOnly }: UsersRoutesDeps): Ro
    *     tags: [Users]
    *     summary: Delete a user
    *     responses:
+   *       429: { $ref: '#/components/responses/TooManyAttempts' }
    *       204: { description: Gone. }
    *       404: { $ref: '#/components/responses/NotFound' }
    */
   router.get('/users/:id', adminsOnly, read(inPath));
-  router.put('/users/:id', adminsOnly, ...body, update(inPath));
-  router.delete('/users/:id', adminsOnly, remove(inPath));
+  router.put('/users/:id', adminsOnly, userWrites, ...body, update(inPath));
+  router.delete('/users/:id', adminsOnly, userWrites, remove(inPath));
 
   /**
    * @openapi
@@ -134,6 +140,7 @@ export function usersRoutes({ users, cursors, adminsOnly }: UsersRoutesDeps): Ro
    *     description: The same as `POST /users`.
    *     requestBody: { required: true, content: { application/json: { schema: { $ref: '#/components/schemas/CreateUserRequest' } } } }
    *     responses:
+   *       429: { $ref: '#/components/responses/TooManyAttempts' }
    *       201:
    *         description: Created.
    *         headers: { Location: { $ref: '#/components/headers/Location' } }
@@ -154,6 +161,7 @@ export function usersRoutes({ users, cursors, adminsOnly }: UsersRoutesDeps): Ro
    *     parameters: [{ $ref: '#/components/parameters/IdInQuery' }]
    *     requestBody: { required: true, content: { application/json: { schema: { $ref: '#/components/schemas/UpdateUserRequest' } } } }
    *     responses:
+   *       429: { $ref: '#/components/responses/TooManyAttempts' }
    *       200: { description: The user as it is now., content: { application/json: { schema: { $ref: '#/components/schemas/User' } } } }
    *       404: { $ref: '#/components/responses/NotFound' }
    *       409: { $ref: '#/components/responses/EmailTaken' }
@@ -163,13 +171,14 @@ export function usersRoutes({ users, cursors, adminsOnly }: UsersRoutesDeps): Ro
    *     summary: Delete a user
    *     parameters: [{ $ref: '#/components/parameters/IdInQuery' }]
    *     responses:
+   *       429: { $ref: '#/components/responses/TooManyAttempts' }
    *       204: { description: Gone. }
    *       404: { $ref: '#/components/responses/NotFound' }
    */
-  router.post('/user', adminsOnly, ...body, create);
+  router.post('/user', adminsOnly, userWrites, ...body, create);
   router.get('/user', adminsOnly, read(inQuery));
-  router.put('/user', adminsOnly, ...body, update(inQuery));
-  router.delete('/user', adminsOnly, remove(inQuery));
+  router.put('/user', adminsOnly, userWrites, ...body, update(inQuery));
+  router.delete('/user', adminsOnly, userWrites, remove(inQuery));
 
   return router;
 }

@@ -40,15 +40,16 @@ export function loadApiConfig(env: Environment = process.env) {
 export function loadWorkerConfig(env: Environment = process.env) {
   return load(env, (reader) => {
     refuseWeakSecrets(reader);
+    const roles = reader.get('WORKER_ROLES') ?? [];
     return Object.freeze({
       ...runtime(reader),
       http: { host: reader.get('HOST'), port: reader.get('WORKER_PORT') },
       publicUrl: publicUrl(reader),
       secrets: secrets(reader),
-      roles: reader.get('WORKER_ROLES'),
+      roles,
       database: database(reader),
       redis: redis(reader),
-      mail: mail(reader),
+      mail: mail(reader, roles.includes('mail')),
       firehose: firehose(reader),
     });
   });
@@ -146,28 +147,14 @@ function database(reader: EnvironmentReader) {
 }
 
 function databaseAddress(reader: EnvironmentReader) {
-  const url = reader.get('DATABASE_URL');
-  if (url === undefined) {
-    const why = 'is required, or DATABASE_URL in its place';
-    return {
-      host: reader.require('POSTGRES_HOST', why),
-      port: reader.get('POSTGRES_PORT'),
-      name: reader.require('POSTGRES_DB', why),
-      user: reader.require('POSTGRES_USER', why),
-      password: reader.require('POSTGRES_PASSWORD', why),
-    };
-  }
-  const { hostname, port, pathname, username, password, search } = new URL(url);
-  if (search !== '')
-    reader.fault('DATABASE_URL', 'takes no parameters: TLS is set by POSTGRES_SSL');
-  if (pathname.length < 2 || username === '')
-    reader.fault('DATABASE_URL', 'must name a user and a database');
+  if (reader.isGiven('DATABASE_URL')) return reader.require('DATABASE_URL');
+  const why = 'is required, or DATABASE_URL in its place';
   return {
-    host: hostname,
-    port: port === '' ? 5432 : Number(port),
-    name: decodeURIComponent(pathname.slice(1)),
-    user: decodeURIComponent(username),
-    password: decodeURIComponent(password),
+    host: reader.require('POSTGRES_HOST', why),
+    port: reader.get('POSTGRES_PORT'),
+    name: reader.require('POSTGRES_DB', why),
+    user: reader.require('POSTGRES_USER', why),
+    password: reader.require('POSTGRES_PASSWORD', why),
   };
 }
 
@@ -186,7 +173,8 @@ function redis(reader: EnvironmentReader) {
   return { url, logsUrl: reader.get('REDIS_URL_LOGS') ?? url };
 }
 
-function mail(reader: EnvironmentReader) {
+/** A worker that sends no mail need not know how: what it has in the place of the settings is never used. */
+function mail(reader: EnvironmentReader, isSent: boolean) {
   const why = 'is required to send mail';
   const username = reader.get('MAIL_USERNAME');
   const password = reader.get('MAIL_PASSWORD');
@@ -194,9 +182,15 @@ function mail(reader: EnvironmentReader) {
     reader.fault('MAIL_PASSWORD', 'is required with MAIL_USERNAME');
   if (password !== undefined && username === undefined)
     reader.fault('MAIL_USERNAME', 'is required with MAIL_PASSWORD');
+  const host = reader.get('MAIL_HOST');
+  const from = reader.get('MAIL_FROM');
+  if (isSent) {
+    reader.require('MAIL_HOST', why);
+    reader.require('MAIL_FROM', why);
+  }
   const port = reader.get('MAIL_PORT');
   return {
-    host: reader.require('MAIL_HOST', why),
+    host: host ?? 'localhost',
     port,
     tls:
       port === 465
@@ -206,18 +200,10 @@ function mail(reader: EnvironmentReader) {
           : ('optional' as const),
     credentials:
       username !== undefined && password !== undefined ? { username, password } : undefined,
-    from: sender(reader, reader.require('MAIL_FROM', why)),
+    from: from ?? { name: 'Rollcall', address: 'nobody@localhost' },
     ratePerSecond: reader.get('MAIL_RATE'),
     configurationSet: reader.get('MAIL_CONFIGURATION_SET'),
   };
-}
-
-/** `Name <address>` or an address. */
-function sender(reader: EnvironmentReader, text: string | undefined) {
-  const match = /^(?:([^<>"\r\n]*?)\s*<)?([^\s<>@]+@[^\s<>@]+)>?$/.exec(text ?? '');
-  if (text !== undefined && !match)
-    reader.fault('MAIL_FROM', 'must be an address, or Name <address>');
-  return { name: match?.[1] || 'Rollcall', address: match?.[2] ?? '' };
 }
 
 function firehose(reader: EnvironmentReader) {

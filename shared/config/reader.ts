@@ -25,6 +25,8 @@ export class ConfigError extends Error {
 /** Reads variables one by one and collects what is wrong, so that all of it can be told at once. */
 export interface EnvironmentReader {
   readonly isProduction: boolean;
+  /** True when the variable is set, to whatever. */
+  isGiven(name: VariableName): boolean;
   /** The variable's value; after a fault, a stand-in that is never used because {@link load} throws. */
   get<N extends VariableName>(name: N): VariableValue<N>;
   /** Like `get`, but an unset variable is a fault. */
@@ -49,9 +51,10 @@ function createReader(env: Environment, faults: ConfigFault[]): EnvironmentReade
   const fault = (variable: VariableName, problem: string): void => {
     if (!faults.some((known) => known.variable === variable)) faults.push({ variable, problem });
   };
+  const textOf = (name: VariableName): string | undefined => env[name] || undefined;
   const get = <N extends VariableName>(name: N): VariableValue<N> => {
     if (!cache.has(name)) {
-      const raw = env[name] === '' ? undefined : env[name];
+      const raw = textOf(name);
       const result = variables[name].schema.safeParse(raw);
       if (!result.success) {
         fault(
@@ -65,6 +68,7 @@ function createReader(env: Environment, faults: ConfigFault[]): EnvironmentReade
   };
   return {
     isProduction: (env['NODE_ENV'] || 'production') === 'production',
+    isGiven: (name) => textOf(name) !== undefined,
     get,
     require(name, why = 'is required') {
       const value = get(name);

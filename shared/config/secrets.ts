@@ -43,7 +43,9 @@ function weaknessOf(secret: string): string | undefined {
 function refuseSharedSecrets(reader: EnvironmentReader): void {
   const owners = new Map<string, VariableName>();
   const others: [VariableName, string[]][] = [
-    ['POSTGRES_PASSWORD', compact([reader.get('POSTGRES_PASSWORD')])],
+    reader.isGiven('DATABASE_URL')
+      ? ['DATABASE_URL', compact([reader.get('DATABASE_URL')?.password])]
+      : ['POSTGRES_PASSWORD', compact([reader.get('POSTGRES_PASSWORD')])],
     ['MAIL_PASSWORD', compact([reader.get('MAIL_PASSWORD')])],
     ['AWS_SECRET', compact([reader.get('AWS_SECRET')])],
   ];

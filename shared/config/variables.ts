@@ -1,4 +1,6 @@
 import * as z from 'zod';
+import { emailAddresses, proxies, sender } from './addresses.js';
+import { databaseUrl, publicUrl, redisUrl } from './urls.js';
 
 const port = z
   .string()
@@ -31,12 +33,6 @@ const duration = (bareUnit: keyof typeof unitMs) =>
       const unit = /[smhd]$/.exec(text)?.[0] ?? bareUnit;
       return Number.parseInt(text, 10) * unitMs[unit as keyof typeof unitMs];
     });
-
-const httpUrl = z
-  .url({ protocol: /^https?$/, error: 'must be an http(s) URL' })
-  .transform((text) => text.replace(/\/+$/, ''));
-
-const redisUrl = z.url({ protocol: /^rediss?$/, error: 'must be a redis:// or rediss:// URL' });
 
 const roles = list.pipe(
   z.array(z.enum(['mail', 'logs', 'relay'])).min(1, 'must name at least one role'),
@@ -78,7 +74,7 @@ export const variables = {
   HOST: withDefault(z.string().min(1), '0.0.0.0', 'address that the API and the worker listen on'),
   WORKER_PORT: withDefault(port, '8080', "the worker's HTTP port"),
   PUBLIC_URL: variable(
-    httpUrl.optional(),
+    publicUrl.optional(),
     'base of every link in a mail; required in production',
     'http://localhost:PORT',
   ),
@@ -101,7 +97,7 @@ export const variables = {
     'earlier values of PASSWORD_PEPPER, comma-separated: hashes made with them still verify and are renewed at login',
   ),
   DATABASE_URL: variable(
-    z.url({ protocol: /^postgres(ql)?$/, error: 'must be a postgres:// URL' }).optional(),
+    databaseUrl.optional(),
     'PostgreSQL as one URL; else the five `POSTGRES_*` below',
   ),
   POSTGRES_HOST: variable(z.string().min(1).optional(), 'PostgreSQL host'),
@@ -132,7 +128,7 @@ export const variables = {
   ),
   MAIL_USERNAME: variable(z.string().min(1).optional(), 'SMTP user'),
   MAIL_PASSWORD: variable(z.string().min(1).optional(), 'SMTP password'),
-  MAIL_FROM: variable(z.string().min(1).optional(), 'sender: an address, or `Name <address>`'),
+  MAIL_FROM: variable(sender.optional(), 'sender: an address, or `Name <address>`'),
   MAIL_RATE: withDefault(
     integer(1, 100_000),
     '14',
@@ -186,21 +182,12 @@ export const variables = {
     'in code points; at least 8 in production',
   ),
   OPERATOR_EMAILS: withDefault(
-    list,
+    list.pipe(emailAddresses),
     '',
     'comma-separated; confirmed admins with these addresses are operators',
   ),
   TRUST_PROXY: withDefault(
-    list.pipe(
-      z.array(
-        z
-          .string()
-          .regex(
-            /^\d{1,2}$|^[0-9a-fA-F.:]+(\/\d{1,3})?$/,
-            'must be a hop count, or addresses and CIDRs',
-          ),
-      ),
-    ),
+    list.pipe(proxies),
     '0',
     'proxies in front of the API: how many, or their CIDRs',
   ),

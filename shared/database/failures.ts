@@ -2,15 +2,18 @@ import { ConnectionError, DatabaseError, TimeoutError, UniqueConstraintError } f
 
 /** SQLSTATE classes and codes that say "not now" rather than "wrong": PostgreSQL manual, appendix A. */
 const UNAVAILABLE_SQLSTATE = /^(08|53|57P0|55P03|57014|25P03|40)/;
+/** What the client says when it is not the server that speaks. */
 const UNAVAILABLE_MESSAGE =
-  /Connection terminated|timeout exceeded when trying to connect|Query read timeout|ECONN|EPIPE|ConnectionManager/i;
+  /Connection terminated|timeout exceeded when trying to connect|Query read timeout|is not queryable|ECONN|EPIPE|ConnectionManager/i;
 
 /** True when PostgreSQL could not be reached or could not answer now, so that the same request may work later. */
 export function isDatabaseUnavailable(error: unknown): boolean {
   if (error instanceof ConnectionError || error instanceof TimeoutError) return true;
   if (error instanceof DatabaseError) {
-    const code = sqlState(error.parent) ?? '';
-    return UNAVAILABLE_SQLSTATE.test(code) || UNAVAILABLE_MESSAGE.test(error.parent.message);
+    const state = sqlState(error.parent);
+    return state === undefined
+      ? UNAVAILABLE_MESSAGE.test(error.parent.message)
+      : UNAVAILABLE_SQLSTATE.test(state);
   }
   return error instanceof Error && UNAVAILABLE_MESSAGE.test(error.message);
 }
@@ -27,7 +30,8 @@ export function violates(error: unknown, constraint: string): boolean {
   );
 }
 
-function sqlState(error: unknown): string | undefined {
-  if (typeof error !== 'object' || error === null || !('code' in error)) return undefined;
+/** The code of an error that the server itself reported: only these bear a severity. */
+function sqlState(error: Error): string | undefined {
+  if (!('severity' in error && 'code' in error)) return undefined;
   return typeof error.code === 'string' ? error.code : undefined;
 }

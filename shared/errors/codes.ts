@@ -1,5 +1,5 @@
 /**
- * Every error that the API answers with: its HTTP status, its title, and what a client can do about it.
+ * Every error that the API and the worker answer with: its HTTP status, its title, and what a client can do about it.
  * Closed: a code not listed here cannot be thrown. `docs/problems.md` is generated from it.
  */
 export const errorCodes = {
@@ -43,6 +43,11 @@ export const errorCodes = {
     title: 'The current password is wrong',
     remedy: 'Send the right `current_password`.',
   },
+  forbidden: {
+    status: 403,
+    title: 'Requests from this address are not served',
+    remedy: 'Ask the worker from its own host or its private network.',
+  },
   not_found: {
     status: 404,
     title: 'There is no such thing here',
@@ -52,6 +57,11 @@ export const errorCodes = {
     status: 405,
     title: 'The method is not allowed here',
     remedy: 'Use one of the methods that `Allow` names.',
+  },
+  request_timeout: {
+    status: 408,
+    title: 'The request took too long to arrive',
+    remedy: 'Send it again, faster: headers within 10 seconds, all of it within 15.',
   },
   name_taken: { status: 409, title: 'The name is taken', remedy: 'Choose another name.' },
   email_taken: {
@@ -79,6 +89,11 @@ export const errorCodes = {
     status: 429,
     title: 'Too many attempts',
     remedy: 'Try again after `Retry-After` seconds.',
+  },
+  headers_too_large: {
+    status: 431,
+    title: 'The headers are too large',
+    remedy: 'Send at most 8 KiB of headers.',
   },
   password_too_common: {
     status: 422,

@@ -2,17 +2,12 @@ import { QueryTypes } from 'sequelize';
 import * as z from 'zod';
 import type { Database } from '../database/connect.js';
 import { isSchemaCurrent } from '../database/schema-version.js';
+import type { Logger } from '../logging/logger.js';
 import type { Queues } from '../queues/queues.js';
+import type { Check, CheckResult } from './check.js';
+import { checkOutbox } from './outbox-check.js';
 
-/** What one check found; numbers tell how far something lags. */
-export interface CheckResult {
-  readonly ok: boolean;
-  readonly problem?: string;
-  readonly [measure: string]: number | boolean | string | undefined;
-}
-
-/** Looks at one thing that the process needs. A rejection counts as not ok. */
-export type Check = () => Promise<CheckResult>;
+export type { Check } from './check.js';
 
 /** Whether the process can do its work, and if not, why. */
 export const Readiness = z.object({
@@ -26,8 +21,6 @@ export const Readiness = z.object({
 });
 
 const CHECK_TIMEOUT_MS = 2_000;
-/** Pending for longer than this means that nobody relays. */
-const MAX_PENDING_AGE_SECONDS = 120;
 
 /** Runs all checks side by side, each for at most two seconds. */
 export async function readiness(
@@ -42,39 +35,60 @@ export async function readiness(
   return { status: isReady ? 'ready' : 'not_ready', checks: Object.fromEntries(results) };
 }
 
-/** The checks that both processes need. */
-export function commonChecks(database: Database, queues: Queues): Record<string, Check> {
-  return {
+/**
+ * The checks that both processes need. With a logger, what goes wrong is told once, when it begins, and once when it is
+ * over, however often somebody asks.
+ */
+export function commonChecks(
+  database: Database,
+  queues: Pick<Queues, 'ping' | 'pingLogs'>,
+  log?: Logger,
+): Record<string, Check> {
+  const { pingLogs } = queues;
+  const checks: Record<string, Check> = {
     postgres: async () => {
       await database.query('select 1', { type: QueryTypes.SELECT });
       return { ok: true };
     },
-    redis: async () => {
-      await queues.ping();
-      return { ok: true };
-    },
+    redis: () => answers(queues.ping()),
+    ...(pingLogs && { redis_logs: () => answers(pingLogs()) }),
     migrations: async () =>
       (await isSchemaCurrent(database))
         ? { ok: true }
         : { ok: false, problem: 'migrations are pending' },
     outbox: () => checkOutbox(database),
   };
+  if (!log) return checks;
+  return Object.fromEntries(
+    Object.entries(checks).map(([name, check]) => [name, telling(name, check, log)]),
+  );
 }
 
-async function checkOutbox(database: Database): Promise<CheckResult> {
-  const [row] = await database.query<{ pending: number; oldest: number }>(
-    `select count(*)::int as pending,
-            coalesce(extract(epoch from now() - min(available_at)), 0)::int as oldest
-       from (select available_at from outbox
-              where state = 'pending' and available_at <= now()
-              order by available_at limit 10000) as due`,
-    { type: QueryTypes.SELECT },
-  );
-  const { pending = 0, oldest = 0 } = row ?? {};
-  const measures = { pending, oldest_pending_seconds: oldest };
-  return oldest > MAX_PENDING_AGE_SECONDS
-    ? { ok: false, problem: 'pending messages are not relayed', ...measures }
-    : { ok: true, ...measures };
+async function answers(ping: Promise<void>): Promise<CheckResult> {
+  await ping;
+  return { ok: true };
+}
+
+/** The check, with one line in the log for each outage. */
+function telling(name: string, check: Check, log: Logger): Check {
+  let isFailing = false;
+  const tell = (fields: Record<string, unknown> | undefined): void => {
+    const wasFailing = isFailing;
+    isFailing = fields !== undefined;
+    if (isFailing === wasFailing) return;
+    if (fields) log.warn({ 'labels.check': name, ...fields }, 'a readiness check fails');
+    else log.info({ 'labels.check': name }, 'a readiness check passes again');
+  };
+  return async () => {
+    try {
+      const result = await check();
+      tell(result.ok ? undefined : { 'event.reason': result.problem });
+      return result;
+    } catch (error) {
+      tell({ err: error });
+      throw error;
+    }
+  };
 }
 
 async function bounded(name: string, check: Check): Promise<CheckResult> {
@@ -88,7 +102,7 @@ async function bounded(name: string, check: Check): Promise<CheckResult> {
   try {
     return await Promise.race([check(), timeout]);
   } catch {
-    // Why is in the log of whoever owns the connection; an answer to anybody must not quote a driver.
+    // Why is for the log; an answer to anybody must not quote a driver.
     return { ok: false, problem: `${name} cannot be reached` };
   } finally {
     clearTimeout(timer);

@@ -1,3 +1,5 @@
+import { setTimeout as delay } from 'node:timers/promises';
+
 /** A sealed batch: complete lines, each ending in a newline, in the order in which they were written. */
 export interface LogBatch {
   readonly lines: readonly string[];
@@ -8,7 +10,7 @@ export interface LogBatch {
 export interface LogBatcher {
   /** Takes a line; never blocks, never throws. */
   write(line: string): void;
-  /** Hands over everything that is held, or gives up at the deadline. Further lines are still taken. */
+  /** Hands over everything that is held: goes on offering it until the deadline. Further lines are still taken. */
   flush(deadlineMs: number): Promise<void>;
   /** Flushes and stops the timer. */
   close(deadlineMs: number): Promise<void>;
@@ -28,10 +30,13 @@ const MAX_LINES = 500;
 const MAX_BATCH_BYTES = 1_024 * 1_024;
 const MAX_AGE_MS = 1_000;
 const RETRY_AFTER_MS = 1_000;
+/** Who flushes is in a hurry. */
+const RETRY_FLUSH_AFTER_MS = 100;
 /** What one process may hold in memory while nobody takes its lines. Past it the oldest batch is dropped, and counted. */
 const MAX_HELD_BYTES = 32 * 1_024 * 1_024;
 /** A longer line is cut: Firehose refuses a record over 1,000 KiB, and OpenSearch is no place for one. */
 const MAX_LINE_BYTES = 256 * 1_024;
+const MAX_TEXT_LENGTH = 1_024;
 
 /**
  * Seals a batch at 500 lines, 1 MiB or one second after its first line, whichever comes first. Holds what cannot be
@@ -59,6 +64,7 @@ export function createLogBatcher({ handOver, onDropped }: LogBatcherOptions): Lo
   };
 
   const drain = (): Promise<void> => {
+    clearTimeout(retryTimer);
     draining ??= drainBacklog().finally(() => {
       draining = undefined;
     });
@@ -66,12 +72,11 @@ export function createLogBatcher({ handOver, onDropped }: LogBatcherOptions): Lo
   };
 
   const drainBacklog = async (): Promise<void> => {
-    clearTimeout(retryTimer);
     for (let batch = backlog.oldest(); batch; batch = backlog.oldest()) {
       try {
         await handOver(batch);
       } catch {
-        // The queue's client has logged its outage; here it only means that the batch stays.
+        // Whoever refuses has told why in the log; here it only means that the batch stays.
         retryTimer = setTimeout(() => void drain(), RETRY_AFTER_MS);
         return;
       }
@@ -87,8 +92,13 @@ export function createLogBatcher({ handOver, onDropped }: LogBatcherOptions): Lo
   };
 
   const flush = async (deadlineMs: number): Promise<void> => {
+    const deadline = performance.now() + deadlineMs;
     seal();
-    await before(deadlineMs, drain());
+    do {
+      await before(deadline, drain());
+      if (!backlog.oldest()) return;
+      await before(deadline, delay(RETRY_FLUSH_AFTER_MS));
+    } while (performance.now() < deadline);
   };
 
   return {
@@ -139,23 +149,43 @@ function createBacklog() {
   };
 }
 
-/** Waits for the work, but no longer than so many milliseconds. */
-async function before(deadlineMs: number, work: Promise<void>): Promise<void> {
+/** Waits for the work, but no longer than until then. */
+async function before(deadline: number, work: Promise<void>): Promise<void> {
   let timer: NodeJS.Timeout | undefined;
-  const deadline = new Promise<void>((resolve) => {
-    timer = setTimeout(resolve, deadlineMs);
+  const isOver = new Promise<void>((resolve) => {
+    timer = setTimeout(resolve, deadline - performance.now());
   });
-  await Promise.race([work, deadline]);
+  await Promise.race([work, isOver]);
   clearTimeout(timer);
 }
 
-/** Keeps the line valid JSON: its longest text is shortened, and the line says so. */
+/** Keeps the line one JSON object within the limit: long texts are shortened, what then does not fit goes. It says so. */
 function cut(line: string): string {
-  const record = JSON.parse(line) as Record<string, unknown>;
-  for (const [field, value] of Object.entries(record)) {
-    if (typeof value === 'string' && value.length > 1_024)
-      record[field] = `${value.slice(0, 1_024)}…`;
-    else if (typeof value === 'object' && value !== null) delete record[field];
+  const record: Record<string, unknown> = { 'labels.cut': true };
+  let bytes = Buffer.byteLength(`${JSON.stringify(record)}\n`);
+  for (const [field, value] of fieldsOf(line)) {
+    if (typeof value === 'object') continue;
+    const kept = typeof value === 'string' ? shorten(value) : value;
+    const added = Buffer.byteLength(`,${JSON.stringify(field)}:${JSON.stringify(kept)}`);
+    if (bytes + added > MAX_LINE_BYTES) continue;
+    record[field] = kept;
+    bytes += added;
   }
-  return `${JSON.stringify({ ...record, 'labels.cut': true })}\n`;
+  return `${JSON.stringify(record)}\n`;
 }
+
+/** What every line has comes first, what belongs to this one alone last. */
+function fieldsOf(line: string): [string, unknown][] {
+  try {
+    const fields = Object.entries(JSON.parse(line) as Record<string, unknown>);
+    return fields.toSorted(([one], [other]) => Number(isLabel(one)) - Number(isLabel(other)));
+  } catch {
+    return [['message', line.trimEnd()]];
+  }
+}
+
+const isLabel = (field: string): boolean => field.startsWith('labels.');
+
+/** Not in the middle of a character. */
+const shorten = (text: string): string =>
+  text.length > MAX_TEXT_LENGTH ? `${text.slice(0, MAX_TEXT_LENGTH).toWellFormed()}…` : text;

@@ -8,6 +8,10 @@ import { createLogBatcher, type LogBatch } from './log-batcher.js';
 
 const gzip = promisify(gzipCallback);
 
+/** With so many batches on their way the queue takes no more: Redis has the mails to hold as well. */
+const MAX_OPEN_BATCHES = 1_000;
+const COUNT_EVERY_MS = 1_000;
+
 /** Sends a process's log lines on their way to Firehose, in batches, through the logs queue. */
 export interface LogShipper {
   /** Takes a line; never blocks, never throws. Lines are held until a queue is there to take them. */
@@ -20,18 +24,21 @@ export interface LogShipper {
 
 /**
  * The logger exists before the queues do, so the shipper takes lines at once and is connected later. A batch's job id
- * is made of the process's boot id and the batch's number: handing the same batch over twice ships it once.
+ * is made of the process's boot id and the batch's number, so that a batch handed over twice, because the first answer
+ * was lost, is one job while that job is open. One that was shipped meanwhile is forgotten, and is shipped again: at
+ * least once. While Firehose takes nothing, batches stay in this process once a thousand of them are in Redis.
  */
 export function createLogShipper(): LogShipper {
   const bootId = randomUUID();
   let sequence = 0;
   const ids = new WeakMap<LogBatch, string>();
-  let queue: JobQueue | undefined;
+  let connected: { queue: JobQueue; refuseWhenFull: () => Promise<void> } | undefined;
   let report: (lines: number) => void = () => undefined;
 
   const batcher = createLogBatcher({
     async handOver(batch) {
-      if (!queue) throw new Error('no queue yet');
+      if (!connected) throw new Error('no queue yet');
+      await connected.refuseWhenFull();
       const id = ids.get(batch) ?? `l-${bootId}-${sequence++}`;
       ids.set(batch, id);
       const payload: JobPayload<typeof shipLogBatch> = {
@@ -39,17 +46,30 @@ export function createLogShipper(): LogShipper {
         count: batch.lines.length,
         lines: (await gzip(batch.lines.join(''), { level: 1 })).toString('base64'),
       };
-      await queue.add({ id, name: shipLogBatch.name, data: payload });
+      await connected.queue.add({ id, name: shipLogBatch.name, data: payload });
     },
     onDropped: (lines) => report(lines),
   });
 
   return {
     write: batcher.write,
-    connect(to, onDropped) {
-      queue = to;
+    connect(queue, onDropped) {
+      connected = { queue, refuseWhenFull: createGate(queue) };
       report = onDropped;
     },
     close: batcher.close,
+  };
+}
+
+/** Rejects while the queue is full, as of about a second ago. */
+function createGate(queue: JobQueue): () => Promise<void> {
+  let openBatches = 0;
+  let countedAt = -Infinity;
+  return async () => {
+    if (performance.now() - countedAt >= COUNT_EVERY_MS) {
+      openBatches = await queue.countOpen();
+      countedAt = performance.now();
+    }
+    if (openBatches >= MAX_OPEN_BATCHES) throw new Error('the logs queue is full');
   };
 }

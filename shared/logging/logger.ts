@@ -64,7 +64,7 @@ function tee(first: DestinationStream, second: (line: string) => void): Destinat
 }
 
 /** An error as ECS fields, with its causes; the stack is for operators and never leaves by HTTP. */
-export function describeError(error: unknown): Record<string, unknown> {
+function describeError(error: unknown): Record<string, unknown> {
   if (!(error instanceof Error)) return { 'error.message': String(error) };
   const code: unknown = 'code' in error ? error.code : undefined;
   return {

@@ -6,7 +6,7 @@ import { OutboxMessage } from './outbox-message.js';
 import { Session } from './session.js';
 import { User } from './user.js';
 
-export { Admin, AuditEvent, Confirmation, Delivery, OutboxMessage, Session, User };
+export { Admin, AuditEvent, Confirmation, OutboxMessage, Session, User };
 export type { AuditEventName } from './audit-event.js';
 export type { ConfirmationPurpose } from './confirmation.js';
 export type { SessionEnd } from './session.js';

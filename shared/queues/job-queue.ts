@@ -19,6 +19,8 @@ export interface JobState {
 export interface JobQueue {
   add(job: NewJob): Promise<void>;
   stateOf(jobId: string): Promise<JobState>;
+  /** How many jobs are not done yet, whether they wait, are delayed or are being worked on. */
+  countOpen(): Promise<number>;
   /** No worker takes a job of this queue for so long; workers that set a limiter obey it. */
   rateLimit(durationMs: number): Promise<void>;
   close(): Promise<void>;
@@ -29,8 +31,11 @@ export const queuePrefix = (queue: QueueName): string => `{${queue}}`;
 
 const jobOptions: Record<QueueName, DefaultJobOptions> = {
   mail: {
-    // About a day of tries at the backoff's longest: a mail server may be down that long, and links live no longer.
-    attempts: 200,
+    // Time, not the count, shall end the tries: a mail server may be away for a day, and no link lives longer. Under
+    // full jitter a pause is half of its bound on average, seven and a half minutes once the bound has reached its 15,
+    // so this many take some 29 hours, and less than 24 as good as never. The first ten are made within about ten
+    // minutes.
+    attempts: 240,
     backoff: { type: 'jittered' },
     removeOnComplete: { age: 3_600, count: 1_000 },
     removeOnFail: { age: 14 * 86_400, count: 10_000 },
@@ -84,6 +89,7 @@ export function openJobQueue(
           return { state: 'waiting' };
       }
     },
+    countOpen: () => queue.getJobCountByTypes('waiting', 'prioritized', 'delayed', 'active'),
     rateLimit: (durationMs) => queue.rateLimit(durationMs),
     close: () => queue.close(),
   };

@@ -9,6 +9,8 @@ export interface Queues {
   readonly logs: JobQueue;
   /** Resolves when the Redis of the mail queue answers; rejects within about a second otherwise. */
   ping(): Promise<void>;
+  /** The same for the Redis of the logs queue; absent when that is the mail queue's. */
+  readonly pingLogs: (() => Promise<void>) | undefined;
   /**
    * The name that this Redis's data goes by. It changes when the data is gone: whoever remembers another name knows
    * that every job enqueued before may be lost.
@@ -32,9 +34,8 @@ export function openQueues(config: { url: string; logsUrl: string }, log: Logger
   return {
     mail,
     logs,
-    async ping() {
-      await mailRedis.ping();
-    },
+    ping: () => ping(mailRedis),
+    pingLogs: logsRedis === mailRedis ? undefined : () => ping(logsRedis),
     epoch: () => readEpoch(mailRedis),
     async close() {
       await Promise.allSettled([mail.close(), logs.close()]);
@@ -42,6 +43,10 @@ export function openQueues(config: { url: string; logsUrl: string }, log: Logger
       logsRedis.disconnect();
     },
   };
+}
+
+async function ping(redis: Redis): Promise<void> {
+  await redis.ping();
 }
 
 async function readEpoch(redis: Redis): Promise<string> {

@@ -1,3 +1,4 @@
+import { isIP } from 'node:net';
 import { Redis } from 'ioredis';
 
 const CONNECT_TIMEOUT_MS = 2_000;
@@ -6,13 +7,15 @@ const COMMAND_TIMEOUT_MS = 1_000;
 /** Where a Redis is, as ioredis takes it; `rediss:` is TLS with the server's name checked. */
 export function redisAddress(url: string) {
   const { protocol, hostname, port, username, password, pathname } = new URL(url);
+  const host = hostname.replace(/^\[|\]$/g, '');
   return {
-    host: hostname.replace(/^\[|\]$/g, ''),
+    host,
     port: port === '' ? 6379 : Number(port),
     ...(username !== '' && { username: decodeURIComponent(username) }),
     ...(password !== '' && { password: decodeURIComponent(password) }),
     db: pathname.length > 1 ? Number(pathname.slice(1)) : 0,
-    ...(protocol === 'rediss:' && { tls: { servername: hostname } }),
+    // RFC 6066, section 3: an address is no server name; it is checked against the certificate all the same.
+    ...(protocol === 'rediss:' && { tls: isIP(host) === 0 ? { servername: host } : {} }),
   };
 }
 

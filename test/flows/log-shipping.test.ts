@@ -10,7 +10,13 @@ import { createClient } from '../helpers/api-client.js';
 import { useContext } from '../helpers/context.js';
 import { eventually } from '../helpers/eventually.js';
 import { createFirehoseReader } from '../helpers/firehose.js';
-import { startApi, startWorker, type LogLine, type ServerProcess } from '../helpers/processes.js';
+import {
+  startApi,
+  startWorker,
+  type LogLine,
+  type ServerProcess,
+  isRequest,
+} from '../helpers/processes.js';
 import { openTcpProxy } from '../helpers/tcp-proxy.js';
 
 const context = useContext();
@@ -46,9 +52,7 @@ test.serial(
     const api = await startApi(context, { scope: t });
     await startWorker(context, { scope: t });
     const { requestId } = await createClient(api.url).get('/users?limit=5&secret=canary');
-    const record = await createFirehoseReader(context).waitForRecord(
-      (each) => each['http.request.id'] === requestId,
-    );
+    const record = await createFirehoseReader(context).waitForRecord(isRequest(requestId));
     for (const [name, value] of Object.entries(record)) {
       t.regex(name, /^[@a-z][a-z0-9_.]*$/);
       t.true(['string', 'number', 'boolean'].includes(typeof value), name);
@@ -72,7 +76,7 @@ test.serial('what a client puts into headers and paths stays inside its record',
   const { requestId } = await createClient(api.url).raw('GET', `/nowhere/${line}`, {
     headers: { 'user-agent': '{"log.level":"fatal"}' },
   });
-  const found = await api.waitForLine((each) => each['http.request.id'] === requestId);
+  const found = await api.waitForLine(isRequest(requestId));
   t.is(found['http.response.status_code'], 404);
   t.false(api.logLines().some((each) => each['log.level'] === 'fatal'));
   t.notRegex(api.stdout(), /\p{Cc}(?<!\n)/u);
@@ -129,7 +133,7 @@ test.serial('an API that is told to stop ships its last lines first', async (t) 
   await api.stop();
   await startWorker(context, { scope: t });
   const firehose = createFirehoseReader(context);
-  t.truthy(await firehose.waitForRecord((record) => record['http.request.id'] === requestId));
+  t.truthy(await firehose.waitForRecord(isRequest(requestId)));
   t.truthy(
     await firehose.waitForRecord(
       (record) => record['message'] === 'stopping' && record['process.pid'] === api.pid,
@@ -144,10 +148,10 @@ test.serial('without a stream lines go to stdout alone, and no log job is made',
     await startWorker(context, { scope: t, env }),
   ];
   const { requestId } = await createClient(api.url).get('/health/live');
-  await api.waitForLine((line) => line['http.request.id'] === requestId);
+  await api.waitForLine(isRequest(requestId));
   await Promise.all([api.stop(), worker.stop()]);
   const records = await createFirehoseReader(context).records();
-  t.false(records.some((record) => record['http.request.id'] === requestId));
+  t.false(records.some(isRequest(requestId)));
 });
 
 async function makeRequests(api: ServerProcess, count: number, path: string): Promise<void> {

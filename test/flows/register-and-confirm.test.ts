@@ -1,6 +1,7 @@
 import test from 'ava';
 import { useSystem } from '../helpers/api.js';
 import { useContext } from '../helpers/context.js';
+import { isRequest } from '../helpers/processes.js';
 import { PUBLIC_URL } from '../helpers/env.js';
 import { eventually } from '../helpers/eventually.js';
 import { createFirehoseReader } from '../helpers/firehose.js';
@@ -68,18 +69,14 @@ test.serial(
     );
 
     // The log lines, of both processes under one trace.
-    const request = await system.process.waitForLine(
-      (line) => line['http.request.id'] === 'register-story-1' && line['message'] === 'request',
-    );
+    const request = await system.process.waitForLine(isRequest('register-story-1'));
     t.is(request['http.response.status_code'], 202);
     t.is(request['url.path'], '/auth/register');
     t.is(request['trace.id'], 'ab'.repeat(16));
     const job = await system.worker.waitForLine((line) => line['trace.id'] === 'ab'.repeat(16));
     t.is(job['labels.result'], 'sent');
     t.is(job['labels.outbox_id'], settled['id']);
-    const record = await firehose.waitForRecord(
-      (each) => each['http.request.id'] === 'register-story-1',
-    );
+    const record = await firehose.waitForRecord(isRequest('register-story-1'));
     t.deepEqual(record, request);
   },
 );

@@ -52,8 +52,11 @@ test.serial('nobody but a pending admin is mailed anything', async (t) => {
 test.serial(
   'at most three links an hour go to one address, and the answer does not tell',
   async (t) => {
-    const { url } = await startApi(context, { scope: t, env: { RATE_LIMIT_SCALE: '1' } });
-    const client = createClient(url);
+    const { url } = await startApi(context, {
+      scope: t,
+      env: { RATE_LIMIT_SCALE: '1', TRUST_PROXY: '1' },
+    });
+    const client = createClient(url, { 'x-forwarded-for': '203.0.113.1' });
     const applicant = await system.admins.registerAdmin();
     for (let i = 0; i < 6; i++) {
       t.is((await client.post('/auth/confirm/resend', { email: applicant.email })).status, 202);
@@ -66,8 +69,11 @@ test.serial(
 );
 
 test.serial('past the cap the newest link that was sent still works', async (t) => {
-  const { url } = await startApi(context, { scope: t, env: { RATE_LIMIT_SCALE: '1' } });
-  const client = createClient(url);
+  const { url } = await startApi(context, {
+    scope: t,
+    env: { RATE_LIMIT_SCALE: '1', TRUST_PROXY: '1' },
+  });
+  const client = createClient(url, { 'x-forwarded-for': '203.0.113.2' });
   const applicant = await system.admins.registerAdmin();
   for (let i = 0; i < 4; i++) await client.post('/auth/confirm/resend', { email: applicant.email });
   await eventually(async () => {

@@ -3,7 +3,7 @@ import type { Login } from '../helpers/admins.js';
 import { createClient } from '../helpers/api-client.js';
 import { useApi } from '../helpers/api.js';
 import { useContext } from '../helpers/context.js';
-import { startApi } from '../helpers/processes.js';
+import { startApi, isRequest } from '../helpers/processes.js';
 
 const context = useContext();
 const api = useApi(context);
@@ -31,7 +31,7 @@ test.serial('POST /auth/login: answer, row and log line', async (t) => {
   t.is(row?.['ended_at'], null);
   t.false(JSON.stringify(row).includes(answer.body.refresh_token.slice(-43)));
 
-  const line = await api.process.waitForLine((each) => each['http.request.id'] === 'login-story');
+  const line = await api.process.waitForLine(isRequest('login-story'));
   t.deepEqual([line['user.id'], line['http.response.status_code']], [String(applicant.id), 200]);
 });
 

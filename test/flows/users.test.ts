@@ -3,6 +3,7 @@ import type { TestAdmin } from '../helpers/admins.js';
 import type { ApiClient } from '../helpers/api-client.js';
 import { useApi } from '../helpers/api.js';
 import { useContext } from '../helpers/context.js';
+import { isRequest } from '../helpers/processes.js';
 import { createFirehoseReader } from '../helpers/firehose.js';
 
 const context = useContext();
@@ -149,9 +150,7 @@ test.serial(
   async (t) => {
     const headers = { 'x-request-id': 'create-user-story' };
     await ann.client.post('/users', { email: 'logged@x.test', name: 'Logged' }, { headers });
-    const line = await api.process.waitForLine(
-      (each) => each['http.request.id'] === 'create-user-story',
-    );
+    const line = await api.process.waitForLine(isRequest('create-user-story'));
     t.is(line['user.id'], String(ann.id));
     t.is(line['http.request.method'], 'POST');
     t.is(line['url.path'], '/users');

@@ -56,7 +56,8 @@ export function loadContract(): Contract {
 
   return {
     check(exchange) {
-      const fault = faultOfHeaders(exchange) ?? faultOfBody(document, fits, exchange);
+      const fault =
+        faultOfHeaders(exchange) ?? secretIn(exchange) ?? faultOfBody(document, fits, exchange);
       if (fault === undefined) return;
       const { method, path, status, body } = exchange;
       const shown = typeof body === 'string' ? body : JSON.stringify(body);
@@ -67,7 +68,7 @@ export function loadContract(): Contract {
   };
 }
 
-function faultOfHeaders({ path, status, headers, body }: Exchange): string | undefined {
+function faultOfHeaders({ method, path, status, headers, body }: Exchange): string | undefined {
   for (const name of ['x-request-id', ...(REQUIRED_HEADERS[status] ?? [])]) {
     if (!headers.has(name)) return `the header ${name} is missing`;
   }
@@ -75,11 +76,23 @@ function faultOfHeaders({ path, status, headers, body }: Exchange): string | und
   if (status < 400 || path === '/health/ready') return undefined;
   if (mediaType(headers) !== 'application/problem+json')
     return `an error of type ${mediaType(headers)}`;
+  if (method === 'HEAD') return undefined;
   const problem = body as Record<string, unknown>;
   if (problem['status'] !== status) return 'the problem names another status';
   if (problem['request_id'] !== headers.get('x-request-id'))
     return 'the problem names another request id';
   return undefined;
+}
+
+/** What never leaves the service, whatever the document says. */
+function secretIn({ path, body }: Exchange): string | undefined {
+  const text = typeof body === 'string' ? body : JSON.stringify(body);
+  if (/\$2[aby]\$\d\d\$/.test(text)) return 'it holds a password hash';
+  // The document itself describes the fields of requests.
+  if (typeof body === 'string' || path === '/openapi.json') return undefined;
+  const fields = [...text.matchAll(/"(\w+)":/g)].map(([, field = '']) => field);
+  const secret = fields.find((field) => /hash|pepper|secret|nonce|password/i.test(field));
+  return secret === undefined ? undefined : `it holds the field ${secret}`;
 }
 
 function faultOfBody(

@@ -2,7 +2,7 @@ import { openDatabase, type Database, type DatabaseConfig } from '../../shared/d
 import type { Scope } from './context.js';
 
 /** Where a URL says that PostgreSQL is, as the configuration would say it. */
-export function databaseConfig(url: string): DatabaseConfig {
+function databaseConfig(url: string): DatabaseConfig {
   const { hostname, port, pathname, username, password } = new URL(url);
   return {
     host: hostname,

@@ -9,6 +9,9 @@ export const PUBLIC_URL = 'https://rollcall.example';
 /** The secret that the processes of the tests share with the tests. */
 export const SECRET_KEY = 'uT3y0pJ6mYw2-the-tests-own-key-Zk8rQ1vB';
 
+/** The pepper that the processes of the tests share with the tests. */
+export const PASSWORD_PEPPER = 'Xb5nG9dL4hSe-the-tests-own-pepper-Wc7tKa2';
+
 /** A whole, valid environment for an API or a worker of this test file. */
 export function environment(
   context: TestContext,
@@ -24,7 +27,7 @@ export function environment(
     WORKER_PORT: '0',
     PUBLIC_URL,
     SECRET_KEY,
-    PASSWORD_PEPPER: 'Xb5nG9dL4hSe-the-tests-own-pepper-Wc7tKa2',
+    PASSWORD_PEPPER,
     BCRYPT_COST: '4',
     RATE_LIMIT_SCALE: '1000',
     DATABASE_URL: databaseUrl,
@@ -57,3 +60,11 @@ function withoutUndefined(variables: Overrides): Record<string, string> {
     Object.entries(variables).filter((entry): entry is [string, string] => entry[1] !== undefined),
   );
 }
+
+/** What makes it an environment of production, on the servers of the tests: those have no TLS. */
+export const productionEnvironment = (): Overrides => ({
+  NODE_ENV: 'production',
+  BCRYPT_COST: '10',
+  RATE_LIMIT_SCALE: undefined,
+  POSTGRES_SSL: 'disable',
+});

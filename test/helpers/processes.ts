@@ -46,6 +46,12 @@ export interface StartOptions {
   readonly scope?: Scope;
 }
 
+/** Finds the one line that tells of a request as a whole. */
+export const isRequest =
+  (requestId: string) =>
+  (line: LogLine): boolean =>
+    line['http.request.id'] === requestId && line['message'] === 'request';
+
 const STOP_WITHIN_MS = 30_000;
 const READY_WITHIN_MS = 30_000;
 

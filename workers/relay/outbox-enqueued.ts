@@ -10,8 +10,22 @@ export interface EnqueuedMessage {
   readonly traceId: string;
 }
 
-/** Takes the one sweeper's place until the transaction ends, or resolves to false when somebody else has it. */
-export async function takeSweepersPlace(database: Database, tx: Transaction): Promise<boolean> {
+/**
+ * Takes the one sweeper's place until the transaction ends.
+ * @returns false when somebody else has it and we would not wait.
+ */
+export async function takeSweepersPlace(
+  database: Database,
+  tx: Transaction,
+  wait: boolean,
+): Promise<boolean> {
+  if (wait) {
+    await database.query(`select pg_advisory_xact_lock(hashtext('rollcall/sweep'))`, {
+      type: QueryTypes.SELECT,
+      transaction: tx,
+    });
+    return true;
+  }
   const [row] = await database.query<{ taken: boolean }>(
     `select pg_try_advisory_xact_lock(hashtext('rollcall/sweep')) as taken`,
     { type: QueryTypes.SELECT, transaction: tx },
@@ -20,10 +34,14 @@ export async function takeSweepersPlace(database: Database, tx: Transaction): Pr
 }
 
 /** The moment before which a message must have been looked after last, by the database's clock, to be due now. */
-export async function dueBefore(database: Database, minAgeMs: number): Promise<string> {
+export async function dueBefore(
+  database: Database,
+  tx: Transaction,
+  minAgeMs: number,
+): Promise<string> {
   const [row] = await database.query<{ cutoff: string }>(
     `select (now() - $minAgeMs * interval '1 millisecond')::text as cutoff`,
-    { type: QueryTypes.SELECT, bind: { minAgeMs } },
+    { type: QueryTypes.SELECT, transaction: tx, bind: { minAgeMs } },
   );
   if (!row) throw new Error('the database does not know what time it is');
   return row.cutoff;
@@ -45,45 +63,60 @@ export function neglectedMessages(
   );
 }
 
-type Key = Pick<EnqueuedMessage, 'id' | 'generation'>;
+/** What becomes of messages whose jobs have been looked at. */
+export type Change =
+  /** The job is where it should be. */
+  | 'check'
+  /** Back to the relay, which makes the same job again. */
+  | 'return'
+  /** Back to the relay, which makes a new job: Redis would refuse one under the old id. */
+  | 'renew';
 
-/** Records that the message's job is where it should be. */
-export async function markChecked(database: Database, { id, generation }: Key): Promise<void> {
-  await database.query(
-    `update outbox set checked_at = now() where id = $id and generation = $generation and state = 'enqueued'`,
-    { type: QueryTypes.UPDATE, bind: { id, generation } },
-  );
-}
+const assignments: Record<Change, string> = {
+  // A transaction's own time would be the very moment before which the same sweep looks.
+  check: 'checked_at = clock_timestamp()',
+  // What was promised long ago is due from now on: nobody has failed to relay it.
+  return: `state = 'pending', available_at = now()`,
+  renew: `state = 'pending', available_at = now(), generation = o.generation + 1`,
+};
 
-/** Back to the relay, which makes the same job again. */
-export async function returnToPending(database: Database, { id, generation }: Key): Promise<void> {
-  await database.query(
-    `update outbox set state = 'pending' where id = $id and generation = $generation and state = 'enqueued'`,
-    { type: QueryTypes.UPDATE, bind: { id, generation } },
-  );
-}
-
-/** Back to the relay, which makes a new job: Redis would refuse one under the old id. */
-export async function returnAsNextGeneration(
+/** Changes those of the messages that are still enqueued as they were; resolves to their ids. */
+export async function changeEnqueued(
   database: Database,
-  { id, generation }: Key,
-): Promise<void> {
-  await database.query(
-    `update outbox set state = 'pending', generation = generation + 1
-      where id = $id and generation = $generation and state = 'enqueued'`,
-    { type: QueryTypes.UPDATE, bind: { id, generation } },
+  tx: Transaction,
+  change: Change,
+  messages: readonly EnqueuedMessage[],
+): Promise<string[]> {
+  if (messages.length === 0) return [];
+  const rows = await database.query<{ id: string }>(
+    `update outbox o set ${assignments[change]}
+       from unnest($ids::uuid[], $generations::int[]) as seen (id, generation)
+      where o.id = seen.id and o.generation = seen.generation and o.state = 'enqueued'
+     returning o.id`,
+    {
+      type: QueryTypes.SELECT,
+      transaction: tx,
+      bind: {
+        ids: messages.map(({ id }) => id),
+        generations: messages.map(({ generation }) => generation),
+      },
+    },
   );
+  return rows.map(({ id }) => id);
 }
 
-/** Gives the message up; an operator decides what becomes of it. */
+/** Gives a message up; an operator decides what becomes of it. Resolves to false when it is not enqueued any more. */
 export async function buryEnqueued(
   database: Database,
-  { id, generation }: Key,
+  tx: Transaction,
+  { id, generation }: EnqueuedMessage,
   reason: string,
-): Promise<void> {
-  await database.query(
+): Promise<boolean> {
+  const rows = await database.query(
     `update outbox set state = 'dead', claimed_until = null, last_error = $reason
-      where id = $id and generation = $generation and state = 'enqueued'`,
-    { type: QueryTypes.UPDATE, bind: { id, generation, reason } },
+      where id = $id and generation = $generation and state = 'enqueued'
+     returning id`,
+    { type: QueryTypes.SELECT, transaction: tx, bind: { id, generation, reason } },
   );
+  return rows.length > 0;
 }

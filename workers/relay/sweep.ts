@@ -1,17 +1,16 @@
 import type { Database } from '../../shared/database/connect.js';
-import { withTransaction } from '../../shared/database/transaction.js';
+import { withTransaction, type Transaction } from '../../shared/database/transaction.js';
 import type { Logger } from '../../shared/logging/logger.js';
 import { outboxJobId } from '../../shared/outbox/outbox-job.js';
 import type { JobQueue, JobState } from '../../shared/queues/job-queue.js';
 import { maskPersonalData } from '../mask.js';
 import {
   buryEnqueued,
+  changeEnqueued,
   dueBefore,
-  markChecked,
   neglectedMessages,
-  returnAsNextGeneration,
-  returnToPending,
   takeSweepersPlace,
+  type Change,
   type EnqueuedMessage,
 } from './outbox-enqueued.js';
 import { jittered, startRepeating, type Repeating } from './repeat.js';
@@ -31,6 +30,8 @@ export interface SweepScope {
   /** Messages that were enqueued or looked after less than this ago are left alone. */
   readonly minAgeMs: number;
   readonly maxMessages: number;
+  /** True: takes turns with another sweep that runs, so that all is seen; false: leaves it to that one. */
+  readonly waits: boolean;
   /** Ends the sweep between two handfuls of messages. */
   readonly signal?: AbortSignal | undefined;
 }
@@ -38,7 +39,7 @@ export interface SweepScope {
 /** Compares what the database believes to be in Redis with what is there. */
 export interface Sweep {
   /**
-   * Looks after enqueued messages. Does nothing while another sweep runs, here or elsewhere.
+   * Looks after enqueued messages, a handful at a time. No two sweeps look at the same handful, here or elsewhere.
    * @throws when Redis or the database does not answer: what has not been seen is left as it was.
    */
   run(scope?: Partial<SweepScope>): Promise<SweepResult>;
@@ -52,41 +53,41 @@ export interface SweepDeps {
 }
 
 /** What the sweep does of itself. */
-const routine: SweepScope = { minAgeMs: 60_000, maxMessages: 500 };
+const routine: SweepScope = { minAgeMs: 60_000, maxMessages: 500, waits: false };
 /** What it does when all jobs may be lost. */
-const everything: SweepScope = { minAgeMs: 0, maxMessages: Infinity };
+const everything: SweepScope = { minAgeMs: 0, maxMessages: Infinity, waits: true };
 
 const CHUNK_SIZE = 50;
 /** A job that its worker died of so often is poison. */
 const MAX_ENQUEUE_COUNT = 10;
 const STALLED_TOO_OFTEN = /^job stalled more than allowable limit/;
 const INTERVAL_MS = 30_000;
+/** Redis's client needs a moment to connect. */
+const FIRST_AFTER_MS = 2_000;
 
 /** Finds messages whose job was lost or has failed: see {@link Sweep}. */
 export function createSweep(deps: SweepDeps): Sweep {
   return {
     async run(scope = {}) {
-      const { minAgeMs, maxMessages, signal } = { ...routine, ...scope };
+      const { minAgeMs, maxMessages, waits, signal } = { ...routine, ...scope };
       const total = { checked: 0, returned: 0, buried: 0 };
-      await withTransaction(deps.database, async (tx) => {
-        if (!(await takeSweepersPlace(deps.database, tx))) return;
-        const cutoff = await dueBefore(deps.database, minAgeMs);
-        for (let left = maxMessages; left > 0 && !signal?.aborted;) {
-          // This transaction only keeps the place, and is used every time so that it is never idle for long. What is
-          // found is changed outside of it: a worker shall not wait for the end of a sweep.
-          const limit = Math.min(CHUNK_SIZE, left);
+      let cutoff: string | undefined;
+      for (let left = maxMessages; left > 0 && !signal?.aborted;) {
+        const limit = Math.min(CHUNK_SIZE, left);
+        // Each handful has a short transaction of its own, and nothing is changed before its end: a worker that settles
+        // one of these messages shall not wait for the sweep.
+        const seen = await withTransaction(deps.database, async (tx) => {
+          if (!(await takeSweepersPlace(deps.database, tx, waits))) return 0;
+          cutoff ??= await dueBefore(deps.database, tx, minAgeMs);
           const messages = await neglectedMessages(deps.database, tx, { cutoff, limit });
-          const seen = await Promise.allSettled(
-            messages.map((message) => lookAfter(deps, message)),
-          );
-          for (const one of seen) {
-            if (one.status === 'rejected')
-              throw new Error('a job could not be seen', { cause: one.reason });
-            total[one.value] += 1;
-          }
-          left = messages.length < limit ? 0 : left - messages.length;
-        }
-      });
+          const result = await lookAfter(deps, tx, messages);
+          total.checked += result.checked;
+          total.returned += result.returned;
+          total.buried += result.buried;
+          return messages.length;
+        });
+        left = seen < limit ? 0 : left - seen;
+      }
       if (total.returned + total.buried > 0) {
         deps.log.warn(
           {
@@ -106,53 +107,95 @@ export function createSweep(deps: SweepDeps): Sweep {
 export const sweepEverything = (sweep: Sweep, signal?: AbortSignal): Promise<SweepResult> =>
   sweep.run({ ...everything, signal });
 
-/** Sweeps every 30 seconds until stopped; a sweep that cannot work says so and is tried again in its time. */
+/**
+ * Sweeps everything once, because Redis may have lost its data while nobody ran, and then every 30 seconds until stopped.
+ * A sweep that cannot work says so and is tried again in its time.
+ */
 export function startSweeping(sweep: Sweep, log: Logger, intervalMs = INTERVAL_MS): Repeating {
+  let isFirst = true;
   const turn = async (signal: AbortSignal): Promise<number> => {
     try {
-      await sweep.run({ signal });
+      await (isFirst ? sweepEverything(sweep, signal) : sweep.run({ signal }));
+      isFirst = false;
     } catch (error) {
       log.warn({ err: error }, 'the sweep stopped early; it changed nothing that it had not seen');
     }
     return jittered(intervalMs, 0.1);
   };
-  return startRepeating(turn, jittered(intervalMs, 0.1));
+  return startRepeating(turn, jittered(Math.min(intervalMs, FIRST_AFTER_MS), 0.5));
 }
 
+/** What is to be done about a message, by the state of its job. */
+interface Verdict {
+  readonly message: EnqueuedMessage;
+  readonly todo: Change | 'bury';
+  readonly state: JobState;
+}
+
+/** Sees where the messages' jobs are and changes the messages accordingly: all of them or, when one is hidden, none. */
 async function lookAfter(
   { database, queue, log }: SweepDeps,
-  message: EnqueuedMessage,
-): Promise<keyof SweepResult> {
-  const job = await queue.stateOf(outboxJobId(message));
-  const fields = { 'labels.outbox_id': message.id, 'trace.id': message.traceId };
+  tx: Transaction,
+  messages: readonly EnqueuedMessage[],
+): Promise<SweepResult> {
+  const verdicts = await judge(queue, messages);
+  const having = (todo: Verdict['todo']): Verdict[] =>
+    verdicts.filter((verdict) => verdict.todo === todo);
+  const change = (todo: Change): Promise<string[]> =>
+    changeEnqueued(
+      database,
+      tx,
+      todo,
+      having(todo).map(({ message }) => message),
+    );
+  const checked = await change('check');
+  const returned = await change('return');
+  const renewed = await change('renew');
+  let buried = 0;
+  for (const { message, state } of having('bury')) {
+    const reason = maskPersonalData(state.failedReason ?? '') || 'the job failed';
+    if (await buryEnqueued(database, tx, message, reason)) buried += 1;
+  }
+  for (const { message, state } of having('renew')) {
+    // One that was settled since it was read has not been renewed: its job has done what it should.
+    if (state.state !== 'completed' || !renewed.includes(message.id)) continue;
+    log.warn(
+      { 'labels.outbox_id': message.id, 'trace.id': message.traceId },
+      'a job is completed but its message is not settled; it is done again',
+    );
+  }
+  return { checked: checked.length, returned: returned.length + renewed.length, buried };
+}
+
+async function judge(
+  queue: SweepDeps['queue'],
+  messages: readonly EnqueuedMessage[],
+): Promise<Verdict[]> {
+  const states = await Promise.allSettled(
+    messages.map((message) => queue.stateOf(outboxJobId(message))),
+  );
+  return messages.map((message, i) => {
+    const state = states[i];
+    if (state?.status !== 'fulfilled')
+      throw new Error('a job could not be seen', { cause: state?.reason });
+    return { message, state: state.value, todo: todoFor(message, state.value) };
+  });
+}
+
+function todoFor({ enqueueCount }: EnqueuedMessage, job: JobState): Verdict['todo'] {
   switch (job.state) {
     case 'unknown':
-      await returnToPending(database, message);
-      return 'returned';
-    case 'failed':
-      return lookAfterFailed(database, message, job);
+      return 'return';
     case 'completed':
-      log.warn(fields, 'a job is completed but its message is not settled; it is done again');
-      await returnAsNextGeneration(database, message);
-      return 'returned';
+      return 'renew';
+    case 'failed':
+      // Workers record why they give a job up. One that failed without a word was lost with its worker, or was no job.
+      return STALLED_TOO_OFTEN.test(job.failedReason ?? '') && enqueueCount < MAX_ENQUEUE_COUNT
+        ? 'renew'
+        : 'bury';
     case 'waiting':
     case 'delayed':
     case 'active':
-      await markChecked(database, message);
-      return 'checked';
+      return 'check';
   }
-}
-
-/** Workers record why they give a job up. One that failed without a word was lost with its worker, or was no job. */
-async function lookAfterFailed(
-  database: Database,
-  message: EnqueuedMessage,
-  { failedReason = '' }: JobState,
-): Promise<keyof SweepResult> {
-  if (STALLED_TOO_OFTEN.test(failedReason) && message.enqueueCount < MAX_ENQUEUE_COUNT) {
-    await returnAsNextGeneration(database, message);
-    return 'returned';
-  }
-  await buryEnqueued(database, message, maskPersonalData(failedReason) || 'the job failed');
-  return 'buried';
 }

@@ -1,0 +1,56 @@
+import { QueryTypes } from 'sequelize';
+import type { Database } from '../database/connect.js';
+import type { CheckResult } from './check.js';
+
+/** Pending for longer than this means that nobody relays. */
+const MAX_PENDING_SECONDS = 120;
+/** On the queue for longer than this without a single try means that nobody works. */
+const MAX_UNTRIED_SECONDS = 300;
+
+interface OutboxAges {
+  readonly pending: number;
+  readonly oldestPending: number;
+  readonly oldestUntried: number;
+  readonly oldestOpen: number;
+}
+
+/**
+ * Tells whether promised messages move on. The API marks most of them as enqueued by itself, so a worker that is gone
+ * shows only in what is on the queue and never tried. Looks at so many of each kind at most, by index: those that have
+ * waited longest to be relayed, or to be looked after by the sweep.
+ */
+export async function checkOutbox(database: Database): Promise<CheckResult> {
+  const [row] = await database.query<OutboxAges>(
+    `with pending as (
+       select created_at, available_at from outbox
+        where state = 'pending' and available_at <= now()
+        order by available_at limit 10000
+     ), enqueued as (
+       select created_at, enqueued_at, attempts from outbox
+        where state = 'enqueued'
+        order by coalesce(checked_at, enqueued_at), id limit 1000
+     ), ages as (
+       select (select min(available_at) from pending) as pending_since,
+              (select min(enqueued_at) from enqueued where attempts = 0) as untried_since,
+              least((select min(created_at) from pending), (select min(created_at) from enqueued)) as open_since
+     )
+     select (select count(*)::int from pending) as pending,
+            coalesce(extract(epoch from now() - pending_since), 0)::int as "oldestPending",
+            coalesce(extract(epoch from now() - untried_since), 0)::int as "oldestUntried",
+            coalesce(extract(epoch from now() - open_since), 0)::int as "oldestOpen"
+       from ages`,
+    { type: QueryTypes.SELECT },
+  );
+  const { pending = 0, oldestPending = 0, oldestUntried = 0, oldestOpen = 0 } = row ?? {};
+  const measures = {
+    pending,
+    oldest_pending_seconds: oldestPending,
+    oldest_untried_seconds: oldestUntried,
+    oldest_open_seconds: oldestOpen,
+  };
+  if (oldestPending > MAX_PENDING_SECONDS)
+    return { ok: false, problem: 'pending messages are not relayed', ...measures };
+  if (oldestUntried > MAX_UNTRIED_SECONDS)
+    return { ok: false, problem: 'enqueued messages are not worked on', ...measures };
+  return { ok: true, ...measures };
+}

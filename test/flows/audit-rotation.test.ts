@@ -1,0 +1,53 @@
+import test from 'ava';
+import pg from 'pg';
+import { rotateAudit } from '../../workers/tasks/rotate-audit.js';
+import { useApi } from '../helpers/api.js';
+import { useContext } from '../helpers/context.js';
+import { openTestDatabase } from '../helpers/database.js';
+import { eventually } from '../helpers/eventually.js';
+
+const context = useContext();
+const api = useApi(context);
+
+test.serial(
+  'a month that is prepared while somebody logs in refuses nobody and loses no event',
+  async (t) => {
+    const admin = await api.admins.confirmedAdmin();
+    const database = openTestDatabase(t, context.databaseUrl);
+    const obstacle = new pg.Client({ connectionString: context.databaseUrl });
+    await obstacle.connect();
+    t.teardown(() => obstacle.end());
+
+    // Somebody who is about to make next month's table holds the rotation up after it has attached this month's.
+    const next = new Date();
+    next.setUTCDate(1);
+    next.setUTCMonth(next.getUTCMonth() + 1);
+    await obstacle.query('begin');
+    await obstacle.query(
+      `create table audit_events_${next.toISOString().slice(0, 7).replace('-', '_')} (id int)`,
+    );
+    const rotation = rotateAudit(database);
+    await eventually(() => isWaiting('create table%'), { of: 'the rotation being held up' });
+    const login = api.client.post('/auth/login', { email: admin.email, password: admin.password });
+    await eventually(() => isWaiting('%audit_events%'), {
+      of: 'the login waiting for the rotation',
+    });
+    await obstacle.query('rollback');
+
+    t.is((await login).status, 200);
+    t.true((await rotation).prepared > 0);
+    const events = await context.rows(
+      `select 1 from audit_events where admin_id = $1 and event like 'authn_login%'`,
+      [admin.id],
+    );
+    t.is(events.length, 2);
+  },
+);
+
+async function isWaiting(statement: string): Promise<boolean> {
+  const found = await context.rows(
+    `select 1 from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock' and query ilike $1`,
+    [statement],
+  );
+  return found.length > 0;
+}

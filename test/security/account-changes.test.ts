@@ -1,0 +1,159 @@
+import test from 'ava';
+import { mintedToken, type Login, type TestAdmin } from '../helpers/admins.js';
+import { useSystem } from '../helpers/api.js';
+import { createClient } from '../helpers/api-client.js';
+import { useContext } from '../helpers/context.js';
+import { tokenIn } from '../helpers/mailbox.js';
+import type { Problem } from '../helpers/problem.js';
+import { startApi } from '../helpers/processes.js';
+
+const context = useContext();
+const system = useSystem(context);
+const tokenFor = mintedToken(context);
+
+interface Me {
+  readonly email: string;
+  readonly pending_email?: string;
+}
+
+const NEW_PASSWORD = 'quite another password than before';
+
+test.serial(
+  'S11 a new address needs the password, is told to the old one, and counts once it is confirmed',
+  async (t) => {
+    const { admins, client, mailbox } = system;
+    const admin = await admins.confirmedAdmin();
+    const { email } = admins.applicant();
+    for (const proof of [{}, { current_password: `${admin.password}!` }]) {
+      const refused = await admin.client.put<Problem>('/auth/me', { email, ...proof });
+      t.deepEqual([refused.status, refused.body.code], [403, 'wrong_password']);
+    }
+    t.deepEqual(await mailbox.mailsTo(email), []);
+
+    const asked = await askForAddress(admin, email);
+    t.is(asked.status, 200);
+    t.deepEqual([asked.body.email, asked.body.pending_email], [admin.email, email]);
+    await mailbox.waitForMail(admin.email, { subject: /another e-mail address/ });
+    const mail = await mailbox.waitForMail(email, { subject: /confirm/i });
+    t.is(await logIn(email, admin.password), 401);
+    t.is(await logIn(admin.email, admin.password), 200);
+
+    t.is((await client.post('/auth/confirm', { token: tokenIn(mail) })).status, 200);
+    t.is(await logIn(admin.email, admin.password), 401);
+    t.is((await admins.logIn({ email, password: admin.password })).admin.id, admin.id);
+    const { body: me } = await admin.client.get<Me>('/auth/me');
+    t.deepEqual([me.email, me.pending_email], [email, undefined]);
+  },
+);
+
+test.serial('S20 a new password needs the old one and ends every other session', async (t) => {
+  const { admins, client, mailbox } = system;
+  const admin = await admins.confirmedAdmin();
+  const other = await admins.logIn(admin);
+  for (const proof of [{}, { current_password: `${admin.password}!` }]) {
+    const refused = await admin.client.put<Problem>('/auth/me', {
+      password: NEW_PASSWORD,
+      ...proof,
+    });
+    t.deepEqual([refused.status, refused.body.code], [403, 'wrong_password']);
+  }
+  t.is((await client.as(other.access_token).get('/auth/me')).status, 200);
+  t.is((await eventsOf(admin.id, 'authn_password_change_fail')).length, 2);
+
+  const changed = await admin.client.put('/auth/me', {
+    password: NEW_PASSWORD,
+    current_password: admin.password,
+  });
+  t.is(changed.status, 200);
+  t.is((await eventsOf(admin.id, 'authn_password_change')).length, 1);
+  t.is((await client.as(other.access_token).get('/auth/me')).status, 401);
+  t.is((await refresh(other)).status, 401);
+  t.is((await admin.client.get('/auth/me')).status, 200, 'this session goes on');
+  t.is((await refresh(admin.login)).status, 200);
+  t.is(await logIn(admin.email, admin.password), 401);
+  t.is(await logIn(admin.email, NEW_PASSWORD), 200);
+  await mailbox.waitForMail(admin.email, { subject: /password has been changed/ });
+
+  // With the limits of production: what is tried here counts like a login.
+  const strict = await startApi(context, { scope: t, env: { RATE_LIMIT_SCALE: '1' } });
+  const session = createClient(strict.url).as(admin.login.access_token);
+  const statuses: number[] = [];
+  for (let i = 0; i < 6; i++) {
+    const body = { password: NEW_PASSWORD, current_password: `wrong ${i}` };
+    statuses.push((await session.put('/auth/me', body)).status);
+  }
+  t.deepEqual([statuses[0], statuses.at(-1)], [403, 429]);
+  const right = { email: admin.email, password: NEW_PASSWORD };
+  t.is((await createClient(strict.url).post('/auth/login', right)).status, 429);
+});
+
+test.serial('a password set by a mailed link withdraws an open change of address', async (t) => {
+  const { admins, client } = system;
+  const admin = await admins.confirmedAdmin();
+  // Somebody who knows the password wants the account to be at an address of their own.
+  const { email: theirs } = admins.applicant();
+  await askForAddress(admin, theirs);
+  const change = await tokenFor(theirs);
+
+  await client.post('/auth/password/forgot', { email: admin.email });
+  const token = await tokenFor(admin.email);
+  const reset = await client.post('/auth/password/reset', { token, password: NEW_PASSWORD });
+  t.is(reset.status, 204);
+  t.is((await client.post<Problem>('/auth/confirm', { token: change })).body.code, 'invalid_token');
+  t.is((await admin.client.get('/auth/me')).status, 401, 'every session has ended');
+  const { admin: me, access_token: accessToken } = await admins.logIn({
+    email: admin.email,
+    password: NEW_PASSWORD,
+  });
+  t.is(me.email, admin.email);
+  t.is((await client.as(accessToken).get<Me>('/auth/me')).body.pending_email, undefined);
+});
+
+test.serial('a confirmed change of address withdraws a password link to the old one', async (t) => {
+  const { admins, client } = system;
+  const admin = await admins.confirmedAdmin();
+  const { email } = admins.applicant();
+  await client.post('/auth/password/forgot', { email: admin.email });
+  const token = await tokenFor(admin.email);
+  await askForAddress(admin, email);
+  t.is((await client.post('/auth/confirm', { token: await tokenFor(email) })).status, 200);
+
+  const reset = await client.post<Problem>('/auth/password/reset', {
+    token,
+    password: NEW_PASSWORD,
+  });
+  t.deepEqual([reset.status, reset.body.code], [400, 'invalid_token']);
+  t.is(await logIn(email, admin.password), 200);
+});
+
+test.serial(
+  'a password changed with the old one withdraws open links, be they for an address or a password',
+  async (t) => {
+    const { admins, client } = system;
+    const admin = await admins.confirmedAdmin();
+    const { email: theirs } = admins.applicant();
+    await askForAddress(admin, theirs);
+    await client.post('/auth/password/forgot', { email: admin.email });
+    const [change, reset] = [await tokenFor(theirs), await tokenFor(admin.email)];
+
+    const body = { password: NEW_PASSWORD, current_password: admin.password };
+    const changed = await admin.client.put<Me>('/auth/me', body);
+    t.deepEqual([changed.status, changed.body.pending_email], [200, undefined]);
+    t.is((await client.post('/auth/confirm', { token: change })).status, 400);
+    const again = { token: reset, password: 'yet another password than that' };
+    t.is((await client.post('/auth/password/reset', again)).status, 400);
+    t.is(await logIn(admin.email, NEW_PASSWORD), 200);
+  },
+);
+
+const askForAddress = (admin: TestAdmin, email: string) =>
+  admin.client.put<Me>('/auth/me', { email, current_password: admin.password });
+
+const logIn = async (email: string, password: string): Promise<number> =>
+  (await system.client.post('/auth/login', { email, password })).status;
+
+const refresh = ({ refresh_token: token }: Login) =>
+  system.client.post('/auth/refresh', { refresh_token: token });
+
+const eventsOf = (adminId: number, event: string): Promise<object[]> =>
+  context.rows('select id from audit_events where admin_id = $1 and event = $2', [adminId, event]);

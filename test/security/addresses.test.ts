@@ -1,0 +1,127 @@
+import test from 'ava';
+import { useSystem } from '../helpers/api.js';
+import { useContext } from '../helpers/context.js';
+import { eventually } from '../helpers/eventually.js';
+import type { Problem } from '../helpers/problem.js';
+
+const context = useContext();
+const system = useSystem(context);
+
+const AT_ONCE = 50;
+
+test.serial('S12 of many at once with one address, one wins', async (t) => {
+  const { admins, client, mailbox } = system;
+  const applicant = admins.applicant();
+  const spellings = [applicant.email, applicant.email.toUpperCase(), mixed(applicant.email)];
+  const answers = await Promise.all(
+    Array.from({ length: AT_ONCE }, (_, i) =>
+      client.post('/auth/register', { ...applicant, email: spellings[i % spellings.length] }),
+    ),
+  );
+  t.deepEqual([...new Set(answers.map(({ status }) => status))], [202]);
+  t.is((await adminsAt(applicant.email)).length, 1);
+  await eventually(
+    async () => (await context.rows(`select from outbox where state <> 'settled'`)).length === 0,
+  );
+  const mails = await Promise.all(spellings.map((spelling) => mailbox.mailsTo(spelling)));
+  t.is(mails.flat().length, 1);
+
+  const [ann, bob] = [await admins.confirmedAdmin(), await admins.confirmedAdmin()];
+  const email = context.uniqueAddress('user');
+  const created = await Promise.all(
+    Array.from({ length: AT_ONCE }, (_, i) =>
+      ann.client.post(i % 2 === 0 ? '/users' : '/user', {
+        email: i % 3 === 0 ? email.toUpperCase() : email,
+      }),
+    ),
+  );
+  const statuses = created.map(({ status }) => status).toSorted((a, b) => a - b);
+  t.deepEqual(statuses, [201, ...Array<number>(AT_ONCE - 1).fill(409)]);
+  t.is((await bob.client.post('/users', { email })).status, 201, 'each admin has its own users');
+});
+
+/** What is no address to us, by what is wrong with it. */
+const foreign: Readonly<Record<string, string>> = {
+  'a Kelvin sign': 'mi\u212ae@x.test',
+  'a dotted capital I': '\u0130van@x.test',
+  'a Cyrillic letter': '\u0430@x.test',
+  'a quoted local part': '"a b"@x.test',
+  'an IPv4 literal': 'a@[127.0.0.1]',
+  'an IPv6 literal': 'a@[IPv6:::1]',
+  'a number for a domain': 'a@127.0.0.1',
+  'full-width digits for a domain': 'a@\uff11\uff12\uff17.0.0.1',
+  'a hexadecimal number for a domain': 'a@0x7f.1',
+  'an empty label': 'a@x..y',
+  'a label that begins with a hyphen': 'a@-x.test',
+  'a single label': 'a@x',
+  'a local part of 65 bytes': `${'l'.repeat(65)}@x.test`,
+  'an address of 255 bytes': `a@${'d'.repeat(60)}.${'d'.repeat(60)}.${'d'.repeat(60)}.${'d'.repeat(60)}.${'d'.repeat(9)}`,
+  'a trailing dot': 'a@x.test.',
+  'a NUL in the local part': 'a\u0000b@x.test',
+  'a NUL in the domain': 'a@x\u0000.test',
+  'a tab': 'a@x.te\tst',
+  'a zero-width space in the domain': 'a@x\u200b.test',
+  'a zero-width space in the local part': 'a\u200bb@x.test',
+  'a soft hyphen': 'a@x\u00ad.test',
+  'a line break and a header': 'a@x.test\r\nBcc: b@x.test',
+  'two addresses': 'a@x.test,b@x.test',
+  'two at signs': 'a@b@x.test',
+  'a comment': 'a(b)@x.test',
+  'angle brackets': 'Ann <a@x.test>',
+  'a space at the end': 'a@x.test ',
+  'two dots in a row': 'a..b@x.test',
+  'nothing before the at sign': '@x.test',
+  'nothing after it': 'a@',
+  'what makes a careless pattern go on for ever': `${'a.'.repeat(120)}@`,
+  'a domain that does': `a@${'a-'.repeat(120)}`,
+};
+
+test.serial(
+  'S13 one address is one account, however it is written, and nothing but plain addresses is taken',
+  async (t) => {
+    const { admins, client } = system;
+    const { mailDomain: domain } = context;
+    for (const [one, other] of [
+      [`USER@${domain.toUpperCase()}`, `user@${domain}`],
+      ['a@BÜCHER.example', 'a@xn--bcher-kva.example'],
+    ] as const) {
+      const who = admins.applicant({ email: one });
+      for (const email of [one, other])
+        t.is((await client.post('/auth/register', { ...who, email })).status, 202, email);
+      t.is((await adminsAt(other)).length, 1, other);
+      const { status, body } = await client.post<Problem>('/auth/login', {
+        email: other,
+        password: who.password,
+      });
+      t.deepEqual([status, body.code], [403, 'email_not_confirmed'], other);
+    }
+    // Tags and dots may be another person: only the mail's own server knows.
+    const others = [`user+a@${domain}`, `u.ser@${domain}`];
+    for (const email of others) await admins.registerAdmin({ email });
+    t.is((await Promise.all(others.map(adminsAt))).flat().length, others.length);
+
+    const admin = await admins.confirmedAdmin();
+    for (const [what, email] of Object.entries(foreign)) {
+      const answers = [
+        await client.post<Problem>('/auth/register', admins.applicant({ email })),
+        await client.post<Problem>('/auth/login', { email, password: 'any password at all' }),
+        await admin.client.put<Problem>('/auth/me', { email, current_password: admin.password }),
+        await admin.client.post<Problem>('/users', { email }),
+      ];
+      for (const { status, body } of answers) {
+        t.deepEqual(
+          [status, body.code, body.errors?.map(({ pointer }) => pointer)],
+          [422, 'validation_failed', ['#/email']],
+          what,
+        );
+      }
+    }
+  },
+);
+
+/** Every other letter in upper case. */
+const mixed = (text: string): string =>
+  [...text].map((letter, i) => (i % 2 ? letter.toUpperCase() : letter)).join('');
+
+const adminsAt = (email: string): Promise<{ id: number }[]> =>
+  context.rows<{ id: number }>('select id from admins where email_canonical = $1', [email]);

@@ -1,0 +1,111 @@
+import test from 'ava';
+import { Redis } from 'ioredis';
+import type { Login } from '../helpers/admins.js';
+import { useApi } from '../helpers/api.js';
+import { createClient, type ApiClient } from '../helpers/api-client.js';
+import { useContext } from '../helpers/context.js';
+import { telling, type Problem } from '../helpers/problem.js';
+
+const context = useContext();
+// Limits as in production, behind a proxy whose word counts: then many clients can be played here.
+const api = useApi(context, { env: { RATE_LIMIT_SCALE: '1', TRUST_PROXY: '1' } });
+
+const WRONG = 'certainly not the password';
+const TRIES_PER_NETWORK = 5;
+const TRIES_PER_ACCOUNT = 20;
+const QUARTER_OF_AN_HOUR = 15 * 60;
+
+test.serial(
+  'S22 after five wrong passwords not even the right one is compared, for a while',
+  async (t) => {
+    const admin = await api.admins.confirmedAdmin();
+    const unknown = api.admins.applicant();
+    const ip = '192.0.2.1';
+    const refusals = new Set<string>();
+    for (const { email, password } of [admin, unknown]) {
+      for (let i = 0; i < TRIES_PER_NETWORK; i++)
+        t.is((await logIn(ip, email, WRONG)).status, 401, `try ${i + 1}`);
+      for (const tried of [WRONG, password]) {
+        const answer = await logIn(ip, email, tried);
+        t.deepEqual([answer.status, answer.body.code], [429, 'too_many_attempts']);
+        refusals.add(telling(answer));
+        const retryAfter = answer.headers.get('retry-after') ?? '';
+        t.regex(retryAfter, /^[1-9]\d*$/);
+        t.true(Number(retryAfter) <= QUARTER_OF_AN_HOUR);
+      }
+    }
+    t.is(refusals.size, 1, 'known or unknown, right or wrong');
+    t.is((await eventsOf(admin.id, 'authn_login_fail')).length, TRIES_PER_NETWORK);
+
+    await letPass(QUARTER_OF_AN_HOUR);
+    for (let i = 0; i < 2 * TRIES_PER_NETWORK; i++) {
+      const { status } = await logIn(ip, admin.email, admin.password);
+      t.is(status, 200, 'a right password gives its try back');
+    }
+  },
+);
+
+test.serial('S23 guesses at once are let through no more than guesses in turn', async (t) => {
+  for (const [limit, ipOf] of [
+    [TRIES_PER_NETWORK, (i: number) => `198.51.100.${i}`],
+    [TRIES_PER_ACCOUNT, (i: number) => `10.1.${i}.1`],
+  ] as const) {
+    const admin = await api.admins.confirmedAdmin();
+    const answers = await Promise.all(
+      Array.from({ length: 100 }, (_, i) => logIn(ipOf(i), admin.email, WRONG)),
+    );
+    const count = (wanted: number) => answers.filter(({ status }) => status === wanted).length;
+    t.deepEqual([count(401), count(429)], [limit, 100 - limit]);
+    t.is((await eventsOf(admin.id, 'authn_login_fail')).length, limit);
+  }
+});
+
+test.serial(
+  'S24 strangers can lock strangers out, but never the owner at a place it has logged in from',
+  async (t) => {
+    const admin = await api.admins.confirmedAdmin();
+    const { body: atHome } = await logIn<Login>('203.0.113.7', admin.email, admin.password);
+    for (let i = 0; i < TRIES_PER_ACCOUNT; i++)
+      t.is((await logIn(`10.2.${i}.1`, admin.email, WRONG)).status, 401, `try ${i + 1}`);
+    t.is((await logIn('10.3.0.1', admin.email, WRONG)).status, 429);
+    t.is(
+      (await logIn('10.3.1.1', admin.email, admin.password)).status,
+      429,
+      'nor by a right guess',
+    );
+
+    t.is((await logIn('203.0.113.8', admin.email, admin.password)).status, 200);
+    t.is((await from('203.0.113.7').as(atHome.access_token).get('/auth/me')).status, 200);
+    for (const ip of ['203.0.113.7', '10.3.0.1']) {
+      const body = { refresh_token: atHome.refresh_token };
+      t.is((await from(ip).post('/auth/refresh', body)).status, 200, ip);
+    }
+    // Nor by trying from the owner's own network for as long as that is allowed.
+    for (let i = 0; i <= TRIES_PER_NETWORK; i++) await logIn('203.0.113.9', admin.email, WRONG);
+    t.is((await logIn('203.0.113.7', admin.email, admin.password)).status, 429);
+    await letPass(QUARTER_OF_AN_HOUR);
+    t.is((await logIn('203.0.113.7', admin.email, admin.password)).status, 200);
+  },
+);
+
+const from = (ip: string): ApiClient => createClient(api.process.url, { 'x-forwarded-for': ip });
+
+const logIn = <T = Problem>(ip: string, email: string, password: string) =>
+  from(ip).post<T>('/auth/login', { email, password });
+
+const eventsOf = (adminId: number, event: string): Promise<object[]> =>
+  context.rows('select id from audit_events where admin_id = $1 and event = $2', [adminId, event]);
+
+/** What the clock would do to the counts of tries, without the wait: each loses so many seconds of its life. */
+async function letPass(seconds: number): Promise<void> {
+  const redis = new Redis(context.redisUrl);
+  try {
+    for (const key of await redis.keys('{throttle}:*')) {
+      const leftMs = (await redis.pttl(key)) - seconds * 1_000;
+      if (leftMs > 0) await redis.pexpire(key, leftMs);
+      else await redis.del(key);
+    }
+  } finally {
+    redis.disconnect();
+  }
+}

@@ -1,0 +1,246 @@
+import { once } from 'node:events';
+import { gzipSync } from 'node:zlib';
+import test, { type ExecutionContext } from 'ava';
+import type { TestAdmin } from '../helpers/admins.js';
+import { useApi } from '../helpers/api.js';
+import { useContext } from '../helpers/context.js';
+import type { Problem } from '../helpers/problem.js';
+import { exchange, openConnection, readAnswer } from '../helpers/raw-http.js';
+
+const context = useContext();
+const api = useApi(context);
+
+/** What `POST /auth/login` reads, and `POST /users`. */
+const SMALL_LIMIT = 4_096;
+const NORMAL_LIMIT = 16_384;
+const MEBIBYTE = 1_024 * 1_024;
+const credentials = { email: 'nobody@x.test', password: 'a password that is long enough' };
+
+let admin: TestAdmin;
+test.serial.before('log in', async () => {
+  admin = await api.admins.confirmedAdmin();
+});
+
+test('S52 a body that says that it is too large is refused before any of it is sent', async (t) => {
+  const { status, headers, body } = await exchange(
+    api.process.url,
+    login(`Content-Length: ${SMALL_LIMIT + 1}`),
+  );
+  t.is(status, 413);
+  t.is(headers.get('connection'), 'close');
+  t.is((JSON.parse(body) as Problem).code, 'payload_too_large');
+});
+
+test('S52 a body without an end is not read on: the answer comes, and the connection is closed', async (t) => {
+  const socket = await openConnection(api.process.url);
+  const answer = readAnswer(socket);
+  socket.write(login('Transfer-Encoding: chunked'));
+  const chunk = `${(65_536).toString(16)}\r\n${'x'.repeat(65_536)}\r\n`;
+  const write = (): void => {
+    while (!socket.destroyed && socket.bytesWritten < 64 * MEBIBYTE && socket.write(chunk));
+  };
+  socket.on('drain', write);
+  write();
+  const { status } = await answer;
+  t.is(status, 413);
+  t.true(socket.bytesWritten < 32 * MEBIBYTE, 'most of it was never taken');
+});
+
+test('S52 a client that sends far too much reads its answer, and goes on with another connection', async (t) => {
+  for (let i = 0; i < 20; i++) {
+    const { status } = await api.client.post('/auth/login', {
+      ...credentials,
+      x: 'x'.repeat(300_000),
+    });
+    t.is(status, 413);
+  }
+});
+
+test('S52 the limits are met exactly', async (t) => {
+  const sized = (json: object, bytes: number): string => JSON.stringify(json).padEnd(bytes, ' ');
+  const headers = { 'content-type': 'application/json' };
+  for (const [bytes, status] of [
+    [SMALL_LIMIT, 401],
+    [SMALL_LIMIT + 1, 413],
+  ] as const) {
+    const body = sized(credentials, bytes);
+    t.is((await api.client.request('POST', '/auth/login', { body, headers })).status, status);
+  }
+  for (const [bytes, status] of [
+    [NORMAL_LIMIT, 422],
+    [NORMAL_LIMIT + 1, 413],
+  ] as const) {
+    const body = sized({ email: 'no address' }, bytes);
+    t.is((await admin.client.request('POST', '/users', { body, headers })).status, status);
+  }
+});
+
+test('S52 a compressed body is not inflated, whatever is in it', async (t) => {
+  const bomb = gzipSync(Buffer.alloc(50 * MEBIBYTE));
+  for (const coding of ['gzip', 'deflate', 'br', 'GZIP', 'gzip, identity']) {
+    const { status, body } = await api.client.request<Problem>('POST', '/auth/login', {
+      body: bomb.subarray(0, 4_000),
+      headers: { 'content-type': 'application/json', 'content-encoding': coding },
+    });
+    t.deepEqual([status, body.code], [415, 'unsupported_media_type'], coding);
+  }
+});
+
+test('S52 a body that ends early is no request', async (t) => {
+  const socket = await openConnection(api.process.url);
+  socket.write(`${login('Content-Length: 50')}{"email":`);
+  socket.destroySoon();
+  await once(socket, 'close');
+  t.is((await api.client.get('/health/live')).status, 200);
+  t.false(api.process.stdout().includes('request failed'));
+});
+
+test('S53 what is no JSON object, or not one for every reader alike, is refused', async (t) => {
+  const text = JSON.stringify(credentials);
+  await refused(t, {
+    nothing: '',
+    'half an object': '{"email":',
+    'a text': '"email"',
+    'a list': '[]',
+    null: 'null',
+    'a byte order mark': `\ufeff${text}`,
+    'UTF-16': Buffer.from(text, 'utf16le'),
+    'a byte that is not UTF-8': Buffer.concat([
+      Buffer.from(text.slice(0, -1)),
+      Buffer.from([0xff, 0x7d]),
+    ]),
+    'an overlong slash': Buffer.from([0x7b, 0x22, 0xc0, 0xaf, 0x22, 0x3a, 0x31, 0x7d]),
+    'a comment': `${text}//`,
+    'two objects': text + text,
+    'nine levels of lists': `{"a":${'['.repeat(9)}${']'.repeat(9)}}`,
+    '2,000 levels of lists': `{"a":${'['.repeat(2_000)}${']'.repeat(2_000)}}`,
+    '2,000 levels without an end': '['.repeat(2_000),
+    '33 fields': JSON.stringify(Object.fromEntries(Array.from({ length: 33 }, (_, i) => [i, i]))),
+    'a field twice': '{"email":"a@x.test","email":"b@x.test","password":"x"}',
+    'a field twice, once escaped': String.raw`{"email":"a@x.test","\u0065mail":"b@x.test","password":"x"}`,
+    'a field twice, inside another': '{"x":{"a":1,"a":2}}',
+    'a field twice, in a list': '{"x":[{"a":1,"b":{},"a":2}]}',
+    '__proto__ twice': '{"__proto__":1,"__proto__":2}',
+  });
+});
+
+test('S53 names may come again in another object, and in texts', async (t) => {
+  const odd = String.raw`{"a":{"a":"\"a\":1,\"a\":2"},"b":[{"a":1},{"a":{"a":[]}}],"c":"{\"c\":","d":"a"}`;
+  const { status, body } = await post(odd);
+  t.is(status, 422);
+  t.deepEqual(
+    body.errors?.map(({ pointer }) => pointer).filter((pointer) => /#\/[a-d]$/.test(pointer)),
+    ['#/a', '#/b', '#/c', '#/d'],
+  );
+});
+
+test('S53 a number beyond all bounds is not a value', async (t) => {
+  t.is((await post('{"email":1e400,"password":-1e400}')).status, 422);
+});
+
+test('S53 a form with a field sent twice is refused', async (t) => {
+  const headers = { 'content-type': 'application/x-www-form-urlencoded' };
+  for (const body of ['token=a&token=b', 'token=a&t%6fken=b', 'a=&'.repeat(2), 'a%5B%5D=1&a[]=2']) {
+    t.is((await api.client.request('POST', '/auth/confirm', { body, headers })).status, 400, body);
+  }
+});
+
+test('S54 only JSON in UTF-8 is taken, and answered in JSON whatever the client would rather have', async (t) => {
+  const body = JSON.stringify(credentials);
+  for (const type of [
+    'text/plain',
+    'text/json',
+    'application/x-www-form-urlencoded',
+    'multipart/form-data; boundary=x',
+    'application/problem+json',
+    'application/json; charset=utf-7',
+    'application/json; charset=utf-16',
+    'application/json; charset=latin1',
+    'application/json, text/plain',
+    'application/jsonp',
+    '',
+  ]) {
+    const { status } = await api.client.request('POST', '/auth/login', {
+      body,
+      headers: { 'content-type': type },
+    });
+    t.is(status, 415, type);
+  }
+  for (const type of [
+    'application/json',
+    'APPLICATION/JSON',
+    'application/json; charset="UTF-8"',
+  ]) {
+    const { status, headers } = await api.client.request('POST', '/auth/login', {
+      body,
+      headers: { 'content-type': type, accept: 'application/xml' },
+    });
+    t.is(status, 401, type);
+    t.is(headers.get('content-type'), 'application/problem+json');
+    t.is(headers.get('x-content-type-options'), 'nosniff');
+  }
+  const untyped = login(`Content-Length: ${body.length}`).replace(/Content-Type.*\r\n/, '');
+  t.is(
+    (
+      await exchange(
+        api.process.url,
+        untyped.replace('\r\n\r\n', '\r\nConnection: close\r\n\r\n') + body,
+      )
+    ).status,
+    415,
+  );
+});
+
+test('S55 no body and no query reaches a prototype', async (t) => {
+  for (const body of [
+    '{"email":"p@x.test","__proto__":{"active":false,"admin":1}}',
+    '{"email":"p@x.test","constructor":{"prototype":{"admin":1}}}',
+    '{"email":"p@x.test","prototype":{"admin":1}}',
+  ]) {
+    const answer = await admin.client.request<Problem>('POST', '/users', {
+      body,
+      headers: { 'content-type': 'application/json' },
+    });
+    t.is(answer.status, 422, body);
+    t.regex(answer.body.errors?.[0]?.pointer ?? '', /^#\/(__proto__|constructor|prototype)$/);
+  }
+  for (const query of [
+    '__proto__[x]=1',
+    '__proto__.x=1',
+    'constructor[prototype][x]=1',
+    '__proto__=1',
+  ]) {
+    t.is((await admin.client.get(`/users?${query}`)).status, 422, query);
+    t.is((await api.client.get(`/?${query}`)).status, 200, query);
+  }
+  const created = await admin.client.post<Record<string, unknown>>('/users', { email: 'p@x.test' });
+  t.deepEqual(
+    [created.status, created.body['active'], created.body['admin']],
+    [201, true, undefined],
+  );
+  t.deepEqual(Object.keys((await api.client.get<object>('/')).body).toSorted(), [
+    'docs',
+    'name',
+    'version',
+  ]);
+});
+
+function login(header: string): string {
+  return `POST /auth/login HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n${header}\r\n\r\n`;
+}
+
+const post = (body: string | Uint8Array) =>
+  api.client.request<Problem>('POST', '/auth/login', {
+    body,
+    headers: { 'content-type': 'application/json' },
+  });
+
+async function refused(
+  t: ExecutionContext,
+  bodies: Readonly<Record<string, string | Uint8Array>>,
+): Promise<void> {
+  for (const [what, body] of Object.entries(bodies)) {
+    const answer = await post(body);
+    t.deepEqual([answer.status, answer.body.code], [400, 'malformed_request'], what);
+  }
+}

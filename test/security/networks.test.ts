@@ -1,0 +1,120 @@
+import test, { type ExecutionContext } from 'ava';
+import { createClient, type ApiClient } from '../helpers/api-client.js';
+import { useContext } from '../helpers/context.js';
+import { startApi, type ServerProcess } from '../helpers/processes.js';
+
+const context = useContext();
+
+/** One more than a customer of a network may try in a minute, and some. */
+const TRIES = 35;
+
+const forgeries = (i: number): Record<string, string> => ({
+  'x-forwarded-for': `203.0.113.${i}`,
+  'x-real-ip': `203.0.113.${i}`,
+  'x-client-ip': `203.0.113.${i}`,
+  'cf-connecting-ip': `203.0.113.${i}`,
+  'true-client-ip': `203.0.113.${i}`,
+  forwarded: `for=203.0.113.${i}`,
+});
+
+test.serial('S64 no header makes a client another one, unless a proxy is trusted', async (t) => {
+  const { client, process } = await startFresh(t, { TRUST_PROXY: undefined });
+  const statuses = await tryLogins(client, forgeries);
+  t.true(statuses.includes(401) && statuses.includes(429), statuses.join());
+  t.deepEqual(addressesIn(process), ['127.0.0.1']);
+});
+
+test.serial(
+  'S64 behind one proxy the address that it adds counts, not what the client has written before',
+  async (t) => {
+    const { client, process } = await startFresh(t, { TRUST_PROXY: '1' });
+    const statuses = await tryLogins(client, (i) => ({
+      ...forgeries(i),
+      'x-forwarded-for': `6.6.6.${i}, 9.9.9.9`,
+    }));
+    t.true(statuses.includes(429));
+    t.deepEqual(
+      addressesIn(process),
+      ['127.0.0.1', '9.9.9.9'],
+      'the first is the check that it is live',
+    );
+    const other = await logIn(client, { 'x-forwarded-for': '9.9.9.8' });
+    t.is(other, 401, 'nobody else is in the same bucket');
+  },
+);
+
+test.serial('S64 a proxy may be named by its network', async (t) => {
+  const { client, process } = await startFresh(t, { TRUST_PROXY: '127.0.0.0/8, 10.0.0.0/8' });
+  await logIn(client, { 'x-forwarded-for': '6.6.6.6, 9.9.9.9, 10.1.2.3' });
+  t.true(addressesIn(process).includes('9.9.9.9'));
+  t.false(addressesIn(process).includes('6.6.6.6'));
+});
+
+test.serial('S64 an IPv6 /64 is one customer', async (t) => {
+  const { client } = await startFresh(t, { TRUST_PROXY: '1' });
+  const statuses = await tryLogins(client, (i) => ({
+    'x-forwarded-for': `2001:db8:0:1:${i.toString(16)}::${i}`,
+  }));
+  t.true(statuses.includes(429));
+  t.is(
+    await logIn(client, { 'x-forwarded-for': '2001:DB8::1:0:0:0:1' }),
+    429,
+    'however it is written',
+  );
+  t.is(
+    await logIn(client, { 'x-forwarded-for': '2001:db8:0:2::1' }),
+    401,
+    'the next one is another',
+  );
+  t.is(await logIn(client, { 'x-forwarded-for': '::ffff:9.9.9.9' }), 401);
+});
+
+test.serial(
+  'S64 what a trusted proxy sends in the place of an address is no reason to fail',
+  async (t) => {
+    const { client } = await startFresh(t, { TRUST_PROXY: '1' });
+    for (const odd of [
+      'unknown',
+      '_hidden',
+      '9.9.9.9:4711',
+      '[2001:db8::1]:4711',
+      'x'.repeat(2_000),
+      ',',
+      '::1%eth0',
+    ]) {
+      t.is(await logIn(client, { 'x-forwarded-for': odd }), 401, odd);
+    }
+  },
+);
+
+/** An API whose limits are those of production, and whose Redis has counted nothing yet. */
+async function startFresh(
+  t: ExecutionContext,
+  env: Record<string, string | undefined>,
+): Promise<{ client: ApiClient; process: ServerProcess }> {
+  const process = await startApi(context, {
+    scope: t,
+    // Another key, so that what earlier tests have used up counts for them alone.
+    env: { ...env, RATE_LIMIT_SCALE: '1', SECRET_KEY: `${t.title}-${'x'.repeat(32)}` },
+  });
+  return { client: createClient(process.url), process };
+}
+
+async function tryLogins(
+  client: ApiClient,
+  headersOf: (i: number) => Record<string, string>,
+): Promise<number[]> {
+  const statuses: number[] = [];
+  for (let i = 1; i <= TRIES; i++) statuses.push(await logIn(client, headersOf(i)));
+  return statuses;
+}
+
+async function logIn(client: ApiClient, headers: Record<string, string>): Promise<number> {
+  const json = { email: context.uniqueAddress(), password: 'a password of nobody at all' };
+  return (await client.post('/auth/login', json, { headers })).status;
+}
+
+const addressesIn = (process: ServerProcess): string[] =>
+  [...new Set(process.logLines().map((line) => line['client.ip']))]
+    .filter((ip): ip is string => typeof ip === 'string')
+    .toSorted();

@@ -1,0 +1,170 @@
+import test, { type ExecutionContext } from 'ava';
+import { createAdmins } from '../helpers/admins.js';
+import { useApi } from '../helpers/api.js';
+import { createClient } from '../helpers/api-client.js';
+import { useContext } from '../helpers/context.js';
+import { environment } from '../helpers/env.js';
+import type { Problem } from '../helpers/problem.js';
+import { startApi, startProgram } from '../helpers/processes.js';
+
+const context = useContext();
+const api = useApi(context);
+
+const KEY = '\u{1F511}';
+/** One character to a reader, two code points. */
+const FLAG = '\u{1F1E9}\u{1F1EA}';
+
+test.serial('S15 a password has fifteen code points at least', async (t) => {
+  for (const password of ['only 14 points', KEY.repeat(14), FLAG.repeat(7)])
+    await refuses(t, password, 'validation_failed');
+  for (const password of ['these are these', KEY.repeat(15), FLAG.repeat(8)])
+    await keeps(t, password);
+});
+
+test.serial('S16 a password may be of anything, and nothing is cut off its ends', async (t) => {
+  for (const password of [
+    'aaaa bbbb cccc dddd x',
+    '83920174655019283746',
+    'ONLY CAPITAL LETTERS HERE',
+    'только кириллица здесь',
+  ])
+    await keeps(t, password);
+  const padded = '  two spaces at both ends  ';
+  await keeps(t, padded, [padded.trim(), padded.trimStart(), padded.trimEnd()]);
+});
+
+test.serial('S17 all of a password counts, and past 128 code points it is refused', async (t) => {
+  const longerThanBcryptReads = 'a'.repeat(72);
+  await keeps(t, `${longerThanBcryptReads}X`, [`${longerThanBcryptReads}Y`, longerThanBcryptReads]);
+  await keeps(t, KEY.repeat(128), [KEY.repeat(127), KEY.repeat(129)]);
+  for (const password of [KEY.repeat(129), 'a long word '.repeat(11), 'x'.repeat(3_000)])
+    await refuses(t, password, 'validation_failed');
+});
+
+test.serial(
+  'S18 a password is the same however its characters are composed, and no two others are',
+  async (t) => {
+    const decomposed = 'e\u0301tude e\u0301tude e\u0301tude';
+    const who = await api.admins.confirmedAdmin({ password: decomposed });
+    t.is(await logIn(who.email, decomposed.normalize('NFC')), 200);
+    t.is(await logIn(who.email, 'etude etude etude'), 401);
+    await keeps(t, 'a NUL \u0000 in the middle', ['a NUL ', 'a NUL ', 'a NUL \u0000 in the end']);
+    await refuses(t, 'a lone surrogate: \ud800', 'validation_failed');
+    // Encoders turn a lone surrogate into U+FFFD: it must not pass for one.
+    const replaced = await api.admins.confirmedAdmin({ password: 'a replaced one: \ufffd' });
+    t.is(await logIn(replaced.email, 'a replaced one: \ud800'), 422);
+  },
+);
+
+test.serial('S19 what everybody would try first is refused', async (t) => {
+  const { email, name } = api.admins.applicant({
+    email: 'gwendolyn.example@gwendolyn.test',
+    name: 'Gwendolyn Winterbourne',
+  });
+  for (const password of [
+    'password1234567',
+    'qwertyuiopasdfghjkl',
+    'Password-Password-1',
+    email,
+    `${name}12`,
+    'GwendolynWinterbourne2026',
+    'rollcall1234567',
+    'Rollcall Rollcall!',
+  ]) {
+    const answer = await api.client.post<Problem>('/auth/register', { email, name, password });
+    t.deepEqual([answer.status, answer.body.code], [422, 'password_too_common'], password);
+    t.deepEqual(
+      answer.body.errors?.map(({ pointer }) => pointer),
+      ['#/password'],
+    );
+  }
+  t.deepEqual(await context.rows('select from admins where email_canonical = $1', [email]), []);
+
+  // Nor does it come in by the back door.
+  const admin = await api.admins.confirmedAdmin();
+  for (const password of ['qwertyuiopasdfghjkl', admin.email]) {
+    const { body } = await admin.client.put<Problem>('/auth/me', {
+      password,
+      current_password: admin.password,
+    });
+    t.is(body.code, 'password_too_common', password);
+  }
+});
+
+test.serial(
+  'S21 a stored password is peppered, salted, and as costly as is asked for',
+  async (t) => {
+    const { url } = await startApi(context, { scope: t, env: { BCRYPT_COST: '10' } });
+    const costly = createAdmins(context, createClient(url));
+    const password = 'one password that two people have';
+    const hashes = new Set<string>();
+    for (let i = 0; i < 2; i++) {
+      const { email } = await costly.confirmedAdmin({ password });
+      hashes.add(await hashOf(email));
+    }
+    t.is(hashes.size, 2);
+    for (const hash of hashes) t.regex(hash, /^v1\$p\d+\$\$2b\$10\$[./A-Za-z0-9]{53}$/);
+
+    const cheap = await api.admins.confirmedAdmin();
+    const before = await hashOf(cheap.email);
+    t.regex(before, /\$2b\$04\$/);
+    await costly.logIn(cheap);
+    const after = await hashOf(cheap.email);
+    t.regex(after, /\$2b\$10\$/);
+    await costly.logIn(cheap);
+    t.is(await hashOf(cheap.email), after, 'once is enough');
+
+    const tooCheap = startProgram(
+      'dist/api/main.js',
+      environment(context, {
+        NODE_ENV: 'production',
+        BCRYPT_COST: '9',
+        RATE_LIMIT_SCALE: undefined,
+      }),
+      t,
+    );
+    t.deepEqual(await tooCheap.waitForExit(), { code: 78, signal: null });
+    t.regex(tooCheap.stderr(), /^[^\n]*\n {2}BCRYPT_COST: must be at least 10 in production\n$/);
+  },
+);
+
+const register = (password: string) => {
+  const applicant = api.admins.applicant({ password });
+  const answer = api.client.post<Problem>('/auth/register', applicant);
+  return answer.then(({ status, body, text }) => ({ email: applicant.email, status, body, text }));
+};
+
+const logIn = async (email: string, password: string): Promise<number> =>
+  (await api.client.post('/auth/login', { email, password })).status;
+
+/** The password is accepted; it logs in, and none of the others does. */
+async function keeps(
+  t: ExecutionContext,
+  password: string,
+  others: readonly string[] = [],
+): Promise<void> {
+  const { email } = await api.admins.confirmedAdmin({ password });
+  t.is(await logIn(email, password), 200, password);
+  for (const other of others) t.is(await logIn(email, other), 401, other);
+}
+
+/** The password is refused, before anything is stored, and is not told again. */
+async function refuses(t: ExecutionContext, password: string, code: string): Promise<void> {
+  const { email, status, body, text } = await register(password);
+  const shown = password.slice(0, 40);
+  t.deepEqual([status, body.code], [422, code], shown);
+  t.true(
+    body.errors?.every(({ pointer }) => pointer === '#/password'),
+    shown,
+  );
+  t.false(text.includes(password));
+  t.deepEqual(await context.rows('select from admins where email = $1', [email]), []);
+}
+
+async function hashOf(email: string): Promise<string> {
+  const [row] = await context.rows<{ password_hash: string }>(
+    'select password_hash from admins where email = $1',
+    [email],
+  );
+  return row?.password_hash ?? '';
+}
