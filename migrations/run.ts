@@ -2,15 +2,27 @@ import pg from 'pg';
 import { loadToolConfig, loadOrExit } from '../shared/config/config.js';
 import { migrateDown, migrateUp, migrationStatus } from './migrate.js';
 
-const USAGE = 'usage: node dist/migrations/run.js [up|down|status]\n';
+const EXIT_USAGE = 64;
+const USAGE = `usage: node dist/migrations/run.js [up | down [--yes] | status]
 
-const command = process.argv[2] ?? 'up';
-if (process.argv.length > 3 || !['up', 'down', 'status'].includes(command)) {
-  process.stderr.write(USAGE);
-  process.exit(64);
+  up       applies every pending migration (the default)
+  down     takes back the newest one, with all data that it made room for; in production only with --yes
+  status   tells which are applied; changes nothing
+`;
+
+const [command = 'up', ...options] = process.argv.slice(2);
+const isConfirmed = options.length === 1 && options[0] === '--yes' && command === 'down';
+if (!['up', 'down', 'status'].includes(command) || (options.length > 0 && !isConfirmed))
+  refuse(USAGE);
+
+const { database, isProduction } = loadOrExit(() => loadToolConfig());
+if (command === 'down' && isProduction && !isConfirmed) {
+  refuse(
+    'down takes back the newest migration and deletes all data that it made room for.\n' +
+      'This is production: if that is what you want, say `down --yes`.\n',
+  );
 }
 
-const { database } = loadOrExit(() => loadToolConfig());
 const client = new pg.Client({
   host: database.host,
   port: database.port,
@@ -54,4 +66,9 @@ async function run(): Promise<string[]> {
 function describe(error: unknown): string {
   if (!(error instanceof Error)) return String(error);
   return error.cause === undefined ? error.message : `${error.message}: ${describe(error.cause)}`;
+}
+
+function refuse(why: string): never {
+  process.stderr.write(why);
+  process.exit(EXIT_USAGE);
 }

@@ -38,7 +38,7 @@ export function confirmRoutes({ registration, limits }: ConfirmRoutesDeps): Rout
    *       - { name: token, in: query, required: true, description: The token from the mailed link., schema: { type: string } }
    *     responses:
    *       200: { description: The page., content: { text/html: { schema: { type: string } } } }
-   *       400: { description: A page that says that the link is incomplete., content: { text/html: { schema: { type: string } } } }
+   *       400: { $ref: '#/components/responses/InvalidToken' }
    *   post:
    *     operationId: confirm
    *     tags: [Registration]

@@ -8,8 +8,11 @@ export interface HashLane {
    * @throws {AppError} `overloaded` at once, with `Retry-After`, when the lane is full.
    */
   run<T>(work: () => Promise<T>): Promise<T>;
-  /** @throws {AppError} `overloaded`, as `run` would now. */
-  refuseIfFull(): void;
+  /**
+   * Holds a place for work that comes to its hash later: what would be refused then is refused before its first look-up.
+   * @throws {AppError} `overloaded` at once, with `Retry-After`, when there is no place left.
+   */
+  reserve<T>(work: () => Promise<T>): Promise<T>;
 }
 
 /** How a lane is made. */
@@ -35,9 +38,10 @@ export function createHashLane({
   );
   const waiting: (() => void)[] = [];
   let running = 0;
+  let reserved = 0;
 
-  const refuseIfFull = (): void => {
-    if (waiting.length < maxQueue) return;
+  const refuseUnless = (hasRoom: boolean): void => {
+    if (hasRoom) return;
     throw new AppError('overloaded', { headers: { 'Retry-After': retryAfterSeconds() } });
   };
 
@@ -46,7 +50,7 @@ export function createHashLane({
       running += 1;
       return;
     }
-    refuseIfFull();
+    refuseUnless(waiting.length < maxQueue);
     // Whoever leaves hands the place over, so `running` does not change.
     await new Promise<void>((resolve) => waiting.push(resolve));
   };
@@ -58,12 +62,21 @@ export function createHashLane({
   };
 
   const retryAfterSeconds = (): string => {
-    const drainedInMs = ((waiting.length + running) * hashMs) / width;
+    const ahead = Math.max(waiting.length + running, reserved);
+    const drainedInMs = (ahead * hashMs) / width;
     return String(Math.ceil(drainedInMs / 1_000) + Math.floor(Math.random() * 3));
   };
 
   return {
-    refuseIfFull,
+    async reserve(work) {
+      refuseUnless(waiting.length < maxQueue && reserved < maxQueue + width);
+      reserved += 1;
+      try {
+        return await work();
+      } finally {
+        reserved -= 1;
+      }
+    },
     async run(work) {
       await enter();
       try {

@@ -58,7 +58,8 @@ export function createLoginService(deps: LoginDeps) {
     const isKnownNetwork = (): Promise<boolean> => hasLoggedInFrom(email, cause.ip);
     try {
       const attempt = { emailCanonical, ip: cause.ip, isKnownNetwork };
-      const admin = await passwordGuard.attempt(attempt, () => passwords.verify(password, find));
+      const compare = (): Promise<Admin | undefined> => passwords.verify(password, find);
+      const admin = await passwords.reserve(() => passwordGuard.attempt(attempt, compare));
       if (!admin) await audit.record('authn_login_fail', cause, tried);
       return admin;
     } catch (error) {

@@ -12,6 +12,8 @@ export interface PasswordConfig {
 
 /** Hashes and compares passwords, a few at a time; when too many wait, each call throws `overloaded`. */
 export interface Passwords {
+  /** Runs work that will come to a compare, if there is a place for it: a full lane is not worth a look-up. */
+  reserve<T>(work: () => Promise<T>): Promise<T>;
   /** A hash to store; takes as long as a compare. */
   hash(password: string): Promise<string>;
   /**
@@ -52,10 +54,10 @@ export async function createPasswords(config: PasswordConfig): Promise<Passwords
   const lane = createHashLane({ hashMs: performance.now() - startedAt });
 
   return {
+    reserve: lane.reserve,
     hash: (password) => lane.run(() => hash(password)),
     async verify(password, find) {
-      // Looked up outside of the lane: a database that hangs shall not hold it up. A full lane is not worth a look-up.
-      lane.refuseIfFull();
+      // Looked up outside of the lane: a database that hangs shall not hold it up.
       const owner = await find();
       const known = read(peppers, owner?.passwordHash);
       const { pepper, digest } = known ?? read(peppers, decoy) ?? { pepper: current, digest: '' };

@@ -3,7 +3,7 @@ import { promisify } from 'node:util';
 import { gzip as gzipCallback } from 'node:zlib';
 import { shipLogBatch } from '../jobs/index.js';
 import type { JobPayload } from '../jobs/define-job.js';
-import type { JobQueue } from '../queues/job-queue.js';
+import type { JobQueue, NewJob } from '../queues/job-queue.js';
 import { createLogBatcher, type LogBatch } from './log-batcher.js';
 
 const gzip = promisify(gzipCallback);
@@ -32,13 +32,12 @@ export function createLogShipper(): LogShipper {
   const bootId = randomUUID();
   let sequence = 0;
   const ids = new WeakMap<LogBatch, string>();
-  let connected: { queue: JobQueue; refuseWhenFull: () => Promise<void> } | undefined;
+  let add: ((job: NewJob) => Promise<void>) | undefined;
   let report: (lines: number) => void = () => undefined;
 
   const batcher = createLogBatcher({
     async handOver(batch) {
-      if (!connected) throw new Error('no queue yet');
-      await connected.refuseWhenFull();
+      if (!add) throw new Error('no queue yet');
       const id = ids.get(batch) ?? `l-${bootId}-${sequence++}`;
       ids.set(batch, id);
       const payload: JobPayload<typeof shipLogBatch> = {
@@ -46,7 +45,7 @@ export function createLogShipper(): LogShipper {
         count: batch.lines.length,
         lines: (await gzip(batch.lines.join(''), { level: 1 })).toString('base64'),
       };
-      await connected.queue.add({ id, name: shipLogBatch.name, data: payload });
+      await add({ id, name: shipLogBatch.name, data: payload });
     },
     onDropped: (lines) => report(lines),
   });
@@ -54,22 +53,27 @@ export function createLogShipper(): LogShipper {
   return {
     write: batcher.write,
     connect(queue, onDropped) {
-      connected = { queue, refuseWhenFull: createGate(queue) };
+      add = createBoundedAdd(queue);
       report = onDropped;
     },
     close: batcher.close,
   };
 }
 
-/** Rejects while the queue is full, as of about a second ago. */
-function createGate(queue: JobQueue): () => Promise<void> {
+/** Adds jobs until the queue is full, and rejects them until it no longer is, as of about a second ago. */
+function createBoundedAdd(queue: JobQueue): (job: NewJob) => Promise<void> {
   let openBatches = 0;
   let countedAt = -Infinity;
-  return async () => {
-    if (performance.now() - countedAt >= COUNT_EVERY_MS) {
-      openBatches = await queue.countOpen();
-      countedAt = performance.now();
-    }
-    if (openBatches >= MAX_OPEN_BATCHES) throw new Error('the logs queue is full');
+  const isFull = (): boolean => openBatches >= MAX_OPEN_BATCHES;
+  const count = async (): Promise<void> => {
+    if (performance.now() - countedAt < COUNT_EVERY_MS) return;
+    countedAt = performance.now();
+    openBatches = await queue.countOpen();
+  };
+  return async (job) => {
+    if (isFull()) await count();
+    if (isFull()) throw new Error('the logs queue is full');
+    // Side by side, so that the count costs no time; a batch whose count failed is offered again and is the same job.
+    await Promise.all([queue.add(job), count()]);
   };
 }

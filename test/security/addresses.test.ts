@@ -1,5 +1,6 @@
 import test from 'ava';
 import { useSystem } from '../helpers/api.js';
+import type { Answer } from '../helpers/api-client.js';
 import { useContext } from '../helpers/context.js';
 import { eventually } from '../helpers/eventually.js';
 import type { Problem } from '../helpers/problem.js';
@@ -15,7 +16,9 @@ test.serial('S12 of many at once with one address, one wins', async (t) => {
   const spellings = [applicant.email, applicant.email.toUpperCase(), mixed(applicant.email)];
   const answers = await Promise.all(
     Array.from({ length: AT_ONCE }, (_, i) =>
-      client.post('/auth/register', { ...applicant, email: spellings[i % spellings.length] }),
+      servedAtLast(() =>
+        client.post('/auth/register', { ...applicant, email: spellings[i % spellings.length] }),
+      ),
     ),
   );
   t.deepEqual([...new Set(answers.map(({ status }) => status))], [202]);
@@ -30,9 +33,11 @@ test.serial('S12 of many at once with one address, one wins', async (t) => {
   const email = context.uniqueAddress('user');
   const created = await Promise.all(
     Array.from({ length: AT_ONCE }, (_, i) =>
-      ann.client.post(i % 2 === 0 ? '/users' : '/user', {
-        email: i % 3 === 0 ? email.toUpperCase() : email,
-      }),
+      servedAtLast(() =>
+        ann.client.post(i % 2 === 0 ? '/users' : '/user', {
+          email: i % 3 === 0 ? email.toUpperCase() : email,
+        }),
+      ),
     ),
   );
   const statuses = created.map(({ status }) => status).toSorted((a, b) => a - b);
@@ -86,8 +91,10 @@ test.serial(
       ['a@BÜCHER.example', 'a@xn--bcher-kva.example'],
     ] as const) {
       const who = admins.applicant({ email: one });
+      const before = await countAdmins();
       for (const email of [one, other])
         t.is((await client.post('/auth/register', { ...who, email })).status, 202, email);
+      t.is((await countAdmins()) - before, 1, other);
       t.is((await adminsAt(other)).length, 1, other);
       const { status, body } = await client.post<Problem>('/auth/login', {
         email: other,
@@ -119,9 +126,18 @@ test.serial(
   },
 );
 
+/** What is answered once there is room for it: a machine that is too slow for so many at once says so by 503. */
+const servedAtLast = (ask: () => Promise<Answer>): Promise<Answer> =>
+  eventually(async () => {
+    const answer = await ask();
+    return answer.status !== 503 && answer;
+  });
+
 /** Every other letter in upper case. */
 const mixed = (text: string): string =>
   [...text].map((letter, i) => (i % 2 ? letter.toUpperCase() : letter)).join('');
 
 const adminsAt = (email: string): Promise<{ id: number }[]> =>
   context.rows<{ id: number }>('select id from admins where email_canonical = $1', [email]);
+
+const countAdmins = async (): Promise<number> => (await context.rows('select from admins')).length;

@@ -54,7 +54,7 @@ test('S62 no parameter of its address makes Swagger UI load another document', a
   }
   t.regex(
     script.text,
-    /"swaggerDoc": \{\s*"openapi": "3\.1\.0"/,
+    /"swaggerDoc": \{/,
     'the document is in the script: none is fetched',
   );
   t.regex(script.text, /"validatorUrl": null/);

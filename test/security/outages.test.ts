@@ -27,13 +27,19 @@ for (const how of ['refuse', 'silence'] as const) {
         (await client.post('/auth/register', createAdmins(context, client).applicant())).status,
         202,
       );
-      const statuses: number[] = [];
-      for (let i = 0; i < 25; i++) {
-        const json = { email: context.uniqueAddress(), password: 'a password of nobody at all' };
-        statuses.push((await client.post('/auth/login', json)).status);
-      }
-      t.deepEqual([...new Set(statuses)].toSorted(), [401, 429], statuses.join());
-      t.true(statuses.indexOf(429) < 20, 'each instance allows less when it counts for itself');
+      const statuses = await Promise.all(
+        Array.from({ length: 25 }, async () => {
+          const json = { email: context.uniqueAddress(), password: 'a password of nobody at all' };
+          return (await client.post('/auth/login', json)).status;
+        }),
+      );
+      t.deepEqual(
+        [...new Set(statuses)].toSorted((a, b) => a - b),
+        [401, 429],
+        statuses.join(),
+      );
+      const allowed = statuses.filter((status) => status === 401).length;
+      t.true(allowed < 20, 'each instance allows less when it counts for itself');
       const ready = await client.get('/health/ready');
       t.is(ready.status, 503);
       t.is((await client.get('/health/live')).status, 200);

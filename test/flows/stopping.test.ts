@@ -1,0 +1,102 @@
+import { gunzipSync } from 'node:zlib';
+import test, { type ExecutionContext } from 'ava';
+import { Queue } from 'bullmq';
+import { shipLogBatch } from '../../shared/jobs/index.js';
+import { redisAddress } from '../../shared/queues/redis-client.js';
+import { useContext } from '../helpers/context.js';
+import { eventually } from '../helpers/eventually.js';
+import { startApi, startWorker, type ServerProcess } from '../helpers/processes.js';
+import { openConnection, readAnswer } from '../helpers/raw-http.js';
+
+const context = useContext();
+const body = JSON.stringify({ email: 'nobody@x.test', password: 'not the password of anybody' });
+
+/** A request that is under way, the client waiting for leave to send the body, on a connection that it would keep. */
+async function openRequest(url: string, path: string) {
+  const socket = await openConnection(url);
+  let received = '';
+  socket.setEncoding('utf8').on('data', (text: string) => (received += text));
+  socket.write(
+    `POST ${path} HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: ${body.length}\r\n` +
+      'Expect: 100-continue\r\n\r\n',
+  );
+  await eventually(() => received.includes('100 Continue'));
+  return socket;
+}
+
+/** A kept-alive connection on which nothing is under way. */
+async function openIdle(url: string) {
+  const socket = await openConnection(url);
+  let received = '';
+  socket.setEncoding('utf8').on('data', (text: string) => (received += text));
+  socket.write('GET /health/live HTTP/1.1\r\nHost: x\r\n\r\n');
+  await eventually(() => received.includes('alive'));
+  return socket;
+}
+
+/** Sends SIGTERM and resolves when the process has begun to stop. */
+async function beginStop(server: ServerProcess): Promise<void> {
+  server.send('SIGTERM');
+  await server.waitForLine((line) => line['message'] === 'stopping');
+}
+
+async function endsInOrder(
+  t: ExecutionContext,
+  server: ServerProcess,
+  withinMs: number,
+): Promise<void> {
+  await eventually(() => server.hasEnded(), { withinMs, of: 'the end of the process' });
+  t.deepEqual(await server.waitForExit(), { code: 0, signal: null });
+  t.false(server.logLines().some((line) => line['message'] === 'did not stop in time'));
+}
+
+test.serial(
+  'the API answers what is under way, closes kept-alive connections, hands its log over and ends',
+  async (t) => {
+    const api = await startApi(context, { scope: t });
+    const underWay = await openRequest(api.url, '/auth/login');
+    const idle = await openIdle(api.url);
+    const idleClosed = new Promise((resolve) => idle.once('close', resolve));
+    await beginStop(api);
+    await idleClosed;
+
+    const answered = readAnswer(underWay);
+    underWay.write(body);
+    const answer = await answered;
+    t.is(answer.status, 401);
+    t.is(answer.headers.get('connection'), 'close');
+    await endsInOrder(t, api, 5_000);
+    t.true((await handedOver()).includes('"message":"stopping"'));
+  },
+);
+
+test.serial('the API cuts off a client that never finishes, in time for its log', async (t) => {
+  const api = await startApi(context, { scope: t });
+  const stuck = await openRequest(api.url, '/auth/login');
+  await beginStop(api);
+  await readAnswer(stuck);
+  await endsInOrder(t, api, 5_000);
+});
+
+test.serial('the worker does not wait for a client that never finishes', async (t) => {
+  const worker = await startWorker(context, { scope: t });
+  const stuck = await openRequest(worker.url, '/tasks/sweep-outbox');
+  await openIdle(worker.url);
+  await beginStop(worker);
+  await readAnswer(stuck);
+  await endsInOrder(t, worker, 10_000);
+});
+
+/** The log lines that wait in Redis for a worker. */
+async function handedOver(): Promise<string> {
+  const queue = new Queue('logs', { connection: redisAddress(context.redisUrl), prefix: '{logs}' });
+  try {
+    const jobs = await queue.getJobs(['waiting']);
+    return jobs
+      .map(({ data }) => Buffer.from(shipLogBatch.schema.parse(data).lines, 'base64'))
+      .map((bytes) => gunzipSync(bytes).toString('utf8'))
+      .join('');
+  } finally {
+    await queue.close();
+  }
+}

@@ -1,0 +1,91 @@
+import test from 'ava';
+import { QueryTypes } from 'sequelize';
+import type { Database } from '../../../shared/database/connect.js';
+import { isDatabaseUnavailable } from '../../../shared/database/failures.js';
+import { withTransaction } from '../../../shared/database/transaction.js';
+import { useContext } from '../../helpers/context.js';
+import { openTestDatabase } from '../../helpers/database.js';
+import { eventually } from '../../helpers/eventually.js';
+import { openTcpProxy } from '../../helpers/tcp-proxy.js';
+
+const context = useContext();
+test.serial.before('a table of the tests', () =>
+  context.rows('create table marks (mark text primary key)'),
+);
+
+const backend = async (database: Database): Promise<number> => {
+  const [row] = await database.query<{ pid: number }>('select pg_backend_pid() as pid', {
+    type: QueryTypes.SELECT,
+  });
+  return row?.pid ?? 0;
+};
+
+test('a connection on which an answer is missing is not used again, and another takes its place', async (t) => {
+  const proxy = await openTcpProxy(t, context.databaseUrl);
+  const database = openTestDatabase(t, proxy.urlFor(context.databaseUrl), { poolMax: 1 });
+  const first = await backend(database);
+  proxy.silenceAnswers();
+  await t.throwsAsync(database.query('select 1'), { message: /timeout/ });
+  await proxy.restore();
+  t.not(await backend(database), first);
+  await eventually(async () => {
+    const rows = await context.rows('select 1 from pg_stat_activity where pid = $1', [first]);
+    return rows.length === 0;
+  });
+});
+
+test('a transaction that misses an answer in the middle fails at once after that, and leaves nothing behind', async (t) => {
+  const proxy = await openTcpProxy(t, context.databaseUrl);
+  const database = openTestDatabase(t, proxy.urlFor(context.databaseUrl), { poolMax: 1 });
+  const startedAt = performance.now();
+  const failure = await t.throwsAsync(
+    withTransaction(database, async (tx) => {
+      await database.query(`insert into marks values ('half')`, { transaction: tx });
+      proxy.silenceAnswers();
+      await database.query('select 1', { transaction: tx });
+    }),
+  );
+  t.true(performance.now() - startedAt < 3_000);
+  t.true(isDatabaseUnavailable(failure));
+  // The row's lock is gone, or this would wait for it in vain.
+  await proxy.restore();
+  await database.query(`insert into marks values ('half')`);
+  t.pass();
+});
+
+test('what else is asked of a connection that was given up is "not now" too', async (t) => {
+  const proxy = await openTcpProxy(t, context.databaseUrl);
+  const database = openTestDatabase(t, proxy.urlFor(context.databaseUrl), { poolMax: 1 });
+  const failures: unknown[] = [];
+  await t.throwsAsync(
+    withTransaction(database, async (tx) => {
+      await database.query('select 1', { transaction: tx });
+      proxy.silenceAnswers();
+      for (let i = 0; i < 2; i++) {
+        await database
+          .query('select 1', { transaction: tx })
+          .catch((error: unknown) => failures.push(error));
+      }
+      throw new Error('enough');
+    }),
+    { message: 'enough' },
+  );
+  t.deepEqual(failures.map(isDatabaseUnavailable), [true, true]);
+});
+
+test('a statement that the server gives up costs no connection', async (t) => {
+  const database = openTestDatabase(t, context.databaseUrl, { poolMax: 1 });
+  const first = await backend(database);
+  await t.throwsAsync(database.query('select pg_sleep(30)'), { message: /statement timeout/ });
+  t.is(await backend(database), first);
+});
+
+test('closing waits for no server', async (t) => {
+  const proxy = await openTcpProxy(t, context.databaseUrl);
+  const database = openTestDatabase(t, proxy.urlFor(context.databaseUrl), { poolMax: 1 });
+  await backend(database);
+  proxy.silence();
+  const startedAt = performance.now();
+  await database.close();
+  t.true(performance.now() - startedAt < 2_000);
+});

@@ -1,0 +1,137 @@
+import test from 'ava';
+import { commonChecks, readiness } from '../../../shared/health/readiness.js';
+import { openQueues } from '../../../shared/queues/queues.js';
+import { useContext, type Scope } from '../../helpers/context.js';
+import { openTestDatabase } from '../../helpers/database.js';
+import { eventually } from '../../helpers/eventually.js';
+import { createRecordingLogger } from '../../helpers/log.js';
+import { openTcpProxy } from '../../helpers/tcp-proxy.js';
+
+const context = useContext();
+const ago = (minutes: number): string => `now() - interval '${minutes} minutes'`;
+
+// They all look at the one outbox.
+test.serial.afterEach.always(() => context.rows('delete from outbox'));
+
+test.serial('with nothing promised, nothing lags', async (t) => {
+  const { ask } = await setUp(t);
+  t.deepEqual((await ask()).checks['outbox'], {
+    ok: true,
+    pending: 0,
+    oldest_pending_seconds: 0,
+    oldest_untried_seconds: 0,
+    oldest_open_seconds: 0,
+  });
+});
+
+test.serial('the age of a pending message counts from when it was due', async (t) => {
+  const { ask } = await setUp(t);
+  await insert({ state: 'pending', available_at: ago(1), created_at: ago(90) });
+  const outbox = (await ask()).checks['outbox'];
+  t.like(outbox, { ok: true, pending: 1 });
+  t.true(isAbout(outbox?.['oldest_pending_seconds'], 60));
+  t.true(isAbout(outbox?.['oldest_open_seconds'], 5_400));
+});
+
+test.serial(
+  'messages on the queue that nobody has tried: red after five minutes, looked after or not',
+  async (t) => {
+    const { ask } = await setUp(t);
+    const enqueued = { state: 'enqueued', created_at: ago(9), checked_at: 'now()' };
+    await insert({ ...enqueued, enqueued_at: ago(4) });
+    const early = (await ask()).checks['outbox'];
+    t.true(early?.ok);
+    t.true(isAbout(early?.['oldest_untried_seconds'], 240));
+
+    await insert({ ...enqueued, enqueued_at: ago(6) });
+    const { status, checks } = await ask();
+    t.is(status, 'not_ready');
+    t.like(checks['outbox'], { ok: false, problem: 'enqueued messages are not worked on' });
+    t.true(isAbout(checks['outbox']?.['oldest_untried_seconds'], 360));
+  },
+);
+
+test.serial('messages that are tried again and again are told, not complained of', async (t) => {
+  const { ask } = await setUp(t);
+  const old = { created_at: ago(600), enqueued_at: ago(600) };
+  await insert({ ...old, state: 'enqueued', attempts: '7' });
+  await insert({ ...old, state: 'settled' });
+  await insert({ ...old, state: 'dead' });
+  const outbox = (await ask()).checks['outbox'];
+  t.like(outbox, { ok: true, pending: 0, oldest_untried_seconds: 0 });
+  t.true(isAbout(outbox?.['oldest_open_seconds'], 36_000));
+});
+
+test.serial('an outage is logged once, with its reason, and so is its end', async (t) => {
+  const proxy = await openTcpProxy(t, context.databaseUrl);
+  const { ask, lines } = await setUp(t, { databaseUrl: proxy.urlFor(context.databaseUrl) });
+  const told = () => lines.filter((line) => line['labels.check'] === 'postgres');
+  await ask();
+  t.deepEqual(told(), []);
+
+  await proxy.refuse();
+  for (let i = 0; i < 3; i++) t.is((await ask()).status, 'not_ready');
+  t.is(told().length, 1);
+  t.like(told()[0], { level: 40, msg: 'a readiness check fails' });
+  t.regex(JSON.stringify(told()[0]), /ECONNREFUSED/);
+  t.notRegex(JSON.stringify(await ask()), /ECONNREFUSED/);
+
+  await proxy.restore();
+  await eventually(async () => (await ask()).status === 'ready');
+  t.deepEqual(
+    told().map(({ msg }) => msg),
+    ['a readiness check fails', 'a readiness check passes again'],
+  );
+});
+
+test.serial('what a check complains of is logged as well', async (t) => {
+  const { ask, lines } = await setUp(t);
+  await insert({ state: 'pending', available_at: ago(3) });
+  await ask();
+  await ask();
+  t.is(lines.length, 1);
+  t.like(lines[0], {
+    'labels.check': 'outbox',
+    'event.reason': 'pending messages are not relayed',
+  });
+});
+
+test.serial('a Redis of the logs’ own is checked too; otherwise there is one check', async (t) => {
+  const proxy = await openTcpProxy(t, context.redisUrl);
+  const apart = await setUp(t, { logsUrl: proxy.urlFor(context.redisUrl) });
+  t.like((await apart.ask()).checks, { redis: { ok: true }, redis_logs: { ok: true } });
+  await proxy.refuse();
+  t.like((await apart.ask()).checks, {
+    redis: { ok: true },
+    redis_logs: { ok: false, problem: 'redis_logs cannot be reached' },
+  });
+  const shared = await setUp(t);
+  t.false('redis_logs' in (await shared.ask()).checks);
+});
+
+async function setUp(
+  scope: Scope,
+  { databaseUrl = context.databaseUrl, logsUrl = context.redisUrl } = {},
+) {
+  const { log, lines } = createRecordingLogger();
+  const database = openTestDatabase(scope, databaseUrl);
+  const queues = openQueues({ url: context.redisUrl, logsUrl }, createRecordingLogger().log);
+  scope.teardown(() => queues.close());
+  await eventually(() => queues.ping().then(() => true));
+  if (queues.pingLogs) await eventually(() => queues.pingLogs?.().then(() => true));
+  const checks = commonChecks(database, queues, log);
+  return { ask: () => readiness(checks), lines };
+}
+
+/** Inserts a message; the values are SQL. */
+async function insert({ state, ...columns }: Record<string, string>): Promise<void> {
+  const names = Object.keys(columns);
+  await context.rows(
+    `insert into outbox (id, name, payload, trace_id, state, ${names.join(', ')})
+     values (gen_random_uuid(), 'x', '{}', 'x', $1, ${Object.values(columns).join(', ')})`,
+    [state],
+  );
+}
+
+const isAbout = (seconds: unknown, expected: number): boolean =>
+  typeof seconds === 'number' && seconds >= expected && seconds < expected + 30;

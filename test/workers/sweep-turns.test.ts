@@ -1,0 +1,152 @@
+import test from 'ava';
+import { outboxJob, outboxJobId } from '../../shared/outbox/outbox-job.js';
+import type { JobQueue } from '../../shared/queues/job-queue.js';
+import { createSweep, startSweeping, sweepEverything } from '../../workers/relay/sweep.js';
+import { useContext, type Scope } from '../helpers/context.js';
+import { openTestDatabase } from '../helpers/database.js';
+import { eventually } from '../helpers/eventually.js';
+import { setStage } from './stage.js';
+
+const context = useContext();
+const minutesAgo = (minutes: number): string => `now() - interval '${minutes} minutes'`;
+const enqueued = { state: 'enqueued', enqueuedAt: minutesAgo(5), enqueueCount: 1 };
+
+test.afterEach.always(() => context.rows('delete from outbox'));
+
+test.serial('one connection is enough', async (t) => {
+  const { stage, sweep } = await setUp(t, { poolMax: 1 });
+  const lost = await stage.promiseConfirmation({ message: enqueued });
+  const waiting = await stage.promiseConfirmation({ message: enqueued });
+  await stage.queues.mail.add(
+    outboxJob({ id: waiting.id, name: 'send-confirmation-mail', generation: 0 }),
+  );
+  t.deepEqual(await sweep.run(), { checked: 1, returned: 1, buried: 0 });
+  t.is((await stage.messageOf(lost.id)).state, 'pending');
+});
+
+test.serial('what is returned is due from now on, not since it was promised', async (t) => {
+  const { stage, sweep } = await setUp(t);
+  const { id } = await stage.promiseConfirmation({
+    message: { ...enqueued, availableAt: minutesAgo(90), createdAt: minutesAgo(90) },
+  });
+  t.is((await sweep.run()).returned, 1);
+  const [row] = await context.rows<{ late: boolean }>(
+    `select available_at < now() - interval '1 minute' as late from outbox where id = $1`,
+    [id],
+  );
+  t.deepEqual(row, { late: false });
+});
+
+for (const [what, state] of [
+  ['completed', 'completed'],
+  ['unknown', 'unknown'],
+  ['failed', 'failed'],
+] as const) {
+  test.serial(
+    `a message that is settled while its job is looked for (${what}) is left as it is, without a word`,
+    async (t) => {
+      const { stage, sweep } = await setUp(t, {
+        async stateOf(jobId) {
+          await context.rows(
+            `update outbox set state = 'settled', settled_at = now()
+              where $1 = 'o-' || id || '-' || generation`,
+            [jobId],
+          );
+          return { state };
+        },
+      });
+      const { id } = await stage.promiseConfirmation({ message: enqueued });
+      t.deepEqual(await sweep.run(), { checked: 0, returned: 0, buried: 0 });
+      t.like(await stage.messageOf(id), { state: 'settled', generation: 0 });
+      t.deepEqual(stage.messages(), []);
+    },
+  );
+}
+
+test.serial(
+  'two sweeps of everything at once share the work: both end only when all is seen',
+  async (t) => {
+    const { sweep } = await setUp(t);
+    const other = await setUp(t);
+    await insertMany(320);
+    const results = await Promise.all([sweepEverything(sweep), sweepEverything(other.sweep)]);
+    t.is(
+      results.reduce((sum, { returned }) => sum + returned, 0),
+      320,
+    );
+    t.is(await countIn('enqueued'), 0);
+  },
+);
+
+test.serial(
+  'a message that is where it should be is looked at once in a sweep of everything',
+  async (t) => {
+    const { stage, sweep } = await setUp(t);
+    for (let i = 0; i < 3; i++) {
+      const { id } = await stage.promiseConfirmation({
+        message: { ...enqueued, enqueuedAt: 'now()' },
+      });
+      await stage.queues.mail.add(outboxJob({ id, name: 'send-confirmation-mail', generation: 0 }));
+    }
+    t.deepEqual(await sweepEverything(sweep), { checked: 3, returned: 0, buried: 0 });
+    t.is((await sweep.run()).checked, 0);
+  },
+);
+
+test.serial(
+  'the first turn after a start looks at everything: Redis may have lost its data while nobody ran',
+  async (t) => {
+    const { stage, sweep } = await setUp(t);
+    await insertMany(520, 'now()');
+    const sweeping = startSweeping(sweep, stage.log);
+    t.teardown(() => sweeping.stop());
+    await eventually(async () => (await countIn('enqueued')) === 0);
+    t.is(await countIn('pending'), 520);
+  },
+);
+
+test.serial('a first turn that could not see everything is made again', async (t) => {
+  let isDown = true;
+  const { stage, sweep } = await setUp(t, {
+    async stateOf(jobId) {
+      if (isDown) throw new Error('as told');
+      return stage.queues.mail.stateOf(jobId);
+    },
+  });
+  const { id } = await stage.promiseConfirmation({ message: { ...enqueued, enqueuedAt: 'now()' } });
+  const sweeping = startSweeping(sweep, stage.log, 30);
+  t.teardown(() => sweeping.stop());
+  await eventually(() => stage.messages().length > 1);
+  t.is((await stage.queues.mail.stateOf(outboxJobId({ id, generation: 0 }))).state, 'unknown');
+  isDown = false;
+  await eventually(async () => (await stage.messageOf(id)).state === 'pending');
+  t.pass();
+});
+
+async function setUp(
+  scope: Scope,
+  { poolMax, stateOf }: { poolMax?: number; stateOf?: JobQueue['stateOf'] } = {},
+) {
+  const stage = await setStage(scope, context);
+  const database = poolMax
+    ? openTestDatabase(scope, context.databaseUrl, { poolMax })
+    : stage.database;
+  const queue = stateOf ? { stateOf } : stage.queues.mail;
+  return { stage, sweep: createSweep({ database, queue, log: stage.log }) };
+}
+
+async function insertMany(count: number, enqueuedAt = minutesAgo(5)): Promise<void> {
+  await context.rows(
+    `insert into outbox (id, name, payload, trace_id, state, enqueued_at, enqueue_count)
+     select gen_random_uuid(), 'send-confirmation-mail', '{}', 'x', 'enqueued', ${enqueuedAt}, 1
+       from generate_series(1, ${count})`,
+  );
+}
+
+async function countIn(state: string): Promise<number> {
+  const [row] = await context.rows<{ n: number }>(
+    'select count(*)::int as n from outbox where state = $1',
+    [state],
+  );
+  return row?.n ?? -1;
+}
