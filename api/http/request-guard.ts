@@ -6,7 +6,7 @@ const MAX_HEADERS = 100;
 /** Node keeps the first of these and drops the rest, so two readers of one request could disagree. */
 const SINGLE_HEADERS = new Set(['host', 'authorization', 'content-type']);
 
-/** Refuses what HTTP allows two readings of, before anything reads it. */
+/** Refuses what HTTP allows two readings of, and what is far too much, before anything reads it. */
 export const requestGuard: RequestHandler = (req, _res, next) => {
   if (req.originalUrl.length > MAX_URL_LENGTH) throw new AppError('uri_too_long');
   if (req.rawHeaders.length > 2 * MAX_HEADERS) throw new AppError('headers_too_large');
@@ -20,5 +20,7 @@ export const requestGuard: RequestHandler = (req, _res, next) => {
   }
   if (req.httpVersion === '1.1' && !seen.has('host'))
     throw new AppError('malformed_request', { detail: 'The header host is missing.' });
+  // No answer is ever cached, so there is none to compare with; Express would answer 304 to `*`.
+  delete req.headers['if-none-match'];
   next();
 };

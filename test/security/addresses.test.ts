@@ -13,7 +13,8 @@ const AT_ONCE = 50;
 test.serial('S12 of many at once with one address, one wins', async (t) => {
   const { admins, client, mailbox } = system;
   const applicant = admins.applicant();
-  const spellings = [applicant.email, applicant.email.toUpperCase(), mixed(applicant.email)];
+  const [local = '', domain = ''] = applicant.email.split('@');
+  const spellings = [local, local.toUpperCase(), mixed(local)].map((each) => `${each}@${domain}`);
   const answers = await Promise.all(
     Array.from({ length: AT_ONCE }, (_, i) =>
       servedAtLast(() =>

@@ -5,8 +5,9 @@ import fc from 'fast-check';
 import { mintedToken, type TestAdmin } from '../helpers/admins.js';
 import { useApi } from '../helpers/api.js';
 import { useContext } from '../helpers/context.js';
-import { loadContract } from '../helpers/contract.js';
+import { loadContract, type Exchange } from '../helpers/contract.js';
 import { operationsOf, readDocument } from '../helpers/openapi.js';
+import type { LogLine } from '../helpers/processes.js';
 import { fuzzRequests, type Recipe, type World } from './fuzz-requests.js';
 
 const context = useContext();
@@ -122,8 +123,7 @@ async function send(agent: Agent, recipe: Recipe): Promise<{ status: number; fau
   try {
     const answer = await ask(agent, recipe);
     const { status } = answer;
-    if (status >= 500)
-      return { status, fault: `answered ${status}: ${JSON.stringify(answer.body)}` };
+    if (status >= 500) return { status, fault: `answered ${status}: ${await reasonOf(answer)}` };
     // OPTIONS is answered for every path, and documented for none.
     if (recipe.method !== 'OPTIONS' || status !== 204) contract.check(answer);
     return { status };
@@ -132,8 +132,17 @@ async function send(agent: Agent, recipe: Recipe): Promise<{ status: number; fau
   }
 }
 
+/** What the process itself has said about the failure. */
+async function reasonOf({ headers }: Exchange): Promise<string> {
+  const id = headers.get('x-request-id');
+  const isAboutIt = (line: LogLine): boolean =>
+    line['http.request.id'] === id && line['error.message'] !== undefined;
+  const line = await api.process.waitForLine(isAboutIt);
+  return `${String(line['error.message'])} ${String(line['error.stack_trace'])}`;
+}
+
 function ask(agent: Agent, { method, target, headers, body }: Recipe) {
-  return new Promise<Parameters<typeof contract.check>[0]>((resolve, reject) => {
+  return new Promise<Exchange>((resolve, reject) => {
     const { hostname, port } = new URL(api.process.url);
     const length = body === undefined ? {} : { 'content-length': Buffer.byteLength(body) };
     const request = httpRequest({
