@@ -20,7 +20,6 @@ const SECRET_LENGTH = 43;
 test.serial(
   'S03 mailed tokens are unpredictable, and each of their characters counts',
   async (t) => {
-    t.teardown(() => console.error(api.process.stdout().split('\n').filter((l) => l.includes('"error"')).join('\n'))); // DEBUG
     await startWorker(context, { scope: t });
     const emails = Array.from({ length: TOKENS }, () => api.admins.applicant().email);
     for (let at = 0; at < TOKENS; at += AT_ONCE) {

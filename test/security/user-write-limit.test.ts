@@ -58,10 +58,10 @@ test('S51 one admin’s flood costs another one nothing; it is recorded once', a
   const flooding = await makeAdmin();
   const client = clientOf(here, flooding.token);
   const answers = await Promise.all(
-    Array.from({ length: 100 }, (_, i) => client.post('/users', { email: `flood-${i}@x.test` })),
+    Array.from({ length: 30 }, (_, i) => client.post('/users', { email: `flood-${i}@x.test` })),
   );
   t.is(answers.filter(({ status }) => status === 201).length, LIMIT);
-  t.is(answers.filter(({ status }) => status === 429).length, 100 - LIMIT);
+  t.is(answers.filter(({ status }) => status === 429).length, 30 - LIMIT);
 
   const { token } = await makeAdmin();
   t.is((await clientOf(here, token).post('/users', { email: 'calm@x.test' })).status, 201);
