@@ -3,7 +3,8 @@ const MAX_LENGTH = 1_000;
 const MAX_READ = 4 * MAX_LENGTH;
 
 const LINK = /\bhttps?:\/\/[^\s<>"']+/gi;
-const TOKEN = /\b[a-z]{2}_[0-9a-f]{32}_[A-Za-z0-9_-]+/g;
+// Whatever stands before it: in quoted-printable that is `=3D`.
+const TOKEN = /[a-z]{2}_[0-9a-f]{32}_[A-Za-z0-9_-]+/g;
 const ADDRESS = /[\p{L}\p{N}.!#$%&'*+=?^_`{|}~-]+@[\p{L}\p{N}.-]+/gu;
 
 /**

@@ -1,5 +1,5 @@
 import 'reflect-metadata';
-import type { Duplex } from 'node:stream';
+import pg from 'pg';
 import { Sequelize } from 'sequelize-typescript';
 import { models } from '../models/index.js';
 
@@ -19,6 +19,8 @@ const ACQUIRE_TIMEOUT_MS = 2_000;
 /** The server gives up first: the client's own limit is for a server that no longer answers. */
 const STATEMENT_TIMEOUT_MS = 2_000;
 const QUERY_TIMEOUT_MS = 2_300;
+/** All that Sequelize asks before it hands a new connection over, each answered at the last moment. */
+const SET_UP_TIMEOUT_MS = CONNECT_TIMEOUT_MS + 2 * QUERY_TIMEOUT_MS + 1_000;
 /** A server that does not take leave is left without. */
 const GOODBYE_TIMEOUT_MS = 500;
 
@@ -33,6 +35,7 @@ export type Database = Sequelize;
 export function openDatabase(config: DatabaseConfig, applicationName: string): Database {
   const database = new Sequelize({
     dialect: 'postgres',
+    dialectModule: { ...pg, Client: PooledClient },
     host: config.host,
     port: config.port,
     database: config.name,
@@ -56,11 +59,23 @@ export function openDatabase(config: DatabaseConfig, applicationName: string): D
   return database;
 }
 
-/** What is used of Sequelize's connection, which is a client of `pg`. */
-interface Connection {
+/**
+ * A client that ends unless it is in the pool in time: Sequelize forgets one that it could not set up, and a server that
+ * is slow for a while would be left with more and more of them.
+ */
+class PooledClient extends pg.Client {
   /** Sequelize's mark of a connection that must not be used again; set when a query was not answered in time. */
-  readonly _invalid?: boolean;
-  readonly connection: { readonly stream: Duplex };
+  declare readonly _invalid?: boolean;
+
+  readonly #deadline = setTimeout(() => this.hangUp(), SET_UP_TIMEOUT_MS).unref();
+
+  isSetUp(): void {
+    clearTimeout(this.#deadline);
+  }
+
+  hangUp(): void {
+    this.connection.stream.destroy();
+  }
 }
 
 /**
@@ -68,12 +83,12 @@ interface Connection {
  * more. Cut off, whatever else is asked on it fails at once, and the server ends the transaction when it finds out.
  */
 function hangUpOnSilence(database: Database): void {
-  database.addHook('afterQuery', (_options, { connection }) => {
-    const client = connection as unknown as Connection;
-    if (client['_invalid']) client.connection.stream.destroy();
+  database.addHook('afterConnect', (connection) => (connection as PooledClient).isSetUp());
+  database.addHook('afterQuery', (_options, query) => {
+    const client = query.connection as PooledClient;
+    if (client['_invalid']) client.hangUp();
   });
   database.addHook('beforeDisconnect', (connection) => {
-    const { stream } = (connection as Connection).connection;
-    setTimeout(() => stream.destroy(), GOODBYE_TIMEOUT_MS).unref();
+    setTimeout(() => (connection as PooledClient).hangUp(), GOODBYE_TIMEOUT_MS).unref();
   });
 }

@@ -9,13 +9,13 @@ const UNAVAILABLE_MESSAGE =
 /** True when PostgreSQL could not be reached or could not answer now, so that the same request may work later. */
 export function isDatabaseUnavailable(error: unknown): boolean {
   if (error instanceof ConnectionError || error instanceof TimeoutError) return true;
-  if (error instanceof DatabaseError) {
-    const state = sqlState(error.parent);
-    return state === undefined
-      ? UNAVAILABLE_MESSAGE.test(error.parent.message)
-      : UNAVAILABLE_SQLSTATE.test(state);
-  }
-  return error instanceof Error && UNAVAILABLE_MESSAGE.test(error.message);
+  if (!(error instanceof Error)) return false;
+  // What fails while a connection is set up comes as the driver threw it: Sequelize wraps only what comes after.
+  const cause = error instanceof DatabaseError ? error.parent : error;
+  const state = sqlState(cause);
+  return state === undefined
+    ? UNAVAILABLE_MESSAGE.test(cause.message)
+    : UNAVAILABLE_SQLSTATE.test(state);
 }
 
 /** True when the database refused a row because of the unique constraint or unique index of this name. */

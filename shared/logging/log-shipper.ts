@@ -68,12 +68,16 @@ function createBoundedAdd(queue: JobQueue): (job: NewJob) => Promise<void> {
   const count = async (): Promise<void> => {
     if (performance.now() - countedAt < COUNT_EVERY_MS) return;
     countedAt = performance.now();
-    openBatches = await queue.countOpen();
+    try {
+      openBatches = await queue.countOpen();
+    } catch {
+      // What is wrong with Redis shows when a job is added; until then the last count stands.
+    }
   };
   return async (job) => {
     if (isFull()) await count();
     if (isFull()) throw new Error('the logs queue is full');
-    // Side by side, so that the count costs no time; a batch whose count failed is offered again and is the same job.
-    await Promise.all([queue.add(job), count()]);
+    void count();
+    await queue.add(job);
   };
 }

@@ -1,39 +1,33 @@
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import test, { type ExecutionContext } from 'ava';
-import { Redis } from 'ioredis';
-import { openFirehoseEndpoint } from '../../dev/firehose/firehose-endpoint.js';
+import type { FirehoseEndpoint } from '../../dev/firehose/firehose-endpoint.js';
 import { createClient, type ApiClient, type RequestOptions } from '../helpers/api-client.js';
 import type { Login } from '../helpers/admins.js';
 import { useContext, type Scope } from '../helpers/context.js';
 import { eventually } from '../helpers/eventually.js';
 import { startApi, startProgram, startWorker, type TestProcess } from '../helpers/processes.js';
-import { openSmtpServer, type SmtpAnswer, type TestSmtpServer } from '../helpers/smtp-server.js';
 import { openTcpProxy } from '../helpers/tcp-proxy.js';
 import { createCanaries, readDatabase, readRedis } from './canaries.js';
+import {
+  openFirehose,
+  openSecretEnvironment,
+  openStubbornSmtp,
+  type StubbornSmtp,
+} from './canary-servers.js';
 
 const context = useContext();
 const canaries = createCanaries();
 /** Personal rather than secret: the database holds them, queues and logs must not. */
 const people = createCanaries();
 
-const PEPPER = canaries.secret('the pepper');
-const KEY = canaries.secret('the signing secret');
-const OLD_KEY = canaries.secret('an earlier signing secret');
-const AWS_SECRET = canaries.secret('the AWS secret');
-const SMTP_PASSWORD = canaries.secret('the SMTP password');
-const DATABASE_PASSWORD = canaries.secret('the database password');
-const REDIS_PASSWORD = canaries.secret('the Redis password');
-
 /** What the processes have said, and what the stores have held at one time or another. */
 const seen = { output: '', Redis: '', PostgreSQL: '', Firehose: '' };
 
 test('S75 S71 S04 no secret is in any output, log record, queue or table, whatever goes wrong', async (t) => {
   t.timeout(300_000);
-  const smtp = await openStubbornSmtp(t);
+  const secrets = await openSecretEnvironment(context, t, canaries);
+  const smtp = await openStubbornSmtp(t, secrets['MAIL_PASSWORD'] ?? '', canaries);
   const firehose = await openFirehose(t);
-  const env = { ...(await secretEnvironment(t, smtp)), AWS_ENDPOINT_URL_FIREHOSE: firehose.url };
+  const env = { ...secrets, ...smtp.env, AWS_ENDPOINT_URL_FIREHOSE: firehose.url };
   const api = await startApi(context, { scope: t, env });
   const client = createClient(api.url);
   const processes: TestProcess[] = [api];
@@ -49,18 +43,18 @@ test('S75 S71 S04 no secret is in any output, log record, queue or table, whatev
   await look();
 
   firehose.setFaults({ mode: 'throttle', failCalls: 2 });
-  smtp.answer = 'later';
+  smtp.answerWith('later');
   const worker = await startWorker(context, { scope: t, env });
   processes.push(worker);
   await hasDelivery(ann.email, 'deferred');
   await look();
-  smtp.answer = 'take';
+  smtp.answerWith('take');
   await hasDelivery(ann.email, 'sent');
 
   await liveAFullLife(client, smtp, ann);
   await look();
 
-  smtp.answer = 'never';
+  smtp.answerWith('never');
   const bob = newcomer('bob');
   await client.post('/auth/register', bob);
   await hasDelivery(bob.email, 'refused');
@@ -79,23 +73,23 @@ test('S75 S71 S04 no secret is in any output, log record, queue or table, whatev
     t.deepEqual(canaries.findIn(text), [], `secrets in ${place}`);
     if (place !== 'PostgreSQL') t.deepEqual(people.findIn(text), [], `addresses in ${place}`);
   }
-  assertNotBlind(t);
+  assertNotBlind(t, secrets['SECRET_KEY'] ?? '');
 });
 
 /** The search finds what is there: the text of a request in each place, and people in the database. */
-function assertNotBlind(t: ExecutionContext): void {
+function assertNotBlind(t: ExecutionContext, key: string): void {
   const control = createCanaries();
   control.watch('a path', '/auth/password/reset');
   for (const place of ['output', 'Redis', 'Firehose'] as const) {
     t.deepEqual(control.findIn(seen[place]), ['a path'], place);
   }
   t.true(people.findIn(seen.PostgreSQL).length >= 2);
-  const hidden = Buffer.from(`..${KEY}..`);
+  const hidden = Buffer.from(`..${key}..`);
   for (const text of [
     hidden.toString('hex'),
     hidden.toString('base64'),
     hidden.subarray(1).toString('base64url'),
-    `%20${KEY}`,
+    `%20${key}`,
   ]) {
     t.deepEqual(canaries.findIn(text), ['the signing secret']);
   }
@@ -290,7 +284,7 @@ async function meetOutages(scope: Scope, env: Record<string, string>): Promise<T
 async function shipTheRest(
   scope: Scope,
   env: Record<string, string>,
-  firehose: Awaited<ReturnType<typeof openFirehose>>,
+  firehose: FirehoseEndpoint,
 ): Promise<TestProcess> {
   firehose.resetFaults();
   const worker = await startWorker(context, { scope, env: { ...env, WORKER_ROLES: 'logs' } });
@@ -307,92 +301,6 @@ function withPassword(
   password: string,
 ): Record<string, string> {
   return { ...env, [name]: Object.assign(new URL(env[name] ?? ''), { password }).href };
-}
-
-/** Roles of their own in PostgreSQL and Redis, so that passwords are needed at all. */
-async function secretEnvironment(
-  scope: Scope,
-  smtp: TestSmtpServer,
-): Promise<Record<string, string>> {
-  const { id } = context;
-  await context.rows(`create role ${id} login superuser password '${DATABASE_PASSWORD}'`);
-  const redis = new Redis(context.redisUrl);
-  await redis.call('ACL', 'SETUSER', id, 'on', `>${REDIS_PASSWORD}`, '~*', '&*', '+@all');
-  scope.teardown(async () => {
-    await redis.call('ACL', 'DELUSER', id);
-    redis.disconnect();
-    await context.rows(`drop role ${id}`);
-  });
-  const as = (url: string, password: string): string =>
-    Object.assign(new URL(url), { username: id, password }).href;
-  return {
-    LOG_LEVEL: 'trace',
-    PASSWORD_PEPPER: PEPPER,
-    SECRET_KEY: KEY,
-    SECRET_KEY_PREVIOUS: OLD_KEY,
-    DATABASE_URL: as(context.databaseUrl, DATABASE_PASSWORD),
-    REDIS_URL: as(context.redisUrl, REDIS_PASSWORD),
-    ...smtp.env,
-    MAIL_USERNAME: 'mailer',
-    MAIL_PASSWORD: SMTP_PASSWORD,
-    AWS_SECRET,
-  };
-}
-
-type StubbornSmtp = Awaited<ReturnType<typeof openStubbornSmtp>>;
-
-/** A mail server that wants a password, and that repeats what it was given when it refuses it. */
-async function openStubbornSmtp(scope: Scope) {
-  const state: { answer: 'take' | 'later' | 'never' } = { answer: 'take' };
-  const server = await openSmtpServer(scope, {
-    onMail: ({ to, source }): SmtpAnswer => {
-      if (state.answer === 'take') return 'take';
-      const [link = ''] = /https?:\/\/\S+token=\S+/.exec(unfolded(source)) ?? [];
-      const said = `${to.join()} sent ${link} that is token=3D${tokensIn(source).join()}`;
-      return state.answer === 'later' ? { code: 451, text: said } : { code: 554, text: said };
-    },
-    server: {
-      authOptional: false,
-      allowInsecureAuth: true,
-      onAuth: ({ password }, _session, done) =>
-        password === SMTP_PASSWORD
-          ? done(null, { user: 'mailer' })
-          : done(
-              Object.assign(new Error('Authentication Credentials Invalid'), { responseCode: 535 }),
-            ),
-    },
-  });
-  return Object.assign(server, {
-    set answer(answer: typeof state.answer) {
-      state.answer = answer;
-    },
-    /** The token in the newest mail to the address, once there are so many with one. */
-    tokenFor: (email: string, count = 1): Promise<string> =>
-      eventually(() => {
-        const mails = server.taken.filter(({ to }) => to.includes(email));
-        const tokens = mails.flatMap(({ source }) => tokensIn(source).slice(0, 1));
-        return tokens.length >= count && tokens.at(-1);
-      }),
-  });
-}
-
-/** Quoted-printable is undone as far as it hides a link. */
-const unfolded = (source: string): string => source.replaceAll('=\r\n', '').replaceAll('=3D', '=');
-
-function tokensIn(source: string): string[] {
-  const tokens = unfolded(source).match(/\bct_[0-9a-f]{32}_[\w-]{43}/g) ?? [];
-  for (const token of tokens) canaries.watch('the token of a link', token);
-  return tokens;
-}
-
-async function openFirehose(scope: Scope) {
-  const dataDir = await mkdtemp(join(tmpdir(), 'rollcall-firehose-'));
-  const endpoint = await openFirehoseEndpoint({ dataDir, port: 0, host: '127.0.0.1' });
-  scope.teardown(async () => {
-    await endpoint.close();
-    await rm(dataDir, { recursive: true });
-  });
-  return endpoint;
 }
 
 const credentials = ({ email, password }: { email: string; password: string }) => ({

@@ -52,11 +52,7 @@ test('S62 no parameter of its address makes Swagger UI load another document', a
       query,
     );
   }
-  t.regex(
-    script.text,
-    /"swaggerDoc": \{/,
-    'the document is in the script: none is fetched',
-  );
+  t.regex(script.text, /"swaggerDoc": \{/, 'the document is in the script: none is fetched');
   t.regex(script.text, /"validatorUrl": null/);
   t.regex(script.text, /"persistAuthorization": false/);
   t.notRegex(script.text, /queryConfigEnabled|configUrl|preauthorize\w*"|swaggerUrls"/);

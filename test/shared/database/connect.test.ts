@@ -80,6 +80,23 @@ test('a statement that the server gives up costs no connection', async (t) => {
   t.is(await backend(database), first);
 });
 
+test('a connection that could not be set up does not stay open', async (t) => {
+  const holder = openTestDatabase(t, context.databaseUrl);
+  const newcomer = openTestDatabase(t, context.databaseUrl);
+  await withTransaction(holder, async (tx) => {
+    // Sequelize reads this catalogue first on a new connection.
+    await holder.query('lock table pg_catalog.pg_range', { transaction: tx });
+    await t.throwsAsync(newcomer.query('select 1'));
+  });
+  const leftOver = () =>
+    context.rows(
+      `select from pg_stat_activity where datname = current_database() and query like 'WITH ranges%' and state = 'idle'`,
+    );
+  await eventually(async () => (await leftOver()).length > 0);
+  await eventually(async () => (await leftOver()).length === 0);
+  t.pass();
+});
+
 test('closing waits for no server', async (t) => {
   const proxy = await openTcpProxy(t, context.databaseUrl);
   const database = openTestDatabase(t, proxy.urlFor(context.databaseUrl), { poolMax: 1 });

@@ -107,6 +107,17 @@ test('a statement that runs too long is "not now"', async (t) => {
   t.true(isDatabaseUnavailable(await failureInTime(ask(shared, 'select pg_sleep(30)'))));
 });
 
+test.serial('a server that is too slow to set a connection up is "not now"', async (t) => {
+  // Sequelize reads this catalogue first on a new connection.
+  const holder = openTestDatabase(t, context.databaseUrl);
+  const newcomer = openTestDatabase(t, context.databaseUrl);
+  const failure = await withTransaction(holder, async (tx) => {
+    await holder.query('lock table pg_catalog.pg_range', { transaction: tx });
+    return failureOf(ask(newcomer, 'select 1'));
+  });
+  t.true(isDatabaseUnavailable(failure));
+});
+
 test('a session that the administrator ends is "not now"', async (t) => {
   t.true(
     isDatabaseUnavailable(
