@@ -119,7 +119,7 @@ export async function buildDeps(config: ApiConfig, log: Logger): Promise<ApiDeps
     cursors: createCursors(deriveKeyRing(config.secrets, 'cursor')),
     roleOf,
     adminsOnly: createAdminGuard(accessTokens, sessions),
-    checks: commonChecks(database, queues),
+    checks: commonChecks(database, queues, log),
     async close() {
       await outbox.close();
       throttleRedis.disconnect();

@@ -59,7 +59,7 @@ export function buildDeps(
     sweep,
     failpoint: createFailpoint(config.failpoint),
     faults,
-    checks: { ...commonChecks(database, queues), ...faults.checks },
+    checks: { ...commonChecks(database, queues, log), ...faults.checks },
     tasks: createTasks({ database, sweep }),
     mailSources: {
       database,

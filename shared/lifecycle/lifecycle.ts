@@ -1,4 +1,5 @@
 import type { Logger } from '../logging/logger.js';
+import { logStrayOutput } from '../logging/stray-output.js';
 
 /** What a process does between its start and its end. */
 export interface Lifecycle {
@@ -13,10 +14,14 @@ export interface Lifecycle {
 /**
  * Ends the process in order: on SIGTERM or SIGINT, and when an error escapes. Past the deadline, or at a second signal,
  * it ends at once. What was acknowledged must be safe without a clean stop; stopping in order only saves time.
+ * From now on whatever the process prints is a line of its log.
  */
 export function startLifecycle(log: Logger, deadlineMs: number): Lifecycle {
+  logStrayOutput(log);
   const releases: { name: string; release: () => Promise<void> | void }[] = [];
   let stopping: Promise<void> | undefined;
+  /** Set from the moment that stopping begins. */
+  let finalExitCode: number | undefined;
 
   const runReleases = async (): Promise<void> => {
     for (const { name, release } of releases.toReversed()) {
@@ -29,21 +34,25 @@ export function startLifecycle(log: Logger, deadlineMs: number): Lifecycle {
   };
 
   const stop = (reason: string, exitCode = 0): Promise<void> => {
-    stopping ??= (async () => {
-      log.info({ 'event.reason': reason }, 'stopping');
-      const deadline = setTimeout(() => {
-        log.warn({ 'labels.deadline_ms': deadlineMs }, 'did not stop in time');
-        process.exit(exitCode);
-      }, deadlineMs);
-      await runReleases();
-      clearTimeout(deadline);
-      process.exit(exitCode);
-    })();
+    // The first reason decides how the process ends.
+    finalExitCode ??= exitCode;
+    stopping ??= end(reason, finalExitCode);
     return stopping;
   };
 
+  const end = async (reason: string, exitCode: number): Promise<void> => {
+    log.info({ 'event.reason': reason }, 'stopping');
+    const deadline = setTimeout(() => {
+      log.warn({ 'labels.deadline_ms': deadlineMs }, 'did not stop in time');
+      process.exit(exitCode);
+    }, deadlineMs);
+    await runReleases();
+    clearTimeout(deadline);
+    process.exit(exitCode);
+  };
+
   const onSignal = (signal: NodeJS.Signals): void => {
-    if (stopping) process.exit(0);
+    if (finalExitCode !== undefined) process.exit(finalExitCode);
     void stop(signal);
   };
   process.on('SIGTERM', onSignal);
@@ -55,7 +64,7 @@ export function startLifecycle(log: Logger, deadlineMs: number): Lifecycle {
 
   return {
     get isStopping() {
-      return stopping !== undefined;
+      return finalExitCode !== undefined;
     },
     onStop: (name, release) => void releases.push({ name, release }),
     stop,

@@ -80,7 +80,7 @@ test('a statement that the server gives up costs no connection', async (t) => {
   t.is(await backend(database), first);
 });
 
-test('a connection that could not be set up does not stay open', async (t) => {
+test.serial('a connection that could not be set up does not stay open', async (t) => {
   const holder = openTestDatabase(t, context.databaseUrl);
   const newcomer = openTestDatabase(t, context.databaseUrl);
   await withTransaction(holder, async (tx) => {
