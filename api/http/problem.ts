@@ -36,6 +36,8 @@ export function problemHandler(
     next(thrown);
     return;
   }
+  // RFC 9110, 15.5.2: every 401 says how to authenticate.
+  if (error.status === 401) res.setHeader('WWW-Authenticate', 'Bearer realm="rollcall"');
   for (const [name, value] of Object.entries(error.headers)) res.setHeader(name, value);
   res.status(error.status).setHeader('Content-Type', 'application/problem+json');
   // As bytes: Express would add a charset, which JSON does not have (RFC 8259, section 11).

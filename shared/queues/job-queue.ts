@@ -45,7 +45,8 @@ const jobOptions: Record<QueueName, DefaultJobOptions> = {
   logs: {
     attempts: 50,
     backoff: { type: 'jittered' },
-    removeOnComplete: true,
+    // A few are kept, so that a batch whose acceptance was not heard of is not taken twice.
+    removeOnComplete: { count: 100 },
     removeOnFail: { age: 7 * 86_400, count: 500 },
     stackTraceLimit: 5,
     sizeLimit: 2 * 1_024 * 1_024,

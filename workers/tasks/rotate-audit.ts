@@ -11,7 +11,7 @@ export interface RotateAuditResult {
 /** This month and the two after it. */
 const MONTHS_AHEAD = 2;
 const KEPT_MONTHS = 13;
-/** An arbitrary number that every worker agrees on: one of them rotates, the others find it done. */
+/** An arbitrary number that every worker agrees on. */
 const ADVISORY_LOCK_KEY = 7_255_011_948;
 
 /**
@@ -22,23 +22,37 @@ export async function rotateAudit(
   database: Database,
   now = new Date(),
 ): Promise<RotateAuditResult> {
+  const wanted = Array.from({ length: MONTHS_AHEAD + 1 }, (_, ahead) => monthOf(now, ahead));
+  const oldest = monthOf(now, 1 - KEPT_MONTHS);
+  let prepared = 0;
+  // A transaction for each month: while one is held up, events can be written.
+  for (const month of wanted)
+    prepared += await alone(database, (tx) => prepareMonth(database, tx, month));
+  const dropped = await alone(database, (tx) => dropMonthsBefore(database, tx, oldest));
+  return { prepared, dropped };
+}
+
+/** Of all workers one at a time; the others wait, and then find it done. */
+function alone(database: Database, work: (tx: Transaction) => Promise<number>): Promise<number> {
   return withTransaction(database, async (tx) => {
     await database.query(`select pg_advisory_xact_lock(${ADVISORY_LOCK_KEY})`, { transaction: tx });
-    const existing = new Set(await partitionNames(database, tx));
-    const wanted = Array.from({ length: MONTHS_AHEAD + 1 }, (_, ahead) => monthOf(now, ahead));
-    const missing = wanted.filter((month) => !existing.has(month.table));
-    for (const month of missing) await prepareMonth(database, tx, month);
-    const oldest = monthOf(now, 1 - KEPT_MONTHS);
-    const outdated = [...existing].filter(
-      (table) => MONTH_TABLE.test(table) && table < oldest.table,
-    );
-    for (const table of outdated) await database.query(`drop table ${table}`, { transaction: tx });
-    await database.query('delete from audit_events_default where at < $from', {
-      bind: { from: oldest.from },
-      transaction: tx,
-    });
-    return { prepared: missing.length, dropped: outdated.length };
+    return work(tx);
   });
+}
+
+async function dropMonthsBefore(
+  database: Database,
+  tx: Transaction,
+  { table: oldest, from }: Month,
+): Promise<number> {
+  const partitions = await partitionNames(database, tx);
+  const outdated = partitions.filter((table) => MONTH_TABLE.test(table) && table < oldest);
+  for (const table of outdated) await database.query(`drop table ${table}`, { transaction: tx });
+  await database.query('delete from audit_events_default where at < $from', {
+    bind: { from },
+    transaction: tx,
+  });
+  return outdated.length;
 }
 
 /** Sorts by time as it sorts by letter. */
@@ -74,7 +88,8 @@ async function prepareMonth(
   database: Database,
   tx: Transaction,
   { table, from, to }: Month,
-): Promise<void> {
+): Promise<number> {
+  if ((await partitionNames(database, tx)).includes(table)) return 0;
   for (const statement of [
     `create table ${table} (like audit_events including defaults)`,
     `with moved as (delete from audit_events_default where at >= '${from}' and at < '${to}' returning *)
@@ -83,4 +98,5 @@ async function prepareMonth(
   ]) {
     await database.query(statement, { transaction: tx });
   }
+  return 1;
 }
