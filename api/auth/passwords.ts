@@ -49,9 +49,8 @@ export async function createPasswords(config: PasswordConfig): Promise<Passwords
     `v1$${current.id}$${await bcrypt.hash(condense(current, password), config.cost)}`;
 
   /** What a compare for an unknown address is made against, so that it costs what any other costs. */
-  const startedAt = performance.now();
   const decoy = await hash('nobody has this password');
-  const lane = createHashLane({ hashMs: performance.now() - startedAt });
+  const lane = createHashLane({ hashMs: await measureMs(() => hash('how long does it take?')) });
 
   return {
     reserve: lane.reserve,
@@ -69,6 +68,17 @@ export async function createPasswords(config: PasswordConfig): Promise<Passwords
       return known?.pepper !== current || bcrypt.getRounds(known.digest) !== config.cost;
     },
   };
+}
+
+/** The least of a few: what a hash takes, not what a busy start adds to it. */
+async function measureMs(work: () => Promise<unknown>): Promise<number> {
+  let least = Infinity;
+  for (let sample = 0; sample < 3; sample += 1) {
+    const startedAt = performance.now();
+    await work();
+    least = Math.min(least, performance.now() - startedAt);
+  }
+  return least;
 }
 
 function read(peppers: ReadonlyMap<string, Pepper>, stored: string | undefined) {
