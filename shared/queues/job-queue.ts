@@ -45,8 +45,7 @@ const jobOptions: Record<QueueName, DefaultJobOptions> = {
   logs: {
     attempts: 50,
     backoff: { type: 'jittered' },
-    // A few are kept, so that a batch whose acceptance was not heard of is not taken twice.
-    removeOnComplete: { count: 100 },
+    removeOnComplete: true,
     removeOnFail: { age: 7 * 86_400, count: 500 },
     stackTraceLimit: 5,
     sizeLimit: 2 * 1_024 * 1_024,
