@@ -23,7 +23,7 @@ export interface HashLaneOptions {
   readonly width?: number;
 }
 
-const MAX_WAIT_MS = 4_000;
+const MAX_WAIT_MS = 2_500;
 const MIN_QUEUE = 4;
 const MAX_QUEUE = 1_000;
 

@@ -6,7 +6,7 @@ import { eventually } from '../helpers/eventually.js';
 import type { Problem } from '../helpers/problem.js';
 
 const context = useContext();
-// What production's least work factor costs: the hashes take about four seconds' worth of the lane.
+// What production's least work factor costs: more hashes are wanted than the lane takes in.
 const api = useApi(context, { env: { BCRYPT_COST: '10' } });
 
 test('S25 a flood of logins starves neither other requests nor itself: what cannot be compared soon is refused at once', async (t) => {
