@@ -15,7 +15,7 @@ interface Check {
   readonly name: string;
   /** What is true if it passes. */
   readonly claim: string;
-  /** Programs of node_modules/.bin, with their arguments. */
+  /** Programs of node_modules/.bin, or by their whole path, with their arguments. */
   readonly commands: readonly (readonly string[])[];
   /** The output must match it: some tools are content when they have read nothing. */
   readonly proof?: RegExp;
@@ -42,6 +42,12 @@ const checks: readonly Check[] = [
     proof: /no dependency violations found \([1-9]\d* modules/,
   },
   { name: 'dead code', claim: 'no file, export or package is unused', commands: [['knip']] },
+  {
+    name: 'secrets',
+    claim: 'no file holds a key, a token or a password',
+    commands: [[process.execPath, 'dist/dev/scan-secrets.js']],
+    proof: /^0 secrets found in [1-9]\d+ files$/m,
+  },
   {
     name: 'containers',
     claim: 'the images and the stack are well described',

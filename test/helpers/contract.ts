@@ -41,6 +41,8 @@ const REQUIRED_HEADERS: Readonly<Record<number, readonly string[]>> = {
   503: ['retry-after'],
 };
 
+/** What is refused before anybody looks where it was to go. */
+const BEFORE_ROUTING: ReadonlySet<number> = new Set([400, 414, 431]);
 /** Where people come by a mailed link. */
 const PAGES = /^\/auth\/(?:confirm|password\/reset)(?:\?|$)/;
 
@@ -106,10 +108,13 @@ function faultOfBody(
   { method, path, status, headers, body }: Exchange,
 ): string | undefined {
   const template = findTemplate(Object.keys(document.paths), path);
-  if (template === undefined) return status === 404 ? undefined : 'the path is not documented';
+  const isBeforeRouting = BEFORE_ROUTING.has(status);
+  if (template === undefined)
+    return status === 404 || isBeforeRouting ? undefined : 'the path is not documented';
   const verb = method === 'HEAD' ? 'get' : method.toLowerCase();
   const operation = document.paths[template]?.[verb];
-  if (!operation) return status === 405 ? undefined : 'the method is not documented';
+  if (!operation)
+    return status === 405 || isBeforeRouting ? undefined : 'the method is not documented';
 
   const given = operation.responses[String(status)];
   if (!given) return 'the status is not documented';

@@ -1,0 +1,169 @@
+import { readdir, readFile } from 'node:fs/promises';
+import { databaseGrants, redisRules } from './least-privilege.js';
+import { securityRequirements, type SecurityRequirement } from './security-requirements.js';
+
+/** The titles' ids by test file. */
+type TestedIn = ReadonlyMap<string, readonly string[]>;
+
+const TITLE = /\btest(?:\.serial)?\(\s*["'`]((?:S\d\d )+)/g;
+
+/** Chapters of the OWASP Application Security Verification Standard 5.0, and what of them there is here. */
+const chapters: readonly (readonly [number: number, title: string, here: string])[] = [
+  [
+    1,
+    'Encoding and sanitization',
+    'bound SQL parameters, escaped pages and mails, one JSON object a log line',
+  ],
+  [
+    2,
+    'Validation and business logic',
+    'strict schemas for every request, constraints in the database, limits for what costs',
+  ],
+  [
+    3,
+    'Web frontend security',
+    'three pages without script, Swagger UI under a policy of its own; no cookies yet',
+  ],
+  [4, 'API and web service', 'JSON in UTF-8 alone, one reading of every request'],
+  [5, 'File handling', 'no files are taken or given'],
+  [
+    6,
+    'Authentication',
+    'passwords by NIST SP 800-63B-4, limits by account and network; a second factor is not offered',
+  ],
+  [7, 'Session management', 'sessions in the database, looked up at every request'],
+  [8, 'Authorization', 'every query names its admin; operators are appointed, never registered'],
+  [
+    9,
+    'Self-contained tokens',
+    'RFC 9068 access tokens for 15 minutes, one algorithm, keys by purpose',
+  ],
+  [10, 'OAuth and OIDC', 'no authorization server; refresh tokens rotate as RFC 9700 asks'],
+  [
+    11,
+    'Cryptography',
+    'HKDF keys by purpose, HMAC, SHA-256, bcrypt behind a pepper; Node’s own primitives alone',
+  ],
+  [
+    12,
+    'Secure communication',
+    'TLS with names and chains checked to every server that production talks to; TLS to clients ends at the load balancer',
+  ],
+  [13, 'Configuration', 'one module reads and refuses; nothing weak starts in production'],
+  [
+    14,
+    'Data protection',
+    'nothing is cached, tokens are hashes, addresses stay out of queues and logs',
+  ],
+  [
+    15,
+    'Secure coding and architecture',
+    'locked parts with checksums, bounded work, no shared mutable state',
+  ],
+  [
+    16,
+    'Security logging and error handling',
+    'an audit trail, RFC 9457 errors, 503 rather than a wrong answer',
+  ],
+  [17, 'WebRTC', 'none'],
+];
+
+/**
+ * `docs/security.md`: every requirement and where it is tested, read from the titles of the tests.
+ * @throws when the list and the tests do not tell the same.
+ */
+export async function securityDocument(root: URL): Promise<string> {
+  const testedIn = await readTitles(new URL('test/security/', root));
+  refuseLies(testedIn);
+  return [
+    '# Security',
+    '',
+    'What the service must do and withstand, and the tests that say that it does. Each test bears the id at the start of',
+    'its title; this page is made from those titles by `npm run docs`, so that it cannot claim a test that is not there.',
+    'How to report a vulnerability: [SECURITY.md](../SECURITY.md). Numbers are of OWASP ASVS 5.0; CS is the OWASP Cheat',
+    'Sheet Series.',
+    '',
+    '## Requirements',
+    '',
+    '| id | requirement | sources | state |',
+    '| --- | --- | --- | --- |',
+    ...Object.entries(securityRequirements).map(
+      ([id, each]) =>
+        `| ${id} | ${each.requirement} | ${each.sources} | ${stateOf(each, testedIn.get(id))} |`,
+    ),
+    '',
+    '## ASVS 5.0, level 2, by chapter',
+    '',
+    '| chapter | here | ids |',
+    '| --- | --- | --- |',
+    ...chapters.map(
+      ([number, title, here]) =>
+        `| V${number} ${title} | ${here} | ${idsOf(number).join(' ') || '–'} |`,
+    ),
+    '',
+    '## Least privilege',
+    '',
+    'The API needs no more of PostgreSQL than this. Migrations run with the role that owns the tables, and so does the',
+    'worker, which makes and drops the months of the audit.',
+    '',
+    '```sql',
+    ...databaseGrants('ROLE').map((grant) => `${grant};`),
+    '```',
+    '',
+    'Both processes need no more of Redis than this:',
+    '',
+    '```',
+    `ACL SETUSER NAME on >PASSWORD ${redisRules.join(' ')}`,
+    '```',
+    '',
+    '## Parts',
+    '',
+    '`npm run sbom` writes the list of parts, CycloneDX, to `dist/sbom.cdx.json`. `security/min-versions.json` holds the',
+    'versions that are free of the advisories that we know of, `security/without-integrity.json` the few packages that are',
+    'locked without a checksum, and why.',
+    '',
+  ].join('\n');
+}
+
+async function readTitles(folder: URL): Promise<TestedIn> {
+  const testedIn = new Map<string, string[]>();
+  for (const file of (await readdir(folder)).toSorted()) {
+    if (!file.endsWith('.test.ts')) continue;
+    const source = await readFile(new URL(file, folder), 'utf8');
+    const ids = [...source.matchAll(TITLE)].flatMap(([, given = '']) => given.trim().split(' '));
+    for (const id of new Set(ids)) testedIn.set(id, [...(testedIn.get(id) ?? []), file]);
+  }
+  return testedIn;
+}
+
+function refuseLies(testedIn: TestedIn): void {
+  for (const id of testedIn.keys()) {
+    if (!(id in securityRequirements))
+      throw new Error(`a test bears the id ${id}, which is no requirement`);
+  }
+  for (const [id, { toCome, doesNotApply }] of Object.entries(securityRequirements)) {
+    const isTested = testedIn.has(id);
+    if (isTested && doesNotApply !== undefined)
+      throw new Error(`${id} does not apply, but is tested`);
+    if (!isTested && toCome === undefined && doesNotApply === undefined)
+      throw new Error(`no test in test/security/ has a title that begins with ${id}`);
+  }
+}
+
+function stateOf(
+  { toCome, doesNotApply }: SecurityRequirement,
+  files: readonly string[] = [],
+): string {
+  if (doesNotApply !== undefined) return `does not apply: ${doesNotApply}`;
+  const links = files.map((file) => `[${file.replace('.test.ts', '')}](../test/security/${file})`);
+  if (links.length === 0) return `waits for ${toCome ?? ''}`;
+  return `tested in ${links.join(', ')}${toCome === undefined ? '' : `; to come: ${toCome}`}`;
+}
+
+/** The requirements that have a source in the chapter: ASVS comes first. */
+const idsOf = (chapter: number): string[] =>
+  Object.entries(securityRequirements)
+    .filter(([, { sources }]) =>
+      (sources.split(';')[0] ?? '').split(', ').some((each) => each.startsWith(`${chapter}.`)),
+    )
+    .map(([id]) => id);

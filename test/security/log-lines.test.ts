@@ -1,0 +1,181 @@
+import test from 'ava';
+import type { TestAdmin } from '../helpers/admins.js';
+import { useApi } from '../helpers/api.js';
+import { createClient, type ApiClient } from '../helpers/api-client.js';
+import { useContext } from '../helpers/context.js';
+import { eventually } from '../helpers/eventually.js';
+import { startApi, type LogLine } from '../helpers/processes.js';
+import { exchange } from '../helpers/raw-http.js';
+
+const context = useContext();
+const api = useApi(context, { env: { LOG_LEVEL: 'trace' } });
+
+const INJECTED = [
+  '\n{"log.level":"fatal","message":"forged"}\n',
+  '\r\nforged',
+  '\u001b[2J\u001b[1;31mforged',
+  '\u2028\u2029\u0085forged',
+  '\u0000\u0007\u0008forged',
+  '","log.level":"fatal","forged":"',
+  '%n%s${jndi:ldap://evil.test/x}',
+];
+
+test.serial(
+  'S76 what clients send stays inside of its line: every line is one JSON object',
+  async (t) => {
+    const admin = await api.admins.confirmedAdmin();
+    for (const text of INJECTED) {
+      const path = encodeURIComponent(text);
+      await api.client.raw('GET', `/${path}?${path}=${path}`);
+      await admin.client.raw('GET', `/users/${path}`);
+      const json = { email: text, name: text, password: text, [text]: text };
+      await api.client.raw('POST', '/auth/register', { json });
+      await api.client.raw('POST', '/auth/login', { json });
+      await admin.client.raw('POST', '/users', { json: { email: 'a@x.test', name: text } });
+      // The parser lets these through in headers; of the rest it refuses the whole request.
+      const header = text.replaceAll(/[^\t\u0020-\u007e]/g, ' ').trim();
+      await api.client.raw('GET', '/users', {
+        headers: {
+          'user-agent': header,
+          'x-request-id': header,
+          traceparent: header,
+          referer: header,
+        },
+      });
+      await exchange(
+        api.process.url,
+        `GET /${text} HTTP/1.1\r\nHost: x\r\nUser-Agent: ${text}\r\nConnection: close\r\n\r\n`,
+      );
+      await exchange(api.process.url, Buffer.from(`G${text} / HTTP/1.1\r\n\r\n`));
+    }
+    const lines = await eventually(() => {
+      const said = api.process.logLines();
+      return (
+        said.filter((line) => line['message'] === 'request').length >= INJECTED.length * 6 && said
+      );
+    });
+    for (const line of lines) {
+      t.true(['trace', 'debug', 'info', 'warn', 'error'].includes(String(line['log.level'])));
+      t.false('forged' in line);
+      for (const [name, value] of Object.entries(line)) {
+        t.true(['string', 'number', 'boolean'].includes(typeof value), `${name} is flat`);
+      }
+    }
+    t.notRegex(api.process.stdout().replaceAll('\n', ''), /[\p{Cc}\u2028\u2029]/u);
+    t.is(api.process.stderr(), '');
+  },
+);
+
+/** The security events, each with what makes it happen. */
+const causes: readonly (readonly [
+  event: string,
+  cause: (admin: TestAdmin, client: ApiClient) => Promise<{ requestId: string }>,
+])[] = [
+  [
+    'authn_login_success',
+    ({ email, password }, client) => client.post('/auth/login', { email, password }),
+  ],
+  [
+    'authn_login_fail',
+    ({ email }, client) => client.post('/auth/login', { email, password: 'not the password' }),
+  ],
+  [
+    'authn_password_change_fail',
+    (admin) =>
+      admin.client.put('/auth/me', {
+        password: 'a password that is new here',
+        current_password: 'wrong',
+      }),
+  ],
+  [
+    'authn_password_change',
+    (admin) =>
+      admin.client.put('/auth/me', {
+        password: 'a password that is new here',
+        current_password: admin.password,
+      }),
+  ],
+  ['authn_token_revoked', (admin) => admin.client.post('/auth/logout')],
+  [
+    'authn_token_reuse',
+    async ({ login }, client) => {
+      const refresh = (refresh_token: string) =>
+        client.post<{ refresh_token: string }>('/auth/refresh', { refresh_token });
+      const { body } = await refresh(login.refresh_token);
+      await refresh(body.refresh_token);
+      return refresh(login.refresh_token);
+    },
+  ],
+  [
+    'user_deleted',
+    (admin) => admin.client.delete('/auth/me', { json: { current_password: admin.password } }),
+  ],
+];
+
+for (const [event, cause] of causes) {
+  test.serial(
+    `S77 ${event} is told once: when, who, from where, and by which request`,
+    async (t) => {
+      const admin = await api.admins.confirmedAdmin();
+      const { requestId } = await cause(admin, api.client);
+      const isTheEvent = (line: LogLine): boolean =>
+        line['event.action'] === event && line['http.request.id'] === requestId;
+      const line = await api.process.waitForLine(isTheEvent);
+      t.is(api.process.logLines().filter(isTheEvent).length, 1);
+      t.is(line['user.id'], String(admin.id));
+      t.is(line['client.ip'], '127.0.0.1');
+      t.regex(String(line['@timestamp']), /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/);
+      t.is(line['event.kind'], 'event');
+      t.is(line['event.outcome'], /fail|reuse/.test(event) ? 'failure' : 'success');
+      const rows = await context.rows<{ admin_id: number; ip: string; trace_id: string }>(
+        'select admin_id, ip, trace_id from audit_events where event = $1 and request_id = $2',
+        [event, requestId],
+      );
+      t.deepEqual(rows, [
+        { admin_id: admin.id, ip: '127.0.0.1', trace_id: String(line['trace.id']) },
+      ]);
+    },
+  );
+}
+
+test.serial(
+  'S77 a limit that is reached is told, and so is an account that is locked',
+  async (t) => {
+    const strict = await startApi(context, { scope: t, env: { RATE_LIMIT_SCALE: '1' } });
+    const client = createClient(strict.url);
+    const { email } = await api.admins.confirmedAdmin();
+    for (const [event, address] of [
+      ['authn_login_lock', () => email],
+      ['excess_rate_limit_exceeded', () => context.uniqueAddress()],
+    ] as const) {
+      let requestId: string | undefined;
+      for (let i = 0; i < 40 && requestId === undefined; i++) {
+        const answer = await client.post('/auth/login', {
+          email: address(),
+          password: 'not the password',
+        });
+        if (answer.status === 429) ({ requestId } = answer);
+      }
+      const line = await strict.waitForLine(
+        (each) => each['event.action'] === event && each['http.request.id'] === requestId,
+        { of: event },
+      );
+      t.is(line['event.outcome'], 'failure');
+      t.is(line['client.ip'], '127.0.0.1');
+    }
+  },
+);
+
+test.serial(
+  'S77 a registration and a confirmation are told, and no line names an address',
+  async (t) => {
+    const admin = await api.admins.confirmedAdmin();
+    for (const event of ['user_created', 'email_confirmed']) {
+      await api.process.waitForLine(
+        (line) => line['event.action'] === event && line['user.id'] === String(admin.id),
+        { of: event },
+      );
+    }
+    t.false(api.process.stdout().includes(`@${context.mailDomain}`));
+  },
+);

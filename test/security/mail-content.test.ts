@@ -1,0 +1,151 @@
+import test from 'ava';
+import { createAdmins } from '../helpers/admins.js';
+import { useApi } from '../helpers/api.js';
+import { useContext } from '../helpers/context.js';
+import { eventually } from '../helpers/eventually.js';
+import { createMailbox } from '../helpers/mailbox.js';
+import type { Problem } from '../helpers/problem.js';
+import { startWorker } from '../helpers/processes.js';
+import { openSmtpServer } from '../helpers/smtp-server.js';
+
+const context = useContext();
+const api = useApi(context);
+const mailbox = createMailbox(context.stack);
+
+const MARKUP = `<img src=x onerror=alert(1)>"'&<b>`;
+const ESCAPED = '&lt;img src=x onerror=alert(1)&gt;&quot;&#39;&amp;&lt;b&gt;';
+
+test.serial('S69 what somebody calls himself is text in the mails that others read', async (t) => {
+  await startWorker(context, { scope: t });
+  const { email, password } = await api.admins.registerAdmin({ name: MARKUP });
+  const mail = await mailbox.waitForMail(email);
+  t.true(mail.html.includes(ESCAPED));
+  t.notRegex(mail.html, /<(?:img|b|script)\b/i);
+  t.true(mail.text.includes(MARKUP));
+
+  // The owner of the address is told about a stranger who wanted it: the stranger has chosen the name.
+  const owner = await createAdmins(context, api.client).confirmedAdmin();
+  await api.client.post('/auth/register', { email: owner.email, name: MARKUP, password });
+  const notice = await mailbox.waitForMail(owner.email, { subject: /already have/i });
+  t.notRegex(notice.html, /<(?:img|b|script)\b/i);
+});
+
+test.serial('S69 what a link or a form brings is text in the pages', async (t) => {
+  const query = encodeURIComponent(`${MARKUP}</form><script>alert(1)</script>`);
+  const form = { 'content-type': 'application/x-www-form-urlencoded' };
+  const pages = [
+    await api.client.get<string>(`/auth/confirm?token=${query}`),
+    await api.client.get<string>(`/auth/password/reset?token=${query}`),
+    await api.client.request<string>('POST', '/auth/confirm', {
+      body: `token=${query}`,
+      headers: form,
+    }),
+    await api.client.request<string>('POST', '/auth/confirm', {
+      body: `token=${query}&name=%00`,
+      headers: form,
+    }),
+    await api.client.request<string>('POST', '/auth/password/reset', {
+      body: `token=${query}&password=${query.slice(0, 10)}`,
+      headers: form,
+    }),
+  ];
+  for (const { text, headers, status } of pages) {
+    t.is(headers.get('content-type'), 'text/html; charset=utf-8', String(status));
+    t.notRegex(text, /<(?:img|script|b)\b|"'&</i);
+    t.is(text.match(/<form/g)?.length ?? 0, text.match(/<\/form>/g)?.length ?? 0);
+    const policy = headers.get('content-security-policy') ?? '';
+    t.regex(
+      policy,
+      /^default-src 'none'; style-src 'sha256-[\w+/=]+'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'$/,
+    );
+  }
+  t.true(pages[0]?.text.includes(ESCAPED), 'the token is there, as text');
+});
+
+test.serial(
+  'S73 an address or a name that could start a header, a recipient or a command is refused',
+  async (t) => {
+    const { name, password } = api.admins.applicant();
+    const good = (): string => context.uniqueAddress();
+    for (const email of [
+      `${good()}\r\nBcc: evil@e.test`,
+      `${good()}\nBcc: evil@e.test`,
+      `${good()}, evil@e.test`,
+      `${good()}; evil@e.test`,
+      `${good()} evil@e.test`,
+      `<${good()}>`,
+      `"Evil" <${good()}>`,
+      `evil@e.test(${good()})`,
+      `"evil@e.test"@${context.mailDomain}`,
+      `"a b"@${context.mailDomain}`,
+      `${good()}\0`,
+      `${good()}> NOTIFY=SUCCESS`,
+      `evil%e.test@${context.mailDomain}\r\n.\r\n`,
+      `@e.test:${good()}`,
+      `evil!${good()}\r`,
+    ]) {
+      const answer = await api.client.post<Problem>('/auth/register', { email, name, password });
+      t.deepEqual(
+        [answer.status, answer.body.errors?.[0]?.pointer],
+        [422, '#/email'],
+        JSON.stringify(email),
+      );
+    }
+    for (const bad of [
+      'x\r\nBcc: evil@e.test',
+      'x\ny',
+      'x\0y',
+      'x\u2028y',
+      'x\u202ey',
+      'x\u001b[2Jy',
+      'x\u200by',
+    ]) {
+      const answer = await api.client.post<Problem>('/auth/register', {
+        email: good(),
+        name: bad,
+        password,
+      });
+      t.deepEqual(
+        [answer.status, answer.body.errors?.[0]?.pointer],
+        [422, '#/name'],
+        JSON.stringify(bad),
+      );
+    }
+    t.deepEqual(
+      await context.rows(`select from admins where email like '%e.test%' or name like '%Bcc%'`),
+      [],
+    );
+  },
+);
+
+test.serial('S73 a name adds no recipient and no header, whatever is in it', async (t) => {
+  const smtp = await openSmtpServer(t);
+  await startWorker(context, { scope: t, env: smtp.env });
+  const names = [
+    'a, evil@e.test',
+    'a; evil@e.test',
+    '<evil@e.test>',
+    '"q" <evil@e.test>, b',
+    '(c) evil@e.test',
+    '=?utf-8?q?=0D=0ABcc:_evil@e.test?=',
+    'Bcc: evil@e.test',
+    'Group: evil@e.test;',
+    String.raw`back\slash "quote`,
+    'Žofie 李 🙂',
+    'x'.repeat(100),
+  ];
+  const emails: string[] = [];
+  for (const name of names) emails.push((await api.admins.registerAdmin({ name })).email);
+  await eventually(() => smtp.taken.length === names.length, { withinMs: 60_000 });
+  t.deepEqual(smtp.taken.flatMap(({ to }) => to).toSorted(), emails.toSorted());
+  for (const { to, from, source } of smtp.taken) {
+    t.is(to.length, 1);
+    t.is(from, `no-reply@${context.mailDomain}`);
+    const headers = source.slice(0, source.indexOf('\r\n\r\n')).replaceAll(/\r\n[ \t]+/g, ' ');
+    for (const header of ['From', 'To', 'Subject', 'Message-ID', 'Date', 'MIME-Version']) {
+      t.is(headers.match(new RegExp(`^${header}:`, 'gim'))?.length, 1, header);
+    }
+    t.notRegex(headers, /^(?:Bcc|Cc|Reply-To|Sender):/im);
+    t.regex(headers, new RegExp(`^To: .*<${to[0]?.replaceAll('.', String.raw`\.`)}>$`, 'm'));
+  }
+});
