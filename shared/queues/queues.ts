@@ -1,12 +1,15 @@
 import type { Redis } from 'ioredis';
 import type { Logger } from '../logging/logger.js';
 import { openJobQueue, type JobQueue } from './job-queue.js';
+import { createReceipts, type Receipts } from './receipts.js';
 import { openFailFastRedis } from './redis-client.js';
 
 /** The producer's ends of all queues, and the state of the Redis behind them. */
 export interface Queues {
   readonly mail: JobQueue;
   readonly logs: JobQueue;
+  /** Which log batches have been shipped. */
+  readonly receipts: Receipts;
   /** Resolves when the Redis of the mail queue answers; rejects within about a second otherwise. */
   ping(): Promise<void>;
   /** The same for the Redis of the logs queue; absent when that is the mail queue's. */
@@ -34,6 +37,7 @@ export function openQueues(config: { url: string; logsUrl: string }, log: Logger
   return {
     mail,
     logs,
+    receipts: createReceipts(logsRedis),
     ping: () => ping(mailRedis),
     pingLogs: logsRedis === mailRedis ? undefined : () => ping(logsRedis),
     epoch: () => readEpoch(mailRedis),
