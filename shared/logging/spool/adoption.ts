@@ -36,8 +36,11 @@ export function startAdoption(deps: AdoptionDeps): Adoption {
 
   const lookAgainAndAgain = async (): Promise<void> => {
     const failures: unknown[] = [];
-    const note = (error: unknown): void => void failures.push(error);
-    for (const name of await readdir(deps.dir).catch(() => [])) {
+    const note = (error: unknown): [] => {
+      failures.push(error);
+      return [];
+    };
+    for (const name of await readdir(deps.dir).catch(note)) {
       // One that may not be touched must not keep the others.
       if (!isOver) await adoptIfDead(deps, name).catch(note);
     }
@@ -48,7 +51,9 @@ export function startAdoption(deps: AdoptionDeps): Adoption {
       );
     }
     if (isOver) return;
-    timer = setTimeout(() => (looking = lookAgainAndAgain()), LOOK_EVERY_MS);
+    timer = setTimeout(() => {
+      looking = lookAgainAndAgain();
+    }, LOOK_EVERY_MS);
     timer.unref();
   };
   looking = lookAgainAndAgain();

@@ -5,10 +5,11 @@ import type { Receipts } from '../../queues/receipts.js';
 import type { LogDestination, Logger } from '../logger.js';
 import type { HasRoom } from '../queue-room.js';
 import { startAdoption } from './adoption.js';
-import { createBacklog, type Segment } from './backlog.js';
+import { createBacklog } from './backlog.js';
 import { cutLine } from './cut-line.js';
 import { createDroppedLines, gapFields } from './dropped-lines.js';
 import { openFolderKeeper, type FolderKeeper, type SpoolFolder } from './folder-keeper.js';
+import { createLineTicker } from './line-ticker.js';
 import { createSpoolCap } from './spool-cap.js';
 import { thisProcess, type SpoolOwner } from './spool-owner.js';
 import { createSpoolShipper } from './spool-shipper.js';
@@ -55,8 +56,6 @@ export interface SpoolOptions {
   readonly me?: SpoolOwner;
 }
 
-const MAX_HELD_LINES = 500;
-const MAX_HELD_LENGTH = 1_024 * 1_024;
 const SAME_WARNING_EVERY_MS = 60_000;
 
 /**
@@ -64,19 +63,47 @@ const SAME_WARNING_EVERY_MS = 60_000;
  * then to stdout; the process's end and `fatal` lines do not wait for the turn's end.
  * @throws {ConfigError} when there can be no folder.
  */
-export function openSpool({
-  dir,
-  maxBytes,
-  localLog,
-  print = (lines) => void process.stdout.write(lines),
-  me = thisProcess(),
-}: SpoolOptions): Spool {
+export function openSpool(options: SpoolOptions): Spool {
+  const { print = (text) => void process.stdout.write(text) } = options;
+  const parts = openParts({ ...options, me: options.me ?? thisProcess() }, print);
+  const { ticker, writer, keeper, dropped } = parts;
+
+  const close = (): void => {
+    process.off('exit', close);
+    ticker.divert((lines) => print(lines.join('')));
+    writer.seal();
+    keeper.release();
+  };
+  process.once('exit', close);
+
+  return {
+    write: ticker.write,
+    flushSync: ticker.flush,
+    startShipping: (route) => startShipping(parts, route),
+    close,
+    get droppedLines() {
+      return dropped.total;
+    },
+  };
+}
+
+type Parts = ReturnType<typeof openParts>;
+
+/** The writing half: it works from the first line on, whether or not anything is ever shipped. */
+function openParts(
+  { dir, me, maxBytes, localLog }: SpoolOptions & { me: SpoolOwner },
+  print: (lines: string) => void,
+) {
   const dropped = createDroppedLines();
   const backlog = createBacklog();
   const warn = createWarning(localLog, () => dropped.total);
-  let log: Logger | undefined;
-  let onSealed = (): void => undefined;
+  /** What shipping adds once it starts. */
+  const hooks = { log: undefined as Logger | undefined, onSealed: (): void => undefined };
 
+  const tell = (): void => {
+    const gap = hooks.log && dropped.takeUntold();
+    if (gap) hooks.log?.warn(gapFields(gap), 'log lines were dropped');
+  };
   const keeper = openKeeper(dir, me, (folder, isTakenOver) => {
     const open = writer.forget(folder);
     const sealed = backlog.removeFolder(folder).reduce((sum, { lines = 0 }) => sum + lines, 0);
@@ -88,22 +115,18 @@ export function openSpool({
     onSealed(segment) {
       backlog.add(segment);
       cap.check();
-      onSealed();
+      hooks.onSealed();
     },
     onFailed(lines, error) {
       dropped.add(lines.join(''));
       if (error !== undefined) warn('log lines cannot be spooled', error);
     },
   });
-  const ticker = createTicker((lines) => {
+  const ticker = createLineTicker((lines) => {
     const isWritten = writer.append(lines.map(cutLine));
     print(lines.join(''));
     if (isWritten && dropped.hasUntold()) tell();
   });
-  const tell = (): void => {
-    const gap = log && dropped.takeUntold();
-    if (gap) log?.warn(gapFields(gap), 'log lines were dropped');
-  };
   const cap = createSpoolCap({
     maxBytes,
     backlog,
@@ -113,96 +136,44 @@ export function openSpool({
       ticker.flush();
     },
   });
-
-  const close = (): void => {
-    process.off('exit', close);
-    ticker.close(print);
-    writer.seal();
-    keeper.release();
-  };
-  process.once('exit', close);
-
-  return {
-    write: ticker.write,
-    flushSync: ticker.flush,
-    startShipping(route) {
-      log = route.log;
-      const shipper = createSpoolShipper({
-        ...route,
-        backlog,
-        countDropped: cap.count,
-        discard: (segment) => discard(segment),
-      });
-      onSealed = shipper.wake;
-      const adoption = startAdoption({
-        dir,
-        me,
-        keeper,
-        backlog,
-        log: route.log,
-        localLog,
-        onAdopted() {
-          cap.check();
-          shipper.wake();
-        },
-      });
-      shipper.wake();
-      return {
-        async stop(deadlineMs) {
-          ticker.flush();
-          writer.seal();
-          await Promise.all([adoption.stop(), shipper.stop(deadlineMs), cap.settled()]);
-        },
-        get failedBatches() {
-          return shipper.failedBatches;
-        },
-      };
-    },
-    close,
-    get droppedLines() {
-      return dropped.total;
-    },
-  };
-
-  async function discard({ path, folder }: Segment): Promise<void> {
-    try {
-      await unlink(path);
-      if (backlog.isEmpty(folder)) await keeper.remove(folder);
-    } catch (error) {
-      warn('a shipped part of the log spool cannot be removed', error);
-    }
-  }
+  return { dir, me, localLog, warn, dropped, backlog, keeper, writer, ticker, cap, hooks };
 }
 
-/** Gathers lines until the turn of the event loop is over, or there are too many. */
-function createTicker(deliver: (lines: readonly string[]) => void) {
-  let lines: string[] = [];
-  let length = 0;
-  let turnEnd: NodeJS.Immediate | undefined;
-  let put = deliver;
-
-  const flush = (): void => {
-    clearImmediate(turnEnd);
-    turnEnd = undefined;
-    const delivered = lines;
-    lines = [];
-    length = 0;
-    if (delivered.length > 0) put(delivered);
-  };
-  return {
-    flush,
-    write(line: string): void {
-      lines.push(line);
-      length += line.length;
-      if (lines.length >= MAX_HELD_LINES || length >= MAX_HELD_LENGTH) flush();
-      else turnEnd ??= setImmediate(flush);
+function startShipping(parts: Parts, route: ShippingRoute): Shipping {
+  const { backlog, keeper, writer, ticker, cap, hooks, warn } = parts;
+  const shipper = createSpoolShipper({
+    ...route,
+    backlog,
+    countDropped: cap.count,
+    async discard({ path, folder }) {
+      try {
+        await unlink(path);
+        if (backlog.isEmpty(folder)) await keeper.remove(folder);
+      } catch (error) {
+        warn('a shipped part of the log spool cannot be removed', error);
+      }
     },
-    /** Delivers what there is; later lines are only printed. */
-    close(print: (text: string) => void): void {
-      flush();
-      // What delivering has told itself.
-      flush();
-      put = (rest) => print(rest.join(''));
+  });
+  hooks.log = route.log;
+  hooks.onSealed = shipper.wake;
+  const adoption = startAdoption({
+    ...parts,
+    log: route.log,
+    onAdopted() {
+      cap.check();
+      shipper.wake();
+    },
+  });
+  shipper.wake();
+
+  return {
+    async stop(deadlineMs) {
+      ticker.flush();
+      writer.seal();
+      await Promise.all([adoption.stop(), shipper.stop(deadlineMs), cap.settled()]);
+    },
+    get failedBatches() {
+      return shipper.failedBatches;
     },
   };
 }
