@@ -46,12 +46,16 @@ export function createDroppedLines(): DroppedLines {
       return total;
     },
     add(text) {
-      const lines = text.split('\n').filter((line) => line !== '');
-      const gaps = lines.flatMap((line) => (line.includes(GAP_MARK) ? (readGap(line) ?? []) : []));
-      const ordinary = lines.length - gaps.length;
-      total += ordinary;
-      untold += ordinary;
-      if (ordinary > 0) [lines[0], lines.at(-1)].forEach((line) => stretch(timeOf(line)));
+      const gaps: Gap[] = [];
+      const ordinary = text.split('\n').filter((line) => {
+        const gap = line.includes(GAP_MARK) ? readGap(line) : undefined;
+        if (gap) gaps.push(gap);
+        return line !== '' && !gap;
+      });
+      total += ordinary.length;
+      untold += ordinary.length;
+      stretch(timeOf(ordinary[0]));
+      stretch(timeOf(ordinary.at(-1)));
       for (const gap of gaps) {
         untold += gap.lines;
         stretch(gap.from);

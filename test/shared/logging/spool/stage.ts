@@ -77,6 +77,8 @@ function openTestSpool(
   dir: string,
   { maxBytes = 64 * MIB, me = stranger() }: { maxBytes?: number; me?: SpoolOwner },
 ): OpenedSpool {
+  // Each stands for a process of its own, with an end of its own.
+  process.setMaxListeners(100);
   const local = createRecordingLogger();
   let printed = '';
   const spool = openSpool({
