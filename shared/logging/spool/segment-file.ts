@@ -79,7 +79,7 @@ export function openSegmentFile(folder: string, sequence: number): SegmentFile {
 }
 
 /** Where a folder keeps its segment of this number. */
-export const segmentPath = (folder: string, sequence: number): string =>
+const segmentPath = (folder: string, sequence: number): string =>
   join(folder, `${String(sequence).padStart(9, '0')}${SUFFIX}`);
 
 /** The number of a segment by its file's name; nothing if the file is none. */
