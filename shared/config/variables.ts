@@ -199,7 +199,7 @@ export const variables = {
   ),
   SPOOL_DIR: variable(
     z.string().min(1).optional(),
-    'where log lines wait on disk until they are shipped; several processes may share it',
+    'where log lines wait on disk until they are shipped; processes that share it ship what another leaves',
     '`.local/spool`, in production `rollcall/spool` below XDG_STATE_HOME',
   ),
   SPOOL_MAX_MIB: withDefault(

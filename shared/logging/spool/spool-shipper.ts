@@ -195,8 +195,8 @@ async function look(deps: SpoolShipperDeps): Promise<void> {
     const places = await Promise.all(some.map((segment) => locate(jobIdOf(segment), deps)));
     const gone = some.filter((_, i) => places[i] !== 'queued');
     for (const segment of some) segment.seenAtMs = now;
-    backlog.requeue(gone);
     if (gone.length === 0) return;
+    backlog.requeue(gone);
   }
 }
 
