@@ -27,8 +27,8 @@ export interface FolderKeeper {
   current(): SpoolFolder;
   /** Takes a dead owner's folder over; resolves to nothing if another process was quicker. @throws if it may not. */
   takeOver(name: string, id: string): Promise<SpoolFolder | undefined>;
-  /** Gives a folder up that is no longer there, or no longer this process's. */
-  lose(folder: SpoolFolder): void;
+  /** Gives a folder up if it is no longer there, or no longer this process's. */
+  verify(folder: SpoolFolder): void;
   /** Removes a folder that was taken over and has nothing left. */
   remove(folder: SpoolFolder): Promise<void>;
   /** Gives everything back at once, before the process ends: what is empty goes, the rest is anybody's. */
@@ -72,6 +72,14 @@ export function openFolderKeeper({ dir, me, onLost }: FolderKeeperOptions): Fold
       if (isMissing(error)) lose(folder);
     }
   };
+  const verify = (folder: SpoolFolder): void => {
+    try {
+      utimesSync(folder.path, new Date(), new Date());
+      if (folder === own) shownAt = Date.now();
+    } catch (error) {
+      if (isMissing(error)) lose(folder);
+    }
+  };
   const timer = setInterval(() => {
     for (const folder of held) void show(folder);
   }, TOUCH_EVERY_MS);
@@ -79,7 +87,7 @@ export function openFolderKeeper({ dir, me, onLost }: FolderKeeperOptions): Fold
 
   return {
     current() {
-      if (own && Math.abs(Date.now() - shownAt) > DOUBTFUL_AFTER_MS && !isThere(own)) lose(own);
+      if (own && Math.abs(Date.now() - shownAt) > DOUBTFUL_AFTER_MS) verify(own);
       if (!own) {
         own = makeFolder(dir, me);
         held.add(own);
@@ -101,7 +109,7 @@ export function openFolderKeeper({ dir, me, onLost }: FolderKeeperOptions): Fold
       held.add(folder);
       return folder;
     },
-    lose,
+    verify,
     async remove(folder) {
       if (folder === own || !held.delete(folder)) return;
       await rmdir(folder.path);
@@ -112,16 +120,6 @@ export function openFolderKeeper({ dir, me, onLost }: FolderKeeperOptions): Fold
       held.clear();
     },
   };
-
-  function isThere(folder: SpoolFolder): boolean {
-    try {
-      utimesSync(folder.path, new Date(), new Date());
-      shownAt = Date.now();
-      return true;
-    } catch (error) {
-      return !isMissing(error);
-    }
-  }
 }
 
 /** Whether an error means that a file or folder is not there. */

@@ -5,7 +5,7 @@ import type { Receipts } from '../../queues/receipts.js';
 import type { HasRoom } from '../queue-room.js';
 import type { Backlog, Segment } from './backlog.js';
 import { jobIdOf, locate } from './batch-journey.js';
-import { isMissing } from './folder-keeper.js';
+import { isMissing, type SpoolFolder } from './folder-keeper.js';
 import { packLines, readSegment } from './segment-file.js';
 
 /** Brings sealed segments on their way, and removes those that have arrived. */
@@ -26,6 +26,8 @@ export interface SpoolShipperDeps {
   readonly hasRoom: HasRoom;
   /** Counts its lines: they never were shipped, and never will be. */
   readonly countDropped: (segment: Segment) => Promise<void>;
+  /** Gives a folder up, and what is in it, if it is not this process's any more. */
+  readonly verify: (folder: SpoolFolder) => void;
   /** Removes a segment's file, and its folder if that is done with. */
   readonly discard: (segment: Segment) => Promise<void>;
 }
@@ -142,6 +144,8 @@ async function readPayload(deps: SpoolShipperDeps, segment: Segment) {
       deps.backlog.postpone(segment);
       throw error;
     }
+    // With the folder in another's hands it is not this process that has lost it.
+    deps.verify(segment.folder);
     if (deps.backlog.remove(segment)) await deps.countDropped(segment);
     return undefined;
   }

@@ -65,7 +65,7 @@ export function createSpoolWriter({ keeper, onSealed, onFailed }: SpoolWriterOpt
       open = { folder, file: openSegmentFile(folder.path, sequence) };
     } catch (error) {
       if (!isMissing(error)) throw error;
-      keeper.lose(folder);
+      keeper.verify(folder);
       const another = keeper.current();
       open = { folder: another, file: openSegmentFile(another.path, sequence) };
     }

@@ -145,6 +145,7 @@ function startShipping(parts: Parts, route: ShippingRoute): Shipping {
     ...route,
     backlog,
     countDropped: cap.count,
+    verify: keeper.verify,
     async discard({ path, folder }) {
       try {
         await unlink(path);

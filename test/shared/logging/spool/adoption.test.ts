@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { closeSync } from 'node:fs';
-import { appendFile, mkdir, readdir, stat, utimes } from 'node:fs/promises';
+import { appendFile, mkdir, readdir, rename, stat, utimes } from 'node:fs/promises';
 import { gunzipSync } from 'node:zlib';
 import { join } from 'node:path';
 import { setImmediate as turn } from 'node:timers/promises';
@@ -130,6 +130,29 @@ test('an owner shows that it lives: its folder is touched', async (t) => {
   const longAgo = new Date(Date.now() - 3_600_000);
   await utimes(path, longAgo, longAgo);
   await t.notThrowsAsync(eventually(async () => Date.now() - (await stat(path)).mtimeMs < 10_000));
+});
+
+test('what another has taken over is not counted as dropped by whoever had it', async (t) => {
+  const stage = await setSpoolStage(t);
+  const late = stage.open();
+  for (const number of upTo(1_000)) late.spool.write(line(number));
+  await turn();
+  const [name = ''] = await readdir(stage.dir);
+  // As after a minute in which it stood still.
+  await rename(join(stage.dir, name), join(stage.dir, folderName(name.slice(0, 36), nobody)));
+  const lateRoute = createRoute();
+  late.ship(lateRoute.asRoute());
+  const route = createRoute();
+  stage.open().ship(route.asRoute());
+  await eventually(() => lateRoute.added.length + route.added.length >= 2, PATIENT);
+  const shipped = [...shippedNumbers(lateRoute), ...shippedNumbers(route)];
+  t.is(new Set(shipped).size, 1_000);
+  t.is(late.spool.droppedLines, 0);
+  late.spool.write(line(1_000));
+  await eventually(() => [...shippedNumbers(lateRoute), ...shippedNumbers(route)].includes(1_000), {
+    ...PATIENT,
+    of: 'the line after that',
+  });
 });
 
 test('what is no folder of a spool is left alone', async (t) => {
