@@ -32,7 +32,7 @@ try {
     config.http,
   );
   onStop('http', () => http.close());
-  startRoles(config, deps, onStop);
+  startRoles(config, deps, lifecycle);
   log.info({ 'server.port': http.port, 'labels.roles': config.roles.join(',') }, 'worker started');
 } catch (error) {
   log.fatal({ err: error }, 'the worker cannot start');

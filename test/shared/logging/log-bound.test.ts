@@ -59,6 +59,7 @@ function fullQueue() {
     async add(job) {
       added.push(job);
     },
+    countRunnable: async () => 0,
     async countOpen() {
       counts += 1;
       return open;
