@@ -7,7 +7,6 @@ export interface Failure {
 }
 
 const kill = 'crash/kill.test.ts';
-const outbox = 'shared/outbox/outbox.test.ts';
 const relay = 'workers/relay.test.ts';
 const sweep = 'workers/sweep.test.ts';
 const delivery = 'workers/deliver-mail.test.ts';

@@ -2,20 +2,24 @@ import { readFile } from 'node:fs/promises';
 import { setTimeout as delay } from 'node:timers/promises';
 import { ask, STREAM, type Stage } from './stage.js';
 
+/** What became of the lines that the API wrote. */
+export interface LinesOutcome {
+  readonly lines: number;
+  readonly lostLines: readonly string[];
+  /** Further copies of a line. */
+  readonly doubledLines: number;
+  /** From the end of the faults until everything had arrived. */
+  readonly linesDrainedMs: number;
+}
+
 /** What became of what was promised. */
-export interface Outcome {
+export interface Outcome extends LinesOutcome {
   /** Mails that a committed transaction or an answered registration promised and the mail server never got. */
   readonly lostMails: readonly string[];
   /** Mails that it got more often than once; each further copy counts. */
   readonly doubledMails: number;
   readonly promisedMails: number;
-  /** Lines that the API wrote. */
-  readonly lines: number;
-  readonly lostLines: readonly string[];
-  readonly doubledLines: number;
-  /** From the end of the faults until everything had arrived. */
   readonly mailsDrainedMs: number;
-  readonly linesDrainedMs: number;
 }
 
 const DRAIN_WITHIN_MS = 300_000;
@@ -26,24 +30,9 @@ export async function settleAccounts(
   stage: Stage,
   acknowledged: ReadonlySet<string>,
 ): Promise<Outcome> {
-  const startedAt = performance.now();
-  const elapsedMs = (): number => performance.now() - startedAt;
-  const hasTime = (): boolean => elapsedMs() < DRAIN_WITHIN_MS;
-
-  while ((await openMessages(stage)) > 0 && hasTime()) await delay(LOOK_EVERY_MS);
-  const mailsDrainedMs = elapsedMs();
-
-  // It writes no more: what it has written by now is what must arrive.
-  await stage.processes.api.stop();
-  const written = await linesOf(stage.processes.api.logFiles);
-  let records = await recordsOf(stage);
-  while (missingOf(written, records).length > 0 && hasTime()) {
-    await delay(LOOK_EVERY_MS * 4);
-    records = await recordsOf(stage);
-  }
-  const linesDrainedMs = elapsedMs();
-  const ofApi = [...records].filter(([id]) => written.has(id));
-
+  const clock = startClock();
+  while ((await openMessages(stage)) > 0 && clock.hasTime()) await delay(LOOK_EVERY_MS);
+  const mailsDrainedMs = clock.elapsedMs();
   const promised = await ask<{ id: string }>(
     stage,
     `select id from outbox where outcome is distinct from 'obsolete'`,
@@ -55,12 +44,37 @@ export async function settleAccounts(
     ],
     doubledMails: extraOf(stage.mail.taken),
     promisedMails: promised.length,
+    mailsDrainedMs,
+    ...(await settleLines(stage)),
+  };
+}
+
+/** Stops the API, and waits until every line that it has written has arrived, or five minutes. */
+export async function settleLines(stage: Stage): Promise<LinesOutcome> {
+  const clock = startClock();
+  await stage.processes.api.stop();
+  const written = await linesWritten(stage);
+  let records = await recordsOf(stage);
+  while (missingOf(written, records).length > 0 && clock.hasTime()) {
+    await delay(LOOK_EVERY_MS * 4);
+    records = await recordsOf(stage);
+  }
+  return {
     lines: written.size,
     lostLines: missingOf(written, records),
-    doubledLines: extraOf(new Map(ofApi)),
-    mailsDrainedMs,
-    linesDrainedMs,
+    doubledLines: extraOf(new Map([...records].filter(([id]) => written.has(id)))),
+    linesDrainedMs: clock.elapsedMs(),
   };
+}
+
+/** The ids of the lines that all lives of the API have written so far. */
+export const linesWritten = ({ processes }: Stage): Promise<Set<string>> =>
+  linesOf(processes.api.logFiles);
+
+function startClock() {
+  const startedAt = performance.now();
+  const elapsedMs = (): number => performance.now() - startedAt;
+  return { elapsedMs, hasTime: () => elapsedMs() < DRAIN_WITHIN_MS };
 }
 
 async function openMessages(stage: Stage): Promise<number> {

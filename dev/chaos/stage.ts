@@ -23,6 +23,8 @@ export interface Stage {
   readonly mail: MailSink;
   readonly firehose: FirehoseEndpoint;
   readonly processes: Readonly<Record<Victim, Immortal>>;
+  /** Resolves when the API answers. */
+  untilLive(): Promise<void>;
   /** Stops all of it. */
   close(): Promise<void>;
 }
@@ -105,9 +107,11 @@ async function openAll(
     Victim,
     Immortal
   >;
-  await waitUntilLive(api);
+  const untilLive = () => waitUntilLive(api);
+  await untilLive();
   return {
     api,
+    untilLive,
     mail,
     firehose,
     processes,

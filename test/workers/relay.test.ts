@@ -55,7 +55,7 @@ test.serial('settled and dead messages are left alone', async (t) => {
 test.serial(
   'more than a batch goes without a pause, and two relays share it without doing anything twice',
   async (t) => {
-    const { stage, start, warnings } = await setUp(t);
+    const { start, warnings } = await setUp(t);
     await context.rows(
       `insert into outbox (id, name, payload, trace_id, created_at, available_at)
      select gen_random_uuid(), 'send-confirmation-mail', '{"v":1,"confirmation_id":"x"}', 'many', ${past(10)}, ${past(10)}
