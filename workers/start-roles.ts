@@ -88,7 +88,7 @@ function startLogWorker(
     redisUrl: config.redis.logsUrl,
     producer: queues.logs,
     schema: shipLogBatch.schema,
-    process: createShipLogBatch({ sink, faults, localLog }),
+    process: createShipLogBatch({ sink, receipts: queues.receipts, faults, localLog }),
     settings: logSettings,
     faults,
     log: localLog,

@@ -16,6 +16,7 @@ import { startWatchdog } from './watchdog.js';
 
 /** What a processor is told about the try that it makes, and what it may do besides the work. */
 export interface JobContext {
+  readonly jobId: string;
   /** No further try follows if this one fails. */
   readonly isLastAttempt: boolean;
   /** Aborts when the process is about to end: what has had no effect yet should be handed back. */
@@ -170,6 +171,7 @@ async function runJob<S extends z.ZodType>(
   };
   const duration = (): number => Number(process.hrtime.bigint() - startedAt);
   const context: JobContext = {
+    jobId: job.id ?? '',
     isLastAttempt: job.attemptsMade + 1 >= (job.opts.attempts ?? 1),
     signal,
     annotate: (more) => void Object.assign(fields, more),

@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { ConfigError, load, type Environment, type EnvironmentReader } from './reader.js';
 import { refuseWeakSecrets } from './secrets.js';
+import { spool } from './spool.js';
 
 export { ConfigError, type Environment } from './reader.js';
 
@@ -31,7 +32,7 @@ export function loadApiConfig(env: Environment = process.env) {
       rateLimitScale: rateLimitScale(reader),
       database: database(reader),
       redis: redis(reader),
-      shipLogs: reader.get('FIREHOSE_DELIVERY_STREAM') !== undefined,
+      spool: spool(reader),
     });
   });
 }
@@ -51,6 +52,7 @@ export function loadWorkerConfig(env: Environment = process.env) {
       redis: redis(reader),
       mail: mail(reader, roles.includes('mail')),
       firehose: firehose(reader),
+      spool: spool(reader),
     });
   });
 }

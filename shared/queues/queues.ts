@@ -4,6 +4,7 @@ import type { Logger } from '../logging/logger.js';
 import { openJobQueue, type JobQueue } from './job-queue.js';
 import { createQueueRoom, type QueueRoom } from './queue-room.js';
 import { problemsOf, type RedisProblem } from './redis-problems.js';
+import { createReceipts, type Receipts } from './receipts.js';
 import { openFailFastRedis } from './redis-client.js';
 import { createRedisMemory } from './redis-memory.js';
 
@@ -13,6 +14,8 @@ export interface Queues {
   readonly logs: JobQueue;
   /** Whether a queue should be given more jobs. */
   readonly room: Readonly<Record<QueueName, QueueRoom>>;
+  /** Which log batches have been shipped. */
+  readonly receipts: Receipts;
   /** Resolves when the Redis of the mail queue answers; rejects within about a second otherwise. */
   ping(): Promise<void>;
   /** The same for the Redis of the logs queue; absent when that is the mail queue's. */
@@ -49,6 +52,7 @@ export function openQueues(config: { url: string; logsUrl: string }, log: Logger
       mail: createQueueRoom('mail', mail, mailMemory),
       logs: createQueueRoom('logs', logs, logsMemory),
     },
+    receipts: createReceipts(logsRedis),
     ping: () => ping(mailRedis),
     pingLogs: logsRedis === mailRedis ? undefined : () => ping(logsRedis),
     epoch: () => readEpoch(mailRedis),
