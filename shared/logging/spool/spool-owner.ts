@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { readlinkSync } from 'node:fs';
+import { readFileSync, readlinkSync } from 'node:fs';
 import { hostname } from 'node:os';
 
 /** The process that holds a folder of the spool. */
@@ -7,7 +7,7 @@ export interface SpoolOwner {
   /** One start of one process. */
   readonly bootId: string;
   readonly pid: number;
-  /** Where the pid counts: containers of one host name may have several. */
+  /** Where the pid counts: hosts and containers of one name may have several. */
   readonly pidNamespace: string;
   readonly host: string;
 }
@@ -62,7 +62,9 @@ function isRunning(pid: number): boolean {
 
 function readPidNamespace(): string {
   try {
-    return readlinkSync('/proc/self/ns/pid').replaceAll(/\D/g, '');
+    const namespace = readlinkSync('/proc/self/ns/pid').replaceAll(/\D/g, '');
+    // Namespaces are counted from the start of the kernel.
+    return `${namespace}-${readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').slice(0, 8)}`;
   } catch {
     // Only Linux has them.
     return 'none';

@@ -98,11 +98,11 @@ function openParts(
   const backlog = createBacklog();
   const warn = createWarning(localLog, () => dropped.total);
   /** What shipping adds once it starts. */
-  const hooks = { log: undefined as Logger | undefined, onSealed: (): void => undefined };
+  const hooks = { gapLog: undefined as Logger | undefined, onSealed: (): void => undefined };
 
   const tell = (): void => {
-    const gap = hooks.log && dropped.takeUntold();
-    if (gap) hooks.log?.warn(gapFields(gap), 'log lines were dropped');
+    const gap = hooks.gapLog && dropped.takeUntold();
+    if (gap) hooks.gapLog?.warn(gapFields(gap), 'log lines were dropped');
   };
   const keeper = openKeeper(dir, me, (folder, isTakenOver) => {
     const open = writer.forget(folder);
@@ -154,7 +154,8 @@ function startShipping(parts: Parts, route: ShippingRoute): Shipping {
       }
     },
   });
-  hooks.log = route.log;
+  // Whatever level is written otherwise.
+  hooks.gapLog = route.log.child({}, { level: 'warn' });
   hooks.onSealed = shipper.wake;
   const adoption = startAdoption({
     ...parts,

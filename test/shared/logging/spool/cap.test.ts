@@ -42,6 +42,18 @@ test('past its size the spool drops the oldest lines, and what it has says how m
   t.is(gap?.['event.start'], all[0]?.['@timestamp']);
 });
 
+test('a gap is told whatever level is written otherwise', async (t) => {
+  const stage = await setSpoolStage(t);
+  const { spool, ship, printed } = stage.open({ maxBytes: MIB, level: 'fatal' });
+  const route = createRoute();
+  route.isRefusing = true;
+  ship(route.asRoute());
+  for (const number of upTo(33)) {
+    spool.write(`${JSON.stringify({ number, filler: 'x'.repeat(100 * KIB) })}\n`);
+  }
+  await t.notThrowsAsync(eventually(() => printed().includes('log lines were dropped')));
+});
+
 test('copies of what the queue has go first, and are not counted', async (t) => {
   const stage = await setSpoolStage(t);
   const { spool, ship } = stage.open({ maxBytes: 4 * MIB });

@@ -23,13 +23,20 @@ export const MIB = KIB * KIB;
 /** A folder for spools, and what is in it. */
 export interface SpoolStage {
   readonly dir: string;
-  open(options?: { maxBytes?: number; me?: SpoolOwner }): OpenedSpool;
+  open(options?: OpenOptions): OpenedSpool;
   /** The segments' paths, by folder and number. */
   segments(): Promise<string[]>;
   /** All whole lines on disk. */
   lines(): Promise<string[]>;
   /** Who holds which folder. */
   owners(): Promise<string[]>;
+}
+
+/** How a spool differs from the usual one. */
+interface OpenOptions {
+  readonly maxBytes?: number;
+  readonly me?: SpoolOwner;
+  readonly level?: string;
 }
 
 /** One process's spool, as far as it can be had inside of another process. */
@@ -75,7 +82,7 @@ export async function setSpoolStage(scope: Scope): Promise<SpoolStage> {
 function openTestSpool(
   scope: Scope,
   dir: string,
-  { maxBytes = 64 * MIB, me = stranger() }: { maxBytes?: number; me?: SpoolOwner },
+  { maxBytes = 64 * MIB, me = stranger(), level = 'info' }: OpenOptions,
 ): OpenedSpool {
   // Each stands for a process of its own, with an end of its own.
   process.setMaxListeners(100);
@@ -92,7 +99,7 @@ function openTestSpool(
   const log = createLogger({
     service: 'rollcall-test',
     environment: 'test',
-    level: 'info',
+    level,
     destination: spool,
   });
   return {
