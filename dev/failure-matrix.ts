@@ -13,6 +13,8 @@ const delivery = 'workers/deliver-mail.test.ts';
 const failures = 'workers/deliver-mail-failures.test.ts';
 const batch = 'workers/ship-log-batch.test.ts';
 const worker = 'workers/start-worker.test.ts';
+const adoption = 'shared/logging/spool/adoption.test.ts';
+const shipping = 'shared/logging/spool/shipping.test.ts';
 
 /** What can fail between a request and its mail, or between a line and its record; docs/reliability.md shows it. */
 export const failureMatrix: readonly Failure[] = [
@@ -65,6 +67,7 @@ export const failureMatrix: readonly Failure[] = [
       ['shared/queues/queue-room.test.ts', 'logs stop at 60 % of the memory, mails at 75 %'],
       [relay, 'while Redis has no room, messages wait in the outbox'],
       ['workers/rest-when-full.test.ts', 'a worker whose Redis has no memory left rests'],
+      ['flows/faults/redis-full.test.ts', 'a Redis of 64 MB that is flooded with logs'],
     ],
   },
   {
@@ -148,6 +151,47 @@ export const failureMatrix: readonly Failure[] = [
       ['workers/smtp-mailer.test.ts', 'a server that never greets is given up in time'],
       ['workers/smtp-mailer.test.ts', 'a server that never answers to the content'],
     ],
+  },
+  {
+    event: 'A process dies with lines that are not yet shipped',
+    outcome: 'they are on disk before they are on stdout; another process takes its folder over',
+    tests: [
+      ['shared/logging/spool/writing.test.ts', 'the lines of one turn are on disk before'],
+      ['crash/log-spool.test.ts', 'API killed with lines in flight'],
+      [adoption, 'what a dead process left is shipped under its own ids'],
+      [adoption, 'of many who look at once exactly one takes a folder over'],
+    ],
+  },
+  {
+    event: 'Redis loses the log batches that it holds',
+    outcome: 'a segment stays on disk until its receipt is there, and is enqueued again',
+    tests: [
+      ['crash/log-spool.test.ts', 'Redis loses all of its data: the batches in it'],
+      [shipping, 'a batch whose job Redis has lost is enqueued again'],
+    ],
+  },
+  {
+    event: 'Redis is down, full or slow when lines are to be shipped',
+    outcome: 'they wait on disk, and go when it is back',
+    tests: [
+      ['flows/log-shipping.test.ts', 'with Redis gone the API goes on'],
+      [shipping, 'a queue that refuses is asked again'],
+      [shipping, 'without room nothing is enqueued'],
+    ],
+  },
+  {
+    event: 'The spool is full',
+    outcome:
+      'the oldest lines go; they are counted, and a record says how many and from when to when',
+    tests: [
+      ['shared/logging/spool/cap.test.ts', 'past its size the spool drops the oldest lines'],
+      ['shared/logging/spool/cap.test.ts', 'a record of a gap that is dropped itself'],
+    ],
+  },
+  {
+    event: 'The disk of the spool fails or is full',
+    outcome: 'stdout has every line all the same; what is not spooled is counted',
+    tests: [['shared/logging/spool/writing.test.ts', 'lines that cannot be spooled are on stdout']],
   },
   {
     event: 'Firehose throttles or fails a whole call',
