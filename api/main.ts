@@ -1,7 +1,6 @@
 import { loadApiConfig, loadOrExit } from '../shared/config/config.js';
 import { startLifecycle } from '../shared/lifecycle/lifecycle.js';
 import { createLogger } from '../shared/logging/logger.js';
-import { createQueueRoom } from '../shared/logging/queue-room.js';
 import { openSpool } from '../shared/logging/spool/spool.js';
 import { createApp } from './app.js';
 import { buildDeps } from './deps.js';
@@ -24,8 +23,8 @@ const deps = await buildDeps(config, log);
 lifecycle.onStop('database and queues', () => deps.close());
 
 if (spool) {
-  const { logs: queue, receipts } = deps.queues;
-  const shipping = spool.startShipping({ queue, receipts, hasRoom: createQueueRoom(queue), log });
+  const { logs: queue, receipts, room } = deps.queues;
+  const shipping = spool.startShipping({ queue, receipts, room: room.logs, log });
   lifecycle.onStop('log shipping', () => shipping.stop(FLUSH_DEADLINE_MS));
 }
 

@@ -1,7 +1,6 @@
 import { loadOrExit, loadWorkerConfig } from '../shared/config/config.js';
 import { startLifecycle } from '../shared/lifecycle/lifecycle.js';
 import { createLogger } from '../shared/logging/logger.js';
-import { createQueueRoom } from '../shared/logging/queue-room.js';
 import { openSpool } from '../shared/logging/spool/spool.js';
 import { buildDeps } from './deps.js';
 import { openWorkerHttp } from './http.js';
@@ -25,8 +24,8 @@ onStop('log spool', () => spool?.close());
 try {
   const deps = buildDeps(config, { log, localLog, onStop });
   if (spool) {
-    const { logs: queue, receipts } = deps.queues;
-    const shipping = spool.startShipping({ queue, receipts, hasRoom: createQueueRoom(queue), log });
+    const { logs: queue, receipts, room } = deps.queues;
+    const shipping = spool.startShipping({ queue, receipts, room: room.logs, log });
     onStop('log shipping', () => shipping.stop(FLUSH_LOGS_WITHIN_MS));
   }
   const http = await openWorkerHttp(
@@ -34,7 +33,7 @@ try {
     config.http,
   );
   onStop('http', () => http.close());
-  startRoles(config, deps, onStop);
+  startRoles(config, deps, lifecycle);
   log.info({ 'server.port': http.port, 'labels.roles': config.roles.join(',') }, 'worker started');
 } catch (error) {
   log.fatal({ err: error }, 'the worker cannot start');

@@ -2,7 +2,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { shipLogBatch } from '../../jobs/index.js';
 import type { JobQueue } from '../../queues/job-queue.js';
 import type { Receipts } from '../../queues/receipts.js';
-import type { HasRoom } from '../queue-room.js';
+import type { QueueRoom } from '../../queues/queue-room.js';
 import type { Backlog, Segment } from './backlog.js';
 import { jobIdOf, locate } from './batch-journey.js';
 import { isMissing, type SpoolFolder } from './folder-keeper.js';
@@ -23,7 +23,7 @@ export interface SpoolShipperDeps {
   readonly backlog: Backlog;
   readonly queue: Pick<JobQueue, 'add' | 'stateOf'>;
   readonly receipts: Receipts;
-  readonly hasRoom: HasRoom;
+  readonly room: QueueRoom;
   /** Counts its lines: they never were shipped, and never will be. */
   readonly countDropped: (segment: Segment) => Promise<void>;
   /** Gives a folder up, and what is in it, if it is not this process's any more. */
@@ -125,7 +125,7 @@ async function shipOne(
 ): Promise<void> {
   const { backlog, queue } = deps;
   if (segment.mayBeQueued && (await isSettled(deps, segment, counts))) return;
-  if (!(await deps.hasRoom(segment.bytes))) throw new Error('there is no room in Redis');
+  if (!(await deps.room.has(segment.bytes))) throw new Error('there is no room in Redis');
   const data = await readPayload(deps, segment);
   if (!data || !backlog.has(segment)) return;
   // From now on an answer may be lost.

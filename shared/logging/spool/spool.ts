@@ -3,7 +3,7 @@ import { ConfigError } from '../../config/config.js';
 import type { JobQueue } from '../../queues/job-queue.js';
 import type { Receipts } from '../../queues/receipts.js';
 import type { LogDestination, Logger } from '../logger.js';
-import type { HasRoom } from '../queue-room.js';
+import type { QueueRoom } from '../../queues/queue-room.js';
 import { startAdoption } from './adoption.js';
 import { createBacklog } from './backlog.js';
 import { cutLine } from './cut-line.js';
@@ -40,7 +40,7 @@ export interface Shipping {
 export interface ShippingRoute {
   readonly queue: Pick<JobQueue, 'add' | 'stateOf'>;
   readonly receipts: Receipts;
-  readonly hasRoom: HasRoom;
+  readonly room: QueueRoom;
   /** Takes the record of what was dropped; writes to this spool. */
   readonly log: Logger;
 }

@@ -2,7 +2,6 @@ import { setImmediate as turn } from 'node:timers/promises';
 import test, { type ExecutionContext } from 'ava';
 import { Queue, UnrecoverableError, Worker } from 'bullmq';
 import { Redis } from 'ioredis';
-import { createQueueRoom } from '../../../../shared/logging/queue-room.js';
 import { openQueues, type Queues } from '../../../../shared/queues/queues.js';
 import { redisAddress } from '../../../../shared/queues/redis-client.js';
 import { useContext } from '../../../helpers/context.js';
@@ -91,7 +90,7 @@ async function startShipping(t: ExecutionContext, url = context.redisUrl, isRead
   opened.ship({
     queue: queues.logs,
     receipts: queues.receipts,
-    hasRoom: createQueueRoom(queues.logs),
+    room: queues.room.logs,
   });
   for (const number of upTo(501)) opened.spool.write(line(number));
   return { stage, opened };

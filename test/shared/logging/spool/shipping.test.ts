@@ -157,10 +157,12 @@ test('without room nothing is enqueued; it goes on by itself when there is', asy
   route.hasRoom = false;
   opened.ship({
     ...route.asRoute(),
-    async hasRoom(bytes) {
-      asked += 1;
-      t.true(bytes > 0);
-      return route.hasRoom;
+    room: {
+      async has(bytes) {
+        asked += 1;
+        t.true(bytes > 0);
+        return route.hasRoom;
+      },
     },
   });
   fill(opened);

@@ -169,7 +169,7 @@ export function createRoute() {
     asRoute: () => ({
       queue: route.queue,
       receipts: route.receipts,
-      hasRoom: async () => route.hasRoom,
+      room: { has: async () => route.hasRoom },
     }),
   };
   return route;
