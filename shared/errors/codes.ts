@@ -48,6 +48,11 @@ export const errorCodes = {
     title: 'Requests from this address are not served',
     remedy: 'Ask the worker from its own host or its private network.',
   },
+  invalid_signature: {
+    status: 403,
+    title: 'The message is not signed as it says',
+    remedy: 'Let the topic that `SES_TOPIC_ARN` names publish it; SNS signs it.',
+  },
   not_found: {
     status: 404,
     title: 'There is no such thing here',

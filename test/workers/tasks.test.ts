@@ -37,12 +37,16 @@ test.serial(
       confirmations: 1,
       sessions: 2,
       admins: 0,
+      mailEvents: 0,
+      suppressions: 0,
     });
     t.deepEqual(await tasks.run('purge-expired'), {
       messages: 0,
       confirmations: 0,
       sessions: 0,
       admins: 0,
+      mailEvents: 0,
+      suppressions: 0,
     });
     t.is((await stage.messageOf(newMessage)).state, 'settled');
     t.is(await count('outbox'), 2, 'the new one and the dead one');
