@@ -48,10 +48,10 @@ export const errorCodes = {
     title: 'Requests from this address are not served',
     remedy: 'Ask the worker from its own host or its private network.',
   },
-  invalid_signature: {
+  untrusted_message: {
     status: 403,
-    title: 'The message is not signed as it says',
-    remedy: 'Let the topic that `SES_TOPIC_ARN` names publish it; SNS signs it.',
+    title: 'The message does not come from where it says',
+    remedy: 'Let SNS sign it, and the topic that `SES_TOPIC_ARN` names publish it.',
   },
   not_found: {
     status: 404,
