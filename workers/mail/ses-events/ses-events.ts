@@ -105,7 +105,8 @@ async function refuseForeign(
 function parseJson(text: string): unknown {
   try {
     return JSON.parse(text);
-  } catch (error) {
-    throw new AppError('malformed_request', { cause: maskError(error) });
+  } catch {
+    // What the parser says would quote the message.
+    throw new AppError('malformed_request');
   }
 }
