@@ -15,6 +15,11 @@ export interface JobState {
   readonly failedReason?: string;
 }
 
+/** How many jobs of a queue are in each state; those done are kept for a while. */
+export type JobCounts = Readonly<
+  Record<'waiting' | 'delayed' | 'active' | 'completed' | 'failed', number>
+>;
+
 /** The producer's end of one queue. Every call fails fast when Redis is gone; a failed add means "unknown", not "no". */
 export interface JobQueue {
   add(job: NewJob): Promise<void>;
@@ -24,6 +29,12 @@ export interface JobQueue {
   /** No worker takes a job of this queue for so long; workers that set a limiter obey it. */
   rateLimit(durationMs: number): Promise<void>;
   close(): Promise<void>;
+}
+
+/** Looks into a queue. */
+export interface JobCounter {
+  /** How many jobs Redis holds, by state. */
+  counts(): Promise<JobCounts>;
 }
 
 /** Redis keys of a queue begin with this: one hash slot per queue, so that it may live in a cluster. */
@@ -57,7 +68,7 @@ export function openJobQueue(
   name: QueueName,
   redis: Redis,
   onError: (error: Error) => void,
-): JobQueue {
+): JobQueue & JobCounter {
   const queue = new Queue(name, {
     connection: redis,
     prefix: queuePrefix(name),
@@ -90,6 +101,24 @@ export function openJobQueue(
       }
     },
     countOpen: () => queue.getJobCountByTypes('waiting', 'prioritized', 'delayed', 'active'),
+    async counts() {
+      const counts = await queue.getJobCounts(
+        'waiting',
+        'prioritized',
+        'delayed',
+        'active',
+        'completed',
+        'failed',
+      );
+      const of = (state: string): number => counts[state] ?? 0;
+      return {
+        waiting: of('waiting') + of('prioritized'),
+        delayed: of('delayed'),
+        active: of('active'),
+        completed: of('completed'),
+        failed: of('failed'),
+      };
+    },
     rateLimit: (durationMs) => queue.rateLimit(durationMs),
     close: () => queue.close(),
   };
