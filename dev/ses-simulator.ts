@@ -130,7 +130,7 @@ function envelopeOf(event: SesEventBody): Readonly<Record<string, string>> {
 const Listed = z.array(
   z.object({
     subject: z.string().default(''),
-    headers: z.record(z.string(), z.unknown()),
+    headers: z.object({ 'x-ses-message-tags': z.string().default('') }),
     envelope: z.object({
       from: z.object({ address: z.string() }),
       to: z.array(z.object({ address: z.string() })),
@@ -160,7 +160,7 @@ function caughtMail({
 }: z.output<typeof Listed>[number]): CaughtMail | undefined {
   const recipient = envelope.to[0]?.address;
   if (recipient === undefined) return undefined;
-  const tags = String(headers['x-ses-message-tags'] ?? '')
+  const tags = headers['x-ses-message-tags']
     .split(',')
     .map((pair) => pair.trim().split('='))
     .filter((pair): pair is [string, string] => pair.length === 2);

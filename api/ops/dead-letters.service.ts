@@ -36,7 +36,9 @@ const BATCH_SIZE = 100;
 const BATCH_PAUSE_MS = 20;
 
 /** The messages that were given up, and what operators decide about them. */
-export function createDeadLettersService({ database, audit }: DeadLettersDeps) {
+export function createDeadLettersService(deps: DeadLettersDeps) {
+  const { database, audit } = deps;
+
   /** The oldest 200, and how many there are. */
   async function list(): Promise<DeadLetters> {
     const letters = await database.query<DeadLetter & { total: number }>(
@@ -58,9 +60,9 @@ export function createDeadLettersService({ database, audit }: DeadLettersDeps) {
    */
   async function redrive(id: string, cause: Cause): Promise<void> {
     const done = await withTransaction(database, (tx) =>
-      revive(tx, [id], { firstAfterMs: 0, ratePerSecond: 1 }, cause),
+      revive(deps, tx, [id], { firstAfterMs: 0, ratePerSecond: 1 }, cause),
     );
-    if (done === 0) throw await notDead(id);
+    if (done === 0) throw await notDead(database, id);
   }
 
   /**
@@ -77,7 +79,7 @@ export function createDeadLettersService({ database, audit }: DeadLettersDeps) {
       if (start > 0) await delay(BATCH_PAUSE_MS);
       const ids = rows.slice(start, start + BATCH_SIZE).map(({ id }) => id);
       const pace = { firstAfterMs: (done / ratePerSecond) * 1_000, ratePerSecond };
-      done += await withTransaction(database, (tx) => revive(tx, ids, pace, cause));
+      done += await withTransaction(database, (tx) => revive(deps, tx, ids, pace, cause));
     }
     return done;
   }
@@ -93,59 +95,63 @@ export function createDeadLettersService({ database, audit }: DeadLettersDeps) {
           where id = $id and state = 'dead' returning id, admin_id, last_error`,
         { type: QueryTypes.SELECT, transaction: tx, bind: { id } },
       );
-      if (row) await record(tx, 'mail_discarded', row, cause);
+      if (row) await record(audit, tx, 'mail_discarded', row, cause);
       return row !== undefined;
     });
-    if (!isDone) throw await notDead(id);
-  }
-
-  async function revive(
-    tx: Transaction,
-    ids: readonly string[],
-    { firstAfterMs, ratePerSecond }: { firstAfterMs: number; ratePerSecond: number },
-    cause: Cause,
-  ): Promise<number> {
-    const rows = await database.query<Revived>(
-      `update outbox o
-          set state = 'pending', generation = o.generation + 1, enqueue_count = 0,
-              available_at = now() + ($firstAfterMs + 1000.0 * (wanted.place - 1) / $rate) * interval '1 millisecond'
-         from unnest($ids::uuid[]) with ordinality as wanted (id, place)
-        where o.id = wanted.id and o.state = 'dead'
-       returning o.id, o.admin_id, o.last_error`,
-      {
-        type: QueryTypes.SELECT,
-        transaction: tx,
-        bind: { ids, firstAfterMs, rate: ratePerSecond },
-      },
-    );
-    for (const row of rows) await record(tx, 'mail_redriven', row, cause);
-    return rows.length;
-  }
-
-  function record(
-    tx: Transaction,
-    event: 'mail_redriven' | 'mail_discarded',
-    { id, admin_id: adminId, last_error: error }: Revived,
-    cause: Cause,
-  ): Promise<void> {
-    const details = { outbox_id: id, ...(error !== null && { error }) };
-    return audit.record(event, cause, { adminId: adminId ?? undefined, details }, tx);
-  }
-
-  async function notDead(id: string): Promise<AppError> {
-    const [row] = await database.query<{ state: string }>(
-      'select state from outbox where id = $id',
-      { type: QueryTypes.SELECT, bind: { id } },
-    );
-    const detail = row ? `the message is not dead but ${row.state}` : 'there is no such message';
-    return new AppError('not_found', { detail });
+    if (!isDone) throw await notDead(database, id);
   }
 
   return { list, redrive, redriveAll, discard };
+}
+
+/** Puts messages back that are dead, one after the other at a pace; resolves to how many were. */
+async function revive(
+  { database, audit }: DeadLettersDeps,
+  tx: Transaction,
+  ids: readonly string[],
+  { firstAfterMs, ratePerSecond }: { firstAfterMs: number; ratePerSecond: number },
+  cause: Cause,
+): Promise<number> {
+  const rows = await database.query<Revived>(
+    `update outbox o
+        set state = 'pending', generation = o.generation + 1, enqueue_count = 0,
+            available_at = now() + ($firstAfterMs + 1000.0 * (wanted.place - 1) / $rate) * interval '1 millisecond'
+       from unnest($ids::uuid[]) with ordinality as wanted (id, place)
+      where o.id = wanted.id and o.state = 'dead'
+     returning o.id, o.admin_id, o.last_error`,
+    {
+      type: QueryTypes.SELECT,
+      transaction: tx,
+      bind: { ids, firstAfterMs, rate: ratePerSecond },
+    },
+  );
+  for (const row of rows) await record(audit, tx, 'mail_redriven', row, cause);
+  return rows.length;
 }
 
 interface Revived {
   readonly id: string;
   readonly admin_id: number | null;
   readonly last_error: string | null;
+}
+
+function record(
+  audit: Audit,
+  tx: Transaction,
+  event: 'mail_redriven' | 'mail_discarded',
+  { id, admin_id: adminId, last_error: error }: Revived,
+  cause: Cause,
+): Promise<void> {
+  const details = { outbox_id: id, ...(error !== null && { error }) };
+  return audit.record(event, cause, { adminId: adminId ?? undefined, details }, tx);
+}
+
+/** Why a message cannot be decided about. */
+async function notDead(database: Database, id: string): Promise<AppError> {
+  const [row] = await database.query<{ state: string }>('select state from outbox where id = $id', {
+    type: QueryTypes.SELECT,
+    bind: { id },
+  });
+  const detail = row ? `the message is not dead but ${row.state}` : 'there is no such message';
+  return new AppError('not_found', { detail });
 }
