@@ -69,12 +69,8 @@ async function tellOf(
   if (mail) await reportMail(workerUrl, mail, signal);
 }
 
-/** Posts what SES would tell about a mail, in order, each until the worker has taken it. @throws when it takes one not. */
-export async function reportMail(
-  workerUrl: string,
-  mail: CaughtMail,
-  signal = new AbortController().signal,
-): Promise<void> {
+/** Posts what SES would tell about a mail, in order, each until the worker has taken it. */
+async function reportMail(workerUrl: string, mail: CaughtMail, signal: AbortSignal): Promise<void> {
   for (const event of sesEventsFor(mail)) {
     await postUntilTaken(workerUrl, JSON.stringify(envelopeOf(event)), signal);
   }
