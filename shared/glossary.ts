@@ -9,6 +9,8 @@
  * - **job**: an entry of a BullMQ **queue**; for a mail, the errand boy of one outbox message.
  * - **relay**: puts pending messages on their queue. **sweep**: puts back those whose job was lost.
  * - **delivery**: one try to carry out one outbox message.
+ * - **mail event**: what the provider tells about a mail that it has taken: delivered, bounced, complained.
+ * - **suppression**: an address that no mail goes to any more. **dead letter**: a message that was given up.
  * - **batch**: log lines sealed together; one batch is one job is one call of Firehose.
  * - **epoch**: the name that one Redis's data goes by; another epoch means that the data was lost.
  */

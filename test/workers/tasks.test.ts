@@ -199,3 +199,29 @@ test.serial(
     t.deepEqual(await tasks.run('rotate-audit'), { prepared: 0, dropped: 1 });
   },
 );
+
+test.serial(
+  'purge-expired forgets events about unknown mails after 30 days, bounces after a year, complaints never',
+  async (t) => {
+    const { stage, tasks } = await setUp(t);
+    const { id } = await stage.promiseConfirmation();
+    const insertEvent = (outboxId: string | null, days: number) =>
+      context.rows(
+        `insert into mail_events (id, outbox_id, provider_id, type, at, received_at, fingerprint)
+         values (gen_random_uuid(), $1, 'p', 'bounced', now(), ${daysAgo(days)}, gen_random_uuid()::text)`,
+        [outboxId],
+      );
+    await insertEvent(null, 31);
+    await insertEvent(null, 29);
+    await insertEvent(id, 300);
+    await context.rows(
+      `insert into suppressions (email_canonical, reason, created_at) values
+         ('a@x.test', 'bounce', ${daysAgo(367)}), ('b@x.test', 'bounce', ${daysAgo(360)}), ('c@x.test', 'complaint', ${daysAgo(999)})`,
+    );
+    t.like(await tasks.run('purge-expired'), { mailEvents: 1, suppressions: 1 });
+    t.is(await count('mail_events'), 2);
+    t.is(await count('suppressions'), 2);
+    await context.rows('delete from outbox where id = $1', [id]);
+    t.is(await count('mail_events'), 1, 'events go with their message');
+  },
+);
