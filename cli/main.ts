@@ -1,100 +1,82 @@
-import { randomBytes } from 'node:crypto';
-import { userInfo } from 'node:os';
 import { parseArgs } from 'node:util';
-import { createOperatorsService } from '../api/auth/operators.service.js';
-import { createAudit, type Cause } from '../shared/audit/audit.js';
-import { loadToolConfig, loadOrExit } from '../shared/config/config.js';
-import { openDatabase } from '../shared/database/connect.js';
-import { AppError } from '../shared/errors/app-error.js';
-import { parseEmailAddress } from '../shared/identity/email-address.js';
-import { createLogger } from '../shared/logging/logger.js';
+import { UsageError, type Answer, type Command } from './command.js';
+import { doctorCommands } from './doctor.js';
+import { mailCommands } from './mail.js';
+import { operatorCommands } from './operator.js';
+import { stateCommands } from './state.js';
 
+const EXIT_FAILED = 1;
 const EXIT_USAGE = 64;
+
+const commands = [...mailCommands, ...stateCommands, ...doctorCommands, ...operatorCommands];
+
 const USAGE = `Rollcall's command line, for operators.
 
-  operator grant EMAIL    make a confirmed admin an operator
-  operator revoke EMAIL   take the role back
+${usageLines().join('\n')}
 
-  --json                  answer with one JSON object
-  --help                  this text
+  --json    answer with one JSON document
+  --help    this text
 
-Exit code 0 only when it did what was asked.
+Exit code 0 only when it did what was asked (doctor: when all is well), 1 when it could not, 64 when it was not
+understood, 78 without a usable configuration.
 `;
 
-/** What a command answers: the same facts for people and for programs. */
-interface Answer {
-  readonly text: string;
-  readonly facts: Readonly<Record<string, string | boolean>>;
+const isJson = process.argv.includes('--json');
+try {
+  const asked = parse();
+  if (asked.values.help) process.stdout.write(USAGE);
+  else tell(await run(asked));
+} catch (error) {
+  const isUsage = error instanceof UsageError;
+  process.exitCode = isUsage ? EXIT_USAGE : EXIT_FAILED;
+  const problem = error instanceof Error ? error.message : String(error);
+  if (isJson) process.stdout.write(`${JSON.stringify({ ok: false, problem })}\n`);
+  else process.stderr.write(isUsage ? `${problem}\n\n${USAGE}` : `${problem}\n`);
 }
 
-const { values, positionals } = parse();
-if (values.help) {
-  process.stdout.write(USAGE);
-} else {
-  const [group, action, email, ...rest] = positionals;
-  const isGrant = action === 'grant';
-  if (
-    group !== 'operator' ||
-    (!isGrant && action !== 'revoke') ||
-    email === undefined ||
-    rest.length > 0
-  )
-    fail(USAGE);
-  await answer(() => setOperator(email, isGrant));
-}
-
-async function setOperator(text: string, isOperator: boolean): Promise<Answer> {
-  const email = parseEmailAddress(text);
-  if (!email) throw new Error(`${text} is not an e-mail address`);
-  const config = loadOrExit(() => loadToolConfig());
-  const database = openDatabase(config.database, 'rollcall-cli');
-  const log = createLogger({ service: 'rollcall-cli', ...config.logging, level: 'silent' });
-  try {
-    const operators = createOperatorsService({ database, audit: createAudit(log) });
-    const changed = await operators.setOperator(email, isOperator, causeOfCommand());
-    const role = isOperator ? 'operator' : 'admin';
-    const state = changed ? 'is now' : 'is already';
-    return {
-      text: `${email.address} ${state} an ${role}`,
-      facts: { email: email.address, role, changed },
-    };
-  } finally {
-    await database.close();
+function run({ values, positionals }: ReturnType<typeof parse>): Promise<Answer> {
+  const command = commands.find((each) => isCalled(each, positionals));
+  if (!command)
+    throw new UsageError(
+      positionals.length === 0
+        ? 'say what to do'
+        : `there is no command "${positionals.join(' ')}"`,
+    );
+  for (const option of ['all', 'rate'] as const) {
+    if (values[option] !== undefined && !command.options?.includes(option))
+      throw new UsageError(`\`${command.name}\` knows no --${option}`);
   }
+  const words = positionals.slice(command.name.split(' ').length);
+  return command.run({ words, all: values.all ?? false, rate: values.rate });
 }
 
-/** Who is at the keyboard stands in the audit's place of a browser. */
-function causeOfCommand(): Cause {
-  return { traceId: randomBytes(16).toString('hex'), userAgent: `cli/${userInfo().username}` };
+function isCalled({ name }: Command, positionals: readonly string[]): boolean {
+  return name.split(' ').every((word, i) => positionals[i] === word);
 }
 
-async function answer(command: () => Promise<Answer>): Promise<void> {
-  try {
-    const { text, facts } = await command();
-    process.stdout.write(values.json ? `${JSON.stringify({ ok: true, ...facts })}\n` : `${text}\n`);
-  } catch (error) {
-    const isUnknown = error instanceof AppError && error.code === 'not_found';
-    const problem = isUnknown
-      ? 'no confirmed admin has this address'
-      : String(error instanceof Error ? error.message : error);
-    if (values.json) process.stdout.write(`${JSON.stringify({ ok: false, problem })}\n`);
-    else process.stderr.write(`${problem}\n`);
-    process.exitCode = 1;
-  }
+function tell({ text, facts, isOk = true }: Answer): void {
+  process.stdout.write(isJson ? `${JSON.stringify({ ok: isOk, ...facts })}\n` : `${text}\n`);
+  if (!isOk) process.exitCode = EXIT_FAILED;
 }
 
 function parse() {
   try {
     return parseArgs({
       allowPositionals: true,
-      options: { json: { type: 'boolean' }, help: { type: 'boolean', short: 'h' } },
+      options: {
+        json: { type: 'boolean' },
+        help: { type: 'boolean', short: 'h' },
+        all: { type: 'boolean' },
+        rate: { type: 'string' },
+      },
     });
   } catch (error) {
-    return fail(`${error instanceof Error ? error.message : String(error)}\n\n${USAGE}`);
+    throw new UsageError(error instanceof Error ? error.message : String(error));
   }
 }
 
-function fail(text: string): never {
-  process.stderr.write(text);
-  process.exit(EXIT_USAGE);
+function usageLines(): string[] {
+  const calls = commands.map(({ name, takes = '' }) => `${name} ${takes}`.trim());
+  const width = Math.max(...calls.map((call) => call.length));
+  return commands.map(({ does }, i) => `  ${(calls[i] ?? '').padEnd(width)}    ${does}`);
 }

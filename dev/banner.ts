@@ -18,7 +18,7 @@ export function printBanner(
   say();
   row('API', stack.api);
   row('API docs', `${stack.api}/apidocs`, 'log in there with Authorize');
-  row('Mailbox', stack.mailbox, 'every mail ends here, none is delivered');
+  row('Mailbox', stack.mailbox, 'every mail ends here; bounce@simulator.amazonses.com bounces');
   row('Log viewer', stack.firehose, 'what the worker ships to Firehose');
   row('Worker', stack.worker);
   row('PostgreSQL', stack.postgres);

@@ -15,6 +15,8 @@ export interface Mailbox {
   readonly smtp: { readonly host: string; readonly port: number };
   /** The web page; its `/email` lists the mails as JSON. */
   readonly url: string;
+  /** Holds each mail as `ID.eml`. */
+  readonly mailDir: string;
   readonly server: ServerProcess;
   close(): Promise<void>;
 }
@@ -75,7 +77,7 @@ export async function openMailbox(options: MailboxOptions): Promise<Mailbox> {
     await close();
     throw error;
   }
-  return { smtp: { host: loopback, port: smtp.port }, url, server, close };
+  return { smtp: { host: loopback, port: smtp.port }, url, mailDir, server, close };
 }
 
 function maildevProgram(): string {

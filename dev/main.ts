@@ -11,6 +11,7 @@ import { loadSecrets, saveSecrets, type LocalSecrets } from './secrets.js';
 import type { openSeeder as OpenSeeder } from './seed-data.js';
 import type { ServerProcess } from './server-process.js';
 import { serviceEnvironment } from './service-environment.js';
+import { startSesSimulator } from './ses-simulator.js';
 import { listenForStop } from './signals.js';
 import { claimStackFile, type StackDescription, type StackFile } from './stack-file.js';
 import { openStack, type Stack } from './stack.js';
@@ -79,6 +80,12 @@ async function runUntilStopped(session: Session): Promise<void> {
   const { api, worker } = await createApplication(session, stack);
   await Promise.all([api, worker].map((server) => server.start({ signal: session.stop })));
 
+  const simulator = startSesSimulator({
+    ...stack.services.mailbox,
+    workerUrl: worker.url,
+    onProblem: (text) => session.terminal.say(text),
+  });
+  session.releasers.push(() => simulator.stop());
   const describe = () => describeStack(session, stack, api, worker);
   await session.stackFile.write(describe());
   session.releasers.push(() => session.stackFile.remove());

@@ -14,7 +14,8 @@ export interface Surroundings {
 }
 
 /** Variables of the caller that would lead our processes to another database, mail server or account. */
-const replaced = /^(?:POSTGRES_(?!POOL_MAX$|SSL$|CA_FILE$)|MAIL_(?!RATE$)|AWS_|REDIS_URL_LOGS$)/;
+const replaced =
+  /^(?:POSTGRES_(?!POOL_MAX$|SSL$|CA_FILE$)|MAIL_(?!RATE$)|AWS_|REDIS_URL_LOGS$|SES_)/;
 
 /**
  * A whole development environment for the API, the worker and their tools. What the caller has set is kept
@@ -54,6 +55,8 @@ export function serviceEnvironment(
       MAIL_HOST: surroundings.mail.host,
       MAIL_PORT: String(surroundings.mail.port),
       MAIL_FROM: 'Rollcall <no-reply@rollcall.test>',
+      // Puts the tag on each mail by which the simulator's events find it.
+      MAIL_CONFIGURATION_SET: 'rollcall-local',
     }),
   };
 }

@@ -1,7 +1,13 @@
 import { accountsAndOutbox } from './0001-accounts-and-outbox.js';
 import { accountLife } from './0002-account-life.js';
 import { operatorsAndAudit } from './0003-operators-and-audit.js';
+import { mailEvents } from './0004-mail-events.js';
 import type { Migration } from './migration.js';
 
 /** Every migration, oldest first. */
-export const migrations: readonly Migration[] = [accountsAndOutbox, accountLife, operatorsAndAudit];
+export const migrations: readonly Migration[] = [
+  accountsAndOutbox,
+  accountLife,
+  operatorsAndAudit,
+  mailEvents,
+];

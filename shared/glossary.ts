@@ -9,6 +9,8 @@
  * - **job**: an entry of a BullMQ **queue**; for a mail, the errand boy of one outbox message.
  * - **relay**: puts pending messages on their queue. **sweep**: puts back those whose job was lost.
  * - **delivery**: one try to carry out one outbox message.
+ * - **mail event**: what the provider tells about a mail that it has taken: delivered, bounced, complained.
+ * - **suppression**: an address that no mail goes to any more. **dead letter**: a message that was given up.
  * - **batch**: log lines sealed together; one batch is one job is one call of Firehose.
  * - **spool**: where log lines wait on disk. **segment**: a file of it; one sealed segment is one batch.
  * - **receipt**: proof that a batch has reached the stream; until it is there, the segment is kept.

@@ -1,3 +1,4 @@
+import { createAudit } from '../shared/audit/audit.js';
 import type { WorkerConfig } from '../shared/config/config.js';
 import { deriveKeyRing } from '../shared/crypto/keys.js';
 import { openDatabase, type Database } from '../shared/database/connect.js';
@@ -11,6 +12,9 @@ import { openFirehoseSink } from './logs/firehose.sink.js';
 import type { RecordSink } from './logs/record-sink.port.js';
 import type { MailSources } from './mail/mail-sources.js';
 import type { Mailer } from './mail/mail.port.js';
+import { fetchCertificate } from './mail/ses-events/fetch-certificate.js';
+import { createSesEvents, type SesEvents } from './mail/ses-events/ses-events.js';
+import { createSnsVerifier } from './mail/ses-events/sns-signature.js';
 import { openSmtpMailer } from './mail/smtp.mailer.js';
 import { createSweep, type Sweep } from './relay/sweep.js';
 import { createTasks, type Tasks } from './tasks/tasks.js';
@@ -28,6 +32,7 @@ export interface WorkerDeps {
   readonly mailSources: MailSources;
   /** Absent when logs go to stdout alone. */
   readonly sink: RecordSink | undefined;
+  readonly sesEvents: SesEvents;
   readonly sweep: Sweep;
   readonly tasks: Tasks;
   readonly checks: Readonly<Record<string, Check>>;
@@ -56,6 +61,13 @@ export function buildDeps(
     queues,
     mailer,
     sink,
+    sesEvents: createSesEvents({
+      database,
+      audit: createAudit(log),
+      verifier: createSnsVerifier(fetchCertificate),
+      topicArn: config.sesTopicArn,
+      log,
+    }),
     sweep,
     failpoint: createFailpoint(config.failpoint),
     faults,

@@ -1,20 +1,19 @@
 import { randomUUID } from 'node:crypto';
-import { createServer, STATUS_CODES, type IncomingMessage, type ServerResponse } from 'node:http';
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import { BlockList, isIPv4, isIPv6 } from 'node:net';
-import { errorCodes, type ErrorCode } from '../shared/errors/codes.js';
 import { readiness, type Check } from '../shared/health/readiness.js';
 import { closeServer, listen } from '../shared/lifecycle/http-server.js';
-import type { Logger } from '../shared/logging/logger.js';
+import { notAllowed, problem, tooLarge, type Answer } from './http-answers.js';
 import { maskError } from './mask.js';
+import { takeQueueMessage, type QueueMessageDeps } from './queue-message.route.js';
 import type { Tasks } from './tasks/tasks.js';
 
 /** What the worker's HTTP is made of. */
-export interface WorkerHttpDeps {
+export interface WorkerHttpDeps extends QueueMessageDeps {
   readonly tasks: Tasks;
   readonly checks: Readonly<Record<string, Check>>;
   /** True once the process has begun to stop. */
   readonly isStopping: () => boolean;
-  readonly log: Logger;
 }
 
 /** The worker's HTTP server. */
@@ -31,12 +30,6 @@ const REQUEST_TIMEOUT_MS = 15_000;
 const CUT_AFTER_MS = 1_000;
 const MAX_BODY_BYTES = 64 * 1_024;
 const REQUEST_ID = /^[A-Za-z0-9_-]{8,64}$/;
-
-interface Answer {
-  readonly status: number;
-  readonly body: object;
-  readonly headers?: Readonly<Record<string, string>>;
-}
 
 /**
  * Listens for health checks and for the daemon of the Elastic Beanstalk worker tier, which takes nothing but 200 for
@@ -95,6 +88,10 @@ async function route(
     if (req.method !== 'GET' && req.method !== 'HEAD') return notAllowed('GET, HEAD', requestId);
     return path === '/health/live' ? { status: 200, body: { status: 'alive' } } : ready(deps);
   }
+  if (path === '/sqs') {
+    if (req.method !== 'POST') return notAllowed('POST', requestId);
+    return takeQueueMessage(deps, req, requestId);
+  }
   const task = /^\/tasks\/([a-z0-9-]{1,64})$/.exec(path)?.[1];
   if (task === undefined || !deps.tasks.names.includes(task))
     return problem('not_found', requestId);
@@ -114,8 +111,7 @@ async function runTask(
   req: IncomingMessage,
   requestId: string,
 ): Promise<Answer> {
-  if (!(await discardBody(req)))
-    return problem('payload_too_large', requestId, { Connection: 'close' });
+  if (!(await discardBody(req))) return tooLarge(requestId);
   const startedAt = process.hrtime.bigint();
   const result = await tasks.run(name);
   log.info(
@@ -139,26 +135,6 @@ async function discardBody(req: IncomingMessage): Promise<boolean> {
     if (bytes > MAX_BODY_BYTES) return false;
   }
   return true;
-}
-
-const notAllowed = (allow: string, requestId: string): Answer =>
-  problem('method_not_allowed', requestId, { Allow: allow });
-
-/** RFC 9457. */
-function problem(code: ErrorCode, requestId: string, headers: Record<string, string> = {}): Answer {
-  const { status } = errorCodes[code];
-  return {
-    status,
-    headers: { 'Content-Type': 'application/problem+json', ...headers },
-    body: {
-      type: `urn:rollcall:problem:${code.replaceAll('_', '-')}`,
-      title: STATUS_CODES[status],
-      status,
-      code,
-      instance: `urn:rollcall:request:${requestId}`,
-      request_id: requestId,
-    },
-  };
 }
 
 /** Loopback, RFC 1918, RFC 4193 and link-local: the daemon, the container's gateway, the load balancer's health checks. */

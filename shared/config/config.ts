@@ -51,6 +51,7 @@ export function loadWorkerConfig(env: Environment = process.env) {
       database: database(reader),
       redis: redis(reader),
       mail: mail(reader, roles.includes('mail')),
+      sesTopicArn: reader.get('SES_TOPIC_ARN'),
       firehose: firehose(reader),
       spool: spool(reader),
     });
@@ -60,6 +61,13 @@ export function loadWorkerConfig(env: Environment = process.env) {
 /** What the migrations and the command line run on. @throws {ConfigError} naming every variable at fault. */
 export function loadToolConfig(env: Environment = process.env) {
   return load(env, (reader) => Object.freeze({ ...runtime(reader), database: database(reader) }));
+}
+
+/** What those commands run on that look at the queues. @throws {ConfigError} naming every variable at fault. */
+export function loadQueueToolConfig(env: Environment = process.env) {
+  return load(env, (reader) =>
+    Object.freeze({ ...runtime(reader), database: database(reader), redis: redis(reader) }),
+  );
 }
 
 /** Loads a configuration or ends the process with exit code 78, telling every fault on stderr by variable name. */

@@ -141,6 +141,16 @@ export const variables = {
       .optional(),
     'SES configuration set that publishes delivery events',
   ),
+  SES_TOPIC_ARN: variable(
+    z
+      .string()
+      .regex(
+        /^arn:aws[a-z-]*:sns:[a-z0-9-]+:\d{12}:[A-Za-z0-9_-]{1,256}$/,
+        'must be the ARN of an SNS topic',
+      )
+      .optional(),
+    'SNS topic of the delivery events; set: events from any other are refused',
+  ),
   FIREHOSE_DELIVERY_STREAM: variable(
     z
       .string()

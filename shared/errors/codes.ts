@@ -48,6 +48,11 @@ export const errorCodes = {
     title: 'Requests from this address are not served',
     remedy: 'Ask the worker from its own host or its private network.',
   },
+  untrusted_message: {
+    status: 403,
+    title: 'The message does not come from where it says',
+    remedy: 'Let SNS sign it, and the topic that `SES_TOPIC_ARN` names publish it.',
+  },
   not_found: {
     status: 404,
     title: 'There is no such thing here',

@@ -15,7 +15,11 @@ export type AuditEventName =
   | 'user_updated'
   | 'user_deleted'
   | 'excess_rate_limit_exceeded'
-  | 'privilege_permissions_changed';
+  | 'privilege_permissions_changed'
+  | 'email_suppressed'
+  | 'email_suppression_lifted'
+  | 'mail_redriven'
+  | 'mail_discarded';
 
 /**
  * One security event, written in the transaction of what it tells about. It outlives the admin: the ids refer to

@@ -2,14 +2,27 @@ import { Admin } from './admin.js';
 import { AuditEvent } from './audit-event.js';
 import { Confirmation } from './confirmation.js';
 import { Delivery } from './delivery.js';
+import { MailEvent } from './mail-event.js';
 import { OutboxMessage } from './outbox-message.js';
 import { Session } from './session.js';
+import { Suppression } from './suppression.js';
 import { User } from './user.js';
 
-export { Admin, AuditEvent, Confirmation, OutboxMessage, Session, User };
+export { Admin, AuditEvent, Confirmation, OutboxMessage, Session, Suppression, User };
 export type { AuditEventName } from './audit-event.js';
 export type { ConfirmationPurpose } from './confirmation.js';
+export type { MailEventType } from './mail-event.js';
 export type { SessionEnd } from './session.js';
 
 /** Every model, in the order in which their tables depend on one another. */
-export const models = [Admin, User, Session, Confirmation, OutboxMessage, Delivery, AuditEvent];
+export const models = [
+  Admin,
+  User,
+  Session,
+  Confirmation,
+  OutboxMessage,
+  Delivery,
+  AuditEvent,
+  MailEvent,
+  Suppression,
+];

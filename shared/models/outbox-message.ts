@@ -44,9 +44,9 @@ export class OutboxMessage extends Model<
   @Column({ type: DataType.TEXT, allowNull: false, defaultValue: 'pending' })
   declare state: CreationOptional<'pending' | 'enqueued' | 'settled' | 'dead'>;
 
-  /** How a settled message ended: `sent`, or `obsolete` when nobody needed it any more. */
+  /** How a settled message ended: `sent`, `obsolete` when nobody needed it any more, `discarded` by an operator. */
   @Column(DataType.TEXT)
-  declare outcome: CreationOptional<'sent' | 'obsolete' | null>;
+  declare outcome: CreationOptional<'sent' | 'obsolete' | 'discarded' | null>;
 
   @CreatedAt
   @Column({ type: DataType.DATE, allowNull: false })

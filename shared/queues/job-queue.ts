@@ -15,6 +15,11 @@ export interface JobState {
   readonly failedReason?: string;
 }
 
+/** How many jobs of a queue are in each state; those done are kept for a while. */
+export type JobCounts = Readonly<
+  Record<'waiting' | 'delayed' | 'active' | 'completed' | 'failed', number>
+>;
+
 /** The producer's end of one queue. Every call fails fast when Redis is gone; a failed add means "unknown", not "no". */
 export interface JobQueue {
   add(job: NewJob): Promise<void>;
@@ -26,6 +31,12 @@ export interface JobQueue {
   /** No worker takes a job of this queue for so long; workers that set a limiter obey it. */
   rateLimit(durationMs: number): Promise<void>;
   close(): Promise<void>;
+}
+
+/** Looks into a queue. */
+export interface JobCounter {
+  /** How many jobs Redis holds, by state. */
+  counts(): Promise<JobCounts>;
 }
 
 /** Redis keys of a queue begin with this: one hash slot per queue, so that it may live in a cluster. */
@@ -59,7 +70,7 @@ export function openJobQueue(
   name: QueueName,
   redis: Redis,
   onError: (error: Error) => void,
-): JobQueue {
+): JobQueue & JobCounter {
   const queue = new Queue(name, {
     connection: redis,
     prefix: queuePrefix(name),
@@ -99,6 +110,24 @@ export function openJobQueue(
         queue.getDelayed(0, 0),
       ]);
       return waiting + (next && next.timestamp + next.delay <= Date.now() ? 1 : 0);
+    },
+    async counts() {
+      const counts = await queue.getJobCounts(
+        'waiting',
+        'prioritized',
+        'delayed',
+        'active',
+        'completed',
+        'failed',
+      );
+      const of = (state: string): number => counts[state] ?? 0;
+      return {
+        waiting: of('waiting') + of('prioritized'),
+        delayed: of('delayed'),
+        active: of('active'),
+        completed: of('completed'),
+        failed: of('failed'),
+      };
     },
     rateLimit: (durationMs) => queue.rateLimit(durationMs),
     close: () => queue.close(),

@@ -3,7 +3,7 @@ import type { QueueName } from '../jobs/define-job.js';
 import type { Logger } from '../logging/logger.js';
 import { openJobQueue, type JobQueue } from './job-queue.js';
 import { createQueueRoom, type QueueRoom } from './queue-room.js';
-import { problemsOf, type RedisProblem } from './redis-problems.js';
+import { problemsOfRedis, readRedisFacts, type RedisProblem } from './redis-facts.js';
 import { createReceipts, type Receipts } from './receipts.js';
 import { openFailFastRedis } from './redis-client.js';
 import { createRedisMemory } from './redis-memory.js';
@@ -56,7 +56,10 @@ export function openQueues(config: { url: string; logsUrl: string }, log: Logger
     ping: () => ping(mailRedis),
     pingLogs: logsRedis === mailRedis ? undefined : () => ping(logsRedis),
     epoch: () => readEpoch(mailRedis),
-    problems: async () => (await Promise.all([...clients].map(problemsOf))).flat(),
+    async problems() {
+      const facts = await Promise.all([...clients].map(readRedisFacts));
+      return facts.flatMap(problemsOfRedis);
+    },
     async close() {
       await Promise.allSettled([mail.close(), logs.close()]);
       for (const redis of clients) redis.disconnect();

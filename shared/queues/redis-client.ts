@@ -36,6 +36,32 @@ export function openFailFastRedis(url: string, onError: (error: Error) => void):
   return client;
 }
 
+/**
+ * Resolves to a client that is connected, for a tool that asks once: it never reconnects.
+ * @throws when Redis cannot be reached within two seconds.
+ */
+export async function connectRedis(url: string): Promise<Redis> {
+  const client = new Redis({
+    ...redisAddress(url),
+    lazyConnect: true,
+    maxRetriesPerRequest: 0,
+    connectTimeout: CONNECT_TIMEOUT_MS,
+    commandTimeout: COMMAND_TIMEOUT_MS,
+    retryStrategy: () => null,
+  });
+  let reason: Error | undefined;
+  client.on('error', (error) => {
+    reason ??= error;
+  });
+  try {
+    await client.connect();
+    return client;
+  } catch (error) {
+    client.disconnect();
+    throw reason ?? error;
+  }
+}
+
 /** Milliseconds before the next try to connect: 100 ms doubling to 5 s, jittered so that a fleet does not return as one. */
 export function reconnectDelayMs(tries: number): number {
   return Math.min(100 * 2 ** Math.min(tries - 1, 6), 5_000) * (0.75 + Math.random() / 4);

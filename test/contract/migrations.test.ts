@@ -167,7 +167,7 @@ function contractions({ name, up }: Migration): string[] {
   if (name.startsWith('0001-')) return [];
   const statements = up.split(';').map((statement) => statement.replaceAll(/\s+/g, ' ').trim());
   const forbidden = [
-    /\b(drop|rename|truncate|delete)\b/i,
+    /\b(drop|rename|truncate|(?<!\bon )delete)\b/i,
     /\balter column \S+ (set not null|type|set data type)\b/i,
     /\badd column (?:(?!,).)*\bnot null\b(?!.*\bdefault\b)/i,
     /\badd constraint\b(?!.*\bnot valid\b)/i,

@@ -147,6 +147,21 @@ test('no mail is sent when the admin is gone', async (t) => {
   t.is(server.received.length, 0);
 });
 
+test('no mail is sent to a suppressed address, however it is spelled', async (t) => {
+  const { stage, server, deliver } = await setUpDelivery(t, context);
+  for (const promised of [await stage.promiseConfirmation(), await stage.promiseAccountExists()]) {
+    await context.rows(`insert into suppressions (email_canonical, reason) values ($1, 'bounce')`, [
+      promised.email,
+    ]);
+    await context.rows('update admins set email = upper(email) where id = $1', [promised.adminId]);
+    t.is(await deliver(promised), 'obsolete');
+    t.like(await stage.messageOf(promised.id), { state: 'settled', outcome: 'obsolete' });
+    const [delivery] = await stage.deliveriesOf(promised.id);
+    t.is(delivery?.response, 'the address is suppressed');
+  }
+  t.is(server.received.length, 0);
+});
+
 test('the owner of an account is told, without any token', async (t) => {
   const { stage, server, deliver } = await setUpDelivery(t, context);
   const promised = await stage.promiseAccountExists();

@@ -52,7 +52,7 @@ test('what is not there is 404, whatever the method; every problem names its req
     ['POST', '/tasks/nope'],
     ['POST', '/tasks/'],
     ['POST', '/tasks/../health/live'],
-    ['POST', '/sqs'],
+    ['POST', '/sqs/'],
     ['GET', '/metrics'],
     ['GET', '/health'],
   ] as const) {
@@ -77,6 +77,7 @@ test('a wrong method is 405 with Allow', async (t) => {
     ['POST', '/health/live', 'GET, HEAD'],
     ['DELETE', '/health/ready', 'GET, HEAD'],
     ['GET', '/tasks/sweep-outbox', 'POST'],
+    ['GET', '/sqs', 'POST'],
   ] as const) {
     const answer = await ask(method, path);
     t.is(answer.status, 405);
@@ -158,6 +159,7 @@ function parts({ ok = true, isStopping = false }: State = {}) {
   const deps = {
     log,
     tasks,
+    sesEvents: { take: async () => 'ignored' as const },
     checks: { postgres: async () => ({ ok }) },
     isStopping: () => isStopping,
   };

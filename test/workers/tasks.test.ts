@@ -37,12 +37,16 @@ test.serial(
       confirmations: 1,
       sessions: 2,
       admins: 0,
+      mailEvents: 0,
+      suppressions: 0,
     });
     t.deepEqual(await tasks.run('purge-expired'), {
       messages: 0,
       confirmations: 0,
       sessions: 0,
       admins: 0,
+      mailEvents: 0,
+      suppressions: 0,
     });
     t.is((await stage.messageOf(newMessage)).state, 'settled');
     t.is(await count('outbox'), 2, 'the new one and the dead one');
@@ -193,5 +197,31 @@ test.serial(
        for values from ('2020-01-01') to ('2020-02-01')`,
     );
     t.deepEqual(await tasks.run('rotate-audit'), { prepared: 0, dropped: 1 });
+  },
+);
+
+test.serial(
+  'purge-expired forgets events about unknown mails after 30 days, bounces after a year, complaints never',
+  async (t) => {
+    const { stage, tasks } = await setUp(t);
+    const { id } = await stage.promiseConfirmation();
+    const insertEvent = (outboxId: string | null, days: number) =>
+      context.rows(
+        `insert into mail_events (id, outbox_id, provider_id, type, at, received_at, fingerprint)
+         values (gen_random_uuid(), $1, 'p', 'bounced', now(), ${daysAgo(days)}, gen_random_uuid()::text)`,
+        [outboxId],
+      );
+    await insertEvent(null, 31);
+    await insertEvent(null, 29);
+    await insertEvent(id, 300);
+    await context.rows(
+      `insert into suppressions (email_canonical, reason, created_at) values
+         ('a@x.test', 'bounce', ${daysAgo(367)}), ('b@x.test', 'bounce', ${daysAgo(360)}), ('c@x.test', 'complaint', ${daysAgo(999)})`,
+    );
+    t.like(await tasks.run('purge-expired'), { mailEvents: 1, suppressions: 1 });
+    t.is(await count('mail_events'), 2);
+    t.is(await count('suppressions'), 2);
+    await context.rows('delete from outbox where id = $1', [id]);
+    t.is(await count('mail_events'), 1, 'events go with their message');
   },
 );

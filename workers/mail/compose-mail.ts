@@ -11,12 +11,24 @@ import { composeConfirmationMail } from './confirmation-mail.js';
 import { composeSecurityNotice } from './security-notice-mail.js';
 import type { ClaimedMessage } from './outbox-claim.js';
 import type { Composed, MailSources } from './mail-sources.js';
+import { isSuppressed } from './suppressions.js';
 
 /**
- * Makes the mail that an outbox message promises, from the rows as they are now.
+ * Makes the mail that an outbox message promises, from the rows as they are now. Nobody needs a mail to a suppressed
+ * address.
  * @throws {PermanentFailure} when the payload is not what the contract says.
  */
-export function composeMail(
+export async function composeMail(
+  sources: MailSources,
+  message: Pick<ClaimedMessage, 'name' | 'payload' | 'recipient'>,
+): Promise<Composed> {
+  const mail = await composeWanted(sources, message);
+  if ('obsolete' in mail) return mail;
+  const isRefused = await isSuppressed(sources.database, mail.to.address.toLowerCase());
+  return isRefused ? { obsolete: 'the address is suppressed' } : mail;
+}
+
+function composeWanted(
   sources: MailSources,
   { name, payload, recipient }: Pick<ClaimedMessage, 'name' | 'payload' | 'recipient'>,
 ): Promise<Composed> {

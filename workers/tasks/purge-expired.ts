@@ -7,6 +7,8 @@ export interface PurgeResult {
   readonly confirmations: number;
   readonly sessions: number;
   readonly admins: number;
+  readonly mailEvents: number;
+  readonly suppressions: number;
 }
 
 const BATCH_SIZE = 1_000;
@@ -14,8 +16,10 @@ const BATCH_SIZE = 1_000;
 const MAX_DURATION_MS = 40_000;
 
 /**
- * Deletes what nobody asks for any more: settled messages with their deliveries, links that were never followed,
- * sessions that have ended or expired and admins who never confirmed, all of them 30 days after their end. Works in small batches, each a transaction.
+ * Deletes what nobody asks for any more: settled messages with their deliveries and events, events about mails that we
+ * do not know, links that were never followed, sessions that have ended or expired and admins who never confirmed, all
+ * of them 30 days after their end; and the memory of an address that bounced after a year. Works in small batches, each
+ * a transaction.
  */
 export async function purgeExpired(database: Database): Promise<PurgeResult> {
   const deadline = Date.now() + MAX_DURATION_MS;
@@ -35,6 +39,8 @@ export async function purgeExpired(database: Database): Promise<PurgeResult> {
     confirmations: await untilNone(deleteExpiredConfirmations),
     sessions: await untilNone(deleteEndedSessions),
     admins: await untilNone(deleteForgottenAdmins),
+    mailEvents: await untilNone(deleteUnknownMailEvents),
+    suppressions: await untilNone(deleteOldBounces),
   };
 }
 
@@ -81,6 +87,30 @@ function deleteForgottenAdmins(database: Database): Promise<number> {
           and not exists (select from confirmations c where c.admin_id = a.id and c.expires_at > now())
         limit $limit)
      returning id`,
+  );
+}
+
+/** Those about mails that we know go with their messages. */
+function deleteUnknownMailEvents(database: Database): Promise<number> {
+  return deleteRows(
+    database,
+    `delete from mail_events where id in (
+       select id from mail_events
+        where outbox_id is null and received_at < now() - interval '30 days'
+        limit $limit)
+     returning id`,
+  );
+}
+
+/** An address that did not exist may be somebody's by now; who has complained is left in peace for good. */
+function deleteOldBounces(database: Database): Promise<number> {
+  return deleteRows(
+    database,
+    `delete from suppressions where email_canonical in (
+       select email_canonical from suppressions
+        where reason = 'bounce' and created_at < now() - interval '1 year'
+        limit $limit)
+     returning email_canonical`,
   );
 }
 

@@ -85,6 +85,22 @@ export const mailAndStreamReadings = {
     ],
     bad: ['with space', 'a'.repeat(65), 'line\nbreak'],
   },
+  SES_TOPIC_ARN: {
+    read: (text) => worker({ SES_TOPIC_ARN: text }).sesTopicArn,
+    good: [
+      [undefined, undefined],
+      [
+        'arn:aws:sns:eu-west-1:123456789012:ses-events',
+        'arn:aws:sns:eu-west-1:123456789012:ses-events',
+      ],
+      ['arn:aws-cn:sns:cn-north-1:123456789012:e', 'arn:aws-cn:sns:cn-north-1:123456789012:e'],
+    ],
+    bad: [
+      'ses-events',
+      'arn:aws:sqs:eu-west-1:123456789012:ses-events',
+      'arn:aws:sns:eu-west-1:1:x',
+    ],
+  },
   FIREHOSE_DELIVERY_STREAM: {
     read: (text) => [
       api({ FIREHOSE_DELIVERY_STREAM: text }).spool !== undefined,

@@ -1,0 +1,183 @@
+import { QueryTypes } from 'sequelize';
+import type { Database } from '../../shared/database/connect.js';
+import type { EmailAddress } from '../../shared/identity/email-address.js';
+import type { MailEventType } from '../../shared/models/index.js';
+
+/** One thing that happened to a message. */
+export type MailStep =
+  | { readonly at: Date; readonly step: 'asked' }
+  | { readonly at: Date; readonly step: 'enqueued'; readonly times: number }
+  | {
+      readonly at: Date;
+      readonly step: 'tried';
+      readonly attempt: number;
+      readonly worker: string;
+      /** Empty as long as nobody knows how it ended. */
+      readonly finished_at: Date | null;
+      readonly outcome: string | null;
+      readonly response: string | null;
+      readonly provider_id: string | null;
+    }
+  | {
+      readonly at: Date;
+      readonly step: MailEventType;
+      readonly subtype: string | null;
+      readonly detail: string | null;
+      readonly provider_id: string;
+    }
+  | { readonly at: Date; readonly step: 'redriven' | 'discarded'; readonly error: string | null }
+  | { readonly at: Date; readonly step: 'settled'; readonly outcome: string | null };
+
+/** A promised mail with what happened to it, in order. */
+export interface MailStory {
+  readonly id: string;
+  /** The job, and what it is about: `send-confirmation-mail`, `registration`. */
+  readonly mail: string;
+  readonly about: string | null;
+  readonly recipient: string | null;
+  readonly asked_at: Date;
+  readonly trace_id: string;
+  /** The request that caused it, where the audit knows it. */
+  readonly request_id: string | null;
+  readonly state: string;
+  readonly outcome: string | null;
+  readonly attempts: number;
+  readonly available_at: Date;
+  readonly last_error: string | null;
+  readonly steps: readonly MailStep[];
+}
+
+/** Everything that is known of the mails to an address. */
+export interface MailTimeline {
+  readonly address: string;
+  readonly suppressed: { readonly reason: string; readonly since: Date } | null;
+  /** The admin that has the address. */
+  readonly admin: {
+    readonly id: number;
+    readonly confirmed_at: Date | null;
+    readonly has_pending_address: boolean;
+  } | null;
+  /** The newest hundred, the oldest of them first. */
+  readonly messages: readonly MailStory[];
+}
+
+type StoryRow = Omit<MailStory, 'steps' | 'request_id'> & {
+  readonly admin_id: number | null;
+  readonly enqueued_at: Date | null;
+  readonly enqueue_count: number;
+  readonly settled_at: Date | null;
+};
+type StepRow = MailStep & { readonly outbox_id: string };
+
+const MAX_MESSAGES = 100;
+
+/** Tells what became of mails, from their cause to what the provider said. Holds no link and no token: there is none. */
+export function createMailTimelineService(database: Database) {
+  const select = <R extends object>(sql: string, bind: Record<string, unknown>): Promise<R[]> =>
+    database.query<R>(sql, { type: QueryTypes.SELECT, bind });
+
+  /** The mails that were promised to an address, and those of the admin that has it. */
+  async function timelineOf({ address, canonical }: EmailAddress): Promise<MailTimeline> {
+    const [admin] = await select<NonNullable<MailTimeline['admin']>>(
+      `select id, confirmed_at, pending_email is not null as has_pending_address
+         from admins where email_canonical = $canonical`,
+      { canonical },
+    );
+    const [suppressed] = await select<NonNullable<MailTimeline['suppressed']>>(
+      'select reason, created_at as since from suppressions where email_canonical = $canonical',
+      { canonical },
+    );
+    const rows = await newestMessages(canonical, admin?.id ?? null);
+    return {
+      address,
+      suppressed: suppressed ?? null,
+      admin: admin ?? null,
+      messages: await storiesOf(rows),
+    };
+  }
+
+  async function newestMessages(canonical: string, adminId: number | null): Promise<StoryRow[]> {
+    const rows = await select<StoryRow>(
+      `select o.id, o.name as mail, coalesce(c.purpose, o.payload->>'notice') as about, o.recipient,
+              o.created_at as asked_at, o.trace_id, o.state, o.outcome, o.attempts, o.available_at, o.last_error,
+              o.admin_id, o.enqueued_at, o.enqueue_count, o.settled_at
+         from (
+           (select * from outbox where lower(recipient) = $canonical order by created_at desc limit $limit)
+           union
+           (select * from outbox where admin_id = $adminId order by created_at desc limit $limit)
+         ) o
+         left join confirmations c on c.id = (o.payload->>'confirmation_id')::uuid
+        order by o.created_at desc limit $limit`,
+      { canonical, adminId, limit: MAX_MESSAGES },
+    );
+    return rows.toReversed();
+  }
+
+  async function storiesOf(rows: readonly StoryRow[]): Promise<MailStory[]> {
+    if (rows.length === 0) return [];
+    const ids = rows.map(({ id }) => id);
+    const steps = [
+      ...(await select<StepRow>(
+        `select outbox_id, started_at as at, 'tried' as step, attempt, worker, finished_at, outcome, response, provider_id
+           from deliveries where outbox_id = any($ids::uuid[]) order by id`,
+        { ids },
+      )),
+      ...(await select<StepRow>(
+        `select outbox_id, at, type as step, subtype, detail, provider_id
+           from mail_events where outbox_id = any($ids::uuid[]) order by at, id`,
+        { ids },
+      )),
+      ...(await decisionsAbout(rows, ids)),
+    ];
+    const requests = await requestsOf(rows);
+    return rows.map((row) => storyOf(row, steps, requests.get(row.trace_id) ?? null));
+  }
+
+  /** What operators have decided stands in the audit. */
+  function decisionsAbout(rows: readonly StoryRow[], ids: readonly string[]): Promise<StepRow[]> {
+    return select<StepRow>(
+      `select details->>'outbox_id' as outbox_id, at, substr(event, 6) as step, details->>'error' as error
+         from audit_events
+        where event in ('mail_redriven', 'mail_discarded') and at >= $since
+          and details->>'outbox_id' = any($ids::text[])
+        order by at, id`,
+      { ids, since: rows[0]?.asked_at },
+    );
+  }
+
+  async function requestsOf(rows: readonly StoryRow[]): Promise<Map<string, string>> {
+    const found = await select<{ trace_id: string; request_id: string }>(
+      `select distinct trace_id, request_id from audit_events
+        where admin_id = any($adminIds::int[]) and trace_id = any($traceIds::text[])
+          and request_id is not null and event <> 'email_suppressed' and event <> 'email_suppression_lifted'`,
+      {
+        adminIds: [...new Set(rows.flatMap(({ admin_id: id }) => (id === null ? [] : [id])))],
+        traceIds: rows.map(({ trace_id: id }) => id),
+      },
+    );
+    return new Map(found.map(({ trace_id, request_id }) => [trace_id, request_id]));
+  }
+
+  return { timelineOf };
+}
+
+function storyOf(row: StoryRow, all: readonly StepRow[], requestId: string | null): MailStory {
+  const { admin_id: _admin, enqueued_at, enqueue_count, settled_at, ...story } = row;
+  const own: MailStep[] = all
+    .filter(({ outbox_id: id }) => id === row.id)
+    .map(({ outbox_id: _id, ...step }) => step as MailStep);
+  const steps: MailStep[] = [
+    { at: row.asked_at, step: 'asked' },
+    ...(enqueued_at ? [{ at: enqueued_at, step: 'enqueued', times: enqueue_count } as const] : []),
+    ...own,
+    // What was sent or refused is told by its try; what an operator has discarded, by the audit.
+    ...(settled_at && row.outcome !== 'discarded'
+      ? [{ at: settled_at, step: 'settled', outcome: row.outcome } as const]
+      : []),
+  ];
+  return {
+    ...story,
+    request_id: requestId,
+    steps: steps.toSorted((a, b) => a.at.getTime() - b.at.getTime()),
+  };
+}

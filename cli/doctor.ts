@@ -1,0 +1,183 @@
+import { QueryTypes } from 'sequelize';
+import { createOutboxStateService } from '../api/ops/outbox-state.service.js';
+import {
+  ConfigError,
+  loadApiConfig,
+  loadQueueToolConfig,
+  loadWorkerConfig,
+} from '../shared/config/config.js';
+import { openDatabase, type Database } from '../shared/database/connect.js';
+import { isSchemaCurrent } from '../shared/database/schema-version.js';
+import { checkOutbox } from '../shared/health/outbox-check.js';
+import { connectRedis } from '../shared/queues/redis-client.js';
+import { problemsOfRedis, readRedisFacts, type RedisFacts } from '../shared/queues/redis-facts.js';
+import { noWords, type Answer, type Arguments, type Command } from './command.js';
+
+/** Whether all is well. */
+export const doctorCommands: readonly Command[] = [
+  {
+    name: 'doctor',
+    does: 'looks at everything that Rollcall stands on, and says what to do',
+    run: doctor,
+  },
+];
+
+/** What was found about one thing. */
+interface Finding {
+  readonly check: string;
+  readonly ok: boolean;
+  readonly found: string;
+  /** What to do about it. */
+  readonly advice?: string;
+}
+
+async function doctor(args: Arguments): Promise<Answer> {
+  noWords(args);
+  const findings = await examine();
+  const isOk = findings.every(({ ok }) => ok);
+  return {
+    isOk,
+    facts: { checks: findings },
+    text: findings
+      .map(
+        ({ check, ok, found, advice }) =>
+          `${ok ? 'ok     ' : 'PROBLEM'}  ${check.padEnd(14)}${found}${advice === undefined ? '' : `\n${' '.repeat(23)}${advice}`}`,
+      )
+      .join('\n'),
+  };
+}
+
+type Config = ReturnType<typeof loadQueueToolConfig>;
+
+async function examine(): Promise<Finding[]> {
+  const config = faultsOf(loadQueueToolConfig);
+  if (config instanceof ConfigError) return [misconfigured(config)];
+  const redises = [['redis', config.redis.url]] as [string, string][];
+  if (config.redis.logsUrl !== config.redis.url)
+    redises.push(['redis (logs)', config.redis.logsUrl]);
+  const [ofDatabase, ...ofRedis] = await Promise.all([
+    examineDatabase(config),
+    ...redises.map(([name, url]) => examineRedis(name, url, config.isProduction)),
+  ]);
+  return [examineConfig(), ...ofDatabase, ...ofRedis.flat()];
+}
+
+function faultsOf<C>(load: () => C): C | ConfigError {
+  try {
+    return load();
+  } catch (error) {
+    if (error instanceof ConfigError) return error;
+    throw error;
+  }
+}
+
+const misconfigured = ({ faults }: ConfigError): Finding => ({
+  check: 'configuration',
+  ok: false,
+  found: faults.map(({ variable, problem }) => `${variable} ${problem}`).join('; '),
+  advice: 'Set these variables; the README has the table.',
+});
+
+/** A host may be the API's or the worker's: one of the two must be able to start with this environment. */
+function examineConfig(): Finding {
+  const api = faultsOf(loadApiConfig);
+  const worker = faultsOf(loadWorkerConfig);
+  if (api instanceof ConfigError && worker instanceof ConfigError) return misconfigured(api);
+  const fit = [
+    ...(api instanceof ConfigError ? [] : ['the API']),
+    ...(worker instanceof ConfigError ? [] : ['the worker']),
+  ];
+  return { check: 'configuration', ok: true, found: `complete for ${fit.join(' and ')}` };
+}
+
+async function examineDatabase({ database: address }: Config): Promise<Finding[]> {
+  const database = openDatabase(address, 'rollcall-cli');
+  try {
+    const [row] = await database.query<{ version: string }>(
+      `select current_setting('server_version') as version`,
+      { type: QueryTypes.SELECT },
+    );
+    const postgres = { check: 'postgres', ok: true, found: `version ${row?.version ?? 'unknown'}` };
+    if (await isSchemaCurrent(database))
+      return [
+        postgres,
+        { check: 'migrations', ok: true, found: 'none is pending' },
+        ...(await examineOutbox(database)),
+      ];
+    const advice = 'Run `node dist/migrations/run.js`.';
+    return [postgres, { check: 'migrations', ok: false, found: 'migrations are pending', advice }];
+  } catch (error) {
+    const advice = 'Bring it back; until then the API answers 503 and no mail is sent.';
+    return [{ check: 'postgres', ok: false, found: messageOf(error), advice }];
+  } finally {
+    await database.close();
+  }
+}
+
+async function examineOutbox(database: Database): Promise<Finding[]> {
+  const { ok, problem } = await checkOutbox(database);
+  const { pending, enqueued, dead } = await createOutboxStateService(database).read();
+  const open = `${pending.count} pending, ${enqueued.count} enqueued`;
+  return [
+    ok
+      ? { check: 'outbox', ok, found: open }
+      : {
+          check: 'outbox',
+          ok,
+          found: `${problem ?? 'it does not move'} (${open})`,
+          advice:
+            'Is a worker with the roles `mail` and `relay` running? See the runbook: the outbox grows old.',
+        },
+    dead.count === 0
+      ? { check: 'dead letters', ok: true, found: 'none' }
+      : {
+          check: 'dead letters',
+          ok: false,
+          found: `${dead.count} given up`,
+          advice: 'Look with `mail dead`, then `mail redrive` or `mail discard`.',
+        },
+  ];
+}
+
+async function examineRedis(check: string, url: string, isProduction: boolean): Promise<Finding[]> {
+  let facts: RedisFacts;
+  try {
+    facts = await askRedis(url);
+  } catch (error) {
+    const advice = 'Bring it back; mails wait in the outbox until then.';
+    return [{ check, ok: false, found: messageOf(error), advice }];
+  }
+  const mib = (bytes: number): number => Math.round(bytes / 1_048_576);
+  const memory = `${mib(facts.usedBytes)} MiB of ${facts.maxBytes === 0 ? 'no limit' : `${mib(facts.maxBytes)} MiB`}`;
+  const found = `version ${facts.version}, ${facts.policy}, ${facts.isPersistent ? 'persistent' : 'not persistent'}, ${memory}`;
+  const complaints = complaintsAbout(facts, isProduction);
+  if (complaints.length === 0) return [{ check, ok: true, found }];
+  return complaints.map((advice) => ({ check, ok: false, found, advice }));
+}
+
+async function askRedis(url: string): Promise<RedisFacts> {
+  const redis = await connectRedis(url);
+  try {
+    return await readRedisFacts(redis);
+  } finally {
+    redis.disconnect();
+  }
+}
+
+const FULL = 0.75;
+
+function complaintsAbout(facts: RedisFacts, isProduction: boolean): string[] {
+  const isFull = facts.maxBytes > 0 && facts.usedBytes > FULL * facts.maxBytes;
+  return [
+    // A laptop may do without what is not serious.
+    ...problemsOfRedis(facts)
+      .filter(({ isSerious }) => isSerious || isProduction)
+      .map(({ problem }) => problem),
+    ...(isFull
+      ? ['more than three quarters of its memory are used: see the runbook, Redis is full']
+      : []),
+  ];
+}
+
+const messageOf = (error: unknown): string =>
+  (error instanceof Error && error.message) || 'it cannot be reached';

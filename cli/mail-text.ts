@@ -1,0 +1,94 @@
+import type { DeadLetters } from '../api/ops/dead-letters.service.js';
+import type { MailStep, MailStory, MailTimeline } from '../api/ops/mail-timeline.service.js';
+
+/** The timeline of an address, for people: what is so now first, then each mail's story. */
+export function describeTimeline({ address, admin, suppressed, messages }: MailTimeline): string {
+  return [
+    address,
+    `  ${describeAdmin(admin)}`,
+    suppressed
+      ? `  SUPPRESSED since ${time(suppressed.since)} after a ${suppressed.reason}: no mail goes there. ` +
+        'Lift it with `mail unsuppress` if the address works.'
+      : '  not suppressed',
+    ...(messages.length === 0 ? ['  no mail was promised'] : []),
+    ...messages.flatMap((story) => ['', ...describeStory(story)]),
+  ].join('\n');
+}
+
+/** What was given up, for people. */
+export function describeDeadLetters({ total, letters }: DeadLetters): string {
+  if (total === 0) return 'no mail has been given up';
+  const rest = total - letters.length;
+  return [
+    ...letters.flatMap(({ id, mail, recipient, asked_at, attempts, error }) => [
+      `${id}  ${time(asked_at)}  ${mail} to ${recipient ?? 'nobody in particular'}`,
+      `  ${count(attempts, 'try', 'tries')}, then: ${error ?? 'no reason is known'}`,
+    ]),
+    ...(rest > 0 ? [`... and ${rest} more`] : []),
+    '',
+    `${count(total, 'mail', 'mails')} given up. Try again: \`mail redrive ID\`, let go: \`mail discard ID\`.`,
+  ].join('\n');
+}
+
+function describeAdmin(admin: MailTimeline['admin']): string {
+  if (!admin) return 'no admin has this address';
+  const state = admin.confirmed_at
+    ? `confirmed ${time(admin.confirmed_at)}`
+    : 'not confirmed: the mailed link has not been followed';
+  return `admin ${admin.id}, ${state}${admin.has_pending_address ? '; another address waits to be confirmed' : ''}`;
+}
+
+function describeStory(story: MailStory): string[] {
+  const { id, mail, about, recipient, trace_id, request_id, last_error } = story;
+  return [
+    `${mail}${about === null ? '' : ` (${about})`} to ${recipient ?? 'nobody in particular'}: ${stateOf(story)}`,
+    `  mail ${id}, trace ${trace_id}${request_id === null ? '' : `, request ${request_id}`}`,
+    ...story.steps.map((step) => `  ${time(step.at)}  ${describeStep(step)}`),
+    ...(last_error !== null && story.outcome !== 'discarded'
+      ? [`  last error: ${last_error}`]
+      : []),
+  ];
+}
+
+function stateOf({ state, outcome, available_at, steps }: MailStory): string {
+  const isBounced = steps.some(({ step }) => step === 'bounced');
+  switch (state) {
+    case 'pending':
+      return `waits to be enqueued, due ${time(available_at)}`;
+    case 'enqueued':
+      return 'on the queue';
+    case 'dead':
+      return 'GIVEN UP';
+    default:
+      return isBounced ? `${outcome ?? state}, and came back` : (outcome ?? state);
+  }
+}
+
+function describeStep(step: MailStep): string {
+  switch (step.step) {
+    case 'asked':
+      return 'asked for';
+    case 'enqueued':
+      return step.times > 1 ? `enqueued, for the ${step.times}. time` : 'enqueued';
+    case 'tried': {
+      const end = step.finished_at
+        ? `${step.outcome ?? 'ended'} at ${time(step.finished_at)}`
+        : 'no end is known: under way, or its worker died';
+      return `try ${step.attempt} by ${step.worker}: ${end}${quoted(step.response)}`;
+    }
+    case 'settled':
+      return `settled: ${step.outcome ?? 'done'}`;
+    case 'redriven':
+      return `an operator had it tried again${quoted(step.error)}`;
+    case 'discarded':
+      return `an operator discarded it${quoted(step.error)}`;
+    default:
+      return `${step.step}${step.subtype === null ? '' : ` (${step.subtype})`}${quoted(step.detail)}`;
+  }
+}
+
+const quoted = (text: string | null): string => (text === null ? '' : `: ${text}`);
+
+const count = (n: number, one: string, many: string): string => `${n} ${n === 1 ? one : many}`;
+
+const time = (at: Date): string => at.toISOString();

@@ -1,0 +1,121 @@
+import { createDeadLettersService } from '../api/ops/dead-letters.service.js';
+import { createMailTimelineService } from '../api/ops/mail-timeline.service.js';
+import { createSuppressionsService } from '../api/ops/suppressions.service.js';
+import {
+  noWords,
+  onlyWord,
+  UsageError,
+  type Answer,
+  type Arguments,
+  type Command,
+} from './command.js';
+import { describeDeadLetters, describeTimeline } from './mail-text.js';
+import { causeOfCommand, readAddress, withTools } from './tools.js';
+
+/** Where a mail is, and what to do about one that was given up. */
+export const mailCommands: readonly Command[] = [
+  {
+    name: 'mail show',
+    takes: 'ADDRESS',
+    does: 'tells the story of every mail to an address',
+    run: show,
+  },
+  { name: 'mail dead', does: 'lists the mails that were given up', run: dead },
+  {
+    name: 'mail redrive',
+    takes: 'ID | --all [--rate N]',
+    does: 'has mails that were given up tried again, N a second (10)',
+    options: ['all', 'rate'],
+    run: redrive,
+  },
+  {
+    name: 'mail discard',
+    takes: 'ID',
+    does: 'lets go of a mail that was given up: it is never sent',
+    run: discard,
+  },
+  {
+    name: 'mail unsuppress',
+    takes: 'ADDRESS',
+    does: 'sends mail to an address again that bounced or complained',
+    run: unsuppress,
+  },
+];
+
+async function show(args: Arguments): Promise<Answer> {
+  const email = readAddress(onlyWord(args, 'address'));
+  return withTools(async ({ database }) => {
+    const timeline = await createMailTimelineService(database).timelineOf(email);
+    const { messages, admin, suppressed } = timeline;
+    if (messages.length === 0 && !admin && !suppressed)
+      throw new Error(`nothing is known of ${email.address}: no mail, no admin`);
+    return { text: describeTimeline(timeline), facts: { ...timeline } };
+  });
+}
+
+async function dead(args: Arguments): Promise<Answer> {
+  noWords(args);
+  return withTools(async (tools) => {
+    const letters = await createDeadLettersService(tools).list();
+    return { text: describeDeadLetters(letters), facts: { ...letters } };
+  });
+}
+
+const DEFAULT_RATE = 10;
+const MAX_RATE = 1_000;
+
+async function redrive(args: Arguments): Promise<Answer> {
+  if (!args.all && args.rate !== undefined) throw new UsageError('--rate goes with --all');
+  if (!args.all) {
+    const id = readId(args);
+    return withTools(async (tools) => {
+      await createDeadLettersService(tools).redrive(id, causeOfCommand());
+      return { text: `${id} is tried again`, facts: { id, redriven: 1 } };
+    });
+  }
+  noWords(args);
+  const rate = readRate(args.rate);
+  return withTools(async (tools) => {
+    const count = await createDeadLettersService(tools).redriveAll(rate, causeOfCommand());
+    const text =
+      count === 0
+        ? 'no mail has been given up'
+        : `${count} ${count === 1 ? 'mail is' : 'mails are'} tried again, ${rate} a second`;
+    return { text, facts: { redriven: count, rate } };
+  });
+}
+
+async function discard(args: Arguments): Promise<Answer> {
+  const id = readId(args);
+  return withTools(async (tools) => {
+    await createDeadLettersService(tools).discard(id, causeOfCommand());
+    return { text: `${id} is discarded`, facts: { id, discarded: true } };
+  });
+}
+
+async function unsuppress(args: Arguments): Promise<Answer> {
+  const email = readAddress(onlyWord(args, 'address'));
+  return withTools(async (tools) => {
+    const reason = await createSuppressionsService(tools).lift(email, causeOfCommand());
+    return {
+      text: `mail goes to ${email.address} again (there was none after a ${reason})`,
+      facts: { email: email.address, reason },
+    };
+  });
+}
+
+const UUID = /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
+
+function readId(args: Arguments): string {
+  const id = onlyWord(args, 'id, or --all');
+  if (!UUID.test(id))
+    throw new UsageError(`${id} is not the id of a mail; \`mail dead\` lists them`);
+  return id.toLowerCase();
+}
+
+function readRate(text: string | undefined): number {
+  if (text === undefined) return DEFAULT_RATE;
+  const rate = Number(text);
+  if (/^\d+(\.\d+)?$/.test(text) && rate > 0 && rate <= MAX_RATE) return rate;
+  throw new UsageError(`--rate is a number of mails a second, up to ${MAX_RATE}`);
+}

@@ -1,0 +1,38 @@
+import { randomBytes } from 'node:crypto';
+import { userInfo } from 'node:os';
+import { createAudit, type Audit, type Cause } from '../shared/audit/audit.js';
+import { loadOrExit, loadToolConfig } from '../shared/config/config.js';
+import { openDatabase, type Database } from '../shared/database/connect.js';
+import { parseEmailAddress, type EmailAddress } from '../shared/identity/email-address.js';
+import { createLogger } from '../shared/logging/logger.js';
+import { UsageError } from './command.js';
+
+/** What commands work with. */
+export interface Tools {
+  readonly database: Database;
+  readonly audit: Audit;
+}
+
+/** Opens the database for a command, and closes it when that is done. Ends the process with 78 without a configuration. */
+export async function withTools<T>(work: (tools: Tools) => Promise<T>): Promise<T> {
+  const config = loadOrExit(() => loadToolConfig());
+  const database = openDatabase(config.database, 'rollcall-cli');
+  const log = createLogger({ service: 'rollcall-cli', ...config.logging, level: 'silent' });
+  try {
+    return await work({ database, audit: createAudit(log) });
+  } finally {
+    await database.close();
+  }
+}
+
+/** Who is at the keyboard stands in the audit's place of a browser. */
+export function causeOfCommand(): Cause {
+  return { traceId: randomBytes(16).toString('hex'), userAgent: `cli/${userInfo().username}` };
+}
+
+/** @throws {UsageError} when the text is no e-mail address. */
+export function readAddress(text: string): EmailAddress {
+  const email = parseEmailAddress(text);
+  if (!email) throw new UsageError(`${text} is not an e-mail address`);
+  return email;
+}

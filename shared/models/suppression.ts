@@ -1,0 +1,26 @@
+import type { CreationOptional, InferAttributes, InferCreationAttributes } from 'sequelize';
+import { Column, CreatedAt, DataType, ForeignKey, Model, Table } from 'sequelize-typescript';
+import { MailEvent } from './mail-event.js';
+
+/** An address that no mail goes to any more: it does not exist, or its owner has complained. */
+@Table({ tableName: 'suppressions', underscored: true, updatedAt: false })
+export class Suppression extends Model<
+  InferAttributes<Suppression>,
+  InferCreationAttributes<Suppression>
+> {
+  /** As compared; see `EmailAddress`. */
+  @Column({ type: DataType.TEXT, primaryKey: true })
+  declare emailCanonical: string;
+
+  @Column({ type: DataType.TEXT, allowNull: false })
+  declare reason: 'bounce' | 'complaint';
+
+  @CreatedAt
+  @Column({ type: DataType.DATE, allowNull: false })
+  declare createdAt: CreationOptional<Date>;
+
+  /** The event that caused it, as long as that is kept. */
+  @ForeignKey(() => MailEvent)
+  @Column(DataType.UUID)
+  declare eventId: string | null;
+}

@@ -1,0 +1,201 @@
+import { randomUUID } from 'node:crypto';
+import test from 'ava';
+import { useContext } from '../helpers/context.js';
+import { insertMessage, setStage } from '../workers/stage.js';
+import { runCli, runCliJson } from './run-cli.js';
+
+const context = useContext();
+
+interface Story {
+  readonly id: string;
+  readonly about: string | null;
+  readonly state: string;
+  readonly outcome: string | null;
+  readonly request_id: string | null;
+  readonly steps: readonly (Readonly<Record<string, unknown>> & { step: string; at: string })[];
+}
+
+test('mail show tells a mail from its cause to what the provider said, in order', async (t) => {
+  const stage = await setStage(t, context);
+  const promised = await stage.promiseConfirmation({ message: { state: 'settled' } });
+  const { id, adminId, email } = promised;
+  await context.rows(
+    `update outbox set recipient = upper($2), created_at = now() - interval '10 minutes', outcome = 'sent',
+            enqueued_at = now() - interval '9 minutes', enqueue_count = 1, settled_at = now() - interval '6 minutes'
+      where id = $1`,
+    [id, email],
+  );
+  await context.rows(
+    `insert into deliveries (outbox_id, attempt, worker, started_at, finished_at, outcome, response, provider_id) values
+       ($1, 1, 'host:1', now() - interval '8 minutes', now() - interval '8 minutes', 'deferred', '451 later', null),
+       ($1, 2, 'host:2', now() - interval '7 minutes', now() - interval '6 minutes', 'sent', '250 Ok 0100-1', '0100-1')`,
+    [id],
+  );
+  await context.rows(
+    `insert into mail_events (id, outbox_id, provider_id, type, subtype, at, detail, fingerprint)
+     values (gen_random_uuid(), $1, '0100-1', 'bounced', 'Permanent/General', now() - interval '5 minutes', '550 no', $2)`,
+    [id, randomUUID()],
+  );
+  await context.rows(
+    `insert into suppressions (email_canonical, reason) values (lower($1), 'bounce')`,
+    [email],
+  );
+  await context.rows(
+    `insert into audit_events (id, event, admin_id, request_id, trace_id)
+     select gen_random_uuid(), 'user_created', $1, 'request-of-cause', trace_id from outbox where id = $2`,
+    [adminId, id],
+  );
+
+  const { code, json, stdout } = await runCliJson(t, context, [
+    'mail',
+    'show',
+    email.toUpperCase(),
+  ]);
+  t.is(code, 0);
+  t.like(json, {
+    ok: true,
+    suppressed: { reason: 'bounce' },
+    admin: { id: adminId, confirmed_at: null },
+  });
+  const [story, ...others] = json['messages'] as Story[];
+  t.is(others.length, 0);
+  t.like(story, { id, about: 'registration', state: 'settled', outcome: 'sent' });
+  t.is(story?.request_id, 'request-of-cause');
+  t.deepEqual(
+    story?.steps.map(({ step, outcome }) => [step, outcome]),
+    [
+      ['asked', undefined],
+      ['enqueued', undefined],
+      ['tried', 'deferred'],
+      ['tried', 'sent'],
+      ['settled', 'sent'],
+      ['bounced', undefined],
+    ],
+  );
+  t.notRegex(stdout, /token|https?:/);
+
+  const { stdout: text } = await runCli(t, context, ['mail', 'show', email]);
+  t.regex(text, /SUPPRESSED since .* after a bounce/);
+  t.regex(text, /try 1 by host:1: deferred at .*: 451 later/);
+  t.regex(text, /bounced \(Permanent\/General\): 550 no/);
+});
+
+test('mail show finds mails to a former address, and those of the admin that has the address', async (t) => {
+  const stage = await setStage(t, context);
+  const { id, adminId, email } = await stage.promiseConfirmation();
+  const former = context.uniqueAddress('former');
+  await context.rows('update outbox set recipient = $2 where id = $1', [id, former]);
+  for (const address of [email, former]) {
+    const { json } = await runCliJson(t, context, ['mail', 'show', address]);
+    t.deepEqual(
+      (json['messages'] as Story[]).map((story) => story.id),
+      [id],
+      address,
+    );
+  }
+  const { json } = await runCliJson(t, context, ['mail', 'show', former]);
+  t.is(json['admin'], null);
+  await context.rows('delete from admins where id = $1', [adminId]);
+  t.is((await runCli(t, context, ['mail', 'show', former])).code, 0);
+});
+
+test('an address that nobody knows is said in one line, and is no success', async (t) => {
+  const { code, stdout, stderr } = await runCli(t, context, ['mail', 'show', 'nobody@x.test']);
+  t.deepEqual(
+    [code, stdout, stderr],
+    [1, '', 'nothing is known of nobody@x.test: no mail, no admin\n'],
+  );
+  const json = await runCliJson(t, context, ['mail', 'show', 'nobody@x.test']);
+  t.deepEqual([json.code, json.json['ok'], json.stderr], [1, false, '']);
+});
+
+test.serial(
+  'a dead letter is listed, tried again under a new generation, and its error stays visible',
+  async (t) => {
+    const stage = await setStage(t, context);
+    const { id, email } = await stage.promiseConfirmation({ message: { state: 'dead' } });
+    await context.rows(
+      `update outbox set recipient = $2, last_error = '550 refused', attempts = 3 where id = $1`,
+      [id, email],
+    );
+    await context.rows(
+      `insert into deliveries (outbox_id, attempt, worker, finished_at, outcome, response) values ($1, 3, 'w', now(), 'refused', '550 refused')`,
+      [id],
+    );
+    const listed = await runCliJson(t, context, ['mail', 'dead']);
+    t.is(listed.code, 0);
+    t.like(listed.json, { ok: true, total: 1 });
+    t.like((listed.json['letters'] as object[])[0], { id, recipient: email, error: '550 refused' });
+    t.regex((await runCli(t, context, ['mail', 'dead'])).stdout, /3 tries, then: 550 refused/);
+
+    const { code, stdout } = await runCli(t, context, ['mail', 'redrive', id]);
+    t.deepEqual([code, stdout], [0, `${id} is tried again\n`]);
+    t.like(await stage.messageOf(id), { state: 'pending', generation: 1, enqueue_count: 0 });
+    const events = await context.rows(
+      `select details from audit_events where event = 'mail_redriven'`,
+    );
+    t.deepEqual(events, [{ details: { outbox_id: id, error: '550 refused' } }]);
+    const { json } = await runCliJson(t, context, ['mail', 'show', email]);
+    const steps = (json['messages'] as Story[])[0]?.steps ?? [];
+    t.true(steps.some(({ step, response }) => step === 'tried' && response === '550 refused'));
+    t.true(steps.some(({ step, error }) => step === 'redriven' && error === '550 refused'));
+
+    const again = await runCli(t, context, ['mail', 'redrive', id]);
+    t.deepEqual([again.code, again.stderr], [1, 'the message is not dead but pending\n']);
+  },
+);
+
+test.serial('all dead letters are tried again at a pace', async (t) => {
+  const stage = await setStage(t, context);
+  const dead = { state: 'dead', createdAt: `now() - interval '1 day'` };
+  const ids = await Promise.all(
+    Array.from({ length: 205 }, () => insertMessage(context, null, 'x', {}, dead)),
+  );
+  const { code, json } = await runCliJson(t, context, ['mail', 'redrive', '--all', '--rate', '5']);
+  t.deepEqual([code, json], [0, { ok: true, redriven: 205, rate: 5 }]);
+  const [spread] = await context.rows<{ n: number; seconds: number }>(
+    `select count(distinct available_at)::int as n,
+            round(extract(epoch from max(available_at) - min(available_at)))::int as seconds
+       from outbox where id = any($1::uuid[]) and state = 'pending' and generation = 1`,
+    [ids],
+  );
+  t.is(spread?.n, 205);
+  t.true(Math.abs((spread?.seconds ?? 0) - 204 / 5) <= 3, `spread over ${spread?.seconds} s`);
+  const nothing = await runCli(t, context, ['mail', 'redrive', '--all']);
+  t.deepEqual([nothing.code, nothing.stdout], [0, 'no mail has been given up\n']);
+  t.is((await stage.messageOf(ids[0] ?? '')).attempts, 0);
+});
+
+test.serial('a dead letter that is discarded is settled, and the audit knows', async (t) => {
+  const stage = await setStage(t, context);
+  const { id, adminId } = await stage.promiseConfirmation({ message: { state: 'dead' } });
+  const { code, json } = await runCliJson(t, context, ['mail', 'discard', id]);
+  t.deepEqual([code, json], [0, { ok: true, id, discarded: true }]);
+  const message = await stage.messageOf(id);
+  t.like(message, { state: 'settled', outcome: 'discarded' });
+  t.not(message.settled_at, null);
+  t.deepEqual(await context.rows('select event from audit_events where admin_id = $1', [adminId]), [
+    { event: 'mail_discarded' },
+  ]);
+  t.is((await runCli(t, context, ['mail', 'discard', id])).code, 1);
+  const unknown = await runCli(t, context, ['mail', 'discard', randomUUID()]);
+  t.deepEqual([unknown.code, unknown.stderr], [1, 'there is no such message\n']);
+});
+
+test('an address is taken off the suppression list, once, and the audit knows', async (t) => {
+  const stage = await setStage(t, context);
+  const { adminId, email } = await stage.promiseConfirmation();
+  await context.rows(
+    `insert into suppressions (email_canonical, reason) values ($1, 'complaint')`,
+    [email],
+  );
+  const { code, json } = await runCliJson(t, context, ['mail', 'unsuppress', email.toUpperCase()]);
+  t.is(code, 0);
+  t.like(json, { ok: true, reason: 'complaint' });
+  t.deepEqual(
+    await context.rows('select event, details from audit_events where admin_id = $1', [adminId]),
+    [{ event: 'email_suppression_lifted', details: { reason: 'complaint' } }],
+  );
+  const again = await runCli(t, context, ['mail', 'unsuppress', email]);
+  t.deepEqual([again.code, again.stderr], [1, 'the address is not suppressed\n']);
+});

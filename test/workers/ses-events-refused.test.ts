@@ -1,0 +1,204 @@
+import { createServer, type RequestListener } from 'node:http';
+import test from 'ava';
+import { closeServer, listen } from '../../shared/lifecycle/http-server.js';
+import { fetchCertificate } from '../../workers/mail/ses-events/fetch-certificate.js';
+import { isCertificateOfSns } from '../../workers/mail/ses-events/sns-signature.js';
+import { useContext, type Scope } from '../helpers/context.js';
+import {
+  bounceOf,
+  createSigner,
+  deliveryOf,
+  envelope,
+  mailObject,
+  setSesStage,
+  TOPIC_ARN,
+} from './ses-stage.js';
+
+const context = useContext();
+
+const NOTIFICATION = ['Message', 'MessageId', 'Timestamp', 'TopicArn', 'Type'];
+const WITH_SUBJECT = ['Message', 'MessageId', 'Subject', 'Timestamp', 'TopicArn', 'Type'];
+const CONFIRMATION = [
+  ...['Message', 'MessageId', 'SubscribeURL', 'Timestamp', 'Token', 'TopicArn', 'Type'],
+];
+
+for (const version of ['1', '2'] as const) {
+  test(`a message signed by version ${version} is taken, and the certificate fetched once`, async (t) => {
+    const signer = createSigner();
+    const fetched: string[] = [];
+    const { sentMail, postJson } = await setSesStage(t, context, {
+      fetchCertificate: async (url) => {
+        fetched.push(url);
+        return signer.pem;
+      },
+    });
+    const { id, email, providerId } = await sentMail();
+    const mail = mailObject(providerId, id);
+    const plain = signer.sign(envelope(deliveryOf(mail, email)), version, NOTIFICATION);
+    t.is((await postJson(plain)).status, 200);
+    const titled = envelope(bounceOf(mail, email), { Subject: 'An event\nof two lines' });
+    t.is((await postJson(signer.sign(titled, version, WITH_SUBJECT))).status, 200);
+    const subscription = envelope('You have chosen to subscribe', {
+      Type: 'SubscriptionConfirmation',
+      Token: 'a-token',
+      SubscribeURL: 'https://sns.eu-west-1.amazonaws.com/?x=1',
+    });
+    t.is((await postJson(signer.sign(subscription, version, CONFIRMATION))).status, 200);
+    t.deepEqual(fetched, ['https://sns.eu-west-1.amazonaws.com/SimpleNotificationService-abc.pem']);
+  });
+}
+
+test('a message that is not signed as it says is 403 and changes nothing', async (t) => {
+  const signer = createSigner();
+  const { sentMail, postJson, eventsOf } = await setSesStage(t, context, {
+    fetchCertificate: async (url) => (url.includes('broken') ? 'no certificate' : signer.pem),
+  });
+  const { id, email, providerId } = await sentMail();
+  const good = signer.sign(
+    envelope(bounceOf(mailObject(providerId, id), email)),
+    '2',
+    NOTIFICATION,
+  );
+  for (const [why, bad] of Object.entries({
+    'another key': createSigner().sign(good, '2', NOTIFICATION),
+    'another text': { ...good, Message: `${good.Message} ` },
+    'another topic': { ...good, TopicArn: `${TOPIC_ARN}2` },
+    'a subject that was not signed': { ...good, Subject: 'x' },
+    'the other version': { ...good, SignatureVersion: '1' },
+    'an unknown version': { ...good, SignatureVersion: '3' },
+    'no version': { ...good, SignatureVersion: undefined },
+    'no certificate': { ...good, SigningCertURL: undefined },
+    'no signature to speak of': { ...good, Signature: '' },
+    "somebody else's host": { ...good, SigningCertURL: 'https://sns.evil.test/a.pem' },
+    'no certificate at the address': {
+      ...good,
+      SigningCertURL: 'https://sns.eu-west-1.amazonaws.com/broken.pem',
+    },
+  })) {
+    const answer = await postJson(bad);
+    t.is(answer.status, 403, why);
+    t.is(answer.type, 'application/problem+json');
+    t.is(answer.body['code'], 'untrusted_message');
+  }
+  t.deepEqual(await eventsOf(providerId), []);
+  t.is((await postJson(good)).status, 200);
+});
+
+test('a certificate is taken from SNS alone, over TLS', (t) => {
+  for (const url of [
+    'https://sns.us-east-1.amazonaws.com/SimpleNotificationService-7506a1e35b36ef5a444dd1a8e7cc3ed8.pem',
+    'https://sns.cn-north-1.amazonaws.com.cn/a.pem',
+  ])
+    t.true(isCertificateOfSns(url), url);
+  for (const url of [
+    'http://sns.us-east-1.amazonaws.com/a.pem',
+    'https://sns.us-east-1.amazonaws.com/a.pem?x=1',
+    'https://sns.us-east-1.amazonaws.com/a.txt',
+    'https://sns.us-east-1.amazonaws.com:444/a.pem',
+    'https://u:p@sns.us-east-1.amazonaws.com/a.pem',
+    'https://sns.us-east-1.amazonaws.com.evil.test/a.pem',
+    'https://evil.test/sns.us-east-1.amazonaws.com/a.pem',
+    'https://s3.us-east-1.amazonaws.com/bucket/a.pem',
+    'https://x.sns.us-east-1.amazonaws.com/a.pem',
+    'https://sns.a.b.amazonaws.com/a.pem',
+    'file:///a.pem',
+    'nonsense',
+    '',
+  ])
+    t.false(isCertificateOfSns(url), url);
+});
+
+test('a certificate that cannot be had now is 503, and asked for again with the next message', async (t) => {
+  const signer = createSigner();
+  let isDown = true;
+  const { sentMail, postJson } = await setSesStage(t, context, {
+    async fetchCertificate() {
+      if (isDown) throw new Error('out of reach');
+      return signer.pem;
+    },
+  });
+  const { id, email, providerId } = await sentMail();
+  const good = signer.sign(
+    envelope(bounceOf(mailObject(providerId, id), email)),
+    '2',
+    NOTIFICATION,
+  );
+  t.is((await postJson(good)).status, 503);
+  isDown = false;
+  t.is((await postJson(good)).status, 200);
+});
+
+test('with a topic of ours every other is refused; raw messages have none', async (t) => {
+  const { sentMail, postJson } = await setSesStage(t, context, { topicArn: TOPIC_ARN });
+  const { id, email, providerId } = await sentMail();
+  const event = deliveryOf(mailObject(providerId, id), email);
+  t.is((await postJson(envelope(event, { TopicArn: `${TOPIC_ARN}-other` }))).status, 403);
+  t.deepEqual((await postJson(envelope(event))).body, { result: 'recorded' });
+  t.deepEqual((await postJson(event)).body, { result: 'again' });
+});
+
+test('what cannot be read is 400, so that it ends in the dead-letter queue', async (t) => {
+  const { post } = await setSesStage(t, context);
+  const mail = mailObject('0100-x');
+  for (const body of [
+    '',
+    'not json',
+    '{"eventType":',
+    'null',
+    '[]',
+    '"Bounce"',
+    '{}',
+    '{"eventType":7}',
+    JSON.stringify({ eventType: 'Bounce', mail }),
+    JSON.stringify({ eventType: 'Bounce', mail, bounce: { bounceType: 'Permanent' } }),
+    JSON.stringify({ ...bounceOf(mail, 'a@b.test'), mail: {} }),
+    JSON.stringify({ eventType: 'Reject', mail: { messageId: 'x', timestamp: 'yesterday' } }),
+    JSON.stringify({ Type: 'Notification' }),
+    JSON.stringify(envelope('{}', { Type: 'Else' })),
+    JSON.stringify(envelope('not json')),
+    JSON.stringify(envelope('{}')),
+    new Uint8Array([0x7b, 0x22, 0xff, 0x22, 0x3a, 0x31, 0x7d]),
+  ]) {
+    const answer = await post(body);
+    t.is(answer.status, 400, String(body));
+    t.is(answer.type, 'application/problem+json');
+    t.is(answer.body['code'], 'malformed_request');
+  }
+});
+
+test('too large is 413, another media type 415', async (t) => {
+  const { post } = await setSesStage(t, context);
+  const event = (length: number) => JSON.stringify({ eventType: 'Send', x: 'y'.repeat(length) });
+  t.is((await post(event(256 * 1_024 - 40))).status, 200);
+  t.is((await post(event(256 * 1_024))).status, 413);
+  t.is((await post(event(1), { 'content-type': 'text/plain' })).status, 415);
+  t.is((await post(event(1), { 'content-encoding': 'gzip' })).status, 415);
+  t.is((await post(event(1), { 'content-type': 'application/json; charset=utf-8' })).status, 200);
+});
+
+test('without PostgreSQL the answer is 503, so that the daemon comes again', async (t) => {
+  const { postJson } = await setSesStage(t, context, {
+    databaseUrl: 'postgres://nobody:x@127.0.0.1:1/none',
+  });
+  const answer = await postJson(bounceOf(mailObject('0100-x'), 'a@b.test'));
+  t.is(answer.status, 503);
+  t.is(answer.body['code'], 'unavailable');
+});
+
+test('a certificate is bounded in size, and no redirection is followed', async (t) => {
+  const at = (listener: RequestListener) => serve(t, listener);
+  t.is(await fetchCertificate(await at((_, res) => res.end('PEM'))), 'PEM');
+  const large = await at((_, res) => res.end('x'.repeat(33 * 1_024)));
+  await t.throwsAsync(fetchCertificate(large), { message: /too large/ });
+  const missing = await at((_, res) => res.writeHead(404).end());
+  await t.throwsAsync(fetchCertificate(missing), { message: /404/ });
+  const elsewhere = await at((_, res) => res.writeHead(302, { Location: large }).end());
+  await t.throwsAsync(fetchCertificate(elsewhere));
+});
+
+async function serve(scope: Scope, listener: RequestListener): Promise<string> {
+  const server = createServer(listener);
+  const port = await listen(server, 0, '127.0.0.1');
+  scope.teardown(() => closeServer(server, 100));
+  return `http://127.0.0.1:${port}/a.pem`;
+}

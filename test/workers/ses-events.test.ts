@@ -1,0 +1,209 @@
+import { randomUUID } from 'node:crypto';
+import test from 'ava';
+import { sesEventsFor } from '../../dev/ses-events.js';
+import { useContext } from '../helpers/context.js';
+import {
+  bounceOf,
+  complaintOf,
+  deliveryOf,
+  envelope,
+  mailObject,
+  setSesStage,
+} from './ses-stage.js';
+
+const context = useContext();
+
+test('a delivery is recorded with what the server said, and suppresses nobody', async (t) => {
+  const { sentMail, postJson, eventsOf, suppressionOf } = await setSesStage(t, context);
+  const { id, email, providerId } = await sentMail();
+  const answer = await postJson(envelope(deliveryOf(mailObject(providerId, id), email)));
+  t.deepEqual([answer.status, answer.body], [200, { result: 'recorded' }]);
+  const [event, ...others] = await eventsOf(providerId);
+  t.is(others.length, 0);
+  t.like(event, { outbox_id: id, type: 'delivered', subtype: null, detail: '250 2.6.0 taken' });
+  t.is(event?.at.toISOString(), '2026-11-22T12:00:00.000Z');
+  t.is(await suppressionOf(email), undefined);
+});
+
+test('a permanent bounce suppresses the promised address, and the audit and the log hear of it', async (t) => {
+  const stage = await setSesStage(t, context);
+  const { id, email, adminId, providerId } = await stage.sentMail();
+  const spelled = `"Somebody" <${email.toUpperCase()}>`;
+  const answer = await stage.postJson(envelope(bounceOf(mailObject(providerId, id), spelled)), {
+    'x-request-id': 'bounce-request-1',
+  });
+  t.is(answer.status, 200);
+  const [event] = await stage.eventsOf(providerId);
+  t.like(event, { outbox_id: id, type: 'bounced', subtype: 'Permanent/NoEmail' });
+  t.is(event?.detail, 'smtp; 550 5.1.1 <"Somebody" <[address]>>: no such user');
+  t.deepEqual(await stage.suppressionOf(email), { reason: 'bounce', event_id: event?.id ?? '' });
+  t.deepEqual(await stage.auditOf(adminId), [
+    {
+      event: 'email_suppressed',
+      details: { reason: 'bounce', outbox_id: id },
+      request_id: 'bounce-request-1',
+    },
+  ]);
+  t.true(stage.messages().includes('mail event'));
+  t.false(JSON.stringify(stage.lines).toLowerCase().includes(email));
+});
+
+for (const type of ['Transient/MailboxFull', 'Undetermined/Undetermined']) {
+  test(`a bounce that is ${type} is recorded only`, async (t) => {
+    const { sentMail, postJson, eventsOf, suppressionOf } = await setSesStage(t, context);
+    const { id, email, providerId } = await sentMail();
+    t.is((await postJson(bounceOf(mailObject(providerId, id), email, type))).status, 200);
+    t.like((await eventsOf(providerId))[0], { type: 'bounced', subtype: type });
+    t.is(await suppressionOf(email), undefined);
+  });
+}
+
+for (const [feedback, subtype] of [
+  ['abuse', 'abuse'],
+  [null, null],
+] as const) {
+  test(`a complaint (${feedback ?? 'without a word'}) suppresses until it is taken back`, async (t) => {
+    const { sentMail, postJson, eventsOf, suppressionOf, auditOf } = await setSesStage(t, context);
+    const { id, email, adminId, providerId } = await sentMail();
+    const mail = mailObject(providerId, id);
+    t.is((await postJson(complaintOf(mail, email, feedback))).status, 200);
+    t.like((await eventsOf(providerId))[0], { type: 'complained', subtype });
+    t.like(await suppressionOf(email), { reason: 'complaint' });
+    t.is((await postJson(complaintOf(mail, email, 'not-spam'))).status, 200);
+    t.is(await suppressionOf(email), undefined);
+    t.deepEqual(
+      (await auditOf(adminId)).map(({ event }) => event),
+      ['email_suppressed', 'email_suppression_lifted'],
+    );
+  });
+}
+
+test('taking a complaint back does not lift a bounce', async (t) => {
+  const { sentMail, postJson, suppressionOf } = await setSesStage(t, context);
+  const { id, email, providerId } = await sentMail();
+  const mail = mailObject(providerId, id);
+  await postJson(bounceOf(mail, email));
+  await postJson(complaintOf(mail, email, 'not-spam'));
+  t.like(await suppressionOf(email), { reason: 'bounce' });
+});
+
+test('delays and rejections are recorded only', async (t) => {
+  const { sentMail, postJson, eventsOf, suppressionOf } = await setSesStage(t, context);
+  const { id, email, providerId } = await sentMail();
+  const mail = mailObject(providerId, id);
+  const delayedRecipients = [{ emailAddress: email, status: '4.4.1' }];
+  const deliveryDelay = {
+    delayType: 'IPFailure',
+    timestamp: '2026-11-22T12:00:00.000Z',
+    expirationTime: '2026-11-22T14:00:00.000Z',
+    delayedRecipients,
+  };
+  t.is((await postJson({ eventType: 'DeliveryDelay', mail, deliveryDelay })).status, 200);
+  t.is(
+    (await postJson({ eventType: 'Reject', mail, reject: { reason: 'Bad content' } })).status,
+    200,
+  );
+  const [rejected, delayed] = await eventsOf(providerId);
+  t.like(delayed, { type: 'delayed', subtype: 'IPFailure', detail: '4.4.1', outbox_id: id });
+  t.like(rejected, { type: 'rejected', subtype: null, detail: 'Bad content', outbox_id: id });
+  t.is(rejected?.at.toISOString(), '2026-11-22T11:59:00.000Z', "the mail's own time");
+  t.is(await suppressionOf(email), undefined);
+});
+
+test('an identity says `notificationType`; without a tag the mail is found by the id that SES gave it', async (t) => {
+  const { sentMail, postJson, eventsOf, suppressionOf } = await setSesStage(t, context);
+  const { id, email, providerId } = await sentMail();
+  const { eventType, ...rest } = bounceOf(mailObject(providerId), email);
+  const event = { notificationType: eventType, ...rest, unheard: { of: [1] } };
+  t.is((await postJson(event)).status, 200);
+  t.like((await eventsOf(providerId))[0], { outbox_id: id });
+  t.like(await suppressionOf(email), { reason: 'bounce' });
+});
+
+test('what says nothing about delivery is answered with 200 and recorded as nothing', async (t) => {
+  const { sentMail, postJson, eventsOf } = await setSesStage(t, context);
+  const { id, providerId } = await sentMail();
+  const mail = mailObject(providerId, id);
+  for (const body of [
+    { eventType: 'Send', mail, send: {} },
+    { eventType: 'Open', mail },
+    { eventType: 'Rendering Failure', mail, failure: {} },
+    { eventType: 'constructor', mail },
+    { eventType: 'SomethingNew' },
+    { notificationType: 'AmazonSnsSubscriptionSucceeded', message: 'You have successfully ...' },
+    envelope('Successfully validated SNS topic for Amazon SES event publishing.'),
+    envelope('Confirm it', {
+      Type: 'SubscriptionConfirmation',
+      Token: 'x',
+      SubscribeURL: 'https://sns.eu-west-1.amazonaws.com/?Action=ConfirmSubscription',
+    }),
+  ]) {
+    const answer = await postJson(body);
+    t.deepEqual([answer.status, answer.body], [200, { result: 'ignored' }], JSON.stringify(body));
+  }
+  t.deepEqual(await eventsOf(providerId), []);
+});
+
+test('redelivery changes nothing: by the message of SNS, by that of the queue, by the content', async (t) => {
+  const stage = await setSesStage(t, context);
+  const { id, email, adminId, providerId } = await stage.sentMail();
+  const mail = mailObject(providerId, id);
+  const first = envelope(bounceOf(mail, email));
+  t.deepEqual((await stage.postJson(first)).body, { result: 'recorded' });
+  await context.rows('delete from suppressions where email_canonical = $1', [email]);
+  const sameMessage = { ...first, Message: JSON.stringify(deliveryOf(mail, email)) };
+  for (const again of [first, sameMessage, envelope(bounceOf(mail, email)), bounceOf(mail, email)])
+    t.deepEqual((await stage.postJson(again)).body, { result: 'again' });
+
+  const queued = { 'x-aws-sqsd-msgid': randomUUID() };
+  t.deepEqual((await stage.postJson(deliveryOf(mail, email), queued)).body, { result: 'recorded' });
+  const other = bounceOf(mail, email, 'Permanent/General');
+  t.deepEqual((await stage.postJson(other, queued)).body, { result: 'again' });
+  t.is((await stage.eventsOf(providerId)).length, 2);
+  t.is(await stage.suppressionOf(email), undefined);
+  t.is((await stage.auditOf(adminId)).length, 1);
+});
+
+test('the same event twenty times at once counts once', async (t) => {
+  const stage = await setSesStage(t, context);
+  const { id, email, adminId, providerId } = await stage.sentMail();
+  const event = envelope(bounceOf(mailObject(providerId, id), email));
+  const answers = await Promise.all(Array.from({ length: 20 }, () => stage.postJson(event)));
+  t.deepEqual([...new Set(answers.map(({ status }) => status))], [200]);
+  t.is(answers.filter(({ body }) => body['result'] === 'recorded').length, 1);
+  t.is((await stage.eventsOf(providerId)).length, 1);
+  t.is((await stage.auditOf(adminId)).length, 1);
+});
+
+test('an event about a mail that nobody knows is answered with 200, and suppresses nobody', async (t) => {
+  const { postJson, eventsOf, suppressionOf } = await setSesStage(t, context);
+  const providerId = `0100${randomUUID()}`;
+  const email = context.uniqueAddress();
+  const answer = await postJson(bounceOf(mailObject(providerId, randomUUID()), email));
+  t.deepEqual([answer.status, answer.body], [200, { result: 'unknown' }]);
+  t.like((await eventsOf(providerId))[0], { outbox_id: null, type: 'bounced' });
+  t.is(await suppressionOf(email), undefined);
+});
+
+test('an address to which the mail was not promised is not suppressed, whatever the event names', async (t) => {
+  const { sentMail, postJson, suppressionOf } = await setSesStage(t, context);
+  const { id, email, providerId } = await sentMail();
+  const victim = context.uniqueAddress('victim');
+  const answer = await postJson(bounceOf(mailObject(providerId, id), victim));
+  t.deepEqual(answer.body, { result: 'recorded' });
+  t.is(await suppressionOf(victim), undefined);
+  t.is(await suppressionOf(email), undefined);
+});
+
+test('the simulator of the local stack tells the documented stories', (t) => {
+  const told = (recipient: string) =>
+    sesEventsFor({ recipient, source: 'a@b.test', subject: 's', tags: {} }).map(
+      (event) => event['eventType'],
+    );
+  t.deepEqual(told('ann@example.com'), ['Delivery']);
+  t.deepEqual(told('success+a@simulator.amazonses.com'), ['Delivery']);
+  t.deepEqual(told('ooto@simulator.amazonses.com'), ['Delivery']);
+  t.deepEqual(told('Bounce+1@simulator.amazonses.com'), ['Bounce']);
+  t.deepEqual(told('suppressionlist@simulator.amazonses.com'), ['Bounce']);
+  t.deepEqual(told('complaint+x+y@simulator.amazonses.com'), ['Delivery', 'Complaint']);
+});

@@ -1,0 +1,38 @@
+import { STATUS_CODES } from 'node:http';
+import { errorCodes, type ErrorCode } from '../shared/errors/codes.js';
+
+/** What a request to the worker is answered with. */
+export interface Answer {
+  readonly status: number;
+  readonly body: object;
+  readonly headers?: Readonly<Record<string, string>>;
+}
+
+/** RFC 9457. */
+export function problem(
+  code: ErrorCode,
+  requestId: string,
+  headers: Record<string, string> = {},
+): Answer {
+  const { status } = errorCodes[code];
+  return {
+    status,
+    headers: { 'Content-Type': 'application/problem+json', ...headers },
+    body: {
+      type: `urn:rollcall:problem:${code.replaceAll('_', '-')}`,
+      title: STATUS_CODES[status],
+      status,
+      code,
+      instance: `urn:rollcall:request:${requestId}`,
+      request_id: requestId,
+    },
+  };
+}
+
+/** The right path with a wrong method. */
+export const notAllowed = (allow: string, requestId: string): Answer =>
+  problem('method_not_allowed', requestId, { Allow: allow });
+
+/** Nobody reads the rest of the body, so the connection cannot be used again. */
+export const tooLarge = (requestId: string): Answer =>
+  problem('payload_too_large', requestId, { Connection: 'close' });

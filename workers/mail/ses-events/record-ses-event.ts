@@ -1,0 +1,127 @@
+import { QueryTypes } from 'sequelize';
+import { v7 as uuidv7 } from 'uuid';
+import type { Audit, Cause } from '../../../shared/audit/audit.js';
+import type { Database } from '../../../shared/database/connect.js';
+import { withTransaction, type Transaction } from '../../../shared/database/transaction.js';
+import { parseEmailAddress } from '../../../shared/identity/email-address.js';
+import { liftSuppression, suppress } from '../suppressions.js';
+import type { SesEvent } from './ses-event.js';
+
+/** What recording is made of. */
+export interface RecordSesEventDeps {
+  readonly database: Database;
+  readonly audit: Audit;
+}
+
+/** What recording an event came to: `again` when it was known, `unknown` when it is about no mail of ours. */
+export type Recorded = 'recorded' | 'again' | 'unknown';
+
+/** What an event is known by, besides its content. */
+export interface Arrival {
+  /** The id of the message that brought it. */
+  readonly messageId: string | undefined;
+  readonly requestId: string;
+}
+
+interface MailRow {
+  readonly id: string;
+  readonly adminId: number | null;
+  readonly recipient: string | null;
+  readonly traceId: string;
+}
+
+/**
+ * Records an event with its effects, once however often it comes. A permanent bounce or a complaint suppresses the
+ * address that the mail was promised to, and no other that the event may name; a complaint taken back lifts it.
+ */
+export function recordSesEvent(
+  { database, audit }: RecordSesEventDeps,
+  event: SesEvent,
+  { messageId, requestId }: Arrival,
+): Promise<Recorded> {
+  return withTransaction(database, async (tx) => {
+    const mail = await findMail(database, tx, event);
+    const eventId = await insertEvent(database, tx, event, mail, messageId);
+    if (eventId === undefined) return 'again';
+    if (!mail) return 'unknown';
+    const address = concernedAddress(event, mail);
+    if (address !== undefined) {
+      const cause: Cause = { traceId: mail.traceId, requestId };
+      const subject = { outboxId: mail.id, adminId: mail.adminId ?? undefined };
+      const parts = { database, audit, tx, cause, subject };
+      const reason = event.type === 'bounced' ? 'bounce' : 'complaint';
+      if (event.suppresses) await suppress(parts, { address, reason, eventId });
+      if (event.lifts) await liftSuppression(parts, { address, reason: 'complaint' });
+    }
+    return 'recorded';
+  });
+}
+
+/** By the tag that we have put on the mail; the provider's id is known only once the worker has recorded it. */
+async function findMail(
+  database: Database,
+  tx: Transaction,
+  { outboxId, providerId }: SesEvent,
+): Promise<MailRow | undefined> {
+  const columns = `o.id, o.admin_id as "adminId", o.recipient, o.trace_id as "traceId"`;
+  const ask = async (from: string, bind: Record<string, string>): Promise<MailRow | undefined> => {
+    const [row] = await database.query<MailRow>(`select ${columns} from ${from}`, {
+      type: QueryTypes.SELECT,
+      transaction: tx,
+      bind,
+    });
+    return row;
+  };
+  const tagged =
+    outboxId === undefined ? undefined : await ask('outbox o where o.id = $outboxId', { outboxId });
+  return (
+    tagged ??
+    ask(
+      `deliveries d join outbox o on o.id = d.outbox_id
+        where d.provider_id = $providerId order by d.id desc limit 1`,
+      { providerId },
+    )
+  );
+}
+
+/** Resolves to the new row's id, or to `undefined` when the event or its message was here before. */
+async function insertEvent(
+  database: Database,
+  tx: Transaction,
+  { type, subtype, at, providerId, detail, fingerprint }: SesEvent,
+  mail: MailRow | undefined,
+  messageId: string | undefined,
+): Promise<string | undefined> {
+  const [row] = await database.query<{ id: string }>(
+    `insert into mail_events (id, outbox_id, provider_id, type, subtype, at, detail, message_id, fingerprint)
+     values ($id, $outboxId, $providerId, $type, $subtype, $at, $detail, $messageId, $fingerprint)
+     on conflict do nothing
+     returning id`,
+    {
+      type: QueryTypes.SELECT,
+      transaction: tx,
+      bind: {
+        id: uuidv7(),
+        outboxId: mail?.id ?? null,
+        subtype: subtype ?? null,
+        detail: detail ?? null,
+        messageId: messageId ?? null,
+        ...{ providerId, type, at, fingerprint },
+      },
+    },
+  );
+  return row?.id;
+}
+
+/** The promised recipient, if the event names it. */
+function concernedAddress(event: SesEvent, { recipient }: MailRow): string | undefined {
+  if (recipient === null) return undefined;
+  const promised = canonical(recipient);
+  return event.recipients.some((named) => canonical(named) === promised) ? promised : undefined;
+}
+
+/** Servers may write an address as `Name <address>`. */
+function canonical(text: string): string {
+  const bare = (/<([^<>]*)>\s*$/.exec(text)?.[1] ?? text).trim();
+  return parseEmailAddress(bare)?.canonical ?? bare.toLowerCase();
+}

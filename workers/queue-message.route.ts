@@ -1,0 +1,75 @@
+import type { IncomingMessage } from 'node:http';
+import { isDatabaseUnavailable } from '../shared/database/failures.js';
+import { AppError } from '../shared/errors/app-error.js';
+import type { Logger } from '../shared/logging/logger.js';
+import { problem, tooLarge, type Answer } from './http-answers.js';
+import type { SesEvents } from './mail/ses-events/ses-events.js';
+import { maskError } from './mask.js';
+
+/** What the route stands on. */
+export interface QueueMessageDeps {
+  readonly sesEvents: SesEvents;
+  readonly log: Logger;
+}
+
+/** What SQS carries at most. */
+const MAX_BODY_BYTES = 256 * 1_024;
+const MAX_ID_LENGTH = 200;
+const RETRY = { 'Retry-After': '5' };
+
+/**
+ * `POST /sqs`: a message of the worker tier's queue, posted by its daemon. 200 takes it off the queue, be it recorded or
+ * of no matter. Any other answer leaves it there, to come again and at last to go to the dead-letter queue.
+ */
+export async function takeQueueMessage(
+  { sesEvents, log }: QueueMessageDeps,
+  req: IncomingMessage,
+  requestId: string,
+): Promise<Answer> {
+  try {
+    if (!isPlainJson(req)) throw new AppError('unsupported_media_type');
+    const bytes = await readBody(req);
+    if (!bytes) return tooLarge(requestId);
+    const body = parseJson(bytes);
+    const id = req.headers['x-aws-sqsd-msgid'];
+    const messageId = typeof id === 'string' ? id.slice(0, MAX_ID_LENGTH) : undefined;
+    const result = await sesEvents.take({ body, messageId, requestId });
+    return { status: 200, body: { result } };
+  } catch (error) {
+    const refusal = isDatabaseUnavailable(error)
+      ? new AppError('unavailable', { cause: maskError(error) })
+      : error;
+    if (!(refusal instanceof AppError)) throw refusal;
+    log.warn(
+      { err: refusal.cause, 'event.reason': refusal.code, 'http.request.id': requestId },
+      'a queue message is not taken',
+    );
+    return problem(refusal.code, requestId, refusal.code === 'unavailable' ? RETRY : {});
+  }
+}
+
+function isPlainJson({ headers }: IncomingMessage): boolean {
+  const type = headers['content-type']?.split(';', 1)[0]?.trim().toLowerCase();
+  return type === 'application/json' && (headers['content-encoding'] ?? 'identity') === 'identity';
+}
+
+/** Resolves to `undefined` for a body that is too large. */
+async function readBody(req: IncomingMessage): Promise<Buffer | undefined> {
+  const chunks: Buffer[] = [];
+  let bytes = 0;
+  for await (const chunk of req as AsyncIterable<Buffer>) {
+    bytes += chunk.length;
+    if (bytes > MAX_BODY_BYTES) return undefined;
+    chunks.push(chunk);
+  }
+  return Buffer.concat(chunks);
+}
+
+function parseJson(bytes: Buffer): unknown {
+  try {
+    return JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(bytes));
+  } catch {
+    // What the parser says would quote the body.
+    throw new AppError('malformed_request');
+  }
+}
