@@ -7,6 +7,7 @@ import { AppError } from '../../shared/errors/app-error.js';
 import type { EmailAddress } from '../../shared/identity/email-address.js';
 import { Admin } from '../../shared/models/index.js';
 import type { AccountNotices } from './account-notices.js';
+import { lockAdmin } from './admin-lock.js';
 import type { Confirmations } from './confirmations.js';
 import { canonicalName } from './names.js';
 import type { PasswordGuard } from './password-guard.js';
@@ -45,19 +46,20 @@ export function createAccountService(deps: AccountDeps) {
    * @throws {AppError} `wrong_password`, `password_too_common`, `name_taken`.
    */
   async function change(
-    { admin, sessionId }: Principal,
+    { admin: asker, sessionId }: Principal,
     changes: AccountChanges,
     cause: Cause,
   ): Promise<Admin> {
     const { name, email, password } = changes;
-    if (email !== undefined || password !== undefined)
-      await requirePassword(deps, admin, changes.currentPassword, cause);
+    const needsPassword = email !== undefined || password !== undefined;
+    if (needsPassword) await requirePassword(deps, asker, changes.currentPassword, cause);
     if (password !== undefined) {
-      refuseCommonPassword(password, { email: admin.emailCanonical, name: name ?? admin.name });
+      refuseCommonPassword(password, { email: asker.emailCanonical, name: name ?? asker.name });
     }
     const passwordHash = password === undefined ? undefined : await passwords.hash(password);
     try {
       return await withTransaction(database, async (tx) => {
+        const admin = await lockAsker(tx, asker, needsPassword);
         await admin.update(
           {
             ...(name !== undefined && { name, nameCanonical: canonicalName(name) }),
@@ -86,9 +88,10 @@ export function createAccountService(deps: AccountDeps) {
    * Deletes an admin with its users, sessions and confirmations.
    * @throws {AppError} `wrong_password`.
    */
-  async function remove(admin: Admin, currentPassword: string, cause: Cause): Promise<void> {
-    await requirePassword(deps, admin, currentPassword, cause);
+  async function remove(asker: Admin, currentPassword: string, cause: Cause): Promise<void> {
+    await requirePassword(deps, asker, currentPassword, cause);
     await withTransaction(database, async (tx) => {
+      const admin = await lockAsker(tx, asker, true);
       await admin.destroy({ transaction: tx });
       await audit.record('user_deleted', cause, { adminId: admin.id }, tx);
     });
@@ -121,6 +124,19 @@ export function createAccountService(deps: AccountDeps) {
   }
 
   return { change, remove };
+}
+
+/**
+ * The asker's row as it is now.
+ * @throws {AppError} `unauthorized` when it is gone; `wrong_password` when the password that was compared, if one was
+ *   needed, has been changed since.
+ */
+async function lockAsker(tx: Transaction, asker: Admin, needsPassword: boolean): Promise<Admin> {
+  const admin = await lockAdmin(tx, { id: asker.id });
+  if (!admin) throw new AppError('unauthorized');
+  if (needsPassword && admin.passwordHash !== asker.passwordHash)
+    throw new AppError('wrong_password');
+  return admin;
 }
 
 /** Every failure is counted, as at a login, and recorded. @throws {AppError} `wrong_password`, `too_many_attempts`. */

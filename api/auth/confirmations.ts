@@ -8,6 +8,7 @@ import { confirmationIdOf, isConfirmationToken } from '../../shared/identity/con
 import { sendConfirmationMail } from '../../shared/jobs/index.js';
 import { Admin, Confirmation, type ConfirmationPurpose } from '../../shared/models/index.js';
 import type { Outbox } from '../../shared/outbox/outbox.js';
+import { lockAdmin } from './admin-lock.js';
 
 /** What confirmations are made of. */
 export interface ConfirmationsDeps {
@@ -36,7 +37,7 @@ export interface Credentials {
   readonly passwordHash: string;
 }
 
-/** A token's confirmation with its admin, both locked. */
+/** A token's confirmation with its admin, who is locked. */
 export interface Answer {
   readonly confirmation: Confirmation;
   readonly admin: Admin;
@@ -89,9 +90,8 @@ export function createConfirmations({
     purposes: readonly ConfirmationPurpose[],
   ): Promise<Answer> {
     const { id, adminId } = await read(token, purposes, tx);
-    const locked = { lock: tx.LOCK.UPDATE, transaction: tx };
-    const admin = await Admin.findByPk(adminId, locked);
-    const confirmation = await Confirmation.findByPk(id, locked);
+    const admin = await lockAdmin(tx, { id: adminId });
+    const confirmation = await Confirmation.findByPk(id, { transaction: tx });
     if (!admin || !confirmation) throw new AppError('invalid_token');
     if (confirmation.confirmedAt !== null) return { confirmation, admin, isFirst: false };
     if (isVoid(confirmation)) throw new AppError('invalid_token');

@@ -7,6 +7,7 @@ import { AppError } from '../../shared/errors/app-error.js';
 import type { EmailAddress } from '../../shared/identity/email-address.js';
 import { Admin, type Confirmation } from '../../shared/models/index.js';
 import type { AccountNotices } from './account-notices.js';
+import { lockAdmin } from './admin-lock.js';
 import type { Confirmations } from './confirmations.js';
 import { canonicalName } from './names.js';
 import { refuseCommonPassword } from './password-policy.js';
@@ -51,7 +52,7 @@ export function createRegistrationService(deps: RegistrationDeps) {
     const credentials = { name, nameCanonical, passwordHash: await passwords.hash(password) };
     await withTransaction(database, async (tx) => {
       const isNew = await insertAdmin(database, tx, email, credentials);
-      const admin = await lockAdmin(tx, email);
+      const admin = await lockAdmin(tx, { emailCanonical: email.canonical });
       if (!admin) return; // deleted between the two statements: as if it had been deleted right after
       if (admin.confirmedAt !== null) {
         await notices.tellAccountExists(tx, admin, cause.traceId);
@@ -68,7 +69,7 @@ export function createRegistrationService(deps: RegistrationDeps) {
   /** Sends a pending admin another link; the links before it are void. Does nothing for anybody else. */
   async function resend(email: EmailAddress, cause: Cause): Promise<void> {
     await withTransaction(database, async (tx) => {
-      const admin = await lockAdmin(tx, email);
+      const admin = await lockAdmin(tx, { emailCanonical: email.canonical });
       if (admin?.confirmedAt === null)
         await confirmations.ask(tx, registrationOf(admin), cause.traceId);
     });
@@ -161,12 +162,4 @@ async function insertAdmin(
     { bind: { ...email, ...credentials }, transaction: tx, type: QueryTypes.SELECT },
   );
   return rows.length > 0;
-}
-
-function lockAdmin(tx: Transaction, email: EmailAddress): Promise<Admin | null> {
-  return Admin.findOne({
-    where: { emailCanonical: email.canonical },
-    lock: tx.LOCK.UPDATE,
-    transaction: tx,
-  });
 }
