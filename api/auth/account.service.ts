@@ -42,8 +42,8 @@ export function createAccountService(deps: AccountDeps) {
 
   /**
    * Changes all that is asked for, or nothing. A new password ends all other sessions; a new address waits until the
-   * link mailed to it is followed, and the old one is told.
-   * @throws {AppError} `wrong_password`, `password_too_common`, `name_taken`.
+   * link mailed to it is followed, and the old one is told; three an hour can be asked for.
+   * @throws {AppError} `wrong_password`, `password_too_common`, `name_taken`, `too_many_attempts`.
    */
   async function change(
     { admin: asker, sessionId }: Principal,
@@ -104,13 +104,14 @@ export function createAccountService(deps: AccountDeps) {
     email: EmailAddress,
     cause: Cause,
   ): Promise<void> {
-    await confirmations.withdraw(tx, admin.id, ['email_change']);
     if (email.canonical === admin.emailCanonical) {
+      await confirmations.withdraw(tx, admin.id, ['email_change']);
       await admin.update({ email: email.address, pendingEmail: null }, { transaction: tx });
       return;
     }
+    await notices.tellAddressChange(tx, admin, cause.traceId);
+    await confirmations.withdraw(tx, admin.id, ['email_change']);
     await admin.update({ pendingEmail: email.address }, { transaction: tx });
-    await notices.tell(tx, admin, 'email_change_requested', cause.traceId);
     const owner = await Admin.findOne({
       where: { emailCanonical: email.canonical, confirmedAt: { [Op.ne]: null } },
       transaction: tx,
@@ -146,11 +147,16 @@ async function requirePassword(
   password: string | undefined,
   cause: Cause,
 ): Promise<void> {
-  const { emailCanonical } = admin;
-  const attempt = { emailCanonical, ip: cause.ip, isKnownNetwork: () => Promise.resolve(true) };
+  const { id: adminId, emailCanonical } = admin;
+  const attempt = {
+    emailCanonical,
+    ip: cause.ip,
+    isKnownNetwork: () => Promise.resolve(true),
+    onLock: () => audit.record('authn_login_lock', cause, { adminId }),
+  };
   const compare = async (): Promise<Admin | undefined> =>
     password === undefined ? undefined : passwords.verify(password, () => Promise.resolve(admin));
   if (await passwordGuard.attempt(attempt, compare)) return;
-  await audit.record('authn_password_change_fail', cause, { adminId: admin.id });
+  await audit.record('authn_password_change_fail', cause, { adminId });
   throw new AppError('wrong_password');
 }

@@ -64,9 +64,10 @@ export function createConfirmations({
   /**
    * Has a link mailed, and voids the ones before it; of registrations, only those made with the same credentials.
    * Past the cap on links to one admin it does nothing.
+   * @returns whether a link is mailed.
    */
-  async function ask(tx: Transaction, question: Question, traceId: string): Promise<void> {
-    if ((await countSince(tx, question, HOUR_MS)) >= maxLinksPerHour) return;
+  async function ask(tx: Transaction, question: Question, traceId: string): Promise<boolean> {
+    if ((await countSince(tx, question, HOUR_MS)) >= maxLinksPerHour) return false;
     const { credentials, ...asked } = question;
     await withdraw(tx, asked.adminId, [asked.purpose], credentials);
     const lifeMs = asked.purpose === 'password_reset' ? PASSWORD_RESET_EXPIRES_MS : expiresMs;
@@ -77,6 +78,30 @@ export function createConfirmations({
     );
     const context = { adminId: asked.adminId, recipient: asked.email, traceId };
     await outbox.enqueue(tx, sendConfirmationMail, { v: 1, confirmation_id: id }, context);
+    return true;
+  }
+
+  /**
+   * Has a new link mailed in place of each that a registration of this admin still has, expired or not; the oldest
+   * first, up to the cap. Each brings into force what its own registration was made with, and no other's.
+   */
+  async function renewRegistrations(
+    tx: Transaction,
+    adminId: number,
+    traceId: string,
+  ): Promise<void> {
+    const purpose = 'registration';
+    const open = await Confirmation.findAll({
+      where: { adminId, purpose, confirmedAt: null, supersededAt: null },
+      order: [['id', 'ASC']],
+      limit: maxLinksPerHour,
+      transaction: tx,
+    });
+    for (const { email, name, nameCanonical, passwordHash } of open) {
+      if (name === null || nameCanonical === null || passwordHash === null) continue;
+      const credentials = { name, nameCanonical, passwordHash };
+      await ask(tx, { adminId, purpose, email, credentials }, traceId);
+    }
   }
 
   /**
@@ -133,7 +158,7 @@ export function createConfirmations({
     return confirmation;
   }
 
-  return { ask, withdraw, wasAskedWithin, answer, ownerOf };
+  return { ask, renewRegistrations, withdraw, findRegistration, answer, ownerOf };
 }
 
 /** Voids an admin's open links of these purposes: all, or those that were asked for with these credentials. */
@@ -153,21 +178,38 @@ async function withdraw(
   );
 }
 
-/** True when a link was asked for under this name so recently that its mail may still be on its way. */
-async function wasAskedWithin(tx: Transaction, question: Question, ms: number): Promise<boolean> {
-  return (await countSince(tx, question, ms, question.credentials?.nameCanonical)) > 0;
+/** Which registration to look for. */
+interface RecentRegistration {
+  readonly adminId: number;
+  readonly nameCanonical: string;
+  /** Made with none of these. */
+  readonly otherHashes: readonly string[];
+  readonly withinMs: number;
+}
+
+/** An open registration under this name, so recent that its mail may still be on its way. */
+async function findRegistration(
+  tx: Transaction,
+  { adminId, nameCanonical, otherHashes, withinMs }: RecentRegistration,
+): Promise<{ passwordHash: string } | undefined> {
+  const found = await Confirmation.findOne({
+    where: {
+      adminId,
+      purpose: 'registration',
+      nameCanonical,
+      createdAt: { [Op.gt]: new Date(Date.now() - withinMs) },
+      passwordHash: { [Op.ne]: null, [Op.notIn]: [...otherHashes] },
+    },
+    order: [['id', 'DESC']],
+    transaction: tx,
+  });
+  return found?.passwordHash ? { passwordHash: found.passwordHash } : undefined;
 }
 
 const isVoid = ({ supersededAt, expiresAt }: Confirmation): boolean =>
   supersededAt !== null || expiresAt <= new Date();
 
-function countSince(
-  tx: Transaction,
-  { adminId, purpose }: Question,
-  ms: number,
-  nameCanonical?: string,
-): Promise<number> {
+function countSince(tx: Transaction, { adminId, purpose }: Question, ms: number): Promise<number> {
   const createdAt = { [Op.gt]: new Date(Date.now() - ms) };
-  const named = nameCanonical === undefined ? {} : { nameCanonical };
-  return Confirmation.count({ where: { adminId, purpose, createdAt, ...named }, transaction: tx });
+  return Confirmation.count({ where: { adminId, purpose, createdAt }, transaction: tx });
 }

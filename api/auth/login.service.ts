@@ -67,7 +67,7 @@ export function createLoginService(deps: LoginDeps) {
     });
   }
 
-  /** The admin whose password it is; every failure is counted and recorded. */
+  /** The admin whose password it is. Every failure is counted and recorded, and the first try past the limits. */
   async function comparePassword(
     email: EmailAddress,
     password: string,
@@ -80,18 +80,16 @@ export function createLoginService(deps: LoginDeps) {
       if (admin) tried.adminId = admin.id;
       return admin;
     };
+    const onLock = async (): Promise<void> => {
+      await find();
+      await audit.record('authn_login_lock', cause, tried);
+    };
     const isKnownNetwork = (): Promise<boolean> => hasLoggedInFrom(email, cause.ip);
-    try {
-      const attempt = { emailCanonical, ip: cause.ip, isKnownNetwork };
-      const compare = (): Promise<Admin | undefined> => passwords.verify(password, find);
-      const admin = await passwords.reserve(() => passwordGuard.attempt(attempt, compare));
-      if (!admin) await audit.record('authn_login_fail', cause, tried);
-      return admin;
-    } catch (error) {
-      const isLocked = error instanceof AppError && error.code === 'too_many_attempts';
-      if (isLocked) await audit.record('authn_login_lock', cause, tried);
-      throw error;
-    }
+    const attempt = { emailCanonical, ip: cause.ip, isKnownNetwork, onLock };
+    const compare = (): Promise<Admin | undefined> => passwords.verify(password, find);
+    const admin = await passwords.reserve(() => passwordGuard.attempt(attempt, compare));
+    if (!admin) await audit.record('authn_login_fail', cause, tried);
+    return admin;
   }
 
   return { logIn };
