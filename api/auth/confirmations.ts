@@ -50,6 +50,8 @@ export type Confirmations = ReturnType<typeof createConfirmations>;
 
 const HOUR_MS = 3_600_000;
 const MAX_LINKS_PER_HOUR = 3;
+/** More than can be renewed at a time. */
+const MAX_OPEN_REGISTRATIONS = 10;
 /** A link that sets a password is good for less long than one that proves an address. */
 const PASSWORD_RESET_EXPIRES_MS = HOUR_MS;
 
@@ -79,29 +81,6 @@ export function createConfirmations({
     const context = { adminId: asked.adminId, recipient: asked.email, traceId };
     await outbox.enqueue(tx, sendConfirmationMail, { v: 1, confirmation_id: id }, context);
     return true;
-  }
-
-  /**
-   * Has a new link mailed in place of each that a registration of this admin still has, expired or not; the oldest
-   * first, up to the cap. Each brings into force what its own registration was made with, and no other's.
-   */
-  async function renewRegistrations(
-    tx: Transaction,
-    adminId: number,
-    traceId: string,
-  ): Promise<void> {
-    const purpose = 'registration';
-    const open = await Confirmation.findAll({
-      where: { adminId, purpose, confirmedAt: null, supersededAt: null },
-      order: [['id', 'ASC']],
-      limit: maxLinksPerHour,
-      transaction: tx,
-    });
-    for (const { email, name, nameCanonical, passwordHash } of open) {
-      if (name === null || nameCanonical === null || passwordHash === null) continue;
-      const credentials = { name, nameCanonical, passwordHash };
-      await ask(tx, { adminId, purpose, email, credentials }, traceId);
-    }
   }
 
   /**
@@ -158,7 +137,7 @@ export function createConfirmations({
     return confirmation;
   }
 
-  return { ask, renewRegistrations, withdraw, findRegistration, answer, ownerOf };
+  return { ask, withdraw, findRegistration, openRegistrations, answer, ownerOf };
 }
 
 /** Voids an admin's open links of these purposes: all, or those that were asked for with these credentials. */
@@ -204,6 +183,22 @@ async function findRegistration(
     transaction: tx,
   });
   return found?.passwordHash ? { passwordHash: found.passwordHash } : undefined;
+}
+
+/** The questions that a pending admin's registrations have put, and nobody has answered; the oldest first. */
+async function openRegistrations(tx: Transaction, adminId: number): Promise<Question[]> {
+  const purpose = 'registration';
+  const found = await Confirmation.findAll({
+    where: { adminId, purpose, confirmedAt: null, supersededAt: null },
+    order: [['id', 'ASC']],
+    limit: MAX_OPEN_REGISTRATIONS,
+    transaction: tx,
+  });
+  return found.flatMap(({ email, name, nameCanonical, passwordHash }) =>
+    name === null || nameCanonical === null || passwordHash === null
+      ? []
+      : [{ adminId, purpose, email, credentials: { name, nameCanonical, passwordHash } }],
+  );
 }
 
 const isVoid = ({ supersededAt, expiresAt }: Confirmation): boolean =>

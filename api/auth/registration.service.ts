@@ -91,14 +91,15 @@ export function createRegistrationService(deps: RegistrationDeps) {
   }
 
   /**
-   * Sends a pending admin another link for each of its registrations that is open; the links before are void. Does
-   * nothing for anybody else.
+   * Sends a pending admin a new link in place of each that its registrations still have, expired or not, up to the cap.
+   * Each brings into force what its own registration was made with, and no other's. Does nothing for anybody else.
    */
   async function resend(email: EmailAddress, cause: Cause): Promise<void> {
     await withTransaction(database, async (tx) => {
       const admin = await lockAdmin(tx, { emailCanonical: email.canonical });
-      if (admin?.confirmedAt === null)
-        await confirmations.renewRegistrations(tx, admin.id, cause.traceId);
+      if (admin?.confirmedAt !== null) return;
+      for (const question of await confirmations.openRegistrations(tx, admin.id))
+        await confirmations.ask(tx, question, cause.traceId);
     });
   }
 

@@ -131,7 +131,7 @@ test.serial(
         return status;
       }),
     );
-    t.deepEqual(statuses.toSorted(), [200, 401]);
+    t.deepEqual(new Set(statuses), new Set([200, 401]));
   },
 );
 
