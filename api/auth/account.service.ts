@@ -7,6 +7,7 @@ import { AppError } from '../../shared/errors/app-error.js';
 import type { EmailAddress } from '../../shared/identity/email-address.js';
 import { Admin } from '../../shared/models/index.js';
 import type { AccountNotices } from './account-notices.js';
+import { lockAdmin } from './admin-lock.js';
 import type { Confirmations } from './confirmations.js';
 import { canonicalName } from './names.js';
 import type { PasswordGuard } from './password-guard.js';
@@ -41,23 +42,24 @@ export function createAccountService(deps: AccountDeps) {
 
   /**
    * Changes all that is asked for, or nothing. A new password ends all other sessions; a new address waits until the
-   * link mailed to it is followed, and the old one is told.
-   * @throws {AppError} `wrong_password`, `password_too_common`, `name_taken`.
+   * link mailed to it is followed, and the old one is told; three an hour can be asked for.
+   * @throws {AppError} `wrong_password`, `password_too_common`, `name_taken`, `too_many_attempts`.
    */
   async function change(
-    { admin, sessionId }: Principal,
+    { admin: asker, sessionId }: Principal,
     changes: AccountChanges,
     cause: Cause,
   ): Promise<Admin> {
     const { name, email, password } = changes;
-    if (email !== undefined || password !== undefined)
-      await requirePassword(deps, admin, changes.currentPassword, cause);
+    const needsPassword = email !== undefined || password !== undefined;
+    if (needsPassword) await requirePassword(deps, asker, changes.currentPassword, cause);
     if (password !== undefined) {
-      refuseCommonPassword(password, { email: admin.emailCanonical, name: name ?? admin.name });
+      refuseCommonPassword(password, { email: asker.emailCanonical, name: name ?? asker.name });
     }
     const passwordHash = password === undefined ? undefined : await passwords.hash(password);
     try {
       return await withTransaction(database, async (tx) => {
+        const admin = await lockAsker(tx, asker, needsPassword);
         await admin.update(
           {
             ...(name !== undefined && { name, nameCanonical: canonicalName(name) }),
@@ -86,9 +88,10 @@ export function createAccountService(deps: AccountDeps) {
    * Deletes an admin with its users, sessions and confirmations.
    * @throws {AppError} `wrong_password`.
    */
-  async function remove(admin: Admin, currentPassword: string, cause: Cause): Promise<void> {
-    await requirePassword(deps, admin, currentPassword, cause);
+  async function remove(asker: Admin, currentPassword: string, cause: Cause): Promise<void> {
+    await requirePassword(deps, asker, currentPassword, cause);
     await withTransaction(database, async (tx) => {
+      const admin = await lockAsker(tx, asker, true);
       await admin.destroy({ transaction: tx });
       await audit.record('user_deleted', cause, { adminId: admin.id }, tx);
     });
@@ -101,13 +104,14 @@ export function createAccountService(deps: AccountDeps) {
     email: EmailAddress,
     cause: Cause,
   ): Promise<void> {
-    await confirmations.withdraw(tx, admin.id, ['email_change']);
     if (email.canonical === admin.emailCanonical) {
+      await confirmations.withdraw(tx, admin.id, ['email_change']);
       await admin.update({ email: email.address, pendingEmail: null }, { transaction: tx });
       return;
     }
+    await notices.tellAddressChange(tx, admin, cause.traceId);
+    await confirmations.withdraw(tx, admin.id, ['email_change']);
     await admin.update({ pendingEmail: email.address }, { transaction: tx });
-    await notices.tell(tx, admin, 'email_change_requested', cause.traceId);
     const owner = await Admin.findOne({
       where: { emailCanonical: email.canonical, confirmedAt: { [Op.ne]: null } },
       transaction: tx,
@@ -123,6 +127,19 @@ export function createAccountService(deps: AccountDeps) {
   return { change, remove };
 }
 
+/**
+ * The asker's row as it is now.
+ * @throws {AppError} `unauthorized` when it is gone; `wrong_password` when the password that was compared, if one was
+ *   needed, has been changed since.
+ */
+async function lockAsker(tx: Transaction, asker: Admin, needsPassword: boolean): Promise<Admin> {
+  const admin = await lockAdmin(tx, { id: asker.id });
+  if (!admin) throw new AppError('unauthorized');
+  if (needsPassword && admin.passwordHash !== asker.passwordHash)
+    throw new AppError('wrong_password');
+  return admin;
+}
+
 /** Every failure is counted, as at a login, and recorded. @throws {AppError} `wrong_password`, `too_many_attempts`. */
 async function requirePassword(
   { passwords, passwordGuard, audit }: Pick<AccountDeps, 'passwords' | 'passwordGuard' | 'audit'>,
@@ -130,11 +147,16 @@ async function requirePassword(
   password: string | undefined,
   cause: Cause,
 ): Promise<void> {
-  const { emailCanonical } = admin;
-  const attempt = { emailCanonical, ip: cause.ip, isKnownNetwork: () => Promise.resolve(true) };
+  const { id: adminId, emailCanonical } = admin;
+  const attempt = {
+    emailCanonical,
+    ip: cause.ip,
+    isKnownNetwork: () => Promise.resolve(true),
+    onLock: () => audit.record('authn_login_lock', cause, { adminId }),
+  };
   const compare = async (): Promise<Admin | undefined> =>
     password === undefined ? undefined : passwords.verify(password, () => Promise.resolve(admin));
   if (await passwordGuard.attempt(attempt, compare)) return;
-  await audit.record('authn_password_change_fail', cause, { adminId: admin.id });
+  await audit.record('authn_password_change_fail', cause, { adminId });
   throw new AppError('wrong_password');
 }

@@ -51,8 +51,8 @@ export function authRoutes(deps: AuthRoutesDeps): Router {
    *     summary: Register as an admin
    *     description: >-
    *       Answers the same for every address: a new or pending one is mailed a confirmation link, the owner of a
-   *       confirmed one is told by mail. A link is good for one day; a second registration of a pending address takes
-   *       its place.
+   *       confirmed one is told by mail. A link is good for one day. Each registration of a pending address has a link
+   *       of its own, which brings its own name and password into force.
    *     security: []
    *     requestBody: { required: true, content: { application/json: { schema: { $ref: '#/components/schemas/RegisterRequest' } } } }
    *     responses:
@@ -72,7 +72,7 @@ export function authRoutes(deps: AuthRoutesDeps): Router {
    *     operationId: resendConfirmation
    *     tags: [Registration]
    *     summary: Ask for another confirmation link
-   *     description: Always answers the same. At most three links an hour go to one address; a new link voids the older ones.
+   *     description: Always answers the same. At most three links an hour go to one address; a new link voids the older one of the same registration.
    *     security: []
    *     requestBody: { required: true, content: { application/json: { schema: { $ref: '#/components/schemas/ResendRequest' } } } }
    *     responses:
@@ -100,7 +100,7 @@ export function authRoutes(deps: AuthRoutesDeps): Router {
    *     summary: Change my name, address or password
    *     description: >-
    *       A new password ends all other sessions. A new address stays `pending_email` until the link that is mailed to
-   *       it is followed; the old address is told.
+   *       it is followed; the old address is told. Three new addresses an hour can be asked for.
    *     requestBody: { required: true, content: { application/json: { schema: { $ref: '#/components/schemas/UpdateMeRequest' } } } }
    *     responses:
    *       429: { $ref: '#/components/responses/TooManyAttempts' }

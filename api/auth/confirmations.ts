@@ -8,6 +8,7 @@ import { confirmationIdOf, isConfirmationToken } from '../../shared/identity/con
 import { sendConfirmationMail } from '../../shared/jobs/index.js';
 import { Admin, Confirmation, type ConfirmationPurpose } from '../../shared/models/index.js';
 import type { Outbox } from '../../shared/outbox/outbox.js';
+import { lockAdmin } from './admin-lock.js';
 
 /** What confirmations are made of. */
 export interface ConfirmationsDeps {
@@ -36,7 +37,7 @@ export interface Credentials {
   readonly passwordHash: string;
 }
 
-/** A token's confirmation with its admin, both locked. */
+/** A token's confirmation with its admin, who is locked. */
 export interface Answer {
   readonly confirmation: Confirmation;
   readonly admin: Admin;
@@ -49,6 +50,8 @@ export type Confirmations = ReturnType<typeof createConfirmations>;
 
 const HOUR_MS = 3_600_000;
 const MAX_LINKS_PER_HOUR = 3;
+/** More than can be renewed at a time. */
+const MAX_OPEN_REGISTRATIONS = 10;
 /** A link that sets a password is good for less long than one that proves an address. */
 const PASSWORD_RESET_EXPIRES_MS = HOUR_MS;
 
@@ -63,9 +66,10 @@ export function createConfirmations({
   /**
    * Has a link mailed, and voids the ones before it; of registrations, only those made with the same credentials.
    * Past the cap on links to one admin it does nothing.
+   * @returns whether a link is mailed.
    */
-  async function ask(tx: Transaction, question: Question, traceId: string): Promise<void> {
-    if ((await countSince(tx, question, HOUR_MS)) >= maxLinksPerHour) return;
+  async function ask(tx: Transaction, question: Question, traceId: string): Promise<boolean> {
+    if ((await countSince(tx, question, HOUR_MS)) >= maxLinksPerHour) return false;
     const { credentials, ...asked } = question;
     await withdraw(tx, asked.adminId, [asked.purpose], credentials);
     const lifeMs = asked.purpose === 'password_reset' ? PASSWORD_RESET_EXPIRES_MS : expiresMs;
@@ -76,6 +80,7 @@ export function createConfirmations({
     );
     const context = { adminId: asked.adminId, recipient: asked.email, traceId };
     await outbox.enqueue(tx, sendConfirmationMail, { v: 1, confirmation_id: id }, context);
+    return true;
   }
 
   /**
@@ -89,9 +94,8 @@ export function createConfirmations({
     purposes: readonly ConfirmationPurpose[],
   ): Promise<Answer> {
     const { id, adminId } = await read(token, purposes, tx);
-    const locked = { lock: tx.LOCK.UPDATE, transaction: tx };
-    const admin = await Admin.findByPk(adminId, locked);
-    const confirmation = await Confirmation.findByPk(id, locked);
+    const admin = await lockAdmin(tx, { id: adminId });
+    const confirmation = await Confirmation.findByPk(id, { transaction: tx });
     if (!admin || !confirmation) throw new AppError('invalid_token');
     if (confirmation.confirmedAt !== null) return { confirmation, admin, isFirst: false };
     if (isVoid(confirmation)) throw new AppError('invalid_token');
@@ -133,7 +137,7 @@ export function createConfirmations({
     return confirmation;
   }
 
-  return { ask, withdraw, wasAskedWithin, answer, ownerOf };
+  return { ask, withdraw, findRegistration, openRegistrations, answer, ownerOf };
 }
 
 /** Voids an admin's open links of these purposes: all, or those that were asked for with these credentials. */
@@ -153,21 +157,54 @@ async function withdraw(
   );
 }
 
-/** True when a link was asked for under this name so recently that its mail may still be on its way. */
-async function wasAskedWithin(tx: Transaction, question: Question, ms: number): Promise<boolean> {
-  return (await countSince(tx, question, ms, question.credentials?.nameCanonical)) > 0;
+/** Which registration to look for. */
+interface RecentRegistration {
+  readonly adminId: number;
+  readonly nameCanonical: string;
+  /** Made with none of these. */
+  readonly otherHashes: readonly string[];
+  readonly withinMs: number;
+}
+
+/** An open registration under this name, so recent that its mail may still be on its way. */
+async function findRegistration(
+  tx: Transaction,
+  { adminId, nameCanonical, otherHashes, withinMs }: RecentRegistration,
+): Promise<{ passwordHash: string } | undefined> {
+  const found = await Confirmation.findOne({
+    where: {
+      adminId,
+      purpose: 'registration',
+      nameCanonical,
+      createdAt: { [Op.gt]: new Date(Date.now() - withinMs) },
+      passwordHash: { [Op.ne]: null, [Op.notIn]: [...otherHashes] },
+    },
+    order: [['id', 'DESC']],
+    transaction: tx,
+  });
+  return found?.passwordHash ? { passwordHash: found.passwordHash } : undefined;
+}
+
+/** The questions that a pending admin's registrations have put, and nobody has answered; the oldest first. */
+async function openRegistrations(tx: Transaction, adminId: number): Promise<Question[]> {
+  const purpose = 'registration';
+  const found = await Confirmation.findAll({
+    where: { adminId, purpose, confirmedAt: null, supersededAt: null },
+    order: [['id', 'ASC']],
+    limit: MAX_OPEN_REGISTRATIONS,
+    transaction: tx,
+  });
+  return found.flatMap(({ email, name, nameCanonical, passwordHash }) =>
+    name === null || nameCanonical === null || passwordHash === null
+      ? []
+      : [{ adminId, purpose, email, credentials: { name, nameCanonical, passwordHash } }],
+  );
 }
 
 const isVoid = ({ supersededAt, expiresAt }: Confirmation): boolean =>
   supersededAt !== null || expiresAt <= new Date();
 
-function countSince(
-  tx: Transaction,
-  { adminId, purpose }: Question,
-  ms: number,
-  nameCanonical?: string,
-): Promise<number> {
+function countSince(tx: Transaction, { adminId, purpose }: Question, ms: number): Promise<number> {
   const createdAt = { [Op.gt]: new Date(Date.now() - ms) };
-  const named = nameCanonical === undefined ? {} : { nameCanonical };
-  return Confirmation.count({ where: { adminId, purpose, createdAt, ...named }, transaction: tx });
+  return Confirmation.count({ where: { adminId, purpose, createdAt }, transaction: tx });
 }

@@ -4,6 +4,7 @@ import { withTransaction } from '../../shared/database/transaction.js';
 import { AppError } from '../../shared/errors/app-error.js';
 import type { EmailAddress } from '../../shared/identity/email-address.js';
 import { Admin } from '../../shared/models/index.js';
+import { lockAdmin } from './admin-lock.js';
 import { hasLoggedInFrom } from './known-networks.js';
 import type { PasswordGuard } from './password-guard.js';
 import type { Passwords } from './passwords.js';
@@ -21,6 +22,9 @@ export interface LoginDeps {
 /** Opening a session by address and password. */
 export type LoginService = ReturnType<typeof createLoginService>;
 
+/** The hash can change between a compare and the session: another login renews it, or the password is changed. */
+const MAX_TRIES = 2;
+
 export function createLoginService(deps: LoginDeps) {
   const { database, passwords, passwordGuard, tokens, audit } = deps;
 
@@ -30,19 +34,40 @@ export function createLoginService(deps: LoginDeps) {
    *   a right password.
    */
   async function logIn(email: EmailAddress, password: string, cause: Cause): Promise<IssuedTokens> {
-    const admin = await comparePassword(email, password, cause);
-    if (!admin) throw new AppError('invalid_credentials');
-    if (admin.confirmedAt === null) throw new AppError('email_not_confirmed');
-    if (passwords.isOutdated(admin.passwordHash)) await renewHash(admin, password);
+    for (let tries = 1; tries <= MAX_TRIES; tries += 1) {
+      const admin = await comparePassword(email, password, cause);
+      if (!admin) break;
+      if (admin.confirmedAt === null) throw new AppError('email_not_confirmed');
+      const isOutdated = passwords.isOutdated(admin.passwordHash);
+      const renewedHash = isOutdated ? await passwords.hash(password) : undefined;
+      const issued = await openSession(admin, renewedHash, cause);
+      if (issued) return issued;
+    }
+    throw new AppError('invalid_credentials');
+  }
+
+  /**
+   * Opens a session for whoever knew the password that is in force, and takes a hash under a new pepper or work factor
+   * into use. Does nothing when that password has been changed since it was compared: its sessions have all ended.
+   */
+  function openSession(
+    { id, passwordHash: compared }: Admin,
+    renewedHash: string | undefined,
+    cause: Cause,
+  ): Promise<IssuedTokens | undefined> {
     return withTransaction(database, async (tx) => {
+      const admin = await lockAdmin(tx, { id });
+      if (admin?.passwordHash !== compared) return undefined;
+      if (renewedHash !== undefined)
+        await admin.update({ passwordHash: renewedHash }, { silent: true, transaction: tx });
       const issued = await tokens.open(tx, admin, cause);
-      const facts = { adminId: admin.id, sessionId: issued.sessionId };
+      const facts = { adminId: id, sessionId: issued.sessionId };
       await audit.record('authn_login_success', cause, facts, tx);
       return issued;
     });
   }
 
-  /** The admin whose password it is; every failure is counted and recorded. */
+  /** The admin whose password it is. Every failure is counted and recorded, and the first try past the limits. */
   async function comparePassword(
     email: EmailAddress,
     password: string,
@@ -55,24 +80,16 @@ export function createLoginService(deps: LoginDeps) {
       if (admin) tried.adminId = admin.id;
       return admin;
     };
+    const onLock = async (): Promise<void> => {
+      await find();
+      await audit.record('authn_login_lock', cause, tried);
+    };
     const isKnownNetwork = (): Promise<boolean> => hasLoggedInFrom(email, cause.ip);
-    try {
-      const attempt = { emailCanonical, ip: cause.ip, isKnownNetwork };
-      const compare = (): Promise<Admin | undefined> => passwords.verify(password, find);
-      const admin = await passwords.reserve(() => passwordGuard.attempt(attempt, compare));
-      if (!admin) await audit.record('authn_login_fail', cause, tried);
-      return admin;
-    } catch (error) {
-      const isLocked = error instanceof AppError && error.code === 'too_many_attempts';
-      if (isLocked) await audit.record('authn_login_lock', cause, tried);
-      throw error;
-    }
-  }
-
-  /** Takes a new pepper or work factor into use, unless somebody has changed the password meanwhile. */
-  async function renewHash({ id, passwordHash: outdated }: Admin, password: string): Promise<void> {
-    const passwordHash = await passwords.hash(password);
-    await Admin.update({ passwordHash }, { where: { id, passwordHash: outdated }, silent: true });
+    const attempt = { emailCanonical, ip: cause.ip, isKnownNetwork, onLock };
+    const compare = (): Promise<Admin | undefined> => passwords.verify(password, find);
+    const admin = await passwords.reserve(() => passwordGuard.attempt(attempt, compare));
+    if (!admin) await audit.record('authn_login_fail', cause, tried);
+    return admin;
   }
 
   return { logIn };

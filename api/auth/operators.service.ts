@@ -1,10 +1,9 @@
-import { Op } from 'sequelize';
 import type { Audit, Cause } from '../../shared/audit/audit.js';
 import type { Database } from '../../shared/database/connect.js';
 import { withTransaction } from '../../shared/database/transaction.js';
 import { AppError } from '../../shared/errors/app-error.js';
 import type { EmailAddress } from '../../shared/identity/email-address.js';
-import { Admin } from '../../shared/models/index.js';
+import { lockAdmin } from './admin-lock.js';
 
 /** What the service is made of. */
 export interface OperatorsDeps {
@@ -25,12 +24,8 @@ export function createOperatorsService({ database, audit }: OperatorsDeps) {
     cause: Cause,
   ): Promise<boolean> {
     return withTransaction(database, async (tx) => {
-      const admin = await Admin.findOne({
-        where: { emailCanonical: email.canonical, confirmedAt: { [Op.ne]: null } },
-        lock: tx.LOCK.UPDATE,
-        transaction: tx,
-      });
-      if (!admin) throw new AppError('not_found');
+      const admin = await lockAdmin(tx, { emailCanonical: email.canonical });
+      if (!admin?.confirmedAt) throw new AppError('not_found');
       if ((admin.operatorSince !== null) === isOperator) return false;
       await admin.update({ operatorSince: isOperator ? new Date() : null }, { transaction: tx });
       const details = { role: isOperator ? 'operator' : 'admin' };

@@ -1,7 +1,7 @@
 import { AppError } from '../../shared/errors/app-error.js';
 import { tooManyRequests } from '../http/throttle-requests.js';
 import { networkOf } from '../http/networks.js';
-import type { Throttles } from '../http/throttles.js';
+import type { Throttle, Throttles } from '../http/throttles.js';
 
 /** Whose password is tried, and from where. */
 export interface PasswordTry {
@@ -9,6 +9,8 @@ export interface PasswordTry {
   readonly ip: string | undefined;
   /** True when the account has been logged in to from this network before. */
   readonly isKnownNetwork: () => Promise<boolean>;
+  /** Called at the first try that is refused until the limit is whole again, and at none of the flood after it. */
+  readonly onLock: () => Promise<void>;
 }
 
 /** Bounds how often passwords can be guessed. */
@@ -32,15 +34,16 @@ export function createPasswordGuard(throttles: Throttles): PasswordGuard {
   const perAccount = throttles(PER_ACCOUNT);
 
   return {
-    async attempt({ emailCanonical, ip, isKnownNetwork }, compare) {
+    async attempt({ emailCanonical, ip, isKnownNetwork, onLock }, compare) {
+      const take = async (throttle: Throttle, key: string): Promise<void> => {
+        const left = await throttle.consume(key);
+        if (left.isFirstRefusal) await onLock();
+        if (left.isExceeded) throw tooManyRequests(left);
+      };
       const here = `${emailCanonical}\0${networkOf(ip)}`;
-      const fromHere = await perNetwork.consume(here);
-      if (fromHere.isExceeded) throw tooManyRequests(fromHere);
+      await take(perNetwork, here);
       const isStranger = !(await isKnownNetwork());
-      if (isStranger) {
-        const fromStrangers = await perAccount.consume(emailCanonical);
-        if (fromStrangers.isExceeded) throw tooManyRequests(fromStrangers);
-      }
+      if (isStranger) await take(perAccount, emailCanonical);
       const giveBack = async (): Promise<void> => {
         await perNetwork.refund(here);
         if (isStranger) await perAccount.refund(emailCanonical);

@@ -3,8 +3,8 @@ import type { Database } from '../../shared/database/connect.js';
 import { withTransaction } from '../../shared/database/transaction.js';
 import { AppError } from '../../shared/errors/app-error.js';
 import type { EmailAddress } from '../../shared/identity/email-address.js';
-import { Admin } from '../../shared/models/index.js';
 import type { AccountNotices } from './account-notices.js';
+import { lockAdmin } from './admin-lock.js';
 import type { Confirmations } from './confirmations.js';
 import { refuseCommonPassword } from './password-policy.js';
 import type { Passwords } from './passwords.js';
@@ -28,11 +28,7 @@ export function createPasswordResetService(deps: PasswordResetDeps) {
   /** Mails a link to a confirmed admin; does nothing for anybody else, and nobody can tell the difference. */
   async function forgot(email: EmailAddress, cause: Cause): Promise<void> {
     await withTransaction(database, async (tx) => {
-      const admin = await Admin.findOne({
-        where: { emailCanonical: email.canonical },
-        lock: tx.LOCK.UPDATE,
-        transaction: tx,
-      });
+      const admin = await lockAdmin(tx, { emailCanonical: email.canonical });
       if (!admin || admin.confirmedAt === null) return;
       const question = {
         adminId: admin.id,

@@ -7,7 +7,8 @@ import { AppError } from '../../shared/errors/app-error.js';
 import type { EmailAddress } from '../../shared/identity/email-address.js';
 import { Admin, type Confirmation } from '../../shared/models/index.js';
 import type { AccountNotices } from './account-notices.js';
-import type { Confirmations } from './confirmations.js';
+import { lockAdmin } from './admin-lock.js';
+import type { Confirmations, Credentials } from './confirmations.js';
 import { canonicalName } from './names.js';
 import { refuseCommonPassword } from './password-policy.js';
 import type { Passwords } from './passwords.js';
@@ -31,7 +32,7 @@ export interface RegistrationDeps {
 /** Registering, and proving that an address is one's own. */
 export type RegistrationService = ReturnType<typeof createRegistrationService>;
 
-/** A second registration within this time finds the first one's mail on its way, and needs no other. */
+/** The same registration within this time finds the first one's mail on its way, and needs no other. */
 const MAIL_ON_ITS_WAY_MS = 30_000;
 
 /** Nobody can learn from these calls which addresses have accounts: what differs is told by mail alone. */
@@ -49,28 +50,56 @@ export function createRegistrationService(deps: RegistrationDeps) {
     const nameCanonical = canonicalName(name);
     if (await isNameTaken(nameCanonical)) throw new AppError('name_taken');
     const credentials = { name, nameCanonical, passwordHash: await passwords.hash(password) };
-    await withTransaction(database, async (tx) => {
+    const others: string[] = [];
+    for (;;) {
+      const earlier = await enter(email, credentials, others, cause);
+      if (!earlier || (await passwords.verify(password, () => Promise.resolve(earlier)))) return;
+      others.push(earlier.passwordHash);
+    }
+  }
+
+  /**
+   * Enters a registration, unless there is one that may be the same: under the same name, with its mail still on its
+   * way, and with a hash that is not known to be of another password. Then it resolves to that one, and enters nothing.
+   */
+  function enter(
+    email: EmailAddress,
+    credentials: Credentials,
+    otherHashes: readonly string[],
+    cause: Cause,
+  ): Promise<{ passwordHash: string } | undefined> {
+    return withTransaction(database, async (tx) => {
       const isNew = await insertAdmin(database, tx, email, credentials);
-      const admin = await lockAdmin(tx, email);
-      if (!admin) return; // deleted between the two statements: as if it had been deleted right after
+      const admin = await lockAdmin(tx, { emailCanonical: email.canonical });
+      if (!admin) return undefined; // deleted between the two statements: as if it had been deleted right after
+      const adminId = admin.id;
       if (admin.confirmedAt !== null) {
         await notices.tellAccountExists(tx, admin, cause.traceId);
-        return;
+        return undefined;
       }
-      const question = { ...registrationOf(admin), email: email.address, credentials };
-      if (isNew) await audit.record('user_created', cause, { adminId: admin.id }, tx);
-      else if (await confirmations.wasAskedWithin(tx, question, MAIL_ON_ITS_WAY_MS)) return;
-      else await admin.update({ email: email.address, ...credentials }, { transaction: tx });
-      await confirmations.ask(tx, question, cause.traceId);
+      const { nameCanonical } = credentials;
+      const recent = { adminId, nameCanonical, otherHashes, withinMs: MAIL_ON_ITS_WAY_MS };
+      const earlier = await confirmations.findRegistration(tx, recent);
+      if (earlier) return earlier;
+      if (isNew) await audit.record('user_created', cause, { adminId }, tx);
+      const question = { adminId, purpose: 'registration', email: email.address } as const;
+      const isAsked = await confirmations.ask(tx, { ...question, credentials }, cause.traceId);
+      if (isAsked && !isNew)
+        await admin.update({ email: email.address, ...credentials }, { transaction: tx });
+      return undefined;
     });
   }
 
-  /** Sends a pending admin another link; the links before it are void. Does nothing for anybody else. */
+  /**
+   * Sends a pending admin a new link in place of each that its registrations still have, expired or not, up to the cap.
+   * Each brings into force what its own registration was made with, and no other's. Does nothing for anybody else.
+   */
   async function resend(email: EmailAddress, cause: Cause): Promise<void> {
     await withTransaction(database, async (tx) => {
-      const admin = await lockAdmin(tx, email);
-      if (admin?.confirmedAt === null)
-        await confirmations.ask(tx, registrationOf(admin), cause.traceId);
+      const admin = await lockAdmin(tx, { emailCanonical: email.canonical });
+      if (admin?.confirmedAt !== null) return;
+      for (const question of await confirmations.openRegistrations(tx, admin.id))
+        await confirmations.ask(tx, question, cause.traceId);
     });
   }
 
@@ -109,15 +138,6 @@ export function createRegistrationService(deps: RegistrationDeps) {
   return { register, resend, confirm };
 }
 
-/** The question that a pending admin is asked, with the credentials that it registered with last. */
-const registrationOf = ({ id, email, name, nameCanonical, passwordHash }: Admin) =>
-  ({
-    adminId: id,
-    purpose: 'registration',
-    email,
-    credentials: { name, nameCanonical, passwordHash },
-  }) as const;
-
 /** Confirms an admin with what the confirmation's own registration was made with, or under another name. */
 async function bringIntoForce(
   tx: Transaction,
@@ -151,7 +171,7 @@ async function insertAdmin(
   database: Database,
   tx: Transaction,
   email: EmailAddress,
-  credentials: { name: string; nameCanonical: string; passwordHash: string },
+  credentials: Credentials,
 ): Promise<boolean> {
   const rows = await database.query<{ id: number }>(
     `insert into admins (email, email_canonical, name, name_canonical, password_hash)
@@ -161,12 +181,4 @@ async function insertAdmin(
     { bind: { ...email, ...credentials }, transaction: tx, type: QueryTypes.SELECT },
   );
   return rows.length > 0;
-}
-
-function lockAdmin(tx: Transaction, email: EmailAddress): Promise<Admin | null> {
-  return Admin.findOne({
-    where: { emailCanonical: email.canonical },
-    lock: tx.LOCK.UPDATE,
-    transaction: tx,
-  });
 }

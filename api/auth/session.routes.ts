@@ -1,4 +1,5 @@
 import { Router, type RequestHandler } from 'express';
+import * as z from 'zod';
 import { jsonBody, SMALL_BODY } from '../http/body.js';
 import { Id } from '../http/ids.js';
 import { causeOf, contextOf } from '../http/request-context.js';
@@ -18,6 +19,8 @@ export interface SessionRoutesDeps {
   readonly roleOf: RoleOf;
   readonly adminsOnly: RequestHandler;
 }
+
+const SessionsQuery = z.strictObject({});
 
 export function sessionRoutes(deps: SessionRoutesDeps): Router {
   const { logins, sessions, limits, roleOf, adminsOnly } = deps;
@@ -97,6 +100,7 @@ export function sessionRoutes(deps: SessionRoutesDeps): Router {
    *     description: The newest first, at most 100.
    *     responses:
    *       200: { description: My sessions., content: { application/json: { schema: { $ref: '#/components/schemas/SessionList' } } } }
+   *       422: { $ref: '#/components/responses/ValidationFailed' }
    * /auth/sessions/{id}:
    *   delete:
    *     operationId: endSession
@@ -109,6 +113,7 @@ export function sessionRoutes(deps: SessionRoutesDeps): Router {
    */
   router.get('/auth/sessions', adminsOnly, async (req, res) => {
     const { admin, sessionId } = principalOf(req);
+    parse(SessionsQuery, req.query);
     const found = await sessions.list(admin.id);
     res.json(found.map((session) => sessionView(session, sessionId)));
   });

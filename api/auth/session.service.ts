@@ -5,6 +5,7 @@ import { AppError } from '../../shared/errors/app-error.js';
 import { Admin, Session } from '../../shared/models/index.js';
 import type { AccountNotices } from './account-notices.js';
 import type { AccessClaims } from './access-tokens.js';
+import { lockAdmin } from './admin-lock.js';
 import { readRefreshToken } from './refresh-tokens.js';
 import { endSessions, live } from './session-end.js';
 import type { IssuedTokens, SessionTokens } from './session-tokens.js';
@@ -41,14 +42,13 @@ export function createSessionService(deps: SessionDeps) {
     const claim = readRefreshToken(token);
     if (!claim) throw new AppError('invalid_refresh_token');
     const issued = await withTransaction(database, async (tx) => {
-      const session = await Session.findOne({
-        where: { ...live(), id: claim.sessionId },
-        lock: tx.LOCK.UPDATE,
-        transaction: tx,
-      });
-      if (!session || !tokens.isOf(session, claim.generation, token)) return undefined;
-      const admin = await Admin.findByPk(session.adminId, { transaction: tx });
-      if (!admin) return undefined;
+      const where = { ...live(), id: claim.sessionId };
+      const claimed = await Session.findOne({ where, transaction: tx });
+      // Nothing is locked for somebody who has made a token up.
+      if (!claimed || !tokens.isOf(claimed, claim.generation, token)) return undefined;
+      const admin = await lockAdmin(tx, { id: claimed.adminId });
+      const session = admin && (await Session.findOne({ where, transaction: tx }));
+      if (!session) return undefined;
       if (claim.generation === session.refreshGeneration) return tokens.rotate(tx, session, admin);
       const again = tokens.repeat(session, admin, claim.generation);
       // Returned, not thrown: the end of the session must be committed.
@@ -79,6 +79,7 @@ export function createSessionService(deps: SessionDeps) {
   /** Ends a session: both of its tokens are dead at once, on every instance. */
   async function logOut({ admin, sessionId }: Principal, cause: Cause): Promise<void> {
     await withTransaction(database, async (tx) => {
+      await lockAdmin(tx, { id: admin.id });
       await endSessions({ id: sessionId }, 'logout', tx);
       await audit.record('authn_token_revoked', cause, { adminId: admin.id, sessionId }, tx);
     });
@@ -96,6 +97,7 @@ export function createSessionService(deps: SessionDeps) {
   /** Ends one of an admin's live sessions. @throws {AppError} `not_found`. */
   async function revoke(adminId: number, sessionId: number, cause: Cause): Promise<void> {
     await withTransaction(database, async (tx) => {
+      await lockAdmin(tx, { id: adminId });
       const count = await endSessions({ id: sessionId, adminId }, 'revoked', tx);
       if (count === 0) throw new AppError('not_found');
       await audit.record('authn_token_revoked', cause, { adminId, sessionId }, tx);

@@ -12,6 +12,8 @@ export { listen };
 const KEEP_ALIVE_TIMEOUT_MS = 65_000;
 const HEADERS_TIMEOUT_MS = 10_000;
 const REQUEST_TIMEOUT_MS = 15_000;
+/** A client that takes nothing of its answer is cut off after this or, by the way Node counts, twice this. */
+const STALL_TIMEOUT_MS = 20_000;
 const CHECK_INTERVAL_MS = 1_000;
 const MAX_HEADER_BYTES = 8 * 1_024;
 /** Far above what one process serves, and below what the system lets it open. */
@@ -41,6 +43,7 @@ export function createHttpServer(
     listener,
   );
   server.maxConnections = MAX_CONNECTIONS;
+  server.setTimeout(STALL_TIMEOUT_MS);
   const answers = new WeakMap<Duplex, ServerResponse>();
   server.on('request', (req, res) => answers.set(req.socket, res));
   const refused = new WeakSet<Duplex>();

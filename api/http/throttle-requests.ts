@@ -41,19 +41,17 @@ function createThrottle(
   };
 }
 
+type Left = Pick<Allowance, 'limit' | 'remaining' | 'resetSeconds'>;
+
 /** What a client reads of its limit (IETF draft "RateLimit header fields for HTTP", as widely spoken). */
-const rateLimitHeaders = ({
-  limit,
-  remaining,
-  resetSeconds,
-}: Allowance): Record<string, string> => ({
+const rateLimitHeaders = ({ limit, remaining, resetSeconds }: Left): Record<string, string> => ({
   'RateLimit-Limit': String(limit),
   'RateLimit-Remaining': String(remaining),
   'RateLimit-Reset': String(resetSeconds),
 });
 
 /** The answer past a limit. */
-export const tooManyRequests = (left: Allowance): AppError =>
+export const tooManyRequests = (left: Left): AppError =>
   new AppError('too_many_attempts', {
     headers: { ...rateLimitHeaders(left), 'Retry-After': String(left.resetSeconds) },
   });

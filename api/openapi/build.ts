@@ -90,7 +90,14 @@ function addProblems(operation: Operation): void {
   const hasBody = operation.requestBody !== undefined;
   const hasInput = hasBody || (operation.parameters?.length ?? 0) > 0;
   operation.responses = {
-    ...problemResponses(['malformed_request', 'uri_too_long', 'internal', 'unavailable']),
+    ...problemResponses([
+      'malformed_request',
+      'request_timeout',
+      'uri_too_long',
+      'headers_too_large',
+      'internal',
+      'unavailable',
+    ]),
     ...(needsToken && problemResponses(['unauthorized'])),
     ...(hasBody && problemResponses(['payload_too_large', 'unsupported_media_type'])),
     ...(hasInput && problemResponses(['validation_failed'])),

@@ -97,6 +97,7 @@ export const sharedComponents = {
     InvalidRefreshToken: problemResponse('invalid_refresh_token'),
     EmailNotConfirmed: problemResponse('email_not_confirmed'),
     WrongPassword: problemResponse('wrong_password'),
+    ValidationFailed: problemResponse('validation_failed'),
     InvalidCursor: problemResponse('invalid_cursor'),
     FormRefused: {
       description: '`validation_failed` or, for a password, `password_too_common`.',

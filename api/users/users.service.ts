@@ -21,7 +21,7 @@ export type UsersService = ReturnType<typeof createUsersService>;
  * Every call names the admin whose users it is about; another admin's user is `not_found`, exactly as one that never was.
  */
 export function createUsersService() {
-  /** @throws {AppError} `email_taken` when this admin has a user with the address. */
+  /** @throws {AppError} `email_taken` when this admin has a user with the address; `unauthorized` when it is gone. */
   async function create(adminId: number, { email, name, active }: NewUser): Promise<User> {
     return mapTaken(() =>
       User.create({
@@ -81,6 +81,9 @@ async function mapTaken(write: () => Promise<User>): Promise<User> {
   } catch (error) {
     if (violates(error, 'users_admin_email_key'))
       throw new AppError('email_taken', { cause: error });
+    // Deleted since it was authenticated.
+    if (violates(error, 'users_admin_id_fkey'))
+      throw new AppError('unauthorized', { cause: error });
     throw error;
   }
 }

@@ -1,4 +1,5 @@
 import * as z from 'zod';
+import { failpointNames } from '../lifecycle/failpoint.js';
 import { emailAddresses, proxies, sender } from './addresses.js';
 import { databaseUrl, publicUrl, redisUrl } from './urls.js';
 
@@ -231,10 +232,7 @@ export const variables = {
     'multiplies every limit; refused in production',
   ),
   FAILPOINT: variable(
-    z
-      .string()
-      .regex(/^[a-z0-9-]+$/)
-      .optional(),
+    z.enum(failpointNames, { error: `must be one of ${failpointNames.join(', ')}` }).optional(),
     'name of a point at which the process kills itself, for crash tests; refused in production',
   ),
 } as const satisfies Record<string, Variable>;

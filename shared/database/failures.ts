@@ -1,7 +1,15 @@
-import { ConnectionError, DatabaseError, TimeoutError, UniqueConstraintError } from 'sequelize';
+import {
+  ConnectionError,
+  DatabaseError,
+  ForeignKeyConstraintError,
+  TimeoutError,
+  UniqueConstraintError,
+} from 'sequelize';
 
 /** SQLSTATE classes and codes that say "not now" rather than "wrong": PostgreSQL manual, appendix A. */
 const UNAVAILABLE_SQLSTATE = /^(08|53|57P0|55P03|57014|25P03|40)/;
+/** A deadlock, or a serialization failure: one of two transactions had to give way. */
+const CONFLICT_SQLSTATE: ReadonlySet<string> = new Set(['40P01', '40001']);
 /** What the client says when it is not the server that speaks. */
 const UNAVAILABLE_MESSAGE =
   /Connection terminated|timeout exceeded when trying to connect|Query read timeout|is not queryable|ECONN|EPIPE|ConnectionManager/i;
@@ -18,9 +26,16 @@ export function isDatabaseUnavailable(error: unknown): boolean {
     : UNAVAILABLE_SQLSTATE.test(state);
 }
 
-/** True when the database refused a row because of the unique constraint or unique index of this name. */
+/** True when the transaction was rolled back in favour of another, so that the same may work at once. */
+export function hasLostConflict(error: unknown): boolean {
+  if (!(error instanceof DatabaseError)) return false;
+  return CONFLICT_SQLSTATE.has(sqlState(error.parent) ?? '');
+}
+
+/** True when the database refused a row because of the foreign key, unique constraint or unique index of this name. */
 export function violates(error: unknown, constraint: string): boolean {
-  if (!(error instanceof UniqueConstraintError)) return false;
+  if (!(error instanceof UniqueConstraintError || error instanceof ForeignKeyConstraintError))
+    return false;
   const parent: unknown = error.parent;
   return (
     typeof parent === 'object' &&

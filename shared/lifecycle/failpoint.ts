@@ -5,13 +5,16 @@
  * - `after-250`: the mail server has taken the mail, the database does not know
  * - `after-marker`: the database knows, the job is not finished
  */
-export type FailpointName = 'after-commit' | 'after-add' | 'after-250' | 'after-marker';
+export const failpointNames = ['after-commit', 'after-add', 'after-250', 'after-marker'] as const;
+
+/** The name of one of these places. */
+export type FailpointName = (typeof failpointNames)[number];
 
 /** Kills the process with SIGKILL if it was told to die here; else does nothing. */
 export type Failpoint = (name: FailpointName) => void;
 
 /** @param armed the name from the configuration, which refuses one in production. */
-export function createFailpoint(armed: string | undefined): Failpoint {
+export function createFailpoint(armed: FailpointName | undefined): Failpoint {
   return (name) => {
     if (name === armed) process.kill(process.pid, 'SIGKILL');
   };

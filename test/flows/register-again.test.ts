@@ -110,6 +110,31 @@ test.serial(
   },
 );
 
+test.serial(
+  'a stranger who registers under the owner’s very name is not taken for the owner pressing twice',
+  async (t) => {
+    const { admins, client, mailbox } = system;
+    const stranger = await admins.registerAdmin();
+    const owner = await admins.registerAdmin({ email: stranger.email, name: stranger.name });
+    await admins.registerAdmin(owner);
+    const mails = await eventually(async () => {
+      const found = await mailbox.mailsTo(owner.email);
+      return found.length >= 2 && found;
+    });
+    t.is(mails.length, 2, 'one for each of them, though the owner has pressed twice');
+    // Whatever link is followed, it is the one of somebody who chose that password.
+    const [token] = mails.map(tokenIn);
+    t.is((await client.post('/auth/confirm', { token })).status, 200);
+    const statuses = await Promise.all(
+      [stranger, owner].map(async ({ email, password }) => {
+        const { status } = await client.post('/auth/login', { email, password });
+        return status;
+      }),
+    );
+    t.deepEqual(new Set(statuses), new Set([200, 401]));
+  },
+);
+
 test.serial('fifty presses of one button make one admin and one mail', async (t) => {
   const { admins, client, mailbox } = system;
   const applicant = admins.applicant();

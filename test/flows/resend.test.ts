@@ -3,7 +3,7 @@ import { createClient } from '../helpers/api-client.js';
 import { useSystem } from '../helpers/api.js';
 import { useContext } from '../helpers/context.js';
 import { eventually } from '../helpers/eventually.js';
-import { tokenIn } from '../helpers/mailbox.js';
+import { tokenIn, type Mail } from '../helpers/mailbox.js';
 import { startApi } from '../helpers/processes.js';
 
 const context = useContext();
@@ -37,6 +37,65 @@ test.serial('a pending admin gets a new link, and only the newest works', async 
   t.is((await client.post('/auth/confirm', { token: second })).status, 200);
   t.is((await admins.logIn(applicant)).admin.email, applicant.email);
 });
+
+test.serial(
+  'whoever asks again gets a link for each registration, and none brings another one’s password into force',
+  async (t) => {
+    const { admins, client, mailbox } = system;
+    for (const followed of [0, 1]) {
+      const owner = await admins.registerAdmin();
+      const stranger = await admins.registerAdmin({ email: owner.email });
+      const both = [owner, stranger];
+      const mailsOf = async (name: string): Promise<Mail[]> =>
+        (await mailbox.mailsTo(owner.email)).filter(({ text }) => text.includes(name));
+      const first = await eventually(async () => {
+        const found = await Promise.all(both.map(({ name }) => mailsOf(name)));
+        return found.every((mails) => mails.length === 1) && found.flat().map(tokenIn);
+      });
+      await client.post('/auth/confirm/resend', { email: owner.email });
+      const second = await eventually(async () => {
+        const found = await Promise.all(both.map(({ name }) => mailsOf(name)));
+        return found.every((mails) => mails.length === 2) && found.map(newestTokenBut(first));
+      });
+      for (const token of first) t.is((await client.post('/auth/confirm', { token })).status, 400);
+
+      const [inForce, other] = [both[followed], both[1 - followed]];
+      const token = second[followed];
+      t.is((await client.post('/auth/confirm', { token })).status, 200);
+      t.is((await admins.logIn(inForce ?? owner)).admin.name, inForce?.name ?? '');
+      const wrong = { email: owner.email, password: other?.password };
+      t.is((await client.post('/auth/login', wrong)).status, 401);
+    }
+  },
+);
+
+test.serial(
+  'a registration past the cap on links is none: nothing of it comes into force later',
+  async (t) => {
+    const { url } = await startApi(context, {
+      scope: t,
+      env: { RATE_LIMIT_SCALE: '1', TRUST_PROXY: '1' },
+    });
+    const client = createClient(url, { 'x-forwarded-for': '203.0.113.3' });
+    const owner = await system.admins.registerAdmin();
+    const late = [1, 2, 3].map(() => system.admins.applicant({ email: owner.email }));
+    for (const each of late) t.is((await client.post('/auth/register', each)).status, 202);
+    const names = await context.rows<{ name: string }>(
+      'select name from confirmations where email = $1 order by id',
+      [owner.email],
+    );
+    const counted = [owner, ...late.slice(0, 2)];
+    t.deepEqual(
+      names.map(({ name }) => name),
+      counted.map(({ name }) => name),
+    );
+    const answer = await client.post('/auth/login', {
+      email: owner.email,
+      password: late[2]?.password,
+    });
+    t.is(answer.status, 401);
+  },
+);
 
 test.serial('nobody but a pending admin is mailed anything', async (t) => {
   const { admins, client } = system;
@@ -106,3 +165,8 @@ test.serial('a link that has expired is like any that never was, and a resend he
   );
   t.is((await client.post('/auth/confirm', { token: next })).status, 200);
 });
+
+const newestTokenBut =
+  (old: readonly string[]) =>
+  (mails: readonly Mail[]): string | undefined =>
+    mails.map(tokenIn).find((token) => !old.includes(token));

@@ -3,6 +3,7 @@ import type { Login } from '../helpers/admins.js';
 import { createClient } from '../helpers/api-client.js';
 import { useApi } from '../helpers/api.js';
 import { useContext } from '../helpers/context.js';
+import type { Problem } from '../helpers/problem.js';
 import { startApi, isRequest } from '../helpers/processes.js';
 
 const context = useContext();
@@ -220,3 +221,13 @@ test.serial(
 
 const refresh = (token: string) =>
   api.client.post<Login>('/auth/refresh', { refresh_token: token });
+
+test.serial('GET /auth/sessions refuses parameters that it does not know', async (t) => {
+  const admin = await api.admins.confirmedAdmin();
+  const answer = await admin.client.get<Problem>('/auth/sessions?limit=1');
+  t.deepEqual([answer.status, answer.body.code], [422, 'validation_failed']);
+  t.deepEqual(
+    answer.body.errors?.map(({ pointer }) => pointer),
+    ['#/limit'],
+  );
+});

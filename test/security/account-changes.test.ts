@@ -46,6 +46,35 @@ test.serial(
   },
 );
 
+test.serial(
+  'S10 past three new addresses an hour nothing changes and nobody is mailed, whosever the address is',
+  async (t) => {
+    const strict = await startApi(context, { scope: t, env: { RATE_LIMIT_SCALE: '1' } });
+    const { admins, client } = system;
+    for (const isSomebodys of [true, false]) {
+      const admin = await admins.confirmedAdmin();
+      const owner = await admins.confirmedAdmin();
+      const session = createClient(strict.url).as(admin.login.access_token);
+      const ask = (email: string) =>
+        session.put<Problem>('/auth/me', { email, current_password: admin.password });
+      const last = admins.applicant().email;
+      for (const email of [owner.email, admins.applicant().email, last])
+        t.is((await ask(email)).status, 200);
+      const before = await stateOf(admin, owner);
+      for (let i = 0; i < 2; i += 1) {
+        const refused = await ask(isSomebodys ? owner.email : admins.applicant().email);
+        t.deepEqual([refused.status, refused.body.code], [429, 'too_many_attempts']);
+        const retryAfter = Number(refused.headers.get('retry-after'));
+        t.true(Number.isInteger(retryAfter) && retryAfter > 0 && retryAfter <= 3_600);
+      }
+      t.deepEqual(await stateOf(admin, owner), before);
+
+      t.is((await client.post('/auth/confirm', { token: await tokenFor(last) })).status, 200);
+      t.is((await admin.client.get<Me>('/auth/me')).body.email, last);
+    }
+  },
+);
+
 test.serial('S20 a new password needs the old one and ends every other session', async (t) => {
   const { admins, client, mailbox } = system;
   const admin = await admins.confirmedAdmin();
@@ -145,6 +174,16 @@ test.serial(
     t.is(await logIn(admin.email, NEW_PASSWORD), 200);
   },
 );
+
+/** What there is of two admins, and of what was promised to them. */
+const stateOf = (...admins: readonly TestAdmin[]): Promise<object[]> =>
+  context.rows(
+    `select a.email, a.pending_email, a.updated_at,
+            (select count(*) from outbox o where o.admin_id = a.id) as mails,
+            array(select (c.id, c.superseded_at)::text from confirmations c where c.admin_id = a.id order by id) as links
+       from admins a where a.id = any($1) order by a.id`,
+    [admins.map(({ id }) => id)],
+  );
 
 const askForAddress = (admin: TestAdmin, email: string) =>
   admin.client.put<Me>('/auth/me', { email, current_password: admin.password });

@@ -36,6 +36,7 @@ test.serial(
     }
     t.is(refusals.size, 1, 'known or unknown, right or wrong');
     t.is((await eventsOf(admin.id, 'authn_login_fail')).length, TRIES_PER_NETWORK);
+    t.is((await eventsOf(admin.id, 'authn_login_lock')).length, 1, 'the first refusal alone');
 
     await letPass(QUARTER_OF_AN_HOUR);
     for (let i = 0; i < 2 * TRIES_PER_NETWORK; i++) {
@@ -64,6 +65,7 @@ test.serial('S23 guesses at once are let through no more than guesses in turn', 
     const compared = statuses.filter((status) => status === 401).length;
     t.true(compared >= 1 && compared <= limit, `${compared} were compared`);
     t.is((await eventsOf(admin.id, 'authn_login_fail')).length, compared);
+    t.true((await eventsOf(admin.id, 'authn_login_lock')).length <= 1);
     if (compared === limit) t.is((await logIn(ipOf(100), admin.email, admin.password)).status, 429);
   }
 });

@@ -6,7 +6,7 @@ import { createClient } from '../helpers/api-client.js';
 import { useContext } from '../helpers/context.js';
 import { productionEnvironment } from '../helpers/env.js';
 import { eventually } from '../helpers/eventually.js';
-import { startApi } from '../helpers/processes.js';
+import { startApi, type LogLine } from '../helpers/processes.js';
 import { exchange, openConnection, readAnswer, type RawAnswer } from '../helpers/raw-http.js';
 
 const context = useContext();
@@ -151,6 +151,20 @@ test('S59 slow clients are cut off, whether they send too slowly or nothing at a
     t.true(answer.body.includes('"request_timeout"'));
   }
   await eventually(() => [headers, body, silent].every((socket) => socket.destroyed));
+});
+
+test('S59 a client that asks and asks, and reads no answer, is cut off', async (t) => {
+  const requestId = 'asks-and-never-reads';
+  const socket = await openConnection(api.process.url);
+  t.teardown(() => socket.destroy());
+  socket.pause();
+  // More than the buffers of both systems take.
+  socket.write(
+    `GET /openapi.json HTTP/1.1\r\nHost: x\r\nX-Request-Id: ${requestId}\r\n\r\n`.repeat(300),
+  );
+  const isCutOff = (line: LogLine): boolean =>
+    line['http.request.id'] === requestId && line['message'] === 'request aborted';
+  await t.notThrowsAsync(api.process.waitForLine(isCutOff, { withinMs: 60_000 }));
 });
 
 test('S59 hundreds of idle connections keep nobody from an answer', async (t) => {

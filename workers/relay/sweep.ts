@@ -76,17 +76,16 @@ export function createSweep(deps: SweepDeps): Sweep {
         const limit = Math.min(CHUNK_SIZE, left);
         // Each handful has a short transaction of its own, and nothing is changed before its end: a worker that settles
         // one of these messages shall not wait for the sweep.
-        const seen = await withTransaction(deps.database, async (tx) => {
-          if (!(await takeSweepersPlace(deps.database, tx, waits))) return 0;
+        const result = await withTransaction(deps.database, async (tx) => {
+          if (!(await takeSweepersPlace(deps.database, tx, waits))) return undefined;
           cutoff ??= await dueBefore(deps.database, tx, minAgeMs);
           const messages = await neglectedMessages(deps.database, tx, { cutoff, limit });
-          const result = await lookAfter(deps, tx, messages);
-          total.checked += result.checked;
-          total.returned += result.returned;
-          total.buried += result.buried;
-          return messages.length;
+          return { seen: messages.length, ...(await lookAfter(deps, tx, messages)) };
         });
-        left = seen < limit ? 0 : left - seen;
+        total.checked += result?.checked ?? 0;
+        total.returned += result?.returned ?? 0;
+        total.buried += result?.buried ?? 0;
+        left = result?.seen === limit ? left - limit : 0;
       }
       if (total.returned + total.buried > 0) {
         deps.log.warn(

@@ -77,7 +77,10 @@ function deleteEndedSessions(database: Database): Promise<number> {
   );
 }
 
-/** Registered, and never confirmed: somebody's address, and a password that nobody uses. */
+/**
+ * Registered, and never confirmed: somebody's address, and a password that nobody uses. One that is locked is being
+ * registered again, or confirmed.
+ */
 function deleteForgottenAdmins(database: Database): Promise<number> {
   return deleteRows(
     database,
@@ -85,7 +88,8 @@ function deleteForgottenAdmins(database: Database): Promise<number> {
        select a.id from admins a
         where a.confirmed_at is null and a.updated_at < now() - interval '30 days'
           and not exists (select from confirmations c where c.admin_id = a.id and c.expires_at > now())
-        limit $limit)
+        limit $limit
+          for update skip locked)
      returning id`,
   );
 }

@@ -10,6 +10,7 @@ import {
   type Reading,
 } from './reading.js';
 import { mailAndStreamReadings } from './mail-and-stream-readings.js';
+import { failpointNames } from '../../../shared/lifecycle/failpoint.js';
 import type { VariableName } from '../../../shared/config/variables.js';
 
 const parts = {
@@ -294,11 +295,8 @@ export const readings: Readonly<Record<VariableName, Reading>> = {
   },
   FAILPOINT: {
     read: (text) => api({ FAILPOINT: text }).failpoint,
-    good: [
-      [undefined, undefined],
-      ['after-commit', 'after-commit'],
-    ],
-    bad: ['after commit', 'After-Commit'],
+    good: [[undefined, undefined], ...failpointNames.map((name) => [name, name] as const)],
+    bad: ['after commit', 'After-Commit', 'after-comit', 'after-everything'],
   },
   ...mailAndStreamReadings,
 };

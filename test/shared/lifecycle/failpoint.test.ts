@@ -1,6 +1,6 @@
 import test from 'ava';
 import { startProgram } from '../../helpers/processes.js';
-import { createFailpoint } from '../../../shared/lifecycle/failpoint.js';
+import { createFailpoint, failpointNames } from '../../../shared/lifecycle/failpoint.js';
 
 const PROGRAM = 'dist/test/shared/lifecycle/programs/pass-failpoints.js';
 
@@ -13,7 +13,6 @@ test('a process told to die at a point is killed there, not before', async (t) =
 test('without a fail point nothing happens', (t) => {
   const failpoint = createFailpoint(undefined);
   t.notThrows(() => {
-    for (const name of ['after-commit', 'after-add', 'after-250', 'after-marker'] as const)
-      failpoint(name);
+    for (const name of failpointNames) failpoint(name);
   });
 });

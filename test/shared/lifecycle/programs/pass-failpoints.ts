@@ -1,8 +1,8 @@
-import { createFailpoint } from '../../../../shared/lifecycle/failpoint.js';
+import { createFailpoint, failpointNames } from '../../../../shared/lifecycle/failpoint.js';
 
-/** Passes the fail points of a hand-over in order and names each that it got past. */
-const failpoint = createFailpoint(process.argv[2]);
-for (const name of ['after-commit', 'after-add'] as const) {
+/** Passes all fail points in order and names each that it got past. */
+const failpoint = createFailpoint(failpointNames.find((name) => name === process.argv[2]));
+for (const name of failpointNames) {
   failpoint(name);
   process.stdout.write(`${name}\n`);
 }

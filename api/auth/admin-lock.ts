@@ -1,0 +1,23 @@
+import type { Transaction } from '../../shared/database/transaction.js';
+import { Admin } from '../../shared/models/index.js';
+
+/** Which admin: by its number, or by the canonical form of its address. */
+export type WhichAdmin = { readonly id: number } | { readonly emailCanonical: string };
+
+/**
+ * Loads an admin and holds its row until the transaction ends.
+ *
+ * The rule of this folder: a transaction that changes anything of an admin begins here. The admin's row comes first,
+ * its sessions, confirmations and outbox messages after it. So the transactions of one admin run one after the other,
+ * each sees what the one before has left, and no two can wait for each other. Change the row that this returns: the
+ * one that a request was authenticated with may be outdated by now.
+ *
+ * Two admins: one transaction locks one. What it tells another admin is only inserted. The exception is an address that
+ * is confirmed by one admin and was registered by another who never confirmed it: the confirmed admin's row comes first
+ * then, and whoever holds a pending admin's row asks for no other.
+ *
+ * The lock is `for no key update`: rows that refer to the admin can be inserted meanwhile (PostgreSQL manual, 13.3.2).
+ */
+export function lockAdmin(tx: Transaction, which: WhichAdmin): Promise<Admin | null> {
+  return Admin.findOne({ where: { ...which }, lock: tx.LOCK.NO_KEY_UPDATE, transaction: tx });
+}
