@@ -68,6 +68,7 @@ export async function buildDeps(config: ApiConfig, log: Logger): Promise<ApiDeps
   const outbox = createOutbox({
     database,
     queue: queues.mail,
+    room: queues.room.mail,
     failpoint: createFailpoint(config.failpoint),
     log,
   });

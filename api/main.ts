@@ -1,7 +1,7 @@
 import { loadApiConfig, loadOrExit } from '../shared/config/config.js';
 import { startLifecycle } from '../shared/lifecycle/lifecycle.js';
-import { createLogShipper } from '../shared/logging/log-shipper.js';
 import { createLogger } from '../shared/logging/logger.js';
+import { openSpool } from '../shared/logging/spool/spool.js';
 import { createApp } from './app.js';
 import { buildDeps } from './deps.js';
 import { securityHeaderValues } from './http/security-headers.js';
@@ -11,21 +11,22 @@ const STOP_DEADLINE_MS = 15_000;
 const FLUSH_DEADLINE_MS = 2_000;
 
 const config = loadOrExit(() => loadApiConfig());
-const shipper = createLogShipper();
-const log = createLogger({
-  service: 'rollcall-api',
-  ...config.logging,
-  ...(config.shipLogs && { ship: shipper.write }),
-});
+const identity = { service: 'rollcall-api', ...config.logging };
+const localLog = createLogger(identity);
+const { spool: spooled } = config;
+const spool = spooled && loadOrExit(() => openSpool({ ...spooled, localLog }));
+const log = spool ? createLogger({ ...identity, destination: spool }) : localLog;
 const lifecycle = startLifecycle(log, STOP_DEADLINE_MS);
+lifecycle.onStop('log spool', () => spool?.close());
 
 const deps = await buildDeps(config, log);
 lifecycle.onStop('database and queues', () => deps.close());
 
-shipper.connect(deps.queues.logs, (lines) =>
-  log.warn({ 'labels.dropped_lines': lines }, 'log lines dropped'),
-);
-lifecycle.onStop('log shipper', () => shipper.close(FLUSH_DEADLINE_MS));
+if (spool) {
+  const { logs: queue, receipts, room } = deps.queues;
+  const shipping = spool.startShipping({ queue, receipts, room: room.logs, log });
+  lifecycle.onStop('log shipping', () => shipping.stop(FLUSH_DEADLINE_MS));
+}
 
 const app = createApp(deps, {
   publicUrl: config.publicUrl,

@@ -3,6 +3,7 @@ import { pathToFileURL } from 'node:url';
 import { openApiText } from '../api/openapi/build.js';
 import { variables } from '../shared/config/variables.js';
 import { errorCodes } from '../shared/errors/codes.js';
+import { reliabilityDocument } from './reliability-document.js';
 import { securityDocument } from './security-document.js';
 
 /** A file, or a part of one, that is made from the code and never edited by hand. */
@@ -23,6 +24,7 @@ export async function generatedDocuments(): Promise<GeneratedDocument[]> {
     { path: '.env.example', content: envExample() },
     { path: 'README.md', content: withEnvironmentTable(readme) },
     { path: 'docs/problems.md', content: problems() },
+    { path: 'docs/reliability.md', content: await reliabilityDocument(root) },
     { path: 'docs/security.md', content: await securityDocument(root) },
     { path: 'api/openapi/openapi.json', content: openApiText() },
   ];

@@ -12,6 +12,9 @@
  * - **mail event**: what the provider tells about a mail that it has taken: delivered, bounced, complained.
  * - **suppression**: an address that no mail goes to any more. **dead letter**: a message that was given up.
  * - **batch**: log lines sealed together; one batch is one job is one call of Firehose.
+ * - **spool**: where log lines wait on disk. **segment**: a file of it; one sealed segment is one batch.
+ * - **receipt**: proof that a batch has reached the stream; until it is there, the segment is kept.
+ * - **gap**: lines that were dropped because the spool was full, and the record that says so.
  * - **epoch**: the name that one Redis's data goes by; another epoch means that the data was lost.
  */
 export {};

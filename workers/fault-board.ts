@@ -1,9 +1,9 @@
 import type { Check } from '../shared/health/readiness.js';
 
-/** A dependency whose settings may be wrong: no try helps until an operator mends them. */
-export type FaultyPart = 'smtp' | 'firehose';
+/** What may be at fault so that no try helps until an operator mends it: settings, or a Redis without memory. */
+export type FaultyPart = 'smtp' | 'firehose' | 'redis_memory';
 
-/** What is wrong with this process's settings, as far as the dependencies have told. */
+/** What is at fault, as far as the dependencies have told. */
 export interface FaultBoard {
   /** @param problem what the dependency said, without addresses and secrets. */
   raise(part: FaultyPart, problem: string): void;
@@ -24,6 +24,10 @@ export function createFaultBoard(): FaultBoard {
   return {
     raise: (part, problem) => void problems.set(part, problem),
     clear: (part) => void problems.delete(part),
-    checks: { smtp: checkOf('smtp'), firehose: checkOf('firehose') },
+    checks: {
+      smtp: checkOf('smtp'),
+      firehose: checkOf('firehose'),
+      redis_memory: checkOf('redis_memory'),
+    },
   };
 }

@@ -10,7 +10,7 @@ export class PermanentFailure extends Error {
 
 /** It is not this job's fault, and every other job would fail the same way: the whole queue rests. Not counted. */
 export class QueueThrottled extends Error {
-  override readonly name = 'QueueThrottled';
+  override readonly name: string = 'QueueThrottled';
   constructor(
     message: string,
     readonly restMs: number,
@@ -18,6 +18,11 @@ export class QueueThrottled extends Error {
   ) {
     super(message, options);
   }
+}
+
+/** The queue rests for a reason that has been told already. */
+export class QueueResting extends QueueThrottled {
+  override readonly name = 'QueueResting';
 }
 
 /** This job alone comes back later. Not counted. */

@@ -1,7 +1,7 @@
 import { loadOrExit, loadWorkerConfig } from '../shared/config/config.js';
 import { startLifecycle } from '../shared/lifecycle/lifecycle.js';
-import { createLogShipper } from '../shared/logging/log-shipper.js';
 import { createLogger } from '../shared/logging/logger.js';
+import { openSpool } from '../shared/logging/spool/spool.js';
 import { buildDeps } from './deps.js';
 import { openWorkerHttp } from './http.js';
 import { startRoles } from './start-roles.js';
@@ -13,26 +13,27 @@ const config = loadOrExit(() => loadWorkerConfig());
 
 const identity = { service: 'rollcall-worker', ...config.logging };
 const localLog = createLogger(identity);
-const shipper = config.firehose && createLogShipper();
-const log = shipper ? createLogger({ ...identity, ship: shipper.write }) : localLog;
+const { spool: spooled } = config;
+const spool = spooled && loadOrExit(() => openSpool({ ...spooled, localLog }));
+const log = spool ? createLogger({ ...identity, destination: spool }) : localLog;
 
 const lifecycle = startLifecycle(log, STOP_DEADLINE_MS);
 const { onStop } = lifecycle;
+onStop('log spool', () => spool?.close());
 
 try {
   const deps = buildDeps(config, { log, localLog, onStop });
-  if (shipper) {
-    shipper.connect(deps.queues.logs, (lines) => {
-      log.warn({ 'labels.dropped_lines': lines }, 'log lines dropped');
-    });
-    onStop('log shipper', () => shipper.close(FLUSH_LOGS_WITHIN_MS));
+  if (spool) {
+    const { logs: queue, receipts, room } = deps.queues;
+    const shipping = spool.startShipping({ queue, receipts, room: room.logs, log });
+    onStop('log shipping', () => shipping.stop(FLUSH_LOGS_WITHIN_MS));
   }
   const http = await openWorkerHttp(
     { ...deps, isStopping: () => lifecycle.isStopping },
     config.http,
   );
   onStop('http', () => http.close());
-  startRoles(config, deps, onStop);
+  startRoles(config, deps, lifecycle);
   log.info({ 'server.port': http.port, 'labels.roles': config.roles.join(',') }, 'worker started');
 } catch (error) {
   log.fatal({ err: error }, 'the worker cannot start');

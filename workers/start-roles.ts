@@ -42,21 +42,26 @@ const logSettings: JobWorkerSettings = {
 export function startRoles(
   config: WorkerConfig,
   deps: WorkerDeps,
-  onStop: Lifecycle['onStop'],
+  { onStop, stop }: Pick<Lifecycle, 'onStop' | 'stop'>,
 ): void {
+  const onSilent = (): void => void stop('a queue is not worked on', 1);
   const workers: JobWorker[] = [];
   // Both drain at the same time, within one deadline.
   onStop('job workers', async () => {
     await Promise.all(workers.map((worker) => worker.stop(DRAIN_DEADLINE_MS)));
   });
   if (config.roles.includes('logs') && deps.sink)
-    workers.push(startLogWorker(config, deps, deps.sink));
-  if (config.roles.includes('mail')) workers.push(startMailWorker(config, deps));
+    workers.push(startLogWorker(config, { ...deps, onSilent }, deps.sink));
+  if (config.roles.includes('mail')) workers.push(startMailWorker(config, { ...deps, onSilent }));
   if (config.roles.includes('relay')) startRelaying(deps, onStop);
 }
 
-function startMailWorker(config: WorkerConfig, deps: WorkerDeps): JobWorker {
-  const { queues, log, mailSources } = deps;
+interface JobWorkerDeps extends WorkerDeps {
+  readonly onSilent: () => void;
+}
+
+function startMailWorker(config: WorkerConfig, deps: JobWorkerDeps): JobWorker {
+  const { queues, log, mailSources, faults, onSilent } = deps;
   return startJobWorker({
     queue: 'mail',
     redisUrl: config.redis.url,
@@ -65,25 +70,29 @@ function startMailWorker(config: WorkerConfig, deps: WorkerDeps): JobWorker {
     process: createDeliverMail({ ...mailSources, ...deps, worker: workerName, claimMs: CLAIM_MS }),
     // The limiter counts over all workers, as the provider does.
     settings: { ...mailSettings, limiter: { max: config.mail.ratePerSecond, duration: 1_000 } },
+    faults,
     log,
+    onSilent,
     successLevel: 'info',
   });
 }
 
 function startLogWorker(
   config: WorkerConfig,
-  deps: WorkerDeps,
+  deps: JobWorkerDeps,
   sink: NonNullable<WorkerDeps['sink']>,
 ): JobWorker {
-  const { queues, localLog, faults } = deps;
+  const { queues, localLog, faults, onSilent } = deps;
   return startJobWorker({
     queue: 'logs',
     redisUrl: config.redis.logsUrl,
     producer: queues.logs,
     schema: shipLogBatch.schema,
-    process: createShipLogBatch({ sink, faults, localLog }),
+    process: createShipLogBatch({ sink, receipts: queues.receipts, faults, localLog }),
     settings: logSettings,
+    faults,
     log: localLog,
+    onSilent,
     successLevel: 'debug',
   });
 }

@@ -1,25 +1,22 @@
 import { setMaxListeners } from 'node:events';
 import { hostname } from 'node:os';
 import { setTimeout as delay } from 'node:timers/promises';
-import {
-  DelayedError,
-  RateLimitError,
-  UnrecoverableError,
-  WaitingError,
-  Worker,
-  type Job,
-  type RateLimiterOptions,
-} from 'bullmq';
+import { Worker, type Job, type RateLimiterOptions } from 'bullmq';
 import type * as z from 'zod';
 import type { QueueName } from '../shared/jobs/define-job.js';
 import type { Logger } from '../shared/logging/logger.js';
 import { queuePrefix, type JobQueue } from '../shared/queues/job-queue.js';
 import { reconnectDelayMs, redisAddress } from '../shared/queues/redis-client.js';
-import { JobHandedBack, JobPostponed, PermanentFailure, QueueThrottled } from './job-effects.js';
-import { maskError, maskPersonalData } from './mask.js';
+import type { FaultBoard } from './fault-board.js';
+import { queueErrorFor, tellingOf } from './failed-try.js';
+import { PermanentFailure } from './job-effects.js';
+import { maskError } from './mask.js';
+import { restWhenFull } from './rest-when-full.js';
+import { startWatchdog } from './watchdog.js';
 
 /** What a processor is told about the try that it makes, and what it may do besides the work. */
 export interface JobContext {
+  readonly jobId: string;
   /** No further try follows if this one fails. */
   readonly isLastAttempt: boolean;
   /** Aborts when the process is about to end: what has had no effect yet should be handed back. */
@@ -48,13 +45,16 @@ export interface JobWorkerSettings {
 export interface JobWorkerOptions<S extends z.ZodType> {
   readonly queue: QueueName;
   readonly redisUrl: string;
-  /** The same queue's producing end: throttles it. */
-  readonly producer: Pick<JobQueue, 'rateLimit'>;
+  /** The same queue's producing end: throttles it, and knows what waits. */
+  readonly producer: Pick<JobQueue, 'rateLimit' | 'countRunnable'>;
   /** What every job's data must be. */
   readonly schema: S;
   readonly process: Processor<z.output<S>>;
   readonly settings: JobWorkerSettings;
+  readonly faults: FaultBoard;
   readonly log: Logger;
+  /** Called when the worker has become deaf: only a new process helps. */
+  readonly onSilent: () => void;
   /** The level of the line about a try that went well. */
   readonly successLevel: 'info' | 'debug';
 }
@@ -86,11 +86,12 @@ const SAME_ERROR_EVERY_MS = 60_000;
  * BullMQ understands. Errors of Redis never end the process. What reaches Redis as a reason is masked.
  */
 export function startJobWorker<S extends z.ZodType>(options: JobWorkerOptions<S>): JobWorker {
-  const { queue, redisUrl, settings, log } = options;
+  const { queue, redisUrl, settings, log, producer, faults, onSilent } = options;
   const handBack = new AbortController();
   // As many listeners as jobs: nothing leaks.
   setMaxListeners(0, handBack.signal);
   const inFlight = new Set<Promise<string>>();
+  let lastTakenAt = performance.now();
 
   const worker = new Worker<unknown, string>(
     queue,
@@ -99,6 +100,7 @@ export function startJobWorker<S extends z.ZodType>(options: JobWorkerOptions<S>
         inFlight.delete(task),
       );
       inFlight.add(task);
+      lastTakenAt = performance.now();
       return task;
     },
     {
@@ -121,6 +123,9 @@ export function startJobWorker<S extends z.ZodType>(options: JobWorkerOptions<S>
     },
   );
   worker.on('error', warnNowAndThen(log, queue));
+  restWhenFull({ worker, faults, log });
+  const idleMs = (): number => (inFlight.size > 0 ? 0 : performance.now() - lastTakenAt);
+  const watchdog = startWatchdog({ producer, idleMs, log, onSilent });
   worker.on('stalled', (jobId) => {
     log.warn(
       { 'labels.queue': queue, 'labels.job_id': jobId },
@@ -139,7 +144,10 @@ export function startJobWorker<S extends z.ZodType>(options: JobWorkerOptions<S>
 
   let stopping: Promise<void> | undefined;
   return {
-    stop: (deadlineMs) => (stopping ??= stopWorker(worker, inFlight, handBack, deadlineMs)),
+    stop(deadlineMs) {
+      void watchdog.stop();
+      return (stopping ??= stopWorker(worker, inFlight, handBack, deadlineMs));
+    },
   };
 }
 
@@ -163,6 +171,7 @@ async function runJob<S extends z.ZodType>(
   };
   const duration = (): number => Number(process.hrtime.bigint() - startedAt);
   const context: JobContext = {
+    jobId: job.id ?? '',
     isLastAttempt: job.attemptsMade + 1 >= (job.opts.attempts ?? 1),
     signal,
     annotate: (more) => void Object.assign(fields, more),
@@ -182,7 +191,7 @@ async function runJob<S extends z.ZodType>(
     return result;
   } catch (thrown) {
     const error = maskError(thrown);
-    const { level, message } = tellingOf(thrown, context);
+    const { level, message } = tellingOf(thrown, context.isLastAttempt);
     log[level](
       { ...fields, 'event.outcome': 'failure', 'event.duration': duration(), err: error },
       message,
@@ -210,50 +219,6 @@ const isOtherVersion = (data: unknown): boolean =>
   'v' in data &&
   typeof data.v === 'number' &&
   data.v !== 1;
-
-function tellingOf(
-  thrown: unknown,
-  { isLastAttempt }: JobContext,
-): { level: 'info' | 'warn' | 'error'; message: string } {
-  if (thrown instanceof JobHandedBack) return { level: 'info', message: 'job handed back' };
-  if (thrown instanceof JobPostponed) return { level: 'info', message: 'job postponed' };
-  if (thrown instanceof QueueThrottled) return { level: 'warn', message: 'queue throttled' };
-  if (thrown instanceof PermanentFailure || isLastAttempt)
-    return { level: 'error', message: 'job given up' };
-  return { level: 'warn', message: 'job failed; it will be tried again' };
-}
-
-/** The error by which BullMQ learns what to do with the job. */
-async function queueErrorFor(
-  thrown: unknown,
-  masked: Error,
-  job: Job<unknown, string>,
-  token: string,
-  producer: Pick<JobQueue, 'rateLimit'>,
-): Promise<Error> {
-  if (thrown instanceof QueueThrottled) {
-    await producer.rateLimit(thrown.restMs);
-    return new RateLimitError();
-  }
-  if (thrown instanceof JobPostponed) {
-    await job.moveToDelayed(Date.now() + thrown.delayMs, token);
-    return new DelayedError();
-  }
-  if (thrown instanceof JobHandedBack) {
-    await job.moveToWait(token);
-    return new WaitingError();
-  }
-  const message = maskPersonalData(masked.message);
-  return withoutStack(
-    thrown instanceof PermanentFailure ? new UnrecoverableError(message) : new Error(message),
-  );
-}
-
-/** Redis keeps the stacks of failed jobs; the log has them already. */
-function withoutStack(error: Error): Error {
-  error.stack = error.message;
-  return error;
-}
 
 async function stopWorker(
   worker: Worker<unknown, string>,

@@ -69,8 +69,15 @@ async function makeTemplate(postgresUrl: string, signal: AbortSignal): Promise<v
 
 async function runAva({ files, signal }: TestOptions, stack: Stack): Promise<Tally> {
   const startedAt = performance.now();
-  const { postgresUrl, redisUrl, mail, mailboxUrl, firehoseUrl } = stack;
-  const servers = JSON.stringify({ postgresUrl, redisUrl, mail, mailboxUrl, firehoseUrl });
+  const { dataDir, postgresUrl, redisUrl, mail, mailboxUrl, firehoseUrl } = stack;
+  const servers = JSON.stringify({
+    dataDir,
+    postgresUrl,
+    redisUrl,
+    mail,
+    mailboxUrl,
+    firehoseUrl,
+  });
   const ava = join(projectRoot, 'node_modules/.bin/ava');
   const c8 = join(projectRoot, 'node_modules/.bin/c8');
   // What an earlier run measured must not pass for this one's.

@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { ConfigError, load, type Environment, type EnvironmentReader } from './reader.js';
 import { refuseWeakSecrets } from './secrets.js';
+import { spool } from './spool.js';
 
 export { ConfigError, type Environment } from './reader.js';
 
@@ -31,7 +32,7 @@ export function loadApiConfig(env: Environment = process.env) {
       rateLimitScale: rateLimitScale(reader),
       database: database(reader),
       redis: redis(reader),
-      shipLogs: reader.get('FIREHOSE_DELIVERY_STREAM') !== undefined,
+      spool: spool(reader),
     });
   });
 }
@@ -52,6 +53,7 @@ export function loadWorkerConfig(env: Environment = process.env) {
       mail: mail(reader, roles.includes('mail')),
       sesTopicArn: reader.get('SES_TOPIC_ARN'),
       firehose: firehose(reader),
+      spool: spool(reader),
     });
   });
 }
@@ -64,7 +66,12 @@ export function loadToolConfig(env: Environment = process.env) {
 /** What those commands run on that look at the queues. @throws {ConfigError} naming every variable at fault. */
 export function loadQueueToolConfig(env: Environment = process.env) {
   return load(env, (reader) =>
-    Object.freeze({ ...runtime(reader), database: database(reader), redis: redis(reader) }),
+    Object.freeze({
+      ...runtime(reader),
+      database: database(reader),
+      redis: redis(reader),
+      spool: spool(reader),
+    }),
   );
 }
 

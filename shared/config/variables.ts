@@ -207,6 +207,21 @@ export const variables = {
     'info',
     'the lowest level that is written',
   ),
+  SPOOL_DIR: variable(
+    z.string().min(1).optional(),
+    'where log lines wait on disk until they are shipped; processes that share it ship what another leaves',
+    '`.local/spool`, in production `rollcall/spool` below XDG_STATE_HOME',
+  ),
+  SPOOL_MAX_MIB: withDefault(
+    integer(1, 1_000_000),
+    '256',
+    'how much of the disk the waiting lines of one process may take; past it the oldest are dropped and counted',
+  ),
+  XDG_STATE_HOME: variable(
+    z.string().min(1).optional(),
+    'where programs keep their state: XDG Base Directory Specification',
+    '~/.local/state',
+  ),
   RATE_LIMIT_SCALE: withDefault(
     z
       .string()

@@ -4,6 +4,9 @@ import { defineJob } from './define-job.js';
 /** Firehose takes at most this many records a call: PutRecordBatch, API reference. */
 export const MAX_BATCH_RECORDS = 500;
 
+/** Why a job of this kind failed for good: what arrived is not what was packed. */
+export const UNREADABLE_BATCH = 'the batch cannot be unpacked';
+
 /** Put one sealed batch of log lines on the delivery stream: one job is one PutRecordBatch. */
 export const shipLogBatch = defineJob({
   queue: 'logs',

@@ -12,17 +12,29 @@ export interface LoggerOptions {
   readonly service: string;
   readonly environment: string;
   readonly level: string;
-  /** Takes a second copy of each line, as written: one JSON object and a newline. */
-  readonly ship?: (line: string) => void;
+  /** Takes each line: one JSON object and a newline. Without one, lines go to stdout. */
+  readonly destination?: LogDestination;
 }
+
+/** Takes log lines and sees to it that they get to stdout. */
+export interface LogDestination {
+  write(line: string): void;
+  /** Called after a `fatal` line: the process may not live for another turn of its loop. */
+  flushSync?(): void;
+}
+
+const stdout: DestinationStream = { write: (line) => void process.stdout.write(line) };
 
 /**
  * A logger that writes one flat JSON object a line on stdout, with the Elastic Common Schema's field names, so that
  * the very line can go to Firehose and OpenSearch. Each line bears a unique `event.id`.
  */
-export function createLogger({ service, environment, level, ship }: LoggerOptions): Logger {
-  const stdout: DestinationStream = { write: (line) => void process.stdout.write(line) };
-  const destination: DestinationStream = ship ? tee(stdout, ship) : stdout;
+export function createLogger({
+  service,
+  environment,
+  level,
+  destination = stdout,
+}: LoggerOptions): Logger {
   return pino(
     {
       level,
@@ -52,15 +64,6 @@ export function createLogger({ service, environment, level, ship }: LoggerOption
     },
     destination,
   );
-}
-
-function tee(first: DestinationStream, second: (line: string) => void): DestinationStream {
-  return {
-    write(line) {
-      first.write(line);
-      second(line);
-    },
-  };
 }
 
 /** An error as ECS fields, with its causes; the stack is for operators and never leaves by HTTP. */

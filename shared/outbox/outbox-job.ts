@@ -21,6 +21,9 @@ export const outboxJobId = ({
   generation,
 }: Pick<OutboxJobSource, 'id' | 'generation'>): string => `o-${id}-${generation}`;
 
+/** What a message's job takes of Redis's memory, its share of the event stream included; measured. */
+export const OUTBOX_JOB_BYTES = 1_024;
+
 /** The job that stands for a message. */
 export function outboxJob(source: OutboxJobSource): NewJob {
   const data: z.input<typeof OutboxJobData> = {

@@ -8,7 +8,8 @@ import type { Failpoint } from '../lifecycle/failpoint.js';
 import type { Logger } from '../logging/logger.js';
 import { OutboxMessage } from '../models/index.js';
 import type { JobQueue } from '../queues/job-queue.js';
-import { outboxJob, type OutboxJobSource } from './outbox-job.js';
+import type { QueueRoom } from '../queues/queue-room.js';
+import { OUTBOX_JOB_BYTES, outboxJob, type OutboxJobSource } from './outbox-job.js';
 
 /** Whom and what a message concerns. */
 export interface OutboxContext {
@@ -37,7 +38,8 @@ export interface Outbox {
 /** What the outbox is made of. */
 export interface OutboxDeps {
   readonly database: Database;
-  readonly queue: JobQueue;
+  readonly queue: Pick<JobQueue, 'add'>;
+  readonly room: QueueRoom;
   readonly failpoint: Failpoint;
   readonly log: Logger;
 }
@@ -46,7 +48,7 @@ export interface OutboxDeps {
 const COOL_DOWN_MS = 1_000;
 
 /** The writing side of the outbox: see {@link Outbox}. */
-export function createOutbox({ database, queue, failpoint, log }: OutboxDeps): Outbox {
+export function createOutbox({ database, queue, room, failpoint, log }: OutboxDeps): Outbox {
   const underWay = new Set<Promise<void>>();
   let coolUntil = 0;
 
@@ -54,6 +56,11 @@ export function createOutbox({ database, queue, failpoint, log }: OutboxDeps): O
     failpoint('after-commit');
     if (Date.now() < coolUntil) return;
     try {
+      if (!(await room.has(OUTBOX_JOB_BYTES))) {
+        // The relay has told it, and waits as well.
+        coolUntil = Date.now() + COOL_DOWN_MS;
+        return;
+      }
       await queue.add(outboxJob(message));
       failpoint('after-add');
       await markEnqueued(database, message);

@@ -26,6 +26,8 @@ export interface JobQueue {
   stateOf(jobId: string): Promise<JobState>;
   /** How many jobs are not done yet, whether they wait, are delayed or are being worked on. */
   countOpen(): Promise<number>;
+  /** How many jobs a worker could take now: none while the queue is throttled. Of delayed ones, at most one is counted. */
+  countRunnable(): Promise<number>;
   /** No worker takes a job of this queue for so long; workers that set a limiter obey it. */
   rateLimit(durationMs: number): Promise<void>;
   close(): Promise<void>;
@@ -118,6 +120,14 @@ export function openJobQueue(
         completed: of('completed'),
         failed: of('failed'),
       };
+    },
+    async countRunnable() {
+      if ((await queue.getRateLimitTtl(1)) > 0) return 0;
+      const [waiting, [next]] = await Promise.all([
+        queue.getJobCountByTypes('waiting', 'prioritized'),
+        queue.getDelayed(0, 0),
+      ]);
+      return waiting + (next && next.timestamp + next.delay <= Date.now() ? 1 : 0);
     },
     rateLimit: (durationMs) => queue.rateLimit(durationMs),
     close: () => queue.close(),

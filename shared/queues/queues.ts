@@ -1,12 +1,21 @@
 import type { Redis } from 'ioredis';
+import type { QueueName } from '../jobs/define-job.js';
 import type { Logger } from '../logging/logger.js';
 import { openJobQueue, type JobQueue } from './job-queue.js';
+import { createQueueRoom, type QueueRoom } from './queue-room.js';
+import { problemsOf, type RedisProblem } from './redis-problems.js';
+import { createReceipts, type Receipts } from './receipts.js';
 import { openFailFastRedis } from './redis-client.js';
+import { createRedisMemory } from './redis-memory.js';
 
 /** The producer's ends of all queues, and the state of the Redis behind them. */
 export interface Queues {
   readonly mail: JobQueue;
   readonly logs: JobQueue;
+  /** Whether a queue should be given more jobs. */
+  readonly room: Readonly<Record<QueueName, QueueRoom>>;
+  /** Which log batches have been shipped. */
+  readonly receipts: Receipts;
   /** Resolves when the Redis of the mail queue answers; rejects within about a second otherwise. */
   ping(): Promise<void>;
   /** The same for the Redis of the logs queue; absent when that is the mail queue's. */
@@ -16,6 +25,8 @@ export interface Queues {
    * that every job enqueued before may be lost.
    */
   epoch(): Promise<string>;
+  /** What an operator should mend about Redis; empty when all is well. @throws when it does not answer. */
+  problems(): Promise<RedisProblem[]>;
   /** Stops at once; does not wait for a Redis that is gone. */
   close(): Promise<void>;
 }
@@ -30,17 +41,25 @@ export function openQueues(config: { url: string; logsUrl: string }, log: Logger
     config.logsUrl === config.url ? mailRedis : openFailFastRedis(config.logsUrl, onError);
   const mail = openJobQueue('mail', mailRedis, onError);
   const logs = openJobQueue('logs', logsRedis, onError);
+  const clients = new Set([mailRedis, logsRedis]);
+  const mailMemory = createRedisMemory(mailRedis);
+  const logsMemory = logsRedis === mailRedis ? mailMemory : createRedisMemory(logsRedis);
 
   return {
     mail,
     logs,
+    room: {
+      mail: createQueueRoom('mail', mail, mailMemory),
+      logs: createQueueRoom('logs', logs, logsMemory),
+    },
+    receipts: createReceipts(logsRedis),
     ping: () => ping(mailRedis),
     pingLogs: logsRedis === mailRedis ? undefined : () => ping(logsRedis),
     epoch: () => readEpoch(mailRedis),
+    problems: async () => (await Promise.all([...clients].map(problemsOf))).flat(),
     async close() {
       await Promise.allSettled([mail.close(), logs.close()]);
-      mailRedis.disconnect();
-      logsRedis.disconnect();
+      for (const redis of clients) redis.disconnect();
     },
   };
 }

@@ -63,6 +63,28 @@ for (const { file, sources, programs } of images) {
   }
 }
 
+for (const file of ['Dockerfile.api', 'Dockerfile.worker']) {
+  test(`${file} has a spool for log lines that is a volume and the user’s own`, async (t) => {
+    const instructions = await readDockerfile(file);
+    const dir = /SPOOL_DIR=(\S+)/.exec(lastOf(instructions, 'ENV') ?? '')?.[1] ?? '';
+    t.regex(dir, /^\/var\/lib\//);
+    t.is(lastOf(instructions, 'VOLUME'), dir);
+    // Made before the volume is declared: what comes after is not in it.
+    const made = { keyword: 'RUN', args: `install -d -o node -g node -m 0700 ${dir}` };
+    const [making, declaring] = [made, { keyword: 'VOLUME', args: dir }].map((wanted) =>
+      instructions.findIndex(
+        ({ keyword, args }) => keyword === wanted.keyword && args === wanted.args,
+      ),
+    );
+    t.true(making !== undefined && making > 0 && making < (declaring ?? 0));
+    t.deepEqual(
+      (await readServices())[file.replace('Dockerfile.', '')]?.volumes,
+      [`log-spool:${dir}`],
+      'in compose it outlives the container, and both share it',
+    );
+  });
+}
+
 test('a careless Dockerfile is caught, fault by fault', (t) => {
   const faults = faultsOf(
     parseDockerfile(`
@@ -208,6 +230,7 @@ const composeFile = z.object({
       ports: z.array(z.string()).default([]),
       security_opt: z.array(z.string()).default([]),
       stop_grace_period: z.string().optional(),
+      volumes: z.array(z.string()).default([]),
     }),
   ),
 });

@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto';
+import { join } from 'node:path';
 import test, { registerCompletionHandler } from 'ava';
 import { Redis } from 'ioredis';
 import pg from 'pg';
@@ -27,6 +28,8 @@ export interface TestContext extends Scope {
   readonly mailDomain: string;
   /** The delivery stream of this file. */
   readonly streamName: string;
+  /** Where the processes of this file spool their log lines; goes with the run. */
+  readonly spoolDir: string;
   /** An address at the file's domain that no test has had yet. */
   uniqueAddress(localPart?: string): string;
   /** Asks the file's database directly. */
@@ -75,6 +78,7 @@ export function useContext(): TestContext {
     },
     mailDomain: `${id}.test`,
     streamName: id,
+    spoolDir: join(stack.dataDir, 'spools', id),
     uniqueAddress: (localPart = 'person') => `${localPart}-${++addresses}@${id}.test`,
     async rows<R extends object>(sql: string, values: readonly unknown[] = []) {
       if (!pool) throw new Error('the database is open only once the hooks have run');

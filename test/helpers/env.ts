@@ -17,7 +17,7 @@ export function environment(
   context: TestContext,
   overrides: Overrides = {},
 ): Record<string, string> {
-  const { stack, databaseUrl, redisUrl, mailDomain, streamName } = context;
+  const { stack, databaseUrl, redisUrl, mailDomain, streamName, spoolDir } = context;
   return withoutUndefined({
     ...inherited(),
     NODE_ENV: 'test',
@@ -42,6 +42,7 @@ export function environment(
     AWS_SECRET: 'aws-secret-of-the-tests',
     AWS_ENDPOINT_URL_FIREHOSE: stack.firehoseUrl,
     LOG_LEVEL: 'debug',
+    SPOOL_DIR: spoolDir,
     ...overrides,
   });
 }

@@ -1,6 +1,7 @@
 import * as z from 'zod';
 
 const TestStack = z.object({
+  dataDir: z.string(),
   postgresUrl: z.url(),
   redisUrl: z.url(),
   mail: z.object({ host: z.string(), port: z.int() }),

@@ -1,4 +1,6 @@
 import { randomBytes } from 'node:crypto';
+import { readdir, readFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { gunzipSync } from 'node:zlib';
 import type { TestContext } from '../helpers/context.js';
 import { dumpRedis } from '../helpers/redis.js';
@@ -64,6 +66,16 @@ export async function readRedis(url: string): Promise<string> {
     gunzipSync(Buffer.from(base64, 'base64')).toString(),
   );
   return [dump, ...lines].join('\n');
+}
+
+/** The log lines that wait on disk. What is shipped meanwhile is gone. */
+export async function readSpool(dir: string): Promise<string> {
+  const entries = await readdir(dir, { recursive: true, withFileTypes: true });
+  const files = entries.filter((entry) => entry.isFile());
+  const texts = files.map(({ parentPath, name }) =>
+    readFile(join(parentPath, name), 'utf8').catch(() => ''),
+  );
+  return (await Promise.all(texts)).join('\n');
 }
 
 /** Every row of every table, partitions and all; bytes are in hexadecimal. */

@@ -6,7 +6,7 @@ import { useContext, type Scope } from '../helpers/context.js';
 import { eventually } from '../helpers/eventually.js';
 import { startApi, startProgram, startWorker, type TestProcess } from '../helpers/processes.js';
 import { openTcpProxy } from '../helpers/tcp-proxy.js';
-import { createCanaries, readDatabase, readRedis } from './canaries.js';
+import { createCanaries, readDatabase, readRedis, readSpool } from './canaries.js';
 import {
   openFirehose,
   openSecretEnvironment,
@@ -20,7 +20,7 @@ const canaries = createCanaries();
 const people = createCanaries();
 
 /** What the processes have said, and what the stores have held at one time or another. */
-const seen = { output: '', Redis: '', PostgreSQL: '', Firehose: '' };
+const seen = { output: '', spool: '', Redis: '', PostgreSQL: '', Firehose: '' };
 
 test('S75 S71 S04 no secret is in any output, log record, queue or table, whatever goes wrong', async (t) => {
   t.timeout(300_000);
@@ -80,7 +80,7 @@ test('S75 S71 S04 no secret is in any output, log record, queue or table, whatev
 function assertNotBlind(t: ExecutionContext, key: string): void {
   const control = createCanaries();
   control.watch('a path', '/auth/password/reset');
-  for (const place of ['output', 'Redis', 'Firehose'] as const) {
+  for (const place of ['output', 'spool', 'Redis', 'Firehose'] as const) {
     t.deepEqual(control.findIn(seen[place]), ['a path'], place);
   }
   t.true(people.findIn(seen.PostgreSQL).length >= 2);
@@ -102,6 +102,7 @@ function newcomer(name: string): { email: string; name: string; password: string
 }
 
 async function look(): Promise<void> {
+  seen.spool += await readSpool(context.spoolDir);
   seen.Redis += await readRedis(context.redisUrl);
   seen.PostgreSQL += await readDatabase(context);
 }

@@ -9,17 +9,25 @@ interface Told {
 }
 
 const replies: readonly [effect: MailFailureEffect, told: Told][] = [
-  ['retry', { code: 'EPROTOCOL', response: '421 Too many concurrent SMTP connections' }],
+  [
+    'unreachable',
+    { code: 'EPROTOCOL', command: 'CONN', response: '421 Too many concurrent SMTP connections' },
+  ],
+  ['retry', { code: 'EENVELOPE', command: 'RCPT TO', response: '421 4.7.0 try again later' }],
+  ['unreachable', { code: 'EENVELOPE', command: 'MAIL FROM', response: '451 try again later' }],
   ['retry', { code: 'EENVELOPE', response: '450 4.2.1 mailbox busy' }],
   ['retry', { code: 'EMESSAGE', response: '451 Temporary service failure' }],
   ['retry', { code: 'EMESSAGE', response: '452 insufficient system storage' }],
-  ['retry', { code: 'EAUTH', response: '454 Temporary authentication failure' }],
+  [
+    'unreachable',
+    { code: 'EAUTH', command: 'AUTH PLAIN', response: '454 Temporary authentication failure' },
+  ],
   ['retry', { code: 'EENVELOPE', response: '503 Bad sequence of commands' }],
-  ['retry', { code: 'ECONNECTION' }],
-  ['retry', { code: 'ETIMEDOUT' }],
-  ['retry', { code: 'ESOCKET' }],
-  ['retry', { code: 'EDNS' }],
-  ['retry', { code: 'EPROTOCOL', command: 'CONN', response: '554 no SMTP service here' }],
+  ['unreachable', { code: 'ECONNECTION', command: 'CONN' }],
+  ['unreachable', { code: 'ETIMEDOUT', command: 'CONN' }],
+  ['unreachable', { code: 'ESOCKET', command: 'CONN' }],
+  ['unreachable', { code: 'EDNS', command: 'CONN' }],
+  ['unreachable', { code: 'EPROTOCOL', command: 'CONN', response: '554 no SMTP service here' }],
   [
     'throttle',
     { code: 'EMESSAGE', response: '454 Throttling failure: Maximum sending rate exceeded' },

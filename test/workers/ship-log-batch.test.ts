@@ -184,6 +184,25 @@ test.serial('a batch that cannot be unpacked is given up', async (t) => {
   });
 });
 
+test.serial('a batch gets its receipt once all of it is on the stream, not before', async (t) => {
+  const { ship, receipts } = await setUp(t);
+  const tried = jobContext();
+  endpoint.setFaults({ failEvery: 1 });
+  await t.throwsAsync(ship(lines(2), tried));
+  t.deepEqual(receipts, []);
+  endpoint.resetFaults();
+  await ship(lines(2), tried);
+  t.deepEqual(receipts, [tried.jobId]);
+});
+
+test.serial('a receipt that cannot be written is told locally; the batch is shipped', async (t) => {
+  const { ship, receiptBook, told, arrived } = await setUp(t);
+  receiptBook.isLost = true;
+  t.is(await ship(lines(1)), 'shipped');
+  t.is((await arrived()).length, 1);
+  t.deepEqual(told(), [['a shipped batch has no receipt; it may be shipped again', undefined]]);
+});
+
 test.serial('lines keep their newline, empty ones are no records', async (t) => {
   const records = await unpackBatch(
     await packBatch(['a\n', '\n', 'b'].map((line) => Buffer.from(line))),
@@ -203,9 +222,19 @@ async function setUp(scope: Scope, url = endpoint.url) {
   scope.teardown(() => sink.close());
   const faults = createFaultBoard();
   const { log, lines: logged } = createRecordingLogger();
-  const process = createShipLogBatch({ sink, faults, localLog: log });
+  const receipts: string[] = [];
+  const receiptBook = {
+    isLost: false,
+    async write(jobId: string) {
+      if (receiptBook.isLost) throw new Error('Redis is full');
+      receipts.push(jobId);
+    },
+  };
+  const process = createShipLogBatch({ sink, receipts: receiptBook, faults, localLog: log });
   return {
     process,
+    receipts,
+    receiptBook,
     problem: async () => (await faults.checks.firehose()).problem,
     told: () => logged.map(({ msg, 'event.reason': reason }) => [msg, reason]),
     async ship(

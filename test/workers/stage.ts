@@ -159,6 +159,7 @@ export function jobContext({ isLastAttempt = false } = {}): TestJobContext {
   const fields: Record<string, unknown> = {};
   const replaced: Record<string, unknown>[] = [];
   return {
+    jobId: randomUUID(),
     isLastAttempt,
     signal: controller.signal,
     abort: () => controller.abort(),

@@ -4,6 +4,7 @@ import { Queue } from 'bullmq';
 import * as z from 'zod';
 import { queuePrefix } from '../../shared/queues/job-queue.js';
 import { redisAddress } from '../../shared/queues/redis-client.js';
+import { createFaultBoard } from '../../workers/fault-board.js';
 import {
   JobHandedBack,
   JobPostponed,
@@ -220,6 +221,7 @@ async function setUp(scope: Scope, work: Work, settings: { lockDurationMs?: numb
     prefix: queuePrefix('mail'),
   });
   scope.teardown(() => queue.close());
+  const faults = createFaultBoard();
   const worker = startJobWorker({
     queue: 'mail',
     redisUrl: proxy.urlFor(context.redisUrl),
@@ -233,11 +235,14 @@ async function setUp(scope: Scope, work: Work, settings: { lockDurationMs?: numb
       stalledIntervalMs: 200,
       ...settings,
     },
+    faults,
     log,
+    onSilent: () => undefined,
     successLevel: 'info',
   });
   scope.teardown(() => worker.stop(100));
   return {
+    faults,
     queue,
     worker,
     proxy,

@@ -1,7 +1,11 @@
 import { promisify } from 'node:util';
 import { gunzip as gunzipCallback, gzip as gzipCallback } from 'node:zlib';
 import type { JobPayload } from '../../shared/jobs/define-job.js';
-import { MAX_BATCH_RECORDS, type shipLogBatch } from '../../shared/jobs/ship-log-batch.js';
+import {
+  MAX_BATCH_RECORDS,
+  UNREADABLE_BATCH,
+  type shipLogBatch,
+} from '../../shared/jobs/ship-log-batch.js';
 import { PermanentFailure } from '../job-effects.js';
 
 const gunzip = promisify(gunzipCallback);
@@ -23,7 +27,7 @@ export async function unpackBatch({ lines }: JobPayload<typeof shipLogBatch>): P
       await gunzip(Buffer.from(lines, 'base64'), { maxOutputLength: MAX_UNPACKED_BYTES }),
     );
   } catch (error) {
-    throw new PermanentFailure('the batch cannot be unpacked', { cause: error });
+    throw new PermanentFailure(UNREADABLE_BATCH, { cause: error });
   }
 }
 

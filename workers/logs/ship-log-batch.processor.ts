@@ -2,6 +2,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type { JobPayload } from '../../shared/jobs/define-job.js';
 import type { shipLogBatch } from '../../shared/jobs/index.js';
 import type { Logger } from '../../shared/logging/logger.js';
+import type { Receipts } from '../../shared/queues/receipts.js';
 import type { FaultBoard } from '../fault-board.js';
 import { JobHandedBack, QueueThrottled } from '../job-effects.js';
 import type { JobContext, Processor } from '../start-worker.js';
@@ -11,6 +12,8 @@ import { SinkFailure, type RecordSink } from './record-sink.port.js';
 /** What shipping is made of. */
 export interface ShipLogBatchDeps {
   readonly sink: RecordSink;
+  /** Whoever wrote the lines keeps them until it finds the receipt. */
+  readonly receipts: Pick<Receipts, 'write'>;
   readonly faults: FaultBoard;
   /** Must not ship what it is told: a line about a batch would become part of the next. */
   readonly localLog: Logger;
@@ -25,7 +28,8 @@ const MISCONFIGURED_REST_MS = 60_000;
 
 /**
  * Puts one batch of log lines on the stream. Only what was not taken is tried again, here a few times and then by the
- * next try of the job. A record that can never be taken is left out and logged; the others are not held up by it.
+ * next try of the job. A record that can never be taken is left out and logged; the others are not held up by it. A
+ * batch that the stream has gets its receipt before its job is done.
  */
 export function createShipLogBatch(
   deps: ShipLogBatchDeps,
@@ -49,8 +53,24 @@ export function createShipLogBatch(
       throw effectOf(error, deps.faults, context);
     }
     deps.faults.clear('firehose');
+    await writeReceipt(deps, context.jobId);
     return 'shipped';
   };
+}
+
+/** Without its receipt a batch is shipped again; failing the job would do that at once, and more than once. */
+async function writeReceipt(
+  { receipts, localLog }: ShipLogBatchDeps,
+  jobId: string,
+): Promise<void> {
+  try {
+    await receipts.write(jobId);
+  } catch (error) {
+    localLog.warn(
+      { err: error, 'labels.job_id': jobId },
+      'a shipped batch has no receipt; it may be shipped again',
+    );
+  }
 }
 
 /** Puts records until all are taken or the tries are used up; resolves to those that are left. */

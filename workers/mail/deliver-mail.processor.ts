@@ -5,10 +5,17 @@ import type { Failpoint } from '../../shared/lifecycle/failpoint.js';
 import type { Logger } from '../../shared/logging/logger.js';
 import type { OutboxJobData } from '../../shared/outbox/outbox-job.js';
 import type { FaultBoard } from '../fault-board.js';
-import { JobHandedBack, JobPostponed, PermanentFailure, QueueThrottled } from '../job-effects.js';
+import {
+  JobHandedBack,
+  JobPostponed,
+  PermanentFailure,
+  QueueResting,
+  QueueThrottled,
+} from '../job-effects.js';
 import { maskError } from '../mask.js';
 import type { JobContext, Processor } from '../start-worker.js';
 import { composeMail } from './compose-mail.js';
+import { createMailBreaker, type MailTrial } from './mail-breaker.js';
 import type { MailSources } from './mail-sources.js';
 import { MailFailure, type Mailer } from './mail.port.js';
 import { claimMessage, type ClaimedMessage } from './outbox-claim.js';
@@ -41,34 +48,54 @@ const MAX_SETTLE_PAUSE_MS = 5_000;
 
 /**
  * Carries out one outbox message: claim, compose from the rows as they are now, hand to the mail server, record. At
- * least once: a mail goes out twice only if this process dies between the server's 250 and the record of it.
+ * least once: a mail goes out twice only if this process dies between the server's 250 and the record of it. While the
+ * mail server is out of reach the queue rests, and no mail loses a try.
  */
 export function createDeliverMail(
   deps: DeliverMailDeps,
 ): Processor<z.output<typeof OutboxJobData>> {
-  return async ({ outbox_id: id, generation }, context) => {
+  const breaker = createMailBreaker();
+  return async (data, context) => {
     if (context.signal.aborted) throw new JobHandedBack();
-    const claim = await claimMessage(deps.database, { id, generation }, deps).catch(
-      restIfUnavailable,
-    );
-    context.annotate({ 'labels.outbox_id': id });
-    switch (claim.kind) {
-      case 'over':
-        return 'already';
-      case 'busy':
-        throw new JobPostponed('another worker has claimed the message', claim.remainingMs);
-      case 'claimed':
-        context.annotate({
-          'trace.id': claim.message.traceId,
-          'labels.try': claim.message.attempt,
-        });
-        return deliver(deps, claim.message, context);
+    const trial = breaker.enter();
+    if (typeof trial === 'number') throw new QueueResting('the mail server is out of reach', trial);
+    try {
+      return await claimAndDeliver({ ...deps, trial }, data, context);
+    } finally {
+      trial.dropped();
     }
   };
 }
 
+interface Trying extends DeliverMailDeps {
+  readonly trial: MailTrial;
+}
+
+async function claimAndDeliver(
+  deps: Trying,
+  { outbox_id: id, generation }: z.output<typeof OutboxJobData>,
+  context: JobContext,
+): Promise<string> {
+  const claim = await claimMessage(deps.database, { id, generation }, deps).catch(
+    restIfUnavailable,
+  );
+  context.annotate({ 'labels.outbox_id': id });
+  switch (claim.kind) {
+    case 'over':
+      return 'already';
+    case 'busy':
+      throw new JobPostponed('another worker has claimed the message', claim.remainingMs);
+    case 'claimed':
+      context.annotate({
+        'trace.id': claim.message.traceId,
+        'labels.try': claim.message.attempt,
+      });
+      return deliver(deps, claim.message, context);
+  }
+}
+
 async function deliver(
-  deps: DeliverMailDeps,
+  deps: Trying,
   message: ClaimedMessage,
   context: JobContext,
 ): Promise<string> {
@@ -77,6 +104,7 @@ async function deliver(
     if ('obsolete' in mail)
       return await settle(deps, message, { outcome: 'obsolete', response: mail.obsolete }, context);
     const receipt = await deps.mailer.send({ id: message.id, ...mail }, context.signal);
+    deps.trial.reached();
     deps.failpoint('after-250');
     await settle(deps, message, { outcome: 'sent', ...receipt }, context);
     deps.failpoint('after-marker');
@@ -120,16 +148,17 @@ async function settle(
 
 /** Records how the try failed, and resolves to the error that says what is to happen next. */
 async function recordFailure(
-  deps: DeliverMailDeps,
+  deps: Trying,
   message: ClaimedMessage,
   thrown: unknown,
   { isLastAttempt }: JobContext,
 ): Promise<Error> {
-  const verdict = judge(thrown, deps.faults);
+  const verdict = judge(thrown, deps);
   const isFinal = verdict instanceof PermanentFailure || (isLastAttempt && isCounted(verdict));
   const failure: Failure = {
     outcome: verdict instanceof PermanentFailure ? 'refused' : 'deferred',
     response: verdict.message,
+    isCounted: isCounted(verdict),
   };
   try {
     await (isFinal ? buryMessage : releaseMessage)(deps.database, message, failure);
@@ -146,13 +175,16 @@ async function recordFailure(
 }
 
 /** What a failure means for the job. */
-function judge(thrown: unknown, faults: FaultBoard): Error {
+function judge(thrown: unknown, { faults, trial }: Trying): Error {
   if (!(thrown instanceof MailFailure)) {
     if (isDatabaseUnavailable(thrown))
       return new QueueThrottled('the database is unavailable', DATABASE_REST_MS);
     return thrown instanceof PermanentFailure ? thrown : maskError(thrown);
   }
   const { effect, message, restMs } = thrown;
+  if (effect === 'unreachable')
+    return new QueueThrottled(`the mail server is out of reach: ${message}`, trial.failed());
+  if (effect !== 'abort') trial.reached();
   switch (effect) {
     case 'retry':
       return new Error(message);

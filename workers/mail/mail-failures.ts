@@ -20,6 +20,10 @@ const RATE_REST_JITTER_MS = 500;
 const SETTINGS_CODES = new Set(['ENOAUTH', 'EOAUTH2', 'ECONFIG', 'ETLS', 'EREQUIRETLS']);
 /** Nodemailer's codes for a reply, or a fault of its own, that is about this one mail. */
 const MAIL_CODES = new Set(['EENVELOPE', 'EMESSAGE']);
+/** What comes before a recipient is named: whoever fails here fails with every mail. */
+const SESSION = /^(?:CONN|EHLO|HELO|LHLO|STARTTLS|AUTH|RSET|MAIL FROM)\b/;
+/** How Node tells of a certificate that it does not trust; nodemailer gives it the code of any socket's error. */
+const CERTIFICATE = /certificate|altnames|self.signed/i;
 /** 530 authentication required, 535 credentials invalid (RFC 4954). */
 const AUTHENTICATION_REPLIES = new Set([530, 535]);
 /** 503: the session was in the wrong state, the mail is not to blame (RFC 5321). */
@@ -28,23 +32,26 @@ const BAD_SEQUENCE = 503;
 /**
  * Reads what a failure means for the next try. Replies are those of RFC 5321 and of Amazon SES:
  * https://docs.aws.amazon.com/ses/latest/dg/troubleshoot-smtp.html
+ * @param isContentSent whether the server has been given the mail's content: then, without a reply, it may have it.
  */
-export function classifySmtpError(thrown: unknown): MailFailure {
+export function classifySmtpError(thrown: unknown, isContentSent = false): MailFailure {
   const parsed = SmtpError.safeParse(thrown);
   if (!parsed.success) return new MailFailure('retry', maskPersonalData(String(thrown)));
   const error = parsed.data;
   const message = maskPersonalData(error.response ?? `${error.code ?? 'error'}: ${error.message}`);
-  const effect = effectOf(error);
+  const effect = effectOf(error, isContentSent);
   return effect === 'throttle'
     ? new MailFailure(effect, message, restMs(error))
     : new MailFailure(effect, message);
 }
 
-function effectOf(error: SmtpError): MailFailureEffect {
-  const { code = '', responseCode = 0, response = '' } = error;
+function effectOf(error: SmtpError, isContentSent: boolean): MailFailureEffect {
+  const { code = '', command = '', responseCode = 0, response = '' } = error;
   if (responseCode === 454 && /rate exceeded|quota exceeded/i.test(response)) return 'throttle';
-  if (responseCode >= 400 && responseCode < 500) return 'retry';
+  const isOfSession = SESSION.test(command);
+  if (responseCode >= 400 && responseCode < 500) return isOfSession ? 'unreachable' : 'retry';
   if (isSettingsFault(error)) return 'misconfigured';
+  if (isOfSession && !isContentSent) return 'unreachable';
   const isAboutMail = MAIL_CODES.has(code) && responseCode !== BAD_SEQUENCE;
   return isAboutMail ? 'refuse' : 'retry';
 }
@@ -54,9 +61,12 @@ function isSettingsFault({
   command = '',
   responseCode = 0,
   response = '',
+  message,
 }: SmtpError): boolean {
+  // Whoever hangs up during the handshake may just be going away.
+  if (code === 'ETLS' && /closed unexpectedly/i.test(message)) return false;
   if (SETTINGS_CODES.has(code) || AUTHENTICATION_REPLIES.has(responseCode)) return true;
-  if (code === 'EAUTH') return true;
+  if (code === 'EAUTH' || CERTIFICATE.test(message)) return true;
   // Who may not send as this sender may not send any mail.
   if (command === 'MAIL FROM' && [550, 551, 553, 554].includes(responseCode)) return true;
   return responseCode === 554 && /^554[ -](?:\S+ )?Access denied/i.test(response);

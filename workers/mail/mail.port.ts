@@ -32,11 +32,18 @@ export interface Mailer {
  * What a failed hand-over means:
  * - `retry`: later, as it may be a matter of time
  * - `refuse`: never; it is about this mail
+ * - `unreachable`: the server is away; the mail is not to blame, and every other would fail the same way
  * - `throttle`: nothing is wrong, but we send too fast
  * - `misconfigured`: no mail can go until an operator mends the settings
  * - `abort`: taken back before the server had it
  */
-export type MailFailureEffect = 'retry' | 'refuse' | 'throttle' | 'misconfigured' | 'abort';
+export type MailFailureEffect =
+  | 'retry'
+  | 'refuse'
+  | 'unreachable'
+  | 'throttle'
+  | 'misconfigured'
+  | 'abort';
 
 /** Why a mail was not taken. Its message holds no address. */
 export class MailFailure extends Error {

@@ -16,6 +16,8 @@ export interface Settlement {
 export interface Failure {
   readonly outcome: 'deferred' | 'refused';
   readonly response: string;
+  /** False: the mail is not to blame, so its next try has the same number. */
+  readonly isCounted: boolean;
 }
 
 /**
@@ -49,15 +51,18 @@ export async function settleMessage(
 export async function releaseMessage(
   database: Database,
   { id, generation, deliveryId }: Claimed,
-  { outcome, response }: Failure,
+  { outcome, response, isCounted }: Failure,
 ): Promise<void> {
   await database.query(
     `with delivery as (
        update deliveries set finished_at = now(), outcome = $outcome, response = $response where id = $deliveryId
      )
-     update outbox set claimed_until = null, last_error = $response
+     update outbox set claimed_until = null, last_error = $response, attempts = attempts - $uncounted
       where id = $id and generation = $generation and state in ('pending', 'enqueued')`,
-    { type: QueryTypes.UPDATE, bind: { id, generation, deliveryId, outcome, response } },
+    {
+      type: QueryTypes.UPDATE,
+      bind: { id, generation, deliveryId, outcome, response, uncounted: isCounted ? 0 : 1 },
+    },
   );
 }
 

@@ -91,7 +91,7 @@ export function openSmtpMailer(
         const { response } = SentInfo.parse(info);
         return { response: maskPersonalData(response), providerId: providerIdIn(response) };
       } catch (error) {
-        throw attempt.reason() ?? classifySmtpError(error);
+        throw attempt.reason() ?? classifySmtpError(error, attempt.isCommitted());
       } finally {
         onRead.delete(messageId);
         attempt.end();
@@ -139,7 +139,8 @@ function startAttempt(sendMs: number, takeBack: AbortSignal) {
     if (!isCommitted) end(new MailFailure('abort', 'taken back before the server had it'));
   };
   const timer = setTimeout(
-    () => end(new MailFailure('retry', `not taken within ${sendMs} ms`)),
+    () =>
+      end(new MailFailure(isCommitted ? 'retry' : 'unreachable', `not taken within ${sendMs} ms`)),
     sendMs,
   );
   takeBack.addEventListener('abort', onTakeBack);
@@ -151,6 +152,8 @@ function startAttempt(sendMs: number, takeBack: AbortSignal) {
     commit: () => {
       isCommitted = true;
     },
+    /** The server may have the mail. */
+    isCommitted: () => isCommitted,
     end: () => {
       clearTimeout(timer);
       takeBack.removeEventListener('abort', onTakeBack);

@@ -2,7 +2,7 @@ import type { Database } from '../../shared/database/connect.js';
 import { withTransaction } from '../../shared/database/transaction.js';
 import type { Failpoint } from '../../shared/lifecycle/failpoint.js';
 import type { Logger } from '../../shared/logging/logger.js';
-import { outboxJob } from '../../shared/outbox/outbox-job.js';
+import { OUTBOX_JOB_BYTES, outboxJob } from '../../shared/outbox/outbox-job.js';
 import type { Queues } from '../../shared/queues/queues.js';
 import { lockPending, markEnqueued } from './outbox-pending.js';
 import { jittered, startRepeating, type Repeating } from './repeat.js';
@@ -10,7 +10,7 @@ import { jittered, startRepeating, type Repeating } from './repeat.js';
 /** What the relay is made of. */
 export interface RelayDeps {
   readonly database: Database;
-  readonly queues: Pick<Queues, 'mail' | 'epoch'>;
+  readonly queues: Pick<Queues, 'mail' | 'room' | 'epoch' | 'problems'>;
   readonly failpoint: Failpoint;
   readonly log: Logger;
   /** Called when Redis has lost its data: every job that was enqueued may be gone. */
@@ -32,7 +32,8 @@ const MAX_PAUSE_MS = 5_000;
 
 /**
  * Puts pending messages on their queue, at least once each, until stopped. Any number of relays may run: each message
- * is locked by one of them at a time, and its job has one id whoever adds it.
+ * is locked by one of them at a time, and its job has one id whoever adds it. While Redis has no room for more jobs,
+ * messages wait in the database.
  */
 export function startRelay(
   deps: RelayDeps,
@@ -41,6 +42,7 @@ export function startRelay(
   const { queues, log, onDataLoss } = deps;
   let epoch: string | undefined;
   let failures = 0;
+  let isFull = false;
 
   const turn = async (signal: AbortSignal): Promise<number> => {
     try {
@@ -49,10 +51,12 @@ export function startRelay(
         log.warn('Redis has lost its data; enqueued messages are looked after now');
         await onDataLoss(signal);
       }
+      if (epoch !== current) await tellProblems(deps);
       epoch = current;
       const taken = await relayBatch(deps, graceMs);
       if (failures > 0) log.info({ 'labels.failures': failures }, 'the relay works again');
       failures = 0;
+      tellFull(taken === 'no room');
       return taken === BATCH_SIZE ? 0 : jittered(intervalMs, JITTER);
     } catch (error) {
       if (failures === 0)
@@ -61,14 +65,34 @@ export function startRelay(
       return jittered(Math.min(intervalMs * 2 ** failures, MAX_PAUSE_MS), JITTER);
     }
   };
+  const tellFull = (isFullNow: boolean): void => {
+    if (isFullNow === isFull) return;
+    isFull = isFullNow;
+    if (isFull) log.warn('Redis has no room for more mails; messages wait in the outbox');
+    else log.info('Redis has room again');
+  };
   return startRepeating(turn, jittered(intervalMs, JITTER));
 }
 
+/** Whatever is wrong with Redis, it goes on being used: the outbox makes up for what it loses. */
+async function tellProblems({ queues, log }: RelayDeps): Promise<void> {
+  for (const { isSerious, problem } of await queues.problems())
+    log[isSerious ? 'error' : 'warn'](
+      { 'event.reason': problem },
+      'Redis is not set up for queues',
+    );
+}
+
 /** Resolves to how many messages were put on the queue; all of them or, when any is refused, none. */
-function relayBatch({ database, queues, failpoint }: RelayDeps, graceMs: number): Promise<number> {
+function relayBatch(
+  { database, queues, failpoint }: RelayDeps,
+  graceMs: number,
+): Promise<number | 'no room'> {
   return withTransaction(database, async (tx) => {
     const messages = await lockPending(database, tx, { graceMs, limit: BATCH_SIZE });
     if (messages.length === 0) return 0;
+    const bytes = messages.length * OUTBOX_JOB_BYTES;
+    if (!(await queues.room.mail.has(bytes, messages.length))) return 'no room';
     // Every add must have ended before the locks are given up, hence not `Promise.all`.
     const added = await Promise.allSettled(
       messages.map((message) => queues.mail.add(outboxJob(message))),

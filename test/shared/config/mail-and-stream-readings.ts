@@ -1,3 +1,5 @@
+import { homedir } from 'node:os';
+import { join, resolve } from 'node:path';
 import { api, badPorts, base, worker, type Reading } from './reading.js';
 
 const withStream = {
@@ -6,6 +8,15 @@ const withStream = {
   AWS_REGION: 'eu-west-1',
   AWS_KEY: 'key',
   AWS_SECRET: 'secret',
+};
+
+const MIB = 1_024 * 1_024;
+
+const production = {
+  NODE_ENV: 'production',
+  PUBLIC_URL: 'https://rollcall.test',
+  SECRET_KEY: 'q1w8e7r3t6y5u2i9o0pAzSxDcFvGbHnJmKl',
+  PASSWORD_PEPPER: 'Z9x8C7v6B5n4M3a2S1d0FqGwHeJrKtLyUi',
 };
 
 /** How the variables of outgoing mail and of the log stream are read. */
@@ -92,7 +103,7 @@ export const mailAndStreamReadings = {
   },
   FIREHOSE_DELIVERY_STREAM: {
     read: (text) => [
-      api({ FIREHOSE_DELIVERY_STREAM: text }).shipLogs,
+      api({ FIREHOSE_DELIVERY_STREAM: text }).spool !== undefined,
       worker({ ...withStream, FIREHOSE_DELIVERY_STREAM: text }).firehose?.stream,
     ],
     good: [
@@ -100,6 +111,36 @@ export const mailAndStreamReadings = {
       ['a.b-c_d', [true, 'a.b-c_d']],
     ],
     bad: ['with space', 'a/b', 'a'.repeat(65)],
+  },
+  SPOOL_DIR: {
+    read: (text) => {
+      const env = { ...withStream, SPOOL_DIR: text };
+      return [api(env).spool?.dir, worker(env).spool?.dir];
+    },
+    good: [
+      [undefined, [resolve('.local/spool'), resolve('.local/spool')]],
+      ['/var/spool/x', ['/var/spool/x', '/var/spool/x']],
+      ['x', [resolve('x'), resolve('x')]],
+    ],
+    bad: [],
+  },
+  SPOOL_MAX_MIB: {
+    read: (text) => api({ ...withStream, SPOOL_MAX_MIB: text }).spool?.maxBytes,
+    good: [
+      [undefined, 256 * MIB],
+      ['1', MIB],
+      ['1000000', 1_000_000 * MIB],
+    ],
+    bad: ['0', '-1', '1.5', '1000001', '1G'],
+  },
+  XDG_STATE_HOME: {
+    read: (text) => api({ ...withStream, ...production, XDG_STATE_HOME: text }).spool?.dir,
+    good: [
+      [undefined, join(homedir(), '.local/state/rollcall/spool')],
+      ['/state', '/state/rollcall/spool'],
+      ['relative', join(homedir(), '.local/state/rollcall/spool')],
+    ],
+    bad: [],
   },
   AWS_REGION: {
     read: (text) => worker({ ...withStream, AWS_REGION: text }).firehose?.region,

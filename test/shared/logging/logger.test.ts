@@ -87,17 +87,22 @@ test('a child’s fields are on its lines and on no other', (t) => {
   t.is(lines.filter((line) => 'http.request.id' in line).length, 1);
 });
 
-test('what is shipped is what is written, line by line', (t) => {
-  const shipped: string[] = [];
+test('a destination takes each line as it is; a fatal one does not wait', (t) => {
+  const taken: string[] = [];
   const log = createLogger({
     service: 'rollcall-test',
     environment: 'test',
-    level: 'fatal',
-    ship: (line) => void shipped.push(line),
+    level: 'error',
+    destination: {
+      write: (line) => void taken.push(line),
+      flushSync: () => void taken.push('flushed'),
+    },
   });
-  log.fatal({ 'labels.from': 'the test itself' }, 'shipped');
-  log.error('below the level');
-  t.is(shipped.length, 1);
-  t.true(shipped[0]?.endsWith('}\n'));
-  t.is((JSON.parse(shipped[0] ?? '') as LogLine)['message'], 'shipped');
+  log.error({ 'labels.from': 'the test itself' }, 'taken');
+  log.warn('below the level');
+  log.fatal('the last one');
+  t.is(taken.length, 3);
+  t.true(taken[0]?.endsWith('}\n'));
+  t.is((JSON.parse(taken[0] ?? '') as LogLine)['message'], 'taken');
+  t.is(taken[2], 'flushed');
 });

@@ -190,7 +190,7 @@ async function setUp(scope: Scope, redisUrl = context.redisUrl) {
       }
     },
   };
-  const outbox = createOutbox({ database, queue, failpoint, log });
+  const outbox = createOutbox({ database, queue, room: queues.room.mail, failpoint, log });
   scope.teardown(() => outbox.close());
   const moveOnAfterAdd = (adminId: number): void => void (movedOn = adminId);
   return { database, outbox, messages, passed, moveOnAfterAdd };

@@ -1,0 +1,62 @@
+import { setTimeout as delay } from 'node:timers/promises';
+
+/** Registers admins, one after another in each of a few clients, until stopped. */
+export interface Load {
+  /** Addresses whose registration was answered with 202. */
+  readonly acknowledged: ReadonlySet<string>;
+  /** Calls without an answer, or with one of 5xx: nothing was promised. */
+  readonly unanswered: () => number;
+  stop(): Promise<void>;
+}
+
+/** Where the load goes, and how much of it. */
+export interface LoadOptions {
+  readonly api: string;
+  readonly clients: number;
+  /** Of each client, after each call. */
+  readonly pauseMs: number;
+}
+
+const CALL_TIMEOUT_MS = 10_000;
+
+/** Starts the load. Every address is new. */
+export function startLoad({ api, clients, pauseMs }: LoadOptions): Load {
+  const acknowledged = new Set<string>();
+  const stopping = new AbortController();
+  let count = 0;
+  let unanswered = 0;
+
+  const register = async (): Promise<void> => {
+    const name = `person-${++count}`;
+    const email = `${name}@chaos.test`;
+    try {
+      const answer = await fetch(`${api}/auth/register`, {
+        method: 'POST',
+        headers: { 'Content-Type': 'application/json' },
+        body: JSON.stringify({ email, name, password: `correct horse battery ${name}` }),
+        signal: AbortSignal.timeout(CALL_TIMEOUT_MS),
+      });
+      await answer.arrayBuffer();
+      if (answer.status === 202) acknowledged.add(email);
+      else unanswered += 1;
+    } catch {
+      unanswered += 1;
+    }
+  };
+  const work = async (): Promise<void> => {
+    while (!stopping.signal.aborted) {
+      await register();
+      await delay(pauseMs);
+    }
+  };
+  const working = Promise.all(Array.from({ length: clients }, work));
+
+  return {
+    acknowledged,
+    unanswered: () => unanswered,
+    async stop() {
+      stopping.abort();
+      await working;
+    },
+  };
+}

@@ -1,0 +1,79 @@
+import test from 'ava';
+import { createMailBreaker, type MailTrial } from '../../workers/mail/mail-breaker.js';
+
+test('closed, every mail passes, many at a time', (t) => {
+  const { pass } = setUp();
+  for (let i = 0; i < 3; i++) t.truthy(pass());
+});
+
+test('after a failure all rest; then one tries, and the others wait for it', (t) => {
+  const { breaker, pass, wait } = setUp();
+  t.is(pass()?.failed(), 1_000);
+  t.is(breaker.enter(), 1_000);
+  wait(400);
+  t.is(breaker.enter(), 600);
+  wait(600);
+  t.truthy(pass());
+  t.is(pass(), undefined);
+  t.is(breaker.enter(), 1_000);
+});
+
+test('each failure of the one that tries doubles the rest, up to ten seconds', (t) => {
+  const { pass, wait } = setUp();
+  const rests = Array.from({ length: 6 }, () => {
+    const restMs = pass()?.failed() ?? 0;
+    wait(restMs);
+    return restMs;
+  });
+  t.deepEqual(rests, [1_000, 2_000, 4_000, 8_000, 10_000, 10_000]);
+});
+
+test('mails that were under way when it failed count as the same failure', (t) => {
+  const { pass, wait } = setUp();
+  const underWay = [pass(), pass(), pass()];
+  t.deepEqual(
+    underWay.map((trial) => trial?.failed()),
+    [1_000, 1_000, 1_000],
+  );
+  wait(1_000);
+  t.is(pass()?.failed(), 2_000);
+});
+
+test('the first mail that gets through lets all go again, and a later failure starts small', (t) => {
+  const { pass, wait } = setUp();
+  pass()?.failed();
+  wait(1_000);
+  pass()?.reached();
+  t.truthy(pass());
+  t.is(pass()?.failed(), 1_000);
+});
+
+test('one that tried nothing after all makes way for another', (t) => {
+  const { pass, wait } = setUp();
+  pass()?.failed();
+  wait(1_000);
+  const scout = pass();
+  t.is(pass(), undefined);
+  scout?.dropped();
+  t.truthy(pass());
+});
+
+test('a mail from before the outage that ends late does not let a second one try', (t) => {
+  const { pass, wait } = setUp();
+  const late = pass();
+  pass()?.failed();
+  wait(1_000);
+  pass();
+  late?.dropped();
+  t.is(pass(), undefined);
+});
+
+function setUp() {
+  let now = 0;
+  const breaker = createMailBreaker(() => now);
+  const pass = (): MailTrial | undefined => {
+    const trial = breaker.enter();
+    return typeof trial === 'number' ? undefined : trial;
+  };
+  return { breaker, pass, wait: (ms: number) => void (now += ms) };
+}

@@ -1,0 +1,57 @@
+import test from 'ava';
+import { startWatchdog } from '../../workers/watchdog.js';
+import type { Scope } from '../helpers/context.js';
+import { eventually } from '../helpers/eventually.js';
+import { createRecordingLogger } from '../helpers/log.js';
+
+test('a worker that takes nothing while jobs wait is reported, once', async (t) => {
+  const { reports, messages, looks } = setUp(t, { idleMs: 100, runnable: 3 });
+  await eventually(() => looks() > 5);
+  t.is(reports(), 1);
+  t.deepEqual(messages(), ['the worker takes no jobs although some wait']);
+});
+
+test('a worker that is idle because nothing waits is left alone', async (t) => {
+  const { reports, looks } = setUp(t, { idleMs: 100, runnable: 0 });
+  await eventually(() => looks() > 5);
+  t.is(reports(), 0);
+});
+
+test('a worker that took a job lately is left alone, however many wait', async (t) => {
+  const { reports, turns } = setUp(t, { idleMs: 49, runnable: 3 });
+  await eventually(() => turns() > 5);
+  t.is(reports(), 0);
+});
+
+test('with Redis away nobody is to blame', async (t) => {
+  const { reports, looks } = setUp(t, { idleMs: 100, runnable: new Error('Redis is away') });
+  await eventually(() => looks() > 5);
+  t.is(reports(), 0);
+});
+
+function setUp(scope: Scope, { idleMs, runnable }: { idleMs: number; runnable: number | Error }) {
+  const { log, messages } = createRecordingLogger();
+  let reports = 0;
+  let looks = 0;
+  let turns = 0;
+  const watchdog = startWatchdog(
+    {
+      producer: {
+        async countRunnable() {
+          looks += 1;
+          if (runnable instanceof Error) throw runnable;
+          return runnable;
+        },
+      },
+      idleMs() {
+        turns += 1;
+        return idleMs;
+      },
+      log,
+      onSilent: () => void (reports += 1),
+    },
+    { lookEveryMs: 5, silentAfterMs: 50 },
+  );
+  scope.teardown(() => watchdog.stop());
+  return { messages, reports: () => reports, looks: () => looks, turns: () => turns };
+}

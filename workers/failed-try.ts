@@ -1,0 +1,59 @@
+import { DelayedError, RateLimitError, UnrecoverableError, WaitingError, type Job } from 'bullmq';
+import type { JobQueue } from '../shared/queues/job-queue.js';
+import {
+  JobHandedBack,
+  JobPostponed,
+  PermanentFailure,
+  QueueResting,
+  QueueThrottled,
+} from './job-effects.js';
+import { maskPersonalData } from './mask.js';
+
+/** How the line about a failed try reads. */
+export function tellingOf(
+  thrown: unknown,
+  isLastAttempt: boolean,
+): { level: 'debug' | 'info' | 'warn' | 'error'; message: string } {
+  if (thrown instanceof JobHandedBack) return { level: 'info', message: 'job handed back' };
+  if (thrown instanceof JobPostponed) return { level: 'info', message: 'job postponed' };
+  if (thrown instanceof QueueResting) return { level: 'debug', message: 'queue resting' };
+  if (thrown instanceof QueueThrottled) return { level: 'warn', message: 'queue throttled' };
+  if (thrown instanceof PermanentFailure || isLastAttempt)
+    return { level: 'error', message: 'job given up' };
+  return { level: 'warn', message: 'job failed; it will be tried again' };
+}
+
+/**
+ * Does what a failure asks of the queue, and resolves to the error by which BullMQ learns what to do with the job.
+ * @param masked the same failure, fit to be kept in Redis.
+ */
+export async function queueErrorFor(
+  thrown: unknown,
+  masked: Error,
+  job: Job<unknown, string>,
+  token: string,
+  producer: Pick<JobQueue, 'rateLimit'>,
+): Promise<Error> {
+  if (thrown instanceof QueueThrottled) {
+    await producer.rateLimit(thrown.restMs);
+    return new RateLimitError();
+  }
+  if (thrown instanceof JobPostponed) {
+    await job.moveToDelayed(Date.now() + thrown.delayMs, token);
+    return new DelayedError();
+  }
+  if (thrown instanceof JobHandedBack) {
+    await job.moveToWait(token);
+    return new WaitingError();
+  }
+  const message = maskPersonalData(masked.message);
+  return withoutStack(
+    thrown instanceof PermanentFailure ? new UnrecoverableError(message) : new Error(message),
+  );
+}
+
+/** Redis keeps the stacks of failed jobs; the log has them already. */
+function withoutStack(error: Error): Error {
+  error.stack = error.message;
+  return error;
+}

@@ -1,0 +1,67 @@
+/** A mail that may be tried. Exactly one of the three must be called when it is known how it went. */
+export interface MailTrial {
+  /** The server has answered, whatever it said. */
+  reached(): void;
+  /** The server was out of reach. Returns how many milliseconds everything should rest. */
+  failed(): number;
+  /** It came to no try. */
+  dropped(): void;
+}
+
+/**
+ * Keeps mails from running into a mail server that is out of reach: once it has failed, one mail at a time tries
+ * whether it is back, after growing pauses. With the first that gets through, all may go again.
+ */
+export interface MailBreaker {
+  /** Asks to try a mail: a trial, or how many milliseconds to rest first. */
+  enter(): MailTrial | number;
+}
+
+const FIRST_REST_MS = 1_000;
+const MAX_REST_MS = 10_000;
+/** While one mail tries, the others look again this soon. */
+const WHILE_TRYING_MS = 1_000;
+
+/** A breaker that lets mails pass. @param now a clock in milliseconds that never goes back. */
+export function createMailBreaker(now: () => number = () => performance.now()): MailBreaker {
+  let failures = 0;
+  let openUntil = 0;
+  /** The one that tries whether the server is back. */
+  let scout: MailTrial | undefined;
+
+  const startTrial = (): MailTrial => {
+    const trial: MailTrial = {
+      reached() {
+        failures = 0;
+        scout = undefined;
+      },
+      failed() {
+        // Those that were under way when the first one failed tell nothing new.
+        if (failures === 0 || scout === trial) {
+          failures += 1;
+          openUntil = now() + restAfter(failures);
+        }
+        trial.dropped();
+        return Math.max(Math.ceil(openUntil - now()), 1);
+      },
+      dropped() {
+        if (scout === trial) scout = undefined;
+      },
+    };
+    return trial;
+  };
+
+  return {
+    enter() {
+      if (failures === 0) return startTrial();
+      if (scout) return WHILE_TRYING_MS;
+      const restMs = Math.ceil(openUntil - now());
+      if (restMs > 0) return restMs;
+      scout = startTrial();
+      return scout;
+    },
+  };
+}
+
+const restAfter = (failures: number): number =>
+  Math.min(FIRST_REST_MS * 2 ** (failures - 1), MAX_REST_MS);
