@@ -1,3 +1,6 @@
+import { constants } from 'node:fs';
+import { access, readdir, stat } from 'node:fs/promises';
+import { join } from 'node:path';
 import { QueryTypes } from 'sequelize';
 import { createOutboxStateService } from '../api/ops/outbox-state.service.js';
 import {
@@ -59,7 +62,12 @@ async function examine(): Promise<Finding[]> {
     examineDatabase(config),
     ...redises.map(([name, url]) => examineRedis(name, url, config.isProduction)),
   ]);
-  return [examineConfig(), ...ofDatabase, ...ofRedis.flat()];
+  return [
+    examineConfig(),
+    ...ofDatabase,
+    ...ofRedis.flat(),
+    ...(config.spool ? [await examineSpool(config.spool)] : []),
+  ];
 }
 
 function faultsOf<C>(load: () => C): C | ConfigError {
@@ -147,7 +155,6 @@ async function examineRedis(check: string, url: string, isProduction: boolean): 
     const advice = 'Bring it back; mails wait in the outbox until then.';
     return [{ check, ok: false, found: messageOf(error), advice }];
   }
-  const mib = (bytes: number): number => Math.round(bytes / 1_048_576);
   const memory = `${mib(facts.usedBytes)} MiB of ${facts.maxBytes === 0 ? 'no limit' : `${mib(facts.maxBytes)} MiB`}`;
   const found = `version ${facts.version}, ${facts.policy}, ${facts.isPersistent ? 'persistent' : 'not persistent'}, ${memory}`;
   const complaints = complaintsAbout(facts, isProduction);
@@ -178,6 +185,40 @@ function complaintsAbout(facts: RedisFacts, isProduction: boolean): string[] {
       : []),
   ];
 }
+
+async function examineSpool({ dir, maxBytes }: NonNullable<Config['spool']>): Promise<Finding> {
+  const check = 'log spool';
+  try {
+    const bytes = await spooledBytes(dir);
+    const found = `${dir}: ${mib(bytes)} MiB wait, of ${mib(maxBytes)} a process`;
+    if (bytes <= FULL * maxBytes) return { check, ok: true, found };
+    const advice =
+      'Past that the oldest lines are dropped. See the runbook: logs do not reach Firehose.';
+    return { check, ok: false, found, advice };
+  } catch (error) {
+    const advice = 'Let the process write there, or set SPOOL_DIR: log lines wait in it.';
+    return { check, ok: false, found: messageOf(error), advice };
+  }
+}
+
+/** What is in the folder; 0 when nobody has made it yet. @throws when it cannot be written to. */
+async function spooledBytes(dir: string): Promise<number> {
+  try {
+    await access(dir, constants.W_OK);
+  } catch (error) {
+    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return 0;
+    throw error;
+  }
+  let bytes = 0;
+  for (const name of await readdir(dir, { recursive: true })) {
+    // What is shipped meanwhile is gone.
+    const file = await stat(join(dir, name)).catch(() => undefined);
+    if (file?.isFile()) bytes += file.size;
+  }
+  return bytes;
+}
+
+const mib = (bytes: number): number => Math.round(bytes / 1_048_576);
 
 const messageOf = (error: unknown): string =>
   (error instanceof Error && error.message) || 'it cannot be reached';

@@ -66,7 +66,12 @@ export function loadToolConfig(env: Environment = process.env) {
 /** What those commands run on that look at the queues. @throws {ConfigError} naming every variable at fault. */
 export function loadQueueToolConfig(env: Environment = process.env) {
   return load(env, (reader) =>
-    Object.freeze({ ...runtime(reader), database: database(reader), redis: redis(reader) }),
+    Object.freeze({
+      ...runtime(reader),
+      database: database(reader),
+      redis: redis(reader),
+      spool: spool(reader),
+    }),
   );
 }
 

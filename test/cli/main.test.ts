@@ -119,16 +119,19 @@ test.serial('doctor says that all is well, or what is not and what to do', async
   t.is(well.code, 0, well.stdout);
   t.deepEqual(
     (well.json['checks'] as Check[]).map(({ check }) => check),
-    ['configuration', 'postgres', 'migrations', 'outbox', 'dead letters', 'redis'],
+    ['configuration', 'postgres', 'migrations', 'outbox', 'dead letters', 'redis', 'log spool'],
   );
   await insertMessage(context, null, 'x', {}, { state: 'dead' });
-  const ill = await runCliJson(t, context, ['doctor'], { REDIS_URL: 'redis://127.0.0.1:1' });
+  const ill = await runCliJson(t, context, ['doctor'], {
+    REDIS_URL: 'redis://127.0.0.1:1',
+    SPOOL_DIR: '/dev/null/spool',
+  });
   t.is(ill.code, 1);
   t.is(ill.json['ok'], false);
   const problems = (ill.json['checks'] as Check[]).filter(({ ok }) => !ok);
   t.deepEqual(
     problems.map(({ check }) => check),
-    ['dead letters', 'redis'],
+    ['dead letters', 'redis', 'log spool'],
   );
   t.true(problems.every(({ advice }) => advice !== undefined));
   const { code, stdout } = await runCli(t, context, ['doctor']);
