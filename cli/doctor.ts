@@ -1,6 +1,6 @@
 import { constants } from 'node:fs';
 import { access, readdir, stat } from 'node:fs/promises';
-import { join } from 'node:path';
+import { join, sep } from 'node:path';
 import { QueryTypes } from 'sequelize';
 import { createOutboxStateService } from '../api/ops/outbox-state.service.js';
 import {
@@ -189,8 +189,8 @@ function complaintsAbout(facts: RedisFacts, isProduction: boolean): string[] {
 async function examineSpool({ dir, maxBytes }: NonNullable<Config['spool']>): Promise<Finding> {
   const check = 'log spool';
   try {
-    const bytes = await spooledBytes(dir);
-    const found = `${dir}: ${mib(bytes)} MiB wait, of ${mib(maxBytes)} a process`;
+    const bytes = await fullestFolder(dir);
+    const found = `${dir}: at most ${mib(bytes)} of ${mib(maxBytes)} MiB wait in a process's folder`;
     if (bytes <= FULL * maxBytes) return { check, ok: true, found };
     const advice =
       'Past that the oldest lines are dropped. See the runbook: logs do not reach Firehose.';
@@ -201,21 +201,22 @@ async function examineSpool({ dir, maxBytes }: NonNullable<Config['spool']>): Pr
   }
 }
 
-/** What is in the folder; 0 when nobody has made it yet. @throws when it cannot be written to. */
-async function spooledBytes(dir: string): Promise<number> {
+/** Bytes in the fullest process's folder; 0 when there is none yet. @throws when the spool cannot be written to. */
+async function fullestFolder(dir: string): Promise<number> {
   try {
     await access(dir, constants.W_OK);
   } catch (error) {
     if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return 0;
     throw error;
   }
-  let bytes = 0;
+  const bytes = new Map<string, number>();
   for (const name of await readdir(dir, { recursive: true })) {
     // What is shipped meanwhile is gone.
     const file = await stat(join(dir, name)).catch(() => undefined);
-    if (file?.isFile()) bytes += file.size;
+    const [folder = ''] = name.split(sep);
+    if (file?.isFile()) bytes.set(folder, (bytes.get(folder) ?? 0) + file.size);
   }
-  return bytes;
+  return Math.max(0, ...bytes.values());
 }
 
 const mib = (bytes: number): number => Math.round(bytes / 1_048_576);
