@@ -1,17 +1,15 @@
 import { adjacencyGraphs } from '@zxcvbn-ts/language-common';
 
-/** Fewer characters than these, however often they come, are no password. */
-const MIN_UNIT_LENGTH = 8;
 const MIN_RUN_LENGTH = 3;
 
-/** True when a text is a few characters over and over, the last time perhaps in part: `aaaaaaa`, `abcabcab`. */
-export function isRepetition(text: string): boolean {
+/** What a text is made of when it is one thing over and over, the last time perhaps in part: `abc` of `abcabcab`. */
+export function repeatedUnit(text: string): string | undefined {
   const points = [...text];
-  const longest = Math.min(MIN_UNIT_LENGTH - 1, Math.floor(points.length / 2));
-  for (let unit = 1; unit <= longest; unit += 1) {
-    if (points.every((point, i) => i < unit || point === points[i - unit])) return true;
+  for (let unit = 1; unit <= points.length / 2; unit += 1) {
+    if (points.every((point, i) => i < unit || point === points[i - unit]))
+      return points.slice(0, unit).join('');
   }
-  return false;
+  return undefined;
 }
 
 /**

@@ -1,7 +1,7 @@
 import { dictionary } from '@zxcvbn-ts/language-common';
 import { product } from '../../shared/config/version.js';
 import { AppError } from '../../shared/errors/app-error.js';
-import { isRepetition, isSequence, withoutSubstitutes } from './password-patterns.js';
+import { isSequence, repeatedUnit, withoutSubstitutes } from './password-patterns.js';
 
 /** Whose password it is to be: what an attacker who knows them would try first. */
 export interface PasswordOwner {
@@ -11,14 +11,16 @@ export interface PasswordOwner {
 
 const COMMON = new Set(dictionary['passwords-common']);
 const MIN_WORD_LENGTH = 3;
+/** A word over and over is still a word, and fewer characters than it takes to make one are less. */
+const MAX_UNIT_LENGTH = 4;
 /** Digits around less than this are not padding: they are the password. */
 const MIN_PADDED_LENGTH = 8;
 
 /**
  * Refuses passwords that are long without being strong: one or two of the 49,000 most common passwords, or of the
- * owner's and the service's own words, padded with digits and spelt with signs or not; a few characters over and over;
- * and what a finger does that walks along the keys. Asks nobody but a list that ships with the code (NIST SP 800-63B,
- * 3.1.1.2: "blocklist"). The work is bounded by the length that passwords may have.
+ * owner's and the service's own words, padded with digits and spelt with signs or not; a few characters or a common word
+ * over and over; and what a finger does that walks along the keys. Asks nobody but a list that ships with the code
+ * (NIST SP 800-63B, 3.1.1.2: "blocklist"). The work is bounded by the length that passwords may have.
  * @throws {AppError} `password_too_common`.
  */
 export function refuseCommonPassword(password: string, owner: PasswordOwner): void {
@@ -27,12 +29,16 @@ export function refuseCommonPassword(password: string, owner: PasswordOwner): vo
     text.length >= MIN_WORD_LENGTH && (COMMON.has(text) || words.has(text));
   const text = letters(password);
   const unpadded = text.replace(/^\d+|\d+$/g, '');
+  const isRepeated = (form: string): boolean => {
+    const unit = repeatedUnit(form);
+    return unit !== undefined && ([...unit].length <= MAX_UNIT_LENGTH || isKnown(letters(unit)));
+  };
   const forms = [text, unpadded, ...withoutSubstitutes(password).map(letters)];
   const isMadeOfWords = forms.some((form) => isKnown(form) || isTwo(form, isKnown));
   const isTyped = [text, ...(unpadded.length >= MIN_PADDED_LENGTH ? [unpadded] : [])].some(
-    (form) => isRepetition(form) || isSequence(form),
+    (form) => isRepeated(form) || isSequence(form),
   );
-  if (!isMadeOfWords && !isTyped && !isRepetition(withoutPictures(password))) return;
+  if (!isMadeOfWords && !isTyped && !isRepeated(withoutPictures(password))) return;
   const detail =
     'is too easy to guess: choose something that is not made of common words or your own data';
   throw new AppError('password_too_common', { fields: [{ pointer: '#/password', detail }] });

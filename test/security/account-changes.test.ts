@@ -1,8 +1,11 @@
 import test from 'ava';
+import { withTransaction } from '../../shared/database/transaction.js';
 import { mintedToken, type Login, type TestAdmin } from '../helpers/admins.js';
 import { useSystem } from '../helpers/api.js';
 import { createClient } from '../helpers/api-client.js';
 import { useContext } from '../helpers/context.js';
+import { openTestDatabase } from '../helpers/database.js';
+import { eventually } from '../helpers/eventually.js';
 import { tokenIn } from '../helpers/mailbox.js';
 import type { Problem } from '../helpers/problem.js';
 import { startApi } from '../helpers/processes.js';
@@ -116,6 +119,29 @@ test.serial('S20 a new password needs the old one and ends every other session',
   t.is((await createClient(strict.url).post('/auth/login', right)).status, 429);
 });
 
+test.serial(
+  'S20 a login by the old password that is under way while it is changed opens no session',
+  async (t) => {
+    const admin = await system.admins.confirmedAdmin();
+    const donor = await system.admins.confirmedAdmin();
+    const database = openTestDatabase(t, context.databaseUrl);
+    const login = await withTransaction(database, async (transaction) => {
+      await database.query(
+        `update admins set password_hash = (select password_hash from admins where id = $donor) where id = $id`,
+        { bind: { id: admin.id, donor: donor.id }, transaction },
+      );
+      // It has found the old password right when it comes to the admin's row.
+      const underWay = logIn(admin.email, admin.password);
+      await eventually(isAnyoneWaiting, { of: 'the login waiting for the row' });
+      return { underWay };
+    });
+    t.is(await login.underWay, 401);
+    t.is(await logIn(admin.email, donor.password), 200);
+    const sessions = await context.rows('select id from sessions where admin_id = $1', [admin.id]);
+    t.is(sessions.length, 2, 'the first one, and the one just now');
+  },
+);
+
 test.serial('a password set by a mailed link withdraws an open change of address', async (t) => {
   const { admins, client } = system;
   const admin = await admins.confirmedAdmin();
@@ -184,6 +210,14 @@ const stateOf = (...admins: readonly TestAdmin[]): Promise<object[]> =>
        from admins a where a.id = any($1) order by a.id`,
     [admins.map(({ id }) => id)],
   );
+
+const isAnyoneWaiting = async (): Promise<boolean> => {
+  const found = await context.rows(
+    `select pid from pg_stat_activity
+      where datname = current_database() and application_name = 'rollcall-api' and wait_event_type = 'Lock'`,
+  );
+  return found.length > 0;
+};
 
 const askForAddress = (admin: TestAdmin, email: string) =>
   admin.client.put<Me>('/auth/me', { email, current_password: admin.password });

@@ -44,10 +44,10 @@ test.serial('S17 all of a password counts, and past 128 code points it is refuse
 test.serial(
   'S18 a password is the same however its characters are composed, and no two others are',
   async (t) => {
-    const decomposed = 'la premie\u0300re e\u0301tude';
+    const decomposed = 'e\u0301tude e\u0301tude e\u0301tude';
     const who = await api.admins.confirmedAdmin({ password: decomposed });
     t.is(await logIn(who.email, decomposed.normalize('NFC')), 200);
-    t.is(await logIn(who.email, 'la premiere etude'), 401);
+    t.is(await logIn(who.email, 'etude etude etude'), 401);
     await keeps(t, 'a NUL \u0000 in the middle', ['a NUL ', 'a NUL ', 'a NUL \u0000 in the end']);
     await refuses(t, 'a lone surrogate: \ud800', 'validation_failed');
     // Encoders turn a lone surrogate into U+FFFD: it must not pass for one.
@@ -76,6 +76,7 @@ test.serial('S19 what everybody would try first is refused', async (t) => {
     'ааааааааааааааа1234',
     'abcabcabcabcabc',
     'New! New! New! New!',
+    'summer Summer SUMMER summer',
     'abcdefghijklmnopq',
     'ABC DEF GHI 123 456',
     '123456789012345',
