@@ -2,6 +2,7 @@ import { loadApiConfig, loadOrExit } from '../shared/config/config.js';
 import { startLifecycle } from '../shared/lifecycle/lifecycle.js';
 import { createLogger } from '../shared/logging/logger.js';
 import { openSpool } from '../shared/logging/spool/spool.js';
+import { tellRedisProblems } from '../shared/queues/tell-redis-problems.js';
 import { createApp } from './app.js';
 import { buildDeps } from './deps.js';
 import { securityHeaderValues } from './http/security-headers.js';
@@ -21,6 +22,10 @@ lifecycle.onStop('log spool', () => spool?.close());
 
 const deps = await buildDeps(config, log);
 lifecycle.onStop('database and queues', () => deps.close());
+
+const telling = new AbortController();
+void tellRedisProblems(deps.queues, log, telling.signal);
+lifecycle.onStop('look at Redis', () => telling.abort());
 
 if (spool) {
   const { logs: queue, receipts, room } = deps.queues;

@@ -54,7 +54,7 @@ type Config = ReturnType<typeof loadQueueToolConfig>;
 
 async function examine(): Promise<Finding[]> {
   const config = faultsOf(loadQueueToolConfig);
-  if (config instanceof ConfigError) return [misconfigured(config)];
+  if (config instanceof ConfigError) return [misconfigured(faultsIn(config))];
   const redises = [['redis', config.redis.url]] as [string, string][];
   if (config.redis.logsUrl !== config.redis.url)
     redises.push(['redis (logs)', config.redis.logsUrl]);
@@ -79,18 +79,22 @@ function faultsOf<C>(load: () => C): C | ConfigError {
   }
 }
 
-const misconfigured = ({ faults }: ConfigError): Finding => ({
+const misconfigured = (found: string): Finding => ({
   check: 'configuration',
   ok: false,
-  found: faults.map(({ variable, problem }) => `${variable} ${problem}`).join('; '),
+  found,
   advice: 'Set these variables; the README has the table.',
 });
+
+const faultsIn = ({ faults }: ConfigError): string =>
+  faults.map(({ variable, problem }) => `${variable} ${problem}`).join('; ');
 
 /** A host may be the API's or the worker's: one of the two must be able to start with this environment. */
 function examineConfig(): Finding {
   const api = faultsOf(loadApiConfig);
   const worker = faultsOf(loadWorkerConfig);
-  if (api instanceof ConfigError && worker instanceof ConfigError) return misconfigured(api);
+  if (api instanceof ConfigError && worker instanceof ConfigError)
+    return misconfigured(`for the API: ${faultsIn(api)}; for the worker: ${faultsIn(worker)}`);
   const fit = [
     ...(api instanceof ConfigError ? [] : ['the API']),
     ...(worker instanceof ConfigError ? [] : ['the worker']),

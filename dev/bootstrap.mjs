@@ -75,7 +75,8 @@ function isInstalled() {
 }
 
 async function install() {
-  console.log('Installing dependencies (once) ...');
+  // Not on stdout: that belongs to whoever asked for --json.
+  console.error('Installing dependencies (once) ...');
   const npm = process.platform === 'win32' ? 'npm.cmd' : 'npm';
   const code = await run(
     npm,

@@ -1,5 +1,6 @@
-import { STATUS_CODES } from 'node:http';
-import { errorCodes, type ErrorCode } from '../shared/errors/codes.js';
+import { AppError } from '../shared/errors/app-error.js';
+import type { ErrorCode } from '../shared/errors/codes.js';
+import { problemDocument } from '../shared/errors/problem-document.js';
 
 /** What a request to the worker is answered with. */
 export interface Answer {
@@ -14,18 +15,11 @@ export function problem(
   requestId: string,
   headers: Record<string, string> = {},
 ): Answer {
-  const { status } = errorCodes[code];
+  const error = new AppError(code);
   return {
-    status,
+    status: error.status,
     headers: { 'Content-Type': 'application/problem+json', ...headers },
-    body: {
-      type: `urn:rollcall:problem:${code.replaceAll('_', '-')}`,
-      title: STATUS_CODES[status],
-      status,
-      code,
-      instance: `urn:rollcall:request:${requestId}`,
-      request_id: requestId,
-    },
+    body: problemDocument(error, requestId),
   };
 }
 

@@ -1,8 +1,10 @@
 import { randomUUID } from 'node:crypto';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import { BlockList, isIPv4, isIPv6 } from 'node:net';
+import { isDatabaseUnavailable } from '../shared/database/failures.js';
 import { readiness, type Check } from '../shared/health/readiness.js';
 import { closeServer, listen } from '../shared/lifecycle/http-server.js';
+import { refuseBrokenRequests } from '../shared/lifecycle/refuse-broken-requests.js';
 import { notAllowed, problem, tooLarge, type Answer } from './http-answers.js';
 import { maskError } from './mask.js';
 import { takeQueueMessage, type QueueMessageDeps } from './queue-message.route.js';
@@ -29,6 +31,7 @@ const REQUEST_TIMEOUT_MS = 15_000;
 /** The jobs under way have used up most of the time to stop; a task that is cut off is posted again. */
 const CUT_AFTER_MS = 1_000;
 const MAX_BODY_BYTES = 64 * 1_024;
+const ALWAYS = { 'Cache-Control': 'no-store', 'X-Content-Type-Options': 'nosniff' };
 const REQUEST_ID = /^[A-Za-z0-9_-]{8,64}$/;
 
 /**
@@ -44,9 +47,12 @@ export async function openWorkerHttp(
       keepAliveTimeout: KEEP_ALIVE_TIMEOUT_MS,
       headersTimeout: HEADERS_TIMEOUT_MS,
       requestTimeout: REQUEST_TIMEOUT_MS,
+      // Node would answer without a problem document; nothing here depends on the host's name.
+      requireHostHeader: false,
     },
     (req, res) => void serve(deps, req, res),
   );
+  refuseBrokenRequests(server, deps.log, ALWAYS);
   const actualPort = await listen(server, port, host);
   return { port: actualPort, close: () => closeServer(server, CUT_AFTER_MS) };
 }
@@ -62,19 +68,27 @@ async function serve(
   try {
     answer = await route(deps, req, requestId);
   } catch (error) {
-    deps.log.error({ err: maskError(error), 'http.request.id': requestId }, 'request failed');
-    answer = problem('internal', requestId);
+    answer = failed(deps, error, requestId);
   }
   const body = Buffer.from(JSON.stringify(answer.body));
   res.writeHead(answer.status, {
     'Content-Type': 'application/json',
     'Content-Length': body.length,
-    'Cache-Control': 'no-store',
-    'X-Content-Type-Options': 'nosniff',
+    ...ALWAYS,
     'X-Request-Id': requestId,
     ...answer.headers,
   });
   res.end(req.method === 'HEAD' ? undefined : body);
+}
+
+function failed({ log }: WorkerHttpDeps, error: unknown, requestId: string): Answer {
+  const fields = { err: maskError(error), 'http.request.id': requestId };
+  if (isDatabaseUnavailable(error)) {
+    log.warn(fields, 'request could not be served');
+    return problem('unavailable', requestId, { 'Retry-After': '5' });
+  }
+  log.error(fields, 'request failed');
+  return problem('internal', requestId);
 }
 
 async function route(

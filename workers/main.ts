@@ -2,6 +2,7 @@ import { loadOrExit, loadWorkerConfig } from '../shared/config/config.js';
 import { startLifecycle } from '../shared/lifecycle/lifecycle.js';
 import { createLogger } from '../shared/logging/logger.js';
 import { openSpool } from '../shared/logging/spool/spool.js';
+import { tellRedisProblems } from '../shared/queues/tell-redis-problems.js';
 import { buildDeps } from './deps.js';
 import { openWorkerHttp } from './http.js';
 import { startRoles } from './start-roles.js';
@@ -23,6 +24,9 @@ onStop('log spool', () => spool?.close());
 
 try {
   const deps = buildDeps(config, { log, localLog, onStop });
+  const telling = new AbortController();
+  void tellRedisProblems(deps.queues, log, telling.signal);
+  onStop('look at Redis', () => telling.abort());
   if (spool) {
     const { logs: queue, receipts, room } = deps.queues;
     const shipping = spool.startShipping({ queue, receipts, room: room.logs, log });

@@ -2,24 +2,11 @@ import type { NextFunction, Request, Response } from 'express';
 import { isDatabaseUnavailable } from '../../shared/database/failures.js';
 import { AppError } from '../../shared/errors/app-error.js';
 import type { ErrorCode } from '../../shared/errors/codes.js';
+import { problemDocument } from '../../shared/errors/problem-document.js';
 import { sendAndHangUp } from './hang-up.js';
 import { contextOf } from './request-context.js';
 
 const RETRY_AFTER_SECONDS = '2';
-
-/** An error as RFC 9457 has it. */
-export function problemOf(error: AppError, requestId: string) {
-  return {
-    type: `urn:rollcall:problem:${error.code.replaceAll('_', '-')}`,
-    title: error.title,
-    status: error.status,
-    ...(error.detail !== undefined && { detail: error.detail }),
-    code: error.code,
-    instance: `urn:rollcall:request:${requestId}`,
-    request_id: requestId,
-    ...(error.fields !== undefined && { errors: error.fields }),
-  };
-}
 
 /** The only place that answers with an error. What is not meant for clients is logged and answered as `internal`. */
 export function problemHandler(
@@ -41,7 +28,7 @@ export function problemHandler(
   for (const [name, value] of Object.entries(error.headers)) res.setHeader(name, value);
   res.status(error.status).setHeader('Content-Type', 'application/problem+json');
   // As bytes: Express would add a charset, which JSON does not have (RFC 8259, section 11).
-  const body = Buffer.from(JSON.stringify(problemOf(error, requestId)));
+  const body = Buffer.from(JSON.stringify(problemDocument(error, requestId)));
   if (error.code === 'payload_too_large') sendAndHangUp(req, res, body);
   else res.send(body);
 }

@@ -1,10 +1,7 @@
-import { createServer, type RequestListener, type Server, type ServerResponse } from 'node:http';
-import type { Duplex } from 'node:stream';
-import { AppError } from '../../shared/errors/app-error.js';
-import type { ErrorCode } from '../../shared/errors/codes.js';
+import { createServer, type RequestListener, type Server } from 'node:http';
 import { closeServer as closeWithin, listen } from '../../shared/lifecycle/http-server.js';
+import { refuseBrokenRequests } from '../../shared/lifecycle/refuse-broken-requests.js';
 import type { Logger } from '../../shared/logging/logger.js';
-import { refuse } from './refuse.js';
 
 export { listen };
 
@@ -44,40 +41,9 @@ export function createHttpServer(
   );
   server.maxConnections = MAX_CONNECTIONS;
   server.setTimeout(STALL_TIMEOUT_MS);
-  const answers = new WeakMap<Duplex, ServerResponse>();
-  server.on('request', (req, res) => answers.set(req.socket, res));
-  const refused = new WeakSet<Duplex>();
-  server.on('clientError', (error: NodeJS.ErrnoException, socket) => {
-    // What follows on a connection that has been refused is not worth another answer.
-    if (refused.has(socket)) return;
-    const answer = answers.get(socket);
-    const isInAnswer = answer?.headersSent === true && !answer.writableFinished;
-    if (error.code === 'ECONNRESET' || !socket.writable || isInAnswer) {
-      socket.destroy();
-      return;
-    }
-    refused.add(socket);
-    const refusal = new AppError(codeOf(error.code));
-    log.info(
-      { 'http.response.status_code': refusal.status, 'error.code': error.code },
-      'request refused by the HTTP parser',
-    );
-    refuse(socket, refusal, headers);
-  });
-  // No proxy: RFC 9110, 15.5.6 takes an empty list for a target that has no methods.
-  server.on('connect', (_req, socket) =>
-    refuse(socket, new AppError('method_not_allowed', { headers: { Allow: '' } }), headers),
-  );
-  // An expectation that is not known may be ignored (RFC 9110, 10.1.1); Node would answer without a problem document.
-  server.on('checkExpectation', (req, res) => void server.emit('request', req, res));
+  refuseBrokenRequests(server, log, headers);
   return server;
 }
 
 /** Takes no more requests; resolves when those under way are answered, or cut off after eight seconds. */
 export const closeServer = (server: Server): Promise<void> => closeWithin(server, CUT_AFTER_MS);
-
-function codeOf(parserError: string | undefined): ErrorCode {
-  if (parserError === 'HPE_HEADER_OVERFLOW') return 'headers_too_large';
-  if (parserError === 'ERR_HTTP_REQUEST_TIMEOUT') return 'request_timeout';
-  return 'malformed_request';
-}

@@ -7,7 +7,7 @@ export const Problem = z
     type: z.string(),
     title: z.string(),
     status: z.int(),
-    detail: z.string().optional(),
+    detail: z.string(),
     code: z.string(),
     instance: z.string(),
     request_id: z.string(),

@@ -16,7 +16,9 @@ export interface ChaosReport extends Outcome {
 
 /** Whether the run kept the promises. */
 export const lostNothing = (report: ChaosReport | OutageReport): boolean =>
-  report.lostLines.length === 0 && (!('lostMails' in report) || report.lostMails.length === 0);
+  report.lostLines.length === 0 &&
+  report.refusedFirehoseCalls === 0 &&
+  (!('lostMails' in report) || report.lostMails.length === 0);
 
 /** The report for people: a row for each figure. */
 export function describe(report: ChaosReport | OutageReport): string {
@@ -33,6 +35,10 @@ function rowsOfOutage(report: OutageReport): [string, string][] {
     ['before', timesOf(report.before)],
     ['during the outage', timesOf(report.during)],
     ['after it', timesOf(report.after)],
+    [
+      'p99 during, of p99 before',
+      `${((report.during.p99Ms / report.before.p99Ms) * 100).toFixed(0)} %`,
+    ],
     ['lines in flight when it was killed', String(report.inFlightAtKill)],
     ...rowsOfLines(report),
   ];

@@ -1,4 +1,4 @@
-import { variables, type VariableName, type VariableValue } from './variables.js';
+import { variableNames, variables, type VariableName, type VariableValue } from './variables.js';
 
 /** The environment that a process was started with. */
 export type Environment = Readonly<Record<string, string | undefined>>;
@@ -35,13 +35,15 @@ export interface EnvironmentReader {
 }
 
 /**
- * Builds a configuration from an environment. An empty variable counts as unset.
+ * Builds a configuration from an environment. An empty variable counts as unset. One that cannot be read is a fault
+ * even if this process has no use for it: it is meant for another, which would not start.
  * @throws {ConfigError} with every fault, if there is any.
  */
 export function load<C>(env: Environment, build: (reader: EnvironmentReader) => C): C {
   const faults: ConfigFault[] = [];
   const reader = createReader(env, faults);
   const config = build(reader);
+  for (const name of variableNames) if (reader.isGiven(name)) reader.get(name);
   if (faults.length > 0) throw new ConfigError(faults);
   return config;
 }

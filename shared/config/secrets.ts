@@ -46,6 +46,11 @@ function refuseSharedSecrets(reader: EnvironmentReader): void {
     reader.isGiven('DATABASE_URL')
       ? ['DATABASE_URL', compact([reader.get('DATABASE_URL')?.password])]
       : ['POSTGRES_PASSWORD', compact([reader.get('POSTGRES_PASSWORD')])],
+    ['REDIS_URL', passwordIn(reader.get('REDIS_URL'))],
+    // The same server may go by both variables.
+    ...(reader.get('REDIS_URL_LOGS') === reader.get('REDIS_URL')
+      ? []
+      : [['REDIS_URL_LOGS', passwordIn(reader.get('REDIS_URL_LOGS'))] as [VariableName, string[]]]),
     ['MAIL_PASSWORD', compact([reader.get('MAIL_PASSWORD')])],
     ['AWS_SECRET', compact([reader.get('AWS_SECRET')])],
   ];
@@ -57,6 +62,9 @@ function refuseSharedSecrets(reader: EnvironmentReader): void {
     }
   }
 }
+
+const passwordIn = (url: string | undefined): string[] =>
+  url === undefined ? [] : [decodeURIComponent(new URL(url).password)].filter(Boolean);
 
 const compact = (values: (string | undefined)[]): string[] =>
   values.filter((value) => value !== undefined);

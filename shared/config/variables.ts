@@ -240,5 +240,8 @@ export const variables = {
 /** The name of an environment variable that Rollcall reads. */
 export type VariableName = keyof typeof variables;
 
+/** Their names. */
+export const variableNames = Object.keys(variables) as VariableName[];
+
 /** What an environment variable is read as. */
 export type VariableValue<N extends VariableName> = z.output<(typeof variables)[N]['schema']>;

@@ -4,7 +4,7 @@ import type { CheckResult } from './check.js';
 
 /** Pending for longer than this means that nobody relays. */
 const MAX_PENDING_SECONDS = 120;
-/** On the queue for longer than this without a single try means that nobody works. */
+/** On the queue for longer than this without a try, and no try of any other either, means that nobody works. */
 const MAX_UNTRIED_SECONDS = 300;
 
 interface OutboxAges {
@@ -12,6 +12,8 @@ interface OutboxAges {
   readonly oldestPending: number;
   readonly oldestUntried: number;
   readonly oldestOpen: number;
+  /** Since a worker last tried any mail. */
+  readonly sinceTry: number | null;
 }
 
 /**
@@ -37,11 +39,14 @@ export async function checkOutbox(database: Database): Promise<CheckResult> {
      select (select count(*)::int from pending) as pending,
             coalesce(extract(epoch from now() - pending_since), 0)::int as "oldestPending",
             coalesce(extract(epoch from now() - untried_since), 0)::int as "oldestUntried",
-            coalesce(extract(epoch from now() - open_since), 0)::int as "oldestOpen"
+            coalesce(extract(epoch from now() - open_since), 0)::int as "oldestOpen",
+            (select extract(epoch from now() - started_at)::int from deliveries order by id desc limit 1) as "sinceTry"
        from ages`,
     { type: QueryTypes.SELECT },
   );
   const { pending = 0, oldestPending = 0, oldestUntried = 0, oldestOpen = 0 } = row ?? {};
+  // While the mail server is away the tries that are made do not count, but they are made.
+  const sinceTry = row?.sinceTry ?? Infinity;
   const measures = {
     pending,
     oldest_pending_seconds: oldestPending,
@@ -50,7 +55,7 @@ export async function checkOutbox(database: Database): Promise<CheckResult> {
   };
   if (oldestPending > MAX_PENDING_SECONDS)
     return { ok: false, problem: 'pending messages are not relayed', ...measures };
-  if (oldestUntried > MAX_UNTRIED_SECONDS)
+  if (Math.min(oldestUntried, sinceTry) > MAX_UNTRIED_SECONDS)
     return { ok: false, problem: 'enqueued messages are not worked on', ...measures };
   return { ok: true, ...measures };
 }

@@ -10,7 +10,7 @@ import { jittered, startRepeating, type Repeating } from './repeat.js';
 /** What the relay is made of. */
 export interface RelayDeps {
   readonly database: Database;
-  readonly queues: Pick<Queues, 'mail' | 'room' | 'epoch' | 'problems'>;
+  readonly queues: Pick<Queues, 'mail' | 'room' | 'epoch'>;
   readonly failpoint: Failpoint;
   readonly log: Logger;
   /** Called when Redis has lost its data: every job that was enqueued may be gone. */
@@ -51,7 +51,6 @@ export function startRelay(
         log.warn('Redis has lost its data; enqueued messages are looked after now');
         await onDataLoss(signal);
       }
-      if (epoch !== current) await tellProblems(deps);
       epoch = current;
       const taken = await relayBatch(deps, graceMs);
       if (failures > 0) log.info({ 'labels.failures': failures }, 'the relay works again');
@@ -72,15 +71,6 @@ export function startRelay(
     else log.info('Redis has room again');
   };
   return startRepeating(turn, jittered(intervalMs, JITTER));
-}
-
-/** Whatever is wrong with Redis, it goes on being used: the outbox makes up for what it loses. */
-async function tellProblems({ queues, log }: RelayDeps): Promise<void> {
-  for (const { isSerious, problem } of await queues.problems())
-    log[isSerious ? 'error' : 'warn'](
-      { 'event.reason': problem },
-      'Redis is not set up for queues',
-    );
 }
 
 /** Resolves to how many messages were put on the queue; all of them or, when any is refused, none. */

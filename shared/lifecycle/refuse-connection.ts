@@ -1,8 +1,7 @@
-import { randomUUID } from 'node:crypto';
 import { STATUS_CODES } from 'node:http';
 import type { Duplex } from 'node:stream';
-import type { AppError } from '../../shared/errors/app-error.js';
-import { problemOf } from './problem.js';
+import type { AppError } from '../errors/app-error.js';
+import { problemDocument } from '../errors/problem-document.js';
 
 const LINGER_MS = 1_000;
 
@@ -10,13 +9,13 @@ const LINGER_MS = 1_000;
  * Answers what never became a request, and closes the connection: at once on this side, and after a second altogether,
  * whether the client closes its side or not.
  */
-export function refuse(
+export function refuseConnection(
   socket: Duplex,
   refusal: AppError,
+  requestId: string,
   headers: Readonly<Record<string, string>>,
 ): void {
-  const requestId = randomUUID();
-  const body = JSON.stringify(problemOf(refusal, requestId));
+  const body = JSON.stringify(problemDocument(refusal, requestId));
   const allHeaders = {
     'Content-Type': 'application/problem+json',
     'Content-Length': String(Buffer.byteLength(body)),

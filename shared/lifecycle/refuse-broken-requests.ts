@@ -1,0 +1,58 @@
+import { randomUUID } from 'node:crypto';
+import type { Server, ServerResponse } from 'node:http';
+import type { Duplex } from 'node:stream';
+import { AppError } from '../errors/app-error.js';
+import type { ErrorCode } from '../errors/codes.js';
+import type { Logger } from '../logging/logger.js';
+import { refuseConnection } from './refuse-connection.js';
+
+/**
+ * Has a server answer even what never became a request with a problem document, and log it: broken HTTP, clients that
+ * are too slow, CONNECT.
+ * @param headers what every answer bears; whoever sets them otherwise never sees these requests.
+ */
+export function refuseBrokenRequests(
+  server: Server,
+  log: Logger,
+  headers: Readonly<Record<string, string>>,
+): void {
+  const answers = new WeakMap<Duplex, ServerResponse>();
+  server.on('request', (req, res) => answers.set(req.socket, res));
+  const refuse = (socket: Duplex, refusal: AppError, parserError?: string): void => {
+    const requestId = randomUUID();
+    log.info(
+      {
+        'http.request.id': requestId,
+        'http.response.status_code': refusal.status,
+        'error.code': parserError,
+      },
+      'request refused by the HTTP parser',
+    );
+    refuseConnection(socket, refusal, requestId, headers);
+  };
+  const refused = new WeakSet<Duplex>();
+  server.on('clientError', (error: NodeJS.ErrnoException, socket) => {
+    // What follows on a connection that has been refused is not worth another answer.
+    if (refused.has(socket)) return;
+    const answer = answers.get(socket);
+    const isInAnswer = answer?.headersSent === true && !answer.writableFinished;
+    if (error.code === 'ECONNRESET' || !socket.writable || isInAnswer) {
+      socket.destroy();
+      return;
+    }
+    refused.add(socket);
+    refuse(socket, new AppError(codeOf(error.code)), error.code);
+  });
+  // No proxy: RFC 9110, 15.5.6 takes an empty list for a target that has no methods.
+  server.on('connect', (_req, socket) =>
+    refuse(socket, new AppError('method_not_allowed', { headers: { Allow: '' } })),
+  );
+  // An expectation that is not known may be ignored (RFC 9110, 10.1.1); Node would answer without a problem document.
+  server.on('checkExpectation', (req, res) => void server.emit('request', req, res));
+}
+
+function codeOf(parserError: string | undefined): ErrorCode {
+  if (parserError === 'HPE_HEADER_OVERFLOW') return 'headers_too_large';
+  if (parserError === 'ERR_HTTP_REQUEST_TIMEOUT') return 'request_timeout';
+  return 'malformed_request';
+}
