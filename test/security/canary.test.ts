@@ -39,7 +39,10 @@ test('S75 S71 S04 no secret is in any output, log record, queue or table, whatev
     password: canaries.secret('the second password of a pending account'),
   });
   await sendNonsense(client);
-  await eventually(async () => (await readRedis(context.redisUrl)).includes('"/auth/login"'));
+  await eventually(async () => {
+    const redis = await readRedis(context.redisUrl);
+    return redis.includes('"/auth/login"') && redis.includes('"/auth/password/reset"');
+  });
   await look();
 
   firehose.setFaults({ mode: 'throttle', failCalls: 2 });

@@ -112,7 +112,9 @@ test.serial(
       );
     }
     t.deepEqual(
-      await context.rows(`select from admins where email like '%e.test%' or name like '%Bcc%'`),
+      await context.rows(
+        `select from admins where email like '%@e.test%' or email like 'evil%' or name like '%Bcc%'`,
+      ),
       [],
     );
   },
