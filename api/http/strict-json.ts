@@ -6,12 +6,12 @@ const MAX_KEYS = 32;
 /**
  * Reads a JSON object that every reader reads alike (RFC 8259, section 4: no name twice; I-JSON, RFC 7493), of at most
  * 8 levels and 32 members each.
- * @throws {AppError} `malformed_request` for what can be read in no way or in two, `validation_failed` for the rest.
+ * @throws {AppError} `malformed_request`.
  */
 export function parseJsonObject(text: string): object {
   const value = parse(text);
   if (typeof value !== 'object' || value === null || Array.isArray(value))
-    throw unfit('must be a JSON object');
+    throw malformed('The body must be a JSON object.');
   refuseDeep(value, 1);
   refuseRepeatedNames(text);
   return value;
@@ -28,7 +28,7 @@ function parse(text: string): unknown {
 function refuseDeep(value: object, depth: number): void {
   const children: unknown[] = Object.values(value);
   if (depth > MAX_DEPTH || children.length > MAX_KEYS)
-    throw unfit(`must have at most ${MAX_DEPTH} levels and ${MAX_KEYS} fields each`);
+    throw malformed(`At most ${MAX_DEPTH} levels and ${MAX_KEYS} fields each.`);
   for (const child of children) {
     if (typeof child === 'object' && child !== null) refuseDeep(child, depth + 1);
   }
@@ -54,9 +54,5 @@ function addName(names: Set<string> | undefined, name: string): void {
   if (names?.has(name)) throw malformed('No field may be sent twice.');
   names?.add(name);
 }
-
-/** The pointer to the whole document: RFC 6901, section 5. */
-const unfit = (detail: string): AppError =>
-  new AppError('validation_failed', { fields: [{ pointer: '#', detail }] });
 
 const malformed = (detail: string): AppError => new AppError('malformed_request', { detail });

@@ -62,8 +62,9 @@ test('what is not there is 404, whatever the method; every problem names its req
     t.is(answer.headers['x-request-id'], 'my-request-1');
     t.deepEqual(answer.body, {
       type: 'urn:rollcall:problem:not-found',
-      title: 'Not Found',
+      title: 'There is no such thing here',
       status: 404,
+      detail: 'Check the path and the id.',
       code: 'not_found',
       instance: 'urn:rollcall:request:my-request-1',
       request_id: 'my-request-1',
