@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { ConfigError, load, type Environment, type EnvironmentReader } from './reader.js';
+import type { VariableName } from './variables.js';
 import { refuseWeakSecrets } from './secrets.js';
 import { spool } from './spool.js';
 
@@ -29,7 +30,7 @@ export function loadApiConfig(env: Environment = process.env) {
       },
       confirmationExpiresMs: reader.get('CONFIRMATION_EXPIRES'),
       operatorEmails: reader.get('OPERATOR_EMAILS'),
-      rateLimitScale: rateLimitScale(reader),
+      rateLimitScale: reader.get('RATE_LIMIT_SCALE'),
       database: database(reader),
       redis: redis(reader),
       spool: spool(reader),
@@ -91,11 +92,23 @@ function runtime(reader: EnvironmentReader) {
   const failpoint = reader.get('FAILPOINT');
   if (failpoint !== undefined && reader.isProduction)
     reader.fault('FAILPOINT', 'is refused in production');
+  if (reader.isProduction && reader.get('RATE_LIMIT_SCALE') !== 1)
+    reader.fault('RATE_LIMIT_SCALE', 'is refused in production');
+  refuseHalves(reader, 'MAIL_USERNAME', 'MAIL_PASSWORD');
+  refuseHalves(reader, 'AWS_KEY', 'AWS_SECRET');
   return {
     isProduction: reader.isProduction,
     logging: { environment: reader.get('APP_ENV'), level: reader.get('LOG_LEVEL') },
     failpoint,
   };
+}
+
+/** Whoever sets one of the two has forgotten the other. */
+function refuseHalves(reader: EnvironmentReader, ...pair: [VariableName, VariableName]): void {
+  const [missing, ...others] = pair.filter((name) => !reader.isGiven(name));
+  const given = pair.find((name) => name !== missing);
+  if (missing !== undefined && others.length === 0)
+    reader.fault(missing, `is required with ${given}`);
 }
 
 function http(reader: EnvironmentReader) {
@@ -139,13 +152,6 @@ function passwords(reader: EnvironmentReader) {
     cost,
     minLength,
   };
-}
-
-function rateLimitScale(reader: EnvironmentReader): number {
-  const scale = reader.get('RATE_LIMIT_SCALE');
-  if (scale !== 1 && reader.isProduction)
-    reader.fault('RATE_LIMIT_SCALE', 'is refused in production');
-  return scale;
 }
 
 function database(reader: EnvironmentReader) {
@@ -193,10 +199,6 @@ function mail(reader: EnvironmentReader, isSent: boolean) {
   const why = 'is required to send mail';
   const username = reader.get('MAIL_USERNAME');
   const password = reader.get('MAIL_PASSWORD');
-  if (username !== undefined && password === undefined)
-    reader.fault('MAIL_PASSWORD', 'is required with MAIL_USERNAME');
-  if (password !== undefined && username === undefined)
-    reader.fault('MAIL_USERNAME', 'is required with MAIL_PASSWORD');
   const host = reader.get('MAIL_HOST');
   const from = reader.get('MAIL_FROM');
   if (isSent) {
@@ -226,10 +228,6 @@ function firehose(reader: EnvironmentReader) {
   if (stream === undefined) return undefined;
   const accessKeyId = reader.get('AWS_KEY');
   const secretAccessKey = reader.get('AWS_SECRET');
-  if (accessKeyId !== undefined && secretAccessKey === undefined)
-    reader.fault('AWS_SECRET', 'is required with AWS_KEY');
-  if (secretAccessKey !== undefined && accessKeyId === undefined)
-    reader.fault('AWS_KEY', 'is required with AWS_SECRET');
   return {
     stream,
     region: reader.require('AWS_REGION', 'is required with FIREHOSE_DELIVERY_STREAM'),

@@ -37,6 +37,19 @@ for (const { file, sources, programs } of images) {
     t.deepEqual([...names].filter((name) => !manifests.includes(name)).toSorted(), sources);
   });
 
+  test(`${file} copies nothing that .dockerignore holds back`, async (t) => {
+    const rules = (await readFile(join(projectRoot, '.dockerignore'), 'utf8')).split('\n');
+    const isLetIn = (source: string): boolean =>
+      rules.some((rule) => rule.startsWith('!') && `${source}/`.startsWith(`${rule.slice(1)}/`));
+    const taken = copies(await readDockerfile(file)).filter(({ from }) => from === undefined);
+    const sources = taken.flatMap((copy) => copy.sources);
+    t.true(sources.length > 0);
+    t.deepEqual(
+      sources.filter((source) => !isLetIn(source)),
+      [],
+    );
+  });
+
   test(`${file} describes an image that is pinned, unprivileged, probed and without secrets`, async (t) => {
     t.deepEqual(faultsOf(await readDockerfile(file)), []);
   });

@@ -66,6 +66,11 @@ for (const [what, variable, change] of [
     { POSTGRES_PASSWORD: production['SECRET_KEY'] },
   ],
   [
+    'the key as the password of Redis',
+    'REDIS_URL',
+    { REDIS_URL: `rediss://:${production['SECRET_KEY']}@redis.test` },
+  ],
+  [
     'the key as a database password inside a URL',
     'DATABASE_URL',
     { DATABASE_URL: `postgres://u:${production['SECRET_KEY']}@db.test/rollcall` },
@@ -126,6 +131,16 @@ test('faults of different kinds are told together, in the order of reading, none
     'PORT',
     'REDIS_URL',
   ]);
+});
+
+test('what another process would not start with is a fault of this one as well', (t) => {
+  const env = { ...production, MAIL_PORT: 'smtp', WORKER_ROLES: 'all', BCRYPT_COST: 'high' };
+  const faults = ['BCRYPT_COST', 'MAIL_PORT', 'WORKER_ROLES'];
+  t.deepEqual(faultsOf(t, () => loadApiConfig(env)).toSorted(), faults);
+  t.deepEqual(faultsOf(t, () => loadWorkerConfig(env)).toSorted(), faults);
+  const scaled = { ...production, RATE_LIMIT_SCALE: '2', AWS_KEY: 'k' };
+  for (const load of [loadApiConfig, loadWorkerConfig])
+    t.deepEqual(faultsOf(t, () => load(scaled)).toSorted(), ['AWS_SECRET', 'RATE_LIMIT_SCALE']);
 });
 
 test('half a pair of credentials is a fault of the other half', (t) => {
