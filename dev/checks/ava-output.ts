@@ -6,9 +6,12 @@ export interface AvaResult {
   readonly passed: number;
   readonly failed: number;
   readonly skipped: number;
+  /** Seconds by test file: what its tests took, one after another. */
+  readonly seconds: ReadonlyMap<string, number>;
 }
 
-const passedLine = /^ {2}\u2714 (?:(?<file>.+) \u203A )?/u;
+const passedLine = /^ {2}\u2714 (?:(?<file>.+?) \u203A (?=[^\u203A]*$))?/u;
+const durationAtEnd = /\((?:(\d+)m )?([\d.]+)(ms|s)\)$/;
 const failedLine = /^ {2}\u2718 /u;
 const skippedLine = /^ {2}- \[(?:skip|todo)\] /u;
 
@@ -20,16 +23,17 @@ export async function readAva(
   report: NodeJS.ReadableStream,
   print: (line: string) => void,
 ): Promise<AvaResult> {
-  const files = new Set<string>();
-  const result = { passed: 0, failed: 0, skipped: 0 };
+  const seconds = new Map<string, number>();
+  const result = { passed: 0, failed: 0, skipped: 0, seconds };
   for await (const coloured of createInterface({ input: report })) {
     const line = stripVTControlCharacters(coloured);
     const pass = passedLine.exec(line);
     if (pass !== null) {
       result.passed += 1;
       const file = pass.groups?.['file'];
-      if (file !== undefined && !files.has(file)) print(file);
-      if (file !== undefined) files.add(file);
+      if (file === undefined) continue;
+      if (!seconds.has(file)) print(file);
+      seconds.set(file, (seconds.get(file) ?? 0) + secondsOf(line));
       continue;
     }
     if (failedLine.test(line)) result.failed += 1;
@@ -37,4 +41,10 @@ export async function readAva(
     if (line !== '' || result.failed > 0) print(line.slice(2));
   }
   return result;
+}
+
+/** Ava tells how long a test took if that was more than a moment. */
+function secondsOf(line: string): number {
+  const [, minutes = '0', amount = '0', unit] = durationAtEnd.exec(line) ?? [];
+  return Number(minutes) * 60 + Number(amount) / (unit === 'ms' ? 1_000 : 1);
 }

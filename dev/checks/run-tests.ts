@@ -118,7 +118,7 @@ async function runAva(
   // What tests and their processes print by the way is of interest only if something fails.
   let asides = '';
   child.stderr.on('data', (chunk: Buffer) => (asides = (asides + chunk.toString()).slice(-20_000)));
-  const [{ passed, failed, skipped }] = await Promise.all([
+  const [{ passed, failed, skipped, seconds }] = await Promise.all([
     readAva(child.stdout, (line) => process.stdout.write(`      ${line}\n`)),
     once(child, 'close'),
   ]);
@@ -127,6 +127,7 @@ async function runAva(
   const counts = `${passed} passed, ${failed} failed${skipped > 0 ? `, ${skipped} skipped` : ''}`;
   if (child.exitCode === 0 && failed === 0 && passed > 0) {
     report({ name, startedAt, claim: counts });
+    tellSlowest(seconds);
     return { passed, failed };
   }
   report({
@@ -135,6 +136,19 @@ async function runAva(
     fault: asides === '' ? counts : `${counts}; on stderr:\n${asides}`,
   });
   return { passed, failed: Math.max(failed, 1) };
+}
+
+const TOLD_FILES = 8;
+const TOLD_FROM_SECONDS = 10;
+
+/** Where the time went, for whoever finds it long. */
+function tellSlowest(seconds: ReadonlyMap<string, number>): void {
+  const slow = [...seconds]
+    .filter(([, sum]) => sum >= TOLD_FROM_SECONDS)
+    .toSorted(([, one], [, other]) => other - one)
+    .slice(0, TOLD_FILES)
+    .map(([file, sum]) => `${file} ${sum.toFixed(0)} s`);
+  if (slow.length > 0) process.stdout.write(`      slowest: ${slow.join(', ')}\n`);
 }
 
 interface FileCoverage {
