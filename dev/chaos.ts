@@ -26,8 +26,8 @@ const USAGE = `npm run chaos -- [--seconds N] [--seed N] [--outage] [--json] [--
 Exit code 0 only when nothing was lost and no process ended by itself.
 `;
 
-const CLIENTS = 6;
-const PAUSE_MS = 300;
+const CLIENTS = 4;
+const PAUSE_MS = 400;
 
 process.exitCode = await main();
 
