@@ -1,14 +1,17 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { createReadStream } from 'node:fs';
+import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join, relative } from 'node:path';
+import { createInterface } from 'node:readline';
 import pg from 'pg';
 import { readAva } from './ava-output.js';
 import { readDevEnv } from '../env.js';
 import { projectRoot } from '../paths.js';
 import { openStack, type Stack } from '../stack.js';
 import { add, report, type Tally } from './tally.js';
+import { secretsIn } from './test-secrets.js';
 import { runTool } from './tool.js';
 
 /** The migrated, empty database that each test file copies. */
@@ -55,7 +58,7 @@ export async function runTests(options: TestOptions): Promise<Tally> {
       if (files.length > 0) return await runAva({ name: 'tests', files, signal }, stack);
       const measured = await runAva({ ...measuredTests, isMeasured: true, signal }, stack);
       const others = await runAva({ ...otherTests, signal }, stack);
-      return [measured, others, await checkCoverage()].reduce(add);
+      return [measured, others, await checkRecords(dataDir), await checkCoverage()].reduce(add);
     } finally {
       await stack.close();
     }
@@ -149,6 +152,29 @@ function tellSlowest(seconds: ReadonlyMap<string, number>): void {
     .slice(0, TOLD_FILES)
     .map(([file, sum]) => `${file} ${sum.toFixed(0)} s`);
   if (slow.length > 0) process.stdout.write(`      slowest: ${slow.join(', ')}\n`);
+}
+
+/** Every line that any process of any test has shipped: none may hold a secret. */
+async function checkRecords(dataDir: string): Promise<Tally> {
+  const startedAt = performance.now();
+  const folder = join(dataDir, 'firehose');
+  let records = 0;
+  const faults: string[] = [];
+  for (const file of (await readdir(folder)).filter((name) => name.endsWith('.ndjson'))) {
+    for await (const line of createInterface({ input: createReadStream(join(folder, file)) })) {
+      records += 1;
+      const found = secretsIn(line);
+      if (found.length > 0)
+        faults.push(`${file}: ${found.join(' and ')} in ${line.slice(0, 2_000)}`);
+    }
+  }
+  if (records === 0) faults.push('there are no records');
+  const claim = `${records} log records of all tests, and no secret in any`;
+  return report({
+    name: 'records',
+    startedAt,
+    ...(faults.length === 0 ? { claim } : { fault: faults.slice(0, 20).join('\n') }),
+  });
 }
 
 interface FileCoverage {

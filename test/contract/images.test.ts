@@ -42,10 +42,10 @@ for (const { file, sources, programs } of images) {
     const isLetIn = (source: string): boolean =>
       rules.some((rule) => rule.startsWith('!') && `${source}/`.startsWith(`${rule.slice(1)}/`));
     const taken = copies(await readDockerfile(file)).filter(({ from }) => from === undefined);
-    const sources = taken.flatMap((copy) => copy.sources);
-    t.true(sources.length > 0);
+    const names = taken.flatMap((copy) => copy.sources);
+    t.true(names.length > 0);
     t.deepEqual(
-      sources.filter((source) => !isLetIn(source)),
+      names.filter((source) => !isLetIn(source)),
       [],
     );
   });

@@ -4,6 +4,7 @@ import test, { registerCompletionHandler } from 'ava';
 import { Redis } from 'ioredis';
 import pg from 'pg';
 import { eventually } from './eventually.js';
+import { refuseSecretsInDatabase, refuseSecretsInRedis } from './left-behind.js';
 import { TEMPLATE_DATABASE, testStack, type TestStack } from './stack.js';
 
 /** Gives back what was opened. */
@@ -45,8 +46,8 @@ const EXIT_WITHIN_MS = 5_000;
 
 /**
  * Gives the test file a database, a Redis database, a mail domain and a stream of its own, and takes them back when it
- * is done. A leak fails the file: a connection to either database that is still open then, and anything that would
- * keep the process alive.
+ * is done. A leak fails the file: a connection to either database that is still open then, a token or a key that is
+ * left in one of them, and anything that would keep the process alive.
  */
 export function useContext(): TestContext {
   const stack = testStack();
@@ -62,8 +63,10 @@ export function useContext(): TestContext {
     releases.push(() => dropDatabase(stack, id));
     redisUrl = await claimRedisDatabase(stack);
     releases.push(() => leaveRedisDatabase(redisUrl ?? ''));
+    releases.push(() => refuseSecretsInRedis(redisUrl ?? ''));
     pool = new pg.Pool({ connectionString: databaseUrl, max: 4, application_name: 'test' });
     releases.push(() => pool?.end());
+    releases.push(() => pool && refuseSecretsInDatabase(pool));
   });
   test.serial.after.always('close the context', () => releaseAll(releases));
   registerCompletionHandler(failIfAlive);

@@ -1,16 +1,13 @@
+import { PASSWORD_PEPPER, SECRET_KEY } from '../../dev/checks/test-secrets.js';
 import type { TestContext } from './context.js';
+
+export { PASSWORD_PEPPER, SECRET_KEY };
 
 /** Environment variables of a process; `undefined` takes one away. */
 export type Overrides = Readonly<Record<string, string | undefined>>;
 
 /** Where the links in this run's mails point; nothing listens there, tests follow the path at their own API. */
 export const PUBLIC_URL = 'https://rollcall.example';
-
-/** The secret that the processes of the tests share with the tests. */
-export const SECRET_KEY = 'uT3y0pJ6mYw2-the-tests-own-key-Zk8rQ1vB';
-
-/** The pepper that the processes of the tests share with the tests. */
-export const PASSWORD_PEPPER = 'Xb5nG9dL4hSe-the-tests-own-pepper-Wc7tKa2';
 
 /** A whole, valid environment for an API or a worker of this test file. */
 export function environment(
