@@ -30,6 +30,26 @@ test.serial(
 );
 
 test.serial(
+  'a job of which Redis has kept the id alone: once it is lost again the message gets a new job',
+  async (t) => {
+    const redis = await openOwnRedis(t, { maxMemory: '64mb' });
+    const { stage, sweep } = await setUp(t, redis.url);
+    const { id } = await stage.promiseConfirmation({ message: { ...enqueued, enqueueCount: 2 } });
+    const job = { id, name: 'send-confirmation-mail', generation: 0 };
+    await stage.queues.mail.add(outboxJob(job));
+    await redis.client.del('{mail}:mail:wait');
+    await stage.queues.mail.add(outboxJob(job));
+    t.is((await stage.queues.mail.stateOf(outboxJobId(job))).state, 'unknown');
+
+    t.deepEqual(await sweep.run(), { checked: 0, returned: 1, buried: 0 });
+    t.like(await stage.messageOf(id), { state: 'pending', generation: 1 });
+    const next = { ...job, generation: 1 };
+    await stage.queues.mail.add(outboxJob(next));
+    t.is((await stage.queues.mail.stateOf(outboxJobId(next))).state, 'waiting');
+  },
+);
+
+test.serial(
   'a job that waits or is delayed: the message is noted as seen, and left alone for a minute',
   async (t) => {
     const { stage, sweep } = await setUp(t);
