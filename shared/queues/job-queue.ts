@@ -154,5 +154,8 @@ async function readState(
   });
   if (found.length <= PLACES.length) throw new Error('Redis does not say where the job is');
   const state = PLACES.find((_, i) => found[i] !== null)?.state ?? 'unknown';
-  return state === 'failed' ? { state, failedReason: String(found.at(-1) ?? '') } : { state };
+  const reason = found.at(-1);
+  return state === 'failed'
+    ? { state, failedReason: typeof reason === 'string' ? reason : '' }
+    : { state };
 }
