@@ -66,7 +66,7 @@ export const failureMatrix: readonly Failure[] = [
     tests: [
       ['shared/queues/queue-room.test.ts', 'logs stop at 60 % of the memory, mails at 75 %'],
       [relay, 'while Redis has no room, messages wait in the outbox'],
-      ['workers/rest-when-full.test.ts', 'a worker whose Redis has no memory left rests'],
+      ['workers/rest-when-refused.test.ts', 'a worker whose Redis has no memory left rests'],
       ['flows/faults/redis-full.test.ts', 'a Redis of 64 MB that is flooded with logs'],
     ],
   },

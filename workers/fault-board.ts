@@ -1,6 +1,6 @@
 import type { Check } from '../shared/health/readiness.js';
 
-/** What may be at fault so that no try helps until an operator mends it: settings, or a Redis without memory. */
+/** What may be at fault so that no try helps until an operator mends it: settings, or a Redis that refuses. */
 export type FaultyPart = 'smtp' | 'firehose' | 'redis_memory';
 
 /** What is at fault, as far as the dependencies have told. */

@@ -11,7 +11,7 @@ import type { FaultBoard } from './fault-board.js';
 import { queueErrorFor, tellingOf } from './failed-try.js';
 import { PermanentFailure } from './job-effects.js';
 import { maskError } from './mask.js';
-import { restWhenFull } from './rest-when-full.js';
+import { restWhenRefused } from './rest-when-refused.js';
 import { startWatchdog } from './watchdog.js';
 
 /** What a processor is told about the try that it makes, and what it may do besides the work. */
@@ -123,9 +123,9 @@ export function startJobWorker<S extends z.ZodType>(options: JobWorkerOptions<S>
     },
   );
   worker.on('error', warnNowAndThen(log, queue));
-  restWhenFull({ worker, faults, log });
+  const refusals = restWhenRefused({ worker, faults, log });
   const idleMs = (): number => (inFlight.size > 0 ? 0 : performance.now() - lastTakenAt);
-  const watchdog = startWatchdog({ producer, idleMs, log, onSilent });
+  const watchdog = startWatchdog({ producer, idleMs, refusals, log, onSilent });
   worker.on('stalled', (jobId) => {
     log.warn(
       { 'labels.queue': queue, 'labels.job_id': jobId },

@@ -1,5 +1,6 @@
 import type { JobQueue } from '../shared/queues/job-queue.js';
 import type { Logger } from '../shared/logging/logger.js';
+import type { Refusals } from './rest-when-refused.js';
 import { startRepeating, type Repeating } from './relay/repeat.js';
 
 /** What the watchdog looks at. */
@@ -7,6 +8,8 @@ export interface WatchdogDeps {
   readonly producer: Pick<JobQueue, 'countRunnable'>;
   /** How long ago the worker took a job last, or 0 while it has one. */
   readonly idleMs: () => number;
+  /** While Redis refuses the worker's commands nobody could work, and a new process no more than this one. */
+  readonly refusals: Refusals;
   readonly log: Logger;
   /** The worker has stopped working, and nothing but a new process helps. */
   readonly onSilent: () => void;
@@ -27,12 +30,12 @@ const LOOKS = 2;
  * A supervisor starts another process in its place.
  */
 export function startWatchdog(
-  { producer, idleMs, log, onSilent }: WatchdogDeps,
+  { producer, idleMs, refusals, log, onSilent }: WatchdogDeps,
   { lookEveryMs, silentAfterMs }: Patience = patience,
 ): Repeating {
   let strikes = 0;
   const isSilent = async (): Promise<boolean> => {
-    if (idleMs() < silentAfterMs) return false;
+    if (Math.min(idleMs(), refusals.sinceLastMs()) < silentAfterMs) return false;
     try {
       return (await producer.countRunnable()) > 0;
     } catch {

@@ -2,10 +2,14 @@ import { gunzipSync } from 'node:zlib';
 import test, { type ExecutionContext } from 'ava';
 import { Queue } from 'bullmq';
 import { shipLogBatch } from '../../shared/jobs/index.js';
+import { outboxJob } from '../../shared/outbox/outbox-job.js';
 import { redisAddress } from '../../shared/queues/redis-client.js';
 import { useContext } from '../helpers/context.js';
 import { eventually } from '../helpers/eventually.js';
 import { startApi, startWorker, type ServerProcess } from '../helpers/processes.js';
+import { openSmtpServer } from '../helpers/smtp-server.js';
+import { openTcpProxy } from '../helpers/tcp-proxy.js';
+import { setStage } from '../workers/stage.js';
 import { openConnection, readAnswer } from '../helpers/raw-http.js';
 
 const context = useContext();
@@ -86,6 +90,26 @@ test.serial('the worker does not wait for a client that never finishes', async (
   await readAnswer(stuck);
   await endsInOrder(t, worker, 10_000);
 });
+
+test.serial(
+  'the worker ends in time although its mail server and its Redis are silent and a client never finishes',
+  async (t) => {
+    const redis = await openTcpProxy(t, context.redisUrl);
+    const smtp = await openSmtpServer(t, { onMail: () => 'hang' });
+    const stage = await setStage(t, context);
+    const worker = await startWorker(context, {
+      scope: t,
+      env: { ...smtp.env, REDIS_URL: redis.urlFor(context.redisUrl) },
+    });
+    const { id } = await stage.promiseConfirmation();
+    await stage.queues.mail.add(outboxJob({ id, name: 'send-confirmation-mail', generation: 0 }));
+    await eventually(() => smtp.received.length === 1);
+    await openRequest(worker.url, '/tasks/sweep-outbox');
+    redis.silence();
+    await beginStop(worker);
+    await endsInOrder(t, worker, 28_000);
+  },
+);
 
 /** The log lines that wait in Redis for a worker. */
 async function handedOver(): Promise<string> {

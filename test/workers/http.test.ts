@@ -156,6 +156,7 @@ function parts({ ok = true, isStopping = false }: State = {}) {
       if (name === 'fail') throw new Error('secret reason');
       return { checked: 3 };
     },
+    stop: async () => undefined,
   };
   const deps = {
     log,

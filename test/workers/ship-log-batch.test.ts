@@ -1,5 +1,4 @@
 import { mkdtemp, rm } from 'node:fs/promises';
-import { createServer } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import test from 'ava';
@@ -8,19 +7,15 @@ import {
   type FirehoseEndpoint,
 } from '../../dev/firehose/firehose-endpoint.js';
 import { shipLogBatch } from '../../shared/jobs/index.js';
-import { createFaultBoard } from '../../workers/fault-board.js';
 import { JobHandedBack, PermanentFailure, QueueThrottled } from '../../workers/job-effects.js';
-import { openFirehoseSink } from '../../workers/logs/firehose.sink.js';
 import { packBatch, unpackBatch } from '../../workers/logs/log-batch.js';
-import { createShipLogBatch } from '../../workers/logs/ship-log-batch.processor.js';
 import type { Scope } from '../helpers/context.js';
 import { eventually } from '../helpers/eventually.js';
-import { createRecordingLogger } from '../helpers/log.js';
-import { jobContext, type TestJobContext } from './stage.js';
+import { lines, openPickyServer, openServer, setLogStage } from './log-stage.js';
+import { jobContext } from './stage.js';
 
 let dataDir: string;
 let endpoint: FirehoseEndpoint;
-let streams = 0;
 
 test.before(async () => {
   dataDir = await mkdtemp(join(tmpdir(), 'rollcall-firehose-'));
@@ -148,6 +143,12 @@ test.serial(
   },
 );
 
+test.serial('a record over the limit is left out even when it is alone', async (t) => {
+  const { ship, told } = await setUp(t);
+  t.is(await ship([`${'x'.repeat(1_024_001)}\n`]), 'shipped');
+  t.is(told().length, 1);
+});
+
 for (const type of [
   'ResourceNotFoundException',
   'AccessDeniedException',
@@ -210,42 +211,13 @@ test.serial('lines keep their newline, empty ones are no records', async (t) => 
   t.deepEqual(records.map(String), ['a\n', 'b\n']);
 });
 
+/** The shipping, and the endpoint that arrived lines are read from. */
 async function setUp(scope: Scope, url = endpoint.url) {
-  globalThis.process.env['AWS_ENDPOINT_URL_FIREHOSE'] = url;
   endpoint.resetFaults();
-  const stream = `s${++streams}`;
-  const sink = openFirehoseSink({
-    stream,
-    region: 'eu-central-1',
-    credentials: { accessKeyId: 'key', secretAccessKey: 'secret' },
-  });
-  scope.teardown(() => sink.close());
-  const faults = createFaultBoard();
-  const { log, lines: logged } = createRecordingLogger();
-  const receipts: string[] = [];
-  const receiptBook = {
-    isLost: false,
-    async write(jobId: string) {
-      if (receiptBook.isLost) throw new Error('Redis is full');
-      receipts.push(jobId);
-    },
-  };
-  const process = createShipLogBatch({ sink, receipts: receiptBook, faults, localLog: log });
+  const stage = setLogStage(scope, url);
   return {
-    process,
-    receipts,
-    receiptBook,
-    problem: async () => (await faults.checks.firehose()).problem,
-    told: () => logged.map(({ msg, 'event.reason': reason }) => [msg, reason]),
-    async ship(
-      batch: readonly string[],
-      tried: TestJobContext = jobContext(),
-      count = batch.length,
-    ): Promise<string> {
-      const payload = await packBatch(batch.map((line) => Buffer.from(line)));
-      return process({ ...payload, count }, tried);
-    },
-    arrived: async () => (await endpoint.records(stream)).map(textOf),
+    ...stage,
+    arrived: async () => (await endpoint.records(stage.stream)).map(textOf),
     callsSince() {
       const { calls } = endpoint.stats();
       return () => endpoint.stats().calls - calls;
@@ -256,54 +228,3 @@ async function setUp(scope: Scope, url = endpoint.url) {
 /** What is one JSON object on one line is kept as such, all else in base64. */
 const textOf = ({ document, data = '' }: { document?: object; data?: string }): string =>
   document ? `${JSON.stringify(document)}\n` : Buffer.from(data, 'base64').toString();
-
-const lines = (count: number): string[] => Array.from({ length: count }, (_, i) => `{"n":${i}}\n`);
-
-/** A Firehose that refuses a call for any record like this, as a whole. */
-async function openPickyServer(scope: Scope, refused: RegExp, type = 'InvalidArgumentException') {
-  const taken: string[] = [];
-  let isPicky = true;
-  const url = await openServer(scope, (records) => {
-    if (isPicky && records.some((record) => refused.test(record))) {
-      return { status: 400, body: { __type: type, message: 'no' } };
-    }
-    taken.push(...records);
-    const RequestResponses = records.map(() => ({ RecordId: 'r' }));
-    return { status: 200, body: { FailedPutCount: 0, RequestResponses } };
-  });
-  return {
-    url,
-    taken,
-    relent: () => {
-      isPicky = false;
-    },
-  };
-}
-
-async function openServer(
-  scope: Scope,
-  answer: (records: string[]) => { status: number; body: object },
-): Promise<string> {
-  const server = createServer((req, res) => {
-    void (async () => {
-      const chunks: Buffer[] = [];
-      for await (const chunk of req as AsyncIterable<Buffer>) chunks.push(chunk);
-      const { Records } = JSON.parse(Buffer.concat(chunks).toString()) as {
-        Records: { Data: string }[];
-      };
-      const { status, body } = answer(
-        Records.map(({ Data }) => Buffer.from(Data, 'base64').toString()),
-      );
-      res
-        .writeHead(status, { 'content-type': 'application/x-amz-json-1.1' })
-        .end(JSON.stringify(body));
-    })();
-  });
-  await new Promise<void>((resolve) => void server.listen(0, '127.0.0.1', resolve));
-  scope.teardown(() => {
-    server.close();
-    server.closeAllConnections();
-  });
-  const address = server.address();
-  return `http://127.0.0.1:${typeof address === 'object' && address !== null ? address.port : 0}`;
-}

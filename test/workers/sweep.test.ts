@@ -1,11 +1,12 @@
 import test from 'ava';
-import { UnrecoverableError, Worker } from 'bullmq';
+import { Queue, UnrecoverableError, Worker } from 'bullmq';
 import { outboxJob, outboxJobId } from '../../shared/outbox/outbox-job.js';
 import { queuePrefix } from '../../shared/queues/job-queue.js';
 import { redisAddress } from '../../shared/queues/redis-client.js';
 import { createSweep, startSweeping, sweepEverything } from '../../workers/relay/sweep.js';
 import { useContext, type Scope } from '../helpers/context.js';
 import { eventually } from '../helpers/eventually.js';
+import { openOwnRedis } from '../helpers/own-redis.js';
 import { openTcpProxy } from '../helpers/tcp-proxy.js';
 import { setStage, type PromisedMail, type Stage } from './stage.js';
 
@@ -25,6 +26,26 @@ test.serial(
     t.deepEqual(await sweep.run(), { checked: 0, returned: 1, buried: 0 });
     t.like(await stage.messageOf(id), { state: 'pending', generation: 0 });
     t.true(stage.messages().includes('the sweep found messages without a living job'));
+  },
+);
+
+test.serial(
+  'a job of which Redis has kept the id alone: once it is lost again the message gets a new job',
+  async (t) => {
+    const redis = await openOwnRedis(t, { maxMemory: '64mb' });
+    const { stage, sweep } = await setUp(t, redis.url);
+    const { id } = await stage.promiseConfirmation({ message: { ...enqueued, enqueueCount: 2 } });
+    const job = { id, name: 'send-confirmation-mail', generation: 0 };
+    await stage.queues.mail.add(outboxJob(job));
+    await redis.client.del('{mail}:mail:wait');
+    await stage.queues.mail.add(outboxJob(job));
+    t.is((await stage.queues.mail.stateOf(outboxJobId(job))).state, 'unknown');
+
+    t.deepEqual(await sweep.run(), { checked: 0, returned: 1, buried: 0 });
+    t.like(await stage.messageOf(id), { state: 'pending', generation: 1 });
+    const next = { ...job, generation: 1 };
+    await stage.queues.mail.add(outboxJob(next));
+    t.is((await stage.queues.mail.stateOf(outboxJobId(next))).state, 'waiting');
   },
 );
 
@@ -144,6 +165,32 @@ test.serial('a routine sweep looks at no more than 500 messages', async (t) => {
   );
   t.is((await sweep.run()).returned, 500);
   t.is((await sweep.run()).returned, 20);
+});
+
+test.serial('a sweep of ten thousand jobs that wait copies no list for any of them', async (t) => {
+  const redis = await openOwnRedis(t, { maxMemory: '256mb' });
+  const { stage, sweep } = await setUp(t, redis.url);
+  const ids = await context.rows<{ id: string }>(
+    `insert into outbox (id, name, payload, trace_id, state, enqueued_at, enqueue_count)
+     select gen_random_uuid(), 'send-confirmation-mail', '{}', 'x', 'enqueued', now(), 1 from generate_series(1, 10000)
+     returning id`,
+  );
+  const raw = new Queue('mail', {
+    connection: redisAddress(redis.url),
+    prefix: queuePrefix('mail'),
+  });
+  t.teardown(() => raw.close());
+  await raw.addBulk(
+    ids.map(({ id }) => ({
+      name: 'x',
+      data: {},
+      opts: { jobId: outboxJobId({ id, generation: 0 }) },
+    })),
+  );
+  await redis.client.config('RESETSTAT');
+  t.deepEqual(await sweepEverything(sweep), { checked: 10_000, returned: 0, buried: 0 });
+  t.notRegex(await redis.client.info('commandstats'), /cmdstat_lrange/);
+  t.is((await stage.queues.mail.stateOf('no-job')).state, 'unknown');
 });
 
 for (const how of ['refuse', 'silence'] as const) {

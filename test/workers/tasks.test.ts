@@ -111,6 +111,46 @@ test.serial('a task that failed can be run again; one that is none is undefined'
   t.deepEqual(tasks.names, ['sweep-outbox', 'purge-expired', 'rotate-audit']);
 });
 
+test.serial('a task that is stopped ends after the batch that it is at', async (t) => {
+  const { stage, tasks } = await setUp(t);
+  await context.rows(
+    `insert into outbox (id, name, payload, trace_id, state, settled_at)
+     select gen_random_uuid(), 'x', '{}', 'x', 'settled', ${daysAgo(40)} from generate_series(1, 2100)`,
+  );
+  const before = await count('outbox');
+  let stopped: Promise<void> | undefined;
+  stage.database.addHook('afterQuery', () => {
+    stopped ??= tasks.stop();
+  });
+  t.like(await tasks.run('purge-expired'), { messages: 1_000, confirmations: 0 });
+  await stopped;
+  t.is(await count('outbox'), before - 1_000);
+  t.deepEqual(await tasks.run('rotate-audit'), { prepared: 0, dropped: 0 });
+  await context.rows('delete from outbox');
+});
+
+test.serial('a stop waits for the run under way', async (t) => {
+  const { stage } = await setUp(t);
+  let hasEnded = false;
+  const tasks = createTasks({
+    database: stage.database,
+    sweep: {
+      run: ({ signal } = {}) =>
+        new Promise<SweepResult>((resolve) => {
+          signal?.addEventListener('abort', () => {
+            hasEnded = true;
+            resolve({ checked: 0, returned: 0, buried: 0 });
+          });
+        }),
+    },
+  });
+  const run = tasks.run('sweep-outbox');
+  await tasks.stop();
+  t.true(hasEnded);
+  await run;
+  await tasks.stop();
+});
+
 async function setUp(scope: Scope) {
   const stage = await setStage(scope, context);
   const sweep = { run: async () => ({ checked: 0, returned: 0, buried: 0 }) };

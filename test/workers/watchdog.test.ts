@@ -23,13 +23,25 @@ test('a worker that took a job lately is left alone, however many wait', async (
   t.is(reports(), 0);
 });
 
+test('a worker that Redis refused something lately is left alone: a new one would fare no better', async (t) => {
+  const { reports, turns } = setUp(t, { idleMs: 100, runnable: 3, refusedMs: 49 });
+  await eventually(() => turns() > 5);
+  t.is(reports(), 0);
+});
+
 test('with Redis away nobody is to blame', async (t) => {
   const { reports, looks } = setUp(t, { idleMs: 100, runnable: new Error('Redis is away') });
   await eventually(() => looks() > 5);
   t.is(reports(), 0);
 });
 
-function setUp(scope: Scope, { idleMs, runnable }: { idleMs: number; runnable: number | Error }) {
+interface Situation {
+  readonly idleMs: number;
+  readonly runnable: number | Error;
+  readonly refusedMs?: number;
+}
+
+function setUp(scope: Scope, { idleMs, runnable, refusedMs = Infinity }: Situation) {
   const { log, messages } = createRecordingLogger();
   let reports = 0;
   let looks = 0;
@@ -47,6 +59,7 @@ function setUp(scope: Scope, { idleMs, runnable }: { idleMs: number; runnable: n
         turns += 1;
         return idleMs;
       },
+      refusals: { sinceLastMs: () => refusedMs },
       log,
       onSilent: () => void (reports += 1),
     },

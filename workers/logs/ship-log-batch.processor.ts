@@ -25,11 +25,23 @@ const MAX_RETRY_MS = 800;
 const MIN_REST_MS = 1_000;
 const MAX_REST_MS = 5_000;
 const MISCONFIGURED_REST_MS = 60_000;
+/** Refused one by one before any was taken: no need to ask about the other hundreds. */
+const MAX_REFUSED_BEFORE_TAKEN = 10;
+
+/** What has become of a batch in this try, kept up to date with every call, so that no failure forgets it. */
+interface Progress {
+  /** Not on the stream. */
+  readonly left: Set<Buffer>;
+  /** Refused although alone in their call, and why. */
+  readonly refused: Map<Buffer, string>;
+  hasTaken: boolean;
+}
 
 /**
  * Puts one batch of log lines on the stream. Only what was not taken is tried again, here a few times and then by the
- * next try of the job. A record that can never be taken is left out and logged; the others are not held up by it. A
- * batch that the stream has gets its receipt before its job is done.
+ * next try of the job. A record that can never be taken is left out and logged; the others are not held up by it. While
+ * the stream takes nothing at all, its settings are to blame, and nothing is left out. A batch that the stream has gets
+ * its receipt before its job is done.
  */
 export function createShipLogBatch(
   deps: ShipLogBatchDeps,
@@ -38,21 +50,25 @@ export function createShipLogBatch(
     if (context.signal.aborted) throw new JobHandedBack();
     const records = await unpackBatch(payload);
     const { calls, oversize } = planCalls(records);
-    leaveOut(deps, oversize, 'is too large');
+    for (const record of oversize) tellLeftOut(deps, record, 'is too large');
     context.annotate({ 'labels.records': records.length });
 
-    let rest = calls.flat();
+    const progress: Progress = {
+      left: new Set(calls.flat()),
+      refused: new Map(),
+      hasTaken: false,
+    };
     try {
-      for (const call of calls) {
-        const notTaken = await putWithPatience(deps, call, context.signal);
-        rest = [...notTaken, ...rest.slice(call.length)];
-        if (notTaken.length > 0) throw new Error(`${notTaken.length} records were not taken`);
-      }
+      for (const call of calls) await putWithPatience(deps.sink, call, progress, context.signal);
+      if (!progress.hasTaken) blameSettings(progress);
     } catch (error) {
-      if (rest.length < records.length) await context.replaceData(await packBatch(rest));
+      leaveOutRefused(deps, progress);
+      if (progress.left.size < records.length)
+        await context.replaceData(await packBatch([...progress.left]));
       throw effectOf(error, deps.faults, context);
     }
-    deps.faults.clear('firehose');
+    leaveOutRefused(deps, progress);
+    if (progress.hasTaken) deps.faults.clear('firehose');
     await writeReceipt(deps, context.jobId);
     return 'shipped';
   };
@@ -73,55 +89,74 @@ async function writeReceipt(
   }
 }
 
-/** Puts records until all are taken or the tries are used up; resolves to those that are left. */
+/** Puts records until each is taken or refused. @throws when the tries are used up, or a call fails. */
 async function putWithPatience(
-  deps: ShipLogBatchDeps,
+  sink: RecordSink,
   records: readonly Buffer[],
+  progress: Progress,
   signal: AbortSignal,
-): Promise<readonly Buffer[]> {
-  let left = records;
+): Promise<void> {
+  let open = records;
   for (let tries = 1; ; tries++) {
-    left = await putIsolating(deps, left, signal);
-    if (left.length === 0 || tries === TRIES_PER_RECORD) return left;
-    const pauseMs = Math.random() * Math.min(RETRY_BASE_MS * 2 ** tries, MAX_RETRY_MS);
+    await putIsolating(sink, open, progress, signal);
+    open = open.filter((record) => progress.left.has(record) && !progress.refused.has(record));
+    if (open.length === 0) return;
     // What has not been taken stays in the job when the process ends meanwhile.
-    if (signal.aborted) return left;
-    await delay(pauseMs);
+    if (tries === TRIES_PER_RECORD || signal.aborted)
+      throw new Error(`${open.length} records were not taken`);
+    await delay(Math.random() * Math.min(RETRY_BASE_MS * 2 ** tries, MAX_RETRY_MS));
   }
 }
 
-/** One call; if something in it is invalid, halves, down to the record that is to blame. Resolves to what is left. */
+/** One call; if something in it is invalid, halves, down to the record that is refused by itself. */
 async function putIsolating(
-  deps: ShipLogBatchDeps,
+  sink: RecordSink,
   records: readonly Buffer[],
+  progress: Progress,
   signal: AbortSignal,
-): Promise<readonly Buffer[]> {
+): Promise<void> {
   try {
-    const positions = await deps.sink.put(records, signal);
-    return positions.flatMap((position) => records[position] ?? []);
+    const notTaken = new Set(await sink.put(records, signal));
+    for (const [position, record] of records.entries())
+      if (!notTaken.has(position)) progress.left.delete(record);
+    progress.hasTaken ||= notTaken.size < records.length;
+    return;
   } catch (error) {
     if (!(error instanceof SinkFailure) || error.effect !== 'invalid') throw error;
     if (records.length === 1) {
-      leaveOut(deps, records, error.message);
-      return [];
+      for (const record of records) progress.refused.set(record, error.message);
+      if (!progress.hasTaken && progress.refused.size >= MAX_REFUSED_BEFORE_TAKEN)
+        blameSettings(progress);
+      return;
     }
   }
   const half = Math.ceil(records.length / 2);
-  const first = await putIsolating(deps, records.slice(0, half), signal);
-  return [...first, ...(await putIsolating(deps, records.slice(half), signal))];
+  await putIsolating(sink, records.slice(0, half), progress, signal);
+  await putIsolating(sink, records.slice(half), progress, signal);
 }
 
-function leaveOut(
-  { localLog }: ShipLogBatchDeps,
-  records: readonly Buffer[],
-  reason: string,
-): void {
-  for (const record of records) {
-    localLog.error(
-      { 'event.reason': reason, 'labels.bytes': record.length },
-      'a log record can never be shipped and is left out',
-    );
+/**
+ * A stream that has another source, say, refuses every record in the same words as a bad one.
+ * @throws {SinkFailure} `misconfigured` if any was refused.
+ */
+function blameSettings({ refused }: Progress): void {
+  for (const reason of refused.values()) throw new SinkFailure('misconfigured', reason);
+}
+
+/** Leaves out what was refused by a stream that has taken others; without such a proof it stays in the batch. */
+function leaveOutRefused(deps: ShipLogBatchDeps, { left, refused, hasTaken }: Progress): void {
+  if (!hasTaken) return;
+  for (const [record, reason] of refused) {
+    left.delete(record);
+    tellLeftOut(deps, record, reason);
   }
+}
+
+function tellLeftOut({ localLog }: ShipLogBatchDeps, record: Buffer, reason: string): void {
+  localLog.error(
+    { 'event.reason': reason, 'labels.bytes': record.length },
+    'a log record can never be shipped and is left out',
+  );
 }
 
 function effectOf(error: unknown, faults: FaultBoard, { signal }: JobContext): unknown {

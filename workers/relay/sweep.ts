@@ -58,6 +58,8 @@ const routine: SweepScope = { minAgeMs: 60_000, maxMessages: 500, waits: false }
 const everything: SweepScope = { minAgeMs: 0, maxMessages: Infinity, waits: true };
 
 const CHUNK_SIZE = 50;
+/** In no list and yet in Redis, a job's id would be refused for ever: one that is lost again gets another. */
+const LOST_AGAIN = 2;
 /** A job that its worker died of so often is poison. */
 const MAX_ENQUEUE_COUNT = 10;
 const STALLED_TOO_OFTEN = /^job stalled more than allowable limit/;
@@ -184,7 +186,7 @@ async function judge(
 function todoFor({ enqueueCount }: EnqueuedMessage, job: JobState): Verdict['todo'] {
   switch (job.state) {
     case 'unknown':
-      return 'return';
+      return enqueueCount < LOST_AGAIN ? 'return' : 'renew';
     case 'completed':
       return 'renew';
     case 'failed':

@@ -16,18 +16,23 @@ const ADVISORY_LOCK_KEY = 7_255_011_948;
 
 /**
  * Prepares the coming months' partitions of `audit_events` and drops the months past 13: dropping a month costs
- * nothing, however many events it holds. Events that came before their month was prepared move into it.
+ * nothing, however many events it holds. Events that came before their month was prepared move into it. Begins no other
+ * month once the signal has aborted.
  */
 export async function rotateAudit(
   database: Database,
+  signal?: AbortSignal,
   now = new Date(),
 ): Promise<RotateAuditResult> {
   const wanted = Array.from({ length: MONTHS_AHEAD + 1 }, (_, ahead) => monthOf(now, ahead));
   const oldest = monthOf(now, 1 - KEPT_MONTHS);
   let prepared = 0;
   // A transaction for each month: while one is held up, events can be written.
-  for (const month of wanted)
+  for (const month of wanted) {
+    if (signal?.aborted) return { prepared, dropped: 0 };
     prepared += await alone(database, (tx) => prepareMonth(database, tx, month));
+  }
+  if (signal?.aborted) return { prepared, dropped: 0 };
   const dropped = await alone(database, (tx) => dropMonthsBefore(database, tx, oldest));
   return { prepared, dropped };
 }

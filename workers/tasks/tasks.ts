@@ -14,6 +14,8 @@ export interface Tasks {
    * @throws when it failed; it may simply be run again.
    */
   run(name: string): Promise<TaskResult | undefined>;
+  /** Asks the runs under way to end before they are done, and resolves when they have. One that begins later does nothing. */
+  stop(): Promise<void>;
 }
 
 /** What the tasks are made of. */
@@ -24,10 +26,12 @@ export interface TaskDeps {
 
 /** The tasks by name. */
 export function createTasks({ database, sweep }: TaskDeps): Tasks {
+  const stopping = new AbortController();
+  const { signal } = stopping;
   const tasks = new Map<string, () => Promise<TaskResult>>([
-    ['sweep-outbox', async () => ({ ...(await sweep.run()) })],
-    ['purge-expired', async () => ({ ...(await purgeExpired(database)) })],
-    ['rotate-audit', async () => ({ ...(await rotateAudit(database)) })],
+    ['sweep-outbox', async () => ({ ...(await sweep.run({ signal })) })],
+    ['purge-expired', async () => ({ ...(await purgeExpired(database, signal)) })],
+    ['rotate-audit', async () => ({ ...(await rotateAudit(database, signal)) })],
   ]);
   const underWay = new Map<string, Promise<TaskResult>>();
   return {
@@ -38,6 +42,10 @@ export function createTasks({ database, sweep }: TaskDeps): Tasks {
       const run = underWay.get(name) ?? task().finally(() => underWay.delete(name));
       underWay.set(name, run);
       return run;
+    },
+    async stop() {
+      stopping.abort();
+      await Promise.allSettled(underWay.values());
     },
   };
 }

@@ -107,6 +107,7 @@ async function listSegments(folder: SpoolFolder): Promise<Segment[]> {
       bytes: (await stat(path)).size,
       lines: undefined,
       generation: 0,
+      timesAdded: 0,
       mayBeQueued: true,
       seenAtMs: 0,
     });

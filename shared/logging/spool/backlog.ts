@@ -8,8 +8,10 @@ export interface Segment {
   readonly bytes: number;
   /** How many lines it holds; unknown of one that was taken over. */
   readonly lines: number | undefined;
-  /** Raised when the queue has given the batch's job up: its id is taken then. */
+  /** Raised when the queue has given the batch's job up, or lost it again: its id is taken then. */
   generation: number;
+  /** How often this process has added its job under this generation's id. */
+  timesAdded: number;
   /** The queue may know its job already: it was taken over, or an answer was lost. */
   mayBeQueued: boolean;
   /** When its job was last known to be there, in `performance.now()`. */

@@ -42,6 +42,8 @@ const DOUBT_AFTER_MS = 5_000;
 const ASK_AT_ONCE = 20;
 /** Packed afresh, what is fine on disk arrives fine. What never does would go round for ever. */
 const MAX_UNREADABLE = 3;
+/** In no list and yet in Redis, a job's id would be refused for ever: one that is lost again gets another. */
+const LOST_AGAIN = 2;
 
 /**
  * Enqueues what waits, oldest first, while there is room. Looks for receipts while batches are under way: a segment is
@@ -131,6 +133,7 @@ async function shipOne(
   // From now on an answer may be lost.
   segment.mayBeQueued = true;
   await queue.add({ id: jobIdOf(segment), name: shipLogBatch.name, data });
+  segment.timesAdded += 1;
   backlog.enqueued(segment);
 }
 
@@ -159,7 +162,11 @@ async function isSettled(
 ): Promise<boolean> {
   for (;;) {
     const place = await locate(jobIdOf(segment), deps);
-    if (place === 'lost') return false;
+    if (place === 'lost') {
+      if (segment.timesAdded < LOST_AGAIN) return false;
+      nextGeneration(segment);
+      continue;
+    }
     if (place === 'queued') {
       deps.backlog.enqueued(segment);
       return true;
@@ -169,13 +176,19 @@ async function isSettled(
       return true;
     }
     counts.failedBatches += 1;
-    segment.generation += 1;
+    nextGeneration(segment);
     if (place === 'unreadable' && segment.generation >= MAX_UNREADABLE) {
       await deps.countDropped(segment);
       await settle(deps, segment);
       return true;
     }
   }
+}
+
+/** Its job gets an id that the queue does not know. */
+function nextGeneration(segment: Segment): void {
+  segment.generation += 1;
+  segment.timesAdded = 0;
 }
 
 async function settle({ backlog, discard }: SpoolShipperDeps, segment: Segment): Promise<void> {

@@ -107,6 +107,7 @@ const segmentOf = ({ folder, file }: { folder: SpoolFolder; file: SegmentFile })
   bytes: file.bytes,
   lines: file.lines,
   generation: 0,
+  timesAdded: 0,
   mayBeQueued: false,
   seenAtMs: 0,
 });

@@ -1,10 +1,11 @@
 import { randomUUID } from 'node:crypto';
 import test from 'ava';
-import { DelayedError, Queue, UnrecoverableError, Worker, type Job } from 'bullmq';
+import { DelayedError, FlowProducer, Queue, UnrecoverableError, Worker, type Job } from 'bullmq';
 import { openJobQueue, queuePrefix, type JobQueue } from '../../../shared/queues/job-queue.js';
 import { openFailFastRedis, redisAddress } from '../../../shared/queues/redis-client.js';
 import { useContext, type Scope } from '../../helpers/context.js';
 import { eventually } from '../../helpers/eventually.js';
+import { openOwnRedis } from '../../helpers/own-redis.js';
 import { openTcpProxy } from '../../helpers/tcp-proxy.js';
 
 const context = useContext();
@@ -83,6 +84,54 @@ test('the state of a failed job tells why it failed', async (t) => {
     state: 'failed',
     failedReason: 'as told',
   });
+});
+
+test('a job whose id is in no list is unknown although its hash is there, and its id is still refused', async (t) => {
+  const redis = await openOwnRedis(t, { maxMemory: '64mb' });
+  const queue = open(t, redis.url);
+  const id = newId();
+  await eventually(() => queue.add({ id, name: 'complete', data: {} }).then(() => true));
+  await redis.client.del('{mail}:mail:wait');
+  t.deepEqual(await queue.stateOf(id), { state: 'unknown' });
+  await queue.add({ id, name: 'complete', data: {} });
+  t.deepEqual(await queue.stateOf(id), { state: 'unknown' });
+});
+
+test('of the jobs of a paused queue none can be worked on', async (t) => {
+  const redis = await openOwnRedis(t, { maxMemory: '64mb' });
+  const queue = open(t, redis.url);
+  const id = newId();
+  await eventually(() => queue.add({ id, name: 'complete', data: {} }).then(() => true));
+  const raw = new Queue('mail', {
+    connection: redisAddress(redis.url),
+    prefix: queuePrefix('mail'),
+  });
+  t.teardown(() => raw.close());
+  await raw.pause();
+  t.is(await queue.countRunnable(), 0);
+  t.deepEqual(await queue.stateOf(id), { state: 'waiting' });
+  await raw.resume();
+  t.is(await queue.countRunnable(), 1);
+});
+
+test('a prioritized job waits, as one does that waits for its children', async (t) => {
+  const redis = await openOwnRedis(t, { maxMemory: '64mb' });
+  const queue = open(t, redis.url);
+  const raw = new FlowProducer({
+    connection: redisAddress(redis.url),
+    prefix: queuePrefix('mail'),
+  });
+  t.teardown(() => raw.close());
+  const [parent, child] = [newId(), newId()];
+  await raw.add({
+    name: 'x',
+    queueName: 'mail',
+    opts: { jobId: parent },
+    children: [{ name: 'x', queueName: 'mail', opts: { jobId: child, priority: 3 } }],
+  });
+  await eventually(() => queue.stateOf(child));
+  t.deepEqual(await queue.stateOf(child), { state: 'waiting' });
+  t.deepEqual(await queue.stateOf(parent), { state: 'waiting' });
 });
 
 test('an id that Redis would change or BullMQ would misread is refused', async (t) => {

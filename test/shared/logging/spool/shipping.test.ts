@@ -96,6 +96,32 @@ test('a batch whose job Redis has lost is enqueued again under its id', async (t
   await eventually(async () => (await stage.segments()).length === 0, PATIENT);
 });
 
+test('a batch whose job is lost again goes under the next generation of its id', async (t) => {
+  const stage = await setSpoolStage(t);
+  const opened = stage.open();
+  const route = createRoute();
+  opened.ship({
+    ...route.asRoute(),
+    queue: {
+      ...route.queue,
+      // As a Redis does that has kept the job, and nothing of the lists that it was in.
+      async add(job) {
+        await route.queue.add(job);
+        if (job.id === route.added[0]?.id) route.states.delete(job.id);
+      },
+    },
+  });
+  fill(opened);
+  await eventually(() => route.added.length === 3, PATIENT);
+  const id = route.added[0]?.id ?? '';
+  t.deepEqual(
+    route.added.map((job) => job.id),
+    [id, id, `${id}-1`],
+  );
+  route.arrive();
+  await eventually(async () => (await stage.segments()).length === 0, PATIENT);
+});
+
 test('a batch that was shipped and forgotten while it was asked about is not enqueued again', async (t) => {
   const stage = await setSpoolStage(t);
   const opened = stage.open();
