@@ -136,6 +136,31 @@ test('at shutdown a job that has not begun, or whose mail the server has not got
   t.is(server.received.length, 0);
 });
 
+test('a mail at whose naming the server hangs up is counted, and does not stop the others', async (t) => {
+  const { stage, deliver } = await setUpDelivery(t, context, {
+    smtp: { onRecipient: () => 'cut' },
+  });
+  const { id } = await stage.promiseConfirmation();
+  const error = await t.throwsAsync(deliver({ id }));
+  t.false(error instanceof QueueThrottled, error?.message);
+  t.is((await stage.messageOf(id)).attempts, 1);
+});
+
+test('a mail that was sent while an operator redrove it is settled', async (t) => {
+  const redrive = `update outbox set state = 'pending', generation = generation + 1`;
+  const { stage, deliver } = await setUpDelivery(t, context, {
+    smtp: {
+      onMail: async () => {
+        await context.rows(`${redrive} where id = $1`, [promised.id]);
+        return 'take' as const;
+      },
+    },
+  });
+  const promised = await stage.promiseConfirmation();
+  t.is(await deliver(promised), 'sent');
+  t.like(await stage.messageOf(promised.id), { state: 'settled', outcome: 'sent' });
+});
+
 test('with PostgreSQL gone nothing is counted against the job', async (t) => {
   const proxy = await openTcpProxy(t, context.databaseUrl);
   const { stage, server, deliver } = await setUpDelivery(t, context, {
