@@ -110,7 +110,10 @@ export const failureMatrix: readonly Failure[] = [
     event: 'The mail server is out of reach',
     outcome: 'the queue rests, one mail at a time tries, no mail loses a try',
     tests: [
-      ['flows/faults/smtp-outage.test.ts', 'an outage of the mail server costs no mail a try'],
+      [
+        'flows/faults/smtp-outage.test.ts',
+        'an outage of the mail server (${how}) costs no mail a try',
+      ],
       ['workers/mail-breaker.test.ts', 'after a failure all rest'],
     ],
   },

@@ -4,6 +4,7 @@ import {
   JobHandedBack,
   JobPostponed,
   PermanentFailure,
+  QueueCutOff,
   QueueResting,
   QueueThrottled,
 } from './job-effects.js';
@@ -36,7 +37,10 @@ export async function queueErrorFor(
 ): Promise<Error> {
   if (thrown instanceof QueueThrottled) {
     await producer.rateLimit(thrown.restMs);
-    return new RateLimitError();
+    // At a rate limit BullMQ puts a job back to the head of the line.
+    if (!(thrown instanceof QueueCutOff)) return new RateLimitError();
+    await job.moveToDelayed(Date.now() + thrown.delayMs, token);
+    return new DelayedError();
   }
   if (thrown instanceof JobPostponed) {
     await job.moveToDelayed(Date.now() + thrown.delayMs, token);

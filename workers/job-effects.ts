@@ -20,6 +20,18 @@ export class QueueThrottled extends Error {
   }
 }
 
+/** The queue rests as well, and this job comes back later than that: another one is to find out whether it may go on. */
+export class QueueCutOff extends QueueThrottled {
+  override readonly name = 'QueueCutOff';
+  constructor(
+    message: string,
+    restMs: number,
+    readonly delayMs: number,
+  ) {
+    super(message, restMs);
+  }
+}
+
 /** The queue rests for a reason that has been told already. */
 export class QueueResting extends QueueThrottled {
   override readonly name = 'QueueResting';

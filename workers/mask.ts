@@ -9,11 +9,13 @@ const ADDRESS = /[\p{L}\p{N}.!#$%&'*+=?^_`{|}~-]+@[\p{L}\p{N}.-]+/gu;
 
 /**
  * The text without e-mail addresses, links and tokens, and at most 1,000 characters of it. For everything that is kept
- * in Redis, in logs or as a reason: a mail server's reply likes to repeat the address, sometimes the link.
+ * in Redis, in logs or as a reason: a mail server's reply likes to repeat the address, sometimes the link. Without NUL
+ * bytes too, which PostgreSQL refuses.
  */
 export function maskPersonalData(text: string): string {
   return text
     .slice(0, MAX_READ)
+    .replaceAll('\0', '')
     .replace(LINK, '[link]')
     .replace(TOKEN, '[token]')
     .replace(ADDRESS, '[address]')

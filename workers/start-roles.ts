@@ -5,6 +5,7 @@ import { OutboxJobData } from '../shared/outbox/outbox-job.js';
 import type { WorkerDeps } from './deps.js';
 import { createShipLogBatch } from './logs/ship-log-batch.processor.js';
 import { createDeliverMail } from './mail/deliver-mail.processor.js';
+import { SMTP_CONNECTIONS } from './mail/smtp.mailer.js';
 import { startRelay } from './relay/relay.js';
 import type { Repeating } from './relay/repeat.js';
 import { startSweeping, sweepEverything } from './relay/sweep.js';
@@ -25,11 +26,11 @@ const DRAIN_DEADLINE_MS = 16_000;
 /**
  * A killed worker's mails go on within about 30 s: its locks are gone after 20 s at the latest, then the next two looks
  * for lost jobs find them; its claims run out after 30 s, and a job that comes back sooner waits for the rest of that.
- * A send is given up before its claim runs out (`smtp.mailer.ts`).
+ * A send is given up before its claim runs out (`deliver-mail.processor.ts`).
  */
 const CLAIM_MS = 30_000;
 const mailSettings: Omit<JobWorkerSettings, 'limiter'> = {
-  concurrency: 10,
+  concurrency: SMTP_CONNECTIONS,
   lockDurationMs: 20_000,
   stalledIntervalMs: 5_000,
 };

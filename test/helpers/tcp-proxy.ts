@@ -10,6 +10,8 @@ export interface TcpProxy {
   urlFor(url: string): string;
   /** As if the server were gone: connections are cut, new ones refused. */
   refuse(): Promise<void>;
+  /** As if something stood before a server that is gone: connections are taken, and cut at once. */
+  hangUp(): void;
   /** As if the server were silent: connections stay and are taken, but nothing is answered. */
   silence(): void;
   /** As if the way back were cut: what is asked arrives and is done, but the answer never comes. */
@@ -24,9 +26,14 @@ export async function openTcpProxy(scope: Scope, targetUrl: string): Promise<Tcp
   const claim = await claimPort(0);
   const sockets = new Set<Socket>();
   let silent: 'neither way' | 'answers' | undefined;
+  let hangsUp = false;
   let server: Server | undefined;
 
   const onConnection = (client: Socket): void => {
+    if (hangsUp) {
+      client.on('error', () => undefined).destroy();
+      return;
+    }
     const upstream = connect({ host: target.hostname, port: Number(target.port) });
     for (const [from, to] of [
       [client, upstream],
@@ -74,6 +81,10 @@ export async function openTcpProxy(scope: Scope, targetUrl: string): Promise<Tcp
       return through.href;
     },
     refuse,
+    hangUp() {
+      hangsUp = true;
+      cutAll();
+    },
     silence() {
       silent = 'neither way';
     },
@@ -83,6 +94,7 @@ export async function openTcpProxy(scope: Scope, targetUrl: string): Promise<Tcp
     async restore() {
       if (silent !== undefined) cutAll();
       silent = undefined;
+      hangsUp = false;
       await listen();
     },
   };

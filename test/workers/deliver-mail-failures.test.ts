@@ -1,10 +1,15 @@
 import test from 'ava';
-import { JobHandedBack, PermanentFailure, QueueThrottled } from '../../workers/job-effects.js';
+import {
+  JobHandedBack,
+  PermanentFailure,
+  QueueCutOff,
+  QueueThrottled,
+} from '../../workers/job-effects.js';
 import { useContext } from '../helpers/context.js';
 import { eventually } from '../helpers/eventually.js';
 import { openTcpProxy } from '../helpers/tcp-proxy.js';
 import { setUpDelivery } from './delivery-stage.js';
-import { insertMessage, jobContext } from './stage.js';
+import { insertMessage, jobContext, type Stage } from './stage.js';
 
 const context = useContext();
 
@@ -134,6 +139,52 @@ test('at shutdown a job that has not begun, or whose mail the server has not got
   await t.throwsAsync(sending, { instanceOf: JobHandedBack });
   t.like(await stage.messageOf(id), { state: 'pending', claimed_until: null });
   t.is(server.received.length, 0);
+});
+
+test('a mail at whose naming the server hangs up is to blame if another got through meanwhile', async (t) => {
+  let other: { id: string } | undefined;
+  const { stage, deliver } = await setUpDelivery(t, context, {
+    smtp: {
+      async onRecipient(address) {
+        if (!address.includes('poison')) return 'take';
+        if (other) await deliver(other);
+        return 'cut';
+      },
+    },
+  });
+  const poison = await promisePoison(stage);
+  const alone = await t.throwsAsync(deliver(poison), { instanceOf: QueueCutOff });
+  t.true((alone?.delayMs ?? 0) >= (alone?.restMs ?? Infinity), 'another mail looks next');
+  t.is((await stage.messageOf(poison.id)).attempts, 0);
+
+  other = await stage.promiseConfirmation();
+  await eventually(async () => (await deliver(await stage.promiseConfirmation())) === 'sent');
+  const blamed = await t.throwsAsync(deliver(poison));
+  t.false(blamed instanceof QueueThrottled, blamed?.message);
+  t.is((await stage.messageOf(poison.id)).attempts, 1);
+});
+
+async function promisePoison(stage: Stage): Promise<{ id: string }> {
+  const promised = await stage.promiseConfirmation();
+  await context.rows(`update confirmations set email = 'poison-' || email where id = $1`, [
+    promised.confirmationId,
+  ]);
+  return promised;
+}
+
+test('a mail that was sent while an operator redrove it is settled', async (t) => {
+  const redrive = `update outbox set state = 'pending', generation = generation + 1`;
+  const { stage, deliver } = await setUpDelivery(t, context, {
+    smtp: {
+      onMail: async () => {
+        await context.rows(`${redrive} where id = $1`, [promised.id]);
+        return 'take' as const;
+      },
+    },
+  });
+  const promised = await stage.promiseConfirmation();
+  t.is(await deliver(promised), 'sent');
+  t.like(await stage.messageOf(promised.id), { state: 'settled', outcome: 'sent' });
 });
 
 test('with PostgreSQL gone nothing is counted against the job', async (t) => {

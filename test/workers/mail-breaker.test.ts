@@ -68,12 +68,30 @@ test('a mail from before the outage that ends late does not let a second one try
   t.is(pass(), undefined);
 });
 
+test('it tells once that the server is away, and once that it is back', (t) => {
+  const { pass, turns, wait } = setUp();
+  pass()?.reached();
+  const underWay = [pass(), pass()];
+  for (const trial of underWay) trial?.failed();
+  wait(1_000);
+  pass()?.failed();
+  t.deepEqual(turns, ['away']);
+  wait(2_000);
+  pass()?.reached();
+  pass()?.reached();
+  t.deepEqual(turns, ['away', 'back']);
+});
+
 function setUp() {
   let now = 0;
-  const breaker = createMailBreaker(() => now);
+  const turns: string[] = [];
+  const breaker = createMailBreaker(
+    (turn) => void turns.push(turn),
+    () => now,
+  );
   const pass = (): MailTrial | undefined => {
     const trial = breaker.enter();
     return typeof trial === 'number' ? undefined : trial;
   };
-  return { breaker, pass, wait: (ms: number) => void (now += ms) };
+  return { breaker, turns, pass, wait: (ms: number) => void (now += ms) };
 }

@@ -27,6 +27,12 @@ const replies: readonly [effect: MailFailureEffect, told: Told][] = [
   ['unreachable', { code: 'ETIMEDOUT', command: 'CONN' }],
   ['unreachable', { code: 'ESOCKET', command: 'CONN' }],
   ['unreachable', { code: 'EDNS', command: 'CONN' }],
+  ['unreachable', { code: 'ECONNECTION' }],
+  [
+    'refuse',
+    { code: 'EENVELOPE', command: 'RCPT TO', response: '550 <certificate@x.example> unknown' },
+  ],
+  ['refuse', { code: 'EENVELOPE', command: 'RCPT TO', response: '554 Access denied' }],
   ['unreachable', { code: 'EPROTOCOL', command: 'CONN', response: '554 no SMTP service here' }],
   [
     'throttle',
@@ -72,7 +78,7 @@ for (const [effect, told] of replies) {
   const { response, ...rest } = told;
   test(`${Object.values(told).join(', ')} means: ${effect}`, (t) => {
     const error = Object.assign(
-      new Error('it failed'),
+      new Error(`it failed: ${response ?? ''}`),
       rest,
       response && { response, responseCode: Number(response.slice(0, 3)) },
     );

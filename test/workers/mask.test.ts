@@ -57,6 +57,10 @@ test('a masked error keeps its name, code, causes and frames, and no address', (
   t.false(JSON.stringify([masked.stack, (masked.cause as Error).stack]).includes('ada@'));
 });
 
+test('NUL bytes are dropped', (t) => {
+  t.is(maskPersonalData('a\0b'), 'ab');
+});
+
 test('what is thrown and no error becomes one', (t) => {
   t.is(maskError('ada@x.example').message, '[address]');
   t.is(maskError(undefined).message, 'undefined');

@@ -87,6 +87,17 @@ test('taking a complaint back does not lift a bounce', async (t) => {
   t.like(await suppressionOf(email), { reason: 'bounce' });
 });
 
+test('a complaint after a bounce takes its place, and a later bounce does not', async (t) => {
+  const { sentMail, postJson, suppressionOf } = await setSesStage(t, context);
+  const { id, email, providerId } = await sentMail();
+  const mail = mailObject(providerId, id);
+  await postJson(bounceOf(mail, email));
+  await postJson(complaintOf(mail, email, 'abuse'));
+  t.like(await suppressionOf(email), { reason: 'complaint' });
+  await postJson(bounceOf(mail, email, 'Permanent/General'));
+  t.like(await suppressionOf(email), { reason: 'complaint' });
+});
+
 test('delays and rejections are recorded only', async (t) => {
   const { sentMail, postJson, eventsOf, suppressionOf } = await setSesStage(t, context);
   const { id, email, providerId } = await sentMail();

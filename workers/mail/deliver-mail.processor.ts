@@ -9,6 +9,7 @@ import {
   JobHandedBack,
   JobPostponed,
   PermanentFailure,
+  QueueCutOff,
   QueueResting,
   QueueThrottled,
 } from '../job-effects.js';
@@ -41,6 +42,10 @@ export interface DeliverMailDeps extends MailSources {
 
 const DATABASE_REST_MS = 2_000;
 const MISCONFIGURED_REST_MS = 60_000;
+/** A mail that cannot have so long of its claim is not begun. */
+const MIN_SEND_MS = 10_000;
+/** What a send must leave of its claim, for the record of how it went. */
+const CLAIM_MARGIN_MS = 2_000;
 const SETTLE_TRIES = 5;
 /** With the database gone the marker is tried for about ten minutes: giving up means that the mail is sent again. */
 const SETTLE_TRIES_DURING_OUTAGE = 120;
@@ -54,7 +59,11 @@ const MAX_SETTLE_PAUSE_MS = 5_000;
 export function createDeliverMail(
   deps: DeliverMailDeps,
 ): Processor<z.output<typeof OutboxJobData>> {
-  const breaker = createMailBreaker();
+  const { log } = deps;
+  const breaker = createMailBreaker((turn) => {
+    if (turn === 'away') log.warn('the mail server is out of reach; mails wait');
+    else log.info('the mail server is back');
+  });
   return async (data, context) => {
     if (context.signal.aborted) throw new JobHandedBack();
     const trial = breaker.enter();
@@ -71,11 +80,18 @@ interface Trying extends DeliverMailDeps {
   readonly trial: MailTrial;
 }
 
+interface TryingInTime extends Trying {
+  /** When a send must have ended, by the monotonic clock. */
+  readonly sendUntil: number;
+}
+
 async function claimAndDeliver(
   deps: Trying,
   { outbox_id: id, generation }: z.output<typeof OutboxJobData>,
   context: JobContext,
 ): Promise<string> {
+  // From before the statement: the claim is never held for longer than the database grants it.
+  const sendUntil = performance.now() + deps.claimMs - CLAIM_MARGIN_MS;
   const claim = await claimMessage(deps.database, { id, generation }, deps).catch(
     restIfUnavailable,
   );
@@ -90,12 +106,12 @@ async function claimAndDeliver(
         'trace.id': claim.message.traceId,
         'labels.try': claim.message.attempt,
       });
-      return deliver(deps, claim.message, context);
+      return deliver({ ...deps, sendUntil }, claim.message, context);
   }
 }
 
 async function deliver(
-  deps: Trying,
+  deps: TryingInTime,
   message: ClaimedMessage,
   context: JobContext,
 ): Promise<string> {
@@ -103,7 +119,10 @@ async function deliver(
     const mail = await composeMail(deps, message);
     if ('obsolete' in mail)
       return await settle(deps, message, { outcome: 'obsolete', response: mail.obsolete }, context);
-    const receipt = await deps.mailer.send({ id: message.id, ...mail }, context.signal);
+    const leftMs = deps.sendUntil - performance.now();
+    if (leftMs < MIN_SEND_MS)
+      throw new JobPostponed('the claim has almost run out', DATABASE_REST_MS);
+    const receipt = await deps.mailer.send({ id: message.id, ...mail }, context.signal, leftMs);
     deps.trial.reached();
     deps.failpoint('after-250');
     await settle(deps, message, { outcome: 'sent', ...receipt }, context);
@@ -161,7 +180,12 @@ async function recordFailure(
     isCounted: isCounted(verdict),
   };
   try {
-    await (isFinal ? buryMessage : releaseMessage)(deps.database, message, failure);
+    const record = isFinal ? buryMessage : releaseMessage;
+    if (!(await record(deps.database, message, failure)))
+      deps.log.warn(
+        { 'labels.outbox_id': message.id },
+        'the message was closed while it was worked on',
+      );
   } catch (error) {
     // The claim runs out by itself; what the job does next decides what becomes of the message.
     deps.log.warn(
@@ -176,17 +200,16 @@ async function recordFailure(
 
 /** What a failure means for the job. */
 function judge(thrown: unknown, { faults, trial }: Trying): Error {
-  if (!(thrown instanceof MailFailure)) {
-    if (isDatabaseUnavailable(thrown))
-      return new QueueThrottled('the database is unavailable', DATABASE_REST_MS);
-    return thrown instanceof PermanentFailure ? thrown : maskError(thrown);
-  }
+  if (!(thrown instanceof MailFailure)) return judgeOwnFailure(thrown);
   const { effect, message, restMs } = thrown;
-  if (effect === 'unreachable')
-    return new QueueThrottled(`the mail server is out of reach: ${message}`, trial.failed());
-  if (effect !== 'abort') trial.reached();
+  // What ended the connection may be the mail or an outage: the mail, if others got through meanwhile.
+  if (effect === 'unreachable' || (effect === 'lost' && !trial.othersGotThrough()))
+    return cutOff(message, trial);
+  // Neither an abort nor a lost connection tells whether another mail would get through.
+  if (effect !== 'abort' && effect !== 'lost') trial.reached();
   switch (effect) {
     case 'retry':
+    case 'lost':
       return new Error(message);
     case 'refuse':
       return new PermanentFailure(message);
@@ -198,6 +221,20 @@ function judge(thrown: unknown, { faults, trial }: Trying): Error {
     case 'abort':
       return new JobHandedBack();
   }
+}
+
+/** What failed before any mail server was asked. */
+function judgeOwnFailure(thrown: unknown): Error {
+  if (isDatabaseUnavailable(thrown))
+    return new QueueThrottled('the database is unavailable', DATABASE_REST_MS);
+  const isVerdict = thrown instanceof PermanentFailure || thrown instanceof JobPostponed;
+  return isVerdict ? thrown : maskError(thrown);
+}
+
+function cutOff(message: string, trial: MailTrial): QueueCutOff {
+  const restMs = trial.failed();
+  const delayMs = restMs + Math.ceil(Math.random() * restMs);
+  return new QueueCutOff(`the mail server is out of reach: ${message}`, restMs, delayMs);
 }
 
 const isCounted = (verdict: Error): boolean =>

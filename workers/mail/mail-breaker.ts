@@ -6,6 +6,8 @@ export interface MailTrial {
   failed(): number;
   /** It came to no try. */
   dropped(): void;
+  /** True when another mail has reached the server since this trial began. */
+  othersGotThrough(): boolean;
 }
 
 /**
@@ -22,24 +24,37 @@ const MAX_REST_MS = 10_000;
 /** While one mail tries, the others look again this soon. */
 const WHILE_TRYING_MS = 1_000;
 
-/** A breaker that lets mails pass. @param now a clock in milliseconds that never goes back. */
-export function createMailBreaker(now: () => number = () => performance.now()): MailBreaker {
+/**
+ * A breaker that lets mails pass.
+ * @param onTurn called when the server goes out of reach, and when it is back.
+ * @param now a clock in milliseconds that never goes back.
+ */
+export function createMailBreaker(
+  onTurn: (turn: 'away' | 'back') => void = () => undefined,
+  now: () => number = () => performance.now(),
+): MailBreaker {
   let failures = 0;
   let openUntil = 0;
+  let successes = 0;
   /** The one that tries whether the server is back. */
   let scout: MailTrial | undefined;
 
   const startTrial = (): MailTrial => {
+    const successesBefore = successes;
     const trial: MailTrial = {
       reached() {
+        const wasAway = failures > 0;
         failures = 0;
+        successes += 1;
         scout = undefined;
+        if (wasAway) onTurn('back');
       },
       failed() {
         // Those that were under way when the first one failed tell nothing new.
         if (failures === 0 || scout === trial) {
           failures += 1;
           openUntil = now() + restAfter(failures);
+          if (failures === 1) onTurn('away');
         }
         trial.dropped();
         return Math.max(Math.ceil(openUntil - now()), 1);
@@ -47,6 +62,7 @@ export function createMailBreaker(now: () => number = () => performance.now()): 
       dropped() {
         if (scout === trial) scout = undefined;
       },
+      othersGotThrough: () => successes > successesBefore,
     };
     return trial;
   };

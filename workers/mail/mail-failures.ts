@@ -5,10 +5,12 @@ import { MailFailure, type MailFailureEffect } from './mail.port.js';
 /** What nodemailer tells about a failure: its own code, and the server's reply if there was one. */
 const SmtpError = z.object({
   message: z.string(),
-  code: z.string().optional().catch(undefined),
-  command: z.string().optional().catch(undefined),
-  responseCode: z.int().optional().catch(undefined),
-  response: z.string().optional().catch(undefined),
+  code: z.string().catch(''),
+  command: z.string().catch(''),
+  /** 0 without a reply. */
+  responseCode: z.int().catch(0),
+  response: z.string().catch(''),
+  originalCode: z.string().optional().catch(undefined),
 });
 type SmtpError = z.output<typeof SmtpError>;
 
@@ -17,13 +19,23 @@ const RATE_REST_MS = 1_000;
 const RATE_REST_JITTER_MS = 500;
 
 /** Nodemailer's codes for what only an operator can mend: missing or wrong credentials, TLS that cannot be had. */
-const SETTINGS_CODES = new Set(['ENOAUTH', 'EOAUTH2', 'ECONFIG', 'ETLS', 'EREQUIRETLS']);
+const SETTINGS_CODES = new Set(['EAUTH', 'ENOAUTH', 'EOAUTH2', 'ECONFIG', 'ETLS', 'EREQUIRETLS']);
 /** Nodemailer's codes for a reply, or a fault of its own, that is about this one mail. */
 const MAIL_CODES = new Set(['EENVELOPE', 'EMESSAGE']);
 /** What comes before a recipient is named: whoever fails here fails with every mail. */
 const SESSION = /^(?:CONN|EHLO|HELO|LHLO|STARTTLS|AUTH|RSET|MAIL FROM)\b/;
+/** Nodemailer's codes for a connection that cannot be had, or is no more. */
+const CONNECTION_CODES = new Set(['ECONNECTION', 'ESOCKET', 'ETIMEDOUT', 'EDNS']);
+/** What nodemailer keeps of a hang-up or a silence in the middle of a session; nothing for an orderly close. */
+const LOST_IN_SESSION = new Set([undefined, 'SOCKET_TIMEOUT', 'ECONNRESET', 'EPIPE']);
 /** How Node tells of a certificate that it does not trust; nodemailer gives it the code of any socket's error. */
 const CERTIFICATE = /certificate|altnames|self.signed/i;
+/** What Amazon SES says when the account may not send. */
+const ACCESS_DENIED = /^554[ -](?:\S+ )?Access denied/i;
+
+/** How far a mail had come: waiting for a session, named in one, or its content handed over. */
+export type MailProgress = 'waiting' | 'named' | 'content';
+
 /** 530 authentication required, 535 credentials invalid (RFC 4954). */
 const AUTHENTICATION_REPLIES = new Set([530, 535]);
 /** 503: the session was in the wrong state, the mail is not to blame (RFC 5321). */
@@ -32,47 +44,61 @@ const BAD_SEQUENCE = 503;
 /**
  * Reads what a failure means for the next try. Replies are those of RFC 5321 and of Amazon SES:
  * https://docs.aws.amazon.com/ses/latest/dg/troubleshoot-smtp.html
- * @param isContentSent whether the server has been given the mail's content: then, without a reply, it may have it.
+ * @param progress with the content handed over and no reply, the server may have the mail.
  */
-export function classifySmtpError(thrown: unknown, isContentSent = false): MailFailure {
+export function classifySmtpError(
+  thrown: unknown,
+  progress: MailProgress = 'waiting',
+): MailFailure {
   const parsed = SmtpError.safeParse(thrown);
   if (!parsed.success) return new MailFailure('retry', maskPersonalData(String(thrown)));
   const error = parsed.data;
-  const message = maskPersonalData(error.response ?? `${error.code ?? 'error'}: ${error.message}`);
-  const effect = effectOf(error, isContentSent);
+  const message = maskPersonalData(error.response || `${error.code || 'error'}: ${error.message}`);
+  const effect = effectOf(error, progress);
   return effect === 'throttle'
     ? new MailFailure(effect, message, restMs(error))
     : new MailFailure(effect, message);
 }
 
-function effectOf(error: SmtpError, isContentSent: boolean): MailFailureEffect {
-  const { code = '', command = '', responseCode = 0, response = '' } = error;
+function effectOf(error: SmtpError, progress: MailProgress): MailFailureEffect {
+  const { code, command, responseCode, response } = error;
   if (responseCode === 454 && /rate exceeded|quota exceeded/i.test(response)) return 'throttle';
+  if (progress === 'named' && isLostInSession(error)) return 'lost';
   const isOfSession = SESSION.test(command);
   if (responseCode >= 400 && responseCode < 500) return isOfSession ? 'unreachable' : 'retry';
   if (isSettingsFault(error)) return 'misconfigured';
-  if (isOfSession && !isContentSent) return 'unreachable';
+  // Who is hung up on before the greeting is told no command.
+  const isNotHad = isOfSession || (responseCode === 0 && CONNECTION_CODES.has(code));
+  if (isNotHad && progress !== 'content') return 'unreachable';
   const isAboutMail = MAIL_CODES.has(code) && responseCode !== BAD_SEQUENCE;
   return isAboutMail ? 'refuse' : 'retry';
 }
 
-function isSettingsFault({
-  code = '',
-  command = '',
-  responseCode = 0,
-  response = '',
-  message,
-}: SmtpError): boolean {
+/** Nodemailer calls it a fault of the connection, but it may be about the mail that was being named. */
+function isLostInSession({ code, command, originalCode, responseCode }: SmtpError): boolean {
+  if (command !== 'CONN' || !CONNECTION_CODES.has(code)) return false;
+  return responseCode === 421 || (responseCode === 0 && LOST_IN_SESSION.has(originalCode));
+}
+
+/** Whether no mail can go until an operator mends something. */
+function isSettingsFault(error: SmtpError): boolean {
+  const { code, message, responseCode } = error;
   // Whoever hangs up during the handshake may just be going away.
   if (code === 'ETLS' && /closed unexpectedly/i.test(message)) return false;
   if (SETTINGS_CODES.has(code) || AUTHENTICATION_REPLIES.has(responseCode)) return true;
-  if (code === 'EAUTH' || CERTIFICATE.test(message)) return true;
-  // Who may not send as this sender may not send any mail.
-  if (command === 'MAIL FROM' && [550, 551, 553, 554].includes(responseCode)) return true;
-  return responseCode === 554 && /^554[ -](?:\S+ )?Access denied/i.test(response);
+  // With a reply, the message repeats it, and any address in it.
+  return responseCode === 0 ? CERTIFICATE.test(message) : isSenderRefused(error);
 }
 
-function restMs({ response = '' }: SmtpError): number {
+/** Who may not send as this sender may not send any mail. */
+function isSenderRefused({ command, responseCode, response }: SmtpError): boolean {
+  if (command === 'MAIL FROM') return [550, 551, 553, 554].includes(responseCode);
+  // At RCPT TO it is about one recipient.
+  const isAboutRecipient = command === 'RCPT TO';
+  return !isAboutRecipient && responseCode === 554 && ACCESS_DENIED.test(response);
+}
+
+function restMs({ response }: SmtpError): number {
   if (/daily/i.test(response)) return DAILY_QUOTA_REST_MS;
   return RATE_REST_MS + Math.round(Math.random() * RATE_REST_JITTER_MS);
 }

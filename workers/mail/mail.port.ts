@@ -20,10 +20,10 @@ export interface MailReceipt {
 export interface Mailer {
   /**
    * Resolves once the server has taken the mail. Aborting takes it back as long as the server has not been given its
-   * content; later it is ignored.
+   * content; later it is ignored. Gives up when so many milliseconds have passed, or sooner.
    * @throws {MailFailure} and nothing else.
    */
-  send(mail: OutgoingMail, signal: AbortSignal): Promise<MailReceipt>;
+  send(mail: OutgoingMail, signal: AbortSignal, withinMs?: number): Promise<MailReceipt>;
   /** Ends the connections; a mail that is being sent then fails. */
   close(): Promise<void>;
 }
@@ -33,6 +33,7 @@ export interface Mailer {
  * - `retry`: later, as it may be a matter of time
  * - `refuse`: never; it is about this mail
  * - `unreachable`: the server is away; the mail is not to blame, and every other would fail the same way
+ * - `lost`: the connection ended or fell silent while this mail was being named; it may be about the mail
  * - `throttle`: nothing is wrong, but we send too fast
  * - `misconfigured`: no mail can go until an operator mends the settings
  * - `abort`: taken back before the server had it
@@ -41,6 +42,7 @@ export type MailFailureEffect =
   | 'retry'
   | 'refuse'
   | 'unreachable'
+  | 'lost'
   | 'throttle'
   | 'misconfigured'
   | 'abort';

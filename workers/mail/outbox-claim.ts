@@ -17,6 +17,8 @@ export interface ClaimedMessage extends MessageKey {
   /** 1 for the first try. */
   readonly attempt: number;
   readonly deliveryId: string;
+  /** Until when, as the row has it: whoever claims it later changes that. */
+  readonly claimedUntil: string;
 }
 
 /** What came of claiming a message. */
@@ -31,6 +33,7 @@ interface ClaimRow {
   readonly isOpen: boolean;
   readonly remainingMs: number | null;
   readonly deliveryId: string | null;
+  readonly claimedUntil: string | null;
   readonly name: string;
   readonly payload: unknown;
   readonly adminId: number | null;
@@ -57,7 +60,7 @@ export async function claimMessage(
           set claimed_until = now() + $claimMs * interval '1 millisecond', attempts = attempts + 1
         where id = $id and generation = $generation and state in ('pending', 'enqueued')
           and (claimed_until is null or claimed_until <= now())
-       returning id, attempts
+       returning id, attempts, claimed_until
      ), delivery as (
        insert into deliveries (outbox_id, attempt, worker)
        select id, attempts, $worker from claimed
@@ -66,17 +69,15 @@ export async function claimMessage(
      select o.state in ('pending', 'enqueued') as "isOpen",
             (extract(epoch from o.claimed_until - now()) * 1000)::float8 as "remainingMs",
             (select id from delivery)::text as "deliveryId",
+            (select claimed_until from claimed)::text as "claimedUntil",
             o.name, o.payload, o.admin_id as "adminId", o.recipient, o.trace_id as "traceId", o.attempts + 1 as attempt
        from outbox o
       where o.id = $id and o.generation = $generation`,
     { type: QueryTypes.SELECT, bind: { id, generation, worker, claimMs } },
   );
   if (!row?.isOpen) return { kind: 'over' };
-  const { deliveryId, remainingMs, name, payload, adminId, recipient, traceId, attempt } = row;
-  if (deliveryId === null)
+  const { isOpen: _isOpen, remainingMs, deliveryId, claimedUntil, ...message } = row;
+  if (deliveryId === null || claimedUntil === null)
     return { kind: 'busy', remainingMs: Math.max(remainingMs ?? 0, LOST_RACE_MS) };
-  return {
-    kind: 'claimed',
-    message: { id, generation, name, payload, adminId, recipient, traceId, attempt, deliveryId },
-  };
+  return { kind: 'claimed', message: { id, generation, ...message, deliveryId, claimedUntil } };
 }

@@ -5,7 +5,7 @@ import type { WorkerConfig } from '../../shared/config/config.js';
 import { parseEmailAddress } from '../../shared/identity/email-address.js';
 import type { Logger } from '../../shared/logging/logger.js';
 import { maskError, maskPersonalData } from '../mask.js';
-import { classifySmtpError } from './mail-failures.js';
+import { classifySmtpError, type MailProgress } from './mail-failures.js';
 import { MailFailure, type Mailer, type OutgoingMail } from './mail.port.js';
 
 /** Where mails go and how, as the configuration gives it. */
@@ -28,7 +28,8 @@ const timeouts: SmtpTimeouts = {
   sendMs: 28_000,
 };
 
-const MAX_CONNECTIONS = 5;
+/** Connections at most, and so mails at once: one more would wait for a connection at the cost of its time to send. */
+export const SMTP_CONNECTIONS = 10;
 /** Amazon SES closes long-lived connections; better we do. */
 const MAX_MAILS_PER_CONNECTION = 100;
 const MAX_REPLY_BYTES = 16 * 1_024;
@@ -46,7 +47,7 @@ export function openSmtpMailer(
 ): Mailer {
   const transport = createTransport({
     pool: true,
-    maxConnections: MAX_CONNECTIONS,
+    maxConnections: SMTP_CONNECTIONS,
     maxMessages: MAX_MAILS_PER_CONNECTION,
     host: config.host,
     port: config.port,
@@ -67,21 +68,25 @@ export function openSmtpMailer(
     log.warn({ err: maskError(error) }, 'an SMTP connection failed'),
   );
 
-  const onRead = new Map<string, () => void>();
+  const onProgress = new Map<string, (progress: MailProgress) => void>();
   transport.use('stream', (mail, done) => {
     const messageId = mail.data.messageId ?? '';
-    mail.message.processFunc((content) => tellWhenRead(content, () => onRead.get(messageId)?.()));
+    mail.message.processFunc((content) => {
+      // Asked for with the session open, right before the mail is named in it.
+      onProgress.get(messageId)?.('named');
+      return tellWhenRead(content, () => onProgress.get(messageId)?.('content'));
+    });
     done();
   });
 
   return {
-    async send(mail, signal) {
+    async send(mail, signal, withinMs = limits.sendMs) {
       if (parseEmailAddress(mail.to.address) === undefined) {
         throw new MailFailure('refuse', 'the address is not one that mail can be sent to');
       }
       const messageId = `<${mail.id}@${domainOf(config.from.address)}>`;
-      const attempt = startAttempt(limits.sendMs, signal);
-      onRead.set(messageId, attempt.commit);
+      const attempt = startAttempt(Math.min(limits.sendMs, withinMs), signal);
+      onProgress.set(messageId, attempt.advance);
       try {
         const info = await transport.sendMail({
           ...envelopeAndContent(config, mail),
@@ -91,9 +96,9 @@ export function openSmtpMailer(
         const { response } = SentInfo.parse(info);
         return { response: maskPersonalData(response), providerId: providerIdIn(response) };
       } catch (error) {
-        throw attempt.reason() ?? classifySmtpError(error, attempt.isCommitted());
+        throw attempt.reason() ?? classifySmtpError(error, attempt.progress());
       } finally {
-        onRead.delete(messageId);
+        onProgress.delete(messageId);
         attempt.end();
       }
     },
@@ -126,21 +131,24 @@ function envelopeAndContent(
   };
 }
 
+const effectOfSilence = { waiting: 'unreachable', named: 'lost', content: 'retry' } as const;
+
 /** One try to send: ends by itself when it takes too long, or when the caller takes the mail back in time. */
 function startAttempt(sendMs: number, takeBack: AbortSignal) {
   const controller = new AbortController();
-  let isCommitted = false;
+  let progress: MailProgress = 'waiting';
   let failure: MailFailure | undefined;
   const end = (reason: MailFailure): void => {
     failure ??= reason;
     controller.abort();
   };
   const onTakeBack = (): void => {
-    if (!isCommitted) end(new MailFailure('abort', 'taken back before the server had it'));
+    if (progress !== 'content')
+      end(new MailFailure('abort', 'taken back before the server had it'));
   };
   const timer = setTimeout(
     () =>
-      end(new MailFailure(isCommitted ? 'retry' : 'unreachable', `not taken within ${sendMs} ms`)),
+      end(new MailFailure(effectOfSilence[progress], `not taken within ${Math.ceil(sendMs)} ms`)),
     sendMs,
   );
   takeBack.addEventListener('abort', onTakeBack);
@@ -149,11 +157,10 @@ function startAttempt(sendMs: number, takeBack: AbortSignal) {
     signal: controller.signal,
     /** Why it was ended from here, if it was. */
     reason: () => failure,
-    commit: () => {
-      isCommitted = true;
+    advance: (reached: MailProgress) => {
+      progress = reached;
     },
-    /** The server may have the mail. */
-    isCommitted: () => isCommitted,
+    progress: () => progress,
     end: () => {
       clearTimeout(timer);
       takeBack.removeEventListener('abort', onTakeBack);

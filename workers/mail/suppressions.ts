@@ -15,7 +15,10 @@ export interface SuppressionChange {
   readonly subject: { readonly outboxId: string; readonly adminId: number | undefined };
 }
 
-/** Sends no more mail to an address, canonical; does nothing when none goes there already. */
+/**
+ * Sends no more mail to an address, canonical. Does nothing when none goes there already, except that a complaint takes
+ * the place of a bounce: that one is forgiven with time.
+ */
 export async function suppress(
   change: SuppressionChange,
   suppression: { address: string; reason: SuppressionReason; eventId: string },
@@ -25,7 +28,9 @@ export async function suppress(
     'email_suppressed',
     suppression.reason,
     `insert into suppressions (email_canonical, reason, event_id) values ($address, $reason, $eventId)
-     on conflict (email_canonical) do nothing returning email_canonical`,
+     on conflict (email_canonical) do update set reason = excluded.reason, event_id = excluded.event_id
+       where suppressions.reason = 'bounce' and excluded.reason = 'complaint'
+     returning email_canonical`,
     { ...suppression },
   );
 }

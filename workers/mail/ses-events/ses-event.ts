@@ -34,7 +34,8 @@ const time = z.string().transform((text, context) => {
 });
 
 const Mail = z.object({
-  messageId: z.string().min(1).max(200),
+  // Kept as it is: printable ASCII, nothing that PostgreSQL refuses.
+  messageId: z.string().regex(/^[\x21-\x7e]{1,200}$/),
   timestamp: time,
   tags: z
     .object({ outbox_id: z.array(z.string()) })

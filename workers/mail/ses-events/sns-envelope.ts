@@ -6,7 +6,8 @@ import * as z from 'zod';
  */
 export const SnsEnvelope = z.object({
   Type: z.enum(['Notification', 'SubscriptionConfirmation', 'UnsubscribeConfirmation']),
-  MessageId: z.string().min(1).max(200),
+  // Kept as it is: printable ASCII, nothing that PostgreSQL refuses.
+  MessageId: z.string().regex(/^[\x21-\x7e]{1,200}$/),
   TopicArn: z.string().max(500),
   Message: z.string(),
   Timestamp: z.string(),
