@@ -142,12 +142,12 @@ test('at shutdown a job that has not begun, or whose mail the server has not got
 });
 
 test('a mail at whose naming the server hangs up is to blame if another got through meanwhile', async (t) => {
-  let other: { id: string } | undefined;
+  const others: { id: string }[] = [];
   const { stage, deliver } = await setUpDelivery(t, context, {
     smtp: {
       async onRecipient(address) {
         if (!address.includes('poison')) return 'take';
-        if (other) await deliver(other);
+        for (const other of others) await deliver(other);
         return 'cut';
       },
     },
@@ -157,7 +157,7 @@ test('a mail at whose naming the server hangs up is to blame if another got thro
   t.true((alone?.delayMs ?? 0) >= (alone?.restMs ?? Infinity), 'another mail looks next');
   t.is((await stage.messageOf(poison.id)).attempts, 0);
 
-  other = await stage.promiseConfirmation();
+  others.push(await stage.promiseConfirmation());
   await eventually(async () => (await deliver(await stage.promiseConfirmation())) === 'sent');
   const blamed = await t.throwsAsync(deliver(poison));
   t.false(blamed instanceof QueueThrottled, blamed?.message);
