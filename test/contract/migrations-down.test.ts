@@ -1,7 +1,7 @@
 import test, { type ExecutionContext } from 'ava';
 import { migrations } from '../../migrations/index.js';
 import { useContext } from '../helpers/context.js';
-import { environment } from '../helpers/env.js';
+import { environment, productionEnvironment } from '../helpers/env.js';
 import { startProgram } from '../helpers/processes.js';
 
 const context = useContext();
@@ -40,7 +40,7 @@ test.serial('any other option is refused, and the usage tells of --yes', async (
 });
 
 async function run(t: ExecutionContext, args: string[], nodeEnv: string | undefined) {
-  const env = environment(context, { NODE_ENV: nodeEnv, POSTGRES_SSL: 'disable', FAILPOINT: '' });
+  const env = environment(context, { ...productionEnvironment(), NODE_ENV: nodeEnv });
   const program = startProgram('dist/migrations/run.js', env, t, args);
   const { code } = await program.waitForExit();
   return { code, stdout: program.stdout(), stderr: program.stderr() };
