@@ -1,3 +1,5 @@
+import type { Environment } from '../shared/config/config.js';
+
 /** What a command answers: the same facts for people and for programs. */
 export interface Answer {
   readonly text: string;
@@ -6,11 +8,13 @@ export interface Answer {
   readonly isOk?: boolean;
 }
 
-/** What follows a command's name. */
+/** What follows a command's name, and the environment that it is called in. */
 export interface Arguments {
   readonly words: readonly string[];
   readonly all: boolean;
   readonly rate: string | undefined;
+  /** Where the configuration comes from. */
+  readonly env: Environment;
 }
 
 /** One command: its name, how it is called, what it does. */

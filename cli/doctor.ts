@@ -8,6 +8,7 @@ import {
   loadApiConfig,
   loadQueueToolConfig,
   loadWorkerConfig,
+  type Environment,
 } from '../shared/config/config.js';
 import { openDatabase, type Database } from '../shared/database/connect.js';
 import { isSchemaCurrent } from '../shared/database/schema-version.js';
@@ -36,7 +37,7 @@ interface Finding {
 
 async function doctor(args: Arguments): Promise<Answer> {
   noWords(args);
-  const findings = await examine();
+  const findings = await examine(args.env);
   const isOk = findings.every(({ ok }) => ok);
   return {
     isOk,
@@ -52,8 +53,8 @@ async function doctor(args: Arguments): Promise<Answer> {
 
 type Config = ReturnType<typeof loadQueueToolConfig>;
 
-async function examine(): Promise<Finding[]> {
-  const config = faultsOf(loadQueueToolConfig);
+async function examine(env: Environment): Promise<Finding[]> {
+  const config = faultsOf(() => loadQueueToolConfig(env));
   if (config instanceof ConfigError) return [misconfigured(faultsIn(config))];
   const redises = [['redis', config.redis.url]] as [string, string][];
   if (config.redis.logsUrl !== config.redis.url)
@@ -63,7 +64,7 @@ async function examine(): Promise<Finding[]> {
     ...redises.map(([name, url]) => examineRedis(name, url, config.isProduction)),
   ]);
   return [
-    examineConfig(),
+    examineConfig(env),
     ...ofDatabase,
     ...ofRedis.flat(),
     ...(config.spool ? [await examineSpool(config.spool)] : []),
@@ -90,9 +91,9 @@ const faultsIn = ({ faults }: ConfigError): string =>
   faults.map(({ variable, problem }) => `${variable} ${problem}`).join('; ');
 
 /** A host may be the API's or the worker's: one of the two must be able to start with this environment. */
-function examineConfig(): Finding {
-  const api = faultsOf(loadApiConfig);
-  const worker = faultsOf(loadWorkerConfig);
+function examineConfig(env: Environment): Finding {
+  const api = faultsOf(() => loadApiConfig(env));
+  const worker = faultsOf(() => loadWorkerConfig(env));
   if (api instanceof ConfigError && worker instanceof ConfigError)
     return misconfigured(`for the API: ${faultsIn(api)}; for the worker: ${faultsIn(worker)}`);
   const fit = [

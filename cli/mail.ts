@@ -44,7 +44,7 @@ export const mailCommands: readonly Command[] = [
 
 async function show(args: Arguments): Promise<Answer> {
   const email = readAddress(onlyWord(args, 'address'));
-  return withTools(async ({ database }) => {
+  return withTools(args, async ({ database }) => {
     const timeline = await createMailTimelineService(database).timelineOf(email);
     const { messages, admin, suppressed } = timeline;
     if (messages.length === 0 && !admin && !suppressed)
@@ -55,7 +55,7 @@ async function show(args: Arguments): Promise<Answer> {
 
 async function dead(args: Arguments): Promise<Answer> {
   noWords(args);
-  return withTools(async (tools) => {
+  return withTools(args, async (tools) => {
     const letters = await createDeadLettersService(tools).list();
     return { text: describeDeadLetters(letters), facts: { ...letters } };
   });
@@ -68,14 +68,14 @@ async function redrive(args: Arguments): Promise<Answer> {
   if (!args.all && args.rate !== undefined) throw new UsageError('--rate goes with --all');
   if (!args.all) {
     const id = readId(args);
-    return withTools(async (tools) => {
+    return withTools(args, async (tools) => {
       await createDeadLettersService(tools).redrive(id, causeOfCommand());
       return { text: `${id} is tried again`, facts: { id, redriven: 1 } };
     });
   }
   noWords(args);
   const rate = readRate(args.rate);
-  return withTools(async (tools) => {
+  return withTools(args, async (tools) => {
     const count = await createDeadLettersService(tools).redriveAll(rate, causeOfCommand());
     const text =
       count === 0
@@ -87,7 +87,7 @@ async function redrive(args: Arguments): Promise<Answer> {
 
 async function discard(args: Arguments): Promise<Answer> {
   const id = readId(args);
-  return withTools(async (tools) => {
+  return withTools(args, async (tools) => {
     await createDeadLettersService(tools).discard(id, causeOfCommand());
     return { text: `${id} is discarded`, facts: { id, discarded: true } };
   });
@@ -95,7 +95,7 @@ async function discard(args: Arguments): Promise<Answer> {
 
 async function unsuppress(args: Arguments): Promise<Answer> {
   const email = readAddress(onlyWord(args, 'address'));
-  return withTools(async (tools) => {
+  return withTools(args, async (tools) => {
     const reason = await createSuppressionsService(tools).lift(email, causeOfCommand());
     return {
       text: `mail goes to ${email.address} again (there was none after a ${reason})`,

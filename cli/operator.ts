@@ -21,7 +21,7 @@ export const operatorCommands: readonly Command[] = [
 
 async function setOperator(args: Arguments, isOperator: boolean): Promise<Answer> {
   const email = readAddress(onlyWord(args, 'address'));
-  return withTools(async (tools) => {
+  return withTools(args, async (tools) => {
     const changed = await createOperatorsService(tools)
       .setOperator(email, isOperator, causeOfCommand())
       .catch((error: unknown) => {

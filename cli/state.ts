@@ -2,7 +2,7 @@ import {
   createOutboxStateService,
   type OutboxStateCount,
 } from '../api/ops/outbox-state.service.js';
-import { loadOrExit, loadQueueToolConfig } from '../shared/config/config.js';
+import { loadQueueToolConfig } from '../shared/config/config.js';
 import { openJobQueue, type JobCounts } from '../shared/queues/job-queue.js';
 import { connectRedis } from '../shared/queues/redis-client.js';
 import { noWords, type Answer, type Arguments, type Command } from './command.js';
@@ -16,7 +16,7 @@ export const stateCommands: readonly Command[] = [
 
 async function outbox(args: Arguments): Promise<Answer> {
   noWords(args);
-  return withTools(async ({ database }) => {
+  return withTools(args, async ({ database }) => {
     const state = await createOutboxStateService(database).read();
     const { settled_last_day: settled, ...open } = state;
     const settledText = Object.entries(settled).map(([outcome, n]) => `${n} ${outcome}`);
@@ -43,7 +43,7 @@ function ageText(seconds: number): string {
 
 async function queues(args: Arguments): Promise<Answer> {
   noWords(args);
-  const { redis } = loadOrExit(() => loadQueueToolConfig());
+  const { redis } = loadQueueToolConfig(args.env);
   const mail = await countJobs('mail', redis.url);
   const logs = await countJobs('logs', redis.logsUrl);
   const line = (name: string, counts: JobCounts): string =>

@@ -1,11 +1,11 @@
 import { randomBytes } from 'node:crypto';
 import { userInfo } from 'node:os';
 import { createAudit, type Audit, type Cause } from '../shared/audit/audit.js';
-import { loadOrExit, loadToolConfig } from '../shared/config/config.js';
+import { loadToolConfig } from '../shared/config/config.js';
 import { openDatabase, type Database } from '../shared/database/connect.js';
 import { parseEmailAddress, type EmailAddress } from '../shared/identity/email-address.js';
 import { createLogger } from '../shared/logging/logger.js';
-import { UsageError } from './command.js';
+import { UsageError, type Arguments } from './command.js';
 
 /** What commands work with. */
 export interface Tools {
@@ -13,9 +13,15 @@ export interface Tools {
   readonly audit: Audit;
 }
 
-/** Opens the database for a command, and closes it when that is done. Ends the process with 78 without a configuration. */
-export async function withTools<T>(work: (tools: Tools) => Promise<T>): Promise<T> {
-  const config = loadOrExit(() => loadToolConfig());
+/**
+ * Opens the database for a command, and closes it when that is done.
+ * @throws {ConfigError} when the environment does not say where it is.
+ */
+export async function withTools<T>(
+  { env }: Arguments,
+  work: (tools: Tools) => Promise<T>,
+): Promise<T> {
+  const config = loadToolConfig(env);
   const database = openDatabase(config.database, 'rollcall-cli');
   const log = createLogger({ service: 'rollcall-cli', ...config.logging, level: 'silent' });
   try {

@@ -46,11 +46,7 @@ test('mail show tells a mail from its cause to what the provider said, in order'
     [adminId, id],
   );
 
-  const { code, json, stdout } = await runCliJson(t, context, [
-    'mail',
-    'show',
-    email.toUpperCase(),
-  ]);
+  const { code, json, stdout } = await runCliJson(context, ['mail', 'show', email.toUpperCase()]);
   t.is(code, 0);
   t.like(json, {
     ok: true,
@@ -74,7 +70,7 @@ test('mail show tells a mail from its cause to what the provider said, in order'
   );
   t.notRegex(stdout, /token|https?:/);
 
-  const { stdout: text } = await runCli(t, context, ['mail', 'show', email]);
+  const { stdout: text } = await runCli(context, ['mail', 'show', email]);
   t.regex(text, /SUPPRESSED since .* after a bounce/);
   t.regex(text, /try 1 by host:1: deferred at .*: 451 later/);
   t.regex(text, /bounced \(Permanent\/General\): 550 no/);
@@ -86,26 +82,26 @@ test('mail show finds mails to a former address, and those of the admin that has
   const former = context.uniqueAddress('former');
   await context.rows('update outbox set recipient = $2 where id = $1', [id, former]);
   for (const address of [email, former]) {
-    const { json } = await runCliJson(t, context, ['mail', 'show', address]);
+    const { json } = await runCliJson(context, ['mail', 'show', address]);
     t.deepEqual(
       (json['messages'] as Story[]).map((story) => story.id),
       [id],
       address,
     );
   }
-  const { json } = await runCliJson(t, context, ['mail', 'show', former]);
+  const { json } = await runCliJson(context, ['mail', 'show', former]);
   t.is(json['admin'], null);
   await context.rows('delete from admins where id = $1', [adminId]);
-  t.is((await runCli(t, context, ['mail', 'show', former])).code, 0);
+  t.is((await runCli(context, ['mail', 'show', former])).code, 0);
 });
 
 test('an address that nobody knows is said in one line, and is no success', async (t) => {
-  const { code, stdout, stderr } = await runCli(t, context, ['mail', 'show', 'nobody@x.test']);
+  const { code, stdout, stderr } = await runCli(context, ['mail', 'show', 'nobody@x.test']);
   t.deepEqual(
     [code, stdout, stderr],
     [1, '', 'nothing is known of nobody@x.test: no mail, no admin\n'],
   );
-  const json = await runCliJson(t, context, ['mail', 'show', 'nobody@x.test']);
+  const json = await runCliJson(context, ['mail', 'show', 'nobody@x.test']);
   t.deepEqual([json.code, json.json['ok'], json.stderr], [1, false, '']);
 });
 
@@ -122,25 +118,25 @@ test.serial(
       `insert into deliveries (outbox_id, attempt, worker, finished_at, outcome, response) values ($1, 3, 'w', now(), 'refused', '550 refused')`,
       [id],
     );
-    const listed = await runCliJson(t, context, ['mail', 'dead']);
+    const listed = await runCliJson(context, ['mail', 'dead']);
     t.is(listed.code, 0);
     t.like(listed.json, { ok: true, total: 1 });
     t.like((listed.json['letters'] as object[])[0], { id, recipient: email, error: '550 refused' });
-    t.regex((await runCli(t, context, ['mail', 'dead'])).stdout, /3 tries, then: 550 refused/);
+    t.regex((await runCli(context, ['mail', 'dead'])).stdout, /3 tries, then: 550 refused/);
 
-    const { code, stdout } = await runCli(t, context, ['mail', 'redrive', id]);
+    const { code, stdout } = await runCli(context, ['mail', 'redrive', id]);
     t.deepEqual([code, stdout], [0, `${id} is tried again\n`]);
     t.like(await stage.messageOf(id), { state: 'pending', generation: 1, enqueue_count: 0 });
     const events = await context.rows(
       `select details from audit_events where event = 'mail_redriven'`,
     );
     t.deepEqual(events, [{ details: { outbox_id: id, error: '550 refused' } }]);
-    const { json } = await runCliJson(t, context, ['mail', 'show', email]);
+    const { json } = await runCliJson(context, ['mail', 'show', email]);
     const steps = (json['messages'] as Story[])[0]?.steps ?? [];
     t.true(steps.some(({ step, response }) => step === 'tried' && response === '550 refused'));
     t.true(steps.some(({ step, error }) => step === 'redriven' && error === '550 refused'));
 
-    const again = await runCli(t, context, ['mail', 'redrive', id]);
+    const again = await runCli(context, ['mail', 'redrive', id]);
     t.deepEqual([again.code, again.stderr], [1, 'the message is not dead but pending\n']);
   },
 );
@@ -151,7 +147,7 @@ test.serial('all dead letters are tried again at a pace', async (t) => {
   const ids = await Promise.all(
     Array.from({ length: 205 }, () => insertMessage(context, null, 'x', {}, dead)),
   );
-  const { code, json } = await runCliJson(t, context, ['mail', 'redrive', '--all', '--rate', '5']);
+  const { code, json } = await runCliJson(context, ['mail', 'redrive', '--all', '--rate', '5']);
   t.deepEqual([code, json], [0, { ok: true, redriven: 205, rate: 5 }]);
   const [spread] = await context.rows<{ n: number; seconds: number }>(
     `select count(distinct available_at)::int as n,
@@ -161,7 +157,7 @@ test.serial('all dead letters are tried again at a pace', async (t) => {
   );
   t.is(spread?.n, 205);
   t.true(Math.abs((spread?.seconds ?? 0) - 204 / 5) <= 3, `spread over ${spread?.seconds} s`);
-  const nothing = await runCli(t, context, ['mail', 'redrive', '--all']);
+  const nothing = await runCli(context, ['mail', 'redrive', '--all']);
   t.deepEqual([nothing.code, nothing.stdout], [0, 'no mail has been given up\n']);
   t.is((await stage.messageOf(ids[0] ?? '')).attempts, 0);
 });
@@ -169,7 +165,7 @@ test.serial('all dead letters are tried again at a pace', async (t) => {
 test.serial('a dead letter that is discarded is settled, and the audit knows', async (t) => {
   const stage = await setStage(t, context);
   const { id, adminId } = await stage.promiseConfirmation({ message: { state: 'dead' } });
-  const { code, json } = await runCliJson(t, context, ['mail', 'discard', id]);
+  const { code, json } = await runCliJson(context, ['mail', 'discard', id]);
   t.deepEqual([code, json], [0, { ok: true, id, discarded: true }]);
   const message = await stage.messageOf(id);
   t.like(message, { state: 'settled', outcome: 'discarded' });
@@ -177,8 +173,8 @@ test.serial('a dead letter that is discarded is settled, and the audit knows', a
   t.deepEqual(await context.rows('select event from audit_events where admin_id = $1', [adminId]), [
     { event: 'mail_discarded' },
   ]);
-  t.is((await runCli(t, context, ['mail', 'discard', id])).code, 1);
-  const unknown = await runCli(t, context, ['mail', 'discard', randomUUID()]);
+  t.is((await runCli(context, ['mail', 'discard', id])).code, 1);
+  const unknown = await runCli(context, ['mail', 'discard', randomUUID()]);
   t.deepEqual([unknown.code, unknown.stderr], [1, 'there is no such message\n']);
 });
 
@@ -189,13 +185,13 @@ test('an address is taken off the suppression list, once, and the audit knows', 
     `insert into suppressions (email_canonical, reason) values ($1, 'complaint')`,
     [email],
   );
-  const { code, json } = await runCliJson(t, context, ['mail', 'unsuppress', email.toUpperCase()]);
+  const { code, json } = await runCliJson(context, ['mail', 'unsuppress', email.toUpperCase()]);
   t.is(code, 0);
   t.like(json, { ok: true, reason: 'complaint' });
   t.deepEqual(
     await context.rows('select event, details from audit_events where admin_id = $1', [adminId]),
     [{ event: 'email_suppression_lifted', details: { reason: 'complaint' } }],
   );
-  const again = await runCli(t, context, ['mail', 'unsuppress', email]);
+  const again = await runCli(context, ['mail', 'unsuppress', email]);
   t.deepEqual([again.code, again.stderr], [1, 'the address is not suppressed\n']);
 });

@@ -3,12 +3,13 @@ import { useContext } from '../helpers/context.js';
 import { openTestDatabase } from '../helpers/database.js';
 import { eventually } from '../helpers/eventually.js';
 import { insertMessage, setStage } from '../workers/stage.js';
-import { runCli, runCliJson } from './run-cli.js';
+import { runCli, runCliJson, runCliProcess } from './run-cli.js';
 
 const context = useContext();
 
 test('--help lists every command', async (t) => {
-  const { code, stdout } = await runCli(t, context, ['--help']);
+  const { code, stdout, stderr } = await runCliProcess(t, context, ['--help']);
+  t.is(stderr, '');
   t.is(code, 0);
   for (const name of [
     ...['mail show', 'mail dead', 'mail redrive', 'mail discard', 'mail unsuppress'],
@@ -29,24 +30,24 @@ test('what is not understood is 64, with the usage; in JSON it is one document',
     ['mail', 'discard', '--rate', '1'],
     ['queues', 'x'],
   ]) {
-    const { code, stdout, stderr } = await runCli(t, context, args);
+    const { code, stdout, stderr } = await runCli(context, args);
     t.deepEqual([code, stdout], [64, ''], args.join(' '));
     t.regex(stderr, /Rollcall's command line/);
   }
-  const { code, json, stderr } = await runCliJson(t, context, ['mail', '--nope']);
+  const { code, json, stderr } = await runCliJson(context, ['mail', '--nope']);
   t.deepEqual([code, json['ok'], stderr], [64, false, '']);
 });
 
 test('without a configuration it ends with 78', async (t) => {
-  t.is((await runCli(t, context, ['mail', 'dead'], { DATABASE_URL: '' })).code, 78);
-  t.is((await runCli(t, context, ['queues'], { REDIS_URL: '' })).code, 78);
+  t.is((await runCliProcess(t, context, ['mail', 'dead'], { DATABASE_URL: '' })).code, 78);
+  t.is((await runCli(context, ['queues'], { REDIS_URL: '' })).code, 78);
 });
 
 test('without PostgreSQL or Redis it ends with 1 and one line', async (t) => {
   const DATABASE_URL = 'postgres://nobody:x@127.0.0.1:1/none';
-  const outbox = await runCli(t, context, ['outbox'], { DATABASE_URL });
+  const outbox = await runCli(context, ['outbox'], { DATABASE_URL });
   t.deepEqual([outbox.code, outbox.stdout, outbox.stderr.split('\n').length], [1, '', 2]);
-  const queues = await runCliJson(t, context, ['queues'], { REDIS_URL: 'redis://127.0.0.1:1' });
+  const queues = await runCliJson(context, ['queues'], { REDIS_URL: 'redis://127.0.0.1:1' });
   t.deepEqual(
     [queues.code, queues.json],
     [1, { ok: false, problem: 'the Redis of the queue "mail" cannot be reached' }],
@@ -56,15 +57,15 @@ test('without PostgreSQL or Redis it ends with 1 and one line', async (t) => {
 test.serial('operator grants and revokes', async (t) => {
   const { promiseConfirmation } = await setStage(t, context);
   const { email } = await promiseConfirmation();
-  const unconfirmed = await runCli(t, context, ['operator', 'grant', email]);
+  const unconfirmed = await runCli(context, ['operator', 'grant', email]);
   t.deepEqual([unconfirmed.code, unconfirmed.stderr], [1, 'no confirmed admin has this address\n']);
   await context.rows('update admins set confirmed_at = now() where email = $1', [email]);
-  const granted = await runCliJson(t, context, ['operator', 'grant', email]);
+  const granted = await runCliJson(context, ['operator', 'grant', email]);
   t.deepEqual(
     [granted.code, granted.json],
     [0, { ok: true, email, role: 'operator', changed: true }],
   );
-  const revoked = await runCli(t, context, ['operator', 'revoke', email]);
+  const revoked = await runCli(context, ['operator', 'revoke', email]);
   t.deepEqual([revoked.code, revoked.stdout], [0, `${email} is now an admin\n`]);
 });
 
@@ -78,7 +79,7 @@ test.serial('outbox counts by state, with ages', async (t) => {
   await context.rows(`update outbox set settled_at = now(), outcome = 'sent' where id = $1`, [
     settled,
   ]);
-  const { code, json } = await runCliJson(t, context, ['outbox']);
+  const { code, json } = await runCliJson(context, ['outbox']);
   t.is(code, 0);
   t.like(json, {
     ok: true,
@@ -88,7 +89,7 @@ test.serial('outbox counts by state, with ages', async (t) => {
     dead: { count: 1 },
     settled_last_day: { sent: 1 },
   });
-  const text = (await runCli(t, context, ['outbox'])).stdout;
+  const text = (await runCliProcess(t, context, ['outbox'])).stdout;
   t.regex(text, /^dead {2,}1 {3}oldest 60 min$/m);
 });
 
@@ -97,14 +98,14 @@ test.serial('queues counts the jobs of each queue by state', async (t) => {
   await queues.mail.add({ id: 'o-1', name: 'x', data: {} });
   await queues.logs.add({ id: 'l-1', name: 'x', data: {} });
   await queues.logs.add({ id: 'l-2', name: 'x', data: {} });
-  const { code, json } = await runCliJson(t, context, ['queues']);
+  const { code, json } = await runCliJson(context, ['queues']);
   t.is(code, 0);
   const none = { delayed: 0, active: 0, completed: 0, failed: 0 };
   t.deepEqual(json, {
     ok: true,
     queues: { mail: { waiting: 1, ...none }, logs: { waiting: 2, ...none } },
   });
-  t.regex((await runCli(t, context, ['queues'])).stdout, /^mail {2}1 waiting, 0 delayed/);
+  t.regex((await runCli(context, ['queues'])).stdout, /^mail {2}1 waiting, 0 delayed/);
 });
 
 interface Check {
@@ -115,14 +116,14 @@ interface Check {
 
 test.serial('doctor says that all is well, or what is not and what to do', async (t) => {
   await context.rows('delete from outbox');
-  const well = await runCliJson(t, context, ['doctor']);
+  const well = await runCliJson(context, ['doctor']);
   t.is(well.code, 0, well.stdout);
   t.deepEqual(
     (well.json['checks'] as Check[]).map(({ check }) => check),
     ['configuration', 'postgres', 'migrations', 'outbox', 'dead letters', 'redis', 'log spool'],
   );
   await insertMessage(context, null, 'x', {}, { state: 'dead' });
-  const ill = await runCliJson(t, context, ['doctor'], {
+  const ill = await runCliJson(context, ['doctor'], {
     REDIS_URL: 'redis://127.0.0.1:1',
     SPOOL_DIR: '/dev/null/spool',
   });
@@ -134,7 +135,7 @@ test.serial('doctor says that all is well, or what is not and what to do', async
     ['dead letters', 'redis', 'log spool'],
   );
   t.true(problems.every(({ advice }) => advice !== undefined));
-  const { code, stdout } = await runCli(t, context, ['doctor']);
+  const { code, stdout } = await runCli(context, ['doctor']);
   t.is(code, 1);
   t.regex(stdout, /^ok {7}postgres/m);
   t.regex(stdout, /^PROBLEM {2}dead letters/m);
@@ -142,20 +143,20 @@ test.serial('doctor says that all is well, or what is not and what to do', async
 });
 
 test.serial('doctor names what is missing, pending or away, and ends with 1', async (t) => {
-  const unset = await runCliJson(t, context, ['doctor'], { REDIS_URL: '', DATABASE_URL: '' });
+  const unset = await runCliJson(context, ['doctor'], { REDIS_URL: '', DATABASE_URL: '' });
   t.is(unset.code, 1);
   t.regex(unset.stdout, /POSTGRES_HOST is required.*REDIS_URL is required/);
   const away = { DATABASE_URL: 'postgres://nobody:x@127.0.0.1:1/none' };
-  const { code, json } = await runCliJson(t, context, ['doctor'], away);
+  const { code, json } = await runCliJson(context, ['doctor'], away);
   t.is(code, 1);
   t.true((json['checks'] as Check[]).some(({ check, ok }) => check === 'postgres' && !ok));
   const database = openTestDatabase(t, context.databaseUrl);
   await database.query(`update schema_migrations set name = 'x' where name like '0004%'`);
-  const pending = await runCliJson(t, context, ['doctor']);
+  const pending = await runCliJson(context, ['doctor']);
   await database.query(`update schema_migrations set name = '0004-mail-events' where name = 'x'`);
   t.is(pending.code, 1);
   t.true(
     (pending.json['checks'] as Check[]).some((each) => each.check === 'migrations' && !each.ok),
   );
-  await eventually(async () => (await runCli(t, context, ['doctor'])).code === 0);
+  await eventually(async () => (await runCli(context, ['doctor'])).code === 0);
 });

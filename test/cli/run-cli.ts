@@ -1,33 +1,33 @@
+import { runCommandLine, type Outcome } from '../../cli/run.js';
 import type { Scope, TestContext } from '../helpers/context.js';
 import { environment, type Overrides } from '../helpers/env.js';
 import { startProgram } from '../helpers/processes.js';
 
-/** What a command came to. */
-export interface CliResult {
-  readonly code: number | null;
-  readonly stdout: string;
-  readonly stderr: string;
-}
-
 /** Runs the operators' command line as a process of its own. */
-export async function runCli(
+export async function runCliProcess(
   scope: Scope,
   context: TestContext,
   args: readonly string[],
   overrides: Overrides = {},
-): Promise<CliResult> {
+): Promise<Outcome> {
   const program = startProgram('dist/cli/main.js', environment(context, overrides), scope, args);
   const { code } = await program.waitForExit();
-  return { code, stdout: program.stdout(), stderr: program.stderr() };
+  return { code: code ?? -1, stdout: program.stdout(), stderr: program.stderr() };
 }
+
+/** Runs it within the test's own process: a start costs more than what most commands do. */
+export const runCli = (
+  context: TestContext,
+  args: readonly string[],
+  overrides: Overrides = {},
+): Promise<Outcome> => runCommandLine(args, environment(context, overrides));
 
 /** The same with `--json`. @throws unless stdout is one JSON document, and nothing else. */
 export async function runCliJson(
-  scope: Scope,
   context: TestContext,
   args: readonly string[],
   overrides: Overrides = {},
-): Promise<CliResult & { readonly json: Readonly<Record<string, unknown>> }> {
-  const result = await runCli(scope, context, [...args, '--json'], overrides);
+): Promise<Outcome & { readonly json: Readonly<Record<string, unknown>> }> {
+  const result = await runCli(context, [...args, '--json'], overrides);
   return { ...result, json: JSON.parse(result.stdout) as Record<string, unknown> };
 }

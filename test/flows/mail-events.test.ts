@@ -67,7 +67,7 @@ test.serial(
       const open = await context.rows(`select from outbox where state <> 'settled'`);
       return open.length === 0;
     });
-    const { code, json } = await runCliJson(t, context, ['mail', 'show', email]);
+    const { code, json } = await runCliJson(context, ['mail', 'show', email]);
     t.is(code, 0);
     t.like(json, { suppressed: { reason: 'bounce' }, admin: { confirmed_at: null } });
     const [first, second, ...others] = json['messages'] as Story[];
@@ -76,7 +76,7 @@ test.serial(
     t.is(first?.steps.at(-1)?.step, 'bounced');
     t.is(second?.outcome, 'obsolete');
     t.true(second?.steps.some(({ response }) => response === 'the address is suppressed'));
-    const { stdout } = await runCli(t, context, ['mail', 'show', email]);
+    const { stdout } = await runCli(context, ['mail', 'show', email]);
     t.regex(stdout, /SUPPRESSED/);
     t.regex(stdout, /the address is suppressed/);
     t.is((await mailbox.mailsTo(email)).length, 1);
@@ -89,7 +89,7 @@ test.serial(
     });
     t.is(elsewhere.login.admin.name, name);
 
-    t.is((await runCli(t, context, ['mail', 'unsuppress', email])).code, 0);
+    t.is((await runCli(context, ['mail', 'unsuppress', email])).code, 0);
     await client.post('/auth/confirm/resend', { email });
     await eventually(async () => (await mailbox.mailsTo(email)).length === 2);
     t.deepEqual(problems, []);
@@ -101,7 +101,7 @@ test.serial('a complaint comes after the delivery, and suppresses', async (t) =>
   await system.admins.registerAdmin({ email });
   await mailArrives(email);
   t.is(await eventually(() => suppressionOf(email)), 'complaint');
-  const { json } = await runCliJson(t, context, ['mail', 'show', email]);
+  const { json } = await runCliJson(context, ['mail', 'show', email]);
   const steps = (json['messages'] as Story[])[0]?.steps.map(({ step }) => step);
   t.deepEqual(steps?.slice(-2), ['delivered', 'complained']);
   const audited = await context.rows(
@@ -120,7 +120,7 @@ test.serial(
     await system.client.post('/auth/register', applicant, { headers });
     await mailArrives(applicant.email);
     const story = await eventually(async () => {
-      const { json } = await runCliJson(t, context, ['mail', 'show', applicant.email]);
+      const { json } = await runCliJson(context, ['mail', 'show', applicant.email]);
       const [found] = json['messages'] as (Story & { request_id: string })[];
       return found?.steps.some(({ step }) => step === 'delivered') ? found : undefined;
     });
