@@ -5,6 +5,6 @@ export default {
   nodeArguments: ['--enable-source-maps'],
   workerThreads: false,
   // The API, the worker, Postgres and Redis want their share of the cores too.
-  concurrency: 2,
-  timeout: '2m',
+  concurrency: 3,
+  timeout: '5m',
 };

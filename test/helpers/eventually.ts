@@ -8,7 +8,7 @@ export interface Patience {
   readonly of?: string;
 }
 
-const DEFAULT_WITHIN_MS = 20_000;
+const DEFAULT_WITHIN_MS = 60_000;
 const ASK_EVERY_MS = 40;
 
 /**

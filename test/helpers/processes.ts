@@ -52,8 +52,8 @@ export const isRequest =
   (line: LogLine): boolean =>
     line['http.request.id'] === requestId && line['message'] === 'request';
 
-const STOP_WITHIN_MS = 30_000;
-const READY_WITHIN_MS = 30_000;
+const STOP_WITHIN_MS = 60_000;
+const READY_WITHIN_MS = 60_000;
 
 /** Starts `dist/api/main.js` on a free port and waits until it is live. */
 export function startApi(context: TestContext, options: StartOptions = {}): Promise<ServerProcess> {

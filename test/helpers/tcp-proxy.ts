@@ -18,6 +18,8 @@ export interface TcpProxy {
   silenceAnswers(): void;
   /** Back to normal; connections that were silenced are cut. */
   restore(): Promise<void>;
+  /** How many connections there are now, to the proxy and from it. */
+  connections(): number;
 }
 
 /** Opens a proxy in front of the server that the URL names; it closes with the scope. */
@@ -97,5 +99,6 @@ export async function openTcpProxy(scope: Scope, targetUrl: string): Promise<Tcp
       hangsUp = false;
       await listen();
     },
+    connections: () => sockets.size,
   };
 }

@@ -329,7 +329,7 @@ function watchTokens({ access_token: access, refresh_token: refresh }: Login): v
 const hasDelivery = (email: string, outcome: string): Promise<boolean> =>
   eventually(
     async () => (await deliveriesTo(email)).some((delivery) => delivery.outcome === outcome),
-    { withinMs: 60_000, of: `a mail to ${email} being ${outcome}` },
+    { of: `a mail to ${email} being ${outcome}` },
   );
 
 const hasAttempt = (email: string): Promise<boolean> =>

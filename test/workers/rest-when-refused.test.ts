@@ -18,10 +18,10 @@ test('a worker whose Redis has no memory left rests instead of spinning, and goe
   await eventually(() => rests().length === 1);
   t.is(rests()[0]?.['msg'], 'Redis has no memory left; the worker rests');
   t.is((await faults.checks.redis_memory()).problem, 'Redis has no memory left');
-  await eventually(() => rests().length === 2, { withinMs: 30_000 });
+  await eventually(() => rests().length === 2);
 
   await redis.client.config('SET', 'maxmemory', '16mb');
-  await eventually(hasDone, { withinMs: 30_000 });
+  await eventually(hasDone);
   await eventually(async () => (await faults.checks.redis_memory()).ok);
 });
 
@@ -37,7 +37,7 @@ test('so does one whose Redis takes no writes for another reason', async (t) => 
   t.is((await faults.checks.redis_memory()).problem, 'Redis refuses commands: READONLY');
 
   await redis.client.replicaof('NO', 'ONE');
-  await eventually(hasDone, { withinMs: 30_000 });
+  await eventually(hasDone);
   await eventually(async () => (await faults.checks.redis_memory()).ok);
 });
 

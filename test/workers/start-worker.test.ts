@@ -214,8 +214,9 @@ function openStuck(): { promise: Promise<string>; release: () => void } {
 
 async function setUp(scope: Scope, work: Work, settings: { lockDurationMs?: number } = {}) {
   const { queues, log, lines } = await setStage(scope, context);
-  // Outlives the test: a worker whose stop was given up closes its connections a moment later.
+  // Outlives the test: a worker whose stop was given up closes its connections a moment later. Without its Redis it never would.
   const proxy = await openTcpProxy(context, context.redisUrl);
+  context.teardown(() => eventually(() => proxy.connections() === 0));
   const queue = new Queue('mail', {
     connection: redisAddress(context.redisUrl),
     prefix: queuePrefix('mail'),

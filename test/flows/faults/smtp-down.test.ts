@@ -37,7 +37,7 @@ for (const how of ['refuse', 'silence'] as const) {
       );
       await proxy.restore();
       const mailbox = createMailbox(context.stack);
-      await mailbox.waitForMail(email, { withinMs: 60_000 });
+      await mailbox.waitForMail(email);
       const deliveries = await eventually(async () => {
         const found = await deliveriesTo(email);
         return found.some(({ outcome }) => outcome === 'sent') && found;
@@ -60,7 +60,7 @@ for (const [what, refusal] of Object.entries<SmtpAnswer>({
       });
       await startWorker(context, { scope: t, env: smtp.env });
       const { email } = await register();
-      await eventually(async () => (await stateOf(email)) === 'settled', { withinMs: 60_000 });
+      await eventually(async () => (await stateOf(email)) === 'settled');
       t.is(smtp.taken.filter(({ to }) => to.includes(email)).length, 1);
       t.deepEqual(
         (await deliveriesTo(email)).map(({ outcome }) => outcome),

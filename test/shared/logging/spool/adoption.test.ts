@@ -26,8 +26,6 @@ import {
   type SpoolStage,
 } from './stage.js';
 
-const PATIENT = { withinMs: 60_000 };
-
 /** What a process leaves that is killed: full segments, and one that it was writing to. */
 async function leaveBehind(
   stage: SpoolStage,
@@ -69,10 +67,7 @@ test('what a dead process left is shipped under its own ids, without the torn li
   await eventually(() => opened.printed().includes('"labels.segments":2'));
 
   route.arrive();
-  await eventually(
-    async () => !(await readdir(stage.dir)).some((name) => name.startsWith(id)),
-    PATIENT,
-  );
+  await eventually(async () => !(await readdir(stage.dir)).some((name) => name.startsWith(id)));
 });
 
 test('what was shipped before its process died is not shipped again', async (t) => {
@@ -144,13 +139,12 @@ test('what another has taken over is not counted as dropped by whoever had it', 
   late.ship(lateRoute.asRoute());
   const route = createRoute();
   stage.open().ship(route.asRoute());
-  await eventually(() => lateRoute.added.length + route.added.length >= 2, PATIENT);
+  await eventually(() => lateRoute.added.length + route.added.length >= 2);
   const shipped = [...shippedNumbers(lateRoute), ...shippedNumbers(route)];
   t.is(new Set(shipped).size, 1_000);
   t.is(late.spool.droppedLines, 0);
   late.spool.write(line(1_000));
   await eventually(() => [...shippedNumbers(lateRoute), ...shippedNumbers(route)].includes(1_000), {
-    ...PATIENT,
     of: 'the line after that',
   });
 });

@@ -12,7 +12,6 @@ import { openTcpProxy } from '../../../helpers/tcp-proxy.js';
 import { line, setSpoolStage, upTo, type OpenedSpool } from './stage.js';
 
 const context = useContext();
-const PATIENT = { withinMs: 60_000 };
 
 // One Redis: each test empties it, so they take turns.
 test.serial.beforeEach(() => withRedis((redis) => redis.flushdb()));
@@ -23,7 +22,7 @@ test.serial(
     const { stage } = await startShipping(t);
     await eventually(async () => (await waitingIds()).length === 2);
     work(t, async () => undefined);
-    await eventually(async () => (await stage.segments()).length === 0, PATIENT);
+    await eventually(async () => (await stage.segments()).length === 0);
     t.deepEqual(await waitingIds(), []);
   },
 );
@@ -33,10 +32,10 @@ test.serial('a Redis that loses everything is given everything again', async (t)
   await eventually(async () => (await waitingIds()).length === 2);
   const ids = await waitingIds();
   await withRedis((redis) => redis.flushdb());
-  await eventually(async () => (await waitingIds()).length === 2, PATIENT);
+  await eventually(async () => (await waitingIds()).length === 2);
   t.deepEqual((await waitingIds()).toSorted(), ids.toSorted());
   work(t, async () => undefined);
-  await eventually(async () => (await stage.segments()).length === 0, PATIENT);
+  await eventually(async () => (await stage.segments()).length === 0);
 });
 
 test.serial('a job that failed for good is enqueued again under another id', async (t) => {
@@ -47,7 +46,7 @@ test.serial('a job that failed for good is enqueued again under another id', asy
     seen.push(id);
     if (id.endsWith('-0')) throw new UnrecoverableError('no');
   });
-  await eventually(async () => (await stage.segments()).length === 0, PATIENT);
+  await eventually(async () => (await stage.segments()).length === 0);
   const refused = seen.find((id) => id.endsWith('-0')) ?? '';
   t.deepEqual(
     seen.filter((id) => id.startsWith(refused)),
@@ -66,7 +65,7 @@ test.serial('a job whose answer was lost is in the queue once', async (t) => {
   opened.spool.write(line(1_001));
   await turn();
   await proxy.restore();
-  await eventually(async () => (await waitingIds()).length === 4, PATIENT);
+  await eventually(async () => (await waitingIds()).length === 4);
   t.is(new Set(await waitingIds()).size, 4);
 });
 
@@ -77,7 +76,7 @@ test.serial('with Redis gone lines wait on disk, and go when it is back', async 
   await turn();
   t.is((await stage.lines()).length, 501);
   await proxy.restore();
-  await eventually(async () => (await waitingIds()).length === 2, PATIENT);
+  await eventually(async () => (await waitingIds()).length === 2);
   t.is(opened.spool.droppedLines, 0);
 });
 

@@ -8,8 +8,6 @@ import type { NewJob } from '../../../../shared/queues/job-queue.js';
 import { eventually } from '../../../helpers/eventually.js';
 import { createRoute, line, numbersOf, setSpoolStage, upTo, type OpenedSpool } from './stage.js';
 
-const PATIENT = { withinMs: 60_000 };
-
 const linesOf = ({ data }: NewJob): string[] =>
   gunzipSync(Buffer.from(shipLogBatch.schema.parse(data).lines, 'base64'))
     .toString()
@@ -52,10 +50,10 @@ test('a segment stays until its receipt is there, and goes then', async (t) => {
   const route = createRoute();
   opened.ship(route.asRoute());
   fill(opened);
-  await eventually(() => route.asked.receipts >= 2, PATIENT);
+  await eventually(() => route.asked.receipts >= 2);
   t.is((await stage.segments()).length, 1);
   route.arrive();
-  await eventually(async () => (await stage.segments()).length === 0, PATIENT);
+  await eventually(async () => (await stage.segments()).length === 0);
   t.is(route.added.length, 1);
   t.is(opened.spool.droppedLines, 0);
 });
@@ -69,7 +67,7 @@ test('with nothing under way nobody asks Redis for anything', async (t) => {
   const neighbour = stage.open();
   neighbour.ship(busy.asRoute());
   fill(neighbour);
-  await eventually(() => busy.asked.receipts >= 2, PATIENT);
+  await eventually(() => busy.asked.receipts >= 2);
   t.deepEqual(idle.asked, { states: 0, receipts: 0 });
   t.is(busy.asked.states, 0, 'a young batch is looked for among the receipts alone');
 });
@@ -84,7 +82,7 @@ test('a batch whose job Redis has lost is enqueued again under its id', async (t
   await eventually(() => route.added.length === 30);
   const ids = route.added.map(({ id }) => id);
   route.states.clear();
-  await eventually(() => route.added.length === 60, PATIENT);
+  await eventually(() => route.added.length === 60);
   t.deepEqual(
     route.added
       .slice(30)
@@ -93,7 +91,7 @@ test('a batch whose job Redis has lost is enqueued again under its id', async (t
     ids.toSorted(),
   );
   route.arrive();
-  await eventually(async () => (await stage.segments()).length === 0, PATIENT);
+  await eventually(async () => (await stage.segments()).length === 0);
 });
 
 test('a batch whose job is lost again goes under the next generation of its id', async (t) => {
@@ -112,14 +110,14 @@ test('a batch whose job is lost again goes under the next generation of its id',
     },
   });
   fill(opened);
-  await eventually(() => route.added.length === 3, PATIENT);
+  await eventually(() => route.added.length === 3);
   const id = route.added[0]?.id ?? '';
   t.deepEqual(
     route.added.map((job) => job.id),
     [id, id, `${id}-1`],
   );
   route.arrive();
-  await eventually(async () => (await stage.segments()).length === 0, PATIENT);
+  await eventually(async () => (await stage.segments()).length === 0);
 });
 
 test('a batch that was shipped and forgotten while it was asked about is not enqueued again', async (t) => {
@@ -138,8 +136,8 @@ test('a batch that was shipped and forgotten while it was asked about is not enq
     },
   });
   fill(opened);
-  await eventually(() => route.asked.states > 0, PATIENT);
-  await eventually(async () => (await stage.segments()).length === 0, PATIENT);
+  await eventually(() => route.asked.states > 0);
+  await eventually(async () => (await stage.segments()).length === 0);
   t.is(route.added.length, 1);
 });
 
@@ -152,11 +150,11 @@ test('a batch that the queue gave up goes again under the next generation of its
   await eventually(() => route.added.length === 1);
   const id = route.added[0]?.id ?? '';
   route.states.set(id, { state: 'failed', failedReason: '3 records were not taken' });
-  await eventually(() => route.added.length === 2, PATIENT);
+  await eventually(() => route.added.length === 2);
   t.is(route.added[1]?.id, `${id}-1`);
   t.is(shipping.failedBatches, 1);
   route.arrive();
-  await eventually(async () => (await stage.segments()).length === 0, PATIENT);
+  await eventually(async () => (await stage.segments()).length === 0);
 });
 
 test('a batch that never can be unpacked is packed three times, then dropped and counted', async (t) => {
@@ -166,11 +164,11 @@ test('a batch that never can be unpacked is packed three times, then dropped and
   const shipping = opened.ship(route.asRoute());
   fill(opened);
   for (const tries of [1, 2, 3]) {
-    await eventually(() => route.added.length === tries, PATIENT);
+    await eventually(() => route.added.length === tries);
     const id = route.added.at(-1)?.id ?? '';
     route.states.set(id, { state: 'failed', failedReason: UNREADABLE_BATCH });
   }
-  await eventually(() => opened.spool.droppedLines === 500, PATIENT);
+  await eventually(() => opened.spool.droppedLines === 500);
   t.is(shipping.failedBatches, 3);
   t.is(route.added.length, 3);
 });
@@ -219,7 +217,7 @@ test('a queue that refuses is asked again, and a doubtful batch is looked for be
   fill(opened);
   await eventually(() => route.asked.states > 0);
   route.arrive();
-  await eventually(async () => (await stage.segments()).length === 0, PATIENT);
+  await eventually(async () => (await stage.segments()).length === 0);
   t.deepEqual([refusals, route.added.length], [1, 1]);
 });
 
