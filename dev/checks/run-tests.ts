@@ -12,7 +12,7 @@ import { projectRoot } from '../paths.js';
 import { openStack, type Stack } from '../stack.js';
 import { add, report, type Tally } from './tally.js';
 import { secretsIn } from './test-secrets.js';
-import { runTool } from './tool.js';
+import { runTool, type ToolResult } from './tool.js';
 
 /** The migrated, empty database that each test file copies. */
 const templateDatabase = 'rollcall_template';
@@ -57,8 +57,10 @@ export async function runTests(options: TestOptions): Promise<Tally> {
       const { files, signal } = options;
       if (files.length > 0) return await runAva({ name: 'tests', files, signal }, stack);
       const measured = await runAva({ ...measuredTests, isMeasured: true, signal }, stack);
+      const summary = summariseCoverage(signal);
       const others = await runAva({ ...otherTests, signal }, stack);
-      return [measured, others, await checkRecords(dataDir), await checkCoverage()].reduce(add);
+      const records = await checkRecords(dataDir);
+      return [measured, others, records, await checkCoverage(summary)].reduce(add);
     } finally {
       await stack.close();
     }
@@ -88,7 +90,7 @@ async function makeTemplate(postgresUrl: string, signal: AbortSignal): Promise<v
 
 interface AvaRun extends TestOptions {
   readonly name: string;
-  /** Under c8: child processes, too, write down which lines they run. */
+  /** Every process writes down which lines it runs. */
   readonly isMeasured?: boolean;
 }
 
@@ -106,14 +108,17 @@ async function runAva(
     mailboxUrl,
     firehoseUrl,
   });
-  const ava = join(projectRoot, 'node_modules/.bin/ava');
-  const c8 = join(projectRoot, 'node_modules/.bin/c8');
+  const coverage = join(projectRoot, coverageFolder);
   // What an earlier run measured must not pass for this one's.
-  if (isMeasured) await rm(join(projectRoot, coverageFolder), { recursive: true, force: true });
-  const [program, args] = isMeasured ? [c8, [ava, ...files]] : [ava, [...files]];
-  const child = spawn(program, args, {
+  if (isMeasured) await rm(coverage, { recursive: true, force: true });
+  const child = spawn(join(projectRoot, 'node_modules/.bin/ava'), files, {
     cwd: projectRoot,
-    env: { ...readDevEnv().inherited, NODE_ENV: 'test', TEST_STACK: servers },
+    env: {
+      ...readDevEnv().inherited,
+      ...(isMeasured && { NODE_V8_COVERAGE: join(coverage, 'tmp') }),
+      NODE_ENV: 'test',
+      TEST_STACK: servers,
+    },
     stdio: ['ignore', 'pipe', 'pipe'],
   });
   const stop = () => void child.kill();
@@ -181,8 +186,14 @@ interface FileCoverage {
   readonly lines: { readonly total: number; readonly covered: number; readonly pct: number };
 }
 
-async function checkCoverage(): Promise<Tally> {
+/** Has c8 read what all those processes have written; that takes a while, in which other tests can run. */
+const summariseCoverage = (signal: AbortSignal): Promise<ToolResult> =>
+  runTool([join(projectRoot, 'node_modules/.bin/c8'), 'report'], { signal });
+
+async function checkCoverage(summary: Promise<ToolResult>): Promise<Tally> {
   const startedAt = performance.now();
+  const { succeeded, output } = await summary;
+  if (!succeeded) return report({ name: 'coverage', startedAt, fault: output });
   const { lines: atLeast } = await readJson<{ lines: number }>('.c8rc.json');
   const { total, ...files } = await readJson<Record<string, FileCoverage>>(
     join(coverageFolder, 'coverage-summary.json'),
