@@ -127,7 +127,7 @@ export async function securityDocument(root: URL): Promise<string> {
 
 async function readTitles(folder: URL): Promise<TestedIn> {
   const testedIn = new Map<string, string[]>();
-  for (const file of (await readdir(folder)).toSorted()) {
+  for (const file of (await readdir(folder, { recursive: true })).toSorted()) {
     if (!file.endsWith('.test.ts')) continue;
     const source = await readFile(new URL(file, folder), 'utf8');
     const ids = [...source.matchAll(TITLE)].flatMap(([, given = '']) => given.trim().split(' '));

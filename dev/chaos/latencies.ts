@@ -1,10 +1,13 @@
 import { setTimeout as delay } from 'node:timers/promises';
+import { watchStolenTime } from './stolen-time.js';
 
 /** How long a phase's calls took. */
 export interface Latencies {
   readonly calls: number;
   /** Without an answer: the process was just being started again. */
   readonly unanswered: number;
+  /** Answered calls that are left out of the percentiles: the host had just taken the processors away. */
+  readonly leftOut: number;
   readonly p50Ms: number;
   readonly p99Ms: number;
 }
@@ -20,7 +23,7 @@ export async function measure(
   perSecond: number,
   phase: Promise<unknown>,
 ): Promise<Latencies> {
-  const times: number[] = [];
+  const times: { readonly at: number; readonly tookMs: number }[] = [];
   let unanswered = 0;
   let isOver = false;
   const ended = phase.finally(() => (isOver = true));
@@ -29,11 +32,12 @@ export async function measure(
     try {
       const answer = await fetch(url, { signal: AbortSignal.timeout(CALL_TIMEOUT_MS) });
       await answer.arrayBuffer();
-      times.push(performance.now() - startedAt);
+      times.push({ at: startedAt, tookMs: performance.now() - startedAt });
     } catch {
       unanswered += 1;
     }
   };
+  const stolen = watchStolenTime();
   const calls: Promise<void>[] = [];
   const startedAt = performance.now();
   while (!isOver) {
@@ -42,7 +46,15 @@ export async function measure(
     await delay(5);
   }
   await Promise.all([...calls, ended]);
-  const sorted = times.toSorted((one, other) => one - other);
+  stolen.stop();
+  const ours = times.filter(({ at }) => stolen.wasOursAt(at)).map(({ tookMs }) => tookMs);
+  const sorted = ours.toSorted((one, other) => one - other);
   const at = (part: number): number => sorted[Math.floor(sorted.length * part)] ?? NaN;
-  return { calls: calls.length, unanswered, p50Ms: at(0.5), p99Ms: at(0.99) };
+  return {
+    calls: calls.length,
+    unanswered,
+    leftOut: times.length - ours.length,
+    p50Ms: at(0.5),
+    p99Ms: at(0.99),
+  };
 }

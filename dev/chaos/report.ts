@@ -29,8 +29,8 @@ export function describe(report: ChaosReport | OutageReport): string {
 const secondsOf = (ms: number): string => `${(ms / 1_000).toFixed(1)} s`;
 
 function rowsOfOutage(report: OutageReport): [string, string][] {
-  const timesOf = ({ calls, unanswered, p50Ms, p99Ms }: OutageReport['before']): string =>
-    `p50 ${p50Ms.toFixed(1)} ms, p99 ${p99Ms.toFixed(1)} ms (${calls} calls, ${unanswered} unanswered)`;
+  const timesOf = ({ calls, unanswered, leftOut, p50Ms, p99Ms }: OutageReport['before']): string =>
+    `p50 ${p50Ms.toFixed(1)} ms, p99 ${p99Ms.toFixed(1)} ms (${calls} calls, ${unanswered} unanswered, ${leftOut} left out)`;
   return [
     ['before', timesOf(report.before)],
     ['during the outage', timesOf(report.during)],

@@ -1,8 +1,8 @@
 import test, { type ExecutionContext } from 'ava';
-import { useApi } from '../helpers/api.js';
-import type { Answer } from '../helpers/api-client.js';
-import { useContext } from '../helpers/context.js';
-import { telling } from '../helpers/problem.js';
+import { useApi } from '../../helpers/api.js';
+import type { Answer } from '../../helpers/api-client.js';
+import { useContext } from '../../helpers/context.js';
+import { telling } from '../../helpers/problem.js';
 
 const context = useContext();
 // A work factor of production: with a cheaper one nobody could measure that a hash was left out.
