@@ -2,8 +2,8 @@ import { readFileSync } from 'node:fs';
 
 const TICK_MS = 10;
 const WINDOW_MS = 1_000;
-/** More than this of a second, over all cores, and what was measured in it tells of the host. */
-const TAKEN_MS = 50;
+/** More than this in a second, over all cores, and what was measured in it tells of the host. */
+const TAKEN_MS = 200;
 
 /** Knows in which seconds the host of a virtual machine took its processors away. */
 export interface StolenTime {
