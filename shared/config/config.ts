@@ -161,6 +161,7 @@ function database(reader: EnvironmentReader) {
   return {
     ...databaseAddress(reader),
     poolMax: reader.get('POSTGRES_POOL_MAX'),
+    timeoutMs: reader.get('POSTGRES_TIMEOUT'),
     ssl:
       ssl === 'disable'
         ? (false as const)

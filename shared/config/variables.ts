@@ -35,6 +35,8 @@ const duration = (bareUnit: keyof typeof unitMs) =>
       return Number.parseInt(text, 10) * unitMs[unit as keyof typeof unitMs];
     });
 
+const MAX_POSTGRES_TIMEOUT_MS = 60_000;
+
 const roles = list.pipe(
   z.array(z.enum(['mail', 'logs', 'relay'])).min(1, 'must name at least one role'),
 );
@@ -116,6 +118,11 @@ export const variables = {
     'PEM file of the authority that signed the server',
   ),
   POSTGRES_POOL_MAX: withDefault(integer(1, 500), '10', 'connections per process'),
+  POSTGRES_TIMEOUT: withDefault(
+    duration('s').refine((ms) => ms <= MAX_POSTGRES_TIMEOUT_MS, 'must be at most 60s'),
+    '2s',
+    'longest that a statement may take, or wait for a connection; then a request is answered 503; a bare number is seconds',
+  ),
   REDIS_URL: variable(redisUrl, 'Redis of the queues, `rediss://` for TLS; required'),
   REDIS_URL_LOGS: variable(redisUrl.optional(), 'Redis of the log batches', 'REDIS_URL'),
   MAIL_HOST: variable(

@@ -11,16 +11,16 @@ export interface DatabaseConfig {
   readonly user: string;
   readonly password: string;
   readonly poolMax: number;
+  /** How long a statement may take, and how long to wait for a connection that is free. */
+  readonly timeoutMs: number;
   readonly ssl: false | { readonly rejectUnauthorized: boolean; readonly ca?: string };
 }
 
-const CONNECT_TIMEOUT_MS = 1_500;
-const ACQUIRE_TIMEOUT_MS = 2_000;
-/** The server gives up first: the client's own limit is for a server that no longer answers. */
-const STATEMENT_TIMEOUT_MS = 2_000;
-const QUERY_TIMEOUT_MS = 2_300;
-/** All that Sequelize asks before it hands a new connection over, each answered at the last moment. */
-const SET_UP_TIMEOUT_MS = CONNECT_TIMEOUT_MS + 2 * QUERY_TIMEOUT_MS + 1_000;
+/** Of the time-out: a server that is there is quick to take a connection. */
+const CONNECT_PART = 0.75;
+/** The server gives a statement up first: the client's own limit is for a server that no longer answers. */
+const ANSWER_GRACE_MS = 300;
+const IDLE_IN_TRANSACTION_MS = 10_000;
 /** A server that does not take leave is left without. */
 const GOODBYE_TIMEOUT_MS = 500;
 
@@ -28,14 +28,22 @@ const GOODBYE_TIMEOUT_MS = 500;
 export type Database = Sequelize;
 
 /**
- * Opens the pool; connects lazily. With PostgreSQL gone every query and every transaction fails within three seconds
- * instead of waiting: the time-outs bound connecting, waiting for a connection, and a connection that has silently
+ * Opens the pool; connects lazily. With PostgreSQL gone every query and every transaction fails within the time-out
+ * and a second instead of waiting: it bounds connecting, waiting for a connection, and a connection that has silently
  * died, which is never used again. Closing waits for no server either.
  */
 export function openDatabase(config: DatabaseConfig, applicationName: string): Database {
+  const { timeoutMs } = config;
+  const connectTimeoutMs = CONNECT_PART * timeoutMs;
+  const queryTimeoutMs = timeoutMs + ANSWER_GRACE_MS;
+  // All that Sequelize asks before it hands a new connection over, each answered at the last moment.
+  const setUpTimeoutMs = connectTimeoutMs + 2 * queryTimeoutMs + 1_000;
+  class Client extends PooledClient {
+    override readonly deadline = setTimeout(() => this.hangUp(), setUpTimeoutMs).unref();
+  }
   const database = new Sequelize({
     dialect: 'postgres',
-    dialectModule: { ...pg, Client: PooledClient },
+    dialectModule: { ...pg, Client },
     host: config.host,
     port: config.port,
     database: config.name,
@@ -43,16 +51,16 @@ export function openDatabase(config: DatabaseConfig, applicationName: string): D
     password: config.password,
     models,
     logging: false,
-    pool: { max: config.poolMax, min: 0, idle: 10_000, acquire: ACQUIRE_TIMEOUT_MS },
+    pool: { max: config.poolMax, min: 0, idle: 10_000, acquire: timeoutMs },
     retry: { max: 0 },
     dialectOptions: {
       application_name: applicationName,
       ssl: config.ssl,
       keepAlive: true,
-      connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
-      query_timeout: QUERY_TIMEOUT_MS,
-      statement_timeout: STATEMENT_TIMEOUT_MS,
-      idle_in_transaction_session_timeout: 10_000,
+      connectionTimeoutMillis: connectTimeoutMs,
+      query_timeout: queryTimeoutMs,
+      statement_timeout: timeoutMs,
+      idle_in_transaction_session_timeout: Math.max(IDLE_IN_TRANSACTION_MS, 2 * timeoutMs),
     },
   });
   hangUpOnSilence(database);
@@ -63,14 +71,14 @@ export function openDatabase(config: DatabaseConfig, applicationName: string): D
  * A client that ends unless it is in the pool in time: Sequelize forgets one that it could not set up, and a server that
  * is slow for a while would be left with more and more of them.
  */
-class PooledClient extends pg.Client {
+abstract class PooledClient extends pg.Client {
   /** Sequelize's mark of a connection that must not be used again; set when a query was not answered in time. */
   declare readonly _invalid?: boolean;
 
-  readonly #deadline = setTimeout(() => this.hangUp(), SET_UP_TIMEOUT_MS).unref();
+  protected abstract readonly deadline: NodeJS.Timeout;
 
   isSetUp(): void {
-    clearTimeout(this.#deadline);
+    clearTimeout(this.deadline);
   }
 
   hangUp(): void {

@@ -11,6 +11,7 @@ function databaseConfig(url: string): DatabaseConfig {
     user: decodeURIComponent(username),
     password: decodeURIComponent(password),
     poolMax: 5,
+    timeoutMs: 2_000,
     ssl: false,
   };
 }

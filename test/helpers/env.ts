@@ -9,6 +9,10 @@ export type Overrides = Readonly<Record<string, string | undefined>>;
 /** Where the links in this run's mails point; nothing listens there, tests follow the path at their own API. */
 export const PUBLIC_URL = 'https://rollcall.example';
 
+/** Time for PostgreSQL to answer even when all stands still for a while; who tests its absence waits no longer than in production. */
+const SLOW_MACHINE = '30s';
+export const IMPATIENT = { POSTGRES_TIMEOUT: undefined } as const;
+
 /** A whole, valid environment for an API or a worker of this test file. */
 export function environment(
   context: TestContext,
@@ -28,6 +32,7 @@ export function environment(
     BCRYPT_COST: '4',
     RATE_LIMIT_SCALE: '1000',
     DATABASE_URL: databaseUrl,
+    POSTGRES_TIMEOUT: SLOW_MACHINE,
     REDIS_URL: redisUrl,
     MAIL_HOST: stack.mail.host,
     MAIL_PORT: String(stack.mail.port),

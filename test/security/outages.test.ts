@@ -2,6 +2,7 @@ import test from 'ava';
 import { createAdmins } from '../helpers/admins.js';
 import { createClient, type Answer } from '../helpers/api-client.js';
 import { useContext } from '../helpers/context.js';
+import { IMPATIENT } from '../helpers/env.js';
 import { startApi } from '../helpers/processes.js';
 import { openTcpProxy } from '../helpers/tcp-proxy.js';
 
@@ -54,7 +55,7 @@ test.serial(
     const proxy = await openTcpProxy(t, context.databaseUrl);
     const api = await startApi(context, {
       scope: t,
-      env: { DATABASE_URL: proxy.urlFor(context.databaseUrl) },
+      env: { ...IMPATIENT, DATABASE_URL: proxy.urlFor(context.databaseUrl) },
     });
     const client = createClient(api.url);
     const admin = await createAdmins(context, client).confirmedAdmin();

@@ -1,6 +1,7 @@
 import test from 'ava';
 import { createClient } from '../../helpers/api-client.js';
 import { useContext } from '../../helpers/context.js';
+import { IMPATIENT } from '../../helpers/env.js';
 import { startApi, startWorker } from '../../helpers/processes.js';
 import { openTcpProxy } from '../../helpers/tcp-proxy.js';
 
@@ -8,7 +9,7 @@ const context = useContext();
 
 test('through an outage of PostgreSQL every line is one of the log, and says what readiness found', async (t) => {
   const proxy = await openTcpProxy(t, context.databaseUrl);
-  const env = { DATABASE_URL: proxy.urlFor(context.databaseUrl) };
+  const env = { ...IMPATIENT, DATABASE_URL: proxy.urlFor(context.databaseUrl) };
   const api = await startApi(context, { scope: t, env });
   const worker = await startWorker(context, { scope: t, env });
   const client = createClient(api.url);

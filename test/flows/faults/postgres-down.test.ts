@@ -2,6 +2,7 @@ import test from 'ava';
 import { createAdmins } from '../../helpers/admins.js';
 import { createClient, type Answer } from '../../helpers/api-client.js';
 import { useContext } from '../../helpers/context.js';
+import { IMPATIENT } from '../../helpers/env.js';
 import { eventually } from '../../helpers/eventually.js';
 import { createMailbox } from '../../helpers/mailbox.js';
 import { startApi, startWorker } from '../../helpers/processes.js';
@@ -20,7 +21,7 @@ for (const how of ['refuse', 'silence'] as const) {
       const proxy = await openTcpProxy(t, context.databaseUrl);
       const api = await startApi(context, {
         scope: t,
-        env: { DATABASE_URL: proxy.urlFor(context.databaseUrl) },
+        env: { ...IMPATIENT, DATABASE_URL: proxy.urlFor(context.databaseUrl) },
       });
       const client = createClient(api.url);
       const admin = await createAdmins(context, client).confirmedAdmin();
@@ -72,7 +73,7 @@ for (const how of ['refuse', 'silence'] as const) {
       const api = await startApi(context, { scope: t });
       const worker = await startWorker(context, {
         scope: t,
-        env: { DATABASE_URL: proxy.urlFor(context.databaseUrl) },
+        env: { ...IMPATIENT, DATABASE_URL: proxy.urlFor(context.databaseUrl) },
       });
       await proxy[how]();
       const applicant = await createAdmins(context, createClient(api.url)).registerAdmin();
@@ -95,7 +96,7 @@ for (const how of ['refuse', 'silence'] as const) {
 
   test.serial(`PostgreSQL down (${how}): SIGTERM ends both processes with 0`, async (t) => {
     const proxy = await openTcpProxy(t, context.databaseUrl);
-    const env = { DATABASE_URL: proxy.urlFor(context.databaseUrl) };
+    const env = { ...IMPATIENT, DATABASE_URL: proxy.urlFor(context.databaseUrl) };
     const [api, worker] = [
       await startApi(context, { scope: t, env }),
       await startWorker(context, { scope: t, env }),
@@ -113,7 +114,7 @@ test.serial(
     await proxy.refuse();
     const api = await startApi(context, {
       scope: t,
-      env: { DATABASE_URL: proxy.urlFor(context.databaseUrl) },
+      env: { ...IMPATIENT, DATABASE_URL: proxy.urlFor(context.databaseUrl) },
     });
     const client = createClient(api.url);
     t.is((await client.get('/health/ready')).status, 503);

@@ -186,6 +186,15 @@ export const readings: Readonly<Record<VariableName, Reading>> = {
     ],
     bad: ['0', '501', '-1', '1e2', 'ten'],
   },
+  POSTGRES_TIMEOUT: {
+    read: (text) => api({ POSTGRES_TIMEOUT: text }).database.timeoutMs,
+    good: [
+      [undefined, 2_000],
+      ['5', 5_000],
+      ['1m', 60_000],
+    ],
+    bad: [...badDurations, '61s', '2m'],
+  },
   REDIS_URL: {
     read: (text) => api({ REDIS_URL: text }).redis,
     good: [
