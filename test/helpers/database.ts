@@ -11,7 +11,8 @@ function databaseConfig(url: string): DatabaseConfig {
     user: decodeURIComponent(username),
     password: decodeURIComponent(password),
     poolMax: 5,
-    timeoutMs: 2_000,
+    // Even when all stands still for a while; who tests its absence waits for less.
+    timeoutMs: 30_000,
     ssl: false,
   };
 }

@@ -33,7 +33,7 @@ export function createFirehoseReader({
       after: String(after),
       limit: String(PAGE_SIZE),
     }).toString();
-    const answer = await fetch(url, { signal: AbortSignal.timeout(5_000) });
+    const answer = await fetch(url, { signal: AbortSignal.timeout(30_000) });
     return Page.parse(await answer.json()).records;
   };
   const records = async (): Promise<LogRecord[]> => {

@@ -33,7 +33,7 @@ export function createMailbox({ mailboxUrl }: Pick<TestStack, 'mailboxUrl'>): Ma
   const mailsTo = async (address: string): Promise<Mail[]> => {
     const url = new URL('email', mailboxUrl.endsWith('/') ? mailboxUrl : `${mailboxUrl}/`);
     url.searchParams.set('envelope.to.address', address);
-    const answer = await fetch(url, { signal: AbortSignal.timeout(5_000) });
+    const answer = await fetch(url, { signal: AbortSignal.timeout(30_000) });
     return z.array(Mail).parse(await answer.json());
   };
   return {

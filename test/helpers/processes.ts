@@ -117,7 +117,7 @@ async function startServer(
 
 async function isLive(url: string): Promise<boolean> {
   try {
-    const answer = await fetch(`${url}/health/live`, { signal: AbortSignal.timeout(2_000) });
+    const answer = await fetch(`${url}/health/live`, { signal: AbortSignal.timeout(10_000) });
     await answer.arrayBuffer();
     return answer.ok;
   } catch {

@@ -2,7 +2,6 @@ import test from 'ava';
 import { createAdmins } from '../helpers/admins.js';
 import { createClient, type Answer } from '../helpers/api-client.js';
 import { useContext } from '../helpers/context.js';
-import { IMPATIENT } from '../helpers/env.js';
 import { startApi } from '../helpers/processes.js';
 import { openTcpProxy } from '../helpers/tcp-proxy.js';
 
@@ -55,7 +54,7 @@ test.serial(
     const proxy = await openTcpProxy(t, context.databaseUrl);
     const api = await startApi(context, {
       scope: t,
-      env: { ...IMPATIENT, DATABASE_URL: proxy.urlFor(context.databaseUrl) },
+      env: { DATABASE_URL: proxy.urlFor(context.databaseUrl) },
     });
     const client = createClient(api.url);
     const admin = await createAdmins(context, client).confirmedAdmin();

@@ -11,8 +11,8 @@ import { openTcpProxy } from '../../helpers/tcp-proxy.js';
 const context = useContext();
 const mailbox = createMailbox(context.stack);
 
-/** The promise is that a registration does not wait for Redis; a client that has no patience finds out. */
-const IMPATIENT_MS = 1_500;
+/** A registration does not wait for Redis: a second and a half on a machine that is not busy, or for ever if it did. */
+const PATIENCE_MS = 20_000;
 
 for (const how of ['refuse', 'silence'] as const) {
   test.serial(
@@ -29,7 +29,7 @@ for (const how of ['refuse', 'silence'] as const) {
       const waiting = [admins.applicant(), admins.applicant(), admins.applicant()];
       for (const applicant of waiting) {
         const { status } = await client.post('/auth/register', applicant, {
-          signal: AbortSignal.timeout(IMPATIENT_MS),
+          signal: AbortSignal.timeout(PATIENCE_MS),
         });
         t.is(status, 202);
       }
