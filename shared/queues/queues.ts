@@ -1,3 +1,4 @@
+import { once } from 'node:events';
 import type { Redis } from 'ioredis';
 import type { QueueName } from '../jobs/define-job.js';
 import type { Logger } from '../logging/logger.js';
@@ -16,7 +17,7 @@ export interface Queues {
   readonly room: Readonly<Record<QueueName, QueueRoom>>;
   /** Which log batches have been shipped. */
   readonly receipts: Receipts;
-  /** Resolves when the Redis of the mail queue answers; rejects within about a second otherwise. */
+  /** Resolves when the Redis of the mail queue answers; rejects within about two seconds otherwise. */
   ping(): Promise<void>;
   /** The same for the Redis of the logs queue; absent when that is the mail queue's. */
   readonly pingLogs: (() => Promise<void>) | undefined;
@@ -68,7 +69,20 @@ export function openQueues(config: { url: string; logsUrl: string }, log: Logger
 }
 
 async function ping(redis: Redis): Promise<void> {
+  await connectionTried(redis);
   await redis.ping();
+}
+
+/** A connection that is being made is no outage: whoever asks at the start asks before it stands. */
+async function connectionTried(redis: Redis): Promise<void> {
+  if (redis.status !== 'connecting' && redis.status !== 'connect') return;
+  const tried = new AbortController();
+  const { signal } = tried;
+  try {
+    await Promise.race([once(redis, 'ready', { signal }), once(redis, 'close', { signal })]);
+  } finally {
+    tried.abort();
+  }
 }
 
 async function readEpoch(redis: Redis): Promise<string> {

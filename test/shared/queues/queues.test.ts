@@ -32,6 +32,10 @@ test('two who ask for the name of new data at once get the same one', async (t) 
   t.is(new Set(epochs).size, 1);
 });
 
+test('who asks right after opening is answered: a connection that is being made is no outage', async (t) => {
+  await t.notThrowsAsync(open(t).queues.ping());
+});
+
 test('opening with Redis down neither fails nor waits; ping and epoch fail until it is back', async (t) => {
   const proxy = await openTcpProxy(t, context.redisUrl);
   await proxy.refuse();
