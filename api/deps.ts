@@ -84,9 +84,11 @@ export async function buildDeps(config: ApiConfig, log: Logger): Promise<ApiDeps
   });
   const notices = createAccountNotices(outbox, config.rateLimitScale);
   const audit = createAudit(log);
-  const throttleRedis = openFailFastRedis(config.redis.url, () => {
+  const ignore = (): void => {
     // The queues' client to the same Redis has logged it.
-  });
+  };
+  // A login asks up to four times in a row: only the first may have to wait.
+  const throttleRedis = openFailFastRedis(config.redis.url, ignore, { leaveAfterMs: 700 });
   const throttles = createThrottles({
     redis: throttleRedis,
     key: deriveKeyRing(config.secrets, 'throttle').current,

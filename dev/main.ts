@@ -242,8 +242,10 @@ function keepRunning(
           terminal.say(`${name} ended (${signal ?? `exit code ${code}`}), starting it again`);
           if (isFailure) for (const line of lastLines(6)) terminal.say(`  ${line}`);
         },
-        onSpawn: () => void stackFile.write(describe()).catch(reject),
-        onReady: ({ name, pid }) => terminal.say(`${name} is back (process ${pid})`),
+        onReady({ name, pid }) {
+          terminal.say(`${name} is back (process ${pid})`);
+          stackFile.write(describe()).catch(reject);
+        },
         onGiveUp: ({ name, lastLines }) =>
           reject(new Error(`${name} failed too often in a row:\n  ${lastLines().join('\n  ')}`)),
       }),

@@ -6,7 +6,7 @@ import { prepareDataDir } from './paths.js';
 import { claimPort, loopback } from './ports.js';
 import { prepareCluster, type Cluster } from './postgres-cluster.js';
 import { StartError, startCommand, waitUntilReady, type RunningProcess } from './processes.js';
-import { createServerProcess, type ServerProcess, type StartEvents } from './server-process.js';
+import { createServerProcess, type ServerProcess, type StartOptions } from './server-process.js';
 
 /** A PostgreSQL of our own: it can be stopped or killed and started again on the same port and data. */
 export interface PostgresServer extends ServerProcess {
@@ -94,7 +94,7 @@ function createPostgresServer(settings: ServerSettings): PostgresServer {
   const start = server.start;
   return Object.assign(server, {
     port,
-    start: (events: StartEvents = {}) => retryWhileBackendsLeave(() => start(events)),
+    start: (options: StartOptions = {}) => retryWhileBackendsLeave(() => start(options)),
   });
 }
 

@@ -8,7 +8,7 @@ export interface ServerProcess {
   /** Settles when the process that runs now is gone. */
   readonly exited: Promise<ProcessExit>;
   /** Starts it, and resolves when it serves. Does nothing if it runs. */
-  start(events?: StartEvents): Promise<void>;
+  start(options?: StartOptions): Promise<void>;
   /** Ends it in an orderly way, and resolves when it is gone. Safe twice, and before start. */
   stop(): Promise<void>;
   /** The last lines that the process wrote, for telling why it ended. */
@@ -17,9 +17,8 @@ export interface ServerProcess {
   kill(): Promise<void>;
 }
 
-/** What the caller of `start` may want to know before the server is ready. */
-export interface StartEvents {
-  readonly onSpawn?: (pid: number) => void;
+/** How long the caller of `start` waits. */
+export interface StartOptions {
   readonly signal?: AbortSignal | undefined;
 }
 
@@ -37,16 +36,15 @@ export function createServerProcess(recipe: ServerRecipe): ServerProcess {
   let latest: RunningProcess | undefined;
   let exited: Promise<ProcessExit> = Promise.resolve({ code: null, signal: null });
 
-  async function start(events: StartEvents = {}): Promise<void> {
+  async function start({ signal }: StartOptions = {}): Promise<void> {
     if (current !== undefined) return;
     const running = await recipe.spawn();
     current = latest = running;
     exited = running.exited.finally(() => {
       if (current === running) current = undefined;
     });
-    events.onSpawn?.(running.pid);
     try {
-      await recipe.waitUntilReady(running, events.signal);
+      await recipe.waitUntilReady(running, signal);
     } catch (error) {
       running.kill();
       await exited;

@@ -15,7 +15,7 @@ export interface Surroundings {
 
 /** Variables of the caller that would lead our processes to another database, mail server or account. */
 const replaced =
-  /^(?:POSTGRES_(?!POOL_MAX$|SSL$|CA_FILE$)|MAIL_(?!RATE$)|AWS_|REDIS_URL_LOGS$|SES_)/;
+  /^(?:POSTGRES_(?!POOL_MAX$|TIMEOUT$|SSL$|CA_FILE$)|MAIL_(?!RATE$)|AWS_|REDIS_URL_LOGS$|SES_)/;
 
 /**
  * A whole development environment for the API, the worker and their tools. What the caller has set is kept

@@ -6,8 +6,6 @@ import type { ServerProcess } from './server-process.js';
 export interface SupervisorEvents {
   /** The server's process is gone and will be started again. */
   onExit(server: ServerProcess, exit: ProcessExit, isFailure: boolean): void;
-  /** The system has started a new process; it may not be ready yet. */
-  onSpawn(server: ServerProcess, pid: number): void;
   onReady(server: ServerProcess): void;
   /** It failed too often in a row, and is left alone from now on. */
   onGiveUp(server: ServerProcess): void;
@@ -54,7 +52,7 @@ export function supervise(server: ServerProcess, events: SupervisorEvents): Supe
       await pause(failures, signal);
       if (signal.aborted) return false;
       try {
-        await server.start({ signal, onSpawn: (pid) => events.onSpawn(server, pid) });
+        await server.start({ signal });
         events.onReady(server);
         return true;
       } catch {

@@ -3,26 +3,20 @@ import { loadToolConfig, loadOrExit } from '../shared/config/config.js';
 import { migrateDown, migrateUp, migrationStatus } from './migrate.js';
 
 const EXIT_USAGE = 64;
-const USAGE = `usage: node dist/migrations/run.js [up | down [--yes] | status]
+const USAGE = `usage: node dist/migrations/run.js [up | down | status]
 
   up       applies every pending migration (the default)
-  down     takes back the newest one, with all data that it made room for; in production only with --yes
+  down     takes back the newest one, with all data that it made room for: not for production
   status   tells which are applied; changes nothing
 `;
 
-const [command = 'up', ...options] = process.argv.slice(2);
-const isConfirmed = options.length === 1 && options[0] === '--yes' && command === 'down';
-if (!['up', 'down', 'status'].includes(command) || (options.length > 0 && !isConfirmed))
-  refuse(USAGE);
-
-const { database, isProduction } = loadOrExit(() => loadToolConfig());
-if (command === 'down' && isProduction && !isConfirmed) {
-  refuse(
-    'down takes back the newest migration and deletes all data that it made room for.\n' +
-      'This is production: if that is what you want, say `down --yes`.\n',
-  );
+const [command = 'up', ...rest] = process.argv.slice(2);
+if (!['up', 'down', 'status'].includes(command) || rest.length > 0) {
+  process.stderr.write(USAGE);
+  process.exit(EXIT_USAGE);
 }
 
+const { database } = loadOrExit(() => loadToolConfig());
 const client = new pg.Client({
   host: database.host,
   port: database.port,
@@ -66,9 +60,4 @@ async function run(): Promise<string[]> {
 function describe(error: unknown): string {
   if (!(error instanceof Error)) return String(error);
   return error.cause === undefined ? error.message : `${error.message}: ${describe(error.cause)}`;
-}
-
-function refuse(why: string): never {
-  process.stderr.write(why);
-  process.exit(EXIT_USAGE);
 }

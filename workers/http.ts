@@ -119,8 +119,9 @@ async function ready({ checks, isStopping }: WorkerHttpDeps): Promise<Answer> {
   return { status: 503, body: { ...report, status: 'not_ready' }, headers: { 'Retry-After': '5' } };
 }
 
+/** A task that the end of the process cut short, or kept from beginning, is not done: the daemon shall ask again. */
 async function runTask(
-  { tasks, log }: WorkerHttpDeps,
+  { tasks, log, isStopping }: WorkerHttpDeps,
   name: string,
   req: IncomingMessage,
   requestId: string,
@@ -128,6 +129,7 @@ async function runTask(
   if (!(await discardBody(req))) return tooLarge(requestId);
   const startedAt = process.hrtime.bigint();
   const result = await tasks.run(name);
+  if (isStopping()) return problem('unavailable', requestId, { 'Retry-After': '5' });
   log.info(
     {
       'labels.task': name,

@@ -141,7 +141,9 @@ export const Session = z.object({
   ip: z.string().nullable(),
   user_agent: z.string().nullable(),
   created_at: z.iso.datetime(),
-  last_used_at: z.iso.datetime(),
+  last_used_at: z.iso
+    .datetime()
+    .meta({ description: 'When tokens were last issued for it: at login or refresh.' }),
   expires_at: z.iso.datetime(),
 });
 

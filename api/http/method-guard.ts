@@ -9,7 +9,11 @@ export type DocumentedPaths = Readonly<Record<string, Readonly<Record<string, un
 /** Answers OPTIONS, and 405 with `Allow` where the document has the path but not the method. HEAD goes with GET. */
 export function methodGuard(paths: DocumentedPaths): RequestHandler {
   const routes = Object.entries(paths).map(([template, operations]) => ({
-    pattern: new RegExp(`^${template.replace(/\{[^}]+\}/g, '[^/]+')}/?$`),
+    // As Express matches: in any case, with or without a slash at the end.
+    pattern: new RegExp(
+      `^${template.replaceAll('.', String.raw`\.`).replace(/\{[^}]+\}/g, '[^/]+')}/?$`,
+      'i',
+    ),
     allowed: allowedMethods(operations),
   }));
   return (req, res, next) => {

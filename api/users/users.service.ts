@@ -47,14 +47,16 @@ export function createUsersService() {
     id: number,
     { email, name, active }: UserChanges,
   ): Promise<User> {
-    const user = await read(adminId, id);
-    return mapTaken(() =>
-      user.update({
-        ...(email && { email: email.address, emailCanonical: email.canonical }),
-        ...(name !== undefined && { name }),
-        ...(active !== undefined && { active }),
-      }),
+    const changes = {
+      ...(email && { email: email.address, emailCanonical: email.canonical }),
+      ...(name !== undefined && { name }),
+      ...(active !== undefined && { active }),
+    };
+    const [, [user]] = await mapTaken(() =>
+      User.update(changes, { where: { id, adminId }, returning: true }),
     );
+    if (!user) throw new AppError('not_found');
+    return user;
   }
 
   /** @throws {AppError} `not_found`. */
@@ -75,7 +77,7 @@ export function createUsersService() {
   return { create, read, update, remove, list };
 }
 
-async function mapTaken(write: () => Promise<User>): Promise<User> {
+async function mapTaken<Written>(write: () => Promise<Written>): Promise<Written> {
   try {
     return await write();
   } catch (error) {

@@ -42,15 +42,19 @@ function weaknessOf(secret: string): string | undefined {
 
 function refuseSharedSecrets(reader: EnvironmentReader): void {
   const owners = new Map<string, VariableName>();
+  const redisPasswords = passwordIn(reader.get('REDIS_URL'));
   const others: [VariableName, string[]][] = [
     reader.isGiven('DATABASE_URL')
       ? ['DATABASE_URL', compact([reader.get('DATABASE_URL')?.password])]
       : ['POSTGRES_PASSWORD', compact([reader.get('POSTGRES_PASSWORD')])],
-    ['REDIS_URL', passwordIn(reader.get('REDIS_URL'))],
-    // The same server may go by both variables.
-    ...(reader.get('REDIS_URL_LOGS') === reader.get('REDIS_URL')
-      ? []
-      : [['REDIS_URL_LOGS', passwordIn(reader.get('REDIS_URL_LOGS'))] as [VariableName, string[]]]),
+    ['REDIS_URL', redisPasswords],
+    // One server may go by both variables, with another database in each.
+    [
+      'REDIS_URL_LOGS',
+      passwordIn(reader.get('REDIS_URL_LOGS')).filter(
+        (password) => !redisPasswords.includes(password),
+      ),
+    ],
     ['MAIL_PASSWORD', compact([reader.get('MAIL_PASSWORD')])],
     ['AWS_SECRET', compact([reader.get('AWS_SECRET')])],
   ];

@@ -35,7 +35,8 @@ const duration = (bareUnit: keyof typeof unitMs) =>
       return Number.parseInt(text, 10) * unitMs[unit as keyof typeof unitMs];
     });
 
-const MAX_POSTGRES_TIMEOUT_MS = 60_000;
+/** Less than the API leaves a connection on which nothing moves. */
+const MAX_POSTGRES_TIMEOUT_MS = 15_000;
 
 const roles = list.pipe(
   z.array(z.enum(['mail', 'logs', 'relay'])).min(1, 'must name at least one role'),
@@ -119,7 +120,7 @@ export const variables = {
   ),
   POSTGRES_POOL_MAX: withDefault(integer(1, 500), '10', 'connections per process'),
   POSTGRES_TIMEOUT: withDefault(
-    duration('s').refine((ms) => ms <= MAX_POSTGRES_TIMEOUT_MS, 'must be at most 60s'),
+    duration('s').refine((ms) => ms <= MAX_POSTGRES_TIMEOUT_MS, 'must be at most 15s'),
     '2s',
     'longest that a statement may take, or wait for a connection; then a request is answered 503; a bare number is seconds',
   ),

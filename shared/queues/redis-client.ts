@@ -22,15 +22,25 @@ export function redisAddress(url: string) {
 /**
  * A client that would rather fail than wait: with Redis gone a command is refused at once, with Redis silent within
  * a second. It reconnects by itself. For producers; a blocking consumer needs other settings.
+ *
+ * With `leaveAfterMs` a Redis that is silent for so long counts as gone: what it was asked fails together, and nobody
+ * waits for it again until a new connection stands. For callers that ask several times in a row.
  */
-export function openFailFastRedis(url: string, onError: (error: Error) => void): Redis {
+export function openFailFastRedis(
+  url: string,
+  onError: (error: Error) => void,
+  { leaveAfterMs }: { readonly leaveAfterMs?: number } = {},
+): Redis {
   const client = new Redis({
     ...redisAddress(url),
     enableOfflineQueue: false,
-    maxRetriesPerRequest: 1,
     connectTimeout: CONNECT_TIMEOUT_MS,
     commandTimeout: COMMAND_TIMEOUT_MS,
     retryStrategy: reconnectDelayMs,
+    // None: what was asked when the connection was lost fails at once instead of being asked again.
+    ...(leaveAfterMs === undefined
+      ? { maxRetriesPerRequest: 1 }
+      : { maxRetriesPerRequest: 0, socketTimeout: leaveAfterMs }),
   });
   client.on('error', onError);
   return client;

@@ -7,39 +7,32 @@ import { startProgram } from '../helpers/processes.js';
 const context = useContext();
 const newest = migrations.at(-1)?.name;
 
-for (const [what, nodeEnv] of [
-  ['in production', 'production'],
-  ['where nothing says that it is not production', undefined],
-] as const) {
-  test.serial(`${what} the newest migration is taken back only with --yes`, async (t) => {
-    const refused = await run(t, ['down'], nodeEnv);
-    t.is(refused.code, 64);
-    t.regex(refused.stderr, /production.*--yes/s);
-    t.true(await isApplied());
-
-    const taken = await run(t, ['down', '--yes'], nodeEnv);
-    t.deepEqual([taken.code, taken.stdout], [0, `took back ${newest}\n`], taken.stderr);
-    t.false(await isApplied());
-    t.is((await run(t, ['up'], nodeEnv)).code, 0);
-  });
+for (const nodeEnv of ['production', 'test', undefined]) {
+  test.serial(
+    `a script takes the newest migration back and applies it again, NODE_ENV ${nodeEnv}`,
+    async (t) => {
+      for (const [args, done] of [
+        [['down'], 'took back'],
+        [['up'], 'applied'],
+      ] as const) {
+        const { code, stdout, stderr } = await run(t, args, nodeEnv);
+        t.deepEqual([code, stdout], [0, `${done} ${newest}\n`], stderr);
+        t.is(await isApplied(), done === 'applied');
+      }
+    },
+  );
 }
 
-test.serial('elsewhere nobody is asked; --yes does no harm', async (t) => {
-  for (const args of [['down'], ['up'], ['down', '--yes'], ['up']])
-    t.is((await run(t, args, 'test')).code, 0, args.join(' '));
-  t.true(await isApplied());
-});
-
-test.serial('any other option is refused, and the usage tells of --yes', async (t) => {
-  for (const args of [['up', '--yes'], ['down', '--no'], ['down', '--yes', 'all'], ['--yes']]) {
+test.serial('any other word is refused, and changes nothing', async (t) => {
+  for (const args of [['down', '--yes'], ['up', 'down'], ['sideways'], ['--yes']]) {
     const { code, stderr } = await run(t, args, 'test');
     t.is(code, 64, args.join(' '));
-    t.regex(stderr, /^usage: .*--yes/);
+    t.regex(stderr, /^usage: /);
   }
   t.true(await isApplied());
 });
 
-async function run(t: ExecutionContext, args: string[], nodeEnv: string | undefined) {
+async function run(t: ExecutionContext, args: readonly string[], nodeEnv: string | undefined) {
   const env = environment(context, { ...productionEnvironment(), NODE_ENV: nodeEnv });
   const program = startProgram('dist/migrations/run.js', env, t, args);
   const { code } = await program.waitForExit();

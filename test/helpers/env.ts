@@ -10,7 +10,7 @@ export type Overrides = Readonly<Record<string, string | undefined>>;
 export const PUBLIC_URL = 'https://rollcall.example';
 
 /** Time for PostgreSQL to answer even when all stands still for a while; who tests its absence waits no longer than in production. */
-const SLOW_MACHINE = '30s';
+const SLOW_MACHINE = '15s';
 export const IMPATIENT = { POSTGRES_TIMEOUT: undefined } as const;
 
 /** A whole, valid environment for an API or a worker of this test file. */

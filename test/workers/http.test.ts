@@ -36,6 +36,14 @@ test('a task is run by POST with an empty body, and answered with 200', async (t
   t.deepEqual(messages(), ['task done']);
 });
 
+test('a task that the end of the process may have cut short is 503, so that the daemon posts it again', async (t) => {
+  const { ask, messages } = await setUp(t, { isStopping: true });
+  const answer = await ask('POST', '/tasks/sweep-outbox');
+  t.like(answer, { status: 503, body: { code: 'unavailable' } });
+  t.is(answer.headers['retry-after'], '5');
+  t.deepEqual(messages(), []);
+});
+
 test('a task that fails is 500, so that the daemon posts it again; why is in the log alone', async (t) => {
   const { ask, lines } = await setUp(t);
   const answer = await ask('POST', '/tasks/fail');

@@ -104,6 +104,7 @@ async function claimAndDeliver(
     case 'claimed':
       context.annotate({
         'trace.id': claim.message.traceId,
+        ...(claim.message.adminId !== null && { 'user.id': String(claim.message.adminId) }),
         'labels.try': claim.message.attempt,
       });
       return deliver({ ...deps, sendUntil }, claim.message, context);

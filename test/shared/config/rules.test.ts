@@ -71,6 +71,11 @@ for (const [what, variable, change] of [
     { REDIS_URL: `rediss://:${production['SECRET_KEY']}@redis.test` },
   ],
   [
+    'the key as the password of the logs’ Redis',
+    'REDIS_URL_LOGS',
+    { REDIS_URL_LOGS: `rediss://:${production['SECRET_KEY']}@logs.test` },
+  ],
+  [
     'the key as a database password inside a URL',
     'DATABASE_URL',
     { DATABASE_URL: `postgres://u:${production['SECRET_KEY']}@db.test/rollcall` },
@@ -85,6 +90,11 @@ for (const [what, variable, change] of [
     t.notThrows(() => loadApiConfig({ ...production, ...change, NODE_ENV: 'development' }));
   });
 }
+
+test('two databases of one Redis may share its password', (t) => {
+  const [mails, logs] = [0, 1].map((db) => `rediss://:p7Xk2Vd9Qs4Zt6@redis.test/${db}`);
+  t.notThrows(() => loadApiConfig({ ...production, REDIS_URL: mails, REDIS_URL_LOGS: logs }));
+});
 
 test('without any environment every required variable is named at once', (t) => {
   t.deepEqual(faultsOf(t, () => loadApiConfig({})).toSorted(), [

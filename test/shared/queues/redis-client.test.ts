@@ -58,7 +58,7 @@ test('with Redis gone a command is refused instead of waiting, and works again w
 });
 
 test('a client that was opened while Redis was down refuses too, and recovers by itself', async (t) => {
-  const { redis, proxy } = await openThroughProxy(t, true);
+  const { redis, proxy } = await openThroughProxy(t, { isDownFirst: true });
   await t.throwsAsync(redis.ping());
   await proxy.restore();
   t.is(await eventually(() => redis.ping()), 'PONG');
@@ -71,13 +71,32 @@ test('with Redis silent a command fails by time-out, before its caller’s patie
   await t.throwsAsync(redis.ping(), { message: /timed out/i });
 });
 
-async function openThroughProxy(scope: Scope, isDownFirst = false) {
+test('a silent Redis is left by a client that may do so: all that was asked fails, then nobody waits', async (t) => {
+  const { redis, proxy } = await openThroughProxy(t, { leaveAfterMs: 200 });
+  await eventually(() => redis.ping());
+  proxy.silence();
+  const answers = await Promise.allSettled([redis.ping(), redis.incr('asked'), redis.ping()]);
+  t.deepEqual(
+    answers.map(({ status }) => status),
+    ['rejected', 'rejected', 'rejected'],
+  );
+  t.not(redis.status, 'ready');
+  await t.throwsAsync(redis.ping(), { message: /isn't writeable/ });
+  await proxy.restore();
+  t.is(await eventually(() => redis.ping()), 'PONG');
+});
+
+async function openThroughProxy(
+  scope: Scope,
+  { isDownFirst = false, ...options }: { isDownFirst?: boolean; leaveAfterMs?: number } = {},
+) {
   const proxy = await openTcpProxy(scope, context.redisUrl);
   if (isDownFirst) await proxy.refuse();
   const errors: Error[] = [];
   const redis = openFailFastRedis(
     proxy.urlFor(context.redisUrl),
     (error) => void errors.push(error),
+    options,
   );
   scope.teardown(() => redis.disconnect());
   return { redis, proxy, errors };
