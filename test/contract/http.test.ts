@@ -36,9 +36,9 @@ test.serial(
 test.serial('a path that is served in other letters refuses the same methods', async (t) => {
   const served = await api.client.raw('GET', '/Health/Live');
   t.is(served.status, 200);
-  const { status, headers } = await api.client.request('DELETE', '/Health/Live');
+  const { status, headers } = await api.client.raw('DELETE', '/Health/Live');
   t.deepEqual([status, headers.get('allow')], [405, 'GET, HEAD']);
-  t.is((await api.client.request('DELETE', '/openapiXjson')).status, 404);
+  t.is((await api.client.raw('DELETE', '/openapiXjson')).status, 404);
 });
 
 test.serial(

@@ -191,9 +191,9 @@ export const readings: Readonly<Record<VariableName, Reading>> = {
     good: [
       [undefined, 2_000],
       ['5', 5_000],
-      ['1m', 60_000],
+      ['15s', 15_000],
     ],
-    bad: [...badDurations, '61s', '2m'],
+    bad: [...badDurations, '16s', '1m'],
   },
   REDIS_URL: {
     read: (text) => api({ REDIS_URL: text }).redis,
