@@ -36,7 +36,8 @@ export async function queueErrorFor(
   producer: Pick<JobQueue, 'rateLimit'>,
 ): Promise<Error> {
   if (thrown instanceof QueueThrottled) {
-    await producer.rateLimit(thrown.restMs);
+    // If Redis does not hear of it the next job finds out by itself; this one must not be counted for that.
+    await producer.rateLimit(thrown.restMs).catch(() => undefined);
     // At a rate limit BullMQ puts a job back to the head of the line.
     if (!(thrown instanceof QueueCutOff)) return new RateLimitError();
     await job.moveToDelayed(Date.now() + thrown.delayMs, token);

@@ -6,7 +6,7 @@ import type * as z from 'zod';
 import type { QueueName } from '../shared/jobs/define-job.js';
 import type { Logger } from '../shared/logging/logger.js';
 import { queuePrefix, type JobQueue } from '../shared/queues/job-queue.js';
-import { reconnectDelayMs, redisAddress } from '../shared/queues/redis-client.js';
+import { isDemoted, reconnectDelayMs, redisAddress } from '../shared/queues/redis-client.js';
 import type { FaultBoard } from './fault-board.js';
 import { queueErrorFor, tellingOf } from './failed-try.js';
 import { PermanentFailure } from './job-effects.js';
@@ -75,6 +75,8 @@ export const workerName = `${hostname()}:${process.pid}`;
 const MAX_STALLED_COUNT = 5;
 const POLL_SECONDS = 5;
 const MIN_RECONNECT_MS = 100;
+/** A connection on which nothing comes back for so long is dead. Longer than any wait for a job (10 s at most). */
+const SILENT_AFTER_MS = 30_000;
 /** With Redis gone the worker never closes: nobody waits longer than this for it once its jobs have ended. */
 const CLOSE_WITHIN_MS = 1_000;
 const HAND_BACK_WITHIN_MS = 3_000;
@@ -108,6 +110,8 @@ export function startJobWorker<S extends z.ZodType>(options: JobWorkerOptions<S>
         ...redisAddress(redisUrl),
         maxRetriesPerRequest: null,
         retryStrategy: (tries) => Math.max(MIN_RECONNECT_MS, reconnectDelayMs(tries)),
+        reconnectOnError: isDemoted,
+        socketTimeout: SILENT_AFTER_MS,
       },
       prefix: queuePrefix(queue),
       name: workerName,

@@ -59,7 +59,8 @@ const jobOptions: Record<QueueName, DefaultJobOptions> = {
     attempts: 50,
     backoff: { type: 'jittered' },
     removeOnComplete: true,
-    removeOnFail: { age: 7 * 86_400, count: 500 },
+    // With all their lines: few, for nothing removes them while nothing fails. Whoever wrote the lines has them still.
+    removeOnFail: { age: 7 * 86_400, count: 20 },
     stackTraceLimit: 5,
     sizeLimit: 2 * 1_024 * 1_024,
   },
@@ -77,7 +78,6 @@ export function openJobQueue(
     // Without both of these a queue that was opened while Redis was down never recovers.
     skipWaitingForReady: true,
     skipVersionCheck: true,
-    streams: { events: { maxLen: 1_000 } },
     defaultJobOptions: jobOptions[name],
   });
   queue.on('error', onError);
@@ -91,11 +91,11 @@ export function openJobQueue(
     countOpen: () => queue.getJobCountByTypes('waiting', 'prioritized', 'delayed', 'active'),
     async countRunnable() {
       if ((await queue.getRateLimitTtl(1)) > 0 || (await queue.isPaused())) return 0;
-      const [waiting, [next]] = await Promise.all([
+      const [waiting, due] = await Promise.all([
         queue.getJobCountByTypes('waiting', 'prioritized'),
-        queue.getDelayed(0, 0),
+        redis.zcount(queue.toKey('delayed'), '-inf', (Date.now() + 1) * SCORE_PER_MS - 1),
       ]);
-      return waiting + (next && next.timestamp + next.delay <= Date.now() ? 1 : 0);
+      return waiting + due;
     },
     async counts() {
       const counts = await queue.getJobCounts(
@@ -119,6 +119,9 @@ export function openJobQueue(
     close: () => queue.close(),
   };
 }
+
+/** When a delayed job is due, as BullMQ's script `moveToDelayed` writes it. The job itself knows when it was made. */
+const SCORE_PER_MS = 0x1000;
 
 /** Where BullMQ keeps a job's id: BullMQ's own script `getStateV2`, whose order this is. */
 const PLACES = [

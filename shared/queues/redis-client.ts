@@ -3,6 +3,8 @@ import { Redis } from 'ioredis';
 
 const CONNECT_TIMEOUT_MS = 2_000;
 const COMMAND_TIMEOUT_MS = 1_000;
+/** A connection on which nothing comes back for so long is dead, though nobody has said so. */
+const SILENT_AFTER_MS = 5_000;
 
 /** Where a Redis is, as ioredis takes it; `rediss:` is TLS with the server's name checked. */
 export function redisAddress(url: string) {
@@ -38,13 +40,20 @@ export function openFailFastRedis(
     commandTimeout: COMMAND_TIMEOUT_MS,
     retryStrategy: reconnectDelayMs,
     // None: what was asked when the connection was lost fails at once instead of being asked again.
-    ...(leaveAfterMs === undefined
-      ? { maxRetriesPerRequest: 1 }
-      : { maxRetriesPerRequest: 0, socketTimeout: leaveAfterMs }),
+    maxRetriesPerRequest: leaveAfterMs === undefined ? 1 : 0,
+    socketTimeout: leaveAfterMs ?? SILENT_AFTER_MS,
+    reconnectOnError: isDemoted,
   });
   client.on('error', onError);
   return client;
 }
+
+/**
+ * For `reconnectOnError` of ioredis. A server that a failover has made a replica keeps its connections and refuses all
+ * writes: who connects again finds the new primary, or a server that says the same.
+ */
+export const isDemoted = ({ message }: Error): boolean =>
+  /^(?:READONLY|.* -READONLY)\b/.test(message);
 
 /**
  * Resolves to a client that is connected, for a tool that asks once: it never reconnects.

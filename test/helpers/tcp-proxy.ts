@@ -16,7 +16,9 @@ export interface TcpProxy {
   silence(): void;
   /** As if the way back were cut: what is asked arrives and is done, but the answer never comes. */
   silenceAnswers(): void;
-  /** Back to normal; connections that were silenced are cut. */
+  /** As if the way of all present connections had vanished without a word: they stay, for ever silent; new ones work. */
+  strand(): void;
+  /** Back to normal; connections that were silenced are cut, but not those that were stranded. */
   restore(): Promise<void>;
   /** How many connections there are now, to the proxy and from it. */
   connections(): number;
@@ -27,6 +29,7 @@ export async function openTcpProxy(scope: Scope, targetUrl: string): Promise<Tcp
   const target = new URL(targetUrl);
   const claim = await claimPort(0);
   const sockets = new Set<Socket>();
+  const stranded = new WeakSet<Socket>();
   let silent: 'neither way' | 'answers' | undefined;
   let hangsUp = false;
   let server: Server | undefined;
@@ -43,6 +46,7 @@ export async function openTcpProxy(scope: Scope, targetUrl: string): Promise<Tcp
     ] as const) {
       sockets.add(from);
       from.on('data', (bytes) => {
+        if (stranded.has(from)) return;
         if (silent === undefined || (silent === 'answers' && from === client)) to.write(bytes);
       });
       // Whatever ends one side ends the other; why does not matter here.
@@ -92,6 +96,9 @@ export async function openTcpProxy(scope: Scope, targetUrl: string): Promise<Tcp
     },
     silenceAnswers() {
       silent = 'answers';
+    },
+    strand() {
+      for (const socket of sockets) stranded.add(socket);
     },
     async restore() {
       if (silent !== undefined) cutAll();

@@ -28,6 +28,10 @@ export function setLogStage(scope: Scope, url: string) {
       if (receiptBook.isLost) throw new Error('Redis is full');
       receipts.push(jobId);
     },
+    async find(jobIds: readonly string[]) {
+      if (receiptBook.isLost) throw new Error('Redis is away');
+      return new Set(jobIds.filter((id) => receipts.includes(id)));
+    },
   };
   const process = createShipLogBatch({ sink, receipts: receiptBook, faults, localLog: log });
   return {

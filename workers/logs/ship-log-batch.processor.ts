@@ -13,7 +13,7 @@ import { SinkFailure, type RecordSink } from './record-sink.port.js';
 export interface ShipLogBatchDeps {
   readonly sink: RecordSink;
   /** Whoever wrote the lines keeps them until it finds the receipt. */
-  readonly receipts: Pick<Receipts, 'write'>;
+  readonly receipts: Pick<Receipts, 'write' | 'find'>;
   readonly faults: FaultBoard;
   /** Must not ship what it is told: a line about a batch would become part of the next. */
   readonly localLog: Logger;
@@ -48,6 +48,7 @@ export function createShipLogBatch(
 ): Processor<JobPayload<typeof shipLogBatch>> {
   return async (payload, context) => {
     if (context.signal.aborted) throw new JobHandedBack();
+    if (await hasReceipt(deps, context.jobId)) return 'already';
     const records = await unpackBatch(payload);
     const { calls, oversize } = planCalls(records);
     for (const record of oversize) tellLeftOut(deps, record, 'is too large');
@@ -72,6 +73,22 @@ export function createShipLogBatch(
     await writeReceipt(deps, context.jobId);
     return 'shipped';
   };
+}
+
+/** True if an earlier try got as far as the receipt, and died before its job was done. */
+async function hasReceipt(
+  { receipts, localLog }: ShipLogBatchDeps,
+  jobId: string,
+): Promise<boolean> {
+  try {
+    return (await receipts.find([jobId])).has(jobId);
+  } catch (error) {
+    localLog.warn(
+      { err: error, 'labels.job_id': jobId },
+      'no receipt can be looked up; the batch may be shipped again',
+    );
+    return false;
+  }
 }
 
 /** Without its receipt a batch is shipped again; failing the job would do that at once, and more than once. */
@@ -102,8 +119,11 @@ async function putWithPatience(
     open = open.filter((record) => progress.left.has(record) && !progress.refused.has(record));
     if (open.length === 0) return;
     // What has not been taken stays in the job when the process ends meanwhile.
-    if (tries === TRIES_PER_RECORD || signal.aborted)
-      throw new Error(`${open.length} records were not taken`);
+    if (tries === TRIES_PER_RECORD || signal.aborted) {
+      const message = `${open.length} records were not taken`;
+      // A stream that takes nothing of anybody is an outage, however politely it answers.
+      throw progress.hasTaken ? new Error(message) : new SinkFailure('unavailable', message);
+    }
     await delay(Math.random() * Math.min(RETRY_BASE_MS * 2 ** tries, MAX_RETRY_MS));
   }
 }

@@ -114,6 +114,23 @@ test('of the jobs of a paused queue none can be worked on', async (t) => {
   t.is(await queue.countRunnable(), 1);
 });
 
+test('a job that has been put off is runnable when its time comes, however long ago it was made', async (t) => {
+  const redis = await openOwnRedis(t, { maxMemory: '64mb' });
+  const queue = open(t, redis.url);
+  const connection = { ...redisAddress(redis.url), maxRetriesPerRequest: null };
+  const raw = new Queue('mail', { connection, prefix: queuePrefix('mail') });
+  t.teardown(() => raw.close());
+  const id = newId();
+  await raw.add('delay', {}, { jobId: id, timestamp: Date.now() - 3_600_000 });
+  t.is(await eventually(() => queue.countRunnable()), 1);
+  const worker = new Worker('mail', obey, { connection, prefix: queuePrefix('mail') });
+  await waitForState(queue, id, 'delayed');
+  await worker.close();
+  t.is(await queue.countRunnable(), 0, 'its next try is in a minute');
+  await raw.getJob(id).then((job) => job?.changeDelay(0));
+  await eventually(async () => (await queue.countRunnable()) === 1);
+});
+
 test('a prioritized job waits, as one does that waits for its children', async (t) => {
   const redis = await openOwnRedis(t, { maxMemory: '64mb' });
   const queue = open(t, redis.url);

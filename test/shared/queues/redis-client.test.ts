@@ -1,11 +1,14 @@
+import { once } from 'node:events';
 import test from 'ava';
 import {
+  isDemoted,
   openFailFastRedis,
   reconnectDelayMs,
   redisAddress,
 } from '../../../shared/queues/redis-client.js';
 import { useContext, type Scope } from '../../helpers/context.js';
 import { eventually } from '../../helpers/eventually.js';
+import { openOwnRedis } from '../../helpers/own-redis.js';
 import { openTcpProxy } from '../../helpers/tcp-proxy.js';
 
 const context = useContext();
@@ -69,6 +72,34 @@ test('with Redis silent a command fails by time-out, before its caller’s patie
   await eventually(() => redis.ping());
   proxy.silence();
   await t.throwsAsync(redis.ping(), { message: /timed out/i });
+});
+
+test('a connection whose other end has vanished is replaced by a new one', async (t) => {
+  const { redis, proxy } = await openThroughProxy(t);
+  await eventually(() => redis.ping());
+  proxy.strand();
+  await t.throwsAsync(redis.ping(), { message: /timed out/i });
+  t.is(await eventually(() => redis.ping()), 'PONG');
+});
+
+test('a server that has become a replica is left: behind its name there may be another primary', async (t) => {
+  const own = await openOwnRedis(t, { maxMemory: '64mb' });
+  const redis = openFailFastRedis(own.url, () => undefined);
+  t.teardown(() => redis.disconnect());
+  await eventually(() => redis.set('a', '1'));
+  await own.client.replicaof('127.0.0.1', '1');
+  const left = once(redis, 'close');
+  await t.throwsAsync(redis.set('a', '2'), { message: /READONLY/ });
+  await left;
+  await own.client.replicaof('NO', 'ONE');
+  t.is(await eventually(() => redis.set('a', '3')), 'OK');
+});
+
+test('other refusals are no reason to connect again', (t) => {
+  t.true(isDemoted(new Error("READONLY You can't write against a read only replica.")));
+  t.true(isDemoted(new Error('ERR Error running script: -READONLY You can not write')));
+  t.false(isDemoted(new Error('OOM command not allowed')));
+  t.false(isDemoted(new Error('ERR the word READONLY in a value')));
 });
 
 test('a silent Redis is left by a client that may do so: all that was asked fails, then nobody waits', async (t) => {
