@@ -5,9 +5,10 @@ export interface Segment {
   readonly folder: SpoolFolder;
   readonly sequence: number;
   readonly path: string;
-  readonly bytes: number;
+  /** None once its file is gone and only the queue has it. */
+  bytes: number;
   /** How many lines it holds; unknown of one that was taken over. */
-  readonly lines: number | undefined;
+  lines: number | undefined;
   /** Raised when the queue has given the batch's job up, or lost it again: its id is taken then. */
   generation: number;
   /** How often this process has added its job under this generation's id. */
@@ -41,7 +42,10 @@ export interface Backlog {
   removeFolder(folder: SpoolFolder): Segment[];
   has(segment: Segment): boolean;
   isEmpty(folder: SpoolFolder): boolean;
-  /** Takes the oldest out until no more than so many bytes are left. Copies of what the queue has go first. */
+  /**
+   * Names the oldest until no more than so many bytes are left. Copies of what the queue has go first: such a segment stays
+   * here without its bytes. One that waits is taken out.
+   */
   shrinkTo(bytes: number): { waiting: Segment[]; queued: Segment[] };
 }
 
@@ -65,14 +69,23 @@ export function createBacklog(): Backlog {
     if (wasThere) count(segment, -1);
     return wasThere;
   };
-  const shrink = (from: ReadonlySet<Segment>, limit: number): Segment[] => {
-    const taken: Segment[] = [];
+  const shrink = (
+    from: ReadonlySet<Segment>,
+    limit: number,
+    letGo: (segment: Segment) => void,
+  ): Segment[] => {
+    const gone: Segment[] = [];
     for (const segment of from) {
       if (bytes <= limit) break;
-      remove(segment);
-      taken.push(segment);
+      if (segment.bytes === 0) continue;
+      letGo(segment);
+      gone.push(segment);
     }
-    return taken;
+    return gone;
+  };
+  const forgetFile = (segment: Segment): void => {
+    bytes -= blocksOf(segment);
+    segment.bytes = 0;
   };
 
   return {
@@ -111,14 +124,13 @@ export function createBacklog(): Backlog {
     has: (segment) => waiting.has(segment) || queued.has(segment),
     isEmpty: (folder) => !perFolder.has(folder),
     shrinkTo(limit) {
-      const copies = shrink(queued, limit);
-      return { queued: copies, waiting: shrink(waiting, limit) };
+      const copies = shrink(queued, limit, forgetFile);
+      return { queued: copies, waiting: shrink(waiting, limit, remove) };
     },
   };
 }
 
-const blocksOf = ({ bytes }: Segment): number =>
-  Math.max(1, Math.ceil(bytes / BLOCK_BYTES)) * BLOCK_BYTES;
+const blocksOf = ({ bytes }: Segment): number => Math.ceil(bytes / BLOCK_BYTES) * BLOCK_BYTES;
 
 function first<T>(set: ReadonlySet<T>): T | undefined {
   for (const item of set) return item;

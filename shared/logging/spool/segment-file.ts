@@ -93,12 +93,18 @@ export async function readSegment(path: string): Promise<Buffer> {
   return content.subarray(0, content.lastIndexOf(NEWLINE) + 1);
 }
 
+/** How many lines there are, each with its newline. */
+export function countLines(lines: Buffer): number {
+  let count = 0;
+  for (let at = lines.indexOf(NEWLINE); at >= 0; at = lines.indexOf(NEWLINE, at + 1)) count += 1;
+  return count;
+}
+
 /** Whole lines as the job that ships them; nothing if there are none. */
 export async function packLines(
   lines: Buffer,
 ): Promise<JobPayload<typeof shipLogBatch> | undefined> {
-  let count = 0;
-  for (let at = lines.indexOf(NEWLINE); at >= 0; at = lines.indexOf(NEWLINE, at + 1)) count += 1;
+  const count = countLines(lines);
   if (count === 0) return undefined;
   return { v: 1, count, lines: (await gzip(lines, { level: 1 })).toString('base64') };
 }

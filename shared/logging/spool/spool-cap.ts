@@ -1,7 +1,7 @@
 import { unlink } from 'node:fs/promises';
 import type { Backlog, Segment } from './backlog.js';
 import type { DroppedLines } from './dropped-lines.js';
-import { readSegment } from './segment-file.js';
+import { countLines, readSegment } from './segment-file.js';
 
 /** Keeps the spool within its size. */
 export interface SpoolCap {
@@ -27,7 +27,8 @@ const LEFT_OVER = 0.95;
 
 /**
  * Past its size the spool lets go of the oldest: first of copies of what the queue has, which costs nothing while Redis
- * lives, then of lines, which are counted. The record of the gap is written before the files go.
+ * lives, then of lines, which are counted. The record of the gap is written before the files go. How many lines a copy
+ * held is remembered: if the queue loses them after all, they are counted then.
  */
 export function createSpoolCap({ maxBytes, backlog, dropped, tell }: SpoolCapOptions): SpoolCap {
   let working: Promise<void> | undefined;
@@ -40,8 +41,12 @@ export function createSpoolCap({ maxBytes, backlog, dropped, tell }: SpoolCapOpt
     }
   };
 
+  const linesIn = ({ path }: Segment): Promise<number> =>
+    readSegment(path).then(countLines, () => 0);
+
   const makeRoom = async (): Promise<void> => {
     const { queued, waiting } = backlog.shrinkTo(maxBytes * LEFT_OVER);
+    for (const copy of queued) copy.lines ??= await linesIn(copy);
     for (const segment of waiting) await count(segment);
     tell();
     // A file that stays is taken over by the next process: what was told as dropped is shipped then.

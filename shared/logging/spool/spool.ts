@@ -1,4 +1,4 @@
-import { unlink } from 'node:fs/promises';
+import { rm } from 'node:fs/promises';
 import { ConfigError } from '../../config/config.js';
 import type { JobQueue } from '../../queues/job-queue.js';
 import type { Receipts } from '../../queues/receipts.js';
@@ -148,7 +148,7 @@ function startShipping(parts: Parts, route: ShippingRoute): Shipping {
     verify: keeper.verify,
     async discard({ path, folder }) {
       try {
-        await unlink(path);
+        await rm(path, { force: true });
         if (backlog.isEmpty(folder)) await keeper.remove(folder);
       } catch (error) {
         warn('a shipped part of the log spool cannot be removed', error);
