@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { readDevEnv } from './env.js';
-import { projectRoot } from './paths.js';
+import { projectRoot, sourceFolders } from './paths.js';
 import { runTests } from './checks/run-tests.js';
 import { add, report, type Tally } from './checks/tally.js';
 import { runTool } from './checks/tool.js';
@@ -38,7 +38,7 @@ const checks: readonly Check[] = [
   {
     name: 'boundaries',
     claim: 'each folder imports only what it may',
-    commands: [['depcruise', ...sourceFolders()]],
+    commands: [['depcruise', ...sourceFolders]],
     proof: /no dependency violations found \([1-9]\d* modules/,
   },
   { name: 'dead code', claim: 'no file, export or package is unused', commands: [['knip']] },
@@ -91,11 +91,6 @@ async function run({ name, claim, commands, proof }: Check): Promise<Tally> {
   }
   if (proof !== undefined && !proof.test(output)) return report({ name, startedAt, fault: output });
   return report({ name, startedAt, claim });
-}
-
-function sourceFolders(): string[] {
-  const folders = ['api', 'workers', 'shared', 'migrations', 'cli', 'dev', 'test', 'bench'];
-  return folders.filter((folder) => existsSync(join(projectRoot, folder)));
 }
 
 /** A second opinion, on machines that have docker-compose. */

@@ -4,6 +4,17 @@ import { join, resolve } from 'node:path';
 /** The project's root, seen from the compiled file in dist/dev/. */
 export const projectRoot = resolve(import.meta.dirname, '..', '..');
 
+/** The folders at the top that hold code. */
+export const sourceFolders = [
+  'api',
+  'workers',
+  'shared',
+  'migrations',
+  'cli',
+  'dev',
+  'test',
+] as const;
+
 /** Where the local stack keeps what must outlive it. */
 export interface DataLayout {
   readonly root: string;

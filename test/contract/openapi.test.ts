@@ -3,7 +3,6 @@ import { Validator } from '@seriousme/openapi-schema-validator';
 import test from 'ava';
 import { createApp } from '../../api/app.js';
 import { buildDeps } from '../../api/deps.js';
-import { openApiText } from '../../api/openapi/build.js';
 import { loadApiConfig } from '../../shared/config/config.js';
 import { useContext } from '../helpers/context.js';
 import { OPENAPI_FILE } from '../helpers/contract.js';
@@ -20,10 +19,6 @@ import {
 const context = useContext();
 const document = readDocument();
 const operations = operationsOf(document);
-
-test('the committed document is the one that the code builds', (t) => {
-  t.is(readFileSync(OPENAPI_FILE, 'utf8'), openApiText(), 'run `npm run docs`');
-});
 
 test('it is valid OpenAPI 3.1', async (t) => {
   const validator = new Validator();
@@ -42,7 +37,7 @@ test('what is served is what is documented, both ways', async (t) => {
     passwordMinLength: config.passwords.minLength,
     isStopping: () => false,
   });
-  // Swagger UI is mounted, not routed: the test of its page is in docs.test.ts.
+  // Swagger UI is mounted, not routed: the test of its page is in security/http-pages.test.ts.
   const served = [...routesOf(app), 'get /apidocs'];
   t.deepEqual(
     served.toSorted(),

@@ -101,28 +101,32 @@ for (const [why, text] of Object.entries({
   });
 }
 
+/** Addresses as people have them, and the same with one thing wrong at some place. */
+const address = fc.emailAddress();
+const spoilt = fc
+  .tuple(
+    address,
+    fc.nat(),
+    fc.constantFrom('@', '.', '"', 'ü', '\u200b', '%', ' ', '１', '\u0000', 'A'),
+  )
+  .map(([text, at, wrong]) => {
+    const place = at % (text.length + 1);
+    return text.slice(0, place) + wrong + text.slice(place);
+  });
+
 test('a canonical address is its own canonical form, whatever was typed', (t) => {
-  fc.assert(
-    fc.property(fc.emailAddress(), (text) => {
-      const parsed = parseEmailAddress(text);
-      return !parsed || parseEmailAddress(parsed.canonical)?.canonical === parsed.canonical;
-    }),
-  );
-  t.pass();
+  const taken = fc.sample(address, 500).flatMap((text) => parseEmailAddress(text) ?? []);
+  t.true(taken.length > 100, `${taken.length} of 500 were taken`);
+  for (const { canonical } of taken) t.is(parseEmailAddress(canonical)?.canonical, canonical);
 });
 
 test('whatever the text, the answer is an ASCII address of at most 254 bytes or none', (t) => {
-  const nasty = fc.string({
-    unit: fc.constantFrom('a', '@', '.', '-', '"', 'ü', '\u200b', '%', ' ', '１'),
-    maxLength: 300,
-  });
-  fc.assert(
-    fc.property(fc.oneof(fc.string({ unit: 'binary' }), nasty), (text) => {
-      const parsed = parseEmailAddress(text);
-      return !parsed || /^[!-~]{3,254}$/.test(parsed.address);
-    }),
-  );
-  t.pass();
+  const texts = fc.sample(fc.oneof(spoilt, fc.string({ unit: 'binary' })), 2_000);
+  const answers = texts.map((text) => [text, parseEmailAddress(text)] as const);
+  const taken = answers.filter(([, parsed]) => parsed !== undefined);
+  t.true(taken.length > 50 && taken.length < answers.length, `${taken.length} were taken`);
+  for (const [text, parsed] of taken)
+    t.regex(parsed?.address ?? '', /^[!-~]{3,254}$/, JSON.stringify(text));
 });
 
 test('a text of a million characters is refused by its length alone', (t) => {
