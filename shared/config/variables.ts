@@ -72,7 +72,7 @@ export const variables = {
   APP_ENV: withDefault(
     z.enum(['test', 'development', 'staging', 'production']),
     'development',
-    'label on logs and metrics: `test`, `development`, `staging` or `production`',
+    'label on logs: `test`, `development`, `staging` or `production`',
   ),
   PORT: withDefault(port, '5000', "the API's port"),
   HOST: withDefault(z.string().min(1), '0.0.0.0', 'address that the API and the worker listen on'),

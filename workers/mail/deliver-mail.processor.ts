@@ -53,8 +53,8 @@ const MAX_SETTLE_PAUSE_MS = 5_000;
 
 /**
  * Carries out one outbox message: claim, compose from the rows as they are now, hand to the mail server, record. At
- * least once: a mail goes out twice only if this process dies between the server's 250 and the record of it. While the
- * mail server is out of reach the queue rests, and no mail loses a try.
+ * least once: that this process dies between the server's 250 and the record of it is a way to a second copy (ADR 8
+ * lists all of them). While the mail server is out of reach the queue rests, and no mail loses a try.
  */
 export function createDeliverMail(
   deps: DeliverMailDeps,
