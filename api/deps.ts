@@ -94,10 +94,12 @@ export async function buildDeps(config: ApiConfig, log: Logger): Promise<ApiDeps
     key: deriveKeyRing(config.secrets, 'throttle').current,
     scale: config.rateLimitScale,
   });
+  const throttleByAdmin = createThrottleByAdmin(throttles, audit);
   const passwordGuard = createPasswordGuard(throttles);
   const common = { database, passwords, passwordGuard, notices, audit };
   const sessions = createSessionService({ ...common, tokens });
   const confirmations = createConfirmations({
+    database,
     outbox,
     keys: deriveKeyRing(config.secrets, 'confirmation'),
     expiresMs: config.confirmationExpiresMs,
@@ -117,8 +119,8 @@ export async function buildDeps(config: ApiConfig, log: Logger): Promise<ApiDeps
     admins: createAdminsService(roleOf),
     accounts: createAccountService({ ...common, confirmations }),
     users: createUsersService(),
-    limits: createAuthLimits(createThrottleByCustomer(throttles, audit)),
-    userWrites: createUserWriteLimit(createThrottleByAdmin(throttles, audit)),
+    limits: createAuthLimits(createThrottleByCustomer(throttles, audit), throttleByAdmin),
+    userWrites: createUserWriteLimit(throttleByAdmin),
     cursors: createCursors(deriveKeyRing(config.secrets, 'cursor')),
     roleOf,
     adminsOnly: createAdminGuard(accessTokens, sessions),

@@ -46,15 +46,17 @@ export function createAccountService(deps: AccountDeps) {
    * @throws {AppError} `wrong_password`, `password_too_common`, `name_taken`, `too_many_attempts`.
    */
   async function change(
-    { admin: asker, sessionId }: Principal,
+    principal: Principal,
     changes: AccountChanges,
     cause: Cause,
   ): Promise<Admin> {
+    const { admin: asker, sessionId } = principal;
     const { name, email, password } = changes;
     const needsPassword = email !== undefined || password !== undefined;
-    if (needsPassword) await requirePassword(deps, asker, changes.currentPassword, cause);
+    if (needsPassword) await requirePassword(deps, principal, changes.currentPassword, cause);
     if (password !== undefined) {
-      refuseCommonPassword(password, { email: asker.emailCanonical, name: name ?? asker.name });
+      for (const { canonical } of [{ canonical: asker.emailCanonical }, ...(email ? [email] : [])])
+        refuseCommonPassword(password, { email: canonical, name: name ?? asker.name });
     }
     const passwordHash = password === undefined ? undefined : await passwords.hash(password);
     try {
@@ -88,10 +90,14 @@ export function createAccountService(deps: AccountDeps) {
    * Deletes an admin with its users, sessions and confirmations.
    * @throws {AppError} `wrong_password`.
    */
-  async function remove(asker: Admin, currentPassword: string, cause: Cause): Promise<void> {
-    await requirePassword(deps, asker, currentPassword, cause);
+  async function remove(
+    principal: Principal,
+    currentPassword: string,
+    cause: Cause,
+  ): Promise<void> {
+    await requirePassword(deps, principal, currentPassword, cause);
     await withTransaction(database, async (tx) => {
-      const admin = await lockAsker(tx, asker, true);
+      const admin = await lockAsker(tx, principal.admin, true);
       await admin.destroy({ transaction: tx });
       await audit.record('user_deleted', cause, { adminId: admin.id }, tx);
     });
@@ -143,7 +149,7 @@ async function lockAsker(tx: Transaction, asker: Admin, needsPassword: boolean):
 /** Every failure is counted, as at a login, and recorded. @throws {AppError} `wrong_password`, `too_many_attempts`. */
 async function requirePassword(
   { passwords, passwordGuard, audit }: Pick<AccountDeps, 'passwords' | 'passwordGuard' | 'audit'>,
-  admin: Admin,
+  { admin, sessionId }: Principal,
   password: string | undefined,
   cause: Cause,
 ): Promise<void> {
@@ -151,7 +157,7 @@ async function requirePassword(
   const attempt = {
     emailCanonical,
     ip: cause.ip,
-    isKnownNetwork: () => Promise.resolve(true),
+    within: { sessionId },
     onLock: () => audit.record('authn_login_lock', cause, { adminId }),
   };
   const compare = async (): Promise<Admin | undefined> =>

@@ -120,17 +120,29 @@ export function authRoutes(deps: AuthRoutesDeps): Router {
   router.get('/auth/me', adminsOnly, (req, res) => {
     res.json(adminView(principalOf(req).admin, roleOf));
   });
-  router.put('/auth/me', adminsOnly, ...jsonBody(SMALL_BODY), async (req, res) => {
-    const { current_password: currentPassword, ...changes } = parse(UpdateMeRequest, req.body);
-    const cause = causeOf(req);
-    const admin = await accounts.change(principalOf(req), { ...changes, currentPassword }, cause);
-    res.json(adminView(admin, roleOf));
-  });
-  router.delete('/auth/me', adminsOnly, ...jsonBody(SMALL_BODY), async (req, res) => {
-    const { current_password: password } = parse(DeleteMeRequest, req.body);
-    await accounts.remove(principalOf(req).admin, password, causeOf(req));
-    res.status(204).end();
-  });
+  router.put(
+    '/auth/me',
+    adminsOnly,
+    limits.accountChanges,
+    ...jsonBody(SMALL_BODY),
+    async (req, res) => {
+      const { current_password: currentPassword, ...changes } = parse(UpdateMeRequest, req.body);
+      const cause = causeOf(req);
+      const admin = await accounts.change(principalOf(req), { ...changes, currentPassword }, cause);
+      res.json(adminView(admin, roleOf));
+    },
+  );
+  router.delete(
+    '/auth/me',
+    adminsOnly,
+    limits.accountChanges,
+    ...jsonBody(SMALL_BODY),
+    async (req, res) => {
+      const { current_password: password } = parse(DeleteMeRequest, req.body);
+      await accounts.remove(principalOf(req), password, causeOf(req));
+      res.status(204).end();
+    },
+  );
 
   /**
    * @openapi

@@ -1,7 +1,8 @@
 import { randomBytes } from 'node:crypto';
-import { Op } from 'sequelize';
+import { Op, QueryTypes } from 'sequelize';
 import { v7 as uuidv7 } from 'uuid';
 import type { KeyRing } from '../../shared/crypto/keys.js';
+import type { Database } from '../../shared/database/connect.js';
 import type { Transaction } from '../../shared/database/transaction.js';
 import { AppError } from '../../shared/errors/app-error.js';
 import { confirmationIdOf, isConfirmationToken } from '../../shared/identity/confirmation-token.js';
@@ -12,6 +13,7 @@ import { lockAdmin } from './admin-lock.js';
 
 /** What confirmations are made of. */
 export interface ConfirmationsDeps {
+  readonly database: Database;
   readonly outbox: Outbox;
   readonly keys: KeyRing;
   /** How long a link is good that proves an address. */
@@ -50,26 +52,33 @@ export type Confirmations = ReturnType<typeof createConfirmations>;
 
 const HOUR_MS = 3_600_000;
 const MAX_LINKS_PER_HOUR = 3;
+/** Of all admins and purposes together: somebody who registers and then has forgotten the password stays below it. */
+const MAX_LINKS_TO_ADDRESS_PER_HOUR = 6;
 /** More than can be renewed at a time. */
 const MAX_OPEN_REGISTRATIONS = 10;
 /** A link that sets a password is good for less long than one that proves an address. */
 const PASSWORD_RESET_EXPIRES_MS = HOUR_MS;
 
 export function createConfirmations({
+  database,
   outbox,
   keys,
   expiresMs,
   rateLimitScale,
 }: ConfirmationsDeps) {
-  const maxLinksPerHour = Math.max(1, Math.floor(MAX_LINKS_PER_HOUR * rateLimitScale));
+  const scaled = (limit: number): number => Math.max(1, Math.floor(limit * rateLimitScale));
+  const maxLinksPerHour = scaled(MAX_LINKS_PER_HOUR);
+  const maxLinksToAddressPerHour = scaled(MAX_LINKS_TO_ADDRESS_PER_HOUR);
 
   /**
    * Has a link mailed, and voids the ones before it; of registrations, only those made with the same credentials.
-   * Past the cap on links to one admin it does nothing.
+   * Past the cap on links of one admin, or to one address whoever asks, it does nothing.
    * @returns whether a link is mailed.
    */
   async function ask(tx: Transaction, question: Question, traceId: string): Promise<boolean> {
     if ((await countSince(tx, question, HOUR_MS)) >= maxLinksPerHour) return false;
+    if ((await countTo(database, tx, question.email, HOUR_MS)) >= maxLinksToAddressPerHour)
+      return false;
     const { credentials, ...asked } = question;
     await withdraw(tx, asked.adminId, [asked.purpose], credentials);
     const lifeMs = asked.purpose === 'password_reset' ? PASSWORD_RESET_EXPIRES_MS : expiresMs;
@@ -161,15 +170,13 @@ async function withdraw(
 interface RecentRegistration {
   readonly adminId: number;
   readonly nameCanonical: string;
-  /** Made with none of these. */
-  readonly otherHashes: readonly string[];
   readonly withinMs: number;
 }
 
 /** An open registration under this name, so recent that its mail may still be on its way. */
 async function findRegistration(
   tx: Transaction,
-  { adminId, nameCanonical, otherHashes, withinMs }: RecentRegistration,
+  { adminId, nameCanonical, withinMs }: RecentRegistration,
 ): Promise<{ passwordHash: string } | undefined> {
   const found = await Confirmation.findOne({
     where: {
@@ -177,7 +184,7 @@ async function findRegistration(
       purpose: 'registration',
       nameCanonical,
       createdAt: { [Op.gt]: new Date(Date.now() - withinMs) },
-      passwordHash: { [Op.ne]: null, [Op.notIn]: [...otherHashes] },
+      passwordHash: { [Op.ne]: null },
     },
     order: [['id', 'DESC']],
     transaction: tx,
@@ -207,4 +214,29 @@ const isVoid = ({ supersededAt, expiresAt }: Confirmation): boolean =>
 function countSince(tx: Transaction, { adminId, purpose }: Question, ms: number): Promise<number> {
   const createdAt = { [Op.gt]: new Date(Date.now() - ms) };
   return Confirmation.count({ where: { adminId, purpose, createdAt }, transaction: tx });
+}
+
+/** Links mailed to an address, also for admins who are gone. Who counts next waits until this transaction is over. */
+async function countTo(
+  database: Database,
+  transaction: Transaction,
+  address: string,
+  ms: number,
+): Promise<number> {
+  const bind = { address: address.toLowerCase() };
+  await database.query(
+    `select pg_advisory_xact_lock(hashtextextended('rollcall/links-to ' || $address, 0))`,
+    { bind, transaction },
+  );
+  const [row] = await database.query<{ links: number }>(
+    `select count(*)::int as links from outbox
+      where lower(recipient) = $address and name = $name
+        and created_at > now() - $ms * interval '1 millisecond'`,
+    {
+      bind: { ...bind, name: sendConfirmationMail.name, ms },
+      transaction,
+      type: QueryTypes.SELECT,
+    },
+  );
+  return row?.links ?? 0;
 }

@@ -1,4 +1,3 @@
-import { availableParallelism } from 'node:os';
 import { AppError } from '../../shared/errors/app-error.js';
 
 /** Lets a few password hashes run at a time and refuses those that would wait too long. */
@@ -19,19 +18,23 @@ export interface HashLane {
 export interface HashLaneOptions {
   /** How long one hash takes here; measured at start. */
   readonly hashMs: number;
-  /** How many hashes may run at once. Native bcrypt takes a whole core each: one core stays for everything else. */
-  readonly width?: number;
+  /** How many hashes may run at once. */
+  readonly width: number;
 }
 
 const MAX_WAIT_MS = 2_500;
 const MIN_QUEUE = 4;
 const MAX_QUEUE = 1_000;
 
+/**
+ * How many hashes may run at once. Native bcrypt takes a whole core and a thread of libuv's pool each: one core stays for
+ * everything else, and two threads for files and look-ups of names, without which no connection is made.
+ */
+export const laneWidth = ({ cores, threads }: { cores: number; threads: number }): number =>
+  Math.max(1, Math.min(cores - 1, threads - 2));
+
 /** A bounded first-in, first-out lane in front of bcrypt, so that a flood of logins never starves the other routes. */
-export function createHashLane({
-  hashMs,
-  width = Math.max(1, availableParallelism() - 1),
-}: HashLaneOptions): HashLane {
+export function createHashLane({ hashMs, width }: HashLaneOptions): HashLane {
   const maxQueue = Math.min(
     MAX_QUEUE,
     Math.max(MIN_QUEUE, Math.floor((MAX_WAIT_MS * width) / Math.max(hashMs, 1))),

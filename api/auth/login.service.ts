@@ -85,7 +85,7 @@ export function createLoginService(deps: LoginDeps) {
       await audit.record('authn_login_lock', cause, tried);
     };
     const isKnownNetwork = (): Promise<boolean> => hasLoggedInFrom(email, cause.ip);
-    const attempt = { emailCanonical, ip: cause.ip, isKnownNetwork, onLock };
+    const attempt = { emailCanonical, ip: cause.ip, within: { isKnownNetwork }, onLock };
     const compare = (): Promise<Admin | undefined> => passwords.verify(password, find);
     const admin = await passwords.reserve(() => passwordGuard.attempt(attempt, compare));
     if (!admin) await audit.record('authn_login_fail', cause, tried);

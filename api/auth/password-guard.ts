@@ -7,8 +7,8 @@ import type { Throttle, Throttles } from '../http/throttles.js';
 export interface PasswordTry {
   readonly emailCanonical: string;
   readonly ip: string | undefined;
-  /** True when the account has been logged in to from this network before. */
-  readonly isKnownNetwork: () => Promise<boolean>;
+  /** The session that the try is made in; at a login, whether its owner has logged in from this network before. */
+  readonly within: { readonly sessionId: number } | { isKnownNetwork(): Promise<boolean> };
   /** Called at the first try that is refused until the limit is whole again, and at none of the flood after it. */
   readonly onLock: () => Promise<void>;
 }
@@ -27,36 +27,50 @@ export interface PasswordGuard {
 const PER_ACCOUNT_AND_NETWORK = { name: 'password-network', points: 5, seconds: 15 * 60 };
 /** Many networks against one account. Networks from which its owner has logged in before are not locked out. */
 const PER_ACCOUNT = { name: 'password-account', points: 20, seconds: 60 * 60 };
+/** Somebody with a stolen token and many networks. Its owner can still log in, and end the session. */
+const PER_SESSION = { name: 'password-session', points: 20, seconds: 60 * 60 };
 
 /** OWASP Authentication Cheat Sheet, "Protect against automated attacks"; keyed by address whether it exists or not. */
 export function createPasswordGuard(throttles: Throttles): PasswordGuard {
   const perNetwork = throttles(PER_ACCOUNT_AND_NETWORK);
   const perAccount = throttles(PER_ACCOUNT);
+  const perSession = throttles(PER_SESSION);
+
+  /** The wider of the two limits: what bounds tries from many networks, if anything does. */
+  async function widerOf({ within, emailCanonical }: PasswordTry): Promise<[Throttle, string][]> {
+    if ('sessionId' in within) return [[perSession, String(within.sessionId)]];
+    return (await within.isKnownNetwork()) ? [] : [[perAccount, emailCanonical]];
+  }
 
   return {
-    async attempt({ emailCanonical, ip, isKnownNetwork, onLock }, compare) {
-      const take = async (throttle: Throttle, key: string): Promise<void> => {
+    async attempt(attempt, compare) {
+      const take = async ([throttle, key]: [Throttle, string]): Promise<void> => {
         const left = await throttle.consume(key);
-        if (left.isFirstRefusal) await onLock();
+        if (left.isFirstRefusal) await attempt.onLock();
         if (left.isExceeded) throw tooManyRequests(left);
       };
-      const here = `${emailCanonical}\0${networkOf(ip)}`;
-      await take(perNetwork, here);
-      const isStranger = !(await isKnownNetwork());
-      if (isStranger) await take(perAccount, emailCanonical);
+      const here = `${attempt.emailCanonical}\0${networkOf(attempt.ip)}`;
+      await take([perNetwork, here]);
+      const wider = await widerOf(attempt);
+      for (const each of wider) await take(each);
       const giveBack = async (): Promise<void> => {
-        await perNetwork.refund(here);
-        if (isStranger) await perAccount.refund(emailCanonical);
+        for (const [throttle, key] of wider) await throttle.refund(key);
       };
       let result: Awaited<ReturnType<typeof compare>>;
       try {
         result = await compare();
       } catch (error) {
         // Refused for want of room, not for a wrong password: that is not held against anybody.
-        if (error instanceof AppError && error.code === 'overloaded') await giveBack();
+        if (error instanceof AppError && error.code === 'overloaded') {
+          await perNetwork.refund(here);
+          await giveBack();
+        }
         throw error;
       }
-      if (result !== undefined) await giveBack();
+      if (result === undefined) return undefined;
+      // Programs that log in side by side with the right password may have run into the limit together: all is forgotten.
+      await perNetwork.forget(here);
+      await giveBack();
       return result;
     },
   };

@@ -1,6 +1,7 @@
 import { createHash, createHmac, hkdfSync } from 'node:crypto';
+import { availableParallelism } from 'node:os';
 import bcrypt from 'bcrypt';
-import { createHashLane } from './hash-lane.js';
+import { createHashLane, laneWidth } from './hash-lane.js';
 
 /** How passwords are hashed; see `docs/adr/0009-password-hashes.md`. */
 export interface PasswordConfig {
@@ -8,6 +9,8 @@ export interface PasswordConfig {
   readonly previousPeppers: readonly string[];
   /** bcrypt's work factor. */
   readonly cost: number;
+  /** Of libuv's pool, which hashes share with files and look-ups of names. */
+  readonly threads: number;
 }
 
 /** Hashes and compares passwords, a few at a time; when too many wait, each call throws `overloaded`. */
@@ -50,7 +53,9 @@ export async function createPasswords(config: PasswordConfig): Promise<Passwords
 
   /** What a compare for an unknown address is made against, so that it costs what any other costs. */
   const decoy = await hash('nobody has this password');
-  const lane = createHashLane({ hashMs: await measureMs(() => hash('how long does it take?')) });
+  const hashMs = await measureMs(() => hash('how long does it take?'));
+  const width = laneWidth({ cores: availableParallelism(), threads: config.threads });
+  const lane = createHashLane({ hashMs, width });
 
   return {
     reserve: lane.reserve,

@@ -49,24 +49,24 @@ export function createRegistrationService(deps: RegistrationDeps) {
     refuseCommonPassword(password, { email: email.canonical, name });
     const nameCanonical = canonicalName(name);
     if (await isNameTaken(nameCanonical)) throw new AppError('name_taken');
-    const credentials = { name, nameCanonical, passwordHash: await passwords.hash(password) };
-    const others: string[] = [];
-    for (;;) {
-      const earlier = await enter(email, credentials, others, cause);
-      if (!earlier || (await passwords.verify(password, () => Promise.resolve(earlier)))) return;
-      others.push(earlier.passwordHash);
-    }
+    await passwords.reserve(async () => {
+      const credentials = { name, nameCanonical, passwordHash: await passwords.hash(password) };
+      const earlier = await enter(email, credentials, cause, { unlessRepeated: true });
+      // Made for every address: only a pending one has an earlier registration, and nobody shall see that by the time.
+      const isRepeated = await passwords.verify(password, () => Promise.resolve(earlier ?? null));
+      if (earlier && !isRepeated) await enter(email, credentials, cause, { unlessRepeated: false });
+    });
   }
 
   /**
-   * Enters a registration, unless there is one that may be the same: under the same name, with its mail still on its
-   * way, and with a hash that is not known to be of another password. Then it resolves to that one, and enters nothing.
+   * Enters a registration; if asked to, not when there is one that it may repeat: under the same name, with its mail still
+   * on its way. Then it resolves to that one.
    */
   function enter(
     email: EmailAddress,
     credentials: Credentials,
-    otherHashes: readonly string[],
     cause: Cause,
+    { unlessRepeated }: { readonly unlessRepeated: boolean },
   ): Promise<{ passwordHash: string } | undefined> {
     return withTransaction(database, async (tx) => {
       const isNew = await insertAdmin(database, tx, email, credentials);
@@ -78,8 +78,8 @@ export function createRegistrationService(deps: RegistrationDeps) {
         return undefined;
       }
       const { nameCanonical } = credentials;
-      const recent = { adminId, nameCanonical, otherHashes, withinMs: MAIL_ON_ITS_WAY_MS };
-      const earlier = await confirmations.findRegistration(tx, recent);
+      const recent = { adminId, nameCanonical, withinMs: MAIL_ON_ITS_WAY_MS };
+      const earlier = unlessRepeated && (await confirmations.findRegistration(tx, recent));
       if (earlier) return earlier;
       if (isNew) await audit.record('user_created', cause, { adminId }, tx);
       const question = { adminId, purpose: 'registration', email: email.address } as const;

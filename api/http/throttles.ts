@@ -27,6 +27,8 @@ export interface Throttle {
   consume(key: string): Promise<Allowance>;
   /** Gives a point back. */
   refund(key: string): Promise<void>;
+  /** Gives all back that was taken, also by those who were refused. */
+  forget(key: string): Promise<void>;
 }
 
 /** Makes throttles that share one Redis. */
@@ -79,6 +81,9 @@ export function createThrottles({ redis, key: { key }, scale }: ThrottlesDeps): 
       },
       async refund(text) {
         await limiter.reward(hashed(text));
+      },
+      async forget(text) {
+        await limiter.delete(hashed(text));
       },
     };
   };

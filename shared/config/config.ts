@@ -152,6 +152,7 @@ function passwords(reader: EnvironmentReader) {
     previousPeppers: reader.get('PASSWORD_PEPPER_PREVIOUS') ?? [],
     cost,
     minLength,
+    threads: reader.get('UV_THREADPOOL_SIZE'),
   };
 }
 

@@ -194,6 +194,11 @@ export const variables = {
     '24h',
     'life of a confirmation link; a bare number is hours',
   ),
+  UV_THREADPOOL_SIZE: withDefault(
+    integer(1, 1_024),
+    '4',
+    'threads for passwords, files and look-ups of names, which Node itself makes; passwords leave two of them free',
+  ),
   BCRYPT_COST: withDefault(integer(4, 16), '12', 'work factor; at least 10 in production'),
   PASSWORD_MIN_LENGTH: withDefault(
     integer(1, 64),

@@ -78,6 +78,23 @@ test.serial(
   },
 );
 
+test.serial('S51 what one admin changes of its own account is limited', async (t) => {
+  // 30 in a quarter of an hour, scaled down.
+  const strict = await startApi(context, { scope: t, env: { RATE_LIMIT_SCALE: '0.2' } });
+  const admin = await system.admins.confirmedAdmin();
+  const session = createClient(strict.url).as(admin.login.access_token);
+  for (let i = 0; i < 6; i++)
+    t.is((await session.put('/auth/me', { name: `${admin.name} ${i}` })).status, 200);
+  for (const refused of [
+    await session.put<Problem>('/auth/me', { name: admin.name }),
+    await session.request('DELETE', '/auth/me', { json: { current_password: admin.password } }),
+  ]) {
+    t.deepEqual([refused.status, (refused.body as Problem).code], [429, 'too_many_attempts']);
+    t.regex(refused.headers.get('retry-after') ?? '', /^[1-9]\d*$/);
+  }
+  t.is((await session.get<Me & { name: string }>('/auth/me')).body.name, `${admin.name} 5`);
+});
+
 test.serial('S20 a new password needs the old one and ends every other session', async (t) => {
   const { admins, client, mailbox } = system;
   const admin = await admins.confirmedAdmin();

@@ -46,6 +46,31 @@ test.serial(
   },
 );
 
+test.serial(
+  'S22 many who log in side by side with the right password lock nobody out',
+  async (t) => {
+    const { email, password } = await api.admins.confirmedAdmin();
+    const ip = '192.0.2.2';
+    const answers = await Promise.all(Array.from({ length: 20 }, () => logIn(ip, email, password)));
+    t.true(answers.some(({ status }) => status === 200));
+    for (let i = 0; i < 2 * TRIES_PER_NETWORK; i++)
+      t.is((await logIn(ip, email, password)).status, 200);
+  },
+);
+
+test.serial('S22 a stolen token guesses the password no faster from many networks', async (t) => {
+  const { email, password, login } = await api.admins.confirmedAdmin();
+  const guess = (i: number, guessed: string) =>
+    from(`10.4.${i}.1`)
+      .as(login.access_token)
+      .put<Problem>('/auth/me', { password: 'another password', current_password: guessed });
+  for (let i = 0; i < TRIES_PER_ACCOUNT; i++)
+    t.is((await guess(i, WRONG)).body.code, 'wrong_password', `try ${i + 1}`);
+  t.is((await guess(TRIES_PER_ACCOUNT, WRONG)).body.code, 'too_many_attempts');
+  t.is((await guess(TRIES_PER_ACCOUNT + 1, password)).body.code, 'too_many_attempts');
+  t.is((await logIn('10.5.0.1', email, password)).status, 200, 'its owner can log in');
+});
+
 test.serial('S23 guesses at once are let through no more than guesses in turn', async (t) => {
   for (const [limit, ipOf] of [
     [TRIES_PER_NETWORK, (i: number) => `198.51.100.${i}`],

@@ -88,6 +88,22 @@ test.serial(
   },
 );
 
+test.serial('S10 nor by many accounts that ask for the same address', async (t) => {
+  const { admins } = system;
+  const victim = context.uniqueAddress();
+  const askers = [];
+  for (let i = 0; i < 4; i++) askers.push(await admins.confirmedAdmin());
+  const statuses = await Promise.all(
+    askers.flatMap(({ client, password }) =>
+      [1, 2].map(() => client.put('/auth/me', { email: victim, current_password: password })),
+    ),
+  );
+  t.deepEqual(new Set(statuses.map(({ status }) => status)), new Set([200]));
+  await eventually(nothingUnderWay);
+  const links = await context.rows(`select from outbox where recipient = $1`, [victim]);
+  t.is(links.length, 6);
+});
+
 const from = (ip: string): ApiClient => createClient(system.process.url, { 'x-forwarded-for': ip });
 
 const confirmationMails = async (email: string): Promise<Mail[]> =>

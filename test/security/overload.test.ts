@@ -1,5 +1,6 @@
 import { availableParallelism } from 'node:os';
 import test from 'ava';
+import { laneWidth } from '../../api/auth/hash-lane.js';
 import { useApi } from '../helpers/api.js';
 import { useContext } from '../helpers/context.js';
 import { eventually } from '../helpers/eventually.js';
@@ -8,6 +9,18 @@ import type { Problem } from '../helpers/problem.js';
 const context = useContext();
 // What production's least work factor costs: more hashes are wanted than the lane takes in.
 const api = useApi(context, { env: { BCRYPT_COST: '10' } });
+
+test('S25 hashes leave a core to other work, and two threads to files and look-ups of names', (t) => {
+  for (const [cores, threads, width] of [
+    [1, 4, 1],
+    [2, 4, 1],
+    [4, 4, 2],
+    [16, 4, 2],
+    [16, 128, 15],
+    [8, 1, 1],
+  ] as const)
+    t.is(laneWidth({ cores, threads }), width, `${cores} cores, ${threads} threads`);
+});
 
 test('S25 a flood of logins starves neither other requests nor itself: what cannot be compared soon is refused at once', async (t) => {
   const admin = await api.admins.confirmedAdmin();

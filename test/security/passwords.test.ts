@@ -106,6 +106,10 @@ test.serial('S19 what everybody would try first is refused', async (t) => {
     });
     t.is(body.code, 'password_too_common', password);
   }
+  // An address that is to become one's own is no password either.
+  const next = api.admins.applicant().email;
+  const both = { email: next, password: next, current_password: admin.password };
+  t.is((await admin.client.put<Problem>('/auth/me', both)).body.code, 'password_too_common');
 });
 
 test.serial(

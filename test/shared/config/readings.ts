@@ -239,6 +239,15 @@ export const readings: Readonly<Record<VariableName, Reading>> = {
     ],
     bad: badDurations,
   },
+  UV_THREADPOOL_SIZE: {
+    read: (text) => api({ UV_THREADPOOL_SIZE: text }).passwords.threads,
+    good: [
+      [undefined, 4],
+      ['1', 1],
+      ['128', 128],
+    ],
+    bad: ['0', '1025', 'many'],
+  },
   BCRYPT_COST: {
     read: (text) => api({ BCRYPT_COST: text }).passwords.cost,
     good: [
