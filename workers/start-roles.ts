@@ -1,21 +1,21 @@
 import type { WorkerConfig } from '../shared/config/config.js';
 import { shipLogBatch } from '../shared/jobs/index.js';
 import type { Lifecycle } from '../shared/lifecycle/lifecycle.js';
+import type { Repeating } from '../shared/lifecycle/repeat.js';
 import { OutboxJobData } from '../shared/outbox/outbox-job.js';
 import type { WorkerDeps } from './deps.js';
-import { createShipLogBatch } from './logs/ship-log-batch.processor.js';
-import { createDeliverMail } from './mail/deliver-mail.processor.js';
-import { SMTP_CONNECTIONS } from './mail/smtp.mailer.js';
-import { startRelay } from './relay/relay.js';
-import type { Repeating } from './relay/repeat.js';
-import { startSweeping, sweepEverything } from './relay/sweep.js';
-import { startHousekeeping } from './tasks/housekeeping.js';
 import {
   startJobWorker,
   workerName,
   type JobWorker,
   type JobWorkerSettings,
-} from './start-worker.js';
+} from './jobs/start-worker.js';
+import { createShipLogBatch } from './logs/ship-log-batch.processor.js';
+import { createDeliverMail } from './mail/deliver-mail.processor.js';
+import { SMTP_CONNECTIONS } from './mail/smtp.mailer.js';
+import { startRelay } from './relay/relay.js';
+import { startSweeping, sweepEverything } from './relay/sweep.js';
+import { startHousekeeping } from './tasks/housekeeping.js';
 
 /**
  * How long work under way is waited for before it is handed back. That (3 s), the end of HTTP (1 s), the last log lines

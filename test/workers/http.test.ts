@@ -1,6 +1,6 @@
 import { request } from 'node:http';
 import test from 'ava';
-import { isNear, openWorkerHttp } from '../../workers/http.js';
+import { isNear, openWorkerHttp } from '../../workers/http/http.js';
 import type { Tasks } from '../../workers/tasks/tasks.js';
 import type { Scope } from '../helpers/context.js';
 import { createRecordingLogger } from '../helpers/log.js';

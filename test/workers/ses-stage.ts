@@ -1,7 +1,7 @@
 import { createSign, generateKeyPairSync, randomUUID } from 'node:crypto';
 import { createAudit } from '../../shared/audit/audit.js';
 import type { FetchCertificate } from '../../workers/mail/ses-events/fetch-certificate.js';
-import { openWorkerHttp } from '../../workers/http.js';
+import { openWorkerHttp } from '../../workers/http/http.js';
 import { createSesEvents } from '../../workers/mail/ses-events/ses-events.js';
 import { createSnsVerifier } from '../../workers/mail/ses-events/sns-signature.js';
 import type { Scope, TestContext } from '../helpers/context.js';

@@ -4,7 +4,7 @@ import { isDatabaseUnavailable } from '../../shared/database/failures.js';
 import type { Failpoint } from '../../shared/lifecycle/failpoint.js';
 import type { Logger } from '../../shared/logging/logger.js';
 import type { OutboxJobData } from '../../shared/outbox/outbox-job.js';
-import type { FaultBoard } from '../fault-board.js';
+import type { FaultBoard } from '../jobs/fault-board.js';
 import {
   JobHandedBack,
   JobPostponed,
@@ -12,9 +12,9 @@ import {
   QueueCutOff,
   QueueResting,
   QueueThrottled,
-} from '../job-effects.js';
+} from '../jobs/job-effects.js';
+import type { JobContext, Processor } from '../jobs/start-worker.js';
 import { maskError } from '../mask.js';
-import type { JobContext, Processor } from '../start-worker.js';
 import { composeMail } from './compose-mail.js';
 import { createMailBreaker, type MailTrial } from './mail-breaker.js';
 import type { MailSources } from './mail-sources.js';

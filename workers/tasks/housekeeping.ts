@@ -1,5 +1,5 @@
+import { jittered, startRepeating, type Repeating } from '../../shared/lifecycle/repeat.js';
 import type { Logger } from '../../shared/logging/logger.js';
-import { jittered, startRepeating, type Repeating } from '../relay/repeat.js';
 import type { Tasks } from './tasks.js';
 
 const TASKS = ['rotate-audit', 'purge-expired'] as const;

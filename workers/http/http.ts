@@ -1,14 +1,14 @@
 import { randomUUID } from 'node:crypto';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import { BlockList, isIPv4, isIPv6 } from 'node:net';
-import { isDatabaseUnavailable } from '../shared/database/failures.js';
-import { readiness, type Check } from '../shared/health/readiness.js';
-import { closeServer, listen } from '../shared/lifecycle/http-server.js';
-import { refuseBrokenRequests } from '../shared/lifecycle/refuse-broken-requests.js';
+import { isDatabaseUnavailable } from '../../shared/database/failures.js';
+import { readiness, type Check } from '../../shared/health/readiness.js';
+import { closeServer, listen } from '../../shared/lifecycle/http-server.js';
+import { refuseBrokenRequests } from '../../shared/lifecycle/refuse-broken-requests.js';
+import { maskError } from '../mask.js';
+import type { Tasks } from '../tasks/tasks.js';
 import { notAllowed, problem, tooLarge, type Answer } from './http-answers.js';
-import { maskError } from './mask.js';
 import { takeQueueMessage, type QueueMessageDeps } from './queue-message.route.js';
-import type { Tasks } from './tasks/tasks.js';
 
 /** What the worker's HTTP is made of. */
 export interface WorkerHttpDeps extends QueueMessageDeps {

@@ -1,10 +1,10 @@
 import type { IncomingMessage } from 'node:http';
-import { isDatabaseUnavailable } from '../shared/database/failures.js';
-import { AppError } from '../shared/errors/app-error.js';
-import type { Logger } from '../shared/logging/logger.js';
+import { isDatabaseUnavailable } from '../../shared/database/failures.js';
+import { AppError } from '../../shared/errors/app-error.js';
+import type { Logger } from '../../shared/logging/logger.js';
+import type { SesEvents } from '../mail/ses-events/ses-events.js';
+import { maskError } from '../mask.js';
 import { problem, tooLarge, type Answer } from './http-answers.js';
-import type { SesEvents } from './mail/ses-events/ses-events.js';
-import { maskError } from './mask.js';
 
 /** What the route stands on. */
 export interface QueueMessageDeps {
