@@ -72,7 +72,7 @@ export function buildDeps(
     failpoint: createFailpoint(config.failpoint),
     faults,
     checks: { ...commonChecks(database, queues, log), ...faults.checks },
-    tasks: createTasks({ database, sweep }),
+    tasks: createTasks({ database, sweep, log }),
     mailSources: {
       database,
       service: config.mail.from.name,

@@ -35,7 +35,7 @@ export async function setSesStage(
   const sesEvents = createSesEvents({
     ...{ database, audit: createAudit(log), verifier, topicArn, log },
   });
-  const tasks = { names: [], run: async () => undefined, stop: async () => undefined };
+  const tasks = { run: async () => ({}), stop: async () => undefined };
   const http = await openWorkerHttp(
     { sesEvents, tasks, checks: {}, isStopping: () => false, log },
     { host: '127.0.0.1', port: 0 },
