@@ -7,7 +7,7 @@ import { createFailpoint, type Failpoint } from '../shared/lifecycle/failpoint.j
 import type { Lifecycle } from '../shared/lifecycle/lifecycle.js';
 import type { Logger } from '../shared/logging/logger.js';
 import { openQueues, type Queues } from '../shared/queues/queues.js';
-import { createFaultBoard, type FaultBoard } from './fault-board.js';
+import { createFaultBoard, type FaultBoard } from './jobs/fault-board.js';
 import { openFirehoseSink } from './logs/firehose.sink.js';
 import type { RecordSink } from './logs/record-sink.port.js';
 import type { MailSources } from './mail/mail-sources.js';
@@ -72,7 +72,7 @@ export function buildDeps(
     failpoint: createFailpoint(config.failpoint),
     faults,
     checks: { ...commonChecks(database, queues, log), ...faults.checks },
-    tasks: createTasks({ database, sweep }),
+    tasks: createTasks({ database, sweep, log }),
     mailSources: {
       database,
       service: config.mail.from.name,

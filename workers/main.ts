@@ -4,7 +4,7 @@ import { createLogger } from '../shared/logging/logger.js';
 import { openSpool } from '../shared/logging/spool/spool.js';
 import { tellRedisProblems } from '../shared/queues/tell-redis-problems.js';
 import { buildDeps } from './deps.js';
-import { openWorkerHttp } from './http.js';
+import { openWorkerHttp } from './http/http.js';
 import { startRoles } from './start-roles.js';
 
 const STOP_DEADLINE_MS = 25_000;

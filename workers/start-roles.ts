@@ -1,21 +1,21 @@
 import type { WorkerConfig } from '../shared/config/config.js';
 import { shipLogBatch } from '../shared/jobs/index.js';
 import type { Lifecycle } from '../shared/lifecycle/lifecycle.js';
+import type { Repeating } from '../shared/lifecycle/repeat.js';
 import { OutboxJobData } from '../shared/outbox/outbox-job.js';
 import type { WorkerDeps } from './deps.js';
-import { createShipLogBatch } from './logs/ship-log-batch.processor.js';
-import { createDeliverMail } from './mail/deliver-mail.processor.js';
-import { SMTP_CONNECTIONS } from './mail/smtp.mailer.js';
-import { startRelay } from './relay/relay.js';
-import type { Repeating } from './relay/repeat.js';
-import { startSweeping, sweepEverything } from './relay/sweep.js';
-import { startHousekeeping } from './tasks/housekeeping.js';
 import {
   startJobWorker,
   workerName,
   type JobWorker,
   type JobWorkerSettings,
-} from './start-worker.js';
+} from './jobs/start-worker.js';
+import { createShipLogBatch } from './logs/ship-log-batch.processor.js';
+import { createDeliverMail } from './mail/deliver-mail.processor.js';
+import { SMTP_CONNECTIONS } from './mail/smtp.mailer.js';
+import { startRelay } from './relay/relay.js';
+import { startSweeping, sweepEverything } from './relay/sweep.js';
+import { startHousekeeping } from './tasks/housekeeping.js';
 
 /**
  * How long work under way is waited for before it is handed back. That (3 s), the end of HTTP (1 s), the last log lines
@@ -56,23 +56,30 @@ export function startRoles(
     for (const end of ends) if (end.status === 'rejected') throw end.reason;
   });
   if (config.roles.includes('logs') && deps.sink)
-    parts.push(startLogWorker(config, { ...deps, onSilent }, deps.sink));
-  if (config.roles.includes('mail')) parts.push(startMailWorker(config, { ...deps, onSilent }));
+    parts.push(startLogWorker(config, deps, deps.sink, onSilent));
+  if (config.roles.includes('mail')) parts.push(startMailWorker(config, deps, onSilent));
   if (config.roles.includes('relay')) parts.push(...startRelaying(deps));
 }
 
-interface JobWorkerDeps extends WorkerDeps {
-  readonly onSilent: () => void;
-}
-
-function startMailWorker(config: WorkerConfig, deps: JobWorkerDeps): JobWorker {
-  const { queues, log, mailSources, faults, onSilent } = deps;
+function startMailWorker(
+  config: WorkerConfig,
+  { queues, mailSources, mailer, faults, failpoint, log }: WorkerDeps,
+  onSilent: () => void,
+): JobWorker {
   return startJobWorker({
     queue: 'mail',
     redisUrl: config.redis.url,
     producer: queues.mail,
     schema: OutboxJobData,
-    process: createDeliverMail({ ...mailSources, ...deps, worker: workerName, claimMs: CLAIM_MS }),
+    process: createDeliverMail({
+      ...mailSources,
+      mailer,
+      faults,
+      failpoint,
+      log,
+      worker: workerName,
+      claimMs: CLAIM_MS,
+    }),
     // The limiter counts over all workers, as the provider does.
     settings: { ...mailSettings, limiter: { max: config.mail.ratePerSecond, duration: 1_000 } },
     faults,
@@ -84,10 +91,10 @@ function startMailWorker(config: WorkerConfig, deps: JobWorkerDeps): JobWorker {
 
 function startLogWorker(
   config: WorkerConfig,
-  deps: JobWorkerDeps,
+  { queues, faults, localLog }: WorkerDeps,
   sink: NonNullable<WorkerDeps['sink']>,
+  onSilent: () => void,
 ): JobWorker {
-  const { queues, localLog, faults, onSilent } = deps;
   return startJobWorker({
     queue: 'logs',
     redisUrl: config.redis.logsUrl,
@@ -102,11 +109,23 @@ function startLogWorker(
   });
 }
 
-function startRelaying(deps: WorkerDeps): Repeating[] {
-  const { sweep, tasks, log } = deps;
+function startRelaying({
+  database,
+  queues,
+  sweep,
+  tasks,
+  failpoint,
+  log,
+}: WorkerDeps): Repeating[] {
   return [
     startHousekeeping(tasks, log),
     startSweeping(sweep, log),
-    startRelay({ ...deps, onDataLoss: (signal) => sweepEverything(sweep, signal) }),
+    startRelay({
+      database,
+      queues,
+      failpoint,
+      log,
+      onDataLoss: (signal) => sweepEverything(sweep, signal),
+    }),
   ];
 }

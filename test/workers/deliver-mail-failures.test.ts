@@ -4,7 +4,7 @@ import {
   PermanentFailure,
   QueueCutOff,
   QueueThrottled,
-} from '../../workers/job-effects.js';
+} from '../../workers/jobs/job-effects.js';
 import { useContext } from '../helpers/context.js';
 import { eventually } from '../helpers/eventually.js';
 import { openTcpProxy } from '../helpers/tcp-proxy.js';

@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import test from 'ava';
 import { confirmationIdOf } from '../../shared/identity/confirmation-token.js';
 import type { FailpointName } from '../../shared/lifecycle/failpoint.js';
-import { JobPostponed } from '../../workers/job-effects.js';
+import { JobPostponed } from '../../workers/jobs/job-effects.js';
 import { useContext } from '../helpers/context.js';
 import { eventually } from '../helpers/eventually.js';
 import { linksIn } from '../helpers/mailbox.js';

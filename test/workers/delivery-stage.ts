@@ -1,6 +1,6 @@
 import { deriveKeyRing } from '../../shared/crypto/keys.js';
 import type { Failpoint } from '../../shared/lifecycle/failpoint.js';
-import { createFaultBoard } from '../../workers/fault-board.js';
+import { createFaultBoard } from '../../workers/jobs/fault-board.js';
 import { createDeliverMail } from '../../workers/mail/deliver-mail.processor.js';
 import { openSmtpMailer } from '../../workers/mail/smtp.mailer.js';
 import type { Scope, TestContext } from '../helpers/context.js';

@@ -1,5 +1,5 @@
 import { createServer } from 'node:http';
-import { createFaultBoard } from '../../workers/fault-board.js';
+import { createFaultBoard } from '../../workers/jobs/fault-board.js';
 import { openFirehoseSink } from '../../workers/logs/firehose.sink.js';
 import { packBatch } from '../../workers/logs/log-batch.js';
 import { createShipLogBatch } from '../../workers/logs/ship-log-batch.processor.js';

@@ -54,7 +54,7 @@ test('one that tried nothing after all makes way for another', (t) => {
   wait(1_000);
   const scout = pass();
   t.is(pass(), undefined);
-  scout?.dropped();
+  scout?.end();
   t.truthy(pass());
 });
 
@@ -64,7 +64,7 @@ test('a mail from before the outage that ends late does not let a second one try
   pass()?.failed();
   wait(1_000);
   pass();
-  late?.dropped();
+  late?.end();
   t.is(pass(), undefined);
 });
 

@@ -1,7 +1,7 @@
 import { createSign, generateKeyPairSync, randomUUID } from 'node:crypto';
 import { createAudit } from '../../shared/audit/audit.js';
 import type { FetchCertificate } from '../../workers/mail/ses-events/fetch-certificate.js';
-import { openWorkerHttp } from '../../workers/http.js';
+import { openWorkerHttp } from '../../workers/http/http.js';
 import { createSesEvents } from '../../workers/mail/ses-events/ses-events.js';
 import { createSnsVerifier } from '../../workers/mail/ses-events/sns-signature.js';
 import type { Scope, TestContext } from '../helpers/context.js';
@@ -35,7 +35,7 @@ export async function setSesStage(
   const sesEvents = createSesEvents({
     ...{ database, audit: createAudit(log), verifier, topicArn, log },
   });
-  const tasks = { names: [], run: async () => undefined, stop: async () => undefined };
+  const tasks = { run: async () => ({}), stop: async () => undefined };
   const http = await openWorkerHttp(
     { sesEvents, tasks, checks: {}, isStopping: () => false, log },
     { host: '127.0.0.1', port: 0 },

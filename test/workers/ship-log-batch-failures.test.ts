@@ -1,6 +1,6 @@
 import test from 'ava';
 import { shipLogBatch } from '../../shared/jobs/index.js';
-import { JobHandedBack, QueueThrottled } from '../../workers/job-effects.js';
+import { JobHandedBack, QueueThrottled } from '../../workers/jobs/job-effects.js';
 import { unpackBatch } from '../../workers/logs/log-batch.js';
 import { lines, openPickyServer, openServer, setLogStage } from './log-stage.js';
 import { jobContext } from './stage.js';

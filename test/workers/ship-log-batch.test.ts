@@ -7,7 +7,7 @@ import {
   type FirehoseEndpoint,
 } from '../../dev/firehose/firehose-endpoint.js';
 import { shipLogBatch } from '../../shared/jobs/index.js';
-import { JobHandedBack, PermanentFailure, QueueThrottled } from '../../workers/job-effects.js';
+import { JobHandedBack, PermanentFailure, QueueThrottled } from '../../workers/jobs/job-effects.js';
 import { packBatch, unpackBatch } from '../../workers/logs/log-batch.js';
 import type { Scope } from '../helpers/context.js';
 import { eventually } from '../helpers/eventually.js';

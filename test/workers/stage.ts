@@ -3,7 +3,7 @@ import { sendAccountExistsMail, sendConfirmationMail } from '../../shared/jobs/i
 import type { Database } from '../../shared/database/connect.js';
 import type { ConfirmationPurpose } from '../../shared/models/index.js';
 import { openQueues, type Queues } from '../../shared/queues/queues.js';
-import type { JobContext } from '../../workers/start-worker.js';
+import type { JobContext } from '../../workers/jobs/start-worker.js';
 import type { Scope, TestContext } from '../helpers/context.js';
 import { openTestDatabase } from '../helpers/database.js';
 import { eventually } from '../helpers/eventually.js';

@@ -4,14 +4,14 @@ import { Queue } from 'bullmq';
 import * as z from 'zod';
 import { queuePrefix } from '../../shared/queues/job-queue.js';
 import { redisAddress } from '../../shared/queues/redis-client.js';
-import { createFaultBoard } from '../../workers/fault-board.js';
+import { createFaultBoard } from '../../workers/jobs/fault-board.js';
 import {
   JobHandedBack,
   JobPostponed,
   PermanentFailure,
   QueueThrottled,
-} from '../../workers/job-effects.js';
-import { startJobWorker, type JobContext } from '../../workers/start-worker.js';
+} from '../../workers/jobs/job-effects.js';
+import { startJobWorker, type JobContext } from '../../workers/jobs/start-worker.js';
 import { useContext, type Scope } from '../helpers/context.js';
 import { eventually } from '../helpers/eventually.js';
 import { openTcpProxy } from '../helpers/tcp-proxy.js';

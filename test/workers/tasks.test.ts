@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import test from 'ava';
-import { createTasks } from '../../workers/tasks/tasks.js';
+import { createTasks, isTaskName } from '../../workers/tasks/tasks.js';
 import type { SweepResult } from '../../workers/relay/sweep.js';
 import { useContext, type Scope } from '../helpers/context.js';
 import { insertMessage, setStage } from './stage.js';
@@ -79,12 +79,13 @@ test.serial(
         });
       },
     };
-    const tasks = createTasks({ database: stage.database, sweep });
+    const tasks = createTasks({ database: stage.database, log: stage.log, sweep });
     const both = [tasks.run('sweep-outbox'), tasks.run('sweep-outbox')];
     const result = { checked: 1, returned: 2, buried: 3 };
     finish(result);
     t.deepEqual(await Promise.all(both), [result, result]);
     t.is(runs, 1);
+    t.deepEqual(stage.messages(), ['task done']);
     const again = tasks.run('sweep-outbox');
     finish(result);
     await again;
@@ -92,11 +93,12 @@ test.serial(
   },
 );
 
-test.serial('a task that failed can be run again; one that is none is undefined', async (t) => {
+test.serial('a task that failed can be run again', async (t) => {
   const { stage } = await setUp(t);
   let runs = 0;
   const tasks = createTasks({
     database: stage.database,
+    log: stage.log,
     sweep: {
       run: async () => {
         runs += 1;
@@ -107,8 +109,33 @@ test.serial('a task that failed can be run again; one that is none is undefined'
   });
   await t.throwsAsync(tasks.run('sweep-outbox'), { message: 'no' });
   t.truthy(await tasks.run('sweep-outbox'));
-  t.is(await tasks.run('toString'), undefined);
-  t.deepEqual(tasks.names, ['sweep-outbox', 'purge-expired', 'rotate-audit']);
+});
+
+test.serial(
+  'a run is one line, with a field for each count and the request that asked',
+  async (t) => {
+    const { stage, tasks } = await setUp(t);
+    await tasks.run('sweep-outbox', 'my-request-1');
+    await tasks.run('purge-expired');
+    const [asked, unasked] = stage.lines;
+    t.like(asked, {
+      msg: 'task done',
+      'labels.task': 'sweep-outbox',
+      'labels.checked': 0,
+      'labels.returned': 0,
+      'labels.buried': 0,
+      'event.outcome': 'success',
+      'http.request.id': 'my-request-1',
+    });
+    t.true(Number(asked?.['event.duration']) > 0);
+    t.like(unasked, { 'labels.task': 'purge-expired', 'labels.sessions': 0 });
+    t.false(Object.hasOwn(unasked ?? {}, 'http.request.id'));
+  },
+);
+
+test('there are three tasks, and no other', (t) => {
+  for (const name of ['sweep-outbox', 'purge-expired', 'rotate-audit']) t.true(isTaskName(name));
+  for (const name of ['nope', 'toString', '']) t.false(isTaskName(name));
 });
 
 test.serial('a task that is stopped ends after the batch that it is at', async (t) => {
@@ -126,6 +153,7 @@ test.serial('a task that is stopped ends after the batch that it is at', async (
   await stopped;
   t.is(await count('outbox'), before - 1_000);
   t.deepEqual(await tasks.run('rotate-audit'), { prepared: 0, dropped: 0 });
+  t.deepEqual(stage.messages(), [], 'neither is done');
   await context.rows('delete from outbox');
 });
 
@@ -134,6 +162,7 @@ test.serial('a stop waits for the run under way', async (t) => {
   let hasEnded = false;
   const tasks = createTasks({
     database: stage.database,
+    log: stage.log,
     sweep: {
       run: ({ signal } = {}) =>
         new Promise<SweepResult>((resolve) => {
@@ -154,7 +183,7 @@ test.serial('a stop waits for the run under way', async (t) => {
 async function setUp(scope: Scope) {
   const stage = await setStage(scope, context);
   const sweep = { run: async () => ({ checked: 0, returned: 0, buried: 0 }) };
-  return { stage, tasks: createTasks({ database: stage.database, sweep }) };
+  return { stage, tasks: createTasks({ database: stage.database, log: stage.log, sweep }) };
 }
 
 async function insertSettled(days: number): Promise<string> {

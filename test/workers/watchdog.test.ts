@@ -1,5 +1,5 @@
 import test from 'ava';
-import { startWatchdog } from '../../workers/watchdog.js';
+import { startWatchdog } from '../../workers/jobs/watchdog.js';
 import type { Scope } from '../helpers/context.js';
 import { eventually } from '../helpers/eventually.js';
 import { createRecordingLogger } from '../helpers/log.js';

@@ -6,7 +6,7 @@ import {
   UNREADABLE_BATCH,
   type shipLogBatch,
 } from '../../shared/jobs/ship-log-batch.js';
-import { PermanentFailure } from '../job-effects.js';
+import { PermanentFailure } from '../jobs/job-effects.js';
 
 const gunzip = promisify(gunzipCallback);
 const gzip = promisify(gzipCallback);

@@ -3,9 +3,9 @@ import type { JobPayload } from '../../shared/jobs/define-job.js';
 import type { shipLogBatch } from '../../shared/jobs/index.js';
 import type { Logger } from '../../shared/logging/logger.js';
 import type { Receipts } from '../../shared/queues/receipts.js';
-import type { FaultBoard } from '../fault-board.js';
-import { JobHandedBack, QueueThrottled } from '../job-effects.js';
-import type { JobContext, Processor } from '../start-worker.js';
+import type { FaultBoard } from '../jobs/fault-board.js';
+import { JobHandedBack, QueueThrottled } from '../jobs/job-effects.js';
+import type { JobContext, Processor } from '../jobs/start-worker.js';
 import { packBatch, planCalls, unpackBatch } from './log-batch.js';
 import { SinkFailure, type RecordSink } from './record-sink.port.js';
 

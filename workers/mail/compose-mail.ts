@@ -5,7 +5,7 @@ import {
   sendSecurityNotice,
   type OutboxContract,
 } from '../../shared/jobs/index.js';
-import { PermanentFailure } from '../job-effects.js';
+import { PermanentFailure } from '../jobs/job-effects.js';
 import { composeAccountExistsMail } from './account-exists-mail.js';
 import { composeConfirmationMail } from './confirmation-mail.js';
 import { composeSecurityNotice } from './security-notice-mail.js';

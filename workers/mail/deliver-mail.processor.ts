@@ -4,7 +4,7 @@ import { isDatabaseUnavailable } from '../../shared/database/failures.js';
 import type { Failpoint } from '../../shared/lifecycle/failpoint.js';
 import type { Logger } from '../../shared/logging/logger.js';
 import type { OutboxJobData } from '../../shared/outbox/outbox-job.js';
-import type { FaultBoard } from '../fault-board.js';
+import type { FaultBoard } from '../jobs/fault-board.js';
 import {
   JobHandedBack,
   JobPostponed,
@@ -12,9 +12,9 @@ import {
   QueueCutOff,
   QueueResting,
   QueueThrottled,
-} from '../job-effects.js';
+} from '../jobs/job-effects.js';
+import type { JobContext, Processor } from '../jobs/start-worker.js';
 import { maskError } from '../mask.js';
-import type { JobContext, Processor } from '../start-worker.js';
 import { composeMail } from './compose-mail.js';
 import { createMailBreaker, type MailTrial } from './mail-breaker.js';
 import type { MailSources } from './mail-sources.js';
@@ -68,30 +68,30 @@ export function createDeliverMail(
     if (context.signal.aborted) throw new JobHandedBack();
     const trial = breaker.enter();
     if (typeof trial === 'number') throw new QueueResting('the mail server is out of reach', trial);
+    // From before the claim: it is never held for longer than the database grants it.
+    const sendUntil = performance.now() + deps.claimMs - CLAIM_MARGIN_MS;
     try {
-      return await claimAndDeliver({ ...deps, trial }, data, context);
+      return await claimAndDeliver(deps, { trial, sendUntil, context }, data);
     } finally {
-      trial.dropped();
+      trial.end();
     }
   };
 }
 
-interface Trying extends DeliverMailDeps {
+/** What one try has to itself. */
+interface Attempt {
   readonly trial: MailTrial;
-}
-
-interface TryingInTime extends Trying {
   /** When a send must have ended, by the monotonic clock. */
   readonly sendUntil: number;
+  readonly context: JobContext;
 }
 
 async function claimAndDeliver(
-  deps: Trying,
+  deps: DeliverMailDeps,
+  attempt: Attempt,
   { outbox_id: id, generation }: z.output<typeof OutboxJobData>,
-  context: JobContext,
 ): Promise<string> {
-  // From before the statement: the claim is never held for longer than the database grants it.
-  const sendUntil = performance.now() + deps.claimMs - CLAIM_MARGIN_MS;
+  const { context } = attempt;
   const claim = await claimMessage(deps.database, { id, generation }, deps).catch(
     restIfUnavailable,
   );
@@ -107,32 +107,33 @@ async function claimAndDeliver(
         ...(claim.message.adminId !== null && { 'user.id': String(claim.message.adminId) }),
         'labels.try': claim.message.attempt,
       });
-      return deliver({ ...deps, sendUntil }, claim.message, context);
+      return deliver(deps, attempt, claim.message);
   }
 }
 
 async function deliver(
-  deps: TryingInTime,
+  deps: DeliverMailDeps,
+  attempt: Attempt,
   message: ClaimedMessage,
-  context: JobContext,
 ): Promise<string> {
+  const { signal } = attempt.context;
   try {
     const mail = await composeMail(deps, message);
     if ('obsolete' in mail)
-      return await settle(deps, message, { outcome: 'obsolete', response: mail.obsolete }, context);
-    const leftMs = deps.sendUntil - performance.now();
+      return await settle(deps, message, { outcome: 'obsolete', response: mail.obsolete }, signal);
+    const leftMs = attempt.sendUntil - performance.now();
     if (leftMs < MIN_SEND_MS)
       throw new JobPostponed('the claim has almost run out', DATABASE_REST_MS);
-    const receipt = await deps.mailer.send({ id: message.id, ...mail }, context.signal, leftMs);
-    deps.trial.reached();
+    const receipt = await deps.mailer.send({ id: message.id, ...mail }, signal, leftMs);
+    attempt.trial.reached();
     deps.failpoint('after-250');
-    await settle(deps, message, { outcome: 'sent', ...receipt }, context);
+    await settle(deps, message, { outcome: 'sent', ...receipt }, signal);
     deps.failpoint('after-marker');
     deps.faults.clear('smtp');
     return 'sent';
   } catch (error) {
     if (error instanceof UnrecordedSuccess) throw error;
-    throw await recordFailure(deps, message, error, context);
+    throw await recordFailure(deps, attempt, message, error);
   }
 }
 
@@ -146,7 +147,7 @@ async function settle(
   { database, log }: DeliverMailDeps,
   message: ClaimedMessage,
   settlement: Settlement,
-  { signal }: JobContext,
+  signal: AbortSignal,
 ): Promise<string> {
   for (let tries = 1; ; tries++) {
     try {
@@ -168,13 +169,14 @@ async function settle(
 
 /** Records how the try failed, and resolves to the error that says what is to happen next. */
 async function recordFailure(
-  deps: Trying,
+  deps: DeliverMailDeps,
+  { trial, context }: Attempt,
   message: ClaimedMessage,
   thrown: unknown,
-  { isLastAttempt }: JobContext,
 ): Promise<Error> {
-  const verdict = judge(thrown, deps);
-  const isFinal = verdict instanceof PermanentFailure || (isLastAttempt && isCounted(verdict));
+  const verdict = judge(thrown, deps.faults, trial);
+  const isFinal =
+    verdict instanceof PermanentFailure || (context.isLastAttempt && isCounted(verdict));
   const failure: Failure = {
     outcome: verdict instanceof PermanentFailure ? 'refused' : 'deferred',
     response: verdict.message,
@@ -199,43 +201,61 @@ async function recordFailure(
   return isFinal ? new PermanentFailure(verdict.message, { cause: verdict.cause }) : verdict;
 }
 
-/** What a failure means for the job. */
-function judge(thrown: unknown, { faults, trial }: Trying): Error {
-  if (!(thrown instanceof MailFailure)) return judgeOwnFailure(thrown);
-  const { effect, message, restMs } = thrown;
-  // What ended the connection may be the mail or an outage: the mail, if others got through meanwhile.
-  if (effect === 'unreachable' || (effect === 'lost' && !trial.othersGotThrough()))
-    return cutOff(message, trial);
+/** What a failure means for the job. What it tells of the mail server is passed on. */
+function judge(thrown: unknown, faults: FaultBoard, trial: MailTrial): Error {
+  if (!(thrown instanceof MailFailure)) return verdictOfOwn(thrown);
+  const failure = attributed(thrown, trial);
+  return verdictOf(failure, tellOfServer(failure, faults, trial));
+}
+
+/** What ended the connection may be the mail or an outage: the mail, if others got through meanwhile. */
+function attributed(failure: MailFailure, trial: MailTrial): MailFailure {
+  const isOutage = failure.effect === 'lost' && !trial.othersGotThrough();
+  return isOutage ? new MailFailure('unreachable', failure.message) : failure;
+}
+
+/** Tells breaker and fault board. Returns for how many milliseconds the server counts as out of reach: 0 if it does not. */
+function tellOfServer(
+  { effect, message }: MailFailure,
+  faults: FaultBoard,
+  trial: MailTrial,
+): number {
+  if (effect === 'unreachable') return trial.failed();
   // Neither an abort nor a lost connection tells whether another mail would get through.
   if (effect !== 'abort' && effect !== 'lost') trial.reached();
+  if (effect === 'misconfigured') faults.raise('smtp', message);
+  return 0;
+}
+
+/** What a mail that was not taken means for its job. */
+function verdictOf({ effect, message, restMs }: MailFailure, awayMs: number): Error {
   switch (effect) {
     case 'retry':
     case 'lost':
       return new Error(message);
     case 'refuse':
       return new PermanentFailure(message);
+    case 'unreachable':
+      return new QueueCutOff(
+        `the mail server is out of reach: ${message}`,
+        awayMs,
+        awayMs + Math.ceil(Math.random() * awayMs),
+      );
     case 'throttle':
       return new QueueThrottled(message, restMs ?? MISCONFIGURED_REST_MS);
     case 'misconfigured':
-      faults.raise('smtp', message);
       return new QueueThrottled(message, MISCONFIGURED_REST_MS);
     case 'abort':
       return new JobHandedBack();
   }
 }
 
-/** What failed before any mail server was asked. */
-function judgeOwnFailure(thrown: unknown): Error {
+/** What a failure means that came before any mail server was asked. */
+function verdictOfOwn(thrown: unknown): Error {
   if (isDatabaseUnavailable(thrown))
     return new QueueThrottled('the database is unavailable', DATABASE_REST_MS);
   const isVerdict = thrown instanceof PermanentFailure || thrown instanceof JobPostponed;
   return isVerdict ? thrown : maskError(thrown);
-}
-
-function cutOff(message: string, trial: MailTrial): QueueCutOff {
-  const restMs = trial.failed();
-  const delayMs = restMs + Math.ceil(Math.random() * restMs);
-  return new QueueCutOff(`the mail server is out of reach: ${message}`, restMs, delayMs);
 }
 
 const isCounted = (verdict: Error): boolean =>

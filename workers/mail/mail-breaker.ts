@@ -1,11 +1,11 @@
-/** A mail that may be tried. Exactly one of the three must be called when it is known how it went. */
+/** A mail that may be tried. What is learnt of the server is told once, if anything is; ended it must be in any case. */
 export interface MailTrial {
   /** The server has answered, whatever it said. */
   reached(): void;
   /** The server was out of reach. Returns how many milliseconds everything should rest. */
   failed(): number;
-  /** It came to no try. */
-  dropped(): void;
+  /** Makes way for the next mail, should this be the one that tries. Safe after the others, and twice. */
+  end(): void;
   /** True when another mail has reached the server since this trial began. */
   othersGotThrough(): boolean;
 }
@@ -56,10 +56,10 @@ export function createMailBreaker(
           openUntil = now() + restAfter(failures);
           if (failures === 1) onTurn('away');
         }
-        trial.dropped();
+        trial.end();
         return Math.max(Math.ceil(openUntil - now()), 1);
       },
-      dropped() {
+      end() {
         if (scout === trial) scout = undefined;
       },
       othersGotThrough: () => successes > successesBefore,

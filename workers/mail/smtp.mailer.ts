@@ -45,40 +45,8 @@ export function openSmtpMailer(
   log: Logger,
   limits: SmtpTimeouts = timeouts,
 ): Mailer {
-  const transport = createTransport({
-    pool: true,
-    maxConnections: SMTP_CONNECTIONS,
-    maxMessages: MAX_MAILS_PER_CONNECTION,
-    host: config.host,
-    port: config.port,
-    secure: config.tls === 'implicit',
-    requireTLS: config.tls === 'starttls',
-    tls: { rejectUnauthorized: true, minVersion: 'TLSv1.2' },
-    ...(config.credentials && {
-      auth: { user: config.credentials.username, pass: config.credentials.password },
-    }),
-    connectionTimeout: limits.connectMs,
-    greetingTimeout: limits.greetingMs,
-    socketTimeout: limits.silenceMs,
-    maxResponseSize: MAX_REPLY_BYTES,
-    disableFileAccess: true,
-    disableUrlAccess: true,
-  });
-  transport.on('error', (error) =>
-    log.warn({ err: maskError(error) }, 'an SMTP connection failed'),
-  );
-
-  const onProgress = new Map<string, (progress: MailProgress) => void>();
-  transport.use('stream', (mail, done) => {
-    const messageId = mail.data.messageId ?? '';
-    mail.message.processFunc((content) => {
-      // Asked for with the session open, right before the mail is named in it.
-      onProgress.get(messageId)?.('named');
-      return tellWhenRead(content, () => onProgress.get(messageId)?.('content'));
-    });
-    done();
-  });
-
+  const transport = openTransport(config, limits, log);
+  const follow = followProgress(transport);
   return {
     async send(mail, signal, withinMs = limits.sendMs) {
       if (parseEmailAddress(mail.to.address) === undefined) {
@@ -86,7 +54,7 @@ export function openSmtpMailer(
       }
       const messageId = `<${mail.id}@${domainOf(config.from.address)}>`;
       const attempt = startAttempt(Math.min(limits.sendMs, withinMs), signal);
-      onProgress.set(messageId, attempt.advance);
+      const unfollow = follow(messageId, attempt.advance);
       try {
         const info = await transport.sendMail({
           ...envelopeAndContent(config, mail),
@@ -98,13 +66,61 @@ export function openSmtpMailer(
       } catch (error) {
         throw attempt.reason() ?? classifySmtpError(error, attempt.progress());
       } finally {
-        onProgress.delete(messageId);
+        unfollow();
         attempt.end();
       }
     },
     async close() {
       transport.close({ force: true });
     },
+  };
+}
+
+function openTransport(
+  { host, port, tls, credentials }: MailConfig,
+  limits: SmtpTimeouts,
+  log: Logger,
+) {
+  const transport = createTransport({
+    pool: true,
+    maxConnections: SMTP_CONNECTIONS,
+    maxMessages: MAX_MAILS_PER_CONNECTION,
+    host,
+    port,
+    secure: tls === 'implicit',
+    requireTLS: tls === 'starttls',
+    tls: { rejectUnauthorized: true, minVersion: 'TLSv1.2' },
+    ...(credentials && { auth: { user: credentials.username, pass: credentials.password } }),
+    connectionTimeout: limits.connectMs,
+    greetingTimeout: limits.greetingMs,
+    socketTimeout: limits.silenceMs,
+    maxResponseSize: MAX_REPLY_BYTES,
+    disableFileAccess: true,
+    disableUrlAccess: true,
+  });
+  transport.on('error', (error) =>
+    log.warn({ err: maskError(error) }, 'an SMTP connection failed'),
+  );
+  return transport;
+}
+
+/** Watches how far the mails come. What it returns follows one, by its `Message-ID`, and returns what ends that. */
+function followProgress(
+  transport: ReturnType<typeof openTransport>,
+): (messageId: string, advance: (progress: MailProgress) => void) => () => void {
+  const followed = new Map<string, (progress: MailProgress) => void>();
+  transport.use('stream', (mail, done) => {
+    const messageId = mail.data.messageId ?? '';
+    mail.message.processFunc((content) => {
+      // Asked for with the session open, right before the mail is named in it.
+      followed.get(messageId)?.('named');
+      return tellWhenRead(content, () => followed.get(messageId)?.('content'));
+    });
+    done();
+  });
+  return (messageId, advance) => {
+    followed.set(messageId, advance);
+    return () => void followed.delete(messageId);
   };
 }
 

@@ -1,11 +1,11 @@
 import type { Database } from '../../shared/database/connect.js';
 import { withTransaction } from '../../shared/database/transaction.js';
 import type { Failpoint } from '../../shared/lifecycle/failpoint.js';
+import { jittered, startRepeating, type Repeating } from '../../shared/lifecycle/repeat.js';
 import type { Logger } from '../../shared/logging/logger.js';
 import { OUTBOX_JOB_BYTES, outboxJob } from '../../shared/outbox/outbox-job.js';
 import type { Queues } from '../../shared/queues/queues.js';
 import { lockPending, markEnqueued } from './outbox-pending.js';
-import { jittered, startRepeating, type Repeating } from './repeat.js';
 
 /** What the relay is made of. */
 export interface RelayDeps {

@@ -1,5 +1,6 @@
 import type { Database } from '../../shared/database/connect.js';
 import { withTransaction, type Transaction } from '../../shared/database/transaction.js';
+import { jittered, startRepeating, type Repeating } from '../../shared/lifecycle/repeat.js';
 import type { Logger } from '../../shared/logging/logger.js';
 import { outboxJobId } from '../../shared/outbox/outbox-job.js';
 import type { JobQueue, JobState } from '../../shared/queues/job-queue.js';
@@ -13,7 +14,6 @@ import {
   type Change,
   type EnqueuedMessage,
 } from './outbox-enqueued.js';
-import { jittered, startRepeating, type Repeating } from './repeat.js';
 
 /** What a sweep did. */
 export interface SweepResult {

@@ -1,8 +1,8 @@
+import { jittered, startRepeating, type Repeating } from '../../shared/lifecycle/repeat.js';
 import type { Logger } from '../../shared/logging/logger.js';
-import { jittered, startRepeating, type Repeating } from '../relay/repeat.js';
-import type { Tasks } from './tasks.js';
+import type { TaskName, Tasks } from './tasks.js';
 
-const TASKS = ['rotate-audit', 'purge-expired'] as const;
+const TASKS: readonly TaskName[] = ['rotate-audit', 'purge-expired'];
 const FIRST_AFTER_MS = 10_000;
 const EVERY_MS = 6 * 3_600_000;
 
@@ -15,7 +15,7 @@ export function startHousekeeping(tasks: Tasks, log: Logger): Repeating {
     for (const name of TASKS) {
       if (signal.aborted) break;
       try {
-        log.info({ 'labels.task': name, ...labels(await tasks.run(name)) }, 'task done');
+        await tasks.run(name);
       } catch (error) {
         log.warn({ err: error, 'labels.task': name }, 'task failed; it is run again later');
       }
@@ -24,6 +24,3 @@ export function startHousekeeping(tasks: Tasks, log: Logger): Repeating {
   };
   return startRepeating(turn, jittered(FIRST_AFTER_MS, 0.5));
 }
-
-const labels = (counts: Readonly<Record<string, number>> = {}): Record<string, number> =>
-  Object.fromEntries(Object.entries(counts).map(([name, count]) => [`labels.${name}`, count]));

@@ -23,102 +23,77 @@ const MAX_DURATION_MS = 40_000;
  */
 export async function purgeExpired(database: Database, signal?: AbortSignal): Promise<PurgeResult> {
   const deadline = Date.now() + MAX_DURATION_MS;
-  const untilNone = async (
-    deleteBatch: (database: Database) => Promise<number>,
-  ): Promise<number> => {
+  const untilNone = async (kind: keyof PurgeResult): Promise<number> => {
     let total = 0;
     while (!signal?.aborted && Date.now() < deadline) {
-      const count = await deleteBatch(database);
+      const count = await deleteBatch(database, purges[kind]);
       total += count;
       if (count < BATCH_SIZE) break;
     }
     return total;
   };
   return {
-    messages: await untilNone(deleteSettledMessages),
-    confirmations: await untilNone(deleteExpiredConfirmations),
-    sessions: await untilNone(deleteEndedSessions),
-    admins: await untilNone(deleteForgottenAdmins),
-    mailEvents: await untilNone(deleteUnknownMailEvents),
-    suppressions: await untilNone(deleteOldBounces),
+    messages: await untilNone('messages'),
+    confirmations: await untilNone('confirmations'),
+    sessions: await untilNone('sessions'),
+    admins: await untilNone('admins'),
+    mailEvents: await untilNone('mailEvents'),
+    suppressions: await untilNone('suppressions'),
   };
 }
 
-function deleteSettledMessages(database: Database): Promise<number> {
-  return deleteRows(
-    database,
-    `delete from outbox where id in (
-       select id from outbox
-        where state = 'settled' and settled_at < now() - interval '30 days'
-        order by settled_at limit $limit)
-     returning id`,
-  );
-}
-
-function deleteExpiredConfirmations(database: Database): Promise<number> {
-  return deleteRows(
-    database,
-    `delete from confirmations where id in (
-       select id from confirmations
-        where confirmed_at is null and expires_at < now() - interval '30 days'
-        limit $limit)
-     returning id`,
-  );
-}
-
-function deleteEndedSessions(database: Database): Promise<number> {
-  return deleteRows(
-    database,
-    `delete from sessions where id in (
-       select id from sessions
-        where least(ended_at, expires_at) < now() - interval '30 days'
-        limit $limit)
-     returning id`,
-  );
-}
-
-/**
- * Registered, and never confirmed: somebody's address, and a password that nobody uses. One that is locked is being
- * registered again, or confirmed.
- */
-function deleteForgottenAdmins(database: Database): Promise<number> {
-  return deleteRows(
-    database,
-    `delete from admins where id in (
-       select a.id from admins a
-        where a.confirmed_at is null and a.updated_at < now() - interval '30 days'
-          and not exists (select from confirmations c where c.admin_id = a.id and c.expires_at > now())
-        limit $limit
-          for update skip locked)
-     returning id`,
-  );
-}
-
-/** Those about mails that we know go with their messages. */
-function deleteUnknownMailEvents(database: Database): Promise<number> {
-  return deleteRows(
-    database,
-    `delete from mail_events where id in (
-       select id from mail_events
-        where outbox_id is null and received_at < now() - interval '30 days'
-        limit $limit)
-     returning id`,
-  );
-}
-
-/** An address that did not exist may be somebody's by now; who has complained is left in peace for good. */
-function deleteOldBounces(database: Database): Promise<number> {
-  return deleteRows(
-    database,
-    `delete from suppressions where email_canonical in (
-       select email_canonical from suppressions
-        where reason = 'bounce' and created_at < now() - interval '1 year'
-        limit $limit)
-     returning email_canonical`,
-  );
-}
-
-async function deleteRows(database: Database, sql: string): Promise<number> {
+async function deleteBatch(database: Database, sql: string): Promise<number> {
   const rows = await database.query(sql, { type: QueryTypes.SELECT, bind: { limit: BATCH_SIZE } });
   return rows.length;
 }
+
+/** How each kind of row is deleted, a batch at a time. */
+const purges: Readonly<Record<keyof PurgeResult, string>> = {
+  messages: `
+    delete from outbox where id in (
+      select id from outbox
+       where state = 'settled' and settled_at < now() - interval '30 days'
+       order by settled_at limit $limit)
+    returning id`,
+
+  confirmations: `
+    delete from confirmations where id in (
+      select id from confirmations
+       where confirmed_at is null and expires_at < now() - interval '30 days'
+       limit $limit)
+    returning id`,
+
+  sessions: `
+    delete from sessions where id in (
+      select id from sessions
+       where least(ended_at, expires_at) < now() - interval '30 days'
+       limit $limit)
+    returning id`,
+
+  // Registered, and never confirmed: somebody's address, and a password that nobody uses. One that is locked is being
+  // registered again, or confirmed.
+  admins: `
+    delete from admins where id in (
+      select a.id from admins a
+       where a.confirmed_at is null and a.updated_at < now() - interval '30 days'
+         and not exists (select from confirmations c where c.admin_id = a.id and c.expires_at > now())
+       limit $limit
+         for update skip locked)
+    returning id`,
+
+  // Those about mails that we know go with their messages.
+  mailEvents: `
+    delete from mail_events where id in (
+      select id from mail_events
+       where outbox_id is null and received_at < now() - interval '30 days'
+       limit $limit)
+    returning id`,
+
+  // An address that did not exist may be somebody's by now; who has complained is left in peace for good.
+  suppressions: `
+    delete from suppressions where email_canonical in (
+      select email_canonical from suppressions
+       where reason = 'bounce' and created_at < now() - interval '1 year'
+       limit $limit)
+    returning email_canonical`,
+};

@@ -1,4 +1,5 @@
 import type { Database } from '../../shared/database/connect.js';
+import type { Logger } from '../../shared/logging/logger.js';
 import type { Sweep } from '../relay/sweep.js';
 import { purgeExpired } from './purge-expired.js';
 import { rotateAudit } from './rotate-audit.js';
@@ -6,14 +7,23 @@ import { rotateAudit } from './rotate-audit.js';
 /** What a task did, by count. */
 export type TaskResult = Readonly<Record<string, number>>;
 
-/** The tasks that `POST /tasks/{name}` runs: all of them short, and harmless to run twice. */
+const taskNames = ['sweep-outbox', 'purge-expired', 'rotate-audit'] as const;
+
+/** What a task is called, in `POST /tasks/{name}` too. */
+export type TaskName = (typeof taskNames)[number];
+
+/** Whether there is such a task. */
+export const isTaskName = (text: string): text is TaskName =>
+  (taskNames as readonly string[]).includes(text);
+
+/** What is to be done now and then: all of it short, and harmless to do twice. */
 export interface Tasks {
-  readonly names: readonly string[];
   /**
-   * Runs a task, or joins the run of it that is under way. Resolves to `undefined` when there is no such task.
+   * Runs a task, or joins the run of it that is under way. A run that ends of itself is logged, with every count.
+   * @param requestId the request that asks for it, if one does.
    * @throws when it failed; it may simply be run again.
    */
-  run(name: string): Promise<TaskResult | undefined>;
+  run(name: TaskName, requestId?: string): Promise<TaskResult>;
   /** Asks the runs under way to end before they are done, and resolves when they have. One that begins later does nothing. */
   stop(): Promise<void>;
 }
@@ -22,24 +32,42 @@ export interface Tasks {
 export interface TaskDeps {
   readonly database: Database;
   readonly sweep: Sweep;
+  readonly log: Logger;
 }
 
 /** The tasks by name. */
-export function createTasks({ database, sweep }: TaskDeps): Tasks {
+export function createTasks({ database, sweep, log }: TaskDeps): Tasks {
   const stopping = new AbortController();
   const { signal } = stopping;
-  const tasks = new Map<string, () => Promise<TaskResult>>([
-    ['sweep-outbox', async () => ({ ...(await sweep.run({ signal })) })],
-    ['purge-expired', async () => ({ ...(await purgeExpired(database, signal)) })],
-    ['rotate-audit', async () => ({ ...(await rotateAudit(database, signal)) })],
-  ]);
-  const underWay = new Map<string, Promise<TaskResult>>();
+  const tasks: Readonly<Record<TaskName, () => Promise<TaskResult>>> = {
+    'sweep-outbox': async () => ({ ...(await sweep.run({ signal })) }),
+    'purge-expired': async () => ({ ...(await purgeExpired(database, signal)) }),
+    'rotate-audit': async () => ({ ...(await rotateAudit(database, signal)) }),
+  };
+  const underWay = new Map<TaskName, Promise<TaskResult>>();
+
+  const start = async (name: TaskName, requestId: string | undefined): Promise<TaskResult> => {
+    const startedAt = process.hrtime.bigint();
+    const result = await tasks[name]();
+    // One that was asked to stop may not be done.
+    if (!signal.aborted) {
+      log.info(
+        {
+          'labels.task': name,
+          ...labels(result),
+          'event.duration': Number(process.hrtime.bigint() - startedAt),
+          'event.outcome': 'success',
+          ...(requestId !== undefined && { 'http.request.id': requestId }),
+        },
+        'task done',
+      );
+    }
+    return result;
+  };
+
   return {
-    names: [...tasks.keys()],
-    async run(name) {
-      const task = tasks.get(name);
-      if (!task) return undefined;
-      const run = underWay.get(name) ?? task().finally(() => underWay.delete(name));
+    run(name, requestId) {
+      const run = underWay.get(name) ?? start(name, requestId).finally(() => underWay.delete(name));
       underWay.set(name, run);
       return run;
     },
@@ -49,3 +77,6 @@ export function createTasks({ database, sweep }: TaskDeps): Tasks {
     },
   };
 }
+
+const labels = (counts: TaskResult): Record<string, number> =>
+  Object.fromEntries(Object.entries(counts).map(([name, count]) => [`labels.${name}`, count]));

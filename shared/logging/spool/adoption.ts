@@ -1,15 +1,11 @@
 import { readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
+import { startRepeating, type Repeating } from '../../lifecycle/repeat.js';
 import type { Logger } from '../logger.js';
 import type { Backlog, Segment } from './backlog.js';
 import { isMissing, type FolderKeeper, type SpoolFolder } from './folder-keeper.js';
 import { segmentSequence } from './segment-file.js';
 import { isDead, parseFolderName, type SpoolOwner } from './spool-owner.js';
-
-/** Looks after the folders of processes that have ended. */
-export interface Adoption {
-  stop(): Promise<void>;
-}
 
 /** What adoption is made of. */
 export interface AdoptionDeps {
@@ -26,15 +22,11 @@ export interface AdoptionDeps {
 const LOOK_EVERY_MS = 30_000;
 
 /**
- * Takes over what dead processes have left: now, and every 30 seconds. All of their segments are sealed by that, and
- * may be known to the queue already.
+ * Takes over what dead processes have left: now, and every 30 seconds until stopped. All of their segments are sealed
+ * by that, and may be known to the queue already.
  */
-export function startAdoption(deps: AdoptionDeps): Adoption {
-  let isOver = false;
-  let timer: NodeJS.Timeout | undefined;
-  let looking: Promise<void>;
-
-  const lookAgainAndAgain = async (): Promise<void> => {
+export function startAdoption(deps: AdoptionDeps): Repeating {
+  const look = async (signal: AbortSignal): Promise<number> => {
     const failures: unknown[] = [];
     const note = (error: unknown): [] => {
       failures.push(error);
@@ -42,7 +34,7 @@ export function startAdoption(deps: AdoptionDeps): Adoption {
     };
     for (const name of await readdir(deps.dir).catch(note)) {
       // One that may not be touched must not keep the others.
-      if (!isOver) await adoptIfDead(deps, name).catch(note);
+      if (!signal.aborted) await adoptIfDead(deps, name).catch(note);
     }
     if (failures.length > 0) {
       deps.localLog.warn(
@@ -50,21 +42,9 @@ export function startAdoption(deps: AdoptionDeps): Adoption {
         'the spool of an ended process cannot be taken over',
       );
     }
-    if (isOver) return;
-    timer = setTimeout(() => {
-      looking = lookAgainAndAgain();
-    }, LOOK_EVERY_MS);
-    timer.unref();
+    return LOOK_EVERY_MS;
   };
-  looking = lookAgainAndAgain();
-
-  return {
-    async stop() {
-      isOver = true;
-      clearTimeout(timer);
-      await looking;
-    },
-  };
+  return startRepeating(look, 0, { unref: true });
 }
 
 async function adoptIfDead(deps: AdoptionDeps, name: string): Promise<void> {

@@ -1,26 +1,11 @@
 import { quoteStranger } from './html.js';
 import { renderMail, type RenderedMail } from './layout.js';
-import { inWords, utcTime } from './time.js';
-
-/** What the mail with the confirmation link tells. */
-export interface ConfirmationMailFacts {
-  readonly service: string;
-  /** As whoever registered gave it. */
-  readonly name: string;
-  readonly url: string;
-  readonly now: Date;
-  readonly expiresAt: Date;
-}
+import { lifetimeOf, linkBlocks, type LinkMailFacts } from './link-blocks.js';
 
 /** The mail that asks the owner of an address whether it is theirs. */
-export function renderConfirmationMail({
-  service,
-  name,
-  url,
-  now,
-  expiresAt,
-}: ConfirmationMailFacts): RenderedMail {
-  const lifetime = inWords(expiresAt.getTime() - now.getTime());
+export function renderConfirmationMail(facts: LinkMailFacts): RenderedMail {
+  const { service, name } = facts;
+  const lifetime = lifetimeOf(facts);
   return renderMail({
     service,
     subject: 'Confirm your e-mail address',
@@ -30,13 +15,7 @@ export function renderConfirmationMail({
         kind: 'paragraph',
         text: `Somebody has registered at ${service} with this e-mail address and the name “${quoteStranger(name)}”. If that was you, please confirm that the address is yours.`,
       },
-      { kind: 'button', label: 'Confirm my address', url },
-      { kind: 'paragraph', text: `The link works for ${lifetime}, until ${utcTime(expiresAt)}.` },
-      {
-        kind: 'address',
-        label: 'If the button does not work, copy this address into your browser:',
-        url,
-      },
+      ...linkBlocks(facts, 'Confirm my address'),
       {
         kind: 'aside',
         title: 'If it was not you',

@@ -1,17 +1,11 @@
-import type { ConfirmationMailFacts } from './confirmation.js';
 import { quoteStranger } from './html.js';
 import { renderMail, type RenderedMail } from './layout.js';
-import { inWords, utcTime } from './time.js';
+import { lifetimeOf, linkBlocks, type LinkMailFacts } from './link-blocks.js';
 
 /** The mail that asks the owner of a new address whether it is theirs. */
-export function renderEmailChangeMail({
-  service,
-  name,
-  url,
-  now,
-  expiresAt,
-}: ConfirmationMailFacts): RenderedMail {
-  const lifetime = inWords(expiresAt.getTime() - now.getTime());
+export function renderEmailChangeMail(facts: LinkMailFacts): RenderedMail {
+  const { service, name } = facts;
+  const lifetime = lifetimeOf(facts);
   return renderMail({
     service,
     subject: 'Confirm your new e-mail address',
@@ -21,13 +15,7 @@ export function renderEmailChangeMail({
         kind: 'paragraph',
         text: `The ${service} account “${quoteStranger(name)}” is to use this e-mail address from now on. If that is what you want, please confirm that the address is yours.`,
       },
-      { kind: 'button', label: 'Confirm my new address', url },
-      { kind: 'paragraph', text: `The link works for ${lifetime}, until ${utcTime(expiresAt)}.` },
-      {
-        kind: 'address',
-        label: 'If the button does not work, copy this address into your browser:',
-        url,
-      },
+      ...linkBlocks(facts, 'Confirm my new address'),
       {
         kind: 'aside',
         title: 'If it was not you',

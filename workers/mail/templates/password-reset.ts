@@ -1,17 +1,12 @@
-import type { ConfirmationMailFacts } from './confirmation.js';
 import { quoteStranger } from './html.js';
 import { renderMail, type RenderedMail } from './layout.js';
-import { inWords, utcTime } from './time.js';
+import { lifetimeOf, linkBlocks, type LinkMailFacts } from './link-blocks.js';
+import { utcTime } from './time.js';
 
 /** The mail with the link that sets a new password. */
-export function renderPasswordResetMail({
-  service,
-  name,
-  url,
-  now,
-  expiresAt,
-}: ConfirmationMailFacts): RenderedMail {
-  const lifetime = inWords(expiresAt.getTime() - now.getTime());
+export function renderPasswordResetMail(facts: LinkMailFacts): RenderedMail {
+  const { service, name } = facts;
+  const lifetime = lifetimeOf(facts);
   return renderMail({
     service,
     subject: 'Choose a new password',
@@ -22,16 +17,11 @@ export function renderPasswordResetMail({
         kind: 'paragraph',
         text: `Somebody, probably you, has asked for a new password for your ${service} account.`,
       },
-      { kind: 'button', label: 'Choose a new password', url },
-      {
-        kind: 'paragraph',
-        text: `The link works once, for ${lifetime}, until ${utcTime(expiresAt)}. You will be logged out everywhere.`,
-      },
-      {
-        kind: 'address',
-        label: 'If the button does not work, copy this address into your browser:',
-        url,
-      },
+      ...linkBlocks(
+        facts,
+        'Choose a new password',
+        `The link works once, for ${lifetime}, until ${utcTime(facts.expiresAt)}. You will be logged out everywhere.`,
+      ),
       {
         kind: 'aside',
         title: 'If it was not you',

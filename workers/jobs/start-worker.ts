@@ -1,16 +1,16 @@
 import { setMaxListeners } from 'node:events';
 import { hostname } from 'node:os';
 import { setTimeout as delay } from 'node:timers/promises';
-import { Worker, type Job, type RateLimiterOptions } from 'bullmq';
+import { Worker, type Job, type RateLimiterOptions, type WorkerOptions } from 'bullmq';
 import type * as z from 'zod';
-import type { QueueName } from '../shared/jobs/define-job.js';
-import type { Logger } from '../shared/logging/logger.js';
-import { queuePrefix, type JobQueue } from '../shared/queues/job-queue.js';
-import { isDemoted, reconnectDelayMs, redisAddress } from '../shared/queues/redis-client.js';
-import type { FaultBoard } from './fault-board.js';
+import type { QueueName } from '../../shared/jobs/define-job.js';
+import type { Logger } from '../../shared/logging/logger.js';
+import { queuePrefix, type JobQueue } from '../../shared/queues/job-queue.js';
+import { isDemoted, reconnectDelayMs, redisAddress } from '../../shared/queues/redis-client.js';
+import { maskError } from '../mask.js';
 import { queueErrorFor, tellingOf } from './failed-try.js';
+import type { FaultBoard } from './fault-board.js';
 import { PermanentFailure } from './job-effects.js';
-import { maskError } from './mask.js';
 import { restWhenRefused } from './rest-when-refused.js';
 import { startWatchdog } from './watchdog.js';
 
@@ -88,7 +88,7 @@ const SAME_ERROR_EVERY_MS = 60_000;
  * BullMQ understands. Errors of Redis never end the process. What reaches Redis as a reason is masked.
  */
 export function startJobWorker<S extends z.ZodType>(options: JobWorkerOptions<S>): JobWorker {
-  const { queue, redisUrl, settings, log, producer, faults, onSilent } = options;
+  const { queue, log, producer, faults, onSilent } = options;
   const handBack = new AbortController();
   // As many listeners as jobs: nothing leaks.
   setMaxListeners(0, handBack.signal);
@@ -105,31 +105,52 @@ export function startJobWorker<S extends z.ZodType>(options: JobWorkerOptions<S>
       lastTakenAt = performance.now();
       return task;
     },
-    {
-      connection: {
-        ...redisAddress(redisUrl),
-        maxRetriesPerRequest: null,
-        retryStrategy: (tries) => Math.max(MIN_RECONNECT_MS, reconnectDelayMs(tries)),
-        reconnectOnError: isDemoted,
-        socketTimeout: SILENT_AFTER_MS,
-      },
-      prefix: queuePrefix(queue),
-      name: workerName,
-      concurrency: settings.concurrency,
-      limiter: settings.limiter,
-      lockDuration: settings.lockDurationMs,
-      stalledInterval: settings.stalledIntervalMs,
-      maxStalledCount: MAX_STALLED_COUNT,
-      drainDelay: POLL_SECONDS,
-      maximumRateLimitDelay: 5_000,
-      runRetryDelay: 2_000,
-      settings: { backoffStrategy: backoffMs },
-    },
+    workerOptions(options),
   );
   worker.on('error', warnNowAndThen(log, queue));
+  tellOfLostJobs(worker, queue, log);
   const refusals = restWhenRefused({ worker, faults, log });
   const idleMs = (): number => (inFlight.size > 0 ? 0 : performance.now() - lastTakenAt);
   const watchdog = startWatchdog({ producer, idleMs, refusals, log, onSilent });
+
+  let stopping: Promise<void> | undefined;
+  return {
+    stop(deadlineMs) {
+      void watchdog.stop();
+      return (stopping ??= stopWorker(worker, inFlight, handBack, deadlineMs));
+    },
+  };
+}
+
+function workerOptions<S extends z.ZodType>({
+  queue,
+  redisUrl,
+  settings,
+}: JobWorkerOptions<S>): WorkerOptions {
+  return {
+    connection: {
+      ...redisAddress(redisUrl),
+      maxRetriesPerRequest: null,
+      retryStrategy: (tries) => Math.max(MIN_RECONNECT_MS, reconnectDelayMs(tries)),
+      reconnectOnError: isDemoted,
+      socketTimeout: SILENT_AFTER_MS,
+    },
+    prefix: queuePrefix(queue),
+    name: workerName,
+    concurrency: settings.concurrency,
+    limiter: settings.limiter,
+    lockDuration: settings.lockDurationMs,
+    stalledInterval: settings.stalledIntervalMs,
+    maxStalledCount: MAX_STALLED_COUNT,
+    drainDelay: POLL_SECONDS,
+    maximumRateLimitDelay: 5_000,
+    runRetryDelay: 2_000,
+    settings: { backoffStrategy: backoffMs },
+  };
+}
+
+/** Logs the jobs that their worker did not bring to an end. */
+function tellOfLostJobs(worker: Worker<unknown, string>, queue: QueueName, log: Logger): void {
   worker.on('stalled', (jobId) => {
     log.warn(
       { 'labels.queue': queue, 'labels.job_id': jobId },
@@ -145,14 +166,6 @@ export function startJobWorker<S extends z.ZodType>(options: JobWorkerOptions<S>
       );
     }
   });
-
-  let stopping: Promise<void> | undefined;
-  return {
-    stop(deadlineMs) {
-      void watchdog.stop();
-      return (stopping ??= stopWorker(worker, inFlight, handBack, deadlineMs));
-    },
-  };
 }
 
 /** Milliseconds before the try after this many: full jitter under 1 s × 2ⁿ, at most 15 minutes. */

@@ -1,7 +1,7 @@
-import type { JobQueue } from '../shared/queues/job-queue.js';
-import type { Logger } from '../shared/logging/logger.js';
+import { startRepeating, type Repeating } from '../../shared/lifecycle/repeat.js';
+import type { Logger } from '../../shared/logging/logger.js';
+import type { JobQueue } from '../../shared/queues/job-queue.js';
 import type { Refusals } from './rest-when-refused.js';
-import { startRepeating, type Repeating } from './relay/repeat.js';
 
 /** What the watchdog looks at. */
 export interface WatchdogDeps {

@@ -1,14 +1,15 @@
 import { randomUUID } from 'node:crypto';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import { BlockList, isIPv4, isIPv6 } from 'node:net';
-import { isDatabaseUnavailable } from '../shared/database/failures.js';
-import { readiness, type Check } from '../shared/health/readiness.js';
-import { closeServer, listen } from '../shared/lifecycle/http-server.js';
-import { refuseBrokenRequests } from '../shared/lifecycle/refuse-broken-requests.js';
+import { isDatabaseUnavailable } from '../../shared/database/failures.js';
+import { readiness, type Check } from '../../shared/health/readiness.js';
+import { closeServer, listen } from '../../shared/lifecycle/http-server.js';
+import { refuseBrokenRequests } from '../../shared/lifecycle/refuse-broken-requests.js';
+import { maskError } from '../mask.js';
+import { isTaskName, type TaskName, type Tasks } from '../tasks/tasks.js';
 import { notAllowed, problem, tooLarge, type Answer } from './http-answers.js';
-import { maskError } from './mask.js';
 import { takeQueueMessage, type QueueMessageDeps } from './queue-message.route.js';
-import type { Tasks } from './tasks/tasks.js';
+import { readBody } from './read-body.js';
 
 /** What the worker's HTTP is made of. */
 export interface WorkerHttpDeps extends QueueMessageDeps {
@@ -30,7 +31,8 @@ const HEADERS_TIMEOUT_MS = 10_000;
 const REQUEST_TIMEOUT_MS = 15_000;
 /** The jobs under way have used up most of the time to stop; a task that is cut off is posted again. */
 const CUT_AFTER_MS = 1_000;
-const MAX_BODY_BYTES = 64 * 1_024;
+/** Tasks take no input; the daemon sends an empty body of type JSON. */
+const MAX_TASK_BODY_BYTES = 64 * 1_024;
 const ALWAYS = { 'Cache-Control': 'no-store', 'X-Content-Type-Options': 'nosniff' };
 const REQUEST_ID = /^[A-Za-z0-9_-]{8,64}$/;
 
@@ -107,8 +109,7 @@ async function route(
     return takeQueueMessage(deps, req, requestId);
   }
   const task = /^\/tasks\/([a-z0-9-]{1,64})$/.exec(path)?.[1];
-  if (task === undefined || !deps.tasks.names.includes(task))
-    return problem('not_found', requestId);
+  if (task === undefined || !isTaskName(task)) return problem('not_found', requestId);
   if (req.method !== 'POST') return notAllowed('POST', requestId);
   return runTask(deps, task, req, requestId);
 }
@@ -121,36 +122,15 @@ async function ready({ checks, isStopping }: WorkerHttpDeps): Promise<Answer> {
 
 /** A task that the end of the process cut short, or kept from beginning, is not done: the daemon shall ask again. */
 async function runTask(
-  { tasks, log, isStopping }: WorkerHttpDeps,
-  name: string,
+  { tasks, isStopping }: WorkerHttpDeps,
+  name: TaskName,
   req: IncomingMessage,
   requestId: string,
 ): Promise<Answer> {
-  if (!(await discardBody(req))) return tooLarge(requestId);
-  const startedAt = process.hrtime.bigint();
-  const result = await tasks.run(name);
+  if (!(await readBody(req, MAX_TASK_BODY_BYTES))) return tooLarge(requestId);
+  const result = await tasks.run(name, requestId);
   if (isStopping()) return problem('unavailable', requestId, { 'Retry-After': '5' });
-  log.info(
-    {
-      'labels.task': name,
-      'labels.result': JSON.stringify(result),
-      'event.duration': Number(process.hrtime.bigint() - startedAt),
-      'event.outcome': 'success',
-      'http.request.id': requestId,
-    },
-    'task done',
-  );
   return { status: 200, body: { task: name, result } };
-}
-
-/** Tasks take no input; the daemon sends an empty body of type JSON. Resolves to false for one that is too large. */
-async function discardBody(req: IncomingMessage): Promise<boolean> {
-  let bytes = 0;
-  for await (const chunk of req as AsyncIterable<Buffer>) {
-    bytes += chunk.length;
-    if (bytes > MAX_BODY_BYTES) return false;
-  }
-  return true;
 }
 
 /** Loopback, RFC 1918, RFC 4193 and link-local: the daemon, the container's gateway, the load balancer's health checks. */

@@ -1,10 +1,11 @@
 import type { IncomingMessage } from 'node:http';
-import { isDatabaseUnavailable } from '../shared/database/failures.js';
-import { AppError } from '../shared/errors/app-error.js';
-import type { Logger } from '../shared/logging/logger.js';
+import { isDatabaseUnavailable } from '../../shared/database/failures.js';
+import { AppError } from '../../shared/errors/app-error.js';
+import type { Logger } from '../../shared/logging/logger.js';
+import type { SesEvents } from '../mail/ses-events/ses-events.js';
+import { maskError } from '../mask.js';
 import { problem, tooLarge, type Answer } from './http-answers.js';
-import type { SesEvents } from './mail/ses-events/ses-events.js';
-import { maskError } from './mask.js';
+import { readBody } from './read-body.js';
 
 /** What the route stands on. */
 export interface QueueMessageDeps {
@@ -13,7 +14,7 @@ export interface QueueMessageDeps {
 }
 
 /** What SQS carries at most. */
-const MAX_BODY_BYTES = 256 * 1_024;
+const MAX_MESSAGE_BYTES = 256 * 1_024;
 const MAX_ID_LENGTH = 200;
 const RETRY = { 'Retry-After': '5' };
 
@@ -28,7 +29,7 @@ export async function takeQueueMessage(
 ): Promise<Answer> {
   try {
     if (!isPlainJson(req)) throw new AppError('unsupported_media_type');
-    const bytes = await readBody(req);
+    const bytes = await readBody(req, MAX_MESSAGE_BYTES);
     if (!bytes) return tooLarge(requestId);
     const body = parseJson(bytes);
     const id = req.headers['x-aws-sqsd-msgid'];
@@ -51,18 +52,6 @@ export async function takeQueueMessage(
 function isPlainJson({ headers }: IncomingMessage): boolean {
   const type = headers['content-type']?.split(';', 1)[0]?.trim().toLowerCase();
   return type === 'application/json' && (headers['content-encoding'] ?? 'identity') === 'identity';
-}
-
-/** Resolves to `undefined` for a body that is too large. */
-async function readBody(req: IncomingMessage): Promise<Buffer | undefined> {
-  const chunks: Buffer[] = [];
-  let bytes = 0;
-  for await (const chunk of req as AsyncIterable<Buffer>) {
-    bytes += chunk.length;
-    if (bytes > MAX_BODY_BYTES) return undefined;
-    chunks.push(chunk);
-  }
-  return Buffer.concat(chunks);
 }
 
 function parseJson(bytes: Buffer): unknown {

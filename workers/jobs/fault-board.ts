@@ -1,4 +1,4 @@
-import type { Check } from '../shared/health/readiness.js';
+import type { Check } from '../../shared/health/readiness.js';
 
 /** What may be at fault so that no try helps until an operator mends it: settings, or a Redis that refuses. */
 export type FaultyPart = 'smtp' | 'firehose' | 'redis_memory';

@@ -1,5 +1,5 @@
 import type { Worker } from 'bullmq';
-import type { Logger } from '../shared/logging/logger.js';
+import type { Logger } from '../../shared/logging/logger.js';
 import type { FaultBoard } from './fault-board.js';
 
 /** What keeps a worker from spinning is made of. */

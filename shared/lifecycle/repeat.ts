@@ -4,26 +4,37 @@ export interface Repeating {
   stop(): Promise<void>;
 }
 
+/** How turns are waited for. */
+export interface RepeatOptions {
+  /** Whether the process may end by itself during a pause. */
+  readonly unref?: boolean;
+}
+
 /**
  * Runs turns one after another, each after the pause that the one before asked for, until stopped. A turn that throws
  * would end it: turns handle their own errors.
  * @param turn does the work, and ends early when the signal aborts; resolves to the milliseconds to pause.
+ * @param firstPauseMs milliseconds before the first turn; with 0 it begins at once, before this returns.
  */
 export function startRepeating(
   turn: (signal: AbortSignal) => Promise<number>,
   firstPauseMs: number,
+  { unref = false }: RepeatOptions = {},
 ): Repeating {
   const stopping = new AbortController();
   let timer: NodeJS.Timeout | undefined;
   let underWay: Promise<void> = Promise.resolve();
 
+  const begin = (): void => {
+    underWay = turn(stopping.signal).then(schedule);
+  };
   const schedule = (pauseMs: number): void => {
     if (stopping.signal.aborted) return;
-    timer = setTimeout(() => {
-      underWay = turn(stopping.signal).then(schedule);
-    }, pauseMs);
+    timer = setTimeout(begin, pauseMs);
+    if (unref) timer.unref();
   };
-  schedule(firstPauseMs);
+  if (firstPauseMs === 0) begin();
+  else schedule(firstPauseMs);
 
   return {
     async stop() {

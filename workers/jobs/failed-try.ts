@@ -1,5 +1,6 @@
 import { DelayedError, RateLimitError, UnrecoverableError, WaitingError, type Job } from 'bullmq';
-import type { JobQueue } from '../shared/queues/job-queue.js';
+import type { JobQueue } from '../../shared/queues/job-queue.js';
+import { maskPersonalData } from '../mask.js';
 import {
   JobHandedBack,
   JobPostponed,
@@ -8,7 +9,6 @@ import {
   QueueResting,
   QueueThrottled,
 } from './job-effects.js';
-import { maskPersonalData } from './mask.js';
 
 /** How the line about a failed try reads. */
 export function tellingOf(
