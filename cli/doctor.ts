@@ -13,6 +13,8 @@ import {
 import { openDatabase, type Database } from '../shared/database/connect.js';
 import { isSchemaCurrent } from '../shared/database/schema-version.js';
 import { checkOutbox } from '../shared/health/outbox-check.js';
+import type { QueueName } from '../shared/jobs/define-job.js';
+import { queueBounds } from '../shared/queues/queue-room.js';
 import { connectRedis } from '../shared/queues/redis-client.js';
 import { problemsOfRedis, readRedisFacts, type RedisFacts } from '../shared/queues/redis-facts.js';
 import { noWords, type Answer, type Arguments, type Command } from './command.js';
@@ -56,12 +58,9 @@ type Config = ReturnType<typeof loadQueueToolConfig>;
 async function examine(env: Environment): Promise<Finding[]> {
   const config = faultsOf(() => loadQueueToolConfig(env));
   if (config instanceof ConfigError) return [misconfigured(faultsIn(config))];
-  const redises = [['redis', config.redis.url]] as [string, string][];
-  if (config.redis.logsUrl !== config.redis.url)
-    redises.push(['redis (logs)', config.redis.logsUrl]);
   const [ofDatabase, ...ofRedis] = await Promise.all([
     examineDatabase(config),
-    ...redises.map(([name, url]) => examineRedis(name, url, config.isProduction)),
+    ...redisesOf(config).map((redis) => examineRedis(redis, config.isProduction)),
   ]);
   return [
     examineConfig(env),
@@ -152,7 +151,25 @@ async function examineOutbox(database: Database): Promise<Finding[]> {
   ];
 }
 
-async function examineRedis(check: string, url: string, isProduction: boolean): Promise<Finding[]> {
+/** A Redis, and the queues that it holds. */
+interface QueueRedis {
+  readonly check: string;
+  readonly url: string;
+  readonly queues: readonly QueueName[];
+}
+
+function redisesOf({ redis: { url, logsUrl } }: Config): QueueRedis[] {
+  if (logsUrl === url) return [{ check: 'redis', url, queues: ['mail', 'logs'] }];
+  return [
+    { check: 'redis', url, queues: ['mail'] },
+    { check: 'redis (logs)', url: logsUrl, queues: ['logs'] },
+  ];
+}
+
+async function examineRedis(
+  { check, url, queues }: QueueRedis,
+  isProduction: boolean,
+): Promise<Finding[]> {
   let facts: RedisFacts;
   try {
     facts = await askRedis(url);
@@ -162,7 +179,13 @@ async function examineRedis(check: string, url: string, isProduction: boolean): 
   }
   const memory = `${mib(facts.usedBytes)} MiB of ${facts.maxBytes === 0 ? 'no limit' : `${mib(facts.maxBytes)} MiB`}`;
   const found = `version ${facts.version}, ${facts.policy}, ${facts.isPersistent ? 'persistent' : 'not persistent'}, ${memory}`;
-  const complaints = complaintsAbout(facts, isProduction);
+  const complaints = [
+    // A laptop may do without what is not serious.
+    ...problemsOfRedis(facts)
+      .filter(({ isSerious }) => isSerious || isProduction)
+      .map(({ problem }) => problem),
+    ...lackOfRoom(facts, queues),
+  ];
   if (complaints.length === 0) return [{ check, ok: true, found }];
   return complaints.map((advice) => ({ check, ok: false, found, advice }));
 }
@@ -176,27 +199,26 @@ async function askRedis(url: string): Promise<RedisFacts> {
   }
 }
 
-const FULL = 0.75;
-
-function complaintsAbout(facts: RedisFacts, isProduction: boolean): string[] {
-  const isFull = facts.maxBytes > 0 && facts.usedBytes > FULL * facts.maxBytes;
+/** One complaint if any of the queues is given no more jobs. */
+function lackOfRoom({ usedBytes, limitBytes }: RedisFacts, queues: readonly QueueName[]): string[] {
+  const usedShare = usedBytes / limitBytes;
+  const stopped = queues.filter((queue) => usedShare >= queueBounds[queue].memoryShare);
+  if (stopped.length === 0) return [];
+  const percent = Math.round(usedShare * 100);
   return [
-    // A laptop may do without what is not serious.
-    ...problemsOfRedis(facts)
-      .filter(({ isSerious }) => isSerious || isProduction)
-      .map(({ problem }) => problem),
-    ...(isFull
-      ? ['more than three quarters of its memory are used: see the runbook, Redis is full']
-      : []),
+    `${percent} % of its memory is used, and nothing more is put on ${stopped.join(' and ')}: see the runbook, Redis is full`,
   ];
 }
+
+/** Of a process's part of the spool: soon lines will be dropped. */
+const SPOOL_NEARLY_FULL = 0.75;
 
 async function examineSpool({ dir, maxBytes }: NonNullable<Config['spool']>): Promise<Finding> {
   const check = 'log spool';
   try {
     const bytes = await fullestFolder(dir);
     const found = `${dir}: at most ${mib(bytes)} of ${mib(maxBytes)} MiB wait in a process's folder`;
-    if (bytes <= FULL * maxBytes) return { check, ok: true, found };
+    if (bytes <= SPOOL_NEARLY_FULL * maxBytes) return { check, ok: true, found };
     const advice =
       'Past that the oldest lines are dropped. See the runbook: logs do not reach Firehose.';
     return { check, ok: false, found, advice };

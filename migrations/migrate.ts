@@ -1,4 +1,5 @@
 import type pg from 'pg';
+import { advisoryLocks } from '../shared/database/advisory-locks.js';
 import { migrations as allMigrations } from './index.js';
 import type { Migration } from './migration.js';
 
@@ -8,8 +9,6 @@ export interface MigrationStatus {
   readonly appliedAt: Date | null;
 }
 
-/** An arbitrary number that every copy of the runner agrees on. */
-const ADVISORY_LOCK_KEY = 7_255_011_947;
 const WAIT_FOR_OTHERS = '120s';
 /** A migration that cannot get its locks quickly gives up, instead of queueing everybody else up behind itself. */
 const WAIT_FOR_TABLES = '5s';
@@ -69,7 +68,7 @@ export async function migrationStatus(
 
 async function withLock<T>(client: pg.Client, work: () => Promise<T>): Promise<T> {
   await client.query(`set lock_timeout = '${WAIT_FOR_OTHERS}'`);
-  await client.query('select pg_advisory_lock($1)', [ADVISORY_LOCK_KEY]);
+  await client.query('select pg_advisory_lock($1)', [advisoryLocks.migrate]);
   try {
     await client.query(`set lock_timeout = '${WAIT_FOR_TABLES}'`);
     await client.query(
@@ -77,7 +76,7 @@ async function withLock<T>(client: pg.Client, work: () => Promise<T>): Promise<T
     );
     return await work();
   } finally {
-    await client.query('select pg_advisory_unlock($1)', [ADVISORY_LOCK_KEY]);
+    await client.query('select pg_advisory_unlock($1)', [advisoryLocks.migrate]);
   }
 }
 

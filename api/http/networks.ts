@@ -1,21 +1,18 @@
 import { isIPv4, isIPv6 } from 'node:net';
+import { unmapped } from '../../shared/http/mapped-address.js';
 
 /** The part of an address that one customer of a network has: an IPv4 address, or an IPv6 /64. */
 export function customerOf(ip: string | undefined): string {
-  const address = unmapped(ip);
+  const address = unmapped(ip ?? 'unknown');
   return isIPv6(address) ? prefix64(address) : address;
 }
 
 /** The network that an address is in, as wide as a person's address moves: an IPv4 /24, or an IPv6 /64. */
 export function networkOf(ip: string | undefined): string {
-  const address = unmapped(ip);
+  const address = unmapped(ip ?? 'unknown');
   if (isIPv4(address)) return `${address.split('.').slice(0, 3).join('.')}.0/24`;
   return isIPv6(address) ? prefix64(address) : address;
 }
-
-/** Without the IPv4-mapped form that dual-stack sockets show. */
-const unmapped = (ip: string | undefined): string =>
-  (ip ?? 'unknown').replace(/^::ffff:(?=\d+\.)/i, '');
 
 function prefix64(address: string): string {
   const [head = '', tail] = address.split('%')[0]?.split('::') ?? [];

@@ -1,4 +1,5 @@
 import type { Response } from 'express';
+import { escapeHtml } from '../../shared/html/escape-html.js';
 import { allowPage } from './security-headers.js';
 
 /** Text that is safe to put into HTML. */
@@ -13,17 +14,6 @@ export function markup(strings: TemplateStringsArray, ...values: (string | Html)
 
 const toHtml = (value: string | Html): string =>
   value instanceof Html ? value.text : escapeHtml(value);
-
-const ENTITIES: Record<string, string> = {
-  '&': '&amp;',
-  '<': '&lt;',
-  '>': '&gt;',
-  '"': '&quot;',
-  "'": '&#39;',
-};
-
-const escapeHtml = (text: string): string =>
-  text.replace(/[&<>"']/g, (character) => ENTITIES[character] ?? '');
 
 const STYLES = `
 :root { color-scheme: light dark; --ink: #1a1f2b; --soft: #5a6475; --paper: #fff; --back: #f3f5f9; --line: #dfe4ec; --accent: #2f5fe0; --on-accent: #fff }

@@ -1,6 +1,7 @@
-import { randomBytes, randomUUID } from 'node:crypto';
+import { randomBytes } from 'node:crypto';
 import type { NextFunction, Request, RequestHandler, Response } from 'express';
 import type { Cause } from '../../shared/audit/audit.js';
+import { requestIdFrom } from '../../shared/http/request-id.js';
 import type { Logger } from '../../shared/logging/logger.js';
 
 /** What is known about a request besides what it asks for. */
@@ -16,7 +17,6 @@ export interface RequestContext {
 
 const contexts = new WeakMap<Request, RequestContext>();
 
-const REQUEST_ID = /^[A-Za-z0-9_-]{8,64}$/;
 const TRACEPARENT = /^00-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}$/;
 
 /** The context that {@link requestContext} made for this request. */
@@ -39,8 +39,7 @@ export function causeOf(req: Request): Cause {
 /** Names the request, answers with that name in `X-Request-Id`, and writes one log line when it is over. */
 export function requestContext(log: Logger): RequestHandler {
   return (req: Request, res: Response, next: NextFunction) => {
-    const given = req.get('x-request-id') ?? '';
-    const requestId = REQUEST_ID.test(given) ? given : randomUUID();
+    const requestId = requestIdFrom(req.get('x-request-id'));
     const traceId =
       TRACEPARENT.exec(req.get('traceparent') ?? '')?.[1] ?? randomBytes(16).toString('hex');
     const context: RequestContext = {

@@ -38,10 +38,10 @@ export function healthRoutes({ checks, isStopping }: HealthRoutesDeps): Router {
   router.get('/health/live', (_req, res) => void res.json({ status: 'alive' }));
 
   router.get('/health/ready', async (_req, res) => {
-    const report = await readiness(checks);
-    const isReady = report.status === 'ready' && !isStopping();
+    const report = await readiness(checks, isStopping);
+    const isReady = report.status === 'ready';
     if (!isReady) res.setHeader('Retry-After', '5');
-    res.status(isReady ? 200 : 503).json(isReady ? report : { ...report, status: 'not_ready' });
+    res.status(isReady ? 200 : 503).json(report);
   });
 
   return router;

@@ -3,7 +3,7 @@ import type { Database } from '../../shared/database/connect.js';
 import { withTransaction } from '../../shared/database/transaction.js';
 import { AppError } from '../../shared/errors/app-error.js';
 import type { EmailAddress } from '../../shared/identity/email-address.js';
-import { Admin, Suppression } from '../../shared/models/index.js';
+import { Admin, MailEvent, Suppression } from '../../shared/models/index.js';
 
 /** What the service is made of. */
 export interface SuppressionsDeps {
@@ -26,14 +26,18 @@ export function createSuppressionsService({ database, audit }: SuppressionsDeps)
       });
       if (!suppression)
         throw new AppError('not_found', { detail: 'the address is not suppressed' });
-      const { reason } = suppression;
+      const { reason, eventId } = suppression;
       await suppression.destroy({ transaction: tx });
       const admin = await Admin.findOne({
         where: { emailCanonical: canonical },
         transaction: tx,
       });
-      const facts = { adminId: admin?.id, details: { reason } };
-      await audit.record('email_suppression_lifted', cause, facts, tx);
+      const event =
+        eventId === null ? null : await MailEvent.findByPk(eventId, { transaction: tx });
+      const outboxId = event?.outboxId ?? undefined;
+      // As when the provider takes a complaint back: the message leads to the address, which the audit does not hold.
+      const details = { reason, ...(outboxId !== undefined && { outbox_id: outboxId }) };
+      await audit.record('email_suppression_lifted', cause, { adminId: admin?.id, details }, tx);
       return reason;
     });
   }

@@ -6,7 +6,6 @@ import { spool } from './spool.js';
 
 export { ConfigError, type Environment } from './reader.js';
 
-/** sysexits.h EX_CONFIG: the process can't run with the configuration that it was given. */
 /** What a process ends with that has no usable configuration (sysexits.h, EX_CONFIG). */
 export const EXIT_CONFIG = 78;
 

@@ -22,16 +22,17 @@ export const Readiness = z.object({
 
 const CHECK_TIMEOUT_MS = 2_000;
 
-/** Runs all checks side by side, each for at most two seconds. */
+/** Runs all checks side by side, each for at most two seconds. A process that has begun to stop is not ready. */
 export async function readiness(
   checks: Readonly<Record<string, Check>>,
+  isStopping: () => boolean,
 ): Promise<z.infer<typeof Readiness>> {
   const results = await Promise.all(
     Object.entries(checks).map(
       async ([name, check]) => [name, await bounded(name, check)] as const,
     ),
   );
-  const isReady = results.every(([, { ok }]) => ok);
+  const isReady = results.every(([, { ok }]) => ok) && !isStopping();
   return { status: isReady ? 'ready' : 'not_ready', checks: Object.fromEntries(results) };
 }
 

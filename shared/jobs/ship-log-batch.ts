@@ -13,9 +13,7 @@ export const shipLogBatch = defineJob({
   name: 'ship-log-batch',
   schema: z.strictObject({
     v: z.literal(1),
-    /** How many lines. */
-    count: z.int().min(1).max(MAX_BATCH_RECORDS),
-    /** The lines, each ending in a newline, gzipped, in base64. */
+    /** Up to 500 lines, each ending in a newline, gzipped, in base64: see `packLines` and `unpackLines`. */
     lines: z.base64(),
   }),
 });

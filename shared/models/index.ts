@@ -8,7 +8,7 @@ import { Session } from './session.js';
 import { Suppression } from './suppression.js';
 import { User } from './user.js';
 
-export { Admin, AuditEvent, Confirmation, OutboxMessage, Session, Suppression, User };
+export { Admin, AuditEvent, Confirmation, MailEvent, OutboxMessage, Session, Suppression, User };
 export type { AuditEventName } from './audit-event.js';
 export type { ConfirmationPurpose } from './confirmation.js';
 export type { MailEventType } from './mail-event.js';

@@ -1,4 +1,3 @@
-import { QueryTypes } from 'sequelize';
 import { v7 as uuidv7 } from 'uuid';
 import type { Database } from '../database/connect.js';
 import type { Transaction } from '../database/transaction.js';
@@ -9,6 +8,7 @@ import type { Logger } from '../logging/logger.js';
 import { OutboxMessage } from '../models/index.js';
 import type { JobQueue } from '../queues/job-queue.js';
 import type { QueueRoom } from '../queues/queue-room.js';
+import { markEnqueued } from './mark-enqueued.js';
 import { OUTBOX_JOB_BYTES, outboxJob, type OutboxJobSource } from './outbox-job.js';
 
 /** Whom and what a message concerns. */
@@ -63,7 +63,7 @@ export function createOutbox({ database, queue, room, failpoint, log }: OutboxDe
       }
       await queue.add(outboxJob(message));
       failpoint('after-add');
-      await markEnqueued(database, message);
+      await markEnqueued(database, [message]);
     } catch (error) {
       coolUntil = Date.now() + COOL_DOWN_MS;
       log.warn(
@@ -88,16 +88,4 @@ export function createOutbox({ database, queue, room, failpoint, log }: OutboxDe
       await Promise.all(underWay);
     },
   };
-}
-
-/** Records that a message's job is in Redis, unless somebody has moved the message on. */
-async function markEnqueued(
-  database: Database,
-  { id, generation }: OutboxJobSource,
-): Promise<void> {
-  await database.query(
-    `update outbox set state = 'enqueued', enqueued_at = now(), enqueue_count = enqueue_count + 1
-      where id = $id and generation = $generation and state = 'pending'`,
-    { bind: { id, generation }, type: QueryTypes.UPDATE },
-  );
 }

@@ -26,7 +26,7 @@ export interface JobQueue {
   stateOf(jobId: string): Promise<JobState>;
   /** How many jobs are not done yet, whether they wait, are delayed or are being worked on. */
   countOpen(): Promise<number>;
-  /** How many jobs a worker could take now: none while the queue is throttled or paused. Of delayed ones, at most one is counted. */
+  /** How many jobs a worker could take now: none while the queue is throttled or paused. Delayed ones count once they are due. */
   countRunnable(): Promise<number>;
   /** No worker takes a job of this queue for so long; workers that set a limiter obey it. */
   rateLimit(durationMs: number): Promise<void>;
@@ -89,32 +89,8 @@ export function openJobQueue(
     },
     stateOf: (jobId) => readState(redis, queue.toKey, jobId),
     countOpen: () => queue.getJobCountByTypes('waiting', 'prioritized', 'delayed', 'active'),
-    async countRunnable() {
-      if ((await queue.getRateLimitTtl(1)) > 0 || (await queue.isPaused())) return 0;
-      const [waiting, due] = await Promise.all([
-        queue.getJobCountByTypes('waiting', 'prioritized'),
-        redis.zcount(queue.toKey('delayed'), '-inf', (Date.now() + 1) * SCORE_PER_MS - 1),
-      ]);
-      return waiting + due;
-    },
-    async counts() {
-      const counts = await queue.getJobCounts(
-        'waiting',
-        'prioritized',
-        'delayed',
-        'active',
-        'completed',
-        'failed',
-      );
-      const of = (state: string): number => counts[state] ?? 0;
-      return {
-        waiting: of('waiting') + of('prioritized'),
-        delayed: of('delayed'),
-        active: of('active'),
-        completed: of('completed'),
-        failed: of('failed'),
-      };
-    },
+    countRunnable: () => countRunnable(queue, redis),
+    counts: () => readCounts(queue),
     rateLimit: (durationMs) => queue.rateLimit(durationMs),
     close: () => queue.close(),
   };
@@ -122,6 +98,34 @@ export function openJobQueue(
 
 /** When a delayed job is due, as BullMQ's script `moveToDelayed` writes it. The job itself knows when it was made. */
 const SCORE_PER_MS = 0x1000;
+
+async function countRunnable(queue: Queue, redis: Redis): Promise<number> {
+  if ((await queue.getRateLimitTtl(1)) > 0 || (await queue.isPaused())) return 0;
+  const [waiting, due] = await Promise.all([
+    queue.getJobCountByTypes('waiting', 'prioritized'),
+    redis.zcount(queue.toKey('delayed'), '-inf', (Date.now() + 1) * SCORE_PER_MS - 1),
+  ]);
+  return waiting + due;
+}
+
+async function readCounts(queue: Queue): Promise<JobCounts> {
+  const counts = await queue.getJobCounts(
+    'waiting',
+    'prioritized',
+    'delayed',
+    'active',
+    'completed',
+    'failed',
+  );
+  const of = (state: string): number => counts[state] ?? 0;
+  return {
+    waiting: of('waiting') + of('prioritized'),
+    delayed: of('delayed'),
+    active: of('active'),
+    completed: of('completed'),
+    failed: of('failed'),
+  };
+}
 
 /** Where BullMQ keeps a job's id: BullMQ's own script `getStateV2`, whose order this is. */
 const PLACES = [

@@ -11,11 +11,18 @@ export interface QueueRoom {
   has(bytes: number, jobs?: number): Promise<boolean>;
 }
 
+/** From where on a queue is given no more jobs. */
+interface QueueBounds {
+  /** Of the memory of the Redis that holds it. */
+  readonly memoryShare: number;
+  readonly openJobs: number;
+}
+
 /**
  * A Redis at its limit never recovers by itself: workers need memory to finish jobs. So logs stop well before mails do,
  * mails well before the limit, and the last quarter is the workers' own.
  */
-const bounds: Record<QueueName, { readonly memoryShare: number; readonly openJobs: number }> = {
+export const queueBounds: Readonly<Record<QueueName, QueueBounds>> = {
   mail: { memoryShare: 0.75, openJobs: 10_000 },
   logs: { memoryShare: 0.6, openJobs: 1_000 },
 };
@@ -28,7 +35,7 @@ export function createQueueRoom(
   queue: Pick<JobQueue, 'countOpen'>,
   memory: RedisMemory,
 ): QueueRoom {
-  const { memoryShare, openJobs } = bounds[name];
+  const { memoryShare, openJobs } = queueBounds[name];
   let open = 0;
   let countedAt = -Infinity;
   let counting: Promise<void> | undefined;

@@ -2,6 +2,7 @@ import { once } from 'node:events';
 import type { Redis } from 'ioredis';
 import type { QueueName } from '../jobs/define-job.js';
 import type { Logger } from '../logging/logger.js';
+import { createNowAndThen } from '../logging/now-and-then.js';
 import { openJobQueue, type JobQueue } from './job-queue.js';
 import { createQueueRoom, type QueueRoom } from './queue-room.js';
 import { problemsOfRedis, readRedisFacts, type RedisProblem } from './redis-facts.js';
@@ -33,10 +34,11 @@ export interface Queues {
 }
 
 const EPOCH_KEY = '{mail}:epoch';
+const SAME_ERROR_EVERY_MS = 60_000;
 
 /** Connects lazily and reconnects by itself; opening never fails and never waits. */
 export function openQueues(config: { url: string; logsUrl: string }, log: Logger): Queues {
-  const onError = warnOnChange(log);
+  const onError = warnNowAndThen(log);
   const mailRedis = openFailFastRedis(config.url, onError);
   const logsRedis =
     config.logsUrl === config.url ? mailRedis : openFailFastRedis(config.logsUrl, onError);
@@ -92,14 +94,10 @@ async function readEpoch(redis: Redis): Promise<string> {
   return (await redis.get(EPOCH_KEY)) ?? '';
 }
 
-/** A lost connection repeats its error at every try to reconnect: one line per kind a minute is enough. */
-function warnOnChange(log: Logger): (error: Error) => void {
-  const lastWarnedAt = new Map<string, number>();
+/** A lost connection repeats its error at every try to reconnect. */
+function warnNowAndThen(log: Logger): (error: Error) => void {
+  const isDue = createNowAndThen(SAME_ERROR_EVERY_MS);
   return (error) => {
-    const kind = error.message.replace(/\d+/g, 'N');
-    const now = Date.now();
-    if (now - (lastWarnedAt.get(kind) ?? 0) < 60_000) return;
-    lastWarnedAt.set(kind, now);
-    log.warn({ err: error }, 'Redis connection failed');
+    if (isDue(error.message)) log.warn({ err: error }, 'Redis connection failed');
   };
 }

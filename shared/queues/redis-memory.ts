@@ -1,4 +1,5 @@
 import type { Redis } from 'ioredis';
+import { readMemoryFacts, type MemoryFacts } from './redis-facts.js';
 
 /** How much of its memory a Redis has in use. */
 export interface RedisMemory {
@@ -17,13 +18,13 @@ const NEWS = 0.01;
 
 /** Watches the memory of the Redis behind a client. */
 export function createRedisMemory(redis: Pick<Redis, 'info'>): RedisMemory {
-  let known = { used: 0, limit: Infinity };
+  let known: Pick<MemoryFacts, 'usedBytes' | 'limitBytes'> = { usedBytes: 0, limitBytes: Infinity };
   let askedAt = -Infinity;
   let added = 0;
   let asking: Promise<void> | undefined;
 
   const ask = async (): Promise<void> => {
-    known = readMemory(await redis.info('memory'));
+    known = await readMemoryFacts(redis);
     askedAt = performance.now();
     added = 0;
   };
@@ -31,19 +32,11 @@ export function createRedisMemory(redis: Pick<Redis, 'info'>): RedisMemory {
   return {
     async usedShare(addedBytes = 0) {
       const isOld = performance.now() - askedAt >= ASK_EVERY_MS;
-      if (isOld || added + addedBytes > known.limit * NEWS) {
+      if (isOld || added + addedBytes > known.limitBytes * NEWS) {
         await (asking ??= ask().finally(() => (asking = undefined)));
       }
       added += addedBytes;
-      return (known.used + added) / known.limit;
+      return (known.usedBytes + added) / known.limitBytes;
     },
   };
-}
-
-/** INFO memory: https://redis.io/docs/latest/commands/info/ */
-function readMemory(info: string): { used: number; limit: number } {
-  const numberOf = (field: string): number =>
-    Number(new RegExp(`^${field}:(\\d+)`, 'm').exec(info)?.[1] ?? 0);
-  const limit = numberOf('maxmemory') || numberOf('total_system_memory') || Infinity;
-  return { used: numberOf('used_memory'), limit };
 }

@@ -182,17 +182,19 @@ test.serial('a dead letter that is discarded is settled, and the audit knows', a
 
 test('an address is taken off the suppression list, once, and the audit knows', async (t) => {
   const stage = await setStage(t, context);
-  const { adminId, email } = await stage.promiseConfirmation();
+  const { id, adminId, email } = await stage.promiseConfirmation();
   await context.rows(
-    `insert into suppressions (email_canonical, reason) values ($1, 'complaint')`,
-    [email],
+    `with event as (insert into mail_events (id, outbox_id, provider_id, type, at, fingerprint)
+       values (gen_random_uuid(), $2, 'p', 'complained', now(), gen_random_uuid()) returning id)
+     insert into suppressions (email_canonical, reason, event_id) select $1, 'complaint', id from event`,
+    [email, id],
   );
   const { code, json } = await runCliJson(context, ['mail', 'unsuppress', email.toUpperCase()]);
   t.is(code, 0);
   t.like(json, { ok: true, reason: 'complaint' });
   t.deepEqual(
     await context.rows('select event, details from audit_events where admin_id = $1', [adminId]),
-    [{ event: 'email_suppression_lifted', details: { reason: 'complaint' } }],
+    [{ event: 'email_suppression_lifted', details: { reason: 'complaint', outbox_id: id } }],
   );
   const again = await runCli(context, ['mail', 'unsuppress', email]);
   t.deepEqual([again.code, again.stderr], [1, 'the address is not suppressed\n']);

@@ -2,6 +2,7 @@ import test from 'ava';
 import { useContext } from '../helpers/context.js';
 import { openTestDatabase } from '../helpers/database.js';
 import { eventually } from '../helpers/eventually.js';
+import { openOwnRedis } from '../helpers/own-redis.js';
 import { insertMessage, setStage } from '../workers/stage.js';
 import { runCli, runCliJson, runCliProcess } from './run-cli.js';
 
@@ -160,3 +161,32 @@ test.serial('doctor names what is missing, pending or away, and ends with 1', as
   );
   await eventually(async () => (await runCli(context, ['doctor'])).code === 0);
 });
+
+test.serial(
+  'doctor complains of a Redis as soon as it has no room for one of its queues',
+  async (t) => {
+    const redis = await openOwnRedis(t, { maxMemory: '32mb' });
+    const complaintsWith = async (overrides: Record<string, string>): Promise<Check[]> => {
+      const { json } = await runCliJson(context, ['doctor'], overrides);
+      return (json['checks'] as Check[]).filter(({ ok }) => !ok);
+    };
+    const shared = { REDIS_URL: redis.url };
+    const mailsAlone = { REDIS_URL: redis.url, REDIS_URL_LOGS: context.redisUrl };
+    const logsAlone = { REDIS_URL_LOGS: redis.url };
+    t.deepEqual(await complaintsWith(shared), []);
+    await redis.fillTo(0.65);
+    const [complaint] = await complaintsWith(shared);
+    t.regex(
+      complaint?.advice ?? '',
+      /^6\d % of its memory is used, and nothing more is put on logs:/,
+    );
+    t.deepEqual(await complaintsWith(mailsAlone), []);
+    t.like(await complaintsWith(logsAlone), [{ check: 'redis (logs)' }]);
+    await redis.fillTo(0.8);
+    t.regex(
+      (await complaintsWith(shared))[0]?.advice ?? '',
+      /nothing more is put on mail and logs:/,
+    );
+    t.like(await complaintsWith(mailsAlone), [{ check: 'redis' }]);
+  },
+);

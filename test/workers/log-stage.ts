@@ -1,7 +1,7 @@
 import { createServer } from 'node:http';
+import { packLines } from '../../shared/jobs/log-batch-codec.js';
 import { createFaultBoard } from '../../workers/jobs/fault-board.js';
 import { openFirehoseSink } from '../../workers/logs/firehose.sink.js';
-import { packBatch } from '../../workers/logs/log-batch.js';
 import { createShipLogBatch } from '../../workers/logs/ship-log-batch.processor.js';
 import type { Scope } from '../helpers/context.js';
 import { createRecordingLogger } from '../helpers/log.js';
@@ -41,13 +41,8 @@ export function setLogStage(scope: Scope, url: string) {
     receiptBook,
     problem: async () => (await faults.checks.firehose()).problem,
     told: () => logged.map(({ msg, 'event.reason': reason }) => [msg, reason]),
-    async ship(
-      batch: readonly string[],
-      tried: TestJobContext = jobContext(),
-      count = batch.length,
-    ): Promise<string> {
-      const payload = await packBatch(batch.map((line) => Buffer.from(line)));
-      return process({ ...payload, count }, tried);
+    async ship(batch: readonly string[], tried: TestJobContext = jobContext()): Promise<string> {
+      return process(await packLines(Buffer.from(batch.join(''))), tried);
     },
   };
 }

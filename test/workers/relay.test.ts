@@ -140,6 +140,8 @@ test.serial('while Redis has no room, messages wait in the outbox; it is told on
   t.is((await stage.messageOf(id)).state, 'pending');
   await redis.client.del(await redis.client.keys('filling:*'));
   await eventually(async () => (await stage.messageOf(id)).state === 'enqueued');
+  // The row is there before the relay hears that it is.
+  await eventually(() => toldOfRoom(stage.messages()).length > 1);
   t.deepEqual(toldOfRoom(stage.messages()), [
     'Redis has no room for more mails; messages wait in the outbox',
     'Redis has room again',

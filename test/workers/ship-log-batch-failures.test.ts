@@ -1,7 +1,7 @@
 import test from 'ava';
 import { shipLogBatch } from '../../shared/jobs/index.js';
 import { JobHandedBack, QueueThrottled } from '../../workers/jobs/job-effects.js';
-import { unpackBatch } from '../../workers/logs/log-batch.js';
+import { recordsOf } from '../../workers/logs/log-batch.js';
 import { lines, openPickyServer, openServer, setLogStage } from './log-stage.js';
 import { jobContext } from './stage.js';
 
@@ -42,7 +42,7 @@ test.serial('what was taken before a call failed is not put again', async (t) =>
   const { ship } = setLogStage(t, server);
   const tried = jobContext();
   await t.throwsAsync(ship(lines(9), tried), { instanceOf: QueueThrottled });
-  const left = await unpackBatch(shipLogBatch.schema.parse(tried.replaced[0]));
+  const left = await recordsOf(shipLogBatch.schema.parse(tried.replaced[0]));
   t.is(left.length, 3);
   t.deepEqual([...taken, ...left.map(String)].toSorted(), lines(9).toSorted());
 });
@@ -62,7 +62,7 @@ test.serial('what halving brought on its way is not put again when a call fails'
   const batch = lines(16).with(2, 'poison\n');
   const tried = jobContext();
   await t.throwsAsync(ship(batch, tried), { instanceOf: QueueThrottled });
-  const left = await unpackBatch(shipLogBatch.schema.parse(tried.replaced[0]));
+  const left = await recordsOf(shipLogBatch.schema.parse(tried.replaced[0]));
   t.is(told().length, 1, 'the stream has taken others: this one is to blame');
   t.deepEqual([...taken, ...left.map(String)].toSorted(), batch.toSpliced(2, 1).toSorted());
 });
@@ -81,6 +81,6 @@ test.serial('what was taken before the process is stopped is not put again', asy
   });
   const { ship } = setLogStage(t, server);
   await t.throwsAsync(ship(lines(4), tried), { instanceOf: JobHandedBack });
-  const left = await unpackBatch(shipLogBatch.schema.parse(tried.replaced[0]));
+  const left = await recordsOf(shipLogBatch.schema.parse(tried.replaced[0]));
   t.deepEqual(left.map(String), lines(1));
 });

@@ -7,8 +7,9 @@ import {
   type FirehoseEndpoint,
 } from '../../dev/firehose/firehose-endpoint.js';
 import { shipLogBatch } from '../../shared/jobs/index.js';
+import { packLines } from '../../shared/jobs/log-batch-codec.js';
 import { JobHandedBack, PermanentFailure, QueueThrottled } from '../../workers/jobs/job-effects.js';
-import { packBatch, unpackBatch } from '../../workers/logs/log-batch.js';
+import { recordsOf } from '../../workers/logs/log-batch.js';
 import type { Scope } from '../helpers/context.js';
 import { eventually } from '../helpers/eventually.js';
 import { lines, openPickyServer, openServer, setLogStage } from './log-stage.js';
@@ -66,10 +67,8 @@ test.serial(
     // Some were taken: it is these records that have trouble, and that counts.
     t.false((await t.throwsAsync(ship(lines(40), again))) instanceof QueueThrottled);
     endpoint.resetFaults();
-    const rest = shipLogBatch.schema.parse(again.replaced[0]);
-    const left = await unpackBatch(rest);
-    t.is(left.length, rest.count);
-    t.true(left.length < 5, String(left.length));
+    const left = await recordsOf(shipLogBatch.schema.parse(again.replaced[0]));
+    t.true(left.length > 0 && left.length < 5, String(left.length));
     t.is(await ship(left.map(String)), 'shipped');
     t.deepEqual((await arrived()).toSorted(), lines(40).toSorted());
   },
@@ -130,7 +129,7 @@ test.serial('a batch that is more than a call takes goes in several calls', asyn
     (await arrived()).map((line) => line[0]),
     ['0', '1', '2', '3', '4', '5'],
   );
-  await ship(lines(501), jobContext(), 500);
+  await ship(lines(501));
   t.is(calls(), 4);
 });
 
@@ -184,7 +183,7 @@ test.serial('an answer that does not fit the call is not believed', async (t) =>
 
 test.serial('a batch that cannot be unpacked is given up', async (t) => {
   const { process } = await setUp(t);
-  await t.throwsAsync(process({ v: 1, count: 1, lines: 'AAAA' }, jobContext()), {
+  await t.throwsAsync(process({ v: 1, lines: 'AAAA' }, jobContext()), {
     instanceOf: PermanentFailure,
   });
 });
@@ -223,9 +222,7 @@ test.serial(
 );
 
 test.serial('lines keep their newline, empty ones are no records', async (t) => {
-  const records = await unpackBatch(
-    await packBatch(['a\n', '\n', 'b'].map((line) => Buffer.from(line))),
-  );
+  const records = await recordsOf(await packLines(Buffer.from('a\n\nb')));
   t.deepEqual(records.map(String), ['a\n', 'b\n']);
 });
 

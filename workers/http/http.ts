@@ -1,8 +1,9 @@
-import { randomUUID } from 'node:crypto';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import { BlockList, isIPv4, isIPv6 } from 'node:net';
 import { isDatabaseUnavailable } from '../../shared/database/failures.js';
 import { readiness, type Check } from '../../shared/health/readiness.js';
+import { unmapped } from '../../shared/http/mapped-address.js';
+import { requestIdFrom } from '../../shared/http/request-id.js';
 import { closeServer, listen } from '../../shared/lifecycle/http-server.js';
 import { refuseBrokenRequests } from '../../shared/lifecycle/refuse-broken-requests.js';
 import { maskError } from '../mask.js';
@@ -34,7 +35,6 @@ const CUT_AFTER_MS = 1_000;
 /** Tasks take no input; the daemon sends an empty body of type JSON. */
 const MAX_TASK_BODY_BYTES = 64 * 1_024;
 const ALWAYS = { 'Cache-Control': 'no-store', 'X-Content-Type-Options': 'nosniff' };
-const REQUEST_ID = /^[A-Za-z0-9_-]{8,64}$/;
 
 /**
  * Listens for health checks and for the daemon of the Elastic Beanstalk worker tier, which takes nothing but 200 for
@@ -64,8 +64,7 @@ async function serve(
   req: IncomingMessage,
   res: ServerResponse,
 ): Promise<void> {
-  const given = req.headers['x-request-id'];
-  const requestId = typeof given === 'string' && REQUEST_ID.test(given) ? given : randomUUID();
+  const requestId = requestIdFrom(req.headers['x-request-id']);
   let answer: Answer;
   try {
     answer = await route(deps, req, requestId);
@@ -115,9 +114,9 @@ async function route(
 }
 
 async function ready({ checks, isStopping }: WorkerHttpDeps): Promise<Answer> {
-  const report = await readiness(checks);
-  if (report.status === 'ready' && !isStopping()) return { status: 200, body: report };
-  return { status: 503, body: { ...report, status: 'not_ready' }, headers: { 'Retry-After': '5' } };
+  const report = await readiness(checks, isStopping);
+  if (report.status === 'ready') return { status: 200, body: report };
+  return { status: 503, body: report, headers: { 'Retry-After': '5' } };
 }
 
 /** A task that the end of the process cut short, or kept from beginning, is not done: the daemon shall ask again. */
@@ -146,7 +145,7 @@ near.addSubnet('fe80::', 10, 'ipv6');
 
 /** True for a peer on this host or in a private network; an IPv4 address may come mapped into IPv6. */
 export function isNear(address: string | undefined): boolean {
-  const plain = (address ?? '').replace(/^::ffff:(?=\d+\.)/i, '').replace(/%.*$/, '');
+  const plain = unmapped(address ?? '').replace(/%.*$/, '');
   if (isIPv4(plain)) return near.check(plain, 'ipv4');
   return isIPv6(plain) && near.check(plain, 'ipv6');
 }

@@ -5,6 +5,7 @@ import { Worker, type Job, type RateLimiterOptions, type WorkerOptions } from 'b
 import type * as z from 'zod';
 import type { QueueName } from '../../shared/jobs/define-job.js';
 import type { Logger } from '../../shared/logging/logger.js';
+import { createNowAndThen } from '../../shared/logging/now-and-then.js';
 import { queuePrefix, type JobQueue } from '../../shared/queues/job-queue.js';
 import { isDemoted, reconnectDelayMs, redisAddress } from '../../shared/queues/redis-client.js';
 import { maskError } from '../mask.js';
@@ -260,14 +261,11 @@ async function stopWorker(
   await Promise.race([everythingEnded, delay(HAND_BACK_WITHIN_MS, undefined, { ref: false })]);
 }
 
-/** A lost connection repeats its error with every try to reconnect: one line a minute for each kind is enough. */
+/** A lost connection repeats its error with every try to reconnect. */
 function warnNowAndThen(log: Logger, queue: QueueName): (error: Error) => void {
-  const lastAt = new Map<string, number>();
+  const isDue = createNowAndThen(SAME_ERROR_EVERY_MS);
   return (error) => {
-    const kind = error.message.replaceAll(/\d+/g, 'N').slice(0, 100);
-    const now = Date.now();
-    if (now - (lastAt.get(kind) ?? -Infinity) < SAME_ERROR_EVERY_MS) return;
-    lastAt.set(kind, now);
+    if (!isDue(error.message)) return;
     log.warn(
       { 'labels.queue': queue, err: maskError(error) },
       'queue worker has trouble with Redis',

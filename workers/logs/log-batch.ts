@@ -1,6 +1,5 @@
-import { promisify } from 'node:util';
-import { gunzip as gunzipCallback, gzip as gzipCallback } from 'node:zlib';
 import type { JobPayload } from '../../shared/jobs/define-job.js';
+import { unpackLines } from '../../shared/jobs/log-batch-codec.js';
 import {
   MAX_BATCH_RECORDS,
   UNREADABLE_BATCH,
@@ -8,36 +7,20 @@ import {
 } from '../../shared/jobs/ship-log-batch.js';
 import { PermanentFailure } from '../jobs/job-effects.js';
 
-const gunzip = promisify(gunzipCallback);
-const gzip = promisify(gzipCallback);
-
 /** Limits of PutRecordBatch: https://docs.aws.amazon.com/firehose/latest/dev/limits.html */
 const MAX_CALL_BYTES = 4 * 1_024 * 1_024;
 const MAX_RECORD_BYTES = 1_000 * 1_024;
-/** No honest batch unpacks to more. */
-const MAX_UNPACKED_BYTES = 16 * 1_024 * 1_024;
 
 const NEWLINE = 0x0a;
 const LINE_END = Buffer.of(NEWLINE);
 
 /** The records of a batch: its lines, each with its newline. @throws {PermanentFailure} when it cannot be unpacked. */
-export async function unpackBatch({ lines }: JobPayload<typeof shipLogBatch>): Promise<Buffer[]> {
+export async function recordsOf(payload: JobPayload<typeof shipLogBatch>): Promise<Buffer[]> {
   try {
-    return splitLines(
-      await gunzip(Buffer.from(lines, 'base64'), { maxOutputLength: MAX_UNPACKED_BYTES }),
-    );
+    return splitLines(await unpackLines(payload));
   } catch (error) {
     throw new PermanentFailure(UNREADABLE_BATCH, { cause: error });
   }
-}
-
-/** The same, packed again: what a later try finds in the job. */
-export async function packBatch(
-  records: readonly Buffer[],
-): Promise<JobPayload<typeof shipLogBatch>> {
-  const packed = await gzip(Buffer.concat(records), { level: 1 });
-  const count = Math.min(records.length, MAX_BATCH_RECORDS);
-  return { v: 1, count, lines: packed.toString('base64') };
 }
 
 /** Parts records into calls that Firehose takes, and those that are too large for any. */

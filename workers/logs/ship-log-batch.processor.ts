@@ -1,12 +1,13 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { JobPayload } from '../../shared/jobs/define-job.js';
 import type { shipLogBatch } from '../../shared/jobs/index.js';
+import { packLines } from '../../shared/jobs/log-batch-codec.js';
 import type { Logger } from '../../shared/logging/logger.js';
 import type { Receipts } from '../../shared/queues/receipts.js';
 import type { FaultBoard } from '../jobs/fault-board.js';
 import { JobHandedBack, QueueThrottled } from '../jobs/job-effects.js';
 import type { JobContext, Processor } from '../jobs/start-worker.js';
-import { packBatch, planCalls, unpackBatch } from './log-batch.js';
+import { planCalls, recordsOf } from './log-batch.js';
 import { SinkFailure, type RecordSink } from './record-sink.port.js';
 
 /** What shipping is made of. */
@@ -49,7 +50,7 @@ export function createShipLogBatch(
   return async (payload, context) => {
     if (context.signal.aborted) throw new JobHandedBack();
     if (await hasReceipt(deps, context.jobId)) return 'already';
-    const records = await unpackBatch(payload);
+    const records = await recordsOf(payload);
     const { calls, oversize } = planCalls(records);
     for (const record of oversize) tellLeftOut(deps, record, 'is too large');
     context.annotate({ 'labels.records': records.length });
@@ -65,7 +66,7 @@ export function createShipLogBatch(
     } catch (error) {
       leaveOutRefused(deps, progress);
       if (progress.left.size < records.length)
-        await context.replaceData(await packBatch([...progress.left]));
+        await context.replaceData(await packLines(Buffer.concat([...progress.left])));
       throw effectOf(error, deps.faults, context);
     }
     leaveOutRefused(deps, progress);

@@ -1,4 +1,5 @@
 import { QueryTypes } from 'sequelize';
+import { advisoryLocks } from '../../shared/database/advisory-locks.js';
 import type { Database } from '../../shared/database/connect.js';
 import type { Transaction } from '../../shared/database/transaction.js';
 
@@ -20,14 +21,14 @@ export async function takeSweepersPlace(
   wait: boolean,
 ): Promise<boolean> {
   if (wait) {
-    await database.query(`select pg_advisory_xact_lock(hashtext('rollcall/sweep'))`, {
+    await database.query(`select pg_advisory_xact_lock(${advisoryLocks.sweep})`, {
       type: QueryTypes.SELECT,
       transaction: tx,
     });
     return true;
   }
   const [row] = await database.query<{ taken: boolean }>(
-    `select pg_try_advisory_xact_lock(hashtext('rollcall/sweep')) as taken`,
+    `select pg_try_advisory_xact_lock(${advisoryLocks.sweep}) as taken`,
     { type: QueryTypes.SELECT, transaction: tx },
   );
   return row?.taken ?? false;

@@ -23,17 +23,3 @@ export function lockPending(
     { type: QueryTypes.SELECT, transaction: tx, bind: { graceMs, limit } },
   );
 }
-
-/** Records that the jobs of these messages, which the transaction has locked, are in Redis. */
-export async function markEnqueued(
-  database: Database,
-  tx: Transaction,
-  ids: readonly string[],
-): Promise<void> {
-  await database.query(
-    `update outbox
-        set state = 'enqueued', enqueued_at = now(), enqueue_count = enqueue_count + 1, checked_at = null
-      where id = any($ids::uuid[])`,
-    { type: QueryTypes.UPDATE, transaction: tx, bind: { ids } },
-  );
-}

@@ -3,9 +3,10 @@ import { withTransaction } from '../../shared/database/transaction.js';
 import type { Failpoint } from '../../shared/lifecycle/failpoint.js';
 import { jittered, startRepeating, type Repeating } from '../../shared/lifecycle/repeat.js';
 import type { Logger } from '../../shared/logging/logger.js';
+import { markEnqueued } from '../../shared/outbox/mark-enqueued.js';
 import { OUTBOX_JOB_BYTES, outboxJob } from '../../shared/outbox/outbox-job.js';
 import type { Queues } from '../../shared/queues/queues.js';
-import { lockPending, markEnqueued } from './outbox-pending.js';
+import { lockPending } from './outbox-pending.js';
 
 /** What the relay is made of. */
 export interface RelayDeps {
@@ -90,11 +91,7 @@ function relayBatch(
     const refused = added.find((result) => result.status === 'rejected');
     if (refused) throw new Error('Redis did not take every job', { cause: refused.reason });
     failpoint('after-add');
-    await markEnqueued(
-      database,
-      tx,
-      messages.map(({ id }) => id),
-    );
+    await markEnqueued(database, messages, tx);
     return messages.length;
   });
 }

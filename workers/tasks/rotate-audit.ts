@@ -1,4 +1,5 @@
 import { QueryTypes } from 'sequelize';
+import { advisoryLocks } from '../../shared/database/advisory-locks.js';
 import type { Database } from '../../shared/database/connect.js';
 import { withTransaction, type Transaction } from '../../shared/database/transaction.js';
 
@@ -11,8 +12,6 @@ export interface RotateAuditResult {
 /** This month and the two after it. */
 const MONTHS_AHEAD = 2;
 const KEPT_MONTHS = 13;
-/** An arbitrary number that every worker agrees on. */
-const ADVISORY_LOCK_KEY = 7_255_011_948;
 
 /**
  * Prepares the coming months' partitions of `audit_events` and drops the months past 13: dropping a month costs
@@ -40,7 +39,9 @@ export async function rotateAudit(
 /** Of all workers one at a time; the others wait, and then find it done. */
 function alone(database: Database, work: (tx: Transaction) => Promise<number>): Promise<number> {
   return withTransaction(database, async (tx) => {
-    await database.query(`select pg_advisory_xact_lock(${ADVISORY_LOCK_KEY})`, { transaction: tx });
+    await database.query(`select pg_advisory_xact_lock(${advisoryLocks.rotateAudit})`, {
+      transaction: tx,
+    });
     return work(tx);
   });
 }

@@ -27,7 +27,7 @@ export interface FolderKeeper {
   current(): SpoolFolder;
   /** Takes a dead owner's folder over; resolves to nothing if another process was quicker. @throws if it may not. */
   takeOver(name: string, id: string): Promise<SpoolFolder | undefined>;
-  /** Gives a folder up if it is no longer there, or no longer this process's. */
+  /** Shows that the folder has an owner; gives it up if it is no longer there, or no longer this process's. */
   verify(folder: SpoolFolder): void;
   /** Removes a folder that was taken over and has nothing left. */
   remove(folder: SpoolFolder): Promise<void>;
@@ -63,25 +63,17 @@ export function openFolderKeeper({ dir, me, onLost }: FolderKeeperOptions): Fold
     onLost(folder, isKnown(dir, folder.id));
   };
 
-  const show = async (folder: SpoolFolder): Promise<void> => {
+  const verify = (folder: SpoolFolder): void => {
     try {
-      await utimes(folder.path, new Date(), new Date());
+      utimesSync(folder.path, new Date(), new Date());
       if (folder === own) shownAt = Date.now();
     } catch (error) {
       // Any other trouble may pass; until then the folder only seems older than it is.
       if (isMissing(error)) lose(folder);
     }
   };
-  const verify = (folder: SpoolFolder): void => {
-    try {
-      utimesSync(folder.path, new Date(), new Date());
-      if (folder === own) shownAt = Date.now();
-    } catch (error) {
-      if (isMissing(error)) lose(folder);
-    }
-  };
   const timer = setInterval(() => {
-    for (const folder of held) void show(folder);
+    for (const folder of held) verify(folder);
   }, TOUCH_EVERY_MS);
   timer.unref();
 
@@ -95,17 +87,8 @@ export function openFolderKeeper({ dir, me, onLost }: FolderKeeperOptions): Fold
       return own;
     },
     async takeOver(name, id) {
-      const from = join(dir, name);
       const folder = { id, path: join(dir, folderName(id, me)) };
-      try {
-        await access(from, constants.R_OK | constants.W_OK | constants.X_OK);
-        // First, so that it is not taken for another dead one as soon as it has its new name.
-        await utimes(from, new Date(), new Date());
-        await rename(from, folder.path);
-      } catch (error) {
-        if (isMissing(error)) return undefined;
-        throw error;
-      }
+      if (!(await moveHere(join(dir, name), folder))) return undefined;
       held.add(folder);
       return folder;
     },
@@ -143,6 +126,20 @@ function makeFolder(dir: string, me: SpoolOwner): SpoolFolder {
   mkdirSync(path, { recursive: true, mode: 0o700 });
   accessSync(path, constants.R_OK | constants.W_OK | constants.X_OK);
   return { id, path };
+}
+
+/** Resolves to false if it is not there any more. @throws if it may not. */
+async function moveHere(from: string, folder: SpoolFolder): Promise<boolean> {
+  try {
+    await access(from, constants.R_OK | constants.W_OK | constants.X_OK);
+    // First, so that it is not taken for another dead one as soon as it has its new name.
+    await utimes(from, new Date(), new Date());
+    await rename(from, folder.path);
+    return true;
+  } catch (error) {
+    if (isMissing(error)) return false;
+    throw error;
+  }
 }
 
 function giveBack(dir: string, folder: SpoolFolder): void {

@@ -1,12 +1,7 @@
 import { ftruncateSync, openSync, writeSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { promisify } from 'node:util';
-import { gzip as gzipCallback } from 'node:zlib';
-import type { JobPayload } from '../../jobs/define-job.js';
-import { MAX_BATCH_RECORDS, type shipLogBatch } from '../../jobs/ship-log-batch.js';
-
-const gzip = promisify(gzipCallback);
+import { MAX_BATCH_RECORDS } from '../../jobs/ship-log-batch.js';
 
 const MAX_SEGMENT_BYTES = 1_024 * 1_024;
 const NEWLINE = 0x0a;
@@ -98,15 +93,6 @@ export function countLines(lines: Buffer): number {
   let count = 0;
   for (let at = lines.indexOf(NEWLINE); at >= 0; at = lines.indexOf(NEWLINE, at + 1)) count += 1;
   return count;
-}
-
-/** Whole lines as the job that ships them; nothing if there are none. */
-export async function packLines(
-  lines: Buffer,
-): Promise<JobPayload<typeof shipLogBatch> | undefined> {
-  const count = countLines(lines);
-  if (count === 0) return undefined;
-  return { v: 1, count, lines: (await gzip(lines, { level: 1 })).toString('base64') };
 }
 
 function takeBack(fd: number, bytes: number): void {

@@ -1,12 +1,13 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { shipLogBatch } from '../../jobs/index.js';
+import { packLines } from '../../jobs/log-batch-codec.js';
 import type { JobQueue } from '../../queues/job-queue.js';
 import type { Receipts } from '../../queues/receipts.js';
 import type { QueueRoom } from '../../queues/queue-room.js';
 import type { Backlog, Segment } from './backlog.js';
 import { jobIdOf, locate } from './batch-journey.js';
 import { isMissing, type SpoolFolder } from './folder-keeper.js';
-import { packLines, readSegment } from './segment-file.js';
+import { readSegment } from './segment-file.js';
 
 /** Brings sealed segments on their way, and removes those that have arrived. */
 export interface SpoolShipper {
@@ -139,9 +140,10 @@ async function shipOne(
 
 async function readPayload(deps: SpoolShipperDeps, segment: Segment) {
   try {
-    const payload = await packLines(await readSegment(segment.path));
-    if (!payload) await settle(deps, segment);
-    return payload;
+    const lines = await readSegment(segment.path);
+    if (lines.length > 0) return await packLines(lines);
+    await settle(deps, segment);
+    return undefined;
   } catch (error) {
     if (!isMissing(error)) {
       deps.backlog.postpone(segment);

@@ -3,6 +3,7 @@ import { ConfigError } from '../../config/config.js';
 import type { JobQueue } from '../../queues/job-queue.js';
 import type { Receipts } from '../../queues/receipts.js';
 import type { LogDestination, Logger } from '../logger.js';
+import { createNowAndThen } from '../now-and-then.js';
 import type { QueueRoom } from '../../queues/queue-room.js';
 import { startAdoption } from './adoption.js';
 import { createBacklog } from './backlog.js';
@@ -196,11 +197,9 @@ function openKeeper(
 
 /** Tells each trouble once a minute at most. */
 function createWarning(localLog: Logger, droppedLines: () => number) {
-  const lastAt = new Map<string, number>();
+  const isDue = createNowAndThen(SAME_WARNING_EVERY_MS);
   return (message: string, error?: unknown): void => {
-    const now = performance.now();
-    if (now - (lastAt.get(message) ?? -Infinity) < SAME_WARNING_EVERY_MS) return;
-    lastAt.set(message, now);
+    if (!isDue(message)) return;
     const fields = { 'labels.dropped_lines': droppedLines() };
     localLog.warn(error === undefined ? fields : { ...fields, err: error }, message);
   };

@@ -3,6 +3,8 @@ import { readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { setImmediate as turn } from 'node:timers/promises';
 import test from 'ava';
+import { shipLogBatch } from '../../../../shared/jobs/index.js';
+import { unpackLines } from '../../../../shared/jobs/log-batch-codec.js';
 import { eventually } from '../../../helpers/eventually.js';
 import { createRoute, KIB, line, numbersOf, setSpoolStage, upTo } from './stage.js';
 
@@ -68,7 +70,8 @@ test('a lonely line is shipped without another one to push it', async (t) => {
   await turn();
   t.is(route.added.length, 0);
   await eventually(() => route.added.length === 1);
-  t.is(route.added[0]?.data['count'], 1);
+  const payload = shipLogBatch.schema.parse(route.added[0]?.data);
+  t.is((await unpackLines(payload)).toString(), line(0));
 });
 
 test('folders and segments are for their owner alone', async (t) => {
