@@ -28,14 +28,13 @@ test('past its size the spool drops the oldest lines, and what it has says how m
     const told = lines
       .filter((line) => line['event.action'] === 'gap')
       .reduce((sum, line) => sum + Number(line['labels.dropped_lines']), 0);
-    return kept + told === 150;
+    return kept + told === 150 && spool.droppedLines === told;
   };
   await eventually(isWhole, { of: 'every line being there or told as dropped' });
 
   const lines = await onDisk();
   const numbers = lines.flatMap((line) => line['labels.number'] ?? []);
   t.deepEqual(numbers, upTo(150).slice(150 - numbers.length), 'what is left are the newest lines');
-  t.is(spool.droppedLines, 150 - numbers.length);
   t.true(numbers.length * 100 * KIB > 6 * MIB, 'no more is dropped than must be');
   const all = printed().trimEnd().split('\n').map(parse);
   const gap = lines.find((line) => line['event.action'] === 'gap');
