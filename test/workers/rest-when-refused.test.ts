@@ -17,12 +17,12 @@ test('a worker whose Redis has no memory left rests instead of spinning, and goe
   );
   await eventually(() => rests().length === 1);
   t.is(rests()[0]?.['msg'], 'Redis has no memory left; the worker rests');
-  t.is((await faults.checks.redis_memory()).problem, 'Redis has no memory left');
+  t.is((await faults.checks.redis_refuses()).problem, 'Redis has no memory left');
   await eventually(() => rests().length === 2);
 
   await redis.client.config('SET', 'maxmemory', '16mb');
   await eventually(hasDone);
-  await eventually(async () => (await faults.checks.redis_memory()).ok);
+  await eventually(async () => (await faults.checks.redis_refuses()).ok);
 });
 
 test('so does one whose Redis takes no writes for another reason', async (t) => {
@@ -34,11 +34,11 @@ test('so does one whose Redis takes no writes for another reason', async (t) => 
     msg: 'Redis refuses commands; the worker rests',
     'event.reason': 'READONLY',
   });
-  t.is((await faults.checks.redis_memory()).problem, 'Redis refuses commands: READONLY');
+  t.is((await faults.checks.redis_refuses()).problem, 'Redis refuses commands: READONLY');
 
   await redis.client.replicaof('NO', 'ONE');
   await eventually(hasDone);
-  await eventually(async () => (await faults.checks.redis_memory()).ok);
+  await eventually(async () => (await faults.checks.redis_refuses()).ok);
 });
 
 test('only an answer of Redis is a refusal, wherever it has put its word for it', async (t) => {
@@ -61,7 +61,7 @@ test('only an answer of Redis is a refusal, wherever it has put its word for it'
   );
   for (let i = 0; i < 20; i++) worker.emit('error', refused);
   t.true(Number.isFinite(refusals.sinceLastMs()));
-  t.is((await faults.checks.redis_memory()).problem, 'Redis refuses commands: MISCONF');
+  t.is((await faults.checks.redis_refuses()).problem, 'Redis refuses commands: MISCONF');
 });
 
 /** A worker with one job, and a Redis to which this is done just before it starts. */

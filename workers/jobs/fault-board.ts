@@ -1,7 +1,7 @@
 import type { Check } from '../../shared/health/readiness.js';
 
 /** What may be at fault so that no try helps until an operator mends it: settings, or a Redis that refuses. */
-export type FaultyPart = 'smtp' | 'firehose' | 'redis_memory';
+export type FaultyPart = 'smtp' | 'firehose' | 'redis_refuses';
 
 /** What is at fault, as far as the dependencies have told. */
 export interface FaultBoard {
@@ -27,7 +27,7 @@ export function createFaultBoard(): FaultBoard {
     checks: {
       smtp: checkOf('smtp'),
       firehose: checkOf('firehose'),
-      redis_memory: checkOf('redis_memory'),
+      redis_refuses: checkOf('redis_refuses'),
     },
   };
 }

@@ -31,10 +31,10 @@ export function restWhenRefused({ worker, faults, log }: RestWhenRefusedDeps): R
 
   const rest = (code: string): void => {
     if (code === 'OOM') {
-      faults.raise('redis_memory', 'Redis has no memory left');
+      faults.raise('redis_refuses', 'Redis has no memory left');
       log.error({ 'labels.rest_ms': REST_MS }, 'Redis has no memory left; the worker rests');
     } else {
-      faults.raise('redis_memory', `Redis refuses commands: ${code}`);
+      faults.raise('redis_refuses', `Redis refuses commands: ${code}`);
       log.error(
         { 'labels.rest_ms': REST_MS, 'event.reason': code },
         'Redis refuses commands; the worker rests',
@@ -55,6 +55,6 @@ export function restWhenRefused({ worker, faults, log }: RestWhenRefusedDeps): R
     refusals = [];
     rest(CODE.exec(error.message)?.[1] ?? 'ERR');
   });
-  worker.on('completed', () => faults.clear('redis_memory'));
+  worker.on('completed', () => faults.clear('redis_refuses'));
   return { sinceLastMs: () => performance.now() - lastAt };
 }
