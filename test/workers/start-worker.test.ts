@@ -103,6 +103,16 @@ test.serial('a throttled queue rests, and the try is not counted', async (t) => 
   t.is(tries, 2);
 });
 
+test.serial('a connection whose other end has vanished is replaced', async (t) => {
+  const { add, stateOf, proxy } = await setUp(t, async () => 'done');
+  const before = await add({ v: 1, word: 'hello' });
+  await eventually(async () => (await stateOf(before)).state === 'completed');
+  proxy.strand();
+  const after = await add({ v: 1, word: 'hello' });
+  await eventually(async () => (await stateOf(after)).state === 'completed');
+  t.pass();
+});
+
 test.serial('a postponed job comes back later, and the try is not counted', async (t) => {
   const startedAt: number[] = [];
   const { add, stateOf } = await setUp(t, async () => {
