@@ -31,7 +31,7 @@ import {
 import { createSessionTokens } from './auth/session-tokens.js';
 import { createSessionService, type SessionService } from './auth/session.service.js';
 import { createThrottleByAdmin, createThrottleByCustomer } from './http/throttle-requests.js';
-import { createThrottles } from './http/throttles.js';
+import { createThrottles } from './throttling/throttles.js';
 import { createCursors, type Cursors } from './http/pagination.js';
 import { createUserWriteLimit } from './users/users.limits.js';
 import { createUsersService, type UsersService } from './users/users.service.js';

@@ -1,9 +1,9 @@
 import type { Request, RequestHandler } from 'express';
 import type { Audit } from '../../shared/audit/audit.js';
 import { AppError } from '../../shared/errors/app-error.js';
-import { customerOf } from './networks.js';
+import { customerOf } from '../throttling/networks.js';
 import { causeOf, contextOf } from './request-context.js';
-import type { Allowance, Limit, Throttles } from './throttles.js';
+import type { Allowance, Limit, Throttles } from '../throttling/throttles.js';
 
 /** Makes a middleware that lets so many requests through: answers 429 with `Retry-After` past the limit. */
 export type ThrottleRequests = (limit: Limit) => RequestHandler;
