@@ -16,6 +16,7 @@ import { createAccessTokens } from './auth/access-tokens.js';
 import { createAccountNotices } from './auth/account-notices.js';
 import { createAccountService, type AccountService } from './auth/account.service.js';
 import { createRoleOf, type RoleOf } from './auth/auth.views.js';
+import { createConfirmService, type ConfirmService } from './auth/confirm.service.js';
 import { createConfirmations } from './auth/confirmations.js';
 import { createAdminGuard } from './auth/passport.js';
 import {
@@ -43,6 +44,7 @@ export interface ApiDeps {
   readonly queues: Queues;
   readonly outbox: Outbox;
   readonly registration: RegistrationService;
+  readonly addresses: ConfirmService;
   readonly passwordReset: PasswordResetService;
   readonly logins: LoginService;
   readonly sessions: SessionService;
@@ -113,6 +115,7 @@ export async function buildDeps(config: ApiConfig, log: Logger): Promise<ApiDeps
     queues,
     outbox,
     registration: createRegistrationService({ ...common, confirmations }),
+    addresses: createConfirmService({ ...common, confirmations }),
     passwordReset: createPasswordResetService({ ...common, confirmations }),
     logins: createLoginService({ ...common, tokens }),
     sessions,
