@@ -34,6 +34,15 @@ export type RegistrationService = ReturnType<typeof createRegistrationService>;
 /** The same registration within this time finds the first one's mail on its way, and needs no other. */
 const MAIL_ON_ITS_WAY_MS = 30_000;
 
+/** What comes of entering a registration. */
+type Entry =
+  /** There is nothing more to do: it is entered, or the owner of a confirmed address is told instead. */
+  | { readonly kind: 'done' }
+  /** It is not entered: one under the same name, made with this hash, has its mail still on its way. */
+  | { readonly kind: 'maybeSame'; readonly passwordHash: string };
+
+const DONE: Entry = { kind: 'done' };
+
 /** Nobody can learn from these calls which addresses have accounts: what differs is told by mail alone. */
 export function createRegistrationService(deps: RegistrationDeps) {
   const { database, passwords, confirmations, notices, audit } = deps;
@@ -50,42 +59,42 @@ export function createRegistrationService(deps: RegistrationDeps) {
     if (await isNameTaken(nameCanonical)) throw new AppError('name_taken');
     await passwords.reserve(async () => {
       const credentials = { name, nameCanonical, passwordHash: await passwords.hash(password) };
-      const earlier = await enter(email, credentials, cause, { unlessRepeated: true });
+      const entry = await enter(email, credentials, cause, { unlessRepeated: true });
+      const earlier = entry.kind === 'maybeSame' ? entry : null;
       // Made for every address: only a pending one has an earlier registration, and nobody shall see that by the time.
-      const isRepeated = await passwords.verify(password, () => Promise.resolve(earlier ?? null));
+      const isRepeated = await passwords.verify(password, () => Promise.resolve(earlier));
       if (earlier && !isRepeated) await enter(email, credentials, cause, { unlessRepeated: false });
     });
   }
 
-  /**
-   * Enters a registration; if asked to, not when there is one that it may repeat: under the same name, with its mail still
-   * on its way. Then it resolves to that one.
-   */
+  /** Enters a registration; if asked to, not when there is one that it may repeat. */
   function enter(
     email: EmailAddress,
     credentials: Credentials,
     cause: Cause,
     { unlessRepeated }: { readonly unlessRepeated: boolean },
-  ): Promise<{ passwordHash: string } | undefined> {
+  ): Promise<Entry> {
     return withTransaction(database, async (tx) => {
       const isNew = await insertAdmin(database, tx, email, credentials);
       const admin = await lockAdmin(tx, { emailCanonical: email.canonical });
-      if (!admin) return undefined; // deleted between the two statements: as if it had been deleted right after
+      if (!admin) return DONE; // deleted between the two statements: as if it had been deleted right after
       const adminId = admin.id;
       if (admin.confirmedAt !== null) {
         await notices.tellAccountExists(tx, admin, cause.traceId);
-        return undefined;
+        return DONE;
       }
-      const { nameCanonical } = credentials;
-      const recent = { adminId, nameCanonical, withinMs: MAIL_ON_ITS_WAY_MS };
-      const earlier = unlessRepeated && (await confirmations.findRegistration(tx, recent));
-      if (earlier) return earlier;
+      if (unlessRepeated) {
+        const { nameCanonical } = credentials;
+        const recent = { adminId, nameCanonical, withinMs: MAIL_ON_ITS_WAY_MS };
+        const earlier = await confirmations.findRegistration(tx, recent);
+        if (earlier) return { kind: 'maybeSame', ...earlier };
+      }
       if (isNew) await audit.record('user_created', cause, { adminId }, tx);
       const question = { adminId, purpose: 'registration', email: email.address } as const;
       const isAsked = await confirmations.ask(tx, { ...question, credentials }, cause.traceId);
       if (isAsked && !isNew)
         await admin.update({ email: email.address, ...credentials }, { transaction: tx });
-      return undefined;
+      return DONE;
     });
   }
 
