@@ -3,6 +3,7 @@ import type { Database } from '../../shared/database/connect.js';
 import { violates } from '../../shared/database/failures.js';
 import { withTransaction, type Transaction } from '../../shared/database/transaction.js';
 import { AppError } from '../../shared/errors/app-error.js';
+import { canonicalAddress } from '../../shared/identity/email-address.js';
 import { Admin, type Confirmation } from '../../shared/models/index.js';
 import type { Confirmations } from './confirmations.js';
 import { canonicalName } from './names.js';
@@ -71,7 +72,7 @@ async function bringIntoForce(
 
 /** Makes the proven address the admin's own. A registration of it that nobody has confirmed gives way. */
 async function moveAddress(tx: Transaction, admin: Admin, email: string): Promise<void> {
-  const emailCanonical = email.toLowerCase();
+  const emailCanonical = canonicalAddress(email);
   await Admin.destroy({ where: { emailCanonical, confirmedAt: null }, transaction: tx });
   await admin.update({ email, emailCanonical, pendingEmail: null }, { transaction: tx });
 }
