@@ -30,8 +30,8 @@ export function registrationRoutes(deps: RegistrationRoutesDeps): Router {
    *     summary: Register as an admin
    *     description: >-
    *       Answers the same for every address: a new or pending one is mailed a confirmation link, the owner of a
-   *       confirmed one is told by mail. A link is good for one day. Each registration of a pending address has a link
-   *       of its own, which brings its own name and password into force.
+   *       confirmed one is told by mail. A link is good for 24 hours unless set otherwise. Each registration of a
+   *       pending address has a link of its own, which brings its own name and password into force.
    *     security: []
    *     requestBody: { required: true, content: { application/json: { schema: { $ref: '#/components/schemas/RegisterRequest' } } } }
    *     responses:
