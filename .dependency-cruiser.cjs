@@ -48,9 +48,21 @@ module.exports = {
     },
     {
       name: 'services-know-nothing-of-http',
+      comment: 'Nor does anything that they stand on, however far down.',
       severity: 'error',
       from: { path: '^api/.+\\.service\\.ts$' },
-      to: { path: 'node_modules/(@types/)?(express|passport)/' },
+      to: { path: '^api/http/|node_modules/(@types/)?(express|passport)/', reachable: true },
+    },
+    {
+      name: 'only-the-edge-of-a-feature-knows-http',
+      comment:
+        'What takes requests and shows answers. The rest of a feature serves the command line too.',
+      severity: 'error',
+      from: {
+        path: '^api/[^/]+/',
+        pathNot: '^api/(http|openapi)/|\\.(routes|pages|limits|schemas)\\.ts$|/passport\\.ts$',
+      },
+      to: { path: '^api/http/' },
     },
     {
       name: 'routes-never-touch-models',

@@ -1,10 +1,12 @@
 import express, { type Express } from 'express';
 import type { ApiConfig } from '../shared/config/config.js';
 import { AppError } from '../shared/errors/app-error.js';
-import { authRoutes } from './auth/auth.routes.js';
-import { sessionRoutes } from './auth/session.routes.js';
+import { accountRoutes } from './auth/account.routes.js';
+import { adminsRoutes } from './auth/admins.routes.js';
 import { confirmRoutes } from './auth/confirm.routes.js';
 import { passwordResetRoutes } from './auth/password-reset.routes.js';
+import { registrationRoutes } from './auth/registration.routes.js';
+import { sessionRoutes } from './auth/session.routes.js';
 import type { ApiDeps } from './deps.js';
 import { methodGuard } from './http/method-guard.js';
 import { problemHandler } from './http/problem.js';
@@ -26,6 +28,7 @@ export type AppOptions = Pick<ApiConfig, 'publicUrl'> & {
 
 /** The HTTP application, in the order in which a request passes through it. Does not listen. */
 export function createApp(deps: ApiDeps, options: AppOptions): Express {
+  const { passwordMinLength } = options;
   const document = readOpenApiDocument();
   const app = express();
   app.disable('x-powered-by');
@@ -43,10 +46,12 @@ export function createApp(deps: ApiDeps, options: AppOptions): Express {
   app.use(homeRoutes());
   app.use(docsRoutes(document));
   app.use(healthRoutes({ checks: deps.checks, isStopping: options.isStopping }));
-  app.use(authRoutes({ ...deps, passwordMinLength: options.passwordMinLength }));
-  app.use(sessionRoutes(deps));
+  app.use(registrationRoutes({ ...deps, passwordMinLength }));
   app.use(confirmRoutes(deps));
-  app.use(passwordResetRoutes({ ...deps, passwordMinLength: options.passwordMinLength }));
+  app.use(sessionRoutes(deps));
+  app.use(passwordResetRoutes({ ...deps, passwordMinLength }));
+  app.use(accountRoutes({ ...deps, passwordMinLength }));
+  app.use(adminsRoutes(deps));
   app.use(usersRoutes(deps));
 
   app.use(() => {

@@ -2,11 +2,11 @@ import type { RequestHandler } from 'express';
 import type { ApiConfig } from '../shared/config/config.js';
 import { createAudit } from '../shared/audit/audit.js';
 import { deriveKeyRing } from '../shared/crypto/keys.js';
-import { openDatabase, type Database } from '../shared/database/connect.js';
+import { openDatabase } from '../shared/database/connect.js';
 import { commonChecks, type Check } from '../shared/health/readiness.js';
 import { createFailpoint } from '../shared/lifecycle/failpoint.js';
 import type { Logger } from '../shared/logging/logger.js';
-import { createOutbox, type Outbox } from '../shared/outbox/outbox.js';
+import { createOutbox } from '../shared/outbox/outbox.js';
 import { openFailFastRedis } from '../shared/queues/redis-client.js';
 import { openQueues, type Queues } from '../shared/queues/queues.js';
 import { createAuthLimits, type AuthLimits } from './auth/auth.limits.js';
@@ -16,6 +16,7 @@ import { createAccessTokens } from './auth/access-tokens.js';
 import { createAccountNotices } from './auth/account-notices.js';
 import { createAccountService, type AccountService } from './auth/account.service.js';
 import { createRoleOf, type RoleOf } from './auth/auth.views.js';
+import { createConfirmService, type ConfirmService } from './auth/confirm.service.js';
 import { createConfirmations } from './auth/confirmations.js';
 import { createAdminGuard } from './auth/passport.js';
 import {
@@ -31,7 +32,7 @@ import {
 import { createSessionTokens } from './auth/session-tokens.js';
 import { createSessionService, type SessionService } from './auth/session.service.js';
 import { createThrottleByAdmin, createThrottleByCustomer } from './http/throttle-requests.js';
-import { createThrottles } from './http/throttles.js';
+import { createThrottles } from './throttling/throttles.js';
 import { createCursors, type Cursors } from './http/pagination.js';
 import { createUserWriteLimit } from './users/users.limits.js';
 import { createUsersService, type UsersService } from './users/users.service.js';
@@ -39,10 +40,9 @@ import { createUsersService, type UsersService } from './users/users.service.js'
 /** Everything that the API's routes stand on. */
 export interface ApiDeps {
   readonly log: Logger;
-  readonly database: Database;
   readonly queues: Queues;
-  readonly outbox: Outbox;
   readonly registration: RegistrationService;
+  readonly addresses: ConfirmService;
   readonly passwordReset: PasswordResetService;
   readonly logins: LoginService;
   readonly sessions: SessionService;
@@ -63,15 +63,7 @@ export interface ApiDeps {
 
 /** The composition root: the one place that knows how the parts fit together. Connects lazily. */
 export async function buildDeps(config: ApiConfig, log: Logger): Promise<ApiDeps> {
-  const database = openDatabase(config.database, 'rollcall-api');
-  const queues = openQueues(config.redis, log);
-  const outbox = createOutbox({
-    database,
-    queue: queues.mail,
-    room: queues.room.mail,
-    failpoint: createFailpoint(config.failpoint),
-    log,
-  });
+  const { database, queues, outbox, throttleRedis, close } = openResources(config, log);
   const passwords = await createPasswords(config.passwords);
   const accessTokens = createAccessTokens(deriveKeyRing(config.secrets, 'access-token'), {
     publicUrl: config.publicUrl,
@@ -84,11 +76,6 @@ export async function buildDeps(config: ApiConfig, log: Logger): Promise<ApiDeps
   });
   const notices = createAccountNotices(outbox, config.rateLimitScale);
   const audit = createAudit(log);
-  const ignore = (): void => {
-    // The queues' client to the same Redis has logged it.
-  };
-  // A login asks up to four times in a row: only the first may have to wait.
-  const throttleRedis = openFailFastRedis(config.redis.url, ignore, { leaveAfterMs: 700 });
   const throttles = createThrottles({
     redis: throttleRedis,
     key: deriveKeyRing(config.secrets, 'throttle').current,
@@ -109,10 +96,9 @@ export async function buildDeps(config: ApiConfig, log: Logger): Promise<ApiDeps
 
   return {
     log,
-    database,
     queues,
-    outbox,
     registration: createRegistrationService({ ...common, confirmations }),
+    addresses: createConfirmService({ ...common, confirmations }),
     passwordReset: createPasswordResetService({ ...common, confirmations }),
     logins: createLoginService({ ...common, tokens }),
     sessions,
@@ -125,10 +111,32 @@ export async function buildDeps(config: ApiConfig, log: Logger): Promise<ApiDeps
     roleOf,
     adminsOnly: createAdminGuard(accessTokens, sessions),
     checks: commonChecks(database, queues, log),
-    async close() {
-      await outbox.close();
-      throttleRedis.disconnect();
-      await Promise.all([queues.close(), database.close()]);
-    },
+    close,
   };
+}
+
+/** What is open as long as the process runs, and how it is let go of. */
+function openResources(config: ApiConfig, log: Logger) {
+  const database = openDatabase(config.database, 'rollcall-api');
+  const queues = openQueues(config.redis, log);
+  const outbox = createOutbox({
+    database,
+    queue: queues.mail,
+    room: queues.room.mail,
+    failpoint: createFailpoint(config.failpoint),
+    log,
+  });
+  const ignore = (): void => {
+    // The queues' client to the same Redis has logged it.
+  };
+  // A login asks up to four times in a row: only the first may have to wait.
+  const throttleRedis = openFailFastRedis(config.redis.url, ignore, { leaveAfterMs: 700 });
+
+  async function close(): Promise<void> {
+    await outbox.close();
+    throttleRedis.disconnect();
+    await Promise.all([queues.close(), database.close()]);
+  }
+
+  return { database, queues, outbox, throttleRedis, close };
 }

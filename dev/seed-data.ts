@@ -106,7 +106,7 @@ async function confirm(deps: ApiDeps, keys: KeyRing, email: EmailAddress): Promi
     order: [['id', 'DESC']],
   });
   if (confirmation === null) throw new Error(`there is no confirmation for ${email.address}`);
-  await deps.registration.confirm(mintConfirmationToken(keys, confirmation), undefined, seeding);
+  await deps.addresses.confirm(mintConfirmationToken(keys, confirmation), undefined, seeding);
 }
 
 function variantOf({ email, name }: Login & { name: string }): Login & { name: string } {

@@ -7,7 +7,7 @@ import {
 } from '../../shared/jobs/index.js';
 import { OutboxMessage, type Admin } from '../../shared/models/index.js';
 import type { Outbox } from '../../shared/outbox/outbox.js';
-import { tooManyRequests } from '../http/throttle-requests.js';
+import { tooManyRequests } from '../throttling/too-many-requests.js';
 
 /** Mails that tell admins what has happened to their accounts, promised in the transaction in which it happens. */
 export type AccountNotices = ReturnType<typeof createAccountNotices>;

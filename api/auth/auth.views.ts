@@ -8,9 +8,12 @@ export type RoleOf = (
   admin: Pick<AdminModel, 'emailCanonical' | 'confirmedAt' | 'operatorSince'>,
 ) => 'admin' | 'operator';
 
-/** Confirmed admins are operators when the configuration names their address or an operator has granted it. */
+/**
+ * Confirmed admins are operators when the configuration names their address or an operator has granted it.
+ * @param operatorEmails canonical.
+ */
 export function createRoleOf(operatorEmails: readonly string[]): RoleOf {
-  const operators = new Set(operatorEmails.map((email) => email.toLowerCase()));
+  const operators = new Set(operatorEmails);
   return ({ emailCanonical, confirmedAt, operatorSince }) => {
     const isNamed = operatorSince !== null || operators.has(emailCanonical);
     return confirmedAt !== null && isNamed ? 'operator' : 'admin';

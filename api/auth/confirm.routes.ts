@@ -12,17 +12,17 @@ import {
   nameTakenPage,
   tokenIn,
 } from './confirm.pages.js';
+import type { ConfirmService } from './confirm.service.js';
 import type { AuthLimits } from './auth.limits.js';
-import type { RegistrationService } from './registration.service.js';
 
 /** What the confirmation's routes stand on. */
 export interface ConfirmRoutesDeps {
-  readonly registration: RegistrationService;
+  readonly addresses: ConfirmService;
   readonly limits: AuthLimits;
 }
 
 /** Following the mailed link. Reading the page changes nothing: mail scanners read every link. */
-export function confirmRoutes({ registration, limits }: ConfirmRoutesDeps): Router {
+export function confirmRoutes({ addresses, limits }: ConfirmRoutesDeps): Router {
   const router = Router();
 
   /**
@@ -73,14 +73,14 @@ export function confirmRoutes({ registration, limits }: ConfirmRoutesDeps): Rout
     const body: unknown = req.body;
     if (!isForm(req)) {
       const { token, name } = parse(ConfirmRequest, body);
-      await registration.confirm(token, name, causeOf(req));
+      await addresses.confirm(token, name, causeOf(req));
       res.json({ status: 'confirmed' });
       return;
     }
     const token = tokenIn(body);
     try {
       const form = parse(ConfirmRequest, body);
-      await registration.confirm(form.token, form.name, causeOf(req));
+      await addresses.confirm(form.token, form.name, causeOf(req));
       sendPage(res, 200, confirmedPage());
     } catch (error) {
       if (!(error instanceof AppError)) throw error;

@@ -6,6 +6,7 @@ import type { Database } from '../../shared/database/connect.js';
 import type { Transaction } from '../../shared/database/transaction.js';
 import { AppError } from '../../shared/errors/app-error.js';
 import { confirmationIdOf, isConfirmationToken } from '../../shared/identity/confirmation-token.js';
+import { canonicalAddress } from '../../shared/identity/email-address.js';
 import { sendConfirmationMail } from '../../shared/jobs/index.js';
 import { Admin, Confirmation, type ConfirmationPurpose } from '../../shared/models/index.js';
 import type { Outbox } from '../../shared/outbox/outbox.js';
@@ -223,7 +224,7 @@ async function countTo(
   address: string,
   ms: number,
 ): Promise<number> {
-  const bind = { address: address.toLowerCase() };
+  const bind = { address: canonicalAddress(address) };
   await database.query(
     `select pg_advisory_xact_lock(hashtextextended('rollcall/links-to ' || $address, 0))`,
     { bind, transaction },

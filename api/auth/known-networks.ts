@@ -1,6 +1,6 @@
 import type { EmailAddress } from '../../shared/identity/email-address.js';
 import { Admin, Session } from '../../shared/models/index.js';
-import { networkOf } from '../http/networks.js';
+import { networkOf } from '../throttling/networks.js';
 
 /** True when the address's owner has logged in from this network before; such networks are not locked out by strangers. */
 export async function hasLoggedInFrom(

@@ -3,11 +3,11 @@ import jwt from 'jsonwebtoken';
 import passport from 'passport';
 import { Strategy } from 'passport-jwt';
 import { AppError } from '../../shared/errors/app-error.js';
+import { BEARER_CHALLENGE } from '../http/problem.js';
 import { contextOf } from '../http/request-context.js';
 import { CLOCK_TOLERANCE_SECONDS, type AccessTokens } from './access-tokens.js';
 import type { Principal, SessionService } from './session.service.js';
 
-const REALM = 'Bearer realm="rollcall"';
 /** Anchored: `Bearer a b` is not a token. The scheme's case does not matter (RFC 9110, 11.1). */
 const BEARER = /^Bearer +([A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+)$/i;
 const MAX_TOKEN_LENGTH = 4_096;
@@ -105,4 +105,6 @@ function bearerToken(req: Request): string | null {
 
 /** RFC 6750, section 3: no error code for a request that brought no credentials. */
 const challenge = (req: Request): string =>
-  req.get('authorization') === undefined ? REALM : `${REALM}, error="invalid_token"`;
+  req.get('authorization') === undefined
+    ? BEARER_CHALLENGE
+    : `${BEARER_CHALLENGE}, error="invalid_token"`;

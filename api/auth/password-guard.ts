@@ -1,7 +1,7 @@
 import { AppError } from '../../shared/errors/app-error.js';
-import { tooManyRequests } from '../http/throttle-requests.js';
-import { networkOf } from '../http/networks.js';
-import type { Throttle, Throttles } from '../http/throttles.js';
+import { networkOf } from '../throttling/networks.js';
+import type { Throttle, Throttles } from '../throttling/throttles.js';
+import { tooManyRequests } from '../throttling/too-many-requests.js';
 
 /** Whose password is tried, and from where. */
 export interface PasswordTry {

@@ -1,11 +1,10 @@
 import { Op, QueryTypes } from 'sequelize';
 import type { Audit, Cause } from '../../shared/audit/audit.js';
 import type { Database } from '../../shared/database/connect.js';
-import { violates } from '../../shared/database/failures.js';
 import { withTransaction, type Transaction } from '../../shared/database/transaction.js';
 import { AppError } from '../../shared/errors/app-error.js';
 import type { EmailAddress } from '../../shared/identity/email-address.js';
-import { Admin, type Confirmation } from '../../shared/models/index.js';
+import { Admin } from '../../shared/models/index.js';
 import type { AccountNotices } from './account-notices.js';
 import { lockAdmin } from './admin-lock.js';
 import type { Confirmations, Credentials } from './confirmations.js';
@@ -29,11 +28,20 @@ export interface RegistrationDeps {
   readonly audit: Audit;
 }
 
-/** Registering, and proving that an address is one's own. */
+/** Registering, up to the mail that asks whether the address is one's own. */
 export type RegistrationService = ReturnType<typeof createRegistrationService>;
 
 /** The same registration within this time finds the first one's mail on its way, and needs no other. */
 const MAIL_ON_ITS_WAY_MS = 30_000;
+
+/** What comes of entering a registration. */
+type Entry =
+  /** There is nothing more to do: it is entered, or the owner of a confirmed address is told instead. */
+  | { readonly kind: 'done' }
+  /** It is not entered: one under the same name, made with this hash, has its mail still on its way. */
+  | { readonly kind: 'maybeSame'; readonly passwordHash: string };
+
+const DONE: Entry = { kind: 'done' };
 
 /** Nobody can learn from these calls which addresses have accounts: what differs is told by mail alone. */
 export function createRegistrationService(deps: RegistrationDeps) {
@@ -51,42 +59,42 @@ export function createRegistrationService(deps: RegistrationDeps) {
     if (await isNameTaken(nameCanonical)) throw new AppError('name_taken');
     await passwords.reserve(async () => {
       const credentials = { name, nameCanonical, passwordHash: await passwords.hash(password) };
-      const earlier = await enter(email, credentials, cause, { unlessRepeated: true });
+      const entry = await enter(email, credentials, cause, { unlessRepeated: true });
+      const earlier = entry.kind === 'maybeSame' ? entry : null;
       // Made for every address: only a pending one has an earlier registration, and nobody shall see that by the time.
-      const isRepeated = await passwords.verify(password, () => Promise.resolve(earlier ?? null));
+      const isRepeated = await passwords.verify(password, () => Promise.resolve(earlier));
       if (earlier && !isRepeated) await enter(email, credentials, cause, { unlessRepeated: false });
     });
   }
 
-  /**
-   * Enters a registration; if asked to, not when there is one that it may repeat: under the same name, with its mail still
-   * on its way. Then it resolves to that one.
-   */
+  /** Enters a registration; if asked to, not when there is one that it may repeat. */
   function enter(
     email: EmailAddress,
     credentials: Credentials,
     cause: Cause,
     { unlessRepeated }: { readonly unlessRepeated: boolean },
-  ): Promise<{ passwordHash: string } | undefined> {
+  ): Promise<Entry> {
     return withTransaction(database, async (tx) => {
       const isNew = await insertAdmin(database, tx, email, credentials);
       const admin = await lockAdmin(tx, { emailCanonical: email.canonical });
-      if (!admin) return undefined; // deleted between the two statements: as if it had been deleted right after
+      if (!admin) return DONE; // deleted between the two statements: as if it had been deleted right after
       const adminId = admin.id;
       if (admin.confirmedAt !== null) {
         await notices.tellAccountExists(tx, admin, cause.traceId);
-        return undefined;
+        return DONE;
       }
-      const { nameCanonical } = credentials;
-      const recent = { adminId, nameCanonical, withinMs: MAIL_ON_ITS_WAY_MS };
-      const earlier = unlessRepeated && (await confirmations.findRegistration(tx, recent));
-      if (earlier) return earlier;
+      if (unlessRepeated) {
+        const { nameCanonical } = credentials;
+        const recent = { adminId, nameCanonical, withinMs: MAIL_ON_ITS_WAY_MS };
+        const earlier = await confirmations.findRegistration(tx, recent);
+        if (earlier) return { kind: 'maybeSame', ...earlier };
+      }
       if (isNew) await audit.record('user_created', cause, { adminId }, tx);
       const question = { adminId, purpose: 'registration', email: email.address } as const;
       const isAsked = await confirmations.ask(tx, { ...question, credentials }, cause.traceId);
       if (isAsked && !isNew)
         await admin.update({ email: email.address, ...credentials }, { transaction: tx });
-      return undefined;
+      return DONE;
     });
   }
 
@@ -103,62 +111,7 @@ export function createRegistrationService(deps: RegistrationDeps) {
     });
   }
 
-  /**
-   * Confirms the address that a token was mailed to, be it a registration's or one that is to take another's place; a
-   * second time it does nothing.
-   * @param newName taken in place of the registered one.
-   * @throws {AppError} `invalid_token` for a token that is wrong, void or expired, or an address that has meanwhile
-   *   become somebody else's; `name_taken` when somebody has confirmed the same name first: the token stays good.
-   */
-  async function confirm(token: string, newName: string | undefined, cause: Cause): Promise<void> {
-    try {
-      await withTransaction(database, async (tx) => {
-        const { confirmation, admin, isFirst } = await confirmations.answer(tx, token, [
-          'registration',
-          'email_change',
-        ]);
-        if (!isFirst) return;
-        const { purpose } = confirmation;
-        if (purpose === 'email_change') await moveAddress(tx, admin, confirmation.email);
-        else await bringIntoForce(tx, admin, confirmation, newName);
-        // Links that were mailed to the address before, or asked for by somebody else, are void now.
-        await confirmations.withdraw(tx, admin.id, ['registration', 'password_reset']);
-        const facts = { adminId: admin.id, details: { purpose } };
-        await audit.record('email_confirmed', cause, facts, tx);
-      });
-    } catch (error) {
-      if (violates(error, 'admins_confirmed_name_key'))
-        throw new AppError('name_taken', { cause: error });
-      if (violates(error, 'admins_email_key'))
-        throw new AppError('invalid_token', { cause: error });
-      throw error;
-    }
-  }
-
-  return { register, resend, confirm };
-}
-
-/** Confirms an admin with what the confirmation's own registration was made with, or under another name. */
-async function bringIntoForce(
-  tx: Transaction,
-  admin: Admin,
-  { email, name, nameCanonical, passwordHash }: Confirmation,
-  newName: string | undefined,
-): Promise<void> {
-  const isComplete = name !== null && nameCanonical !== null && passwordHash !== null;
-  if (admin.confirmedAt !== null || !isComplete) throw new AppError('invalid_token');
-  const renamed = newName !== undefined && { name: newName, nameCanonical: canonicalName(newName) };
-  await admin.update(
-    { email, name, nameCanonical, passwordHash, confirmedAt: new Date(), ...renamed },
-    { transaction: tx },
-  );
-}
-
-/** Makes the proven address the admin's own. A registration of it that nobody has confirmed gives way. */
-async function moveAddress(tx: Transaction, admin: Admin, email: string): Promise<void> {
-  const emailCanonical = email.toLowerCase();
-  await Admin.destroy({ where: { emailCanonical, confirmedAt: null }, transaction: tx });
-  await admin.update({ email, emailCanonical, pendingEmail: null }, { transaction: tx });
+  return { register, resend };
 }
 
 /** Early word for the client; the unique index has the last one, at confirmation. */

@@ -2,7 +2,7 @@ import type { Cause } from '../../shared/audit/audit.js';
 import type { KeyRing } from '../../shared/crypto/keys.js';
 import type { Transaction } from '../../shared/database/transaction.js';
 import { Session, type Admin } from '../../shared/models/index.js';
-import { networkOf } from '../http/networks.js';
+import { networkOf } from '../throttling/networks.js';
 import type { AccessTokens } from './access-tokens.js';
 import {
   deriveRefreshToken,

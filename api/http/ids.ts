@@ -1,7 +1,7 @@
 import * as z from 'zod';
 
 /** The greatest id that a row can have: PostgreSQL's integer. */
-const MAX_ID = 2_147_483_647;
+export const MAX_ID = 2_147_483_647;
 
 /** An id as it stands in a path or a query: digits and nothing else. */
 const IdText = z

@@ -5,8 +5,12 @@ import type { KeyRing, NamedKey } from '../../shared/crypto/keys.js';
 import { AppError } from '../../shared/errors/app-error.js';
 import { pathOf } from './request-context.js';
 
-const DEFAULT_LIMIT = 50;
-const MAX_LIMIT = 100;
+/** How many rows a page has unless asked otherwise. */
+export const DEFAULT_LIMIT = 50;
+/** How many rows a page can have. */
+export const MAX_LIMIT = 100;
+/** How long a cursor can be, as text. */
+export const MAX_CURSOR_LENGTH = 200;
 const MAC_BYTES = 16;
 
 /** The query parameters of every listing. */
@@ -17,7 +21,7 @@ export const pageQuery = {
     .transform(Number)
     .refine((limit) => limit <= MAX_LIMIT, `must be a whole number, 1 to ${MAX_LIMIT}`)
     .default(DEFAULT_LIMIT),
-  cursor: z.string().min(1).max(200).optional(),
+  cursor: z.string().min(1).max(MAX_CURSOR_LENGTH).optional(),
 };
 
 /** Turns a place in one listing into an opaque cursor and back. A cursor is good for the listing it came from alone. */

@@ -6,6 +6,9 @@ import { problemDocument } from '../../shared/errors/problem-document.js';
 import { sendAndHangUp } from './hang-up.js';
 import { contextOf } from './request-context.js';
 
+/** What a 401 asks for (RFC 6750, section 3). */
+export const BEARER_CHALLENGE = 'Bearer realm="rollcall"';
+
 const RETRY_AFTER_SECONDS = '2';
 
 /** The only place that answers with an error. What is not meant for clients is logged and answered as `internal`. */
@@ -24,7 +27,7 @@ export function problemHandler(
     return;
   }
   // RFC 9110, 15.5.2: every 401 says how to authenticate.
-  if (error.status === 401) res.setHeader('WWW-Authenticate', 'Bearer realm="rollcall"');
+  if (error.status === 401) res.setHeader('WWW-Authenticate', BEARER_CHALLENGE);
   for (const [name, value] of Object.entries(error.headers)) res.setHeader(name, value);
   res.status(error.status).setHeader('Content-Type', 'application/problem+json');
   // As bytes: Express would add a charset, which JSON does not have (RFC 8259, section 11).

@@ -1,9 +1,9 @@
 import type { Request, RequestHandler } from 'express';
 import type { Audit } from '../../shared/audit/audit.js';
-import { AppError } from '../../shared/errors/app-error.js';
-import { customerOf } from './networks.js';
+import { customerOf } from '../throttling/networks.js';
+import type { Limit, Throttles } from '../throttling/throttles.js';
+import { rateLimitHeaders, tooManyRequests } from '../throttling/too-many-requests.js';
 import { causeOf, contextOf } from './request-context.js';
-import type { Allowance, Limit, Throttles } from './throttles.js';
 
 /** Makes a middleware that lets so many requests through: answers 429 with `Retry-After` past the limit. */
 export type ThrottleRequests = (limit: Limit) => RequestHandler;
@@ -40,18 +40,3 @@ function createThrottle(
     };
   };
 }
-
-type Left = Pick<Allowance, 'limit' | 'remaining' | 'resetSeconds'>;
-
-/** What a client reads of its limit (IETF draft "RateLimit header fields for HTTP", as widely spoken). */
-const rateLimitHeaders = ({ limit, remaining, resetSeconds }: Left): Record<string, string> => ({
-  'RateLimit-Limit': String(limit),
-  'RateLimit-Remaining': String(remaining),
-  'RateLimit-Reset': String(resetSeconds),
-});
-
-/** The answer past a limit. */
-export const tooManyRequests = (left: Left): AppError =>
-  new AppError('too_many_attempts', {
-    headers: { ...rateLimitHeaders(left), 'Retry-After': String(left.resetSeconds) },
-  });

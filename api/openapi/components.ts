@@ -1,22 +1,22 @@
 import type * as z from 'zod';
+import { DEFAULT_PASSWORD_MIN_LENGTH } from '../../shared/config/variables.js';
 import * as auth from '../auth/auth.schemas.js';
+import { MAX_ID } from '../http/ids.js';
+import { DEFAULT_LIMIT, MAX_CURSOR_LENGTH, MAX_LIMIT } from '../http/pagination.js';
 import * as ops from '../ops/ops.schemas.js';
 import * as users from '../users/users.schemas.js';
 import { Problem, problemResponse } from './problems.js';
 
-/** The least length that the document shows; an operator may ask for more or less. */
-const DOCUMENTED_PASSWORD_LENGTH = 15;
-
 /** Schemas of what is sent. */
 export const requestSchemas: Readonly<Record<string, z.ZodType>> = {
-  RegisterRequest: auth.registerRequest(DOCUMENTED_PASSWORD_LENGTH),
+  RegisterRequest: auth.registerRequest(DEFAULT_PASSWORD_MIN_LENGTH),
   ResendRequest: auth.ResendRequest,
   ConfirmRequest: auth.ConfirmRequest,
   LoginRequest: auth.LoginRequest,
   RefreshRequest: auth.RefreshRequest,
-  UpdateMeRequest: auth.updateMeRequest(DOCUMENTED_PASSWORD_LENGTH),
+  UpdateMeRequest: auth.updateMeRequest(DEFAULT_PASSWORD_MIN_LENGTH),
   ForgotPasswordRequest: auth.ForgotPasswordRequest,
-  ResetPasswordRequest: auth.resetPasswordRequest(DOCUMENTED_PASSWORD_LENGTH),
+  ResetPasswordRequest: auth.resetPasswordRequest(DEFAULT_PASSWORD_MIN_LENGTH),
   DeleteMeRequest: auth.DeleteMeRequest,
   CreateUserRequest: users.CreateUserRequest,
   UpdateUserRequest: users.UpdateUserRequest,
@@ -54,25 +54,25 @@ export const sharedComponents = {
       name: 'limit',
       in: 'query',
       description: 'How many at most.',
-      schema: { type: 'integer', minimum: 1, maximum: 100, default: 50 },
+      schema: { type: 'integer', minimum: 1, maximum: MAX_LIMIT, default: DEFAULT_LIMIT },
     },
     Cursor: {
       name: 'cursor',
       in: 'query',
       description: 'Where to go on, from the `Link` of the page before. Opaque.',
-      schema: { type: 'string', maxLength: 200 },
+      schema: { type: 'string', maxLength: MAX_CURSOR_LENGTH },
     },
     IdInPath: {
       name: 'id',
       in: 'path',
       required: true,
-      schema: { type: 'integer', minimum: 1, maximum: 2_147_483_647 },
+      schema: { type: 'integer', minimum: 1, maximum: MAX_ID },
     },
     IdInQuery: {
       name: 'id',
       in: 'query',
       required: true,
-      schema: { type: 'integer', minimum: 1, maximum: 2_147_483_647 },
+      schema: { type: 'integer', minimum: 1, maximum: MAX_ID },
     },
   },
   headers: {

@@ -42,6 +42,9 @@ const roles = list.pipe(
   z.array(z.enum(['mail', 'logs', 'relay'])).min(1, 'must name at least one role'),
 );
 
+/** How long a password must be unless set otherwise, in code points (NIST SP 800-63B-4, for an only factor). */
+export const DEFAULT_PASSWORD_MIN_LENGTH = 15;
+
 /** One environment variable: how it is read, and what the generated documents say about it. */
 interface Variable<S extends z.ZodType = z.ZodType> {
   readonly schema: S;
@@ -202,7 +205,7 @@ export const variables = {
   BCRYPT_COST: withDefault(integer(4, 16), '12', 'work factor; at least 10 in production'),
   PASSWORD_MIN_LENGTH: withDefault(
     integer(1, 64),
-    '15',
+    String(DEFAULT_PASSWORD_MIN_LENGTH),
     'in code points; at least 8 in production',
   ),
   OPERATOR_EMAILS: withDefault(

@@ -10,7 +10,7 @@ const LABEL = /^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$/;
 export interface EmailAddress {
   /** What mail is sent to: the local part as typed, the domain in ASCII. */
   readonly address: string;
-  /** What identity is decided by: the same, in lower case. Tags and dots are kept: they may be another person. */
+  /** What identity is decided by: {@link canonicalAddress}. */
   readonly canonical: string;
 }
 
@@ -29,8 +29,14 @@ export function parseEmailAddress(text: string): EmailAddress | undefined {
   const address = `${local}@${domain}`;
   return address.length > MAX_ADDRESS_BYTES
     ? undefined
-    : { address, canonical: address.toLowerCase() };
+    : { address, canonical: canonicalAddress(address) };
 }
+
+/**
+ * What identity is decided by: an address in lower case. Tags and dots are kept: they may be another person. SQL's
+ * `lower` says the same of what we take, which is ASCII.
+ */
+export const canonicalAddress = (address: string): string => address.toLowerCase();
 
 function asciiDomain(text: string): string | undefined {
   // The URL parser would drop or decode these; an address that needs it is not an address.

@@ -36,6 +36,9 @@ const planted: readonly [rule: string, file: string, source: string][] = [
   ['api-leaves-queues-mail-and-aws-to-workers', 'api/g.ts', "import 'nodemailer';"],
   ['api-leaves-queues-mail-and-aws-to-workers', 'api/h.ts', "import '@aws-sdk/client-firehose';"],
   ['services-know-nothing-of-http', 'api/x/x.service.ts', "import type { R } from 'express';"],
+  ['services-know-nothing-of-http', 'api/y/y.service.ts', "import './y.schemas.js';"],
+  ['only-the-edge-of-a-feature-knows-http', 'api/x/part.ts', "import '../http/page.js';"],
+  ['only-the-edge-of-a-feature-knows-http', 'api/x/x.views.ts', "import '../http/page.js';"],
   ['routes-never-touch-models', 'api/x/x.routes.ts', "import '../../shared/models/user.js';"],
   ['production-needs-no-dev-dependency', 'workers/b.ts', "import 'ava';"],
   ['no-unlisted-package', 'workers/c.ts', "import 'unlisted';"],
@@ -47,6 +50,8 @@ const planted: readonly [rule: string, file: string, source: string][] = [
 const targets = {
   'api/thing.ts': 'export const value = 1;',
   'api/main.ts': 'export const value = 1;',
+  'api/http/page.ts': 'export const value = 1;',
+  'api/y/y.schemas.ts': "import '../http/page.js';",
   'workers/mail.ts': 'export const value = 1;',
   'migrations/step.ts': 'export const value = 1;',
   'test/some.ts': 'export const value = 1;',

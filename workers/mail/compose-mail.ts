@@ -1,3 +1,4 @@
+import { canonicalAddress } from '../../shared/identity/email-address.js';
 import type { JobContract, JobPayload } from '../../shared/jobs/define-job.js';
 import {
   sendAccountExistsMail,
@@ -24,7 +25,7 @@ export async function composeMail(
 ): Promise<Composed> {
   const mail = await composeWanted(sources, message);
   if ('obsolete' in mail) return mail;
-  const isRefused = await isSuppressed(sources.database, mail.to.address.toLowerCase());
+  const isRefused = await isSuppressed(sources.database, canonicalAddress(mail.to.address));
   return isRefused ? { obsolete: 'the address is suppressed' } : mail;
 }
 

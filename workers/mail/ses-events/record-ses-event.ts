@@ -3,7 +3,7 @@ import { v7 as uuidv7 } from 'uuid';
 import type { Audit, Cause } from '../../../shared/audit/audit.js';
 import type { Database } from '../../../shared/database/connect.js';
 import { withTransaction, type Transaction } from '../../../shared/database/transaction.js';
-import { parseEmailAddress } from '../../../shared/identity/email-address.js';
+import { canonicalAddress, parseEmailAddress } from '../../../shared/identity/email-address.js';
 import { liftSuppression, suppress } from '../suppressions.js';
 import type { SesEvent } from './ses-event.js';
 
@@ -123,5 +123,5 @@ function concernedAddress(event: SesEvent, { recipient }: MailRow): string | und
 /** Servers may write an address as `Name <address>`. */
 function canonical(text: string): string {
   const bare = (/<([^<>]*)>\s*$/.exec(text)?.[1] ?? text).trim();
-  return parseEmailAddress(bare)?.canonical ?? bare.toLowerCase();
+  return parseEmailAddress(bare)?.canonical ?? canonicalAddress(bare);
 }
