@@ -5,7 +5,7 @@
 
 import { spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
@@ -91,10 +91,21 @@ async function install() {
 async function build() {
   const sources = fingerprintOfSources();
   if (read(buildStamp) === sources) return;
+  removeOrphans();
   const npm = process.platform === 'win32' ? 'npm.cmd' : 'npm';
   const code = await run(npm, ['run', '--silent', 'build'], 'quiet');
   if (code !== 0) throw new Failure('The build failed; see above.', code);
   writeFileSync(buildStamp, sources);
+}
+
+/** Takes compiled files away whose source is gone: routes and tests are found by their names. */
+function removeOrphans() {
+  const dist = join(root, 'dist');
+  if (!existsSync(dist)) return;
+  for (const file of readdirSync(dist, { recursive: true })) {
+    const source = /^(.+)\.js(?:\.map)?$/.exec(file)?.[1];
+    if (source !== undefined && !existsSync(join(root, `${source}.ts`))) rmSync(join(dist, file));
+  }
 }
 
 /** Changes with the name, size or time of any file that a build reads. */

@@ -2,7 +2,6 @@ import { randomInt } from 'node:crypto';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { parseArgs } from 'node:util';
 import { bringAbout } from './chaos/faults.js';
 import { settleAccounts } from './chaos/ledger.js';
 import { startLoad } from './chaos/load.js';
@@ -11,6 +10,7 @@ import { planFaults, victims } from './chaos/plan.js';
 import { createRandom } from './chaos/random.js';
 import { describe, lostNothing, type ChaosReport } from './chaos/report.js';
 import { openStage, type Stage } from './chaos/stage.js';
+import { readOptions } from './options.js';
 
 // `npm run chaos`: everything is killed and cut off at random while admins register; then the accounts are settled.
 
@@ -32,7 +32,7 @@ const PAUSE_MS = 400;
 process.exitCode = await main();
 
 async function main(): Promise<number> {
-  const { values } = parseArgs({
+  const given = readOptions(USAGE, {
     options: {
       seconds: { type: 'string', default: '20' },
       seed: { type: 'string', default: String(randomInt(2 ** 31)) },
@@ -42,6 +42,8 @@ async function main(): Promise<number> {
       help: { type: 'boolean', default: false },
     },
   });
+  if (!given) return 64;
+  const { values } = given;
   const [seconds, seed] = [Number(values.seconds), Number(values.seed)];
   if (values.help || !(seconds > 0 && seconds <= 3_600) || !Number.isInteger(seed)) {
     process.stdout.write(USAGE);

@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
-import { parseArgs } from 'node:util';
 import { readDevEnv, type DevEnv } from './env.js';
+import { readOptions } from './options.js';
 import { check, createClient, type Client } from './smoke/client.js';
 import { createMailFinder } from './smoke/mail-finder.js';
 import { readStackFile } from './stack-file.js';
@@ -16,21 +16,24 @@ interface Credentials {
   readonly password: string;
 }
 
+const USAGE = 'usage: npm run smoke -- URL [--mailbox URL]';
 const mailTimeoutMs = 30_000;
 
 process.exitCode = await main(process.argv.slice(2));
 
 async function main(args: string[]): Promise<number> {
-  const { values, positionals } = parseArgs({
+  const options = readOptions(USAGE, {
     args,
     options: { mailbox: { type: 'string' } },
     allowPositionals: true,
   });
+  if (!options) return 64;
+  const { values, positionals } = options;
   const env = readDevEnv();
   const stack = await readStackFile(env.dataDir);
   const url = positionals[0] ?? stack?.api;
   if (url === undefined || positionals.length > 1 || !URL.canParse(url)) {
-    console.error('usage: npm run smoke -- URL [--mailbox URL]');
+    console.error(USAGE);
     return 64;
   }
   const isOwnStack = stack !== undefined && new URL(stack.api).port === new URL(url).port;
