@@ -33,7 +33,7 @@ export function passwordResetRoutes({
    *     operationId: forgotPassword
    *     tags: [Account]
    *     summary: Ask for a link that sets a new password
-   *     description: Always answers the same. The link is good for an hour, and once; at most three an hour go to one address.
+   *     description: Always answers the same. The link is good for an hour, and once; at most three an hour go to one account.
    *     security: []
    *     requestBody: { required: true, content: { application/json: { schema: { $ref: '#/components/schemas/ForgotPasswordRequest' } } } }
    *     responses:

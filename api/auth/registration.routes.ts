@@ -51,7 +51,7 @@ export function registrationRoutes(deps: RegistrationRoutesDeps): Router {
    *     operationId: resendConfirmation
    *     tags: [Registration]
    *     summary: Ask for another confirmation link
-   *     description: Always answers the same. At most three links an hour go to one address; a new link voids the older one of the same registration.
+   *     description: Always answers the same. At most three links an hour go to one registered address, and six to one address in all; a new link voids the older one of the same registration.
    *     security: []
    *     requestBody: { required: true, content: { application/json: { schema: { $ref: '#/components/schemas/ResendRequest' } } } }
    *     responses:
