@@ -1,5 +1,5 @@
 import { relative } from 'node:path';
-import type { StackDescription } from './stack-file.js';
+import type { StackDescription } from './stack/stack-file.js';
 import type { Terminal } from './terminal.js';
 
 /** Prints where everything is, whom to log in as, and what to try first. */

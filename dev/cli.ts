@@ -2,9 +2,9 @@ import { spawnSync } from 'node:child_process';
 import { resolve } from 'node:path';
 import { readDevEnv } from './env.js';
 import { prepareDataDir, projectRoot } from './paths.js';
-import { loadSecrets } from './secrets.js';
-import { serviceEnvironment } from './service-environment.js';
-import { readStackFile } from './stack-file.js';
+import { loadSecrets } from './stack/secrets.js';
+import { serviceEnvironment } from './stack/service-environment.js';
+import { readStackFile } from './stack/stack-file.js';
 
 // `npm run cli`: the operators' command line, on the stack that runs here unless the environment names a database.
 

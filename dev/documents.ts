@@ -3,8 +3,8 @@ import { pathToFileURL } from 'node:url';
 import { openApiText } from '../api/openapi/build.js';
 import { variables } from '../shared/config/variables.js';
 import { errorCodes } from '../shared/errors/codes.js';
-import { reliabilityDocument } from './reliability-document.js';
-import { securityDocument } from './security-document.js';
+import { reliabilityDocument } from './documents/reliability-document.js';
+import { securityDocument } from './documents/security-document.js';
 
 /** A file, or a part of one, that is made from the code and never edited by hand. */
 export interface GeneratedDocument {

@@ -1,21 +1,21 @@
 import { join } from 'node:path';
 import { loadApiConfig } from '../shared/config/config.js';
-import { createApplicationProcess, type ApplicationProcess } from './application.js';
+import { createApplicationProcess, type ApplicationProcess } from './stack/application.js';
 import { printBanner } from './banner.js';
 import { readDevEnv, type DevEnv } from './env.js';
-import { followLog } from './log-follower.js';
+import { followLog } from './stack/log-follower.js';
 import { prepareDataDir, type DataLayout } from './paths.js';
-import { claimPidFile, findLiveProcess, releasePidFile, stopLeftover } from './pid-file.js';
-import { startProcess } from './processes.js';
-import { loadSecrets, saveSecrets, type LocalSecrets } from './secrets.js';
+import { claimPidFile, findLiveProcess, releasePidFile, stopLeftover } from './stack/pid-file.js';
+import { startProcess } from './stack/processes.js';
+import { loadSecrets, saveSecrets, type LocalSecrets } from './stack/secrets.js';
 import type { openSeeder as OpenSeeder } from './seed-data.js';
-import type { ServerProcess } from './server-process.js';
-import { serviceEnvironment } from './service-environment.js';
-import { startSesSimulator } from './ses-simulator.js';
+import type { ServerProcess } from './stack/server-process.js';
+import { serviceEnvironment } from './stack/service-environment.js';
+import { startSesSimulator } from './stack/ses-simulator.js';
 import { listenForStop } from './signals.js';
-import { claimStackFile, type StackDescription, type StackFile } from './stack-file.js';
-import { openStack, type Stack } from './stack.js';
-import { supervise } from './supervisor.js';
+import { claimStackFile, type StackDescription, type StackFile } from './stack/stack-file.js';
+import { openStack, type Stack } from './stack/stack.js';
+import { supervise } from './stack/supervisor.js';
 import { createTerminal, type Terminal } from './terminal.js';
 
 // `npm run dev`: the whole product on this machine, until Ctrl-C.

@@ -8,7 +8,7 @@ import { mintConfirmationToken } from '../shared/identity/confirmation-token.js'
 import { parseEmailAddress, type EmailAddress } from '../shared/identity/email-address.js';
 import { createLogger } from '../shared/logging/logger.js';
 import { Admin, Confirmation } from '../shared/models/index.js';
-import { randomPassword, type Login } from './secrets.js';
+import { randomPassword, type Login } from './stack/secrets.js';
 
 /** Makes example data, by the same services that the API's routes use. */
 export interface Seeder {

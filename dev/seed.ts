@@ -1,10 +1,10 @@
 import { loadApiConfig, loadOrExit, type ApiConfig } from '../shared/config/config.js';
 import { readDevEnv, type DevEnv } from './env.js';
 import { prepareDataDir } from './paths.js';
-import { loadSecrets, saveSecrets, type LocalSecrets } from './secrets.js';
+import { loadSecrets, saveSecrets, type LocalSecrets } from './stack/secrets.js';
 import { openSeeder } from './seed-data.js';
-import { serviceEnvironment } from './service-environment.js';
-import { readStackFile } from './stack-file.js';
+import { serviceEnvironment } from './stack/service-environment.js';
+import { readStackFile } from './stack/stack-file.js';
 
 // `npm run seed`: an operator, an example admin and its users, in the stack that runs here or where the environment says.
 

@@ -3,7 +3,7 @@ import { readDevEnv, type DevEnv } from './env.js';
 import { readOptions } from './options.js';
 import { check, createClient, type Client } from './smoke/client.js';
 import { createMailFinder } from './smoke/mail-finder.js';
-import { readStackFile } from './stack-file.js';
+import { readStackFile } from './stack/stack-file.js';
 
 // `npm run smoke -- URL [--mailbox URL]`: walks a running deployment through its main job, as a client would.
 // Without a mailbox to look into it logs in with SMOKE_EMAIL and SMOKE_PASSWORD, and leaves that account as it was.

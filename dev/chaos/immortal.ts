@@ -1,4 +1,4 @@
-import { startProcess, type ProcessExit, type RunningProcess } from '../processes.js';
+import { startProcess, type ProcessExit, type RunningProcess } from '../stack/processes.js';
 
 /** A program that is started again whenever it ends, until it is stopped. */
 export interface Immortal {

@@ -9,7 +9,7 @@ import pg from 'pg';
 import { readAva } from './ava-output.js';
 import { readDevEnv } from '../env.js';
 import { projectRoot } from '../paths.js';
-import { openStack, type Stack } from '../stack.js';
+import { openStack, type Stack } from '../stack/stack.js';
 import { add, report, type Tally } from './tally.js';
 import { secretsIn } from './test-secrets.js';
 import { runTool, type ToolResult } from './tool.js';

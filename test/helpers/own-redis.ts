@@ -2,7 +2,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Redis } from 'ioredis';
-import { openRedis } from '../../dev/redis.js';
+import { openRedis } from '../../dev/stack/redis.js';
 import type { Scope } from './context.js';
 
 /** A Redis that one test has to itself: it may be filled, emptied, killed and started again. */

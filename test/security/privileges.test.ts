@@ -1,7 +1,7 @@
 import test from 'ava';
 import { Redis } from 'ioredis';
 import pg from 'pg';
-import { databaseGrants, redisRules } from '../../dev/least-privilege.js';
+import { databaseGrants, redisRules } from '../../dev/documents/least-privilege.js';
 import { createAdmins, mailedToken } from '../helpers/admins.js';
 import { createClient } from '../helpers/api-client.js';
 import { useContext, type Scope } from '../helpers/context.js';

@@ -3,7 +3,7 @@ import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
 import { mkdir, rename, rm, stat } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
-import { projectRoot } from './paths.js';
+import { projectRoot } from '../paths.js';
 import { stopLeftover, writePidFile } from './pid-file.js';
 
 /** How a process ended: by its own exit code, or by a signal. */

@@ -1,8 +1,8 @@
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import pg from 'pg';
-import { readDevEnv } from './env.js';
-import { prepareDataDir } from './paths.js';
+import { readDevEnv } from '../env.js';
+import { prepareDataDir } from '../paths.js';
 import { claimPort, loopback } from './ports.js';
 import { prepareCluster, type Cluster } from './postgres-cluster.js';
 import { StartError, startCommand, waitUntilReady, type RunningProcess } from './processes.js';

@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import type { DevEnv } from './env.js';
+import type { DevEnv } from '../env.js';
 import { loopback } from './ports.js';
 import type { LocalSecrets } from './secrets.js';
 

@@ -1,6 +1,6 @@
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import { openFirehoseEndpoint, type FirehoseEndpoint } from './firehose/firehose-endpoint.js';
+import { openFirehoseEndpoint, type FirehoseEndpoint } from '../firehose/firehose-endpoint.js';
 import { openMailbox, type Mailbox } from './mailbox.js';
 import { claimPort, loopback } from './ports.js';
 import { openPostgres, type Postgres } from './postgres.js';

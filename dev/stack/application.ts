@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import type { DataLayout } from './paths.js';
+import type { DataLayout } from '../paths.js';
 import { claimPort, loopback } from './ports.js';
 import { startProcess, waitUntilReady } from './processes.js';
 import { createServerProcess, type ServerProcess } from './server-process.js';

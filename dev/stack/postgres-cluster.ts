@@ -4,7 +4,7 @@ import { chmod, chown, cp, mkdir, readFile, rename, rm, stat, writeFile } from '
 import { userInfo } from 'node:os';
 import { dirname, join } from 'node:path';
 import { promisify } from 'node:util';
-import { readDevEnv } from './env.js';
+import { readDevEnv } from '../env.js';
 import { findLiveProcess, stopLeftover } from './pid-file.js';
 import { findPostgresPrograms, type PostgresPrograms } from './postgres-programs.js';
 

@@ -3,8 +3,8 @@ import { access, constants, mkdir, readdir, rename, rm, writeFile } from 'node:f
 import { userInfo } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
-import { readDevEnv } from './env.js';
-import { projectRoot } from './paths.js';
+import { readDevEnv } from '../env.js';
+import { projectRoot } from '../paths.js';
 
 const run = promisify(execFile);
 

@@ -1,8 +1,8 @@
 import { mkdir } from 'node:fs/promises';
 import { connect } from 'node:net';
 import { join } from 'node:path';
-import { readDevEnv } from './env.js';
-import { prepareDataDir } from './paths.js';
+import { readDevEnv } from '../env.js';
+import { prepareDataDir } from '../paths.js';
 import { stopLeftover } from './pid-file.js';
 import { claimPort, loopback } from './ports.js';
 import { startCommand, waitUntilReady } from './processes.js';
