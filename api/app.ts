@@ -8,6 +8,7 @@ import { passwordResetRoutes } from './auth/password-reset.routes.js';
 import { registrationRoutes } from './auth/registration.routes.js';
 import { sessionRoutes } from './auth/session.routes.js';
 import type { ApiDeps } from './deps.js';
+import { plainForwardedAddresses } from './http/forwarded-addresses.js';
 import { methodGuard } from './http/method-guard.js';
 import { problemHandler } from './http/problem.js';
 import { requestContext } from './http/request-context.js';
@@ -37,6 +38,7 @@ export function createApp(deps: ApiDeps, options: AppOptions): Express {
   app.set('trust proxy', options.trustProxy);
 
   app.use(
+    plainForwardedAddresses,
     requestContext(deps.log),
     securityHeaders(options.publicUrl),
     requestGuard,

@@ -1,11 +1,10 @@
+import { maskTokensAndAddresses } from '../shared/logging/mask.js';
+
 const MAX_LENGTH = 1_000;
 /** Bounds the work before anything is looked for: what a server says may be long. */
 const MAX_READ = 4 * MAX_LENGTH;
 
 const LINK = /\bhttps?:\/\/[^\s<>"']+/gi;
-// Whatever stands before it: in quoted-printable that is `=3D`.
-const TOKEN = /[a-z]{2}_[0-9a-f]{32}_[A-Za-z0-9_-]+/g;
-const ADDRESS = /[\p{L}\p{N}.!#$%&'*+=?^_`{|}~-]+@[\p{L}\p{N}.-]+/gu;
 
 /**
  * The text without e-mail addresses, links and tokens, and at most 1,000 characters of it. For everything that is kept
@@ -13,13 +12,8 @@ const ADDRESS = /[\p{L}\p{N}.!#$%&'*+=?^_`{|}~-]+@[\p{L}\p{N}.-]+/gu;
  * bytes too, which PostgreSQL refuses.
  */
 export function maskPersonalData(text: string): string {
-  return text
-    .slice(0, MAX_READ)
-    .replaceAll('\0', '')
-    .replace(LINK, '[link]')
-    .replace(TOKEN, '[token]')
-    .replace(ADDRESS, '[address]')
-    .slice(0, MAX_LENGTH);
+  const withoutLinks = text.slice(0, MAX_READ).replaceAll('\0', '').replace(LINK, '[link]');
+  return maskTokensAndAddresses(withoutLinks).slice(0, MAX_LENGTH);
 }
 
 /** A copy of an error, its causes included, that may be logged or kept: every text in it is masked. */

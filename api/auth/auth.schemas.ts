@@ -35,7 +35,8 @@ export const NameInput = z
   .refine((text) => canonicalName(text) !== '', 'must not be blank')
   .refine((text) => [...text].length <= 100, 'must be at most 100 characters');
 
-const codePoints = (text: string): number => [...text].length;
+/** Of the form that is hashed: a letter and its accent are one, however they came. */
+const codePoints = (text: string): number => [...text.normalize('NFC')].length;
 
 /** Hashing would read a lone surrogate as U+FFFD, so two passwords would be one. */
 const isWellFormed = (text: string): boolean => text.isWellFormed();

@@ -49,12 +49,11 @@ function asAppError(thrown: unknown): AppError {
   return new AppError(code, { cause: thrown });
 }
 
-/** Express and its body parser throw errors that bear a status. */
+/** Express and its parts throw errors that bear a status; one of 4xx is the request's fault, whichever it is. */
 function codeOfHttpError(thrown: unknown): ErrorCode {
   if (typeof thrown !== 'object' || thrown === null || !('status' in thrown)) return 'internal';
-  switch (thrown.status) {
-    case 400:
-      return 'malformed_request';
+  const { status } = thrown;
+  switch (status) {
     case 404:
       return 'not_found';
     case 413:
@@ -62,6 +61,6 @@ function codeOfHttpError(thrown: unknown): ErrorCode {
     case 415:
       return 'unsupported_media_type';
     default:
-      return 'internal';
+      return Number(status) >= 400 && Number(status) < 500 ? 'malformed_request' : 'internal';
   }
 }

@@ -3,6 +3,7 @@ import type { NextFunction, Request, RequestHandler, Response } from 'express';
 import type { Cause } from '../../shared/audit/audit.js';
 import { requestIdFrom } from '../../shared/http/request-id.js';
 import type { Logger } from '../../shared/logging/logger.js';
+import { maskPath } from '../../shared/logging/mask.js';
 
 /** What is known about a request besides what it asks for. */
 export interface RequestContext {
@@ -66,7 +67,7 @@ function logRequest(
   log[level](
     {
       'http.request.method': req.method,
-      'url.path': pathOf(req),
+      'url.path': maskPath(pathOf(req)),
       'http.response.status_code': status,
       'event.duration': Number(process.hrtime.bigint() - startedAt),
       'event.outcome': completed && status < 400 ? 'success' : 'failure',

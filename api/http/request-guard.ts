@@ -5,6 +5,18 @@ const MAX_URL_LENGTH = 2_048;
 const MAX_HEADERS = 100;
 /** Node keeps the first of these and drops the rest, so two readers of one request could disagree. */
 const SINGLE_HEADERS = new Set(['host', 'authorization', 'content-type']);
+/**
+ * No answer is ever cached, so there is none to compare with and none to get the rest of: each is sent whole, as RFC 9110
+ * allows (13.1, 14.2). Express would answer 304 to `*`, and fail where a file's condition is not met.
+ */
+const IGNORED_HEADERS = [
+  'if-none-match',
+  'if-modified-since',
+  'if-match',
+  'if-unmodified-since',
+  'if-range',
+  'range',
+] as const;
 
 /** Refuses what HTTP allows two readings of, and what is far too much, before anything reads it. */
 export const requestGuard: RequestHandler = (req, _res, next) => {
@@ -20,7 +32,6 @@ export const requestGuard: RequestHandler = (req, _res, next) => {
   }
   if (req.httpVersion === '1.1' && !seen.has('host'))
     throw new AppError('malformed_request', { detail: 'The header host is missing.' });
-  // No answer is ever cached, so there is none to compare with; Express would answer 304 to `*`.
-  delete req.headers['if-none-match'];
+  for (const name of IGNORED_HEADERS) delete req.headers[name];
   next();
 };

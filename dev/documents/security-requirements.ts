@@ -66,7 +66,7 @@ export const securityRequirements: Readonly<Record<string, SecurityRequirement>>
     sources: '6.3.8',
   },
   S15: {
-    requirement: 'Passwords have at least 15 code points',
+    requirement: 'Passwords have at least 15 code points, counted as they are hashed (NFC)',
     sources: '6.2.1; NIST SP 800-63B-4',
   },
   S16: {

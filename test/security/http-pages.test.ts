@@ -1,7 +1,14 @@
+import { once } from 'node:events';
+import type { AddressInfo } from 'node:net';
 import test from 'ava';
+import express from 'express';
+import { problemHandler } from '../../api/http/problem.js';
+import { requestContext } from '../../api/http/request-context.js';
 import { useApi } from '../helpers/api.js';
 import { useContext } from '../helpers/context.js';
+import { createRecordingLogger } from '../helpers/log.js';
 import { operationsOf, readDocument } from '../helpers/openapi.js';
+import type { Problem } from '../helpers/problem.js';
 import { exchange } from '../helpers/raw-http.js';
 
 const context = useContext();
@@ -117,4 +124,54 @@ test('S63 nothing redirects, neither to another host nor anywhere', async (t) =>
       t.false(headers.has(name), target);
     t.notRegex(body, /http-equiv|(?:href|action)="[^"]*evil/i, target);
   }
+});
+
+test('S56 S66 a part or a condition that is asked for makes nothing fail: the answer is whole', async (t) => {
+  const files = [
+    '/apidocs/swagger-ui.css',
+    '/apidocs/favicon-16x16.png',
+    '/apidocs',
+    '/openapi.json',
+  ];
+  const questions: readonly Readonly<Record<string, string>>[] = [
+    { range: 'bytes=99999999-' },
+    { range: 'bytes=0-9' },
+    { range: 'bytes=9-0, x' },
+    { range: 'bytes=0-9', 'if-range': '"x"' },
+    { 'if-match': '"x"' },
+    { 'if-none-match': '*' },
+    { 'if-modified-since': 'Fri, 31 Dec 9999 00:00:00 GMT' },
+    { 'if-unmodified-since': 'Thu, 01 Jan 1970 00:00:00 GMT' },
+  ];
+  for (const path of files) {
+    const whole = await api.client.raw('GET', path);
+    for (const headers of questions) {
+      const answer = await api.client.raw('GET', path, { headers });
+      t.is(answer.status, 200, `${path} ${JSON.stringify(headers)}`);
+      t.is(answer.text, whole.text);
+    }
+  }
+  t.false(api.process.logLines().some((line) => line['log.level'] === 'error'));
+});
+
+test('S56 S66 an error that is the request’s own fault is answered as such, whatever its status', async (t) => {
+  const { log, messages } = createRecordingLogger();
+  const app = express().use(requestContext(log));
+  app.get('/:status', (req) => {
+    throw Object.assign(new Error('the inside'), { status: Number(req.params.status) });
+  });
+  const server = app.use(problemHandler).listen(0, '127.0.0.1');
+  t.teardown(() => server.close());
+  await once(server, 'listening');
+  const { port } = server.address() as AddressInfo;
+  const answerTo = async (status: number): Promise<[number, string]> => {
+    const answer = await fetch(`http://127.0.0.1:${port}/${status}`);
+    return [answer.status, ((await answer.json()) as Problem).code];
+  };
+  for (const status of [400, 403, 406, 409, 412, 416, 417, 431, 499])
+    t.deepEqual(await answerTo(status), [400, 'malformed_request'], String(status));
+  t.false(messages().includes('request failed'));
+  for (const status of [200, 304, 399, 500, 503, 600])
+    t.deepEqual(await answerTo(status), [500, 'internal'], String(status));
+  t.is(messages().filter((message) => message === 'request failed').length, 6);
 });

@@ -4,7 +4,7 @@ import { useApi } from '../helpers/api.js';
 import { createClient, type ApiClient } from '../helpers/api-client.js';
 import { useContext } from '../helpers/context.js';
 import { eventually } from '../helpers/eventually.js';
-import { startApi, type LogLine } from '../helpers/processes.js';
+import { isRequest, startApi, type LogLine } from '../helpers/processes.js';
 import { exchange } from '../helpers/raw-http.js';
 
 const context = useContext();
@@ -177,5 +177,49 @@ test.serial(
       );
     }
     t.false(api.process.stdout().includes(`@${context.mailDomain}`));
+  },
+);
+
+test.serial(
+  'S75 a token or an address in a path gets into no line, however it is encoded',
+  async (t) => {
+    const secret = 'Zm9yLW5vYm9keSdzLWV5ZXM_sNot-a-real-one-012';
+    const tokens = [
+      `ct_0123456789abcdef0123456789abcdef_${secret}`,
+      `rt_4711_12_${secret}`,
+      `eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiI0NzExIn0.${secret}`,
+    ];
+    const secrets = [...tokens, 'gwendolyn.example+x@mail.test', 'gwendolyn@пошта.test'];
+    const allEncoded = (text: string): string =>
+      Buffer.from(text).toString('hex').replaceAll(/../g, '%$&');
+    const twice = (text: string): string => allEncoded(text).replaceAll('%', '%25');
+    for (const text of secrets) {
+      for (const path of [
+        `/auth/confirm%3Ftoken=${encodeURI(text)}`,
+        `/auth/confirm%253Ftoken%253D${encodeURIComponent(text)}`,
+        `/users/${encodeURI(text)}/x`,
+        `/users/${encodeURIComponent(text)}`,
+        `/${allEncoded(text)}`,
+        `/${twice(text).toUpperCase()};x`,
+        `/%ff%${encodeURIComponent(text)}%`,
+        `http://x.test/${encodeURI(text)}`,
+      ]) {
+        const requestId = `of-a-path-${secrets.indexOf(text)}-${path.length}`;
+        await exchange(
+          api.process.url,
+          `GET ${path} HTTP/1.1\r\nHost: x\r\nX-Request-Id: ${requestId}\r\nConnection: close\r\n\r\n`,
+        );
+        const line = await api.process.waitForLine(isRequest(requestId), { of: path });
+        t.regex(String(line['url.path']), /\[(?:token|address)\]/, path);
+      }
+    }
+    const said = api.process.stdout();
+    for (const part of [secret, 'gwendolyn', allEncoded('gwendolyn'), allEncoded(secret)])
+      t.false(said.toLowerCase().includes(part.toLowerCase()), part);
+    t.false(said.toLowerCase().includes(twice(secret).toLowerCase()));
+
+    const { requestId } = await api.client.raw('GET', '/users/%E2%82%AC%20%5B1%5D?token=x');
+    const plain = await api.process.waitForLine(isRequest(requestId));
+    t.is(plain['url.path'], '/users/%E2%82%AC%20%5B1%5D', 'any other path stays as it was');
   },
 );

@@ -1,4 +1,5 @@
 import test, { type ExecutionContext } from 'ava';
+import { withoutPort } from '../../api/http/forwarded-addresses.js';
 import { createClient, type ApiClient } from '../helpers/api-client.js';
 import { useContext } from '../helpers/context.js';
 import { startApi, type ServerProcess } from '../helpers/processes.js';
@@ -85,6 +86,50 @@ test.serial(
     ]) {
       t.is(await logIn(client, { 'x-forwarded-for': odd }), 401, odd);
     }
+  },
+);
+
+test('S64 a port behind an address and brackets around it are no part of it', (t) => {
+  for (const [given, address] of [
+    ['9.9.9.9:4711', '9.9.9.9'],
+    [' 9.9.9.9 ', '9.9.9.9'],
+    ['9.9.9.9:', '9.9.9.9'],
+    ['[2001:db8::1]:4711', '2001:db8::1'],
+    ['[2001:db8::1]', '2001:db8::1'],
+    ['[::ffff:9.9.9.9]:1', '::ffff:9.9.9.9'],
+    ['[fe80::1%eth0]:1', 'fe80::1%eth0'],
+  ] as const)
+    t.is(withoutPort(given), address);
+  for (const text of [
+    '9.9.9.9',
+    '2001:db8::1',
+    '2001:db8::1:4711',
+    'unknown',
+    'unknown:4711',
+    '_hidden',
+    '9.9.9:4711',
+    '9.9.9.999:1',
+    '[9.9.9.9]:1',
+    '[x]:1',
+    '[]',
+    '',
+  ])
+    t.is(withoutPort(text), text);
+});
+
+test.serial(
+  'S64 behind a proxy that adds the port, a client is the same at every port',
+  async (t) => {
+    const { client, process } = await startFresh(t, { TRUST_PROXY: '10.0.0.0/8, 127.0.0.1' });
+    const statuses = await tryLogins(client, (i) => ({
+      'x-forwarded-for': `6.6.6.${i}, 9.9.9.9:${50_000 + i}, 10.1.2.3:${40_000 + i}`,
+    }));
+    t.true(statuses.includes(429));
+    t.deepEqual(await addressesIn(process), ['127.0.0.1', '9.9.9.9']);
+    const another = await tryLogins(client, (i) => ({
+      'x-forwarded-for': `[2001:db8:0:1::${i}]:${50_000 + i}`,
+    }));
+    t.true(another.includes(401) && another.includes(429));
   },
 );
 

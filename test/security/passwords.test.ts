@@ -21,6 +21,18 @@ test.serial('S15 a password has fifteen code points at least', async (t) => {
     await keeps(t, password);
 });
 
+test.serial('S15 S17 a password is counted in the form that is hashed: composed', async (t) => {
+  const eight = 'áéíóúýćń'.normalize('NFD');
+  t.is([...eight].length, 16);
+  await refuses(t, eight, 'validation_failed');
+  await refuses(t, 'ökörfúrógéppel'.normalize('NFD'), 'validation_failed');
+  await keeps(t, 'tükörfúrógéppel'.normalize('NFD'));
+  const longest = 'Árvíztűrő tükörfúrógép, jó foxim és don Quijote '.repeat(3).slice(0, 128);
+  t.true([...longest.normalize('NFD')].length > 128);
+  await keeps(t, longest.normalize('NFD'));
+  await refuses(t, `${longest}é`.normalize('NFD'), 'validation_failed');
+});
+
 test.serial('S16 a password may be of anything, and nothing is cut off its ends', async (t) => {
   for (const password of [
     'aaaa bbbb cccc dddd x',
