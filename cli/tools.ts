@@ -23,6 +23,7 @@ export async function withTools<T>(
 ): Promise<T> {
   const config = loadToolConfig(env);
   const database = openDatabase(config.database, 'rollcall-cli');
+  // A person reads the answer; of what was done to hundreds of mails the rows are the record.
   const log = createLogger({ service: 'rollcall-cli', ...config.logging, level: 'silent' });
   try {
     return await work({ database, audit: createAudit(log) });
@@ -31,9 +32,9 @@ export async function withTools<T>(
   }
 }
 
-/** Who is at the keyboard stands in the audit's place of a browser. */
+/** Names who is at the keyboard: the audit tells which person made an operator or let a mail go. */
 export function causeOfCommand(): Cause {
-  return { traceId: randomBytes(16).toString('hex'), userAgent: `cli/${userInfo().username}` };
+  return { traceId: randomBytes(16).toString('hex'), actor: `cli/${userInfo().username}` };
 }
 
 /** @throws {UsageError} when the text is no e-mail address. */

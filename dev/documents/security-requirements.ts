@@ -149,7 +149,11 @@ export const securityRequirements: Readonly<Record<string, SecurityRequirement>>
   },
   S37: { requirement: 'Logging out ends both tokens at once, on every instance', sources: '7.4.1' },
   S38: { requirement: 'With an admin go its sessions, its users and its mails', sources: '7.4.2' },
-  S39: { requirement: 'Admins see their sessions and can end them', sources: '7.4.5, 7.5.2' },
+  S39: {
+    requirement: 'Admins see their sessions and can end them',
+    sources: '7.4.5, 7.5.2',
+    toCome: 'an operator who ends all sessions of somebody else',
+  },
   S40: {
     requirement: 'Every login is a session of its own, which no client chooses',
     sources: '7.2.4',

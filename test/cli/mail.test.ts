@@ -1,10 +1,13 @@
 import { randomUUID } from 'node:crypto';
+import { userInfo } from 'node:os';
 import test from 'ava';
 import { useContext } from '../helpers/context.js';
 import { insertMessage, setStage } from '../workers/stage.js';
 import { runCli, runCliJson } from './run-cli.js';
 
 const context = useContext();
+/** The audit names who was at the keyboard. */
+const ACTOR = `cli/${userInfo().username}`;
 
 interface Story {
   readonly id: string;
@@ -130,7 +133,7 @@ test.serial(
     const events = await context.rows(
       `select details from audit_events where event = 'mail_redriven'`,
     );
-    t.deepEqual(events, [{ details: { outbox_id: id, error: '550 refused' } }]);
+    t.deepEqual(events, [{ details: { outbox_id: id, error: '550 refused', actor: ACTOR } }]);
     const { json } = await runCliJson(context, ['mail', 'show', email]);
     const steps = (json['messages'] as Story[])[0]?.steps ?? [];
     t.true(steps.some(({ step, response }) => step === 'tried' && response === '550 refused'));
@@ -194,7 +197,12 @@ test('an address is taken off the suppression list, once, and the audit knows', 
   t.like(json, { ok: true, reason: 'complaint' });
   t.deepEqual(
     await context.rows('select event, details from audit_events where admin_id = $1', [adminId]),
-    [{ event: 'email_suppression_lifted', details: { reason: 'complaint', outbox_id: id } }],
+    [
+      {
+        event: 'email_suppression_lifted',
+        details: { reason: 'complaint', outbox_id: id, actor: ACTOR },
+      },
+    ],
   );
   const again = await runCli(context, ['mail', 'unsuppress', email]);
   t.deepEqual([again.code, again.stderr], [1, 'the address is not suppressed\n']);
