@@ -161,7 +161,7 @@ export const variables = {
         'must be the ARN of an SNS topic',
       )
       .optional(),
-    'SNS topic of the delivery events; set: events from any other are refused',
+    'SNS topic of the delivery events; set: envelopes of any other are refused, raw messages name none and are taken',
   ),
   FIREHOSE_DELIVERY_STREAM: variable(
     z

@@ -1,11 +1,13 @@
 import type { Socket } from 'node:net';
 import test from 'ava';
+import { createHttpServer } from '../../api/http/server.js';
 import type { TestAdmin } from '../helpers/admins.js';
 import { useApi } from '../helpers/api.js';
 import { createClient } from '../helpers/api-client.js';
 import { useContext } from '../helpers/context.js';
 import { productionEnvironment } from '../helpers/env.js';
 import { eventually } from '../helpers/eventually.js';
+import { createRecordingLogger } from '../helpers/log.js';
 import { startApi, type LogLine } from '../helpers/processes.js';
 import { exchange, openConnection, readAnswer, type RawAnswer } from '../helpers/raw-http.js';
 
@@ -151,6 +153,22 @@ test('S59 slow clients are cut off, whether they send too slowly or nothing at a
     t.true(answer.body.includes('"request_timeout"'));
   }
   await eventually(() => [headers, body, silent].every((socket) => socket.destroyed));
+});
+
+test('S59 slow means ten seconds for headers, fifteen for all, twenty without taking a byte', (t) => {
+  const server = createHttpServer(() => undefined, createRecordingLogger().log, {});
+  for (const [limit, value] of Object.entries({
+    headersTimeout: 10_000,
+    requestTimeout: 15_000,
+    timeout: 20_000,
+    // An AWS load balancer keeps an idle connection for 60 seconds.
+    keepAliveTimeout: 65_000,
+    // How often Node looks for those that are too slow: twice a minute, were it not told.
+    connectionsCheckingInterval: 1_000,
+    maxConnections: 10_000,
+    maxHeaderSize: 8_192,
+  }))
+    t.is(Reflect.get(server, limit), value, limit);
 });
 
 test('S59 a client that asks and asks, and reads no answer, is cut off', async (t) => {

@@ -23,11 +23,16 @@ test.serial('S69 what somebody calls himself is text in the mails that others re
   t.notRegex(mail.html, /<(?:img|b|script)\b/i);
   t.true(mail.text.includes(MARKUP));
 
-  // The owner of the address is told about a stranger who wanted it: the stranger has chosen the name.
-  const owner = await createAdmins(context, api.client).confirmedAdmin();
-  await api.client.post('/auth/register', { email: owner.email, name: MARKUP, password });
+  // The owner of the address is told of a stranger who wanted it: by the owner's own name, not by the stranger's.
+  const admins = createAdmins(context, api.client);
+  const owner = await admins.confirmedAdmin({ name: `${MARKUP} the owner` });
+  const stranger = { email: owner.email, name: `${MARKUP} a stranger`, password };
+  t.is((await api.client.post('/auth/register', stranger)).status, 202);
   const notice = await mailbox.waitForMail(owner.email, { subject: /already have/i });
+  t.true(notice.html.includes(`${ESCAPED} the owner`));
   t.notRegex(notice.html, /<(?:img|b|script)\b/i);
+  t.true(notice.text.includes(`${MARKUP} the owner`));
+  t.notRegex(`${notice.html}${notice.text}`, /stranger/);
 });
 
 test.serial('S69 what a link or a form brings is text in the pages', async (t) => {

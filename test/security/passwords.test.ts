@@ -1,9 +1,15 @@
 import test, { type ExecutionContext } from 'ava';
+import bcrypt from 'bcrypt';
+import { createApp } from '../../api/app.js';
+import { buildDeps } from '../../api/deps.js';
+import { closeServer, createHttpServer, listen } from '../../api/http/server.js';
+import { loadApiConfig } from '../../shared/config/config.js';
 import { createAdmins } from '../helpers/admins.js';
 import { useApi } from '../helpers/api.js';
 import { createClient } from '../helpers/api-client.js';
 import { useContext } from '../helpers/context.js';
 import { environment } from '../helpers/env.js';
+import { createRecordingLogger } from '../helpers/log.js';
 import type { Problem } from '../helpers/problem.js';
 import { startApi, startProgram } from '../helpers/processes.js';
 
@@ -52,6 +58,37 @@ test.serial('S17 all of a password counts, and past 128 code points it is refuse
   for (const password of [KEY.repeat(129), 'a long word '.repeat(11), 'x'.repeat(3_000)])
     await refuses(t, password, 'validation_failed');
 });
+
+test.serial(
+  'S13 S17 a password or an address that is refused costs nothing: neither a hash nor a statement',
+  async (t) => {
+    const { client, work } = await startCounting(t);
+    const { email, name, password } = api.admins.applicant();
+    const token = `ct_${'0'.repeat(32)}_${'A'.repeat(43)}`;
+    const refused: [path: string, json: object][] = [];
+    for (const bad of [KEY.repeat(129), 'x'.repeat(3_000), 'only 14 points'])
+      refused.push(
+        ['/auth/register', { email, name, password: bad }],
+        ['/auth/password/reset', { token, password: bad }],
+      );
+    for (const bad of ['a@x', '\u0430@x.test', '"a b"@x.test', `${'a'.repeat(65)}@x.test`])
+      refused.push(
+        ['/auth/register', { email: bad, name, password }],
+        ['/auth/login', { email: bad, password }],
+        ['/auth/confirm/resend', { email: bad }],
+        ['/auth/password/forgot', { email: bad }],
+      );
+    refused.push(['/auth/login', { email, password: 'x'.repeat(2_049) }]);
+    for (const [path, json] of refused) {
+      const { status, body } = await client.post<Problem>(path, json);
+      t.deepEqual([status, body.code], [422, 'validation_failed'], `${path} ${body.code}`);
+    }
+    t.deepEqual(work, { hashes: 0, statements: 0 });
+
+    t.is((await client.post('/auth/register', { email, name, password })).status, 202);
+    t.true(work.hashes > 0 && work.statements > 0, 'what is not refused is counted');
+  },
+);
 
 test.serial(
   'S18 a password is the same however its characters are composed, and no two others are',
@@ -160,6 +197,35 @@ test.serial(
     t.regex(tooCheap.stderr(), /^[^\n]*\n {2}BCRYPT_COST: must be at least 10 in production\n$/);
   },
 );
+
+/** An API in this process, so that what it does can be counted: each hash or compare, and each statement. */
+async function startCounting(t: ExecutionContext) {
+  const config = loadApiConfig(environment(context));
+  const { log } = createRecordingLogger();
+  const deps = await buildDeps(config, log);
+  t.teardown(() => deps.close());
+  const work = { hashes: 0, statements: 0 };
+  for (const name of ['hash', 'compare'] as const) {
+    const real = bcrypt[name];
+    const counted = (...given: unknown[]): unknown => {
+      work.hashes += 1;
+      return Reflect.apply(real, bcrypt, given);
+    };
+    Object.assign(bcrypt, { [name]: counted });
+    t.teardown(() => void Object.assign(bcrypt, { [name]: real }));
+  }
+  deps.database.addHook('beforeQuery', () => void (work.statements += 1));
+  const app = createApp(deps, {
+    publicUrl: config.publicUrl,
+    trustProxy: config.http.trustProxy,
+    passwordMinLength: config.passwords.minLength,
+    isStopping: () => false,
+  });
+  const server = createHttpServer(app, log, {});
+  const port = await listen(server, 0, '127.0.0.1');
+  t.teardown(() => closeServer(server));
+  return { client: createClient(`http://127.0.0.1:${port}`), work };
+}
 
 const register = (password: string) => {
   const applicant = api.admins.applicant({ password });

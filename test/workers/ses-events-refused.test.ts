@@ -128,11 +128,22 @@ test('a certificate that cannot be had now is 503, and asked for again with the 
   t.is((await postJson(good)).status, 200);
 });
 
-test('with a topic of ours every other is refused; raw messages have none', async (t) => {
-  const { sentMail, postJson } = await setSesStage(t, context, { topicArn: TOPIC_ARN });
+test('with a topic of ours every other is refused, signed by SNS or not; raw messages have none', async (t) => {
+  const signer = createSigner();
+  const { sentMail, postJson, eventsOf } = await setSesStage(t, context, {
+    topicArn: TOPIC_ARN,
+    fetchCertificate: async () => signer.pem,
+  });
   const { id, email, providerId } = await sentMail();
   const event = deliveryOf(mailObject(providerId, id), email);
-  t.is((await postJson(envelope(event, { TopicArn: `${TOPIC_ARN}-other` }))).status, 403);
+  for (const TopicArn of [`${TOPIC_ARN}-other`, TOPIC_ARN.toUpperCase(), TOPIC_ARN.slice(0, -1)]) {
+    const foreign = envelope(event, { TopicArn });
+    for (const body of [foreign, signer.sign(foreign, '2', NOTIFICATION)]) {
+      const answer = await postJson(body);
+      t.deepEqual([answer.status, answer.body['code']], [403, 'untrusted_message'], TopicArn);
+    }
+  }
+  t.deepEqual(await eventsOf(providerId), []);
   t.deepEqual((await postJson(envelope(event))).body, { result: 'recorded' });
   t.deepEqual((await postJson(event)).body, { result: 'again' });
 });

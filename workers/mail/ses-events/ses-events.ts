@@ -9,7 +9,7 @@ import type { SnsVerifier } from './sns-signature.js';
 /** What taking events is made of. */
 export interface SesEventsDeps extends RecordSesEventDeps {
   readonly verifier: SnsVerifier;
-  /** Events of any other topic are refused; any may come when there is none. */
+  /** Envelopes of any other topic are refused; any may come when there is none. Raw messages name no topic. */
   readonly topicArn: string | undefined;
   readonly log: Logger;
 }
