@@ -4,6 +4,7 @@ import { createApp } from '../../api/app.js';
 import { buildDeps } from '../../api/deps.js';
 import { closeServer, createHttpServer, listen } from '../../api/http/server.js';
 import { loadApiConfig } from '../../shared/config/config.js';
+import { Admin } from '../../shared/models/index.js';
 import { createAdmins } from '../helpers/admins.js';
 import { useApi } from '../helpers/api.js';
 import { createClient } from '../helpers/api-client.js';
@@ -214,7 +215,8 @@ async function startCounting(t: ExecutionContext) {
     Object.assign(bcrypt, { [name]: counted });
     t.teardown(() => void Object.assign(bcrypt, { [name]: real }));
   }
-  deps.database.addHook('beforeQuery', () => void (work.statements += 1));
+  // The models are on the database that was opened last.
+  Admin.sequelize?.addHook('beforeQuery', () => void (work.statements += 1));
   const app = createApp(deps, {
     publicUrl: config.publicUrl,
     trustProxy: config.http.trustProxy,
