@@ -14,16 +14,22 @@ export interface Tools {
 }
 
 /**
- * Opens the database for a command, and closes it when that is done.
+ * Opens the database for a command, and closes it when that is done. What the audit records is told too, whatever the
+ * level of other lines.
  * @throws {ConfigError} when the environment does not say where it is.
  */
 export async function withTools<T>(
-  { env }: Arguments,
+  { env, tell }: Arguments,
   work: (tools: Tools) => Promise<T>,
 ): Promise<T> {
   const config = loadToolConfig(env);
   const database = openDatabase(config.database, 'rollcall-cli');
-  const log = createLogger({ service: 'rollcall-cli', ...config.logging, level: 'silent' });
+  const log = createLogger({
+    service: 'rollcall-cli',
+    ...config.logging,
+    level: 'info',
+    destination: { write: tell },
+  });
   try {
     return await work({ database, audit: createAudit(log) });
   } finally {
@@ -31,9 +37,9 @@ export async function withTools<T>(
   }
 }
 
-/** Who is at the keyboard stands in the audit's place of a browser. */
+/** A command is caused by who is at the keyboard: the user of the operating system. */
 export function causeOfCommand(): Cause {
-  return { traceId: randomBytes(16).toString('hex'), userAgent: `cli/${userInfo().username}` };
+  return { traceId: randomBytes(16).toString('hex'), actor: `cli/${userInfo().username}` };
 }
 
 /** @throws {UsageError} when the text is no e-mail address. */

@@ -9,6 +9,8 @@ export interface Cause {
   readonly requestId?: string | undefined;
   readonly ip?: string | undefined;
   readonly userAgent?: string | undefined;
+  /** Who gave the command. Requests have none: theirs is the admin. */
+  readonly actor?: string | undefined;
 }
 
 /** Whom an event is about, and what else is worth knowing. No addresses, tokens or passwords. */
@@ -29,12 +31,13 @@ export interface Audit {
 
 export function createAudit(log: Logger): Audit {
   return {
-    async record(event, cause, { adminId, sessionId, details = {} }, tx) {
-      const { requestId, traceId, ip } = cause;
+    async record(event, cause, { adminId, sessionId, details: told = {} }, tx) {
+      const { requestId, traceId, ip, actor } = cause;
+      const details = { ...told, ...(actor !== undefined && { actor }) };
       const subject = { adminId: adminId ?? null, sessionId: sessionId ?? null };
       const origin = { requestId: requestId ?? null, traceId, ip: ip ?? null };
       await AuditEvent.create(
-        { id: uuidv7(), event, ...subject, ...origin, details: { ...details } },
+        { id: uuidv7(), event, ...subject, ...origin, details },
         tx ? { transaction: tx } : {},
       );
       const tell = (): void => logEvent(log, event, cause, { adminId, sessionId, details });

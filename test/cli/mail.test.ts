@@ -130,7 +130,7 @@ test.serial(
     const events = await context.rows(
       `select details from audit_events where event = 'mail_redriven'`,
     );
-    t.deepEqual(events, [{ details: { outbox_id: id, error: '550 refused' } }]);
+    t.like(events, [{ details: { outbox_id: id, error: '550 refused' } }]);
     const { json } = await runCliJson(context, ['mail', 'show', email]);
     const steps = (json['messages'] as Story[])[0]?.steps ?? [];
     t.true(steps.some(({ step, response }) => step === 'tried' && response === '550 refused'));
@@ -190,7 +190,7 @@ test('an address is taken off the suppression list, once, and the audit knows', 
   const { code, json } = await runCliJson(context, ['mail', 'unsuppress', email.toUpperCase()]);
   t.is(code, 0);
   t.like(json, { ok: true, reason: 'complaint' });
-  t.deepEqual(
+  t.like(
     await context.rows('select event, details from audit_events where admin_id = $1', [adminId]),
     [{ event: 'email_suppression_lifted', details: { reason: 'complaint' } }],
   );
