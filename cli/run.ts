@@ -4,12 +4,19 @@ import { UsageError, type Answer, type Arguments, type Command } from './command
 import { doctorCommands } from './doctor.js';
 import { mailCommands } from './mail.js';
 import { operatorCommands } from './operator.js';
+import { sessionCommands } from './sessions.js';
 import { stateCommands } from './state.js';
 
 const EXIT_FAILED = 1;
 const EXIT_USAGE = 64;
 
-const commands = [...mailCommands, ...stateCommands, ...doctorCommands, ...operatorCommands];
+const commands = [
+  ...mailCommands,
+  ...stateCommands,
+  ...doctorCommands,
+  ...operatorCommands,
+  ...sessionCommands,
+];
 
 const USAGE = `Rollcall's command line, for operators.
 

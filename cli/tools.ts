@@ -3,6 +3,7 @@ import { userInfo } from 'node:os';
 import { createAudit, type Audit, type Cause } from '../shared/audit/audit.js';
 import { loadToolConfig } from '../shared/config/config.js';
 import { openDatabase, type Database } from '../shared/database/connect.js';
+import { AppError } from '../shared/errors/app-error.js';
 import { parseEmailAddress, type EmailAddress } from '../shared/identity/email-address.js';
 import { createLogger } from '../shared/logging/logger.js';
 import { UsageError, type Arguments } from './command.js';
@@ -47,4 +48,10 @@ export function readAddress(text: string): EmailAddress {
   const email = parseEmailAddress(text);
   if (!email) throw new UsageError(`${text} is not an e-mail address`);
   return email;
+}
+
+/** Says of an admin that a service has not found what a person can read; any other error is thrown on. */
+export function refuseUnknownAdmin(error: unknown): never {
+  const isUnknown = error instanceof AppError && error.code === 'not_found';
+  throw isUnknown ? new Error('no confirmed admin has this address') : error;
 }

@@ -66,6 +66,31 @@ test('S77 who decides about a dead letter is recorded and told', async (t) => {
   }
 });
 
+test('S39 an operator ends all sessions of an admin: their tokens are dead, and it is recorded', async (t) => {
+  const admin = await api.admins.confirmedAdmin();
+  const second = await api.admins.logIn(admin);
+  const other = await api.admins.confirmedAdmin();
+  const { code, json, stderr } = await runCliJson(context, ['sessions', 'end', admin.email]);
+  t.deepEqual([code, json], [0, { ok: true, email: admin.email, ended: 2 }]);
+  for (const { access_token, refresh_token } of [admin.login, second]) {
+    t.is((await api.client.as(access_token).get('/auth/me')).status, 401);
+    t.is((await api.client.post('/auth/refresh', { refresh_token })).status, 401);
+  }
+  t.is((await other.client.get('/auth/me')).status, 200);
+  t.like(onlyLine(stderr), {
+    'event.action': 'authn_token_revoked',
+    'user.id': String(admin.id),
+    'labels.sessions': 2,
+    'labels.actor': ACTOR,
+  });
+  const rows = await context.rows(
+    `select details from audit_events where event = 'authn_token_revoked' and admin_id = $1`,
+    [admin.id],
+  );
+  t.deepEqual(rows, [{ details: { sessions: 2, actor: ACTOR } }]);
+  t.is((await api.admins.logIn(admin)).token_type, 'Bearer', 'the password is as good as before');
+});
+
 /** @throws unless the text is one line of JSON. */
 function onlyLine(text: string): Readonly<Record<string, unknown>> {
   const lines = text.trimEnd().split('\n');
