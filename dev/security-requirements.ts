@@ -281,7 +281,8 @@ export const securityRequirements: Readonly<Record<string, SecurityRequirement>>
   S77: {
     requirement: 'Security events are recorded with time, actor, origin and request',
     sources: '16.2.1, 16.2.2, 16.3.1, 16.3.2, 16.3.3, 16.3.4',
-    toCome: 'events for refused input and refused access: now lines of requests with their status',
+    toCome:
+      'authz_fail, input_validation_fail and malicious_direct_reference: a refused token, refused input and the id of somebody else’s object are lines of requests with status 401, 403, 404 or 422, and no events',
   },
   S78: {
     requirement: 'Production does not start on weak, known or shared secrets',

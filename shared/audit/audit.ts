@@ -20,6 +20,14 @@ export interface AuditFacts {
   readonly details?: Readonly<Record<string, string | number | boolean>>;
 }
 
+/** What marks the line that says that a process is up: an event without an admin, told and not kept. */
+export const startupEvent = {
+  'event.kind': 'event',
+  'event.category': 'process',
+  'event.action': 'sys_startup',
+  'event.outcome': 'success',
+} as const;
+
 /** The record of security events: a row for good, and a log line for whoever watches. */
 export interface Audit {
   /**

@@ -12,7 +12,6 @@ export type AuditEventName =
   | 'authn_password_change_fail'
   | 'authn_token_revoked'
   | 'authn_token_reuse'
-  | 'user_updated'
   | 'user_deleted'
   | 'excess_rate_limit_exceeded'
   | 'privilege_permissions_changed'

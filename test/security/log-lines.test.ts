@@ -4,7 +4,7 @@ import { useApi } from '../helpers/api.js';
 import { createClient, type ApiClient } from '../helpers/api-client.js';
 import { useContext } from '../helpers/context.js';
 import { eventually } from '../helpers/eventually.js';
-import { startApi, type LogLine } from '../helpers/processes.js';
+import { startApi, startWorker, type LogLine } from '../helpers/processes.js';
 import { exchange } from '../helpers/raw-http.js';
 
 const context = useContext();
@@ -179,3 +179,13 @@ test.serial(
     t.false(api.process.stdout().includes(`@${context.mailDomain}`));
   },
 );
+
+test.serial('S77 the start of each process is told once', async (t) => {
+  const worker = await startWorker(context, { scope: t });
+  for (const { logLines, waitForLine } of [api.process, worker]) {
+    const isStart = (line: LogLine): boolean => line['event.action'] === 'sys_startup';
+    const line = await waitForLine(isStart);
+    t.like(line, { 'event.kind': 'event', 'event.category': 'process' });
+    t.is(logLines().filter(isStart).length, 1);
+  }
+});
