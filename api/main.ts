@@ -1,3 +1,4 @@
+import { startupEvent } from '../shared/audit/audit.js';
 import { loadApiConfig, loadOrExit } from '../shared/config/config.js';
 import { startLifecycle } from '../shared/lifecycle/lifecycle.js';
 import { createLogger } from '../shared/logging/logger.js';
@@ -43,4 +44,4 @@ const server = createHttpServer(app, log, securityHeaderValues(config.publicUrl)
 lifecycle.onStop('http server', () => closeServer(server));
 
 const port = await listen(server, config.http.port, config.http.host);
-log.info({ 'server.address': config.http.host, 'server.port': port }, 'listening');
+log.info({ ...startupEvent, 'server.address': config.http.host, 'server.port': port }, 'listening');

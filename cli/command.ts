@@ -15,6 +15,8 @@ export interface Arguments {
   readonly rate: string | undefined;
   /** Where the configuration comes from. */
   readonly env: Environment;
+  /** Takes log lines, each with its newline. */
+  readonly tell: (line: string) => void;
 }
 
 /** One command: its name, how it is called, what it does. */

@@ -1,7 +1,6 @@
 import { createOperatorsService } from '../api/auth/operators.service.js';
-import { AppError } from '../shared/errors/app-error.js';
 import { onlyWord, type Answer, type Arguments, type Command } from './command.js';
-import { causeOfCommand, readAddress, withTools } from './tools.js';
+import { causeOfCommand, readAddress, refuseUnknownAdmin, withTools } from './tools.js';
 
 /** Who looks after the service. */
 export const operatorCommands: readonly Command[] = [
@@ -24,10 +23,7 @@ async function setOperator(args: Arguments, isOperator: boolean): Promise<Answer
   return withTools(args, async (tools) => {
     const changed = await createOperatorsService(tools)
       .setOperator(email, isOperator, causeOfCommand())
-      .catch((error: unknown) => {
-        const isUnknown = error instanceof AppError && error.code === 'not_found';
-        throw isUnknown ? new Error('no confirmed admin has this address') : error;
-      });
+      .catch(refuseUnknownAdmin);
     const role = isOperator ? 'operator' : 'admin';
     const state = changed ? 'is now' : 'is already';
     return {

@@ -1,25 +1,32 @@
 import { parseArgs } from 'node:util';
 import { ConfigError, EXIT_CONFIG, type Environment } from '../shared/config/config.js';
-import { UsageError, type Answer, type Command } from './command.js';
+import { UsageError, type Answer, type Arguments, type Command } from './command.js';
 import { doctorCommands } from './doctor.js';
 import { mailCommands } from './mail.js';
 import { operatorCommands } from './operator.js';
+import { sessionCommands } from './sessions.js';
 import { stateCommands } from './state.js';
 
 const EXIT_FAILED = 1;
 const EXIT_USAGE = 64;
 
-const commands = [...mailCommands, ...stateCommands, ...doctorCommands, ...operatorCommands];
+const commands = [
+  ...mailCommands,
+  ...stateCommands,
+  ...doctorCommands,
+  ...operatorCommands,
+  ...sessionCommands,
+];
 
 const USAGE = `Rollcall's command line, for operators.
 
 ${usageLines().join('\n')}
 
-  --json    answer with one JSON document
+  --json    answer with one JSON document on stdout
   --help    this text
 
 Exit code 0 only when it did what was asked (doctor: when all is well), 1 when it could not, 64 when it was not
-understood, 78 without a usable configuration.
+understood, 78 without a usable configuration. What the audit records is told on stderr, one JSON object a line.
 `;
 
 /** What a call came to: what it says, and the exit code that tells it to programs. */
@@ -32,18 +39,24 @@ export interface Outcome {
 /** Does what the arguments ask for, with the configuration in `env`. Never rejects: what went wrong is in the outcome. */
 export async function runCommandLine(argv: readonly string[], env: Environment): Promise<Outcome> {
   const isJson = argv.includes('--json');
+  const told: string[] = [];
+  const outcome = (code: number, stdout: string, problem = ''): Outcome => ({
+    code,
+    stdout,
+    stderr: `${told.join('')}${problem}`,
+  });
   try {
     const asked = parse(argv);
-    if (asked.values.help) return { code: 0, stdout: USAGE, stderr: '' };
-    const { text, facts, isOk = true } = await run(asked, env);
+    if (asked.values.help) return outcome(0, USAGE);
+    const { text, facts, isOk = true } = await run(asked, env, (line) => void told.push(line));
     const stdout = isJson ? JSON.stringify({ ok: isOk, ...facts }) : text;
-    return { code: isOk ? 0 : EXIT_FAILED, stdout: `${stdout}\n`, stderr: '' };
+    return outcome(isOk ? 0 : EXIT_FAILED, `${stdout}\n`);
   } catch (error) {
     const problem = error instanceof Error ? error.message : String(error);
     const code = exitCodeOf(error);
-    if (isJson) return { code, stdout: `${JSON.stringify({ ok: false, problem })}\n`, stderr: '' };
+    if (isJson) return outcome(code, `${JSON.stringify({ ok: false, problem })}\n`);
     const help = code === EXIT_USAGE ? `\n${USAGE}` : '';
-    return { code, stdout: '', stderr: `${problem}\n${help}` };
+    return outcome(code, '', `${problem}\n${help}`);
   }
 }
 
@@ -52,7 +65,11 @@ function exitCodeOf(error: unknown): number {
   return error instanceof ConfigError ? EXIT_CONFIG : EXIT_FAILED;
 }
 
-function run({ values, positionals }: ReturnType<typeof parse>, env: Environment): Promise<Answer> {
+function run(
+  { values, positionals }: ReturnType<typeof parse>,
+  env: Environment,
+  tell: Arguments['tell'],
+): Promise<Answer> {
   const command = commands.find((each) => isCalled(each, positionals));
   if (!command)
     throw new UsageError(
@@ -65,7 +82,7 @@ function run({ values, positionals }: ReturnType<typeof parse>, env: Environment
       throw new UsageError(`\`${command.name}\` knows no --${option}`);
   }
   const words = positionals.slice(command.name.split(' ').length);
-  return command.run({ words, all: values.all ?? false, rate: values.rate, env });
+  return command.run({ words, all: values.all ?? false, rate: values.rate, env, tell });
 }
 
 function isCalled({ name }: Command, positionals: readonly string[]): boolean {

@@ -3,6 +3,7 @@ import { userInfo } from 'node:os';
 import { createAudit, type Audit, type Cause } from '../shared/audit/audit.js';
 import { loadToolConfig } from '../shared/config/config.js';
 import { openDatabase, type Database } from '../shared/database/connect.js';
+import { AppError } from '../shared/errors/app-error.js';
 import { parseEmailAddress, type EmailAddress } from '../shared/identity/email-address.js';
 import { createLogger } from '../shared/logging/logger.js';
 import { UsageError, type Arguments } from './command.js';
@@ -14,17 +15,22 @@ export interface Tools {
 }
 
 /**
- * Opens the database for a command, and closes it when that is done.
+ * Opens the database for a command, and closes it when that is done. What the audit records is told too, whatever the
+ * level of other lines.
  * @throws {ConfigError} when the environment does not say where it is.
  */
 export async function withTools<T>(
-  { env }: Arguments,
+  { env, tell }: Arguments,
   work: (tools: Tools) => Promise<T>,
 ): Promise<T> {
   const config = loadToolConfig(env);
   const database = openDatabase(config.database, 'rollcall-cli');
-  // A person reads the answer; of what was done to hundreds of mails the rows are the record.
-  const log = createLogger({ service: 'rollcall-cli', ...config.logging, level: 'silent' });
+  const log = createLogger({
+    service: 'rollcall-cli',
+    ...config.logging,
+    level: 'info',
+    destination: { write: tell },
+  });
   try {
     return await work({ database, audit: createAudit(log) });
   } finally {
@@ -32,7 +38,7 @@ export async function withTools<T>(
   }
 }
 
-/** Names who is at the keyboard: the audit tells which person made an operator or let a mail go. */
+/** A command is caused by who is at the keyboard: the user of the operating system. */
 export function causeOfCommand(): Cause {
   return { traceId: randomBytes(16).toString('hex'), actor: `cli/${userInfo().username}` };
 }
@@ -42,4 +48,10 @@ export function readAddress(text: string): EmailAddress {
   const email = parseEmailAddress(text);
   if (!email) throw new UsageError(`${text} is not an e-mail address`);
   return email;
+}
+
+/** Says of an admin that a service has not found what a person can read; any other error is thrown on. */
+export function refuseUnknownAdmin(error: unknown): never {
+  const isUnknown = error instanceof AppError && error.code === 'not_found';
+  throw isUnknown ? new Error('no confirmed admin has this address') : error;
 }

@@ -1,3 +1,4 @@
+import { startupEvent } from '../shared/audit/audit.js';
 import { loadOrExit, loadWorkerConfig } from '../shared/config/config.js';
 import { startLifecycle } from '../shared/lifecycle/lifecycle.js';
 import { createLogger } from '../shared/logging/logger.js';
@@ -38,7 +39,10 @@ try {
   );
   onStop('http', () => http.close());
   startRoles(config, deps, lifecycle);
-  log.info({ 'server.port': http.port, 'labels.roles': config.roles.join(',') }, 'worker started');
+  log.info(
+    { ...startupEvent, 'server.port': http.port, 'labels.roles': config.roles.join(',') },
+    'worker started',
+  );
 } catch (error) {
   log.fatal({ err: error }, 'the worker cannot start');
   await lifecycle.stop('start failed', 1);

@@ -9,7 +9,7 @@ export interface Cause {
   readonly requestId?: string | undefined;
   readonly ip?: string | undefined;
   readonly userAgent?: string | undefined;
-  /** Who gave the command; a request has its admin instead. */
+  /** Who gave the command. Requests have none: theirs is the admin. */
   readonly actor?: string | undefined;
 }
 
@@ -19,6 +19,14 @@ export interface AuditFacts {
   readonly sessionId?: number | undefined;
   readonly details?: Readonly<Record<string, string | number | boolean>>;
 }
+
+/** What marks the line that says that a process is up: an event without an admin, told and not kept. */
+export const startupEvent = {
+  'event.kind': 'event',
+  'event.category': 'process',
+  'event.action': 'sys_startup',
+  'event.outcome': 'success',
+} as const;
 
 /** The record of security events: a row for good, and a log line for whoever watches. */
 export interface Audit {
@@ -31,9 +39,9 @@ export interface Audit {
 
 export function createAudit(log: Logger): Audit {
   return {
-    async record(event, cause, { adminId, sessionId, details: facts = {} }, tx) {
+    async record(event, cause, { adminId, sessionId, details: told = {} }, tx) {
       const { requestId, traceId, ip, actor } = cause;
-      const details = { ...facts, ...(actor !== undefined && { actor }) };
+      const details = { ...told, ...(actor !== undefined && { actor }) };
       const subject = { adminId: adminId ?? null, sessionId: sessionId ?? null };
       const origin = { requestId: requestId ?? null, traceId, ip: ip ?? null };
       await AuditEvent.create(

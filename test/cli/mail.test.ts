@@ -195,7 +195,7 @@ test('an address is taken off the suppression list, once, and the audit knows', 
   const { code, json } = await runCliJson(context, ['mail', 'unsuppress', email.toUpperCase()]);
   t.is(code, 0);
   t.like(json, { ok: true, reason: 'complaint' });
-  t.deepEqual(
+  t.like(
     await context.rows('select event, details from audit_events where admin_id = $1', [adminId]),
     [
       {

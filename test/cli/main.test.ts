@@ -14,7 +14,7 @@ test('--help lists every command', async (t) => {
   t.is(code, 0);
   for (const name of [
     ...['mail show', 'mail dead', 'mail redrive', 'mail discard', 'mail unsuppress'],
-    ...['outbox', 'queues', 'doctor', 'operator grant', 'operator revoke'],
+    ...['outbox', 'queues', 'doctor', 'operator grant', 'operator revoke', 'sessions end'],
   ])
     t.true(stdout.includes(`\n  ${name}`), name);
 });
@@ -68,6 +68,31 @@ test.serial('operator grants and revokes', async (t) => {
   );
   const revoked = await runCli(context, ['operator', 'revoke', email]);
   t.deepEqual([revoked.code, revoked.stdout], [0, `${email} is now an admin\n`]);
+});
+
+test.serial('sessions end says how many there were; nobody’s address is no success', async (t) => {
+  const { promiseConfirmation } = await setStage(t, context);
+  const { email, adminId } = await promiseConfirmation();
+  const pending = await runCli(context, ['sessions', 'end', email]);
+  t.deepEqual([pending.code, pending.stderr], [1, 'no confirmed admin has this address\n']);
+  const nobody = await runCliJson(context, ['sessions', 'end', 'nobody@x.test']);
+  t.deepEqual(
+    [nobody.code, nobody.json],
+    [1, { ok: false, problem: 'no confirmed admin has this address' }],
+  );
+  await context.rows('update admins set confirmed_at = now() where id = $1', [adminId]);
+  await context.rows(
+    `insert into sessions (admin_id, refresh_nonce, refresh_hash, expires_at, ended_at)
+     select $1, '', '', now() + expires, ended
+       from (values (interval '1 day', null::timestamptz), ('1 day', null), ('-1 day', null), ('1 day', now()))
+         as each (expires, ended)`,
+    [adminId],
+  );
+  const ended = await runCliJson(context, ['sessions', 'end', email.toUpperCase()]);
+  t.is(ended.code, 0);
+  t.like(ended.json, { ok: true, ended: 2 });
+  const again = await runCli(context, ['sessions', 'end', email]);
+  t.deepEqual([again.code, again.stdout], [0, `${email} was not logged in\n`]);
 });
 
 test.serial('outbox counts by state, with ages', async (t) => {

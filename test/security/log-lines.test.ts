@@ -4,7 +4,7 @@ import { useApi } from '../helpers/api.js';
 import { createClient, type ApiClient } from '../helpers/api-client.js';
 import { useContext } from '../helpers/context.js';
 import { eventually } from '../helpers/eventually.js';
-import { isRequest, startApi, type LogLine } from '../helpers/processes.js';
+import { isRequest, startApi, startWorker, type LogLine } from '../helpers/processes.js';
 import { exchange } from '../helpers/raw-http.js';
 
 const context = useContext();
@@ -223,3 +223,12 @@ test.serial(
     t.is(plain['url.path'], '/users/%E2%82%AC%20%5B1%5D', 'any other path stays as it was');
   },
 );
+test.serial('S77 the start of each process is told once', async (t) => {
+  const worker = await startWorker(context, { scope: t });
+  for (const { logLines, waitForLine } of [api.process, worker]) {
+    const isStart = (line: LogLine): boolean => line['event.action'] === 'sys_startup';
+    const line = await waitForLine(isStart);
+    t.like(line, { 'event.kind': 'event', 'event.category': 'process' });
+    t.is(logLines().filter(isStart).length, 1);
+  }
+});

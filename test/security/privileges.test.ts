@@ -1,13 +1,17 @@
-import test from 'ava';
+import test, { type ExecutionContext } from 'ava';
 import { Redis } from 'ioredis';
 import pg from 'pg';
 import { databaseGrants, redisRules } from '../../dev/documents/least-privilege.js';
+import { rotateAudit } from '../../workers/tasks/rotate-audit.js';
+import { runCli } from '../cli/run-cli.js';
 import { createAdmins, mailedToken } from '../helpers/admins.js';
 import { createClient } from '../helpers/api-client.js';
 import { useContext, type Scope } from '../helpers/context.js';
+import { openTestDatabase } from '../helpers/database.js';
 import { eventually } from '../helpers/eventually.js';
 import { createFirehoseReader } from '../helpers/firehose.js';
 import { startApi, startWorker } from '../helpers/processes.js';
+import { setStage } from '../workers/stage.js';
 
 const context = useContext();
 
@@ -20,6 +24,7 @@ test.serial(
     await liveAFullLife(api.url);
     t.is((await createClient(api.url).get('/health/ready')).status, 200);
     t.false(api.stdout().includes('permission denied'));
+    await giveEveryCommand(t, databaseUrl);
 
     const client = new pg.Client({ connectionString: databaseUrl });
     await client.connect();
@@ -38,6 +43,11 @@ test.serial(
       `copy users to program 'id'`,
       `select pg_read_file('/etc/passwd')`,
       `grant select on users to public`,
+      `update audit_events set details = '{}'`,
+      'delete from audit_events',
+      'delete from audit_events_default',
+      `insert into schema_migrations (name) values ('mine')`,
+      'delete from schema_migrations',
     ]) {
       const { code } = (await client.query(statement).then(
         () => ({ code: 'done' }),
@@ -51,6 +61,34 @@ test.serial(
         `select from information_schema.role_table_grants where grantee = 'PUBLIC' and table_schema = 'public'`,
       ),
       [],
+    );
+  },
+);
+
+test.serial(
+  'S79 the API adds to the audit and changes nothing of it, whatever month is prepared',
+  async (t) => {
+    await makeDatabaseRole(t);
+    await rotateAudit(openTestDatabase(t, context.databaseUrl));
+    const rights = await context.rows<{ name: string; rights: string }>(
+      `select c.relname as name, string_agg(p.privilege, ' ' order by p.privilege) as rights
+         from pg_class c, unnest(array['delete', 'insert', 'select', 'update']) as p (privilege)
+        where c.relnamespace = 'public'::regnamespace and c.relkind in ('r', 'p')
+          and has_table_privilege($1, c.oid, p.privilege)
+        group by 1`,
+      [context.id],
+    );
+    const rightsOn = new Map(rights.map((each) => [each.name, each.rights]));
+    t.is(rightsOn.get('audit_events'), 'insert select');
+    t.is(rightsOn.get('schema_migrations'), 'select');
+    const tables = await context.rows<{ name: string }>(
+      `select relname as name from pg_class
+        where relnamespace = 'public'::regnamespace and relkind in ('r', 'p') and not relispartition`,
+    );
+    t.deepEqual(
+      [...rightsOn.keys()].toSorted(),
+      tables.map(({ name }) => name).toSorted(),
+      'every table, and no month of the audit',
     );
   },
 );
@@ -108,6 +146,31 @@ async function liveAFullLife(url: string): Promise<void> {
     { of: 'every mail being sent' },
   );
   await admin.client.delete('/auth/me', { json: { current_password: admin.password } });
+}
+
+/** What the command line does in the database. */
+async function giveEveryCommand(t: ExecutionContext, databaseUrl: string): Promise<void> {
+  const stage = await setStage(t, context);
+  const { id, adminId, email } = await stage.promiseConfirmation({ message: { state: 'dead' } });
+  await context.rows('update admins set confirmed_at = now() where id = $1', [adminId]);
+  await context.rows(
+    `insert into suppressions (email_canonical, reason) values ($1, 'complaint')`,
+    [email],
+  );
+  for (const args of [
+    ['mail', 'show', email],
+    ['mail', 'dead'],
+    ['mail', 'redrive', id],
+    ['mail', 'redrive', '--all'],
+    ['mail', 'unsuppress', email],
+    ['outbox'],
+    ['operator', 'grant', email],
+    ['operator', 'revoke', email],
+    ['sessions', 'end', email],
+  ]) {
+    const { code, stderr } = await runCli(context, args, { DATABASE_URL: databaseUrl });
+    t.is(code, 0, `${args.join(' ')}: ${stderr}`);
+  }
 }
 
 async function makeDatabaseRole(scope: Scope): Promise<string> {
