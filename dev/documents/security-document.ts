@@ -29,9 +29,13 @@ const chapters: readonly (readonly [number: number, title: string, here: string]
   [
     6,
     'Authentication',
-    'passwords by NIST SP 800-63B-4, limits by account and network; a second factor is not offered',
+    'passwords by NIST SP 800-63B-4, limits by account and network; but no cap on failures in a row (NIST has 100), and no second factor',
   ],
-  [7, 'Session management', 'sessions in the database, looked up at every request'],
+  [
+    7,
+    'Session management',
+    'sessions in the database, looked up at every request; they end 30 days after their login (`JWT_REFRESH_TOKEN_EXPIRES`), and no sooner for being idle',
+  ],
   [8, 'Authorization', 'every query names its admin; operators are appointed, never registered'],
   [
     9,
@@ -47,13 +51,13 @@ const chapters: readonly (readonly [number: number, title: string, here: string]
   [
     12,
     'Secure communication',
-    'TLS with names and chains checked to every server that production talks to; TLS to clients ends at the load balancer',
+    'names and chains are checked wherever TLS is spoken: in production to the mail server always, to PostgreSQL unless an operator sets `POSTGRES_SSL=disable`, to Redis if its URL is `rediss://`, which we recommend and do not enforce; TLS to clients ends at the load balancer',
   ],
-  [13, 'Configuration', 'one module reads and refuses; nothing weak starts in production'],
+  [13, 'Configuration', 'one module reads and refuses; no weak secret starts in production'],
   [
     14,
     'Data protection',
-    'nothing is cached, tokens are hashes, addresses stay out of queues and logs',
+    'nothing is cached; no store holds a usable token; e-mail addresses stay out of Redis and log lines, and are plain in PostgreSQL; IP addresses are logged and audited',
   ],
   [
     15,

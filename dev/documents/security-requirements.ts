@@ -62,7 +62,8 @@ export const securityRequirements: Readonly<Record<string, SecurityRequirement>>
     sources: 'CS Email Validation; RFC 5321, UTS 46',
   },
   S14: {
-    requirement: 'Logging in tells nothing of an address: same bytes, same time',
+    requirement:
+      'Logging in tells nothing of an address: same bytes, same time; but who has just registered it learns whether it was confirmed before ([ADR 11](adr/0011-registering-twice.md))',
     sources: '6.3.8',
   },
   S15: {
@@ -95,7 +96,8 @@ export const securityRequirements: Readonly<Record<string, SecurityRequirement>>
     sources: '11.4.2',
   },
   S22: {
-    requirement: 'Guesses are limited, and a limit that is reached says nothing of the password',
+    requirement:
+      'Guesses are limited to so many a time (20 an hour go on), and a limit that is reached says nothing of the password',
     sources: '6.1.1, 6.3.1',
   },
   S23: { requirement: 'Guesses at once cannot outrun the limit', sources: '15.4.2; CVE-2024-4629' },

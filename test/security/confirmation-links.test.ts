@@ -90,6 +90,27 @@ test.serial(
 );
 
 test.serial(
+  'S14 login tells a stranger who has just registered an address whether it was confirmed before, and no other',
+  async (t) => {
+    const logIn = async (email: string, password: string) =>
+      telling(await api.client.post<Problem>('/auth/login', { email, password }));
+    const known = await api.admins.confirmedAdmin();
+    const { email: unknown } = api.admins.applicant();
+    const { password } = api.admins.applicant({ password: 'the password of a stranger' });
+    t.is(await logIn(known.email, password), await logIn(unknown, password), 'without registering');
+
+    for (const [email, status, code] of [
+      [known.email, 401, 'invalid_credentials'],
+      [unknown, 403, 'email_not_confirmed'],
+    ] as const) {
+      await api.admins.registerAdmin({ email, password });
+      const answer = await api.client.post<Problem>('/auth/login', { email, password });
+      t.deepEqual([answer.status, answer.body.code], [status, code]);
+    }
+  },
+);
+
+test.serial(
   'S08 nobody logs in before the address is confirmed, and a token is good for its purpose alone',
   async (t) => {
     const pending = await api.admins.registerAdmin();

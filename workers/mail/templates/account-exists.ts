@@ -29,7 +29,7 @@ export function renderAccountExistsMail({
       {
         kind: 'aside',
         title: 'If it was not you',
-        text: 'You need not do anything. Your account and your password are as they were, and whoever it was has not been told that the account exists.',
+        text: 'You need not do anything. Your account and your password are as they were, and registering lets nobody in.',
       },
     ],
     footer: `Sent by ${service} because of a registration with your address.`,
