@@ -43,7 +43,7 @@ type Entry =
 
 const DONE: Entry = { kind: 'done' };
 
-/** Nobody can learn from these calls which addresses have accounts: what differs is told by mail alone. */
+/** The answers and what they take are the same for all addresses: what differs is told by mail alone. */
 export function createRegistrationService(deps: RegistrationDeps) {
   const { database, passwords, confirmations, notices, audit } = deps;
 
