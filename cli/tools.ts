@@ -40,7 +40,16 @@ export async function withTools<T>(
 
 /** A command is caused by who is at the keyboard: the user of the operating system. */
 export function causeOfCommand(): Cause {
-  return { traceId: randomBytes(16).toString('hex'), actor: `cli/${userInfo().username}` };
+  return { traceId: randomBytes(16).toString('hex'), actor: `cli/${userName()}` };
+}
+
+/** A container may run under a number that the system has no name for. */
+function userName(): string {
+  try {
+    return userInfo().username;
+  } catch {
+    return String(process.getuid?.() ?? 'unknown');
+  }
 }
 
 /** @throws {UsageError} when the text is no e-mail address. */
