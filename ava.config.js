@@ -4,7 +4,7 @@ export default {
   typescript: { rewritePaths: { 'test/': 'dist/test/' }, compile: false },
   nodeArguments: ['--enable-source-maps'],
   workerThreads: false,
-  // The API, the worker, Postgres and Redis want their share of the cores too.
-  concurrency: 3,
+  // Of two cores: a test file waits for its API, its worker and the servers half of the time.
+  concurrency: 4,
   timeout: '5m',
 };
