@@ -76,7 +76,9 @@ async function withLock<T>(client: pg.Client, work: () => Promise<T>): Promise<T
     );
     return await work();
   } finally {
-    await client.query('select pg_advisory_unlock($1)', [advisoryLocks.migrate]);
+    await client
+      .query('select pg_advisory_unlock($1)', [advisoryLocks.migrate])
+      .catch(leaveToTheServer);
   }
 }
 
@@ -97,7 +99,10 @@ async function step(
     await client.query(bookkeeping, [name]);
     await client.query('commit');
   } catch (error) {
-    await client.query('rollback');
+    await client.query('rollback').catch(leaveToTheServer);
     throw new Error(`Migration ${name} failed and was rolled back`, { cause: error });
   }
 }
+
+/** Both are what the server does by itself when a connection ends: what ended it is worth telling, not that they failed. */
+const leaveToTheServer = (): undefined => undefined;

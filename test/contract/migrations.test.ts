@@ -3,12 +3,15 @@ import pg from 'pg';
 import { migrations } from '../../migrations/index.js';
 import { migrateDown, migrateUp, migrationStatus } from '../../migrations/migrate.js';
 import type { Migration } from '../../migrations/migration.js';
+import { advisoryLocks } from '../../shared/database/advisory-locks.js';
 import { isSchemaCurrent, schemaVersion } from '../../shared/database/schema-version.js';
 import { useContext, type Scope } from '../helpers/context.js';
 import { openTestDatabase } from '../helpers/database.js';
 import { environment } from '../helpers/env.js';
+import { eventually } from '../helpers/eventually.js';
 import { startProgram } from '../helpers/processes.js';
 import { snapshotSchema } from '../helpers/schema.js';
+import { openTcpProxy } from '../helpers/tcp-proxy.js';
 
 const context = useContext();
 const names = migrations.map(({ name }) => name);
@@ -98,6 +101,23 @@ test.serial(
     t.false(program.stderr().includes('canary'));
   },
 );
+
+test.serial('a run whose connection is cut tells so in a line and ends with 1', async (t) => {
+  const proxy = await openTcpProxy(t, context.databaseUrl);
+  const env = environment(context, { DATABASE_URL: proxy.urlFor(context.databaseUrl) });
+  const holder = await connect(t);
+  await holder.query('select pg_advisory_lock($1)', [advisoryLocks.migrate]);
+  const program = startProgram('dist/migrations/run.js', env, t, ['up']);
+  await eventually(async () => {
+    const waiting = await context.rows(
+      `select from pg_stat_activity where datname = current_database() and wait_event = 'advisory'`,
+    );
+    return waiting.length > 0;
+  });
+  proxy.hangUp();
+  t.deepEqual(await program.waitForExit(), { code: 1, signal: null });
+  t.is(program.stderr(), 'Connection terminated unexpectedly\n');
+});
 
 test.serial('a migration that fails is rolled back whole; the ones before it stay', async (t) => {
   const client = await connect(t);
