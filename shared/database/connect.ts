@@ -73,9 +73,16 @@ export function openDatabase(config: DatabaseConfig, applicationName: string): D
  */
 abstract class PooledClient extends pg.Client {
   /** Sequelize's mark of a connection that must not be used again; set when a query was not answered in time. */
-  declare readonly _invalid?: boolean;
+  declare _invalid?: boolean;
 
   protected abstract readonly deadline: NodeJS.Timeout;
+
+  constructor(config?: pg.ClientConfig) {
+    super(config);
+    // Sequelize listens only a moment after the server has said that it is ready. An error that nobody listens to ends
+    // the process; the next query on this connection tells of it anyway.
+    this.on('error', () => (this['_invalid'] = true));
+  }
 
   isSetUp(): void {
     clearTimeout(this.deadline);

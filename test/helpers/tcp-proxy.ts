@@ -18,6 +18,8 @@ export interface TcpProxy {
   silenceAnswers(): void;
   /** As if the way of all present connections had vanished without a word: they stay, for ever silent; new ones work. */
   strand(): void;
+  /** Adds `extra` right behind the first of all answers that end with `tail`: whoever reads the one reads the other. */
+  addAfter(tail: Buffer, extra: Buffer): void;
   /** Back to normal; connections that were silenced are cut, but not those that were stranded. */
   restore(): Promise<void>;
   /** How many connections there are now, to the proxy and from it. */
@@ -31,9 +33,16 @@ export async function openTcpProxy(scope: Scope, targetUrl: string): Promise<Tcp
   const sockets = new Set<Socket>();
   const stranded = new WeakSet<Socket>();
   let silent: 'neither way' | 'answers' | undefined;
+  let addition: { readonly tail: Buffer; readonly extra: Buffer } | undefined;
   let hangsUp = false;
   let server: Server | undefined;
 
+  const withAddition = (answer: Buffer): Buffer => {
+    if (!addition || !answer.subarray(-addition.tail.length).equals(addition.tail)) return answer;
+    const { extra } = addition;
+    addition = undefined;
+    return Buffer.concat([answer, extra]);
+  };
   const onConnection = (client: Socket): void => {
     if (hangsUp) {
       client.on('error', () => undefined).destroy();
@@ -47,7 +56,8 @@ export async function openTcpProxy(scope: Scope, targetUrl: string): Promise<Tcp
       sockets.add(from);
       from.on('data', (bytes) => {
         if (stranded.has(from)) return;
-        if (silent === undefined || (silent === 'answers' && from === client)) to.write(bytes);
+        if (silent === 'neither way' || (silent === 'answers' && from === upstream)) return;
+        to.write(from === upstream ? withAddition(bytes) : bytes);
       });
       // Whatever ends one side ends the other; why does not matter here.
       from.on('error', () => undefined);
@@ -100,9 +110,13 @@ export async function openTcpProxy(scope: Scope, targetUrl: string): Promise<Tcp
     strand() {
       for (const socket of sockets) stranded.add(socket);
     },
+    addAfter(tail, extra) {
+      addition = { tail, extra };
+    },
     async restore() {
       if (silent !== undefined) cutAll();
       silent = undefined;
+      addition = undefined;
       hangsUp = false;
       await listen();
     },

@@ -16,6 +16,15 @@ test.serial.before('a table of the tests', () =>
   context.rows('create table marks (mark text primary key)'),
 );
 
+// As PostgreSQL writes them (protocol 3.0, "Message Formats").
+const readyForQuery = Buffer.from('Z\0\0\0\x05I');
+const shuttingDown = ((): Buffer => {
+  const fields = 'SFATAL\0VFATAL\0C57P01\0Mterminating connection due to administrator command\0\0';
+  const length = Buffer.alloc(4);
+  length.writeUInt32BE(length.length + fields.length);
+  return Buffer.concat([Buffer.from('E'), length, Buffer.from(fields)]);
+})();
+
 const backend = async (database: Database): Promise<number> => {
   const [row] = await database.query<{ pid: number }>('select pg_backend_pid() as pid', {
     type: QueryTypes.SELECT,
@@ -96,6 +105,15 @@ test.serial('a connection that could not be set up does not stay open', async (t
   await eventually(async () => (await leftOver()).length > 0);
   await eventually(async () => (await leftOver()).length === 0);
   t.pass();
+});
+
+test('a server that goes away in the very moment in which it takes a connection is a failed query, not a crash', async (t) => {
+  const proxy = await openTcpProxy(t, context.databaseUrl);
+  const database = openImpatient(t, proxy.urlFor(context.databaseUrl), { poolMax: 1 });
+  proxy.addAfter(readyForQuery, shuttingDown);
+  const failure = await t.throwsAsync(backend(database));
+  t.true(isDatabaseUnavailable(failure));
+  t.true((await backend(database)) > 0);
 });
 
 test('closing waits for no server', async (t) => {
