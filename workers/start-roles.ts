@@ -12,7 +12,7 @@ import {
 } from './jobs/start-worker.js';
 import { createShipLogBatch } from './logs/ship-log-batch.processor.js';
 import { createDeliverMail } from './mail/deliver-mail.processor.js';
-import { SMTP_CONNECTIONS } from './mail/smtp.mailer.js';
+import { smtpConnections } from './mail/smtp.mailer.js';
 import { startRelay } from './relay/relay.js';
 import { startSweeping, sweepEverything } from './relay/sweep.js';
 import { startHousekeeping } from './tasks/housekeeping.js';
@@ -29,14 +29,16 @@ const DRAIN_DEADLINE_MS = 16_000;
  * A send is given up before its claim runs out (`deliver-mail.processor.ts`).
  */
 const CLAIM_MS = 30_000;
-const mailSettings: Omit<JobWorkerSettings, 'limiter'> = {
-  concurrency: SMTP_CONNECTIONS,
+const mailSettings: Omit<JobWorkerSettings, 'concurrency' | 'limiter'> = {
+  // What is short-lived, for whatever reason, takes little with it.
+  firstConcurrency: 1,
   lockDurationMs: 20_000,
   stalledIntervalMs: 5_000,
 };
 
 const logSettings: JobWorkerSettings = {
   concurrency: 4,
+  firstConcurrency: 4,
   // What Firehose takes per second on one stream by default; without a limiter the queue could not be throttled.
   limiter: { max: 1_000, duration: 1_000 },
   lockDurationMs: 30_000,
@@ -81,7 +83,11 @@ function startMailWorker(
       claimMs: CLAIM_MS,
     }),
     // The limiter counts over all workers, as the provider does.
-    settings: { ...mailSettings, limiter: { max: config.mail.ratePerSecond, duration: 1_000 } },
+    settings: {
+      ...mailSettings,
+      concurrency: smtpConnections(config.mail),
+      limiter: { max: config.mail.ratePerSecond, duration: 1_000 },
+    },
     faults,
     log,
     onSilent,

@@ -89,7 +89,6 @@ async function openAll(
     WORKER_PORT: '0',
     BCRYPT_COST: '4',
     RATE_LIMIT_SCALE: '100000',
-    MAIL_RATE: '1000',
     SPOOL_DIR: join(dataDir, 'spool'),
   };
   await migrate(env, join(layout.logs, 'migrations.log'));

@@ -83,6 +83,7 @@ async function setUp(t: ExecutionContext, spoil: (redis: OwnRedis) => Promise<un
     process: () => Promise.resolve('done'),
     settings: {
       concurrency: 1,
+      firstConcurrency: 1,
       limiter: { max: 100, duration: 1_000 },
       lockDurationMs: 10_000,
       stalledIntervalMs: 1_000,

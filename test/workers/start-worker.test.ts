@@ -11,7 +11,11 @@ import {
   PermanentFailure,
   QueueThrottled,
 } from '../../workers/jobs/job-effects.js';
-import { startJobWorker, type JobContext } from '../../workers/jobs/start-worker.js';
+import {
+  startJobWorker,
+  type JobContext,
+  type JobWorkerSettings,
+} from '../../workers/jobs/start-worker.js';
 import { useContext, type Scope } from '../helpers/context.js';
 import { eventually } from '../helpers/eventually.js';
 import { openTcpProxy } from '../helpers/tcp-proxy.js';
@@ -62,6 +66,27 @@ test.serial(
     );
   },
 );
+
+test.serial('a worker that has just started takes one job, and more as jobs go well', async (t) => {
+  const stuck = openStuck();
+  const active: number[] = [];
+  const { add, queue } = await setUp(
+    t,
+    async (word) => {
+      active.push(await queue.getActiveCount());
+      return word === 'first' ? word : stuck.promise;
+    },
+    { firstConcurrency: 1 },
+  );
+  await queue.pause();
+  for (const word of ['first', 'second', 'third', 'fourth', 'fifth']) await add({ v: 1, word });
+  await queue.resume();
+  await eventually(() => active.length === 3);
+  t.is(active[0], 1);
+  t.deepEqual(await queue.getJobCounts('active', 'waiting'), { active: 2, waiting: 2 });
+  stuck.release();
+  await eventually(async () => (await queue.getJobCountByTypes('active', 'waiting')) === 0);
+});
 
 test.serial('data of another version is left to another worker', async (t) => {
   const { add, stateOf } = await setUp(t, async () => 'never');
@@ -223,7 +248,7 @@ function openStuck(): { promise: Promise<string>; release: () => void } {
   return { promise, release };
 }
 
-async function setUp(scope: Scope, work: Work, settings: { lockDurationMs?: number } = {}) {
+async function setUp(scope: Scope, work: Work, settings: Partial<JobWorkerSettings> = {}) {
   const { queues, log, lines } = await setStage(scope, context);
   // Outlives the test: a worker whose stop was given up closes its connections a moment later. Without its Redis it never would.
   const proxy = await openTcpProxy(context, context.redisUrl);
@@ -242,6 +267,7 @@ async function setUp(scope: Scope, work: Work, settings: { lockDurationMs?: numb
     process: ({ word }, tried) => work(word, tried),
     settings: {
       concurrency: 4,
+      firstConcurrency: 4,
       limiter: { max: 100, duration: 1_000 },
       lockDurationMs: 10_000,
       stalledIntervalMs: 200,

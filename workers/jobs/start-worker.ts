@@ -33,7 +33,10 @@ export type Processor<D> = (data: D, context: JobContext) => Promise<string>;
 
 /** How quickly a queue is worked and how quickly a dead worker is noticed. */
 export interface JobWorkerSettings {
+  /** Jobs at once, at most. */
   readonly concurrency: number;
+  /** Jobs at once of a worker that has just started; each that goes well makes room for one more. */
+  readonly firstConcurrency: number;
   /** Jobs per duration over all workers of the queue. Without one the queue cannot be throttled either. */
   readonly limiter: RateLimiterOptions;
   /** A worker that is silent for so long has lost its jobs. It renews its locks twice as often. */
@@ -102,12 +105,16 @@ export function startJobWorker<S extends z.ZodType>(options: JobWorkerOptions<S>
       const task = runJob(options, job, token ?? '', handBack.signal).finally(() =>
         inFlight.delete(task),
       );
+      task.then(takeMore, () => undefined);
       inFlight.add(task);
       lastTakenAt = performance.now();
       return task;
     },
     workerOptions(options),
   );
+  const takeMore = (): void => {
+    worker.concurrency = Math.min(worker.concurrency + 1, options.settings.concurrency);
+  };
   worker.on('error', warnNowAndThen(log, queue));
   tellOfLostJobs(worker, queue, log);
   const refusals = restWhenRefused({ worker, faults, log });
@@ -138,7 +145,7 @@ function workerOptions<S extends z.ZodType>({
     },
     prefix: queuePrefix(queue),
     name: workerName,
-    concurrency: settings.concurrency,
+    concurrency: settings.firstConcurrency,
     limiter: settings.limiter,
     lockDuration: settings.lockDurationMs,
     stalledInterval: settings.stalledIntervalMs,

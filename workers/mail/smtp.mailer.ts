@@ -28,11 +28,19 @@ const timeouts: SmtpTimeouts = {
   sendMs: 28_000,
 };
 
-/** Connections at most, and so mails at once: one more would wait for a connection at the cost of its time to send. */
-export const SMTP_CONNECTIONS = 10;
+/** Milliseconds that a mail takes with a server that is not near, generously. */
+const USUAL_SEND_MS = 350;
+const MAX_CONNECTIONS = 20;
 /** Amazon SES closes long-lived connections; better we do. */
 const MAX_MAILS_PER_CONNECTION = 100;
 const MAX_REPLY_BYTES = 16 * 1_024;
+
+/**
+ * How many connections, and so mails at once, are enough for the rate. One mail more would wait for a connection at the
+ * cost of its time to send; and the fewer are under way, the fewer are sent twice if this process dies.
+ */
+export const smtpConnections = ({ ratePerSecond }: Pick<MailConfig, 'ratePerSecond'>): number =>
+  Math.min(Math.ceil((ratePerSecond * USUAL_SEND_MS) / 1_000), MAX_CONNECTIONS);
 
 const SentInfo = z.object({ response: z.string() });
 
@@ -76,14 +84,11 @@ export function openSmtpMailer(
   };
 }
 
-function openTransport(
-  { host, port, tls, credentials }: MailConfig,
-  limits: SmtpTimeouts,
-  log: Logger,
-) {
+function openTransport(config: MailConfig, limits: SmtpTimeouts, log: Logger) {
+  const { host, port, tls, credentials } = config;
   const transport = createTransport({
     pool: true,
-    maxConnections: SMTP_CONNECTIONS,
+    maxConnections: smtpConnections(config),
     maxMessages: MAX_MAILS_PER_CONNECTION,
     host,
     port,
