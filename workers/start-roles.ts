@@ -4,6 +4,7 @@ import type { Lifecycle } from '../shared/lifecycle/lifecycle.js';
 import type { Repeating } from '../shared/lifecycle/repeat.js';
 import { OutboxJobData } from '../shared/outbox/outbox-job.js';
 import type { WorkerDeps } from './deps.js';
+import { evenRate } from './jobs/even-rate.js';
 import {
   startJobWorker,
   workerName,
@@ -86,7 +87,7 @@ function startMailWorker(
     settings: {
       ...mailSettings,
       concurrency: smtpConnections(config.mail),
-      limiter: { max: config.mail.ratePerSecond, duration: 1_000 },
+      limiter: evenRate(config.mail.ratePerSecond),
     },
     faults,
     log,

@@ -144,7 +144,7 @@ export const variables = {
   MAIL_RATE: withDefault(
     integer(1, 100_000),
     '14',
-    "mails per second over all workers: the SES account's sending rate",
+    "mails per second over all workers, evenly: the SES account's sending rate",
   ),
   MAIL_CONFIGURATION_SET: variable(
     z

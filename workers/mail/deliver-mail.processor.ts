@@ -46,10 +46,11 @@ const MISCONFIGURED_REST_MS = 60_000;
 const MIN_SEND_MS = 10_000;
 /** What a send must leave of its claim, for the record of how it went. */
 const CLAIM_MARGIN_MS = 2_000;
-const SETTLE_TRIES = 5;
+const SETTLE_TRIES = 8;
 /** With the database gone the marker is tried for about ten minutes: giving up means that the mail is sent again. */
-const SETTLE_TRIES_DURING_OUTAGE = 120;
-const MAX_SETTLE_PAUSE_MS = 5_000;
+const SETTLE_TRIES_DURING_OUTAGE = 1_200;
+/** Short: until the marker is there, a death of this process sends the mail again. */
+const MAX_SETTLE_PAUSE_MS = 500;
 
 /**
  * Carries out one outbox message: claim, compose from the rows as they are now, hand to the mail server, record. At
@@ -162,7 +163,7 @@ async function settle(
       const limit =
         isDatabaseUnavailable(error) && !signal.aborted ? SETTLE_TRIES_DURING_OUTAGE : SETTLE_TRIES;
       if (tries >= limit) throw new UnrecordedSuccess('done, but not recorded', { cause: error });
-      await delay(Math.min(100 * 2 ** tries, MAX_SETTLE_PAUSE_MS));
+      await delay(Math.min(50 * 2 ** tries, MAX_SETTLE_PAUSE_MS));
     }
   }
 }
