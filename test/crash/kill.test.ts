@@ -120,32 +120,6 @@ test.serial(
 );
 
 test.serial(
-  'API and worker killed over and over: every registration that was answered gets its mail',
-  async (t) => {
-    const answered: Applicant[] = [];
-    for (let round = 0; round < 3; round++) {
-      const api = await startApi(context, { scope: t });
-      const worker = await startWorker(context, { scope: t });
-      const admins = createAdmins(context, createClient(api.url));
-      const registering = Array.from({ length: 10 }, async () => {
-        const applicant = admins.applicant();
-        const answer = await createClient(api.url).post('/auth/register', applicant);
-        if (answer.status === 202) answered.push(applicant);
-      });
-      await Promise.race(registering);
-      await Promise.all([api.kill(), worker.kill()]);
-      await Promise.allSettled(registering);
-      await letClaimsRunOut();
-    }
-    t.true(answered.length >= 3);
-    await startWorker(context, { scope: t });
-    for (const { email } of answered) {
-      t.truthy(await mailbox.waitForMail(email));
-    }
-  },
-);
-
-test.serial(
   'SIGTERM ends both processes with 0 and takes back nothing that was answered',
   async (t) => {
     const api = await startApi(context, { scope: t });
@@ -161,20 +135,6 @@ test.serial(
     t.truthy(await mailbox.waitForMail(applicant.email));
   },
 );
-
-test.serial('SIGTERM lets a request that is under way be answered', async (t) => {
-  const api = await startApi(context, { scope: t, env: { BCRYPT_COST: '12' } });
-  const admins = createAdmins(context, createClient(api.url));
-  const answers = Promise.all(Array.from({ length: 3 }, () => admins.registerAdmin()));
-  await eventually(async () => {
-    const [row] = await context.rows<{ n: number }>(
-      `select count(*)::int as n from pg_stat_activity where application_name = 'rollcall-api'`,
-    );
-    return (row?.n ?? 0) > 0;
-  });
-  await api.stop();
-  t.is((await answers).length, 3);
-});
 
 /** The answer may come or not: the process dies around that time. */
 async function registerAndDie(api: ServerProcess): Promise<Applicant> {
