@@ -27,7 +27,7 @@ export const failureMatrix: readonly Failure[] = [
     event: 'Redis is down when a message is to be enqueued',
     outcome: 'the hand-over fails at once, the request is answered, the row stays pending',
     tests: [
-      ['flows/faults/redis-down.test.ts', 'Redis down (${how}): registration is answered at once'],
+      ['flows/faults/redis-down.test.ts', 'Redis down (${how}): everything is answered'],
       [relay, 'with Redis down (${how}) messages stay pending'],
     ],
   },

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import test from 'ava';
 import { Redis } from 'ioredis';
 import { projectRoot } from '../../dev/paths.js';
-import { createAdmins } from '../helpers/admins.js';
+import { useApi } from '../helpers/api.js';
 import { createClient } from '../helpers/api-client.js';
 import { useContext, type Scope } from '../helpers/context.js';
 import { productionEnvironment } from '../helpers/env.js';
@@ -14,6 +14,7 @@ import { startApi, startWorker, type LogLine } from '../helpers/processes.js';
 import { openSmtpServer } from '../helpers/smtp-server.js';
 
 const context = useContext();
+const trusting = useApi(context);
 
 const UNTRUSTED = /self.signed|unable to verify|certificate|ERR_TLS/i;
 const isAboutTrust = (line: LogLine): boolean =>
@@ -34,8 +35,7 @@ for (const [what, disabledCommands, env] of [
       },
     });
     const secret = { MAIL_USERNAME: 'mailer', MAIL_PASSWORD: 'a password that nobody may hear' };
-    const api = await startApi(context, { scope: t });
-    const { email } = await createAdmins(context, createClient(api.url)).registerAdmin();
+    const { email } = await trusting.admins.registerAdmin();
     await startWorker(context, { scope: t, env: { ...env, ...smtp.env, ...secret } });
     await hasFailedDelivery(email);
     t.deepEqual([smtp.received.length, heard], [0, []]);
@@ -75,8 +75,7 @@ test.serial('S74 a Redis that nobody vouches for hears no password and no comman
 
 test.serial('S74 a Firehose that nobody vouches for gets no record', async (t) => {
   const { port, connections } = await openUntrusted(t);
-  const api = await startApi(context, { scope: t });
-  await createClient(api.url).get('/health/live');
+  await trusting.client.get('/health/live');
   const env = { AWS_ENDPOINT_URL_FIREHOSE: `https://127.0.0.1:${port}` };
   const worker = await startWorker(context, { scope: t, env });
   await worker.waitForLine(isAboutTrust, { of: 'the certificate being refused' });
