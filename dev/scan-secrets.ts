@@ -17,20 +17,21 @@ const isForShow = (secret: string): boolean =>
 
 const rule = { id: '@secretlint/secretlint-rule-preset-recommend', rule: creator };
 
-let scanned = 0;
+const paths = await filesBelow(projectRoot);
+// Read beforehand: whenever anything is waited for, secretlint's profiler works, in the square of the files so far.
+const contents = await Promise.all(paths.map((path) => readFile(path, 'utf8')));
 let found = 0;
-for (const path of await filesBelow(projectRoot)) {
-  scanned += 1;
-  for (const { message, loc } of await secretsIn(path)) {
+for (const [index, path] of paths.entries()) {
+  for (const { message, loc } of await secretsIn(path, contents[index] ?? '')) {
     found += 1;
     process.stdout.write(`${relative(projectRoot, path)}:${loc.start.line} ${message}\n`);
   }
 }
-process.stdout.write(`${found} secrets found in ${scanned} files\n`);
-process.exitCode = found > 0 ? 1 : 0;
+process.stdout.write(`${found} secrets found in ${paths.length} files\n`);
+// At once, for the same reason.
+process.exit(found > 0 ? 1 : 0);
 
-async function secretsIn(path: string) {
-  const content = await readFile(path, 'utf8');
+async function secretsIn(path: string, content: string) {
   const { messages } = await lintSource({
     source: {
       filePath: path,
@@ -45,12 +46,12 @@ async function secretsIn(path: string) {
 
 async function filesBelow(folder: string): Promise<string[]> {
   const entries = await readdir(folder, { withFileTypes: true });
-  const paths = entries
+  const nested = entries
     .filter(({ name }) => !isIgnored(name))
     .map(async (entry) => {
       const path = join(folder, entry.name);
       if (entry.isDirectory()) return filesBelow(path);
       return entry.isFile() && isText(path) ? [path] : [];
     });
-  return (await Promise.all(paths)).flat();
+  return (await Promise.all(nested)).flat();
 }

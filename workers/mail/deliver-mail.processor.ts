@@ -47,7 +47,7 @@ const MIN_SEND_MS = 10_000;
 /** What a send must leave of its claim, for the record of how it went. */
 const CLAIM_MARGIN_MS = 2_000;
 const SETTLE_TRIES = 8;
-/** With the database gone the marker is tried for about ten minutes: giving up means that the mail is sent again. */
+/** With the database gone the marker is tried for ten minutes or more: giving up means that the mail is sent again. */
 const SETTLE_TRIES_DURING_OUTAGE = 1_200;
 /** Short: until the marker is there, a death of this process sends the mail again. */
 const MAX_SETTLE_PAUSE_MS = 500;
