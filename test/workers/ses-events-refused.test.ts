@@ -16,6 +16,8 @@ import {
 
 const context = useContext();
 
+const signer = createSigner();
+
 const NOTIFICATION = ['Message', 'MessageId', 'Timestamp', 'TopicArn', 'Type'];
 const WITH_SUBJECT = ['Message', 'MessageId', 'Subject', 'Timestamp', 'TopicArn', 'Type'];
 const CONFIRMATION = [
@@ -24,7 +26,6 @@ const CONFIRMATION = [
 
 for (const version of ['1', '2'] as const) {
   test(`a message signed by version ${version} is taken, and the certificate fetched once`, async (t) => {
-    const signer = createSigner();
     const fetched: string[] = [];
     const { sentMail, postJson } = await setSesStage(t, context, {
       fetchCertificate: async (url) => {
@@ -49,7 +50,6 @@ for (const version of ['1', '2'] as const) {
 }
 
 test('a message that is not signed as it says is 403 and changes nothing', async (t) => {
-  const signer = createSigner();
   const { sentMail, postJson, eventsOf } = await setSesStage(t, context, {
     fetchCertificate: async (url) => (url.includes('broken') ? 'no certificate' : signer.pem),
   });
@@ -109,7 +109,6 @@ test('a certificate is taken from SNS alone, over TLS', (t) => {
 });
 
 test('a certificate that cannot be had now is 503, and asked for again with the next message', async (t) => {
-  const signer = createSigner();
   let isDown = true;
   const { sentMail, postJson } = await setSesStage(t, context, {
     async fetchCertificate() {
@@ -129,7 +128,6 @@ test('a certificate that cannot be had now is 503, and asked for again with the 
 });
 
 test('with a topic of ours every other is refused, signed by SNS or not; raw messages have none', async (t) => {
-  const signer = createSigner();
   const { sentMail, postJson, eventsOf } = await setSesStage(t, context, {
     topicArn: TOPIC_ARN,
     fetchCertificate: async () => signer.pem,

@@ -167,12 +167,12 @@ test.serial('a routine sweep looks at no more than 500 messages', async (t) => {
   t.is((await sweep.run()).returned, 20);
 });
 
-test.serial('a sweep of ten thousand jobs that wait copies no list for any of them', async (t) => {
+test.serial('a sweep of a thousand jobs that wait copies no list for any of them', async (t) => {
   const redis = await openOwnRedis(t, { maxMemory: '256mb' });
   const { stage, sweep } = await setUp(t, redis.url);
   const ids = await context.rows<{ id: string }>(
     `insert into outbox (id, name, payload, trace_id, state, enqueued_at, enqueue_count)
-     select gen_random_uuid(), 'send-confirmation-mail', '{}', 'x', 'enqueued', now(), 1 from generate_series(1, 10000)
+     select gen_random_uuid(), 'send-confirmation-mail', '{}', 'x', 'enqueued', now(), 1 from generate_series(1, 1000)
      returning id`,
   );
   const raw = new Queue('mail', {
@@ -188,7 +188,7 @@ test.serial('a sweep of ten thousand jobs that wait copies no list for any of th
     })),
   );
   await redis.client.config('RESETSTAT');
-  t.deepEqual(await sweepEverything(sweep), { checked: 10_000, returned: 0, buried: 0 });
+  t.deepEqual(await sweepEverything(sweep), { checked: 1_000, returned: 0, buried: 0 });
   t.notRegex(await redis.client.info('commandstats'), /cmdstat_lrange/);
   t.is((await stage.queues.mail.stateOf('no-job')).state, 'unknown');
 });
