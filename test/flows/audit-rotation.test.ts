@@ -44,9 +44,37 @@ test.serial(
   },
 );
 
-async function isWaiting(statement: string): Promise<boolean> {
+test.serial('an event that comes while its own month is attached is written to it', async (t) => {
+  const month = `audit_events_${new Date().toISOString().slice(0, 7).replace('-', '_')}`;
+  await context.rows(`drop table if exists ${month}`);
+  const admin = await api.admins.confirmedAdmin();
+  const database = openTestDatabase(t, context.databaseUrl);
+  let login: Promise<{ readonly status: number }> | undefined;
+  database.addHook('afterQuery', async () => {
+    if (login || !(await isUnderWay('alter table audit_events attach%'))) return;
+    login = api.client.post('/auth/login', { email: admin.email, password: admin.password });
+    await eventually(() => isWaiting('insert into "audit_events"%'), { of: 'the login waiting' });
+  });
+
+  t.deepEqual(await rotateAudit(database), { prepared: 1, dropped: 0 });
+  t.is((await login)?.status, 200);
+  const events = await context.rows(
+    `select 1 from ${month} where admin_id = $1 and event like 'authn_login%'`,
+    [admin.id],
+  );
+  t.is(events.length, 2);
+});
+
+/** In a transaction that has run the statement last, and not ended yet. */
+const isUnderWay = (statement: string): Promise<boolean> =>
+  isActivity(`state = 'idle in transaction'`, statement);
+
+const isWaiting = (statement: string): Promise<boolean> =>
+  isActivity(`wait_event_type = 'Lock'`, statement);
+
+async function isActivity(condition: string, statement: string): Promise<boolean> {
   const found = await context.rows(
-    `select 1 from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock' and query ilike $1`,
+    `select from pg_stat_activity where datname = current_database() and ${condition} and query ilike $1`,
     [statement],
   );
   return found.length > 0;

@@ -26,7 +26,7 @@ export async function rotateAudit(
   const wanted = Array.from({ length: MONTHS_AHEAD + 1 }, (_, ahead) => monthOf(now, ahead));
   const oldest = monthOf(now, 1 - KEPT_MONTHS);
   let prepared = 0;
-  // A transaction for each month: while one is held up, events can be written.
+  // A transaction for each month: none holds up events for longer than its own month takes.
   for (const month of wanted) {
     if (signal?.aborted) return { prepared, dropped: 0 };
     prepared += await alone(database, (tx) => prepareMonth(database, tx, month));
@@ -89,7 +89,12 @@ async function partitionNames(database: Database, tx: Transaction): Promise<stri
   return rows.map(({ name }) => name);
 }
 
-/** The names and times come from a date, not from outside. */
+/**
+ * The names and times come from a date, not from outside.
+ *
+ * Events wait while the month is attached, at `audit_events` itself: attaching alone would have them wait at the default
+ * partition, which then refuses those that belong to the new month. Whoever waits here finds the new month.
+ */
 async function prepareMonth(
   database: Database,
   tx: Transaction,
@@ -98,6 +103,7 @@ async function prepareMonth(
   if ((await partitionNames(database, tx)).includes(table)) return 0;
   for (const statement of [
     `create table ${table} (like audit_events including defaults)`,
+    'lock table audit_events in share row exclusive mode',
     `with moved as (delete from audit_events_default where at >= '${from}' and at < '${to}' returning *)
      insert into ${table} select * from moved`,
     `alter table audit_events attach partition ${table} for values from ('${from}') to ('${to}')`,
