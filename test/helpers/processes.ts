@@ -52,6 +52,9 @@ export const isRequest =
   (line: LogLine): boolean =>
     line['http.request.id'] === requestId && line['message'] === 'request';
 
+/** What a process logs when it answers 500: no test brings that about, so it fails the one in which it happens. */
+const INTERNAL_ERROR = '"message":"request failed"';
+
 const STOP_WITHIN_MS = 60_000;
 const READY_WITHIN_MS = 60_000;
 
@@ -156,6 +159,8 @@ function follow(child: ChildProcess, script: string, scope: Scope): TestProcess 
   scope.teardown(async () => {
     if (!hasEnded) await stop();
     else if (!isExpected) throw new Error(`${script} ended by itself:\n${lastPart(output)}`);
+    const defects = output.stdout.split('\n').filter((line) => line.includes(INTERNAL_ERROR));
+    if (defects.length > 0) throw new Error(`${script} has a defect:\n${defects.join('\n')}`);
   });
 
   const logLines = (): LogLine[] => output.stdout.split('\n').slice(0, -1).map(parseLine);
