@@ -3,7 +3,9 @@ import test from 'ava';
 import { isNear, openWorkerHttp } from '../../workers/http/http.js';
 import type { Tasks } from '../../workers/tasks/tasks.js';
 import type { Scope } from '../helpers/context.js';
+import { eventually } from '../helpers/eventually.js';
 import { createRecordingLogger } from '../helpers/log.js';
+import { openConnection } from '../helpers/raw-http.js';
 
 test('live says alive, whatever else is wrong', async (t) => {
   const { ask } = await setUp(t, { ok: false });
@@ -102,6 +104,16 @@ test('a body that no task needs is refused when it is large', async (t) => {
   t.deepEqual(ran, []);
   t.is((await ask('POST', '/tasks/sweep-outbox', {}, '{"a":1}')).status, 200);
   t.is(ran.length, 1);
+});
+
+test('a client that hangs up in the middle of its request is no defect', async (t) => {
+  const { port, ran, lines } = await setUp(t);
+  const client = await openConnection(`http://127.0.0.1:${port}`);
+  const half = 'POST /tasks/sweep-outbox HTTP/1.1\r\ncontent-length: 9\r\n\r\nhalf';
+  client.write(half, () => client.destroy());
+  const line = await eventually(() => lines.find(({ msg }) => msg === 'request aborted'));
+  t.like(line, { level: 40 });
+  t.deepEqual(ran, []);
 });
 
 test('a connection stays open longer than the daemon keeps it', async (t) => {

@@ -69,6 +69,10 @@ async function serve(
   try {
     answer = await route(deps, req, requestId);
   } catch (error) {
+    if (hasHungUp(req)) {
+      deps.log.warn({ 'http.request.id': requestId }, 'request aborted');
+      return;
+    }
     answer = failed(deps, error, requestId);
   }
   const body = Buffer.from(JSON.stringify(answer.body));
@@ -81,6 +85,9 @@ async function serve(
   });
   res.end(req.method === 'HEAD' ? undefined : body);
 }
+
+/** True for a client that did not send its request to the end, or was cut off while it did. */
+const hasHungUp = (req: IncomingMessage): boolean => req.destroyed && !req.complete;
 
 function failed({ log }: WorkerHttpDeps, error: unknown, requestId: string): Answer {
   const fields = { err: maskError(error), 'http.request.id': requestId };
