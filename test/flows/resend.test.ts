@@ -1,13 +1,16 @@
 import test from 'ava';
-import { createClient } from '../helpers/api-client.js';
-import { useSystem } from '../helpers/api.js';
+import { createClient, type ApiClient } from '../helpers/api-client.js';
+import { useApi, useSystem } from '../helpers/api.js';
 import { useContext } from '../helpers/context.js';
 import { eventually } from '../helpers/eventually.js';
 import { tokenIn, type Mail } from '../helpers/mailbox.js';
-import { startApi } from '../helpers/processes.js';
 
 const context = useContext();
 const system = useSystem(context);
+/** Its limits are those of production; behind a proxy, so that each test can be another client. */
+const strict = useApi(context, { env: { RATE_LIMIT_SCALE: '1', TRUST_PROXY: '1' } });
+const strictClient = (ip: string): ApiClient =>
+  createClient(strict.process.url, { 'x-forwarded-for': ip });
 
 test.serial(
   'POST /auth/confirm/resend: unknown, pending and confirmed addresses get the same bytes',
@@ -72,11 +75,7 @@ test.serial(
 test.serial(
   'a registration past the cap on links is none: nothing of it comes into force later',
   async (t) => {
-    const { url } = await startApi(context, {
-      scope: t,
-      env: { RATE_LIMIT_SCALE: '1', TRUST_PROXY: '1' },
-    });
-    const client = createClient(url, { 'x-forwarded-for': '203.0.113.3' });
+    const client = strictClient('203.0.113.3');
     const owner = await system.admins.registerAdmin();
     const late = [1, 2, 3].map(() => system.admins.applicant({ email: owner.email }));
     for (const each of late) t.is((await client.post('/auth/register', each)).status, 202);
@@ -100,22 +99,17 @@ test.serial(
 test.serial('nobody but a pending admin is mailed anything', async (t) => {
   const { admins, client } = system;
   const confirmed = await admins.confirmedAdmin();
-  const before = await context.rows('select count(*) from outbox');
+  const promised = () => context.rows('select count(*) from outbox');
+  const before = await promised();
   await client.post('/auth/confirm/resend', { email: confirmed.email });
   await client.post('/auth/confirm/resend', { email: admins.applicant().email });
-  const own = await context.rows('select id from outbox where admin_id = $1', [confirmed.id]);
-  t.is(own.length, 1, 'the mail of the registration alone');
-  t.true(before.length === 1);
+  t.deepEqual(await promised(), before);
 });
 
 test.serial(
   'at most three links an hour go to one address, and the answer does not tell',
   async (t) => {
-    const { url } = await startApi(context, {
-      scope: t,
-      env: { RATE_LIMIT_SCALE: '1', TRUST_PROXY: '1' },
-    });
-    const client = createClient(url, { 'x-forwarded-for': '203.0.113.1' });
+    const client = strictClient('203.0.113.1');
     const applicant = await system.admins.registerAdmin();
     for (let i = 0; i < 6; i++) {
       t.is((await client.post('/auth/confirm/resend', { email: applicant.email })).status, 202);
@@ -128,11 +122,7 @@ test.serial(
 );
 
 test.serial('past the cap the newest link that was sent still works', async (t) => {
-  const { url } = await startApi(context, {
-    scope: t,
-    env: { RATE_LIMIT_SCALE: '1', TRUST_PROXY: '1' },
-  });
-  const client = createClient(url, { 'x-forwarded-for': '203.0.113.2' });
+  const client = strictClient('203.0.113.2');
   const applicant = await system.admins.registerAdmin();
   for (let i = 0; i < 4; i++) await client.post('/auth/confirm/resend', { email: applicant.email });
   await eventually(async () => {
