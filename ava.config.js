@@ -21,7 +21,7 @@ export default {
   nodeArguments: ['--enable-source-maps'],
   workerThreads: false,
   // Of two cores: a test file waits for its API, its worker and the servers half of the time.
-  concurrency: 5,
+  concurrency: 4,
   sortTestFiles: (one, other) => rank(one) - rank(other) || one.localeCompare(other),
   timeout: '5m',
 };
