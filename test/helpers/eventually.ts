@@ -9,7 +9,10 @@ export interface Patience {
 }
 
 const DEFAULT_WITHIN_MS = 60_000;
-const ASK_EVERY_MS = 40;
+const FIRST_PAUSE_MS = 20;
+/** What takes long is asked for less often: a machine full of tests that ask has no time to answer. */
+const LONGER = 1.25;
+const LONGEST_PAUSE_MS = 250;
 
 /**
  * Asks again until `check` yields something other than `undefined` or `false`, and resolves to it.
@@ -21,6 +24,7 @@ export async function eventually<T>(
 ): Promise<Exclude<T, undefined | false>> {
   const deadline = performance.now() + withinMs;
   let failure: unknown;
+  let pauseMs = FIRST_PAUSE_MS;
   do {
     try {
       const value = await check();
@@ -29,7 +33,8 @@ export async function eventually<T>(
     } catch (error) {
       failure = error;
     }
-    await delay(ASK_EVERY_MS);
+    await delay(pauseMs);
+    pauseMs = Math.min(LONGEST_PAUSE_MS, pauseMs * LONGER);
   } while (performance.now() < deadline);
   const why = failure instanceof Error ? `: ${failure.message}` : '';
   throw new Error(`${of} did not come true within ${withinMs} ms${why}`, { cause: failure });

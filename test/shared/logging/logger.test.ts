@@ -4,7 +4,7 @@ import { createLogger } from '../../../shared/logging/logger.js';
 import { startProgram, type LogLine } from '../../helpers/processes.js';
 
 let text = '';
-let lines: LogLine[] = [];
+let lines: readonly LogLine[] = [];
 
 /** The program ends by itself; a hook has no teardown of its own. */
 const noScope = { teardown: () => undefined };
