@@ -21,7 +21,7 @@ export interface TestProcess {
   stdout(): string;
   stderr(): string;
   /** What it has logged so far. @throws when a line on stdout is not one JSON object. */
-  logLines(): readonly LogLine[];
+  logLines(): LogLine[];
   /** Resolves to the first line logged that the predicate takes. */
   waitForLine(isWanted: (line: LogLine) => boolean, patience?: Patience): Promise<LogLine>;
   send(signal: NodeJS.Signals): void;
@@ -163,15 +163,7 @@ function follow(child: ChildProcess, script: string, scope: Scope): TestProcess 
     if (defects.length > 0) throw new Error(`${script} has a defect:\n${defects.join('\n')}`);
   });
 
-  let parsed: readonly LogLine[] = [];
-  let parsedTo = 0;
-  const logLines = (): readonly LogLine[] => {
-    const end = output.stdout.lastIndexOf('\n') + 1;
-    const added = output.stdout.slice(parsedTo, end).split('\n').slice(0, -1);
-    if (added.length > 0) parsed = [...parsed, ...added.map(parseLine)];
-    parsedTo = end;
-    return parsed;
-  };
+  const logLines = (): LogLine[] => output.stdout.split('\n').slice(0, -1).map(parseLine);
   return {
     pid: child.pid ?? 0,
     stdout: () => output.stdout,

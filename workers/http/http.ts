@@ -70,7 +70,7 @@ async function serve(
     answer = await route(deps, req, requestId);
   } catch (error) {
     if (hasHungUp(req)) {
-      deps.log.warn({ 'http.request.id': requestId }, 'request aborted');
+      deps.log.warn({ err: maskError(error), 'http.request.id': requestId }, 'request aborted');
       return;
     }
     answer = failed(deps, error, requestId);

@@ -4,7 +4,7 @@ import { createLogger } from '../../../shared/logging/logger.js';
 import { startProgram, type LogLine } from '../../helpers/processes.js';
 
 let text = '';
-let lines: readonly LogLine[] = [];
+let lines: LogLine[] = [];
 
 /** The program ends by itself; a hook has no teardown of its own. */
 const noScope = { teardown: () => undefined };
