@@ -16,34 +16,25 @@ import { createAccessTokens } from './auth/access-tokens.js';
 import { createAccountNotices } from './auth/account-notices.js';
 import { createAccountService, type AccountService } from './auth/account.service.js';
 import { createRoleOf, type RoleOf } from './auth/auth.views.js';
-import { createConfirmService, type ConfirmService } from './auth/confirm.service.js';
-import { createConfirmations } from './auth/confirmations.js';
 import { createAdminGuard } from './auth/passport.js';
-import {
-  createPasswordResetService,
-  type PasswordResetService,
-} from './auth/password-reset.service.js';
+import type { PasswordResetDeps } from './auth/password-reset.service.js';
 import { createPasswordGuard } from './auth/password-guard.js';
 import { createPasswords } from './auth/passwords.js';
-import {
-  createRegistrationService,
-  type RegistrationService,
-} from './auth/registration.service.js';
+import type { RegistrationDeps } from './auth/registration.service.js';
+import { createRepeatedRegistrations } from './auth/repeated-registrations.js';
 import { createSessionTokens } from './auth/session-tokens.js';
 import { createSessionService, type SessionService } from './auth/session.service.js';
 import { createThrottleByAdmin, createThrottleByCustomer } from './http/throttle-requests.js';
+import { createGenerations } from './throttling/generations.js';
 import { createThrottles } from './throttling/throttles.js';
 import { createCursors, type Cursors } from './http/pagination.js';
 import { createUserWriteLimit } from './users/users.limits.js';
 import { createUsersService, type UsersService } from './users/users.service.js';
 
-/** Everything that the API's routes stand on. */
-export interface ApiDeps {
+/** Everything that the API's routes are given. */
+export interface ApiDeps extends RegistrationDeps, PasswordResetDeps {
   readonly log: Logger;
   readonly queues: Queues;
-  readonly registration: RegistrationService;
-  readonly addresses: ConfirmService;
-  readonly passwordReset: PasswordResetService;
   readonly logins: LoginService;
   readonly sessions: SessionService;
   readonly admins: AdminsService;
@@ -76,34 +67,39 @@ export async function buildDeps(config: ApiConfig, log: Logger): Promise<ApiDeps
   });
   const notices = createAccountNotices(outbox, config.rateLimitScale);
   const audit = createAudit(log);
+  const throttleKey = deriveKeyRing(config.secrets, 'throttle').current;
   const throttles = createThrottles({
     redis: throttleRedis,
-    key: deriveKeyRing(config.secrets, 'throttle').current,
+    key: throttleKey,
     scale: config.rateLimitScale,
   });
   const throttleByAdmin = createThrottleByAdmin(throttles, audit);
-  const passwordGuard = createPasswordGuard(throttles);
-  const common = { database, passwords, passwordGuard, notices, audit };
-  const sessions = createSessionService({ ...common, tokens });
-  const confirmations = createConfirmations({
+  const passwordGuard = createPasswordGuard(
+    throttles,
+    createGenerations(throttleRedis, throttleKey),
+  );
+  const common = {
     database,
     outbox,
-    keys: deriveKeyRing(config.secrets, 'confirmation'),
-    expiresMs: config.confirmationExpiresMs,
-    rateLimitScale: config.rateLimitScale,
-  });
+    passwords,
+    passwordGuard,
+    notices,
+    audit,
+    confirmationKeys: deriveKeyRing(config.secrets, 'confirmation'),
+    confirmationExpiresMs: config.confirmationExpiresMs,
+    repeatedRegistrations: createRepeatedRegistrations(),
+  };
+  const sessions = createSessionService({ ...common, tokens });
   const roleOf = createRoleOf(config.operatorEmails);
 
   return {
+    ...common,
     log,
     queues,
-    registration: createRegistrationService({ ...common, confirmations }),
-    addresses: createConfirmService({ ...common, confirmations }),
-    passwordReset: createPasswordResetService({ ...common, confirmations }),
     logins: createLoginService({ ...common, tokens }),
     sessions,
     admins: createAdminsService(roleOf),
-    accounts: createAccountService({ ...common, confirmations }),
+    accounts: createAccountService(common),
     users: createUsersService(),
     limits: createAuthLimits(createThrottleByCustomer(throttles, audit), throttleByAdmin),
     userWrites: createUserWriteLimit(throttleByAdmin),

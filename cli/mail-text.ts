@@ -2,16 +2,17 @@ import type { DeadLetters } from '../api/ops/dead-letters.service.js';
 import type { MailStep, MailStory, MailTimeline } from '../api/ops/mail-timeline.service.js';
 
 /** The timeline of an address, for people: what is so now first, then each mail's story. */
-export function describeTimeline({ address, admin, suppressed, messages }: MailTimeline): string {
+export function describeTimeline(timeline: MailTimeline): string {
+  const { address, suppressed, messages } = timeline;
   return [
     address,
-    `  ${describeAdmin(admin)}`,
+    `  ${describeAdmin(timeline)}`,
     suppressed
       ? `  SUPPRESSED since ${time(suppressed.since)} after a ${suppressed.reason}: no mail goes there. ` +
         'Lift it with `mail unsuppress` if the address works.'
       : '  not suppressed',
     ...(messages.length === 0 ? ['  no mail was promised'] : []),
-    ...messages.flatMap((story) => ['', ...describeStory(story)]),
+    ...messages.flatMap((story) => [''].concat(describeStory(story))),
   ].join('\n');
 }
 
@@ -30,25 +31,32 @@ export function describeDeadLetters({ total, letters }: DeadLetters): string {
   ].join('\n');
 }
 
-function describeAdmin(admin: MailTimeline['admin']): string {
-  if (!admin) return 'no admin has this address';
-  const state = admin.confirmed_at
-    ? `confirmed ${time(admin.confirmed_at)}`
-    : 'not confirmed: the mailed link has not been followed';
-  return `admin ${admin.id}, ${state}${admin.has_pending_address ? '; another address waits to be confirmed' : ''}`;
+function describeAdmin({ admin, registrations }: MailTimeline): string {
+  if (admin) {
+    const change = admin.has_pending_address ? '; another address waits to be confirmed' : '';
+    return `admin ${admin.id}, confirmed ${time(admin.confirmed_at)}${change}`;
+  }
+  return registrations === 0
+    ? 'no admin has this address'
+    : `registered ${count(registrations, 'time', 'times')}, not confirmed: no mailed link has been followed`;
 }
 
 function describeStory(story: MailStory): string[] {
-  const { id, mail, about, recipient, trace_id, request_id, last_error } = story;
+  const { id, mail, about, recipient, trace_id, last_error } = story;
   return [
     `${mail}${about === null ? '' : ` (${about})`} to ${recipient ?? 'nobody in particular'}: ${stateOf(story)}`,
-    `  mail ${id}, trace ${trace_id}${request_id === null ? '' : `, request ${request_id}`}`,
+    `  mail ${id}, trace ${trace_id}${describeRequest(story)}`,
     ...story.steps.map((step) => `  ${time(step.at)}  ${describeStep(step)}`),
     ...(last_error !== null && story.outcome !== 'discarded'
       ? [`  last error: ${last_error}`]
       : []),
   ];
 }
+
+const describeRequest = ({ request_id, span_id }: MailStory): string =>
+  request_id === null
+    ? ''
+    : `, request ${request_id}${span_id === null ? '' : ` (span ${span_id})`}`;
 
 function stateOf({ state, outcome, available_at, steps }: MailStory): string {
   const isBounced = steps.some(({ step }) => step === 'bounced');

@@ -46,8 +46,8 @@ async function show(args: Arguments): Promise<Answer> {
   const email = readAddress(onlyWord(args, 'address'));
   return withTools(args, async ({ database }) => {
     const timeline = await createMailTimelineService(database).timelineOf(email);
-    const { messages, admin, suppressed } = timeline;
-    if (messages.length === 0 && !admin && !suppressed)
+    const { messages, admin, registrations, suppressed } = timeline;
+    if (messages.length === 0 && registrations === 0 && !admin && !suppressed)
       throw new Error(`nothing is known of ${email.address}: no mail, no admin`);
     return { text: describeTimeline(timeline), facts: { ...timeline } };
   });

@@ -1,8 +1,9 @@
 import { randomBytes } from 'node:crypto';
+import { confirm } from '../api/auth/confirm.service.js';
+import { register } from '../api/auth/registration.service.js';
 import { buildDeps, type ApiDeps } from '../api/deps.js';
 import type { Cause } from '../shared/audit/audit.js';
 import type { ApiConfig } from '../shared/config/config.js';
-import { deriveKeyRing, type KeyRing } from '../shared/crypto/keys.js';
 import { AppError } from '../shared/errors/app-error.js';
 import { mintConfirmationToken } from '../shared/identity/confirmation-token.js';
 import { parseEmailAddress, type EmailAddress } from '../shared/identity/email-address.js';
@@ -26,17 +27,16 @@ export interface Seeder {
 export async function openSeeder(config: ApiConfig): Promise<Seeder> {
   const log = createLogger({ service: 'rollcall-seed', ...config.logging, level: 'error' });
   const deps = await buildDeps(config, log);
-  const keys = deriveKeyRing(config.secrets, 'confirmation');
 
   async function ensureAdmin(wanted: Login & { readonly name: string }): Promise<Login> {
     const email = parse(wanted.email);
     const known = await findAdmin(email);
-    if (known?.confirmedAt != null) {
+    if (known !== null) {
       if (await canLogIn(deps, email, wanted.password)) return loginOf(wanted);
       return ensureAdmin(variantOf(wanted));
     }
-    await deps.registration.register({ ...wanted, email }, seeding);
-    await confirm(deps, keys, email);
+    await register(deps, { ...wanted, email }, seeding);
+    await followLink(deps, email, wanted.password);
     return loginOf(wanted);
   }
 
@@ -98,15 +98,19 @@ async function canLogIn(deps: ApiDeps, email: EmailAddress, password: string): P
   }
 }
 
-/** Answers the confirmation as its owner would, with the link that the worker would have mailed. */
-async function confirm(deps: ApiDeps, keys: KeyRing, email: EmailAddress): Promise<void> {
-  const admin = await findAdmin(email);
+/** Follows the link that the worker would have mailed. */
+async function followLink(
+  deps: ApiDeps,
+  { address, canonical }: EmailAddress,
+  password: string,
+): Promise<void> {
   const confirmation = await Confirmation.findOne({
-    where: { adminId: admin?.id ?? 0, supersededAt: null },
+    where: { emailCanonical: canonical, purpose: 'registration', supersededAt: null },
     order: [['id', 'DESC']],
   });
-  if (confirmation === null) throw new Error(`there is no confirmation for ${email.address}`);
-  await deps.addresses.confirm(mintConfirmationToken(keys, confirmation), undefined, seeding);
+  if (confirmation === null) throw new Error(`there is no confirmation for ${address}`);
+  const token = mintConfirmationToken(deps.confirmationKeys, confirmation);
+  await confirm(deps, { token, password }, seeding);
 }
 
 function variantOf({ email, name }: Login & { name: string }): Login & { name: string } {

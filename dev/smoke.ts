@@ -124,8 +124,17 @@ async function register(client: Client, step: Step, mailbox: string): Promise<Cr
     check(headers.get('content-type')?.startsWith('text/html') === true, 'it is not a page');
     await client.expect(403, '/auth/login', { method: 'POST', body: own });
   });
-  await step('its button confirms the address', () =>
-    client.expect(200, '/auth/confirm', { method: 'POST', body: { token } }),
+  await step('a wrong password there confirms nothing', () =>
+    client.expectProblem(403, 'wrong_password', '/auth/confirm', {
+      method: 'POST',
+      body: { token, password: 'a password of somebody else' },
+    }),
+  );
+  await step('its button and the password confirm the address', () =>
+    client.expect(200, '/auth/confirm', {
+      method: 'POST',
+      body: { token, password: own.password },
+    }),
   );
   return own;
 }

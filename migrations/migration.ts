@@ -4,6 +4,8 @@
  */
 export interface Migration {
   readonly name: string;
+  /** Why the release before this one must be stopped first; only before the first release. */
+  readonly breaks?: string;
   readonly up: string;
   readonly down: string;
 }

@@ -4,7 +4,8 @@
  * - **admin**: somebody who registered; owns users. **operator**: an admin who also looks after the service.
  * - **user**: a person whom an admin manages; does not log in.
  * - **session**: one login of one admin; its access and refresh tokens live and die with it.
- * - **confirmation**: a question put to the owner of an address, answered by a mailed link.
+ * - **registration**: what somebody, perhaps a stranger, has registered an address with; in force once it is confirmed.
+ * - **confirmation**: a mailed link that proves who reads an address's mail.
  * - **outbox message**: a row that promises work, written in the transaction that causes it.
  * - **job**: an entry of a BullMQ **queue**; for a mail, the errand boy of one outbox message.
  * - **relay**: puts pending messages on their queue. **sweep**: puts back those whose job was lost.

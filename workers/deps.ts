@@ -78,6 +78,7 @@ export function buildDeps(
       service: config.mail.from.name,
       publicUrl: config.publicUrl,
       confirmationKeys: deriveKeyRing(config.secrets, 'confirmation'),
+      rateLimitScale: config.rateLimitScale,
     },
   };
 }

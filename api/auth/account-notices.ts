@@ -1,11 +1,14 @@
-import { Op } from 'sequelize';
+import { col, fn, Op, where, type WhereOptions } from 'sequelize';
+import type { Cause } from '../../shared/audit/audit.js';
 import type { Transaction } from '../../shared/database/transaction.js';
+import type { EmailAddress } from '../../shared/identity/email-address.js';
 import {
-  sendAccountExistsMail,
+  sendConfirmationMail,
   sendSecurityNotice,
   type SecurityNotice,
 } from '../../shared/jobs/index.js';
 import { OutboxMessage, type Admin } from '../../shared/models/index.js';
+import { MAX_LINKS_PER_HOUR, scaledLimit } from '../../shared/outbox/mail-limits.js';
 import type { Outbox } from '../../shared/outbox/outbox.js';
 import { tooManyRequests } from '../throttling/too-many-requests.js';
 
@@ -13,83 +16,68 @@ import { tooManyRequests } from '../throttling/too-many-requests.js';
 export type AccountNotices = ReturnType<typeof createAccountNotices>;
 
 const HOUR_MS = 3_600_000;
-const DAY_MS = 86_400_000;
-const MAX_ACCOUNT_EXISTS_PER_DAY = 1;
-/** As many as there can be links to new addresses. */
 const MAX_ADDRESS_CHANGES_PER_HOUR = 3;
 
-/** @param rateLimitScale multiplies the caps. */
+/** @param rateLimitScale multiplies the limits. */
 export function createAccountNotices(outbox: Outbox, rateLimitScale: number) {
-  const maxAccountExistsPerDay = Math.max(
-    1,
-    Math.floor(MAX_ACCOUNT_EXISTS_PER_DAY * rateLimitScale),
-  );
-
-  const maxAddressChangesPerHour = Math.max(
-    1,
-    Math.floor(MAX_ADDRESS_CHANGES_PER_HOUR * rateLimitScale),
-  );
+  const maxAddressChanges = scaledLimit(MAX_ADDRESS_CHANGES_PER_HOUR, rateLimitScale);
+  const maxLinks = scaledLimit(MAX_LINKS_PER_HOUR, rateLimitScale);
 
   /** Tells an admin about a change that it, or somebody with its password or tokens, has made. */
   async function tell(
     tx: Transaction,
     admin: Admin,
     notice: SecurityNotice,
-    traceId: string,
+    cause: Cause,
   ): Promise<void> {
     await outbox.enqueue(
       tx,
       sendSecurityNotice,
       { v: 1, admin_id: admin.id, notice },
-      { adminId: admin.id, recipient: admin.email, traceId },
+      { adminId: admin.id, recipient: admin.email, cause },
     );
   }
 
   /**
-   * Tells an admin that another address has been asked for in its name, three times an hour at most, whether that
-   * address is somebody's or nobody's. The caller holds the admin's row.
-   * @throws {AppError} `too_many_attempts` instead of a fourth.
+   * Tells an admin that another address has been asked for in its name. The caller holds the admin's row.
+   * @throws {AppError} `too_many_attempts` instead of a fourth within an hour, or when the new address has had all the
+   *   links that it gets within an hour, whoever asked for them.
    */
-  async function tellAddressChange(tx: Transaction, admin: Admin, traceId: string): Promise<void> {
-    const recent = await OutboxMessage.findAll({
-      attributes: ['createdAt'],
-      where: {
-        adminId: admin.id,
-        name: sendSecurityNotice.name,
-        payload: { notice: 'email_change_requested' },
-        createdAt: { [Op.gt]: new Date(Date.now() - HOUR_MS) },
-      },
-      order: [['createdAt', 'DESC']],
-      limit: maxAddressChangesPerHour,
-      transaction: tx,
+  async function tellAddressChange(
+    tx: Transaction,
+    admin: Admin,
+    newEmail: EmailAddress,
+    cause: Cause,
+  ): Promise<void> {
+    const asked = { adminId: admin.id, name: sendSecurityNotice.name };
+    const payload = { notice: 'email_change_requested' };
+    await refusePast(maxAddressChanges, tx, { ...asked, payload });
+    await refusePast(maxLinks, tx, {
+      name: sendConfirmationMail.name,
+      outcome: { [Op.is]: null },
+      [Op.and]: where(fn('lower', col('recipient')), newEmail.canonical),
     });
-    const oldest = recent[maxAddressChangesPerHour - 1];
-    if (oldest) {
-      const resetSeconds = Math.ceil((oldest.createdAt.getTime() + HOUR_MS - Date.now()) / 1_000);
-      throw tooManyRequests({
-        limit: maxAddressChangesPerHour,
-        remaining: 0,
-        resetSeconds: Math.max(1, resetSeconds),
-      });
-    }
-    await tell(tx, admin, 'email_change_requested', traceId);
+    await tell(tx, admin, 'email_change_requested', cause);
   }
 
-  /** Tells an admin that somebody wanted its address for another account; once a day is enough. */
-  async function tellAccountExists(tx: Transaction, admin: Admin, traceId: string): Promise<void> {
-    const createdAt = { [Op.gt]: new Date(Date.now() - DAY_MS) };
-    const recent = await OutboxMessage.count({
-      where: { adminId: admin.id, name: sendAccountExistsMail.name, createdAt },
-      transaction: tx,
-    });
-    if (recent >= maxAccountExistsPerDay) return;
-    await outbox.enqueue(
-      tx,
-      sendAccountExistsMail,
-      { v: 1, admin_id: admin.id },
-      { adminId: admin.id, recipient: admin.email, traceId },
-    );
-  }
+  return { tell, tellAddressChange };
+}
 
-  return { tell, tellAddressChange, tellAccountExists };
+/** @throws {AppError} `too_many_attempts` when there have been so many such messages within an hour. */
+async function refusePast(
+  limit: number,
+  transaction: Transaction,
+  messages: WhereOptions<OutboxMessage>,
+): Promise<void> {
+  const recent = await OutboxMessage.findAll({
+    attributes: ['createdAt'],
+    where: { [Op.and]: [messages, { createdAt: { [Op.gt]: new Date(Date.now() - HOUR_MS) } }] },
+    order: [['createdAt', 'DESC']],
+    limit,
+    transaction,
+  });
+  const oldest = recent[limit - 1];
+  if (!oldest) return;
+  const resetSeconds = Math.ceil((oldest.createdAt.getTime() + HOUR_MS - Date.now()) / 1_000);
+  throw tooManyRequests({ limit, remaining: 0, resetSeconds: Math.max(1, resetSeconds) });
 }

@@ -1,14 +1,13 @@
-import { Op } from 'sequelize';
 import type { Audit, Cause } from '../../shared/audit/audit.js';
 import type { Database } from '../../shared/database/connect.js';
 import { violates } from '../../shared/database/failures.js';
 import { withTransaction, type Transaction } from '../../shared/database/transaction.js';
 import { AppError } from '../../shared/errors/app-error.js';
 import type { EmailAddress } from '../../shared/identity/email-address.js';
-import { Admin } from '../../shared/models/index.js';
+import type { Admin } from '../../shared/models/index.js';
 import type { AccountNotices } from './account-notices.js';
 import { lockAdmin } from './admin-lock.js';
-import type { Confirmations } from './confirmations.js';
+import { requestConfirmation, voidConfirmations, type ConfirmationDeps } from './confirmations.js';
 import { canonicalName } from './names.js';
 import type { PasswordGuard } from './password-guard.js';
 import { refuseCommonPassword } from './password-policy.js';
@@ -24,11 +23,9 @@ export interface AccountChanges {
   readonly currentPassword?: string | undefined;
 }
 
-/** What accounts are made of. */
-export interface AccountDeps {
+export interface AccountDeps extends ConfirmationDeps {
   readonly database: Database;
   readonly passwords: Passwords;
-  readonly confirmations: Confirmations;
   readonly passwordGuard: PasswordGuard;
   readonly notices: AccountNotices;
   readonly audit: Audit;
@@ -38,12 +35,12 @@ export interface AccountDeps {
 export type AccountService = ReturnType<typeof createAccountService>;
 
 export function createAccountService(deps: AccountDeps) {
-  const { database, passwords, confirmations, notices, audit } = deps;
+  const { database, passwords, notices, audit } = deps;
 
   /**
    * Changes all that is asked for, or nothing. A new password ends all other sessions; a new address waits until the
    * link mailed to it is followed, and the old one is told; three an hour can be asked for.
-   * @throws {AppError} `wrong_password`, `password_too_common`, `name_taken`, `too_many_attempts`.
+   * @throws {AppError} `validation_failed` without the current password where it is needed, `wrong_password`, `password_too_common`, `name_taken`, `too_many_attempts`.
    */
   async function change(
     principal: Principal,
@@ -71,23 +68,24 @@ export function createAccountService(deps: AccountDeps) {
         );
         if (passwordHash !== undefined) {
           // Whoever knew the old password may have asked for another address.
-          await confirmations.withdraw(tx, admin.id, ['email_change', 'password_reset']);
+          await voidConfirmations(tx, { adminId: admin.id, purpose: 'email_change' });
+          const { emailCanonical } = admin;
+          await voidConfirmations(tx, { emailCanonical, purpose: 'password_reset' });
           await endSessions({ adminId: admin.id, except: sessionId }, 'password', tx);
-          await notices.tell(tx, admin, 'password_changed', cause.traceId);
+          await notices.tell(tx, admin, 'password_changed', cause);
           await audit.record('authn_password_change', cause, { adminId: admin.id, sessionId }, tx);
         }
         if (email !== undefined) await askForAddress(tx, admin, email, cause);
         return admin;
       });
     } catch (error) {
-      if (violates(error, 'admins_confirmed_name_key'))
-        throw new AppError('name_taken', { cause: error });
+      if (violates(error, 'admins_name_key')) throw new AppError('name_taken', { cause: error });
       throw error;
     }
   }
 
   /**
-   * Deletes an admin with its users, sessions and confirmations.
+   * Deletes an admin with its users and sessions, and voids the links that were mailed to its address.
    * @throws {AppError} `wrong_password`.
    */
   async function remove(
@@ -98,12 +96,13 @@ export function createAccountService(deps: AccountDeps) {
     await requirePassword(deps, principal, currentPassword, cause);
     await withTransaction(database, async (tx) => {
       const admin = await lockAsker(tx, principal.admin, true);
+      await voidConfirmations(tx, { emailCanonical: admin.emailCanonical });
       await admin.destroy({ transaction: tx });
       await audit.record('user_deleted', cause, { adminId: admin.id }, tx);
     });
   }
 
-  /** The answer is the same whether somebody has the address or not; its owner is told by mail. */
+  /** The same whether somebody has the address or not: the worker mails a link, or tells its owner. */
   async function askForAddress(
     tx: Transaction,
     admin: Admin,
@@ -111,23 +110,17 @@ export function createAccountService(deps: AccountDeps) {
     cause: Cause,
   ): Promise<void> {
     if (email.canonical === admin.emailCanonical) {
-      await confirmations.withdraw(tx, admin.id, ['email_change']);
+      await voidConfirmations(tx, { adminId: admin.id, purpose: 'email_change' });
       await admin.update({ email: email.address, pendingEmail: null }, { transaction: tx });
       return;
     }
-    await notices.tellAddressChange(tx, admin, cause.traceId);
-    await confirmations.withdraw(tx, admin.id, ['email_change']);
+    await notices.tellAddressChange(tx, admin, email, cause);
+    await voidConfirmations(tx, { adminId: admin.id, purpose: 'email_change' });
     await admin.update({ pendingEmail: email.address }, { transaction: tx });
-    const owner = await Admin.findOne({
-      where: { emailCanonical: email.canonical, confirmedAt: { [Op.ne]: null } },
-      transaction: tx,
-    });
-    if (owner) {
-      await notices.tellAccountExists(tx, owner, cause.traceId);
-      return;
-    }
-    const question = { adminId: admin.id, purpose: 'email_change', email: email.address } as const;
-    await confirmations.ask(tx, question, cause.traceId);
+    const request = { purpose: 'email_change', email, adminId: admin.id } as const;
+    const outboxId = await requestConfirmation(deps, tx, request, cause);
+    const facts = { adminId: admin.id, details: { outbox_id: outboxId } };
+    await audit.record('email_change_requested', cause, facts, tx);
   }
 
   return { change, remove };
@@ -146,13 +139,20 @@ async function lockAsker(tx: Transaction, asker: Admin, needsPassword: boolean):
   return admin;
 }
 
-/** Every failure is counted, as at a login, and recorded. @throws {AppError} `wrong_password`, `too_many_attempts`. */
+/**
+ * Every wrong password is counted, for this session alone, and recorded. One that is missing was no guess.
+ * @throws {AppError} `validation_failed`, `wrong_password`, `too_many_attempts`.
+ */
 async function requirePassword(
   { passwords, passwordGuard, audit }: Pick<AccountDeps, 'passwords' | 'passwordGuard' | 'audit'>,
   { admin, sessionId }: Principal,
   password: string | undefined,
   cause: Cause,
 ): Promise<void> {
+  if (password === undefined) {
+    const fault = { pointer: '#/current_password', detail: 'is required for this change' };
+    throw new AppError('validation_failed', { fields: [fault] });
+  }
   const { id: adminId, emailCanonical } = admin;
   const attempt = {
     emailCanonical,
@@ -160,8 +160,8 @@ async function requirePassword(
     within: { sessionId },
     onLock: () => audit.record('authn_login_lock', cause, { adminId }),
   };
-  const compare = async (): Promise<Admin | undefined> =>
-    password === undefined ? undefined : passwords.verify(password, () => Promise.resolve(admin));
+  const compare = (): Promise<Admin | undefined> =>
+    passwords.verify(password, () => Promise.resolve(admin));
   if (await passwordGuard.attempt(attempt, compare)) return;
   await audit.record('authn_password_change_fail', cause, { adminId });
   throw new AppError('wrong_password');

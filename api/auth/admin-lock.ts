@@ -12,9 +12,8 @@ export type WhichAdmin = { readonly id: number } | { readonly emailCanonical: st
  * each sees what the one before has left, and no two can wait for each other. Change the row that this returns: the
  * one that a request was authenticated with may be outdated by now.
  *
- * Two admins: one transaction locks one. What it tells another admin is only inserted. The exception is an address that
- * is confirmed by one admin and was registered by another who never confirmed it: the confirmed admin's row comes first
- * then, and whoever holds a pending admin's row asks for no other.
+ * One transaction locks one admin; what it tells another is only inserted. An address that no admin has is held by its
+ * open confirmations.
  *
  * The lock is `for no key update`: rows that refer to the admin can be inserted meanwhile (PostgreSQL manual, 13.3.2).
  */

@@ -81,11 +81,16 @@ const mailedToken = z
   .max(200)
   .meta({ description: 'The token from the mailed link.' });
 
+const otherName = NameInput.optional().meta({
+  description: 'Another name, when the one that you registered with has been taken.',
+});
+
 export const ConfirmRequest = z.strictObject({
   token: mailedToken,
-  name: NameInput.optional().meta({
-    description: 'Another name, when the one that you registered with has been taken.',
+  password: knownPassword.meta({
+    description: 'Of your registration; of your account, if it is to have another address.',
   }),
+  name: otherName,
 });
 
 /** The request of `PUT /auth/me`. */
@@ -110,7 +115,11 @@ export const ForgotPasswordRequest = z.strictObject({ email: EmailInput });
 
 /** The request of `POST /auth/password/reset`. */
 export const resetPasswordRequest = (passwordMinLength: number) =>
-  z.strictObject({ token: mailedToken, password: newPassword(passwordMinLength) });
+  z.strictObject({
+    token: mailedToken,
+    password: newPassword(passwordMinLength),
+    name: otherName,
+  });
 
 export const DeleteMeRequest = z.strictObject({ current_password: knownPassword });
 
@@ -125,7 +134,7 @@ export const Admin = z.object({
   email: z.string(),
   name: z.string(),
   role: z.enum(['admin', 'operator']),
-  confirmed_at: z.iso.datetime().nullable(),
+  confirmed_at: z.iso.datetime(),
   pending_email: z
     .string()
     .optional()

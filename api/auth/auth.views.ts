@@ -5,19 +5,17 @@ import type { IssuedTokens } from './session-tokens.js';
 
 /** Tells who is an operator. */
 export type RoleOf = (
-  admin: Pick<AdminModel, 'emailCanonical' | 'confirmedAt' | 'operatorSince'>,
+  admin: Pick<AdminModel, 'emailCanonical' | 'operatorSince'>,
 ) => 'admin' | 'operator';
 
 /**
- * Confirmed admins are operators when the configuration names their address or an operator has granted it.
+ * Admins are operators when the configuration names their address or an operator has granted it.
  * @param operatorEmails canonical.
  */
 export function createRoleOf(operatorEmails: readonly string[]): RoleOf {
   const operators = new Set(operatorEmails);
-  return ({ emailCanonical, confirmedAt, operatorSince }) => {
-    const isNamed = operatorSince !== null || operators.has(emailCanonical);
-    return confirmedAt !== null && isNamed ? 'operator' : 'admin';
-  };
+  return ({ emailCanonical, operatorSince }) =>
+    operatorSince !== null || operators.has(emailCanonical) ? 'operator' : 'admin';
 }
 
 /** What an admin looks like from outside. */
@@ -27,7 +25,7 @@ export function adminView(admin: AdminModel, roleOf: RoleOf): z.input<typeof Adm
     email: admin.email,
     name: admin.name,
     role: roleOf(admin),
-    confirmed_at: admin.confirmedAt?.toISOString() ?? null,
+    confirmed_at: admin.confirmedAt.toISOString(),
     ...(admin.pendingEmail !== null && { pending_email: admin.pendingEmail }),
     created_at: admin.createdAt.toISOString(),
     updated_at: admin.updatedAt.toISOString(),

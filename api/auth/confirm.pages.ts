@@ -1,4 +1,4 @@
-import { markup, type Page } from '../http/page.js';
+import { emailForm, markup, type Html, type Page } from '../http/page.js';
 
 /** The token in a query or a form; empty if there is none. */
 export function tokenIn(source: unknown): string {
@@ -6,16 +6,41 @@ export function tokenIn(source: unknown): string {
   return typeof source.token === 'string' ? source.token : '';
 }
 
-/** Where a mailed link leads: one button. */
-export const askPage = (token: string): Page => ({
+/** A form for another link. */
+export const resendForm = (): Html =>
+  emailForm({ action: '/auth/confirm/resend', button: 'Send me a new link' });
+
+/** A form for a link that sets a new password. */
+export const forgotForm = (): Html =>
+  emailForm({ action: '/auth/password/forgot', button: 'Let me choose a new password' });
+
+const passwordField = markup`<label for="password">Your password</label>
+<input type="password" id="password" name="password" required autocomplete="current-password" />`;
+
+/** Where a mailed link leads. @param refusal why the last try was refused. */
+export const confirmPage = (token: string, refusal?: string): Page => ({
   title: 'Confirm your address',
-  body: markup`<p>Press the button, and we know that this address is yours.</p>
+  body: markup`${refusal === undefined ? '' : markup`<p class="refusal" role="alert">${refusal}</p>`}
+<p>Enter the password that you chose when you registered. If your account is to have a new address, enter the password of your account.</p>
 <form method="post" action="/auth/confirm">
 <input type="hidden" name="token" value="${token}" />
+${passwordField}
 <button type="submit">Confirm my address</button>
 </form>
 <p class="soft">You did not ask for this? Then close this page: nothing happens.</p>`,
 });
+
+/** A wrong password, and the way to a new one. */
+export const wrongPasswordPage = (token: string): Page => {
+  const { title, body } = confirmPage(token, 'This is not the password that you chose.');
+  return {
+    title,
+    body: markup`${body}
+<h2>You don't remember it?</h2>
+<p>We mail you a link that sets a new password and confirms your address.</p>
+${forgotForm()}`,
+  };
+};
 
 /** After the button; again, if it is pressed again. */
 export const confirmedPage = (): Page => ({
@@ -27,18 +52,28 @@ export const confirmedPage = (): Page => ({
 /** One page for every link that does not work, so that it tells nothing about the others. */
 export const invalidLinkPage = (): Page => ({
   title: 'This link does not work',
-  body: markup`<p>It is incomplete, expired, or a newer one has been sent in its place.</p>
-<p>Open the newest mail, or ask for another link at <code>POST /auth/confirm/resend</code>.</p>`,
+  body: markup`<p>It is incomplete, expired, or a newer one has been sent in its place. Open the newest mail, or ask for another link:</p>
+${resendForm()}
+<p class="soft">You wanted to change the address of your account? Log in and ask for the change again.</p>`,
 });
 
-/** Somebody else was first with the name, or another one that was typed here does not do. */
-export const nameTakenPage = (token: string, why: string): Page => ({
+/** Somebody else was first with the name, or another one that was entered here is refused. */
+export const otherNamePage = (token: string, refusal: string): Page => ({
   title: 'Choose another name',
-  body: markup`<p>${why} Everything else stays as you registered it.</p>
+  body: markup`<p class="refusal" role="alert">${refusal}</p>
+<p>Everything else stays as you registered it.</p>
 <form method="post" action="/auth/confirm">
 <input type="hidden" name="token" value="${token}" />
 <label for="name">Name</label>
-<input type="text" id="name" name="name" required maxlength="100" autocomplete="name" />
+<input type="text" id="name" name="name" required autocomplete="name" />
+${passwordField}
 <button type="submit">Confirm with this name</button>
 </form>`,
+});
+
+/** After asking for a mail, the same for every address. */
+export const mailSentPage = (): Page => ({
+  title: 'Look into your mailbox',
+  body: markup`<p>If there is something to send to this address, it is on its way. It may take a minute.</p>
+<a class="button" href="/apidocs">Open the API's documentation</a>`,
 });

@@ -1,28 +1,29 @@
 import { Router } from 'express';
 import { AppError } from '../../shared/errors/app-error.js';
 import { isForm, jsonOrFormBody, SMALL_BODY } from '../http/body.js';
-import { sendPage } from '../http/page.js';
+import { answerFormsWithPages, sendPage, type Page } from '../http/page.js';
 import { causeOf } from '../http/request-context.js';
 import { parse } from '../http/validate.js';
+import type { AuthLimits } from './auth.limits.js';
 import { ConfirmRequest } from './auth.schemas.js';
 import {
-  askPage,
   confirmedPage,
+  confirmPage,
   invalidLinkPage,
-  nameTakenPage,
+  otherNamePage,
+  resendForm,
   tokenIn,
+  wrongPasswordPage,
 } from './confirm.pages.js';
-import type { ConfirmService } from './confirm.service.js';
-import type { AuthLimits } from './auth.limits.js';
+import { canBeConfirmed, confirm, type ConfirmDeps } from './confirm.service.js';
 
-/** What the confirmation's routes stand on. */
-export interface ConfirmRoutesDeps {
-  readonly addresses: ConfirmService;
+export interface ConfirmRoutesDeps extends ConfirmDeps {
   readonly limits: AuthLimits;
 }
 
 /** Following the mailed link. Reading the page changes nothing: mail scanners read every link. */
-export function confirmRoutes({ addresses, limits }: ConfirmRoutesDeps): Router {
+export function confirmRoutes(deps: ConfirmRoutesDeps): Router {
+  const { limits } = deps;
   const router = Router();
 
   /**
@@ -32,7 +33,7 @@ export function confirmRoutes({ addresses, limits }: ConfirmRoutesDeps): Router 
    *     operationId: showConfirmation
    *     tags: [Registration]
    *     summary: The page that a mailed link leads to
-   *     description: One button. Nothing changes until it is pressed, so a mail scanner that follows the link does no harm.
+   *     description: A password field and a button. Nothing changes until it is pressed, so a mail scanner that follows the link does no harm.
    *     security: []
    *     parameters:
    *       - { name: token, in: query, required: true, description: The token from the mailed link., schema: { type: string } }
@@ -44,8 +45,10 @@ export function confirmRoutes({ addresses, limits }: ConfirmRoutesDeps): Router 
    *     tags: [Registration]
    *     summary: Confirm an address
    *     description: >-
-   *       Takes JSON or an HTML form and answers in kind. Confirming again answers the same. When somebody else has
-   *       confirmed the registered name first, send another `name` with the same token.
+   *       The link proves the mailbox, and the password tells whose registration of the address it is; to confirm a new
+   *       address of an account, send the account's password. Takes JSON or an HTML form and answers in kind.
+   *       Confirming again answers the same. When somebody else has confirmed the registered name first, send another
+   *       `name` with the same token.
    *     security: []
    *     requestBody:
    *       required: true
@@ -60,39 +63,60 @@ export function confirmRoutes({ addresses, limits }: ConfirmRoutesDeps): Router 
    *           application/json: { schema: { $ref: '#/components/schemas/Confirmed' } }
    *           text/html: { schema: { type: string } }
    *       400: { $ref: '#/components/responses/InvalidToken' }
+   *       403: { $ref: '#/components/responses/WrongPasswordAtConfirmation' }
    *       409: { $ref: '#/components/responses/NameTakenAtConfirmation' }
    *       422: { $ref: '#/components/responses/FormRefused' }
    */
-  router.get('/auth/confirm', (req, res) => {
+  router.get('/auth/confirm', async (req, res) => {
     const token = tokenIn(req.query);
-    if (token === '') sendPage(res, 400, invalidLinkPage());
-    else sendPage(res, 200, askPage(token));
+    if (await canBeConfirmed(deps, token)) sendPage(res, 200, confirmPage(token));
+    else sendPage(res, 400, invalidLinkPage());
   });
 
-  router.post('/auth/confirm', limits.tokens, ...jsonOrFormBody(SMALL_BODY), async (req, res) => {
-    const body: unknown = req.body;
-    if (!isForm(req)) {
-      const { token, name } = parse(ConfirmRequest, body);
-      await addresses.confirm(token, name, causeOf(req));
-      res.json({ status: 'confirmed' });
-      return;
-    }
-    const token = tokenIn(body);
-    try {
-      const form = parse(ConfirmRequest, body);
-      await addresses.confirm(form.token, form.name, causeOf(req));
-      sendPage(res, 200, confirmedPage());
-    } catch (error) {
-      if (!(error instanceof AppError)) throw error;
-      if (error.code === 'name_taken')
-        sendPage(res, 409, nameTakenPage(token, 'This name has been taken.'));
-      else if (error.code === 'validation_failed' && token !== '') {
-        sendPage(res, 422, nameTakenPage(token, 'This name cannot be used.'));
-      } else if (error.code === 'invalid_token' || error.code === 'validation_failed') {
-        sendPage(res, 400, invalidLinkPage());
-      } else throw error;
-    }
-  });
+  router.post(
+    '/auth/confirm',
+    answerFormsWithPages(resendForm),
+    limits.tokens,
+    ...jsonOrFormBody(SMALL_BODY),
+    async (req, res) => {
+      try {
+        await confirm(deps, parse(ConfirmRequest, req.body), causeOf(req));
+        if (isForm(req)) sendPage(res, 200, confirmedPage());
+        else res.json({ status: 'confirmed' });
+      } catch (error) {
+        if (!isForm(req) || !(error instanceof AppError)) throw error;
+        const refusal = refusalOf(tokenIn(req.body), error);
+        if (!refusal) throw error;
+        sendPage(res, ...refusal);
+      }
+    },
+  );
 
   return router;
+}
+
+/** What a form is answered with that was refused; nothing for what is not about its content. */
+function refusalOf(
+  token: string,
+  { code, status, fields = [] }: AppError,
+): [status: number, page: Page] | undefined {
+  const faultOf = (field: string): string | undefined =>
+    fields.find(({ pointer }) => pointer === `#/${field}`)?.detail;
+  switch (code) {
+    case 'wrong_password':
+      return [status, wrongPasswordPage(token)];
+    case 'name_taken':
+      return [status, otherNamePage(token, 'Somebody else has this name already.')];
+    case 'invalid_token':
+      return [status, invalidLinkPage()];
+    case 'validation_failed':
+      if (faultOf('token') !== undefined) return [400, invalidLinkPage()];
+      if (faultOf('name') !== undefined)
+        return [status, otherNamePage(token, `This name ${faultOf('name') ?? ''}.`)];
+      return faultOf('password') === undefined
+        ? undefined
+        : [status, confirmPage(token, 'Enter your password.')];
+    default:
+      return undefined;
+  }
 }

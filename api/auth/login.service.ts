@@ -1,16 +1,15 @@
+import { QueryTypes } from 'sequelize';
 import type { Audit, Cause } from '../../shared/audit/audit.js';
 import type { Database } from '../../shared/database/connect.js';
 import { withTransaction } from '../../shared/database/transaction.js';
 import { AppError } from '../../shared/errors/app-error.js';
 import type { EmailAddress } from '../../shared/identity/email-address.js';
-import { Admin } from '../../shared/models/index.js';
 import { lockAdmin } from './admin-lock.js';
-import { hasLoggedInFrom } from './known-networks.js';
+import { isKnownNetwork } from './known-networks.js';
 import type { PasswordGuard } from './password-guard.js';
 import type { Passwords } from './passwords.js';
 import type { IssuedTokens, SessionTokens } from './session-tokens.js';
 
-/** What logging in is made of. */
 export interface LoginDeps {
   readonly database: Database;
   readonly passwords: Passwords;
@@ -35,12 +34,13 @@ export function createLoginService(deps: LoginDeps) {
    */
   async function logIn(email: EmailAddress, password: string, cause: Cause): Promise<IssuedTokens> {
     for (let tries = 1; tries <= MAX_TRIES; tries += 1) {
-      const admin = await comparePassword(email, password, cause);
-      if (!admin) break;
-      if (admin.confirmedAt === null) throw new AppError('email_not_confirmed');
-      const isOutdated = passwords.isOutdated(admin.passwordHash);
+      const owner = await comparePassword(email, password, cause);
+      if (!owner) break;
+      const { adminId, passwordHash } = owner;
+      if (adminId === null) throw new AppError('email_not_confirmed');
+      const isOutdated = passwords.isOutdated(passwordHash);
       const renewedHash = isOutdated ? await passwords.hash(password) : undefined;
-      const issued = await openSession(admin, renewedHash, cause);
+      const issued = await openSession({ id: adminId, passwordHash }, renewedHash, cause);
       if (issued) return issued;
     }
     throw new AppError('invalid_credentials');
@@ -51,7 +51,7 @@ export function createLoginService(deps: LoginDeps) {
    * into use. Does nothing when that password has been changed since it was compared: its sessions have all ended.
    */
   function openSession(
-    { id, passwordHash: compared }: Admin,
+    { id, passwordHash: compared }: { readonly id: number; readonly passwordHash: string },
     renewedHash: string | undefined,
     cause: Cause,
   ): Promise<IssuedTokens | undefined> {
@@ -67,30 +67,49 @@ export function createLoginService(deps: LoginDeps) {
     });
   }
 
-  /** The admin whose password it is. Every failure is counted and recorded, and the first try past the limits. */
+  /** The owner of the address, if it is its password. Every failure is counted and recorded, and the first try past the limits. */
   async function comparePassword(
     email: EmailAddress,
     password: string,
     cause: Cause,
-  ): Promise<Admin | undefined> {
+  ): Promise<PasswordOwner | undefined> {
     const emailCanonical = email.canonical;
     const tried: { adminId?: number } = {};
-    const find = async (): Promise<Admin | null> => {
-      const admin = await Admin.findOne({ where: { emailCanonical } });
-      if (admin) tried.adminId = admin.id;
-      return admin;
+    const find = async (): Promise<PasswordOwner | null> => {
+      const owner = await ownerOf(database, emailCanonical);
+      if (owner?.adminId != null) tried.adminId = owner.adminId;
+      return owner;
     };
     const onLock = async (): Promise<void> => {
       await find();
       await audit.record('authn_login_lock', cause, tried);
     };
-    const isKnownNetwork = (): Promise<boolean> => hasLoggedInFrom(email, cause.ip);
-    const attempt = { emailCanonical, ip: cause.ip, within: { isKnownNetwork }, onLock };
-    const compare = (): Promise<Admin | undefined> => passwords.verify(password, find);
-    const admin = await passwords.reserve(() => passwordGuard.attempt(attempt, compare));
-    if (!admin) await audit.record('authn_login_fail', cause, tried);
-    return admin;
+    const within = { isKnownNetwork: () => isKnownNetwork(database, email, cause.ip) };
+    const attempt = { emailCanonical, ip: cause.ip, within, onLock };
+    const compare = (): Promise<PasswordOwner | undefined> => passwords.verify(password, find);
+    const owner = await passwords.reserve(() => passwordGuard.attempt(attempt, compare));
+    if (!owner) await audit.record('authn_login_fail', cause, tried);
+    return owner;
   }
 
   return { logIn };
+}
+
+/** Whose password is in force for an address. */
+interface PasswordOwner {
+  /** `null` for a registration that has not been confirmed. */
+  readonly adminId: number | null;
+  readonly passwordHash: string;
+}
+
+/** The admin with the address, else its newest registration: one hash to compare with, as for an unknown address. */
+async function ownerOf(database: Database, emailCanonical: string): Promise<PasswordOwner | null> {
+  const [row] = await database.query<PasswordOwner>(
+    `select id as "adminId", password_hash as "passwordHash" from admins where email_canonical = $emailCanonical
+      union all
+     (select null, password_hash from registrations where email_canonical = $emailCanonical order by id desc limit 1)
+      order by "adminId" nulls last limit 1`,
+    { type: QueryTypes.SELECT, bind: { emailCanonical } },
+  );
+  return row ?? null;
 }

@@ -14,9 +14,9 @@ export interface OperatorsDeps {
 /** Granting and revoking the operator's role; for the command line alone, never by HTTP. */
 export function createOperatorsService({ database, audit }: OperatorsDeps) {
   /**
-   * Makes a confirmed admin an operator, or takes the role back; a second time it changes nothing.
+   * Makes an admin an operator, or takes the role back; a second time it changes nothing.
    * @returns whether anything changed.
-   * @throws {AppError} `not_found` when no confirmed admin has the address.
+   * @throws {AppError} `not_found` when no admin has the address.
    */
   async function setOperator(
     email: EmailAddress,
@@ -25,7 +25,7 @@ export function createOperatorsService({ database, audit }: OperatorsDeps) {
   ): Promise<boolean> {
     return withTransaction(database, async (tx) => {
       const admin = await lockAdmin(tx, { emailCanonical: email.canonical });
-      if (!admin?.confirmedAt) throw new AppError('not_found');
+      if (!admin) throw new AppError('not_found');
       if ((admin.operatorSince !== null) === isOperator) return false;
       await admin.update({ operatorSince: isOperator ? new Date() : null }, { transaction: tx });
       const details = { role: isOperator ? 'operator' : 'admin' };

@@ -1,11 +1,34 @@
 import { markup, type Page } from '../http/page.js';
+import { forgotForm } from './confirm.pages.js';
 
-/** Where a mailed link leads: one field, one button. @param why the password before this one was refused. */
-export const newPasswordPage = (token: string, minLength: number, why?: string): Page => ({
+/** What the page asks for, and what it says of the last try. */
+export interface NewPasswordForm {
+  readonly token: string;
+  readonly minLength: number;
+  /** Why the last try was refused. */
+  readonly refusal?: string;
+  /** The registered name cannot be had: another one is needed. */
+  readonly asksName?: boolean;
+}
+
+/** Where a mailed link leads: one field, one button. */
+export const newPasswordPage = ({
+  token,
+  minLength,
+  refusal,
+  asksName = false,
+}: NewPasswordForm): Page => ({
   title: 'Choose a new password',
-  body: markup`<p>${why === undefined ? 'You will be logged out everywhere.' : `That password ${why}.`}</p>
+  body: markup`${refusal === undefined ? '' : markup`<p class="refusal" role="alert">${refusal}</p>`}
+<p>You will be logged out everywhere.</p>
 <form method="post" action="/auth/password/reset">
 <input type="hidden" name="token" value="${token}" />
+${
+  asksName
+    ? markup`<label for="name">Another name</label>
+<input type="text" id="name" name="name" required autocomplete="name" />`
+    : ''
+}
 <label for="password">New password, at least ${String(minLength)} characters</label>
 <input
         type="password"
@@ -25,4 +48,11 @@ export const passwordSetPage = (): Page => ({
   title: 'Your password is set',
   body: markup`<p>You can log in with it now. Every session that was open has ended.</p>
 <a class="button" href="/apidocs">Open the API's documentation</a>`,
+});
+
+/** One page for every link that does not work. */
+export const invalidResetLinkPage = (): Page => ({
+  title: 'This link does not work',
+  body: markup`<p>It is incomplete, expired, used, or a newer one has been sent in its place. Open the newest mail, or ask for another link:</p>
+${forgotForm()}`,
 });

@@ -1,28 +1,28 @@
 import { Router } from 'express';
 import { AppError } from '../../shared/errors/app-error.js';
-import { isForm, jsonBody, jsonOrFormBody, SMALL_BODY } from '../http/body.js';
-import { sendPage } from '../http/page.js';
+import { isForm, jsonOrFormBody, SMALL_BODY } from '../http/body.js';
+import { answerFormsWithPages, sendPage, type Page } from '../http/page.js';
 import { causeOf } from '../http/request-context.js';
 import { parse } from '../http/validate.js';
 import { ForgotPasswordRequest, resetPasswordRequest } from './auth.schemas.js';
 import type { AuthLimits } from './auth.limits.js';
-import { invalidLinkPage, tokenIn } from './confirm.pages.js';
-import type { PasswordResetService } from './password-reset.service.js';
-import { newPasswordPage, passwordSetPage } from './password-reset.pages.js';
+import { forgotForm, mailSentPage, tokenIn } from './confirm.pages.js';
+import { invalidResetLinkPage, newPasswordPage, passwordSetPage } from './password-reset.pages.js';
+import {
+  forgotPassword,
+  requireResetLink,
+  resetPassword,
+  type PasswordResetDeps,
+} from './password-reset.service.js';
 
-/** What the routes stand on. */
-export interface PasswordResetRoutesDeps {
+export interface PasswordResetRoutesDeps extends PasswordResetDeps {
   readonly limits: AuthLimits;
-  readonly passwordReset: PasswordResetService;
   readonly passwordMinLength: number;
 }
 
 /** For admins who have forgotten their password. Reading the page changes nothing: mail scanners read every link. */
-export function passwordResetRoutes({
-  passwordReset,
-  limits,
-  passwordMinLength,
-}: PasswordResetRoutesDeps): Router {
+export function passwordResetRoutes(deps: PasswordResetRoutesDeps): Router {
+  const { limits, passwordMinLength } = deps;
   const ResetPasswordRequest = resetPasswordRequest(passwordMinLength);
   const router = Router();
 
@@ -33,18 +33,36 @@ export function passwordResetRoutes({
    *     operationId: forgotPassword
    *     tags: [Account]
    *     summary: Ask for a link that sets a new password
-   *     description: Always answers the same. The link is good for an hour, and once; at most three an hour go to one account.
+   *     description: >-
+   *       Always answers the same. The link works for an hour, and once; at most three an hour go to one address. Of an
+   *       address that has only been registered it confirms the registration at the same time. Takes JSON, or an HTML
+   *       form that gets a page.
    *     security: []
-   *     requestBody: { required: true, content: { application/json: { schema: { $ref: '#/components/schemas/ForgotPasswordRequest' } } } }
+   *     requestBody:
+   *       required: true
+   *       content:
+   *         application/json: { schema: { $ref: '#/components/schemas/ForgotPasswordRequest' } }
+   *         application/x-www-form-urlencoded: { schema: { $ref: '#/components/schemas/ForgotPasswordRequest' } }
    *     responses:
    *       429: { $ref: '#/components/responses/TooManyAttempts' }
-   *       202: { description: Accepted., content: { application/json: { schema: { $ref: '#/components/schemas/Accepted' } } } }
+   *       202:
+   *         description: Accepted.
+   *         content:
+   *           application/json: { schema: { $ref: '#/components/schemas/Accepted' } }
+   *           text/html: { schema: { type: string } }
    */
-  router.post('/auth/password/forgot', limits.mails, ...jsonBody(SMALL_BODY), async (req, res) => {
-    const { email } = parse(ForgotPasswordRequest, req.body);
-    await passwordReset.forgot(email, causeOf(req));
-    res.status(202).json({ status: 'accepted' });
-  });
+  router.post(
+    '/auth/password/forgot',
+    answerFormsWithPages(forgotForm),
+    limits.mails,
+    ...jsonOrFormBody(SMALL_BODY),
+    async (req, res) => {
+      const { email } = parse(ForgotPasswordRequest, req.body);
+      await forgotPassword(deps, email, causeOf(req));
+      if (isForm(req)) sendPage(res, 202, mailSentPage());
+      else res.status(202).json({ status: 'accepted' });
+    },
+  );
 
   /**
    * @openapi
@@ -64,7 +82,9 @@ export function passwordResetRoutes({
    *     operationId: resetPassword
    *     tags: [Account]
    *     summary: Set a new password
-   *     description: Takes JSON, or an HTML form that gets a page. Every session of the admin ends.
+   *     description: >-
+   *       Takes JSON, or an HTML form that gets a page. Every session of the admin ends. If the link confirms a
+   *       registration whose name has been taken meanwhile, send another `name` with the same token.
    *     security: []
    *     requestBody:
    *       required: true
@@ -76,43 +96,67 @@ export function passwordResetRoutes({
    *       200: { description: Set; the page for a form., content: { text/html: { schema: { type: string } } } }
    *       204: { description: Set. }
    *       400: { $ref: '#/components/responses/InvalidToken' }
+   *       409: { $ref: '#/components/responses/NameTakenAtConfirmation' }
    *       422: { $ref: '#/components/responses/FormRefused' }
    */
-  router.get('/auth/password/reset', (req, res) => {
+  router.get('/auth/password/reset', async (req, res) => {
     const token = tokenIn(req.query);
-    if (token === '') sendPage(res, 400, invalidLinkPage());
-    else sendPage(res, 200, newPasswordPage(token, passwordMinLength));
+    try {
+      await requireResetLink(deps, token);
+      sendPage(res, 200, newPasswordPage({ token, minLength: passwordMinLength }));
+    } catch (error) {
+      if (!(error instanceof AppError) || error.code !== 'invalid_token') throw error;
+      sendPage(res, 400, invalidResetLinkPage());
+    }
   });
 
   router.post(
     '/auth/password/reset',
+    answerFormsWithPages(forgotForm),
     limits.tokens,
     ...jsonOrFormBody(SMALL_BODY),
     async (req, res) => {
-      const cause = causeOf(req);
-      if (!isForm(req)) {
-        const { token, password } = parse(ResetPasswordRequest, req.body);
-        await passwordReset.reset(token, password, cause);
-        res.status(204).end();
-        return;
-      }
-      const token = tokenIn(req.body);
       try {
-        const form = parse(ResetPasswordRequest, req.body);
-        await passwordReset.reset(form.token, form.password, cause);
-        sendPage(res, 200, passwordSetPage());
+        await resetPassword(deps, parse(ResetPasswordRequest, req.body), causeOf(req));
+        if (isForm(req)) sendPage(res, 200, passwordSetPage());
+        else res.status(204).end();
       } catch (error) {
-        if (!(error instanceof AppError)) throw error;
-        const isRefused =
-          error.code === 'validation_failed' || error.code === 'password_too_common';
-        const why = error.fields?.find(({ pointer }) => pointer === '#/password')?.detail;
-        if (isRefused && token !== '')
-          sendPage(res, 422, newPasswordPage(token, passwordMinLength, why));
-        else if (isRefused || error.code === 'invalid_token') sendPage(res, 400, invalidLinkPage());
-        else throw error;
+        if (!isForm(req) || !(error instanceof AppError)) throw error;
+        const refusal = refusalOf(tokenIn(req.body), passwordMinLength, error);
+        if (!refusal) throw error;
+        sendPage(res, ...refusal);
       }
     },
   );
 
   return router;
+}
+
+/** What a form is answered with that was refused; nothing for what is not about its content. */
+function refusalOf(
+  token: string,
+  minLength: number,
+  { code, status, fields = [] }: AppError,
+): [status: number, page: Page] | undefined {
+  const faultOf = (field: string): string | undefined =>
+    fields.find(({ pointer }) => pointer === `#/${field}`)?.detail;
+  switch (code) {
+    case 'invalid_token':
+      return [status, invalidResetLinkPage()];
+    case 'name_taken': {
+      const refusal = 'Somebody else has the name that you registered with.';
+      return [status, newPasswordPage({ token, minLength, refusal, asksName: true })];
+    }
+    case 'password_too_common':
+    case 'validation_failed': {
+      const [name, password] = [faultOf('name'), faultOf('password')];
+      if (faultOf('token') !== undefined) return [400, invalidResetLinkPage()];
+      if ((name ?? password) === undefined) return undefined;
+      const refusal =
+        name === undefined ? `That password ${password ?? ''}.` : `That name ${name}.`;
+      return [status, newPasswordPage({ token, minLength, refusal, asksName: name !== undefined })];
+    }
+    default:
+      return undefined;
+  }
 }

@@ -1,66 +1,143 @@
 import type { Audit, Cause } from '../../shared/audit/audit.js';
 import type { Database } from '../../shared/database/connect.js';
-import { withTransaction } from '../../shared/database/transaction.js';
+import { violates } from '../../shared/database/failures.js';
+import { withTransaction, type Transaction } from '../../shared/database/transaction.js';
 import { AppError } from '../../shared/errors/app-error.js';
 import type { EmailAddress } from '../../shared/identity/email-address.js';
+import { Admin, Registration, type Confirmation } from '../../shared/models/index.js';
 import type { AccountNotices } from './account-notices.js';
 import { lockAdmin } from './admin-lock.js';
-import type { Confirmations } from './confirmations.js';
+import { createAdmin } from './confirm.service.js';
+import {
+  findConfirmation,
+  lockConfirmation,
+  markUsed,
+  requestConfirmation,
+  requireOpen,
+  voidConfirmations,
+  type ConfirmationDeps,
+} from './confirmations.js';
+import type { PasswordGuard } from './password-guard.js';
 import { refuseCommonPassword } from './password-policy.js';
 import type { Passwords } from './passwords.js';
 import { endSessions } from './session-end.js';
 
-/** What resetting passwords is made of. */
-export interface PasswordResetDeps {
+export interface PasswordResetDeps extends ConfirmationDeps {
   readonly database: Database;
   readonly passwords: Passwords;
-  readonly confirmations: Confirmations;
+  readonly passwordGuard: PasswordGuard;
   readonly notices: AccountNotices;
   readonly audit: Audit;
 }
 
-/** For admins who have forgotten their password. */
-export type PasswordResetService = ReturnType<typeof createPasswordResetService>;
+/** What is sent from the page of a mailed link. */
+export interface NewPassword {
+  readonly token: string;
+  readonly password: string;
+  /** Taken in place of the registered name, if the link confirms a registration. */
+  readonly name?: string | undefined;
+}
 
-export function createPasswordResetService(deps: PasswordResetDeps) {
-  const { database, passwords, confirmations, notices, audit } = deps;
+/** Has a link mailed that sets a password, if somebody has the address. Runs the same statements for every address. */
+export async function forgotPassword(
+  deps: PasswordResetDeps,
+  email: EmailAddress,
+  cause: Cause,
+): Promise<void> {
+  await withTransaction(deps.database, async (tx) => {
+    const request = { purpose: 'password_reset', email } as const;
+    const outboxId = await requestConfirmation(deps, tx, request, cause);
+    const details = { outbox_id: outboxId };
+    await deps.audit.record('password_reset_requested', cause, { details }, tx);
+  });
+}
 
-  /** Mails a link to a confirmed admin; does nothing for anybody else, and nobody can tell the difference. */
-  async function forgot(email: EmailAddress, cause: Cause): Promise<void> {
-    await withTransaction(database, async (tx) => {
-      const admin = await lockAdmin(tx, { emailCanonical: email.canonical });
-      if (!admin || admin.confirmedAt === null) return;
-      const question = {
-        adminId: admin.id,
-        purpose: 'password_reset',
-        email: admin.email,
-      } as const;
-      await confirmations.ask(tx, question, cause.traceId);
+/** @throws {AppError} `invalid_token` unless the link can set a password now. Changes nothing. */
+export async function requireResetLink(
+  deps: Pick<ConfirmationDeps, 'confirmationKeys'>,
+  token: string,
+): Promise<Confirmation> {
+  return requireOpen(await findConfirmation(deps, token, ['password_reset']));
+}
+
+/**
+ * Sets a new password by a mailed link, which works once, ends every session and forgives the guesses at the old one. Of
+ * an address that has only been registered it confirms the newest registration, with this password.
+ * @throws {AppError} `invalid_token`, `password_too_common`, `name_taken` (the link stays good), `overloaded`.
+ */
+export async function resetPassword(
+  deps: PasswordResetDeps,
+  { token, password, name }: NewPassword,
+  cause: Cause,
+): Promise<void> {
+  const link = await requireResetLink(deps, token);
+  const { emailCanonical } = link;
+  const owner = (await Admin.findOne({ where: { emailCanonical } })) ?? (await newestOf(link));
+  if (!owner) throw new AppError('invalid_token');
+  refuseCommonPassword(password, { email: emailCanonical, name: name ?? owner.name });
+  const passwordHash = await deps.passwords.hash(password);
+  try {
+    await withTransaction(deps.database, async (tx) => {
+      const admin = await lockAdmin(tx, { emailCanonical });
+      // Two at once: the second one finds it used.
+      requireOpen(await lockConfirmation(tx, link));
+      const adminId = admin
+        ? await replacePassword(deps, tx, admin, passwordHash, cause)
+        : await confirmNewest(deps, tx, { link, passwordHash, name }, cause);
+      await markUsed(tx, link, adminId, cause.ip);
     });
+  } catch (error) {
+    if (violates(error, 'admins_name_key')) throw new AppError('name_taken', { cause: error });
+    if (violates(error, 'admins_email_key')) throw new AppError('invalid_token', { cause: error });
+    throw error;
   }
+  await deps.passwordGuard.forgive(emailCanonical);
+}
 
-  /**
-   * Sets a new password by a mailed token, which is good once, and ends every session.
-   * @throws {AppError} `invalid_token`, `password_too_common`.
-   */
-  async function reset(token: string, password: string, cause: Cause): Promise<void> {
-    // Looked at before the costly hash, and again when it is used: it may have been used meanwhile.
-    const owner = await confirmations.ownerOf(token, 'password_reset');
-    refuseCommonPassword(password, { email: owner.emailCanonical, name: owner.name });
-    const passwordHash = await passwords.hash(password);
-    await withTransaction(database, async (tx) => {
-      const { admin, isFirst } = await confirmations.answer(tx, token, ['password_reset']);
-      if (!isFirst) throw new AppError('invalid_token');
-      const adminId = admin.id;
-      // Whoever knew the old password may have asked for another address.
-      await confirmations.withdraw(tx, adminId, ['email_change', 'password_reset']);
-      await admin.update({ passwordHash, pendingEmail: null }, { transaction: tx });
-      await endSessions({ adminId }, 'password', tx);
-      await notices.tell(tx, admin, 'password_changed', cause.traceId);
-      const details = { by: 'mailed link' };
-      await audit.record('authn_password_change', cause, { adminId, details }, tx);
-    });
-  }
+const newestOf = (
+  { emailCanonical }: Pick<Confirmation, 'emailCanonical'>,
+  transaction?: Transaction,
+): Promise<Registration | null> =>
+  Registration.findOne({
+    where: { emailCanonical },
+    order: [['id', 'DESC']],
+    transaction: transaction ?? null,
+  });
 
-  return { forgot, reset };
+/** Whoever knew the old password is logged out, and may have asked for another address. */
+async function replacePassword(
+  { notices, audit }: PasswordResetDeps,
+  tx: Transaction,
+  admin: Admin,
+  passwordHash: string,
+  cause: Cause,
+): Promise<number> {
+  const { id: adminId } = admin;
+  await voidConfirmations(tx, { adminId, purpose: 'email_change' });
+  await admin.update({ passwordHash, pendingEmail: null }, { transaction: tx });
+  await endSessions({ adminId }, 'password', tx);
+  await notices.tell(tx, admin, 'password_changed', cause);
+  const details = { by: 'mailed link' };
+  await audit.record('authn_password_change', cause, { adminId, details }, tx);
+  return adminId;
+}
+
+/** The link proves the mailbox, and the password is its reader's own: no stranger's comes into force. */
+async function confirmNewest(
+  { audit }: PasswordResetDeps,
+  tx: Transaction,
+  {
+    link,
+    passwordHash,
+    name,
+  }: { link: Confirmation; passwordHash: string; name: string | undefined },
+  cause: Cause,
+): Promise<number> {
+  const registration = await newestOf(link, tx);
+  if (!registration) throw new AppError('invalid_token');
+  const { id: adminId } = await createAdmin(tx, registration, { name, passwordHash });
+  await audit.record('user_created', cause, { adminId }, tx);
+  const details = { purpose: 'password_reset' };
+  await audit.record('email_confirmed', cause, { adminId, details }, tx);
+  return adminId;
 }

@@ -1,15 +1,15 @@
 import { Router } from 'express';
-import { jsonBody, SMALL_BODY } from '../http/body.js';
+import { isForm, jsonBody, jsonOrFormBody, SMALL_BODY } from '../http/body.js';
+import { answerFormsWithPages, sendPage } from '../http/page.js';
 import { causeOf } from '../http/request-context.js';
 import { parse } from '../http/validate.js';
 import type { AuthLimits } from './auth.limits.js';
 import { registerRequest, ResendRequest } from './auth.schemas.js';
-import type { RegistrationService } from './registration.service.js';
+import { mailSentPage, resendForm } from './confirm.pages.js';
+import { register, resendConfirmation, type RegistrationDeps } from './registration.service.js';
 
-/** What registration's routes stand on. */
-export interface RegistrationRoutesDeps {
+export interface RegistrationRoutesDeps extends RegistrationDeps {
   readonly limits: AuthLimits;
-  readonly registration: RegistrationService;
   readonly passwordMinLength: number;
 }
 
@@ -17,7 +17,7 @@ const ACCEPTED = { status: 'accepted' } as const;
 
 /** Becoming an admin, up to the mail with the link. */
 export function registrationRoutes(deps: RegistrationRoutesDeps): Router {
-  const { registration, limits } = deps;
+  const { limits } = deps;
   const RegisterRequest = registerRequest(deps.passwordMinLength);
   const router = Router();
 
@@ -29,9 +29,9 @@ export function registrationRoutes(deps: RegistrationRoutesDeps): Router {
    *     tags: [Registration]
    *     summary: Register as an admin
    *     description: >-
-   *       Answers the same for every address: a new or pending one is mailed a confirmation link, the owner of a
-   *       confirmed one is told by mail. A link is good for 24 hours unless set otherwise. Each registration of a
-   *       pending address has a link of its own, which brings its own name and password into force.
+   *       Answers the same for every address: one that no admin has is mailed a link, the owner of an account is told by
+   *       mail. A link works for 24 hours unless set otherwise, and for every registration of the address: the password
+   *       that is entered there tells which of them comes into force.
    *     security: []
    *     requestBody: { required: true, content: { application/json: { schema: { $ref: '#/components/schemas/RegisterRequest' } } } }
    *     responses:
@@ -40,7 +40,7 @@ export function registrationRoutes(deps: RegistrationRoutesDeps): Router {
    *       409: { $ref: '#/components/responses/NameTaken' }
    */
   router.post('/auth/register', limits.registrations, ...jsonBody(SMALL_BODY), async (req, res) => {
-    await registration.register(parse(RegisterRequest, req.body), causeOf(req));
+    await register(deps, parse(RegisterRequest, req.body), causeOf(req));
     res.status(202).json(ACCEPTED);
   });
 
@@ -51,18 +51,35 @@ export function registrationRoutes(deps: RegistrationRoutesDeps): Router {
    *     operationId: resendConfirmation
    *     tags: [Registration]
    *     summary: Ask for another confirmation link
-   *     description: Always answers the same. At most three links an hour go to one registered address, and six to one address in all; a new link voids the older one of the same registration.
+   *     description: >-
+   *       Always answers the same. At most three of these links an hour go to one address, and six links in all; a new
+   *       one voids the older ones. Takes JSON, or an HTML form that gets a page.
    *     security: []
-   *     requestBody: { required: true, content: { application/json: { schema: { $ref: '#/components/schemas/ResendRequest' } } } }
+   *     requestBody:
+   *       required: true
+   *       content:
+   *         application/json: { schema: { $ref: '#/components/schemas/ResendRequest' } }
+   *         application/x-www-form-urlencoded: { schema: { $ref: '#/components/schemas/ResendRequest' } }
    *     responses:
    *       429: { $ref: '#/components/responses/TooManyAttempts' }
-   *       202: { description: Accepted., content: { application/json: { schema: { $ref: '#/components/schemas/Accepted' } } } }
+   *       202:
+   *         description: Accepted.
+   *         content:
+   *           application/json: { schema: { $ref: '#/components/schemas/Accepted' } }
+   *           text/html: { schema: { type: string } }
    */
-  router.post('/auth/confirm/resend', limits.mails, ...jsonBody(SMALL_BODY), async (req, res) => {
-    const { email } = parse(ResendRequest, req.body);
-    await registration.resend(email, causeOf(req));
-    res.status(202).json(ACCEPTED);
-  });
+  router.post(
+    '/auth/confirm/resend',
+    answerFormsWithPages(resendForm),
+    limits.mails,
+    ...jsonOrFormBody(SMALL_BODY),
+    async (req, res) => {
+      const { email } = parse(ResendRequest, req.body);
+      await resendConfirmation(deps, email, causeOf(req));
+      if (isForm(req)) sendPage(res, 202, mailSentPage());
+      else res.status(202).json(ACCEPTED);
+    },
+  );
 
   return router;
 }

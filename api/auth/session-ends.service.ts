@@ -15,15 +15,15 @@ export interface SessionEndsDeps {
 /** Logging somebody else out; for the command line alone, never by HTTP. */
 export function createSessionEndsService({ database, audit }: SessionEndsDeps) {
   /**
-   * Ends every live session of a confirmed admin: all of their tokens are dead at once, on every instance. It is
+   * Ends every live session of an admin: all of their tokens are dead at once, on every instance. It is
    * recorded even when there was none, since somebody had a reason to ask.
    * @returns how many there were.
-   * @throws {AppError} `not_found` when no confirmed admin has the address.
+   * @throws {AppError} `not_found` when no admin has the address.
    */
   async function endAll(email: EmailAddress, cause: Cause): Promise<number> {
     return withTransaction(database, async (tx) => {
       const admin = await lockAdmin(tx, { emailCanonical: email.canonical });
-      if (!admin?.confirmedAt) throw new AppError('not_found');
+      if (!admin) throw new AppError('not_found');
       const count = await endSessions({ adminId: admin.id }, 'revoked', tx);
       const facts = { adminId: admin.id, details: { sessions: count } };
       await audit.record('authn_token_revoked', cause, facts, tx);

@@ -54,7 +54,7 @@ export function createSessionService(deps: SessionDeps) {
       // Returned, not thrown: the end of the session must be committed.
       if (!again) {
         await endSessions({ id: session.id }, 'reuse', tx);
-        await notices.tell(tx, admin, 'session_ended_by_reuse', cause.traceId);
+        await notices.tell(tx, admin, 'session_ended_by_reuse', cause);
         const facts = { adminId: admin.id, sessionId: session.id };
         await audit.record('authn_token_reuse', cause, facts, tx);
       }

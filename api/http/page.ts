@@ -1,4 +1,5 @@
-import type { Response } from 'express';
+import type { Request, RequestHandler, Response } from 'express';
+import { isForm } from './body.js';
 import { escapeHtml } from '../../shared/html/escape-html.js';
 import { allowPage } from './security-headers.js';
 
@@ -16,17 +17,19 @@ const toHtml = (value: string | Html): string =>
   value instanceof Html ? value.text : escapeHtml(value);
 
 const STYLES = `
-:root { color-scheme: light dark; --ink: #1a1f2b; --soft: #5a6475; --paper: #fff; --back: #f3f5f9; --line: #dfe4ec; --accent: #2f5fe0; --on-accent: #fff }
-@media (prefers-color-scheme: dark) { :root { --ink: #e9edf5; --soft: #a3adbf; --paper: #1a202c; --back: #11151d; --line: #2c3545; --accent: #86a8ff; --on-accent: #0d1526 } }
+:root { color-scheme: light dark; --ink: #1a1f2b; --soft: #5a6475; --paper: #fff; --back: #f3f5f9; --line: #dfe4ec; --accent: #2f5fe0; --on-accent: #fff; --refusal: #b3261e }
+@media (prefers-color-scheme: dark) { :root { --ink: #e9edf5; --soft: #a3adbf; --paper: #1a202c; --back: #11151d; --line: #2c3545; --accent: #86a8ff; --on-accent: #0d1526; --refusal: #ff8a80 } }
 * { box-sizing: border-box }
 body { margin: 0; min-height: 100vh; display: grid; place-items: center; padding: 24px 16px; background: var(--back); color: var(--ink); font: 17px/1.55 system-ui, -apple-system, "Segoe UI", Roboto, sans-serif }
 main { width: 100%; max-width: 30rem; background: var(--paper); border: 1px solid var(--line); border-radius: 14px; padding: 36px 32px }
 .brand { margin: 0 0 20px; color: var(--soft); font-size: 14px; font-weight: 600; letter-spacing: .04em; text-transform: uppercase }
 h1 { margin: 0 0 12px; font-size: 26px; line-height: 1.25 }
+h2 { margin: 28px 0 8px; font-size: 19px }
 p { margin: 0 0 18px }
+.refusal { padding: 10px 14px; border-left: 4px solid var(--refusal); background: var(--back) }
 .soft { color: var(--soft); font-size: 15px; margin: 18px 0 0 }
 label { display: block; margin: 0 0 6px; font-weight: 600; font-size: 15px }
-input[type=text], input[type=password] { width: 100%; min-height: 48px; margin: 0 0 16px; padding: 0 14px; font: inherit; color: inherit; background: transparent; border: 1px solid var(--soft); border-radius: 9px }
+input[type=text], input[type=email], input[type=password] { width: 100%; min-height: 48px; margin: 0 0 16px; padding: 0 14px; font: inherit; color: inherit; background: transparent; border: 1px solid var(--soft); border-radius: 9px }
 button, .button { display: block; width: 100%; min-height: 50px; padding: 12px 18px; border: 0; border-radius: 9px; background: var(--accent); color: var(--on-accent); font: inherit; font-weight: 600; text-align: center; text-decoration: none; cursor: pointer }
 :focus-visible { outline: 3px solid var(--accent); outline-offset: 3px }
 a { color: var(--accent) }
@@ -42,8 +45,14 @@ export interface Page {
 }
 
 /** Answers with a page: plain, accessible, without script, nothing loaded from anywhere. */
-export function sendPage(res: Response, status: number, { title, body }: Page): void {
+export function sendPage(res: Response, status: number, page: Page): void {
+  res.status(status).send(renderPage(res, page));
+}
+
+/** The bytes of a page, with the headers set that it needs. */
+export function renderPage(res: Response, { title, body }: Page): Buffer {
   allowPage(res, STYLES);
+  res.type('html');
   const page = markup`<!doctype html>
 <html lang="en">
 <head>
@@ -62,5 +71,30 @@ ${body}
 </body>
 </html>
 `;
-  res.status(status).type('html').send(page.text);
+  return Buffer.from(page.text);
 }
+
+/** A form that asks for an e-mail address and nothing else. */
+export const emailForm = ({ action, button }: { action: string; button: string }): Html =>
+  markup`<form method="post" action="${action}">
+<label for="email">E-mail address</label>
+<input type="email" id="email" name="email" required autocomplete="email" />
+<button type="submit">${button}</button>
+</form>`;
+
+const waysOn = new WeakMap<Request, () => Html>();
+
+/**
+ * For routes that take HTML forms: a person waits for a page, whatever goes wrong. Stands before everything that may refuse
+ * the request.
+ * @param wayOn a form or a link by which the person can go on.
+ */
+export const answerFormsWithPages =
+  (wayOn: () => Html): RequestHandler =>
+  (req, _res, next) => {
+    if (isForm(req)) waysOn.set(req, wayOn);
+    next();
+  };
+
+/** How a person can go on who waits for a page; `undefined` for a program, which gets a problem document. */
+export const wayOnOf = (req: Request): Html | undefined => waysOn.get(req)?.();

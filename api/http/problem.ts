@@ -4,6 +4,8 @@ import { AppError } from '../../shared/errors/app-error.js';
 import type { ErrorCode } from '../../shared/errors/codes.js';
 import { problemDocument } from '../../shared/errors/problem-document.js';
 import { sendAndHangUp } from './hang-up.js';
+import { renderPage, wayOnOf } from './page.js';
+import { problemPage } from './problem-page.js';
 import { contextOf } from './request-context.js';
 
 /** What a 401 asks for (RFC 6750, section 3). */
@@ -29,11 +31,19 @@ export function problemHandler(
   // RFC 9110, 15.5.2: every 401 says how to authenticate.
   if (error.status === 401) res.setHeader('WWW-Authenticate', BEARER_CHALLENGE);
   for (const [name, value] of Object.entries(error.headers)) res.setHeader(name, value);
-  res.status(error.status).setHeader('Content-Type', 'application/problem+json');
-  // As bytes: Express would add a charset, which JSON does not have (RFC 8259, section 11).
-  const body = Buffer.from(JSON.stringify(problemDocument(error, requestId)));
+  res.status(error.status);
+  const wayOn = wayOnOf(req);
+  const body = wayOn
+    ? renderPage(res, problemPage(error, wayOn, requestId))
+    : renderProblem(res, error, requestId);
   if (error.code === 'payload_too_large') sendAndHangUp(req, res, body);
   else res.send(body);
+}
+
+/** As bytes: Express would add a charset, which JSON does not have (RFC 8259, section 11). */
+function renderProblem(res: Response, error: AppError, requestId: string): Buffer {
+  res.setHeader('Content-Type', 'application/problem+json');
+  return Buffer.from(JSON.stringify(problemDocument(error, requestId)));
 }
 
 /** What a thrown thing means to a client. */

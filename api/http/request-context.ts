@@ -8,8 +8,10 @@ import { maskPath } from '../../shared/logging/mask.js';
 /** What is known about a request besides what it asks for. */
 export interface RequestContext {
   readonly requestId: string;
-  /** W3C Trace Context: 32 hexadecimal digits. */
+  /** W3C Trace Context: 32 hexadecimal digits. A client may have chosen it, and the request's id as well. */
   readonly traceId: string;
+  /** This server's own id of the request, 16 hexadecimal digits; no client can choose it. */
+  readonly spanId: string;
   readonly log: Logger;
   readonly startedAt: bigint;
   /** The admin who asks, once that is proven. */
@@ -17,8 +19,6 @@ export interface RequestContext {
 }
 
 const contexts = new WeakMap<Request, RequestContext>();
-
-const TRACEPARENT = /^00-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}$/;
 
 /** The context that {@link requestContext} made for this request. */
 export function contextOf(req: Request): RequestContext {
@@ -33,20 +33,25 @@ export const pathOf = ({ originalUrl }: Request): string =>
 
 /** The request as the cause of what it makes happen. */
 export function causeOf(req: Request): Cause {
-  const { requestId, traceId } = contextOf(req);
-  return { requestId, traceId, ip: req.ip, userAgent: req.get('user-agent') };
+  const { requestId, traceId, spanId } = contextOf(req);
+  return { requestId, traceId, spanId, ip: req.ip, userAgent: req.get('user-agent') };
 }
 
 /** Names the request, answers with that name in `X-Request-Id`, and writes one log line when it is over. */
 export function requestContext(log: Logger): RequestHandler {
   return (req: Request, res: Response, next: NextFunction) => {
     const requestId = requestIdFrom(req.get('x-request-id'));
-    const traceId =
-      TRACEPARENT.exec(req.get('traceparent') ?? '')?.[1] ?? randomBytes(16).toString('hex');
+    const traceId = traceIdIn(req.get('traceparent')) ?? randomBytes(16).toString('hex');
+    const spanId = randomBytes(8).toString('hex');
     const context: RequestContext = {
       requestId,
       traceId,
-      log: log.child({ 'http.request.id': requestId, 'trace.id': traceId }),
+      spanId,
+      log: log.child({
+        'http.request.id': requestId,
+        'trace.id': traceId,
+        'span.id': spanId,
+      }),
       startedAt: process.hrtime.bigint(),
     };
     contexts.set(req, context);
@@ -54,6 +59,19 @@ export function requestContext(log: Logger): RequestHandler {
     res.once('close', () => logRequest(req, res, context));
     next();
   };
+}
+
+const TRACEPARENT = /^([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-[0-9a-f]{2}(-.*)?$/;
+
+/**
+ * The trace that a `traceparent` header names; `undefined` for one that is not valid, so that a new trace begins. Of a
+ * version that is not known yet the first four fields are read (https://www.w3.org/TR/trace-context/#versioning-of-traceparent).
+ */
+export function traceIdIn(header: string | undefined): string | undefined {
+  const [, version, traceId = '', parentId = '', more] = TRACEPARENT.exec(header ?? '') ?? [];
+  if (version === undefined || version === 'ff') return undefined;
+  if (version === '00' && more !== undefined) return undefined;
+  return /^0+$/.test(traceId) || /^0+$/.test(parentId) ? undefined : traceId;
 }
 
 function logRequest(

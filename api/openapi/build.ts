@@ -103,6 +103,26 @@ function addProblems(operation: Operation): void {
     ...(hasInput && problemResponses(['validation_failed'])),
     ...operation.responses,
   };
+  if (takesForms(operation)) addPages(operation);
+}
+
+const takesForms = ({ requestBody }: Operation): boolean =>
+  JSON.stringify(requestBody ?? {}).includes('application/x-www-form-urlencoded');
+
+/** Whoever sends a form gets a page, whatever the answer is. */
+function addPages(operation: Operation): void {
+  const page = { 'text/html': { schema: { type: 'string' } } };
+  for (const [status, response] of Object.entries(operation.responses)) {
+    if (Number(status) < 400) continue;
+    const { $ref, content, ...rest } = response as { $ref?: string; content?: object };
+    const name = $ref?.split('/').at(-1) as keyof typeof sharedComponents.responses | undefined;
+    const shared: { content?: object } = name === undefined ? {} : sharedComponents.responses[name];
+    operation.responses[status] = {
+      ...shared,
+      ...rest,
+      content: { ...shared.content, ...content, ...page },
+    };
+  }
 }
 
 /** Requests are described as they are sent, answers as they arrive. */

@@ -86,25 +86,23 @@ export const sharedComponents = {
   responses: {
     NameTaken: problemResponse('name_taken'),
     NameTakenAtConfirmation: {
+      ...problemResponse('name_taken'),
       description: '`name_taken`: send another name with the same token.',
-      content: {
-        ...problemResponse('name_taken').content,
-        'text/html': { schema: { type: 'string' } },
-      },
     },
     EmailTaken: problemResponse('email_taken'),
     InvalidCredentials: problemResponse('invalid_credentials'),
     InvalidRefreshToken: problemResponse('invalid_refresh_token'),
     EmailNotConfirmed: problemResponse('email_not_confirmed'),
     WrongPassword: problemResponse('wrong_password'),
+    WrongPasswordAtConfirmation: {
+      ...problemResponse('wrong_password'),
+      description: '`wrong_password`: it fits no registration of the address.',
+    },
     ValidationFailed: problemResponse('validation_failed'),
     InvalidCursor: problemResponse('invalid_cursor'),
     FormRefused: {
+      ...problemResponse('password_too_common'),
       description: '`validation_failed` or, for a password, `password_too_common`.',
-      content: {
-        ...problemResponse('password_too_common').content,
-        'text/html': { schema: { type: 'string' } },
-      },
     },
     TooManyAttempts: {
       ...problemResponse('too_many_attempts'),

@@ -37,8 +37,9 @@ export interface MailStory {
   readonly recipient: string | null;
   readonly asked_at: Date;
   readonly trace_id: string;
-  /** The request that caused it, where the audit knows it. */
+  /** The request that caused it: as its client called it, and by the server's own id. */
   readonly request_id: string | null;
+  readonly span_id: string | null;
   readonly state: string;
   readonly outcome: string | null;
   readonly attempts: number;
@@ -51,18 +52,19 @@ export interface MailStory {
 export interface MailTimeline {
   readonly address: string;
   readonly suppressed: { readonly reason: string; readonly since: Date } | null;
+  /** How many registrations of the address wait to be confirmed. */
+  readonly registrations: number;
   /** The admin that has the address. */
   readonly admin: {
     readonly id: number;
-    readonly confirmed_at: Date | null;
+    readonly confirmed_at: Date;
     readonly has_pending_address: boolean;
   } | null;
   /** The newest hundred, the oldest of them first. */
   readonly messages: readonly MailStory[];
 }
 
-type StoryRow = Omit<MailStory, 'steps' | 'request_id'> & {
-  readonly admin_id: number | null;
+type StoryRow = Omit<MailStory, 'steps'> & {
   readonly enqueued_at: Date | null;
   readonly enqueue_count: number;
   readonly settled_at: Date | null;
@@ -83,6 +85,10 @@ export function createMailTimelineService(database: Database) {
          from admins where email_canonical = $canonical`,
       { canonical },
     );
+    const [open] = await select<{ registrations: number }>(
+      'select count(*)::int as registrations from registrations where email_canonical = $canonical',
+      { canonical },
+    );
     const [suppressed] = await select<NonNullable<MailTimeline['suppressed']>>(
       'select reason, created_at as since from suppressions where email_canonical = $canonical',
       { canonical },
@@ -91,6 +97,7 @@ export function createMailTimelineService(database: Database) {
     return {
       address,
       suppressed: suppressed ?? null,
+      registrations: open?.registrations ?? 0,
       admin: admin ?? null,
       messages: await storiesOf(rows),
     };
@@ -98,9 +105,9 @@ export function createMailTimelineService(database: Database) {
 
   async function newestMessages(canonical: string, adminId: number | null): Promise<StoryRow[]> {
     const rows = await select<StoryRow>(
-      `select o.id, o.name as mail, coalesce(c.purpose, o.payload->>'notice') as about, o.recipient,
-              o.created_at as asked_at, o.trace_id, o.state, o.outcome, o.attempts, o.available_at, o.last_error,
-              o.admin_id, o.enqueued_at, o.enqueue_count, o.settled_at
+      `select o.id, o.name as mail, coalesce(o.template, c.purpose, o.payload->>'notice') as about, o.recipient,
+              o.created_at as asked_at, o.trace_id, o.request_id, o.span_id, o.state, o.outcome, o.attempts, o.available_at, o.last_error,
+              o.enqueued_at, o.enqueue_count, o.settled_at
          from (
            (select * from outbox where lower(recipient) = $canonical order by created_at desc limit $limit)
            union
@@ -129,8 +136,7 @@ export function createMailTimelineService(database: Database) {
       )),
       ...(await decisionsAbout(rows, ids)),
     ];
-    const requests = await requestsOf(rows);
-    return rows.map((row) => storyOf(row, steps, requests.get(row.trace_id) ?? null));
+    return rows.map((row) => storyOf(row, steps));
   }
 
   /** What operators have decided stands in the audit. */
@@ -145,24 +151,11 @@ export function createMailTimelineService(database: Database) {
     );
   }
 
-  async function requestsOf(rows: readonly StoryRow[]): Promise<Map<string, string>> {
-    const found = await select<{ trace_id: string; request_id: string }>(
-      `select distinct trace_id, request_id from audit_events
-        where admin_id = any($adminIds::int[]) and trace_id = any($traceIds::text[])
-          and request_id is not null and event <> 'email_suppressed' and event <> 'email_suppression_lifted'`,
-      {
-        adminIds: [...new Set(rows.flatMap(({ admin_id: id }) => (id === null ? [] : [id])))],
-        traceIds: rows.map(({ trace_id: id }) => id),
-      },
-    );
-    return new Map(found.map(({ trace_id, request_id }) => [trace_id, request_id]));
-  }
-
   return { timelineOf };
 }
 
-function storyOf(row: StoryRow, all: readonly StepRow[], requestId: string | null): MailStory {
-  const { admin_id: _admin, enqueued_at, enqueue_count, settled_at, ...story } = row;
+function storyOf(row: StoryRow, all: readonly StepRow[]): MailStory {
+  const { enqueued_at, enqueue_count, settled_at, ...story } = row;
   const own: MailStep[] = all
     .filter(({ outbox_id: id }) => id === row.id)
     .map(({ outbox_id: _id, ...step }) => step as MailStep);
@@ -177,7 +170,6 @@ function storyOf(row: StoryRow, all: readonly StepRow[], requestId: string | nul
   ];
   return {
     ...story,
-    request_id: requestId,
     steps: steps.toSorted((a, b) => a.at.getTime() - b.at.getTime()),
   };
 }

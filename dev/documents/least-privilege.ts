@@ -1,5 +1,6 @@
 /** What the API and the command line write. */
-const WRITTEN_TABLES = 'admins, users, sessions, confirmations, outbox, suppressions';
+const WRITTEN_TABLES =
+  'admins, registrations, users, sessions, confirmations, outbox, suppressions';
 /** What they only read: the worker writes it, or the migrations do. */
 const READ_TABLES = 'deliveries, mail_events, schema_migrations';
 

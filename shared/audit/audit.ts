@@ -6,6 +6,8 @@ import { AuditEvent, type AuditEventName } from '../models/index.js';
 /** What caused an event: a request, or a command of an operator. */
 export interface Cause {
   readonly traceId: string;
+  /** The server's own id of the request, whatever ids its client chose: 16 hexadecimal digits. */
+  readonly spanId?: string | undefined;
   readonly requestId?: string | undefined;
   readonly ip?: string | undefined;
   readonly userAgent?: string | undefined;
@@ -67,6 +69,7 @@ function logEvent(log: Logger, event: AuditEventName, cause: Cause, facts: Audit
       'event.outcome': isFailure ? 'failure' : 'success',
       'http.request.id': cause.requestId,
       'trace.id': cause.traceId,
+      'span.id': cause.spanId,
       'client.ip': cause.ip,
       ...(facts.adminId !== undefined && { 'user.id': String(facts.adminId) }),
       ...Object.fromEntries(

@@ -52,6 +52,7 @@ export function loadWorkerConfig(env: Environment = process.env) {
       database: database(reader),
       redis: redis(reader),
       mail: mail(reader, roles.includes('mail')),
+      rateLimitScale: reader.get('RATE_LIMIT_SCALE'),
       sesTopicArn: reader.get('SES_TOPIC_ARN'),
       firehose: firehose(reader),
       spool: spool(reader),

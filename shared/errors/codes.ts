@@ -40,8 +40,9 @@ export const errorCodes = {
   },
   wrong_password: {
     status: 403,
-    title: 'The current password is wrong',
-    remedy: 'Send the right `current_password`.',
+    title: 'The password is wrong',
+    remedy:
+      'Send the password of the account or, to confirm a registration, the one that it was made with.',
   },
   forbidden: {
     status: 403,

@@ -4,7 +4,6 @@ import type { KeyRing, NamedKey } from '../crypto/keys.js';
 /** The facts that a confirmation link vouches for. */
 export interface ConfirmationFacts {
   readonly id: string;
-  readonly adminId: number;
   readonly purpose: string;
   readonly email: string;
   readonly nonce: Buffer;
@@ -40,12 +39,9 @@ export function isConfirmationToken(
   });
 }
 
-function seal(
-  { key }: NamedKey,
-  { id, adminId, purpose, email, nonce }: ConfirmationFacts,
-): string {
+function seal({ key }: NamedKey, { id, purpose, email, nonce }: ConfirmationFacts): string {
   return createHmac('sha256', key)
-    .update(JSON.stringify([id, adminId, purpose, email]))
+    .update(JSON.stringify([id, purpose, email]))
     .update(nonce)
     .digest('base64url');
 }

@@ -1,7 +1,7 @@
 import type { CreationOptional, InferAttributes, InferCreationAttributes } from 'sequelize';
 import { Column, CreatedAt, DataType, Model, Table, UpdatedAt } from 'sequelize-typescript';
 
-/** Somebody who registered: pending until the mailed link is followed, then the owner of users. */
+/** Somebody who registered and confirmed the address: the owner of users. */
 @Table({ tableName: 'admins', underscored: true })
 export class Admin extends Model<InferAttributes<Admin>, InferCreationAttributes<Admin>> {
   @Column({
@@ -27,15 +27,15 @@ export class Admin extends Model<InferAttributes<Admin>, InferCreationAttributes
   @Column({ type: DataType.TEXT, allowNull: false })
   declare name: string;
 
-  /** As compared; unique among confirmed admins. See `canonicalName`. */
+  /** As compared; unique. See `canonicalName`. */
   @Column({ type: DataType.TEXT, allowNull: false })
   declare nameCanonical: string;
 
   @Column({ type: DataType.TEXT, allowNull: false })
   declare passwordHash: string;
 
-  @Column(DataType.DATE)
-  declare confirmedAt: CreationOptional<Date | null>;
+  @Column({ type: DataType.DATE, allowNull: false })
+  declare confirmedAt: Date;
 
   /** Set when the operator's role was granted by command; addresses in the configuration have it without. */
   @Column(DataType.DATE)

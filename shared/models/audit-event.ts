@@ -3,8 +3,13 @@ import { Column, CreatedAt, DataType, Model, Table } from 'sequelize-typescript'
 
 /** What can be said of security, in the words of the OWASP Logging Vocabulary where it has one. */
 export type AuditEventName =
+  | 'registration_requested'
+  | 'confirmation_requested'
+  | 'password_reset_requested'
+  | 'email_change_requested'
   | 'user_created'
   | 'email_confirmed'
+  | 'email_confirm_fail'
   | 'authn_login_success'
   | 'authn_login_fail'
   | 'authn_login_lock'

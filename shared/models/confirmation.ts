@@ -1,26 +1,17 @@
-import type {
-  CreationOptional,
-  InferAttributes,
-  InferCreationAttributes,
-  NonAttribute,
-} from 'sequelize';
-import {
-  BelongsTo,
-  Column,
-  CreatedAt,
-  DataType,
-  ForeignKey,
-  Model,
-  Table,
-} from 'sequelize-typescript';
+import type { CreationOptional, InferAttributes, InferCreationAttributes } from 'sequelize';
+import { Column, CreatedAt, DataType, ForeignKey, Model, Table } from 'sequelize-typescript';
 import { Admin } from './admin.js';
 
-/** What following the mailed link does. A token of one purpose is worthless for the others. */
-export type ConfirmationPurpose = 'registration' | 'email_change' | 'password_reset';
+/**
+ * What was asked for. A token of one purpose is worthless for the others, except that those of `registration` and
+ * `resend` do the same.
+ */
+export type ConfirmationPurpose = 'registration' | 'resend' | 'email_change' | 'password_reset';
 
 /**
- * A question put to the owner of an address: is it yours? The mailed link is derived from this row and a key that
- * the database never sees, so neither a dump of this table nor of the queue holds a usable link.
+ * A link that proves who reads the mail of an address. The token in it is derived from this row and a key that the
+ * database never sees, so neither a dump of this table nor of the queue holds a usable link. There is a row whenever one
+ * was asked for; whether a mail with the link is sent, and which, is decided by the worker.
  */
 @Table({ tableName: 'confirmations', underscored: true, updatedAt: false })
 export class Confirmation extends Model<
@@ -30,22 +21,28 @@ export class Confirmation extends Model<
   @Column({ type: DataType.UUID, primaryKey: true })
   declare id: string;
 
+  /** For `email_change` the account that asked; for the others the account that the link was used for, once it was. */
   @ForeignKey(() => Admin)
-  @Column({ type: DataType.INTEGER, allowNull: false })
-  declare adminId: number;
-
-  @BelongsTo(() => Admin)
-  declare admin?: NonAttribute<Admin>;
+  @Column(DataType.INTEGER)
+  declare adminId: CreationOptional<number | null>;
 
   @Column({ type: DataType.TEXT, allowNull: false })
   declare purpose: ConfirmationPurpose;
 
-  /** The address that the link is mailed to. */
+  /** The address that is proven, as it was typed. */
   @Column({ type: DataType.TEXT, allowNull: false })
   declare email: string;
 
+  /** As compared; see `canonicalAddress`. */
+  @Column({ type: DataType.TEXT, allowNull: false })
+  declare emailCanonical: string;
+
   @Column({ type: DataType.BLOB, allowNull: false })
   declare nonce: Buffer;
+
+  /** The same registration was sent a moment before: one mail is enough for both. */
+  @Column({ type: DataType.BOOLEAN, allowNull: false, defaultValue: false })
+  declare repeated: CreationOptional<boolean>;
 
   @CreatedAt
   @Column({ type: DataType.DATE, allowNull: false })
@@ -54,20 +51,15 @@ export class Confirmation extends Model<
   @Column({ type: DataType.DATE, allowNull: false })
   declare expiresAt: Date;
 
+  /** When it was used. */
   @Column(DataType.DATE)
   declare confirmedAt: CreationOptional<Date | null>;
 
-  /** What a registration was made with: its own link, and no other, brings it into force. Empty once it is settled. */
+  /** From which network it was used: its owner's, as whoever reads the mail is the owner. */
   @Column(DataType.TEXT)
-  declare name: CreationOptional<string | null>;
+  declare network: CreationOptional<string | null>;
 
-  @Column(DataType.TEXT)
-  declare nameCanonical: CreationOptional<string | null>;
-
-  @Column(DataType.TEXT)
-  declare passwordHash: CreationOptional<string | null>;
-
-  /** Set when a newer link took this one's place. */
+  /** When a newer link took its place. */
   @Column(DataType.DATE)
   declare supersededAt: CreationOptional<Date | null>;
 }

@@ -4,11 +4,22 @@ import { Confirmation } from './confirmation.js';
 import { Delivery } from './delivery.js';
 import { MailEvent } from './mail-event.js';
 import { OutboxMessage } from './outbox-message.js';
+import { Registration } from './registration.js';
 import { Session } from './session.js';
 import { Suppression } from './suppression.js';
 import { User } from './user.js';
 
-export { Admin, AuditEvent, Confirmation, MailEvent, OutboxMessage, Session, Suppression, User };
+export {
+  Admin,
+  AuditEvent,
+  Confirmation,
+  MailEvent,
+  OutboxMessage,
+  Registration,
+  Session,
+  Suppression,
+  User,
+};
 export type { AuditEventName } from './audit-event.js';
 export type { ConfirmationPurpose } from './confirmation.js';
 export type { MailEventType } from './mail-event.js';
@@ -19,6 +30,7 @@ export const models = [
   Admin,
   User,
   Session,
+  Registration,
   Confirmation,
   OutboxMessage,
   Delivery,

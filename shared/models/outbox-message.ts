@@ -33,6 +33,18 @@ export class OutboxMessage extends Model<
   @Column(DataType.TEXT)
   declare recipient: CreationOptional<string | null>;
 
+  /** Which mail was made of it, once a worker has decided that. */
+  @Column(DataType.TEXT)
+  declare template: CreationOptional<string | null>;
+
+  /** The request that caused it, as logs and audit name it. */
+  @Column(DataType.TEXT)
+  declare requestId: CreationOptional<string | null>;
+
+  /** The server's own id of that request (W3C Trace Context, parent-id), whatever ids its client chose. */
+  @Column(DataType.TEXT)
+  declare spanId: CreationOptional<string | null>;
+
   /** The trace that the cause belongs to (W3C Trace Context), so that one id leads from request to mail. */
   @Column({ type: DataType.TEXT, allowNull: false })
   declare traceId: string;

@@ -1,4 +1,5 @@
 import { v7 as uuidv7 } from 'uuid';
+import type { Cause } from '../audit/audit.js';
 import type { Database } from '../database/connect.js';
 import type { Transaction } from '../database/transaction.js';
 import type { JobPayload } from '../jobs/define-job.js';
@@ -13,10 +14,11 @@ import { OUTBOX_JOB_BYTES, outboxJob, type OutboxJobSource } from './outbox-job.
 
 /** Whom and what a message concerns. */
 export interface OutboxContext {
-  readonly adminId: number;
+  /** Absent when it is about an address, whoever has it. */
+  readonly adminId?: number;
   /** The address that the mail is promised to. */
   readonly recipient: string;
-  readonly traceId: string;
+  readonly cause: Cause;
 }
 
 /** The writing side of the outbox. */
@@ -24,13 +26,14 @@ export interface Outbox {
   /**
    * Promises a job in the same transaction as what causes it. Once that commits the job is made at least once,
    * whatever dies. Enqueueing right after the commit is only an optimisation: the relay takes care of the rest.
+   * @returns the message's id.
    */
   enqueue<C extends OutboxContract>(
     tx: Transaction,
     contract: C,
     payload: JobPayload<C>,
     context: OutboxContext,
-  ): Promise<void>;
+  ): Promise<string>;
   /** Waits for hand-overs that are under way. */
   close(): Promise<void>;
 }
@@ -74,15 +77,25 @@ export function createOutbox({ database, queue, room, failpoint, log }: OutboxDe
   };
 
   return {
-    async enqueue(tx, contract, payload, { adminId, recipient, traceId }) {
+    async enqueue(tx, contract, payload, { adminId, recipient, cause }) {
       const { id, name, generation } = await OutboxMessage.create(
-        { id: uuidv7(), name: contract.name, payload, adminId, recipient, traceId },
+        {
+          id: uuidv7(),
+          name: contract.name,
+          payload,
+          adminId: adminId ?? null,
+          recipient,
+          traceId: cause.traceId,
+          spanId: cause.spanId ?? null,
+          requestId: cause.requestId ?? null,
+        },
         { transaction: tx },
       );
       tx.afterCommit(() => {
         const task = handOver({ id, name, generation }).finally(() => underWay.delete(task));
         underWay.add(task);
       });
+      return id;
     },
     async close() {
       await Promise.all(underWay);

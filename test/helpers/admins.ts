@@ -83,7 +83,9 @@ export function createAdmins(
     logIn,
     async confirmedAdmin(overrides) {
       const who = await registerAdmin(overrides);
-      await demand(200, client.post('/auth/confirm', { token: await tokenOf(who.email) }));
+      const { email, password } = who;
+      const token = await tokenOf(email);
+      await demand(200, client.post('/auth/confirm', { token, password }));
       const login = await logIn(who);
       return { ...who, id: login.admin.id, login, client: client.as(login.access_token) };
     },
@@ -102,17 +104,16 @@ export function mintedToken(context: TestContext): TokenSource {
   return async (email) => {
     const [row] = await context.rows<{
       id: string;
-      admin_id: number;
       purpose: string;
       email: string;
       nonce: Buffer;
     }>(
-      `select id, admin_id, purpose, email, nonce from confirmations
+      `select id, purpose, email, nonce from confirmations
         where lower(email) = lower($1) and superseded_at is null order by created_at desc limit 1`,
       [email],
     );
     if (!row) throw new Error(`no confirmation for ${email}`);
-    return mintConfirmationToken(keys, { ...row, adminId: row.admin_id });
+    return mintConfirmationToken(keys, row);
   };
 }
 

@@ -2,7 +2,7 @@ import { gzipSync } from 'node:zlib';
 import test from 'ava';
 import { Queue } from 'bullmq';
 import { Redis } from 'ioredis';
-import { sendAccountExistsMail } from '../../shared/jobs/index.js';
+import { sendSecurityNotice } from '../../shared/jobs/index.js';
 import { outboxJob } from '../../shared/outbox/outbox-job.js';
 import { queuePrefix } from '../../shared/queues/job-queue.js';
 import { redisAddress } from '../../shared/queues/redis-client.js';
@@ -74,7 +74,7 @@ test.serial(
   async (t) => {
     const stage = await setStage(t, context);
     const promised = await stage.promiseConfirmation();
-    const foreign = { id: promised.id, name: sendAccountExistsMail.name, generation: 0 };
+    const foreign = { id: promised.id, name: sendSecurityNotice.name, generation: 0 };
     await stage.queues.mail.add(outboxJob(foreign));
     t.regex((await system.mailbox.waitForMail(promised.email)).subject, /^Confirm/);
   },

@@ -7,7 +7,7 @@ import { useContext } from '../helpers/context.js';
 import { eventually } from '../helpers/eventually.js';
 import { linksIn } from '../helpers/mailbox.js';
 import { setUpDelivery } from './delivery-stage.js';
-import { insertMessage, jobContext, type Stage } from './stage.js';
+import { insertAdmin, insertMessage, jobContext, type Stage } from './stage.js';
 
 const context = useContext();
 
@@ -139,7 +139,8 @@ for (const [why, overrides] of obsolete) {
 
 test('no mail is sent when the admin is gone', async (t) => {
   const { stage, server, deliver } = await setUpDelivery(t, context);
-  for (const promised of [await stage.promiseConfirmation(), await stage.promiseAccountExists()]) {
+  for (const purpose of ['password_reset', 'email_change'] as const) {
+    const promised = await stage.promiseConfirmation({ purpose });
     await context.rows('delete from admins where id = $1', [promised.adminId]);
     t.is(await deliver(promised), 'obsolete');
     t.like(await stage.messageOf(promised.id), { state: 'settled', outcome: 'obsolete' });
@@ -149,7 +150,8 @@ test('no mail is sent when the admin is gone', async (t) => {
 
 test('no mail is sent to a suppressed address, however it is spelled', async (t) => {
   const { stage, server, deliver } = await setUpDelivery(t, context);
-  for (const promised of [await stage.promiseConfirmation(), await stage.promiseAccountExists()]) {
+  for (const purpose of ['registration', 'password_reset'] as const) {
+    const promised = await stage.promiseConfirmation({ purpose });
     await context.rows(`insert into suppressions (email_canonical, reason) values ($1, 'bounce')`, [
       promised.email,
     ]);
@@ -164,7 +166,8 @@ test('no mail is sent to a suppressed address, however it is spelled', async (t)
 
 test('the owner of an account is told, without any token', async (t) => {
   const { stage, server, deliver } = await setUpDelivery(t, context);
-  const promised = await stage.promiseAccountExists();
+  const { email } = await insertAdmin(context);
+  const promised = await stage.promiseConfirmation({ email });
   t.is(await deliver(promised), 'sent');
   t.deepEqual(server.taken[0]?.to, [promised.email]);
   t.regex(server.taken[0]?.source ?? '', /^Subject: You already have an account\r$/m);
@@ -186,8 +189,8 @@ for (const [purpose, subject, path] of [
 }
 
 test('an admin is told of a change to its account, unless it is gone', async (t) => {
-  const { stage, server, deliver } = await setUpDelivery(t, context);
-  const { adminId, email } = await stage.promiseConfirmation();
+  const { server, deliver } = await setUpDelivery(t, context);
+  const { adminId, email } = await insertAdmin(context);
   const payload = { v: 1, admin_id: adminId, notice: 'password_changed' };
   const promise = () => insertMessage(context, null, 'send-security-notice', payload);
   t.is(await deliver({ id: await promise() }), 'sent');

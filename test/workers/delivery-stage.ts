@@ -49,6 +49,7 @@ export async function setUpDelivery(
     database: openTestDatabase(scope, databaseUrl ?? context.databaseUrl, { poolMax }),
     service: 'Rollcall',
     publicUrl: 'https://rollcall.example',
+    rateLimitScale: 1,
     confirmationKeys: deriveKeyRing({ current: 'a secret', previous: [] }, 'confirmation'),
     mailer,
     faults,

@@ -72,7 +72,8 @@ export async function setSesStage(
       post(JSON.stringify(body), headers),
     /** A mail that the provider has taken under an id. */
     async sentMail() {
-      const promised = await stage.promiseConfirmation({ message: { state: 'settled' } });
+      const purpose = 'password_reset';
+      const promised = await stage.promiseConfirmation({ purpose, message: { state: 'settled' } });
       const providerId = `0100${randomUUID()}-000000`;
       await context.rows('update outbox set recipient = $2 where id = $1', [
         promised.id,
@@ -82,7 +83,7 @@ export async function setSesStage(
         `insert into deliveries (outbox_id, attempt, worker, outcome, provider_id) values ($1, 1, 'w', 'sent', $2)`,
         [promised.id, providerId],
       );
-      return { ...promised, providerId };
+      return { ...promised, adminId: promised.adminId ?? 0, providerId };
     },
     eventsOf: (providerId: string) =>
       context.rows<{

@@ -1,5 +1,5 @@
 import { randomBytes, randomUUID } from 'node:crypto';
-import { sendAccountExistsMail, sendConfirmationMail } from '../../shared/jobs/index.js';
+import { sendConfirmationMail } from '../../shared/jobs/index.js';
 import type { Database } from '../../shared/database/connect.js';
 import type { ConfirmationPurpose } from '../../shared/models/index.js';
 import { openQueues, type Queues } from '../../shared/queues/queues.js';
@@ -13,9 +13,11 @@ import { createRecordingLogger, type RecordingLogger } from '../helpers/log.js';
 export interface Stage extends RecordingLogger {
   readonly database: Database;
   readonly queues: Queues;
-  /** A pending admin with an open confirmation, and the message that promises the mail. */
+  /**
+   * An open confirmation, and the message that promises its mail: of a registration or, for any other purpose, of an admin
+   * who is there.
+   */
   promiseConfirmation(overrides?: ConfirmationOverrides): Promise<PromisedMail>;
-  promiseAccountExists(): Promise<PromisedMail>;
   messageOf(id: string): Promise<MessageRow>;
   deliveriesOf(id: string): Promise<DeliveryRow[]>;
 }
@@ -23,7 +25,8 @@ export interface Stage extends RecordingLogger {
 /** A mail that an outbox message promises. */
 export interface PromisedMail {
   readonly id: string;
-  readonly adminId: number;
+  /** `null` for a registration. */
+  readonly adminId: number | null;
   readonly confirmationId: string;
   readonly email: string;
   readonly name: string;
@@ -32,6 +35,8 @@ export interface PromisedMail {
 /** How a confirmation differs from a fresh one. Times are SQL. */
 export interface ConfirmationOverrides {
   readonly purpose?: ConfirmationPurpose;
+  /** The address that has been registered. */
+  readonly email?: string;
   readonly name?: string;
   readonly expiresAt?: string;
   readonly confirmedAt?: string;
@@ -41,6 +46,7 @@ export interface ConfirmationOverrides {
 
 /** How a message differs from one just written. Times are SQL. */
 export interface MessageOverrides {
+  readonly recipient?: string;
   readonly state?: string;
   readonly createdAt?: string;
   readonly availableAt?: string;
@@ -89,22 +95,23 @@ export async function setStage(
     database,
     queues,
     async promiseConfirmation(overrides = {}) {
-      const admin = await insertAdmin(context, overrides.name);
-      const confirmationId = await insertConfirmation(context, admin, overrides);
+      const isRegistration = ['registration', 'resend'].includes(
+        overrides.purpose ?? 'registration',
+      );
+      const insert = isRegistration ? insertRegistration : insertAdmin;
+      const inserted = await insert(context, overrides);
+      // An admin asks for an address that it does not have yet.
+      const isChange = overrides.purpose === 'email_change';
+      const owner = isChange ? { ...inserted, email: context.uniqueAddress() } : inserted;
+      const confirmationId = await insertConfirmation(context, owner, overrides);
       const id = await insertMessage(
         context,
-        admin.adminId,
+        owner.adminId,
         sendConfirmationMail.name,
         { v: 1, confirmation_id: confirmationId },
-        overrides.message,
+        { recipient: owner.email, ...overrides.message },
       );
-      return { id, confirmationId, ...admin };
-    },
-    async promiseAccountExists() {
-      const admin = await insertAdmin(context);
-      const payload = { v: 1, admin_id: admin.adminId };
-      const id = await insertMessage(context, admin.adminId, sendAccountExistsMail.name, payload);
-      return { id, confirmationId: '', ...admin };
+      return { id, confirmationId, ...owner };
     },
     async messageOf(id) {
       const [row] = await context.rows<MessageRow & Record<string, unknown>>(
@@ -137,11 +144,12 @@ export async function insertMessage(
     availableAt = 'now()',
     enqueuedAt = 'null',
     enqueueCount = 0,
+    recipient = null,
   } = overrides;
   await context.rows(
-    `insert into outbox (id, name, payload, admin_id, trace_id, state, enqueue_count, created_at, available_at, enqueued_at)
-     values ($1, $2, $3, $4, $5, $6, $7, ${createdAt}, ${availableAt}, ${enqueuedAt})`,
-    [id, name, payload, adminId, randomBytes(16).toString('hex'), state, enqueueCount],
+    `insert into outbox (id, name, payload, admin_id, trace_id, state, enqueue_count, recipient, created_at, available_at, enqueued_at)
+     values ($1, $2, $3, $4, $5, $6, $7, $8, ${createdAt}, ${availableAt}, ${enqueuedAt})`,
+    [id, name, payload, adminId, randomBytes(16).toString('hex'), state, enqueueCount, recipient],
   );
   return id;
 }
@@ -172,22 +180,40 @@ export function jobContext({ isLastAttempt = false } = {}): TestJobContext {
   };
 }
 
-async function insertAdmin(
+/** Inserts an admin. */
+export async function insertAdmin(
   context: TestContext,
-  name = `Ada ${randomBytes(4).toString('hex')}`,
+  {
+    name = `Ada ${randomBytes(4).toString('hex')}`,
+    email = context.uniqueAddress(),
+  }: Pick<ConfirmationOverrides, 'name' | 'email'> = {},
 ): Promise<{ adminId: number; email: string; name: string }> {
-  const email = context.uniqueAddress();
   const [row] = await context.rows<{ id: number }>(
-    `insert into admins (email, email_canonical, name, name_canonical, password_hash)
-     values ($1, $1, $2, $2, '') returning id`,
+    `insert into admins (email, email_canonical, name, name_canonical, password_hash, confirmed_at)
+     values ($1, $1, $2, $2, '', now()) returning id`,
     [email, name],
   );
   return { adminId: row?.id ?? 0, email, name };
 }
 
+async function insertRegistration(
+  context: TestContext,
+  {
+    name = `Ada ${randomBytes(4).toString('hex')}`,
+    email = context.uniqueAddress(),
+  }: Pick<ConfirmationOverrides, 'name' | 'email'> = {},
+): Promise<{ adminId: null; email: string; name: string }> {
+  await context.rows(
+    `insert into registrations (id, email, email_canonical, name, name_canonical, password_hash)
+     values ($1, $2, $2, $3, $3, '')`,
+    [randomUUID(), email, name],
+  );
+  return { adminId: null, email, name };
+}
+
 async function insertConfirmation(
   context: TestContext,
-  { adminId, email }: { adminId: number; email: string },
+  { adminId, email }: { adminId: number | null; email: string },
   {
     purpose = 'registration',
     expiresAt = `now() + interval '24 hours'`,
@@ -197,9 +223,9 @@ async function insertConfirmation(
 ): Promise<string> {
   const id = randomUUID();
   await context.rows(
-    `insert into confirmations (id, admin_id, purpose, email, nonce, expires_at, confirmed_at, superseded_at)
-     values ($1, $2, $5, $3, $4, ${expiresAt}, ${confirmedAt}, ${supersededAt})`,
-    [id, adminId, email, randomBytes(16), purpose],
+    `insert into confirmations (id, admin_id, purpose, email, email_canonical, nonce, expires_at, confirmed_at, superseded_at)
+     values ($1, $2, $5, $3, $3, $4, ${expiresAt}, ${confirmedAt}, ${supersededAt})`,
+    [id, purpose === 'email_change' ? adminId : null, email, randomBytes(16), purpose],
   );
   return id;
 }

@@ -3,7 +3,7 @@ import test from 'ava';
 import { createTasks, isTaskName } from '../../workers/tasks/tasks.js';
 import type { SweepResult } from '../../workers/relay/sweep.js';
 import { useContext, type Scope } from '../helpers/context.js';
-import { insertMessage, setStage } from './stage.js';
+import { insertAdmin, insertMessage, setStage } from './stage.js';
 
 const context = useContext();
 const daysAgo = (days: number): string => `now() - interval '${days} days'`;
@@ -12,9 +12,8 @@ test.serial(
   'purge-expired deletes what ended more than 30 days ago, and nothing else',
   async (t) => {
     const { stage, tasks } = await setUp(t);
-    const { adminId } = await stage.promiseConfirmation({
-      message: { state: 'dead', createdAt: daysAgo(90) },
-    });
+    await stage.promiseConfirmation({ message: { state: 'dead', createdAt: daysAgo(90) } });
+    const { adminId } = await insertAdmin(context);
     await context.rows('delete from confirmations');
 
     const oldMessage = await insertSettled(31);
@@ -36,7 +35,7 @@ test.serial(
       messages: 1,
       confirmations: 1,
       sessions: 2,
-      admins: 0,
+      registrations: 0,
       mailEvents: 0,
       suppressions: 0,
     });
@@ -44,7 +43,7 @@ test.serial(
       messages: 0,
       confirmations: 0,
       sessions: 0,
-      admins: 0,
+      registrations: 0,
       mailEvents: 0,
       suppressions: 0,
     });
@@ -198,8 +197,8 @@ function insertConfirmation(
 ): Promise<unknown> {
   const { expiresAt, confirmedAt = 'null', supersededAt = 'null' } = times;
   return context.rows(
-    `insert into confirmations (id, admin_id, purpose, email, nonce, expires_at, confirmed_at, superseded_at)
-     values ($1, $2, 'registration', 'a@x.example', '', ${expiresAt}, ${confirmedAt}, ${supersededAt})`,
+    `insert into confirmations (id, admin_id, purpose, email, email_canonical, nonce, expires_at, confirmed_at, superseded_at)
+     values ($1, $2, 'registration', 'a@x.example', 'a@x.example', '', ${expiresAt}, ${confirmedAt}, ${supersededAt})`,
     [randomUUID(), adminId],
   );
 }
@@ -222,26 +221,25 @@ async function count(table: string): Promise<number> {
 }
 
 test.serial(
-  'purge-expired deletes admins who registered long ago and never confirmed',
+  'purge-expired deletes registrations that nobody has confirmed for a month',
   async (t) => {
     const { stage, tasks } = await setUp(t);
-    const forgotten = await stage.promiseConfirmation({});
-    const asked = await stage.promiseConfirmation({});
-    await context.rows(`update admins set updated_at = ${daysAgo(31)} where id in ($1, $2)`, [
-      forgotten.adminId,
-      asked.adminId,
-    ]);
-    await context.rows(`update confirmations set expires_at = ${daysAgo(1)} where admin_id = $1`, [
-      forgotten.adminId,
-    ]);
+    const forgotten = await stage.promiseConfirmation();
+    const recent = await stage.promiseConfirmation();
+    const age = async (email: string, days: number): Promise<unknown> =>
+      context.rows(`update registrations set created_at = ${daysAgo(days)} where email = $1`, [
+        email,
+      ]);
+    await age(forgotten.email, 31);
+    await age(recent.email, 29);
 
-    t.like(await tasks.run('purge-expired'), { admins: 1 });
+    t.like(await tasks.run('purge-expired'), { registrations: 1 });
 
-    const left = await context.rows('select id from admins where id in ($1, $2)', [
-      forgotten.adminId,
-      asked.adminId,
+    const left = await context.rows('select email from registrations where email in ($1, $2)', [
+      forgotten.email,
+      recent.email,
     ]);
-    t.deepEqual(left, [{ id: asked.adminId }]);
+    t.deepEqual(left, [{ email: recent.email }]);
   },
 );
 

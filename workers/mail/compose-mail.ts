@@ -1,44 +1,47 @@
 import { canonicalAddress } from '../../shared/identity/email-address.js';
 import type { JobContract, JobPayload } from '../../shared/jobs/define-job.js';
 import {
-  sendAccountExistsMail,
   sendConfirmationMail,
   sendSecurityNotice,
   type OutboxContract,
 } from '../../shared/jobs/index.js';
 import { PermanentFailure } from '../jobs/job-effects.js';
-import { composeAccountExistsMail } from './account-exists-mail.js';
 import { composeConfirmationMail } from './confirmation-mail.js';
-import { composeSecurityNotice } from './security-notice-mail.js';
-import type { ClaimedMessage } from './outbox-claim.js';
+import { countMail } from './mail-limits.js';
 import type { Composed, MailSources } from './mail-sources.js';
+import type { ClaimedMessage } from './outbox-claim.js';
+import { composeSecurityNotice } from './security-notice-mail.js';
 import { isSuppressed } from './suppressions.js';
+
+/** The parts of an outbox message that tell which mail it promises. */
+type Promised = Pick<ClaimedMessage, 'id' | 'name' | 'payload' | 'recipient'>;
 
 /**
  * Makes the mail that an outbox message promises, from the rows as they are now. Nobody needs a mail to a suppressed
- * address.
+ * address, and no address gets more than its limit.
  * @throws {PermanentFailure} when the payload is not what the contract says.
  */
-export async function composeMail(
-  sources: MailSources,
-  message: Pick<ClaimedMessage, 'name' | 'payload' | 'recipient'>,
-): Promise<Composed> {
+export async function composeMail(sources: MailSources, message: Promised): Promise<Composed> {
   const mail = await composeWanted(sources, message);
   if ('obsolete' in mail) return mail;
-  const isRefused = await isSuppressed(sources.database, canonicalAddress(mail.to.address));
-  return isRefused ? { obsolete: 'the address is suppressed' } : mail;
+  const { database, rateLimitScale } = sources;
+  const { template, confirmationId } = mail;
+  const address = canonicalAddress(mail.to.address);
+  if (await isSuppressed(database, address)) return { obsolete: 'the address is suppressed' };
+  const due = { outboxId: message.id, template, address, confirmationId };
+  return (await countMail(database, due, rateLimitScale))
+    ? mail
+    : { obsolete: 'the address has had enough of these mails for now' };
 }
 
 function composeWanted(
   sources: MailSources,
-  { name, payload, recipient }: Pick<ClaimedMessage, 'name' | 'payload' | 'recipient'>,
+  { name, payload, recipient }: Promised,
 ): Promise<Composed> {
   const contractName = name as OutboxContract['name'];
   switch (contractName) {
     case sendConfirmationMail.name:
       return composeConfirmationMail(sources, readPayload(sendConfirmationMail, payload));
-    case sendAccountExistsMail.name:
-      return composeAccountExistsMail(sources, readPayload(sendAccountExistsMail, payload));
     case sendSecurityNotice.name:
       return composeSecurityNotice(sources, readPayload(sendSecurityNotice, payload), recipient);
     default:

@@ -17,6 +17,7 @@ export async function composeSecurityNotice(
   if (!owner) return { obsolete: 'the admin is gone' };
   const { name, email } = owner;
   return {
+    template: notice,
     to: { name, address: recipient ?? email },
     ...renderSecurityNotice({ service, name, publicUrl, notice }),
   };

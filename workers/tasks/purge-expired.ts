@@ -6,7 +6,7 @@ export interface PurgeResult {
   readonly messages: number;
   readonly confirmations: number;
   readonly sessions: number;
-  readonly admins: number;
+  readonly registrations: number;
   readonly mailEvents: number;
   readonly suppressions: number;
 }
@@ -17,8 +17,8 @@ const MAX_DURATION_MS = 40_000;
 
 /**
  * Deletes what nobody asks for any more: settled messages with their deliveries and events, events about mails that we
- * do not know, links that were never followed, sessions that have ended or expired and admins who never confirmed, all
- * of them 30 days after their end; and the memory of an address that bounced after a year. Works in small batches, each
+ * do not know, links that were never followed, sessions that have ended or expired and registrations that nobody
+ * confirmed, all of them 30 days after their end; and the memory of an address that bounced after a year. Works in small batches, each
  * a transaction, and begins none once the signal has aborted.
  */
 export async function purgeExpired(database: Database, signal?: AbortSignal): Promise<PurgeResult> {
@@ -36,7 +36,7 @@ export async function purgeExpired(database: Database, signal?: AbortSignal): Pr
     messages: await untilNone('messages'),
     confirmations: await untilNone('confirmations'),
     sessions: await untilNone('sessions'),
-    admins: await untilNone('admins'),
+    registrations: await untilNone('registrations'),
     mailEvents: await untilNone('mailEvents'),
     suppressions: await untilNone('suppressions'),
   };
@@ -70,13 +70,11 @@ const purges: Readonly<Record<keyof PurgeResult, string>> = {
        limit $limit)
     returning id`,
 
-  // Registered, and never confirmed: somebody's address, and a password that nobody uses. One that is locked is being
-  // registered again, or confirmed.
-  admins: `
-    delete from admins where id in (
-      select a.id from admins a
-       where a.confirmed_at is null and a.updated_at < now() - interval '30 days'
-         and not exists (select from confirmations c where c.admin_id = a.id and c.expires_at > now())
+  // Somebody's address, and a password that nobody uses.
+  registrations: `
+    delete from registrations where id in (
+      select id from registrations
+       where created_at < now() - interval '30 days'
        limit $limit
          for update skip locked)
     returning id`,

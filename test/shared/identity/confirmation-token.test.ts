@@ -12,7 +12,6 @@ import {
 const keys = deriveKeyRing({ current: 'a secret', previous: [] }, 'confirmation');
 const facts: ConfirmationFacts = {
   id: uuidv7(),
-  adminId: 17,
   purpose: 'registration',
   email: 'a@x.test',
   nonce: randomBytes(16),
@@ -33,7 +32,6 @@ test('a token holds for the facts that it was minted from', (t) => {
 
 for (const [what, change] of Object.entries<Partial<ConfirmationFacts>>({
   row: { id: uuidv7() },
-  admin: { adminId: 18 },
   purpose: { purpose: 'email-change' },
   address: { email: 'b@x.test' },
   nonce: { nonce: randomBytes(16) },

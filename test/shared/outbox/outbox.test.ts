@@ -3,7 +3,7 @@ import test from 'ava';
 import { Queue } from 'bullmq';
 import type { Database } from '../../../shared/database/connect.js';
 import { withTransaction } from '../../../shared/database/transaction.js';
-import { sendAccountExistsMail, sendConfirmationMail } from '../../../shared/jobs/index.js';
+import { sendConfirmationMail, sendSecurityNotice } from '../../../shared/jobs/index.js';
 import type { FailpointName } from '../../../shared/lifecycle/failpoint.js';
 import { OutboxJobData, outboxJobId } from '../../../shared/outbox/outbox-job.js';
 import { createOutbox, type Outbox } from '../../../shared/outbox/outbox.js';
@@ -17,6 +17,7 @@ import { createRecordingLogger } from '../../helpers/log.js';
 import { openTcpProxy } from '../../helpers/tcp-proxy.js';
 
 const context = useContext();
+const cause = { traceId: 'trace', requestId: 'request-1', spanId: 'ab'.repeat(8) };
 
 test('a message is a row of the transaction that causes it, and holds ids alone', async (t) => {
   const { database, outbox } = await setUp(t);
@@ -27,14 +28,14 @@ test('a message is a row of the transaction that causes it, and holds ids alone'
       tx,
       sendConfirmationMail,
       { v: 1, confirmation_id: confirmationId },
-      { adminId, recipient: 'ann@example.com', traceId: 'trace' },
+      { adminId, recipient: 'ann@example.com', cause },
     ),
   );
   const [row, ...others] = await rowsOf(adminId);
   t.is(others.length, 0);
   t.is(row?.name, 'send-confirmation-mail');
   t.deepEqual(row?.payload, { v: 1, confirmation_id: confirmationId });
-  t.is(row?.trace_id, 'trace');
+  t.like(row, { trace_id: 'trace', request_id: 'request-1', span_id: 'ab'.repeat(8) });
 });
 
 test('once committed, its job is made and the row knows', async (t) => {
@@ -47,7 +48,7 @@ test('once committed, its job is made and the row knows', async (t) => {
   t.is(row.enqueue_count, 1);
   t.not(row.enqueued_at, null);
   const job = await jobOf(row.id);
-  t.is(job?.name, 'send-account-exists-mail');
+  t.is(job?.name, 'send-security-notice');
   t.deepEqual(OutboxJobData.parse(job?.data), { v: 1, outbox_id: row.id, generation: 0 });
 });
 
@@ -57,9 +58,9 @@ test('nothing is seen of a message before its transaction commits', async (t) =>
   await withTransaction(database, async (tx) => {
     await outbox.enqueue(
       tx,
-      sendAccountExistsMail,
-      { v: 1, admin_id: adminId },
-      { adminId, recipient: 'ann@example.com', traceId: 'trace' },
+      sendSecurityNotice,
+      { v: 1, admin_id: adminId, notice: 'password_changed' },
+      { adminId, recipient: 'ann@example.com', cause },
     );
     t.deepEqual(await rowsOf(adminId), []);
   });
@@ -73,9 +74,9 @@ test('a transaction that is rolled back leaves neither row nor job', async (t) =
     withTransaction(database, async (tx) => {
       await outbox.enqueue(
         tx,
-        sendAccountExistsMail,
-        { v: 1, admin_id: adminId },
-        { adminId, recipient: 'ann@example.com', traceId: 'trace' },
+        sendSecurityNotice,
+        { v: 1, admin_id: adminId, notice: 'password_changed' },
+        { adminId, recipient: 'ann@example.com', cause },
       );
       throw new Error('changed my mind');
     }),
@@ -93,9 +94,9 @@ test('two messages of one transaction are two jobs', async (t) => {
     for (let i = 0; i < 2; i++) {
       await outbox.enqueue(
         tx,
-        sendAccountExistsMail,
-        { v: 1, admin_id: adminId },
-        { adminId, recipient: 'ann@example.com', traceId: 'trace' },
+        sendSecurityNotice,
+        { v: 1, admin_id: adminId, notice: 'password_changed' },
+        { adminId, recipient: 'ann@example.com', cause },
       );
     }
   });
@@ -196,13 +197,13 @@ async function setUp(scope: Scope, redisUrl = context.redisUrl) {
   return { database, outbox, messages, passed, moveOnAfterAdd };
 }
 
-function enqueue(database: Database, outbox: Outbox, adminId: number): Promise<void> {
+function enqueue(database: Database, outbox: Outbox, adminId: number): Promise<string> {
   return withTransaction(database, (tx) =>
     outbox.enqueue(
       tx,
-      sendAccountExistsMail,
-      { v: 1, admin_id: adminId },
-      { adminId, recipient: 'ann@example.com', traceId: 'trace' },
+      sendSecurityNotice,
+      { v: 1, admin_id: adminId, notice: 'password_changed' },
+      { adminId, recipient: 'ann@example.com', cause },
     ),
   );
 }
@@ -210,8 +211,8 @@ function enqueue(database: Database, outbox: Outbox, adminId: number): Promise<v
 async function insertAdmin(): Promise<number> {
   const email = context.uniqueAddress();
   const [row] = await context.rows<{ id: number }>(
-    `insert into admins (email, email_canonical, name, name_canonical, password_hash)
-      values ($1, $1, $1, $1, 'x') returning id`,
+    `insert into admins (email, email_canonical, name, name_canonical, password_hash, confirmed_at)
+      values ($1, $1, $1, $1, 'x', now()) returning id`,
     [email],
   );
   return row?.id ?? 0;

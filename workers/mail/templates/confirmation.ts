@@ -1,10 +1,12 @@
-import { quoteStranger } from './html.js';
 import { renderMail, type RenderedMail } from './layout.js';
 import { lifetimeOf, linkBlocks, type LinkMailFacts } from './link-blocks.js';
 
-/** The mail that asks the owner of an address whether it is theirs. */
+/**
+ * The mail that asks the owner of an address whether it is theirs. It repeats nothing that was registered: a stranger may
+ * have entered it.
+ */
 export function renderConfirmationMail(facts: LinkMailFacts): RenderedMail {
-  const { service, name } = facts;
+  const { service } = facts;
   const lifetime = lifetimeOf(facts);
   return renderMail({
     service,
@@ -13,7 +15,7 @@ export function renderConfirmationMail(facts: LinkMailFacts): RenderedMail {
     blocks: [
       {
         kind: 'paragraph',
-        text: `Somebody has registered at ${service} with this e-mail address and the name “${quoteStranger(name)}”. If that was you, please confirm that the address is yours.`,
+        text: `Somebody has registered at ${service} with this e-mail address. If that was you, please confirm that the address is yours: follow the link, and enter the password that you chose.`,
       },
       ...linkBlocks(facts, 'Confirm my address'),
       {

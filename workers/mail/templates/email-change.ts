@@ -13,7 +13,7 @@ export function renderEmailChangeMail(facts: LinkMailFacts): RenderedMail {
     blocks: [
       {
         kind: 'paragraph',
-        text: `The ${service} account “${quoteStranger(name)}” is to use this e-mail address from now on. If that is what you want, please confirm that the address is yours.`,
+        text: `The ${service} account “${quoteStranger(name)}” is to use this e-mail address from now on. If that is what you want, please confirm that the address is yours: follow the link, and enter the password of the account.`,
       },
       ...linkBlocks(facts, 'Confirm my new address'),
       {

@@ -4,7 +4,7 @@ import { inWords, utcTime } from './time.js';
 /** What a mail with a link is made from. */
 export interface LinkMailFacts {
   readonly service: string;
-  /** As whoever registered gave it. */
+  /** The account's; empty for one that has not been confirmed. */
   readonly name: string;
   readonly url: string;
   readonly now: Date;

@@ -1,0 +1,38 @@
+import type { CreationOptional, InferAttributes, InferCreationAttributes } from 'sequelize';
+import { Column, CreatedAt, DataType, Model, Table } from 'sequelize-typescript';
+
+/**
+ * Somebody, perhaps a stranger, wants to become an admin with this address. It comes into force when whoever reads the
+ * address's mail enters its password; an address keeps the latest few.
+ */
+@Table({ tableName: 'registrations', underscored: true, updatedAt: false })
+export class Registration extends Model<
+  InferAttributes<Registration>,
+  InferCreationAttributes<Registration>
+> {
+  /** Version 7: a later registration has a greater id. */
+  @Column({ type: DataType.UUID, primaryKey: true })
+  declare id: string;
+
+  /** As typed; mail is sent to it. */
+  @Column({ type: DataType.TEXT, allowNull: false })
+  declare email: string;
+
+  /** As compared; see `canonicalAddress`. */
+  @Column({ type: DataType.TEXT, allowNull: false })
+  declare emailCanonical: string;
+
+  @Column({ type: DataType.TEXT, allowNull: false })
+  declare name: string;
+
+  /** As compared; see `canonicalName`. */
+  @Column({ type: DataType.TEXT, allowNull: false })
+  declare nameCanonical: string;
+
+  @Column({ type: DataType.TEXT, allowNull: false })
+  declare passwordHash: string;
+
+  @CreatedAt
+  @Column({ type: DataType.DATE, allowNull: false })
+  declare createdAt: CreationOptional<Date>;
+}
