@@ -28,19 +28,17 @@ export function createLoginService(deps: LoginDeps) {
   const { database, passwords, passwordGuard, tokens, audit } = deps;
 
   /**
-   * Opens a session. An unknown address costs as much work as a known one and gets the same answer.
-   * @throws {AppError} `invalid_credentials`; `too_many_attempts`; `overloaded`; `email_not_confirmed`, but only after
-   *   a right password.
+   * Opens a session. Whatever is known of the address, a refusal costs the same work.
+   * @throws {AppError} `invalid_credentials`; `too_many_attempts`; `overloaded`; `email_not_confirmed` for the password of
+   *   a registration, whether the address is somebody's account or not.
    */
   async function logIn(email: EmailAddress, password: string, cause: Cause): Promise<IssuedTokens> {
     for (let tries = 1; tries <= MAX_TRIES; tries += 1) {
-      const owner = await comparePassword(email, password, cause);
-      if (!owner) break;
-      const { adminId, passwordHash } = owner;
-      if (adminId === null) throw new AppError('email_not_confirmed');
-      const isOutdated = passwords.isOutdated(passwordHash);
+      const admin = await comparePassword(email, password, cause);
+      if (!admin) break;
+      const isOutdated = passwords.isOutdated(admin.passwordHash);
       const renewedHash = isOutdated ? await passwords.hash(password) : undefined;
-      const issued = await openSession({ id: adminId, passwordHash }, renewedHash, cause);
+      const issued = await openSession(admin, renewedHash, cause);
       if (issued) return issued;
     }
     throw new AppError('invalid_credentials');
@@ -51,7 +49,7 @@ export function createLoginService(deps: LoginDeps) {
    * into use. Does nothing when that password has been changed since it was compared: its sessions have all ended.
    */
   function openSession(
-    { id, passwordHash: compared }: { readonly id: number; readonly passwordHash: string },
+    { id, passwordHash: compared }: KnownAdmin,
     renewedHash: string | undefined,
     cause: Cause,
   ): Promise<IssuedTokens | undefined> {
@@ -67,49 +65,61 @@ export function createLoginService(deps: LoginDeps) {
     });
   }
 
-  /** The owner of the address, if it is its password. Every failure is counted and recorded, and the first try past the limits. */
+  /** The admin, if it is its password. Every failure is counted and recorded, and the first try past the limits. */
   async function comparePassword(
     email: EmailAddress,
     password: string,
     cause: Cause,
-  ): Promise<PasswordOwner | undefined> {
+  ): Promise<KnownAdmin | undefined> {
     const emailCanonical = email.canonical;
-    const tried: { adminId?: number } = {};
-    const find = async (): Promise<PasswordOwner | null> => {
-      const owner = await ownerOf(database, emailCanonical);
-      if (owner?.adminId != null) tried.adminId = owner.adminId;
-      return owner;
+    const tried: { adminId?: number | undefined } = {};
+    const look = async (): Promise<KnownPasswords> => {
+      const known = await knownPasswords(database, emailCanonical);
+      tried.adminId = known.admin?.id;
+      return known;
     };
     const onLock = async (): Promise<void> => {
-      await find();
+      await look();
       await audit.record('authn_login_lock', cause, tried);
+    };
+    const compare = async (): Promise<KnownAdmin | undefined> => {
+      const { admin, registration } = await look();
+      const match = await passwords.verify(password, () => Promise.resolve(admin));
+      if (match) return match;
+      // For confirmed addresses too: who registers one with a password and tries that is not to learn which it is.
+      if (await passwords.verify(password, () => Promise.resolve(registration)))
+        throw new AppError('email_not_confirmed');
+      return undefined;
     };
     const within = { isKnownNetwork: () => isKnownNetwork(database, email, cause.ip) };
     const attempt = { emailCanonical, ip: cause.ip, within, onLock };
-    const compare = (): Promise<PasswordOwner | undefined> => passwords.verify(password, find);
-    const owner = await passwords.reserve(() => passwordGuard.attempt(attempt, compare));
-    if (!owner) await audit.record('authn_login_fail', cause, tried);
-    return owner;
+    const admin = await passwords.reserve(() => passwordGuard.attempt(attempt, compare));
+    if (!admin) await audit.record('authn_login_fail', cause, tried);
+    return admin;
   }
 
   return { logIn };
 }
 
-/** Whose password is in force for an address. */
-interface PasswordOwner {
-  /** `null` for a registration that has not been confirmed. */
-  readonly adminId: number | null;
+interface KnownAdmin {
+  readonly id: number;
   readonly passwordHash: string;
 }
 
-/** The admin with the address, else its newest registration: one hash to compare with, as for an unknown address. */
-async function ownerOf(database: Database, emailCanonical: string): Promise<PasswordOwner | null> {
-  const [row] = await database.query<PasswordOwner>(
-    `select id as "adminId", password_hash as "passwordHash" from admins where email_canonical = $emailCanonical
+/** The passwords that are known for an address. */
+interface KnownPasswords {
+  readonly admin: KnownAdmin | null;
+  /** The newest of the registrations that nobody has confirmed. */
+  readonly registration: { readonly passwordHash: string } | null;
+}
+
+async function knownPasswords(database: Database, emailCanonical: string): Promise<KnownPasswords> {
+  const rows = await database.query<{ id: number | null; passwordHash: string }>(
+    `select id, password_hash as "passwordHash" from admins where email_canonical = $emailCanonical
       union all
-     (select null, password_hash from registrations where email_canonical = $emailCanonical order by id desc limit 1)
-      order by "adminId" nulls last limit 1`,
+     (select null, password_hash from registrations where email_canonical = $emailCanonical order by id desc limit 1)`,
     { type: QueryTypes.SELECT, bind: { emailCanonical } },
   );
-  return row ?? null;
+  const admin = rows.find((row): row is KnownAdmin => row.id !== null);
+  return { admin: admin ?? null, registration: rows.find(({ id }) => id === null) ?? null };
 }

@@ -21,7 +21,7 @@ export interface PasswordTry {
 export interface PasswordGuard {
   /**
    * Counts a try before the password is compared, so that tries at once cannot outrun the count, and lets it through
-   * or not. A try that succeeds is given back.
+   * or not. A try that succeeds is given back, and one that ends in an {@link AppError}: that was no wrong password.
    * @throws {AppError} `too_many_attempts`, whether the password is right or not and whether the account exists or not.
    */
   attempt<T>(attempt: PasswordTry, compare: () => Promise<T | undefined>): Promise<T | undefined>;
@@ -79,8 +79,7 @@ export function createPasswordGuard(throttles: Throttles, generations: Generatio
       try {
         result = await compare();
       } catch (error) {
-        // Refused for want of room, not for a wrong password: that is not held against anybody.
-        if (error instanceof AppError && error.code === 'overloaded') await giveBack(taken);
+        if (error instanceof AppError) await giveBack(taken);
         throw error;
       }
       if (result === undefined) return undefined;
