@@ -63,7 +63,7 @@ export const securityRequirements: Readonly<Record<string, SecurityRequirement>>
   },
   S14: {
     requirement:
-      'Logging in tells nothing of an address: same bytes, same time; but who has just registered it learns whether it was confirmed before ([ADR 11](adr/0011-registering-twice.md))',
+      'Logging in tells nothing of an address: same bytes, same statements, the same number of hashes',
     sources: '6.3.8',
   },
   S15: {
