@@ -5,7 +5,7 @@ import type pg from 'pg';
 export type Knowledge = 'unknown' | 'pending' | 'confirmed';
 
 /** An address that no account has yet. All are of one length: what is longer takes longer to read. */
-export const freshAddress = (): string => `${randomBytes(8).toString('hex')}@timing.example`;
+const freshAddress = (): string => `${randomBytes(8).toString('hex')}@timing.example`;
 
 /**
  * Makes accounts with one password, in one statement each kind: over HTTP it would take as long as what is measured.
