@@ -103,7 +103,7 @@ export async function buildDeps(config: ApiConfig, log: Logger): Promise<ApiDeps
     users: createUsersService(),
     limits: createAuthLimits(createThrottleByCustomer(throttles, audit), throttleByAdmin),
     userWrites: createUserWriteLimit(throttleByAdmin),
-    cursors: createCursors(deriveKeyRing(config.secrets, 'cursor')),
+    cursors: createCursors(deriveKeyRing(config.secrets, 'cursor'), config.publicUrl),
     roleOf,
     adminsOnly: createAdminGuard(accessTokens, sessions),
     checks: commonChecks(database, queues, log),

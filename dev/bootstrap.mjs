@@ -11,6 +11,7 @@ import { fileURLToPath } from 'node:url';
 
 const oldestNode = [20, 19];
 const sameKeyPressMs = 500;
+const parentCheckMs = 250;
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
 const installStamp = join(root, 'node_modules', '.rollcall-lock');
 const buildStamp = join(root, 'dist', '.rollcall-sources');
@@ -28,6 +29,7 @@ class Failure extends Error {
 let child;
 let stoppedBy;
 forwardSignals();
+stopWithParent();
 try {
   process.exitCode = await main(process.argv.slice(2));
 } catch (error) {
@@ -132,7 +134,9 @@ function run(command, commandArgs, output) {
     if (stoppedBy !== undefined) throw new Failure(`stopped by ${stoppedBy}`, 1);
     child = spawn(command, commandArgs, {
       cwd: root,
-      stdio: output === 'quiet' ? ['ignore', 'pipe', 'pipe'] : 'inherit',
+      // The channel closes when this process is killed: so the program learns of it.
+      stdio:
+        output === 'quiet' ? ['ignore', 'pipe', 'pipe'] : ['inherit', 'inherit', 'inherit', 'ipc'],
     });
     const said = [];
     for (const stream of [child.stdout, child.stderr])
@@ -157,10 +161,27 @@ function forwardSignals() {
       const now = Date.now();
       if (now - (lastAt[signal] ?? 0) < sameKeyPressMs) return;
       lastAt[signal] = now;
-      stoppedBy = signal;
-      child?.kill(signal);
+      stop(signal);
     });
   }
+}
+
+/**
+ * npm that is killed, or that ends by a signal which it does not forward, leaves this process behind. The scripts of
+ * package.json begin with `exec`, or there would be a shell between the two that stays.
+ */
+function stopWithParent() {
+  const parent = process.ppid;
+  const timer = setInterval(() => {
+    if (process.ppid === parent) return;
+    clearInterval(timer);
+    stop('SIGTERM');
+  }, parentCheckMs).unref();
+}
+
+function stop(signal) {
+  stoppedBy = signal;
+  child?.kill(signal);
 }
 
 function signalNumber(signal) {

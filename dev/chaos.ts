@@ -11,6 +11,7 @@ import { createRandom } from './chaos/random.js';
 import { describe, lostNothing, type ChaosReport } from './chaos/report.js';
 import { openStage, type Stage } from './chaos/stage.js';
 import { readOptions } from './options.js';
+import { listenForStop } from './signals.js';
 
 // `npm run chaos`: everything is killed and cut off at random while admins register; then the accounts are settled.
 
@@ -23,13 +24,17 @@ const USAGE = `npm run chaos -- [--seconds N] [--seed N] [--outage] [--json] [--
   --json        the report as one JSON object
   --keep        leave the logs and records where they are, and say where
 
-Exit code 0 only when nothing was lost and no process ended by itself.
+Exit code 0 only when nothing was lost and no process ended by itself. Ctrl-C stops all of it, and settles nothing.
 `;
 
+const STOPPED = 130;
 const CLIENTS = 4;
 const PAUSE_MS = 400;
 
+const stop = listenForStop();
 process.exitCode = await main();
+// The run that was broken off may be about to start something again: it ends here, and takes that with it.
+if (stop.aborted) process.exit(STOPPED);
 
 async function main(): Promise<number> {
   const given = readOptions(USAGE, {
@@ -53,9 +58,10 @@ async function main(): Promise<number> {
   try {
     const stage = await openStage(dataDir);
     try {
-      const report = values.outage
-        ? await runOutage(stage, seconds * 1_000)
-        : await runChaos(stage, seconds, seed);
+      const report = await untilStopped(async () =>
+        values.outage ? runOutage(stage, seconds * 1_000) : runChaos(stage, seconds, seed),
+      );
+      if (!report) return STOPPED;
       process.stdout.write(values.json ? `${JSON.stringify(report)}\n` : describe(report));
       const ownEnds = victims.flatMap((name) => stage.processes[name].ownEnds).length;
       return lostNothing(report) && ownEnds === 0 ? 0 : 1;
@@ -66,6 +72,15 @@ async function main(): Promise<number> {
     if (values.keep) process.stderr.write(`logs and records: ${dataDir}\n`);
     else await rm(dataDir, { recursive: true, force: true });
   }
+}
+
+/** What the run resolves to, or `undefined` as soon as all is to stop. */
+async function untilStopped<T>(run: () => Promise<T>): Promise<T | undefined> {
+  if (stop.aborted) return undefined;
+  const stopped = new Promise<undefined>((resolve) => {
+    stop.addEventListener('abort', () => resolve(undefined), { once: true });
+  });
+  return Promise.race([run(), stopped]);
 }
 
 async function runChaos(stage: Stage, seconds: number, seed: number): Promise<ChaosReport> {

@@ -2,7 +2,8 @@ const stopSignals = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
 const sameKeyPressMs = 500;
 
 /**
- * An AbortSignal that fires at the first Ctrl-C (or SIGTERM, or SIGHUP); the second one ends the process at once.
+ * An AbortSignal that fires at the first Ctrl-C (or SIGTERM, or SIGHUP), or when dev/bootstrap.mjs, which started this
+ * process, is gone; the second signal ends the process at once.
  * One Ctrl-C may arrive several times: from the terminal, from npm and from dev/bootstrap.mjs.
  */
 export function listenForStop(): AbortSignal {
@@ -18,6 +19,12 @@ export function listenForStop(): AbortSignal {
       }
     });
   }
+  process.on('disconnect', () => {
+    firstAt ??= Date.now();
+    stop.abort(new Error('stopped because its parent is gone'));
+  });
+  // The listener alone would keep the process alive as long as its parent lives.
+  process.channel?.unref();
   // A closed terminal must not turn an orderly stop into a crash.
   process.stdout.on('error', () => undefined);
   process.stderr.on('error', () => undefined);

@@ -7,6 +7,8 @@ import type { KeyRing } from '../../shared/crypto/keys.js';
 export interface AccessClaims {
   readonly adminId: number;
   readonly sessionId: number;
+  /** Generation of the refresh token that it was issued with. */
+  readonly generation: number;
 }
 
 /** How access tokens are made. */
@@ -45,6 +47,7 @@ const Claims = z.strictObject({
     .regex(/^[1-9]\d{0,9}$/)
     .transform(Number),
   sid: z.int().positive(),
+  gen: z.int().nonnegative(),
   jti: z.uuid(),
   iat: z.int(),
   nbf: z.int(),
@@ -63,13 +66,14 @@ export function createAccessTokens(
     keys,
     issuer,
     audience,
-    issue({ adminId, sessionId }) {
+    issue({ adminId, sessionId, generation }) {
       const iat = Math.floor(Date.now() / 1_000);
       const claims: z.input<typeof Claims> = {
         iss: issuer,
         aud: audience,
         sub: String(adminId),
         sid: sessionId,
+        gen: generation,
         jti: randomUUID(),
         iat,
         nbf: iat,
@@ -84,10 +88,11 @@ export function createAccessTokens(
     readHeaderAndClaims(header, claims) {
       const parsed = Claims.safeParse(claims);
       if (!Header.safeParse(header).success || !parsed.success) return undefined;
-      const { sub, sid, iat, exp } = parsed.data;
+      const { sub, sid, gen, iat, exp } = parsed.data;
       const isFromTheFuture = iat > Date.now() / 1_000 + CLOCK_TOLERANCE_SECONDS;
       const livesTooLong = exp - iat > lifeSeconds;
-      return isFromTheFuture || livesTooLong ? undefined : { adminId: sub, sessionId: sid };
+      if (isFromTheFuture || livesTooLong) return undefined;
+      return { adminId: sub, sessionId: sid, generation: gen };
     },
   };
 }

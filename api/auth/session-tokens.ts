@@ -35,8 +35,10 @@ export interface SessionTokensDeps {
 export type SessionTokens = ReturnType<typeof createSessionTokens>;
 
 const MAX_USER_AGENT_LENGTH = 256;
-/** How long an exchanged refresh token still gets the same successor: an answer was lost, or two tabs asked. */
+/** How long any exchanged refresh token still gets the session's tokens: several tabs refresh side by side. */
 const RETRY_WITHIN_MS = 10_000;
+/** Of how many exchanges within that time it is known when they were. */
+const MAX_RECENT_ROTATIONS = 10;
 /** What a new row's refresh hash holds until its id, which the token names, is known: nothing hashes to it. */
 const NO_HASH = Buffer.alloc(0);
 
@@ -80,6 +82,7 @@ export function createSessionTokens(deps: SessionTokensDeps) {
       {
         refreshGeneration,
         refreshHash: hashRefreshToken(refreshToken),
+        earlierRotations: rotationsOf(session).filter(isRecent).slice(0, MAX_RECENT_ROTATIONS),
         rotatedAt: now,
         lastUsedAt: now,
       },
@@ -88,24 +91,32 @@ export function createSessionTokens(deps: SessionTokensDeps) {
     return issue(session, admin, refreshToken);
   }
 
-  /** What the token of this generation was exchanged for, if asking again is no sign of theft. */
+  /**
+   * The session's current tokens for an exchanged refresh token, if it is no sign of theft that it is presented again:
+   * nobody has used what it was exchanged for, so the answer may have been lost, or the exchange was a moment ago.
+   */
   function repeat(session: Session, admin: Admin, generation: number): IssuedTokens | undefined {
-    const isParent = generation === session.refreshGeneration - 1;
-    const isRecent = Date.now() - (session.rotatedAt?.getTime() ?? 0) <= RETRY_WITHIN_MS;
-    if (!isParent || !isRecent) return undefined;
-    const { refreshGeneration, refreshHash } = session;
-    const successor = recallRefreshToken(
+    const { refreshGeneration, refreshHash, usedGeneration } = session;
+    const age = refreshGeneration - 1 - generation;
+    const isParentOfUnused = age === 0 && usedGeneration < refreshGeneration;
+    const exchangedAt = rotationsOf(session)[age];
+    if (!isParentOfUnused && !(exchangedAt && isRecent(exchangedAt))) return undefined;
+    const current = recallRefreshToken(
       refreshKeys,
       sourceOf(session),
       refreshGeneration,
       refreshHash,
     );
-    return successor === undefined ? undefined : issue(session, admin, successor);
+    return current === undefined ? undefined : issue(session, admin, current);
   }
 
   function issue(session: Session, admin: Admin, refreshToken: string): IssuedTokens {
     return {
-      accessToken: accessTokens.issue({ adminId: admin.id, sessionId: session.id }),
+      accessToken: accessTokens.issue({
+        adminId: admin.id,
+        sessionId: session.id,
+        generation: session.refreshGeneration,
+      }),
       accessExpiresMs,
       refreshToken,
       refreshExpiresMs: session.expiresAt.getTime() - Date.now(),
@@ -116,5 +127,11 @@ export function createSessionTokens(deps: SessionTokensDeps) {
 
   return { open, isOf, rotate, repeat };
 }
+
+/** When the session's refresh tokens were exchanged, the newest first, as far as that is still known. */
+const rotationsOf = ({ rotatedAt, earlierRotations }: Session): Date[] =>
+  rotatedAt === null ? [] : [rotatedAt, ...earlierRotations];
+
+const isRecent = (at: Date): boolean => Date.now() - at.getTime() <= RETRY_WITHIN_MS;
 
 const sourceOf = ({ id, refreshNonce }: Session) => ({ sessionId: id, nonce: refreshNonce });

@@ -56,8 +56,10 @@ export function sessionRoutes(deps: SessionRoutesDeps): Router {
    *     tags: [Sessions]
    *     summary: Exchange a refresh token for new tokens
    *     description: >-
-   *       Both tokens are new. A refresh token is good once; the same request again within ten seconds gets the same
-   *       successor, so a lost answer costs nothing. Any other second use ends the session.
+   *       Both tokens are new, and the refresh token that was sent is exchanged for the new one. Sent again, it gets the
+   *       same new one as long as nobody has used that or its access token, so a lost answer costs nothing however late
+   *       it is asked for; and within ten seconds of its exchange it gets the session's current tokens in any case, so
+   *       several tabs may refresh side by side. Any other second use ends the session.
    *     security: []
    *     requestBody: { required: true, content: { application/json: { schema: { $ref: '#/components/schemas/RefreshRequest' } } } }
    *     responses:

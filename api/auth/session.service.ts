@@ -1,3 +1,4 @@
+import { Op } from 'sequelize';
 import type { Audit, Cause } from '../../shared/audit/audit.js';
 import type { Database } from '../../shared/database/connect.js';
 import { withTransaction } from '../../shared/database/transaction.js';
@@ -33,9 +34,10 @@ export function createSessionService(deps: SessionDeps) {
   const { database, tokens, notices, audit } = deps;
 
   /**
-   * Exchanges a refresh token for new tokens (RFC 9700, 4.14.2: rotation with reuse detection). The same token again
-   * within ten seconds gets the same successor, as long as that is unused; any other second use is taken for theft
-   * and ends the session; its admin is told by mail.
+   * Exchanges a refresh token for new tokens (RFC 9700, 4.14.2: rotation with reuse detection). An exchanged token gets
+   * the session's current tokens again while its successor is unused (neither exchanged, nor its access token
+   * presented), and within ten seconds of its exchange in any case. Any other second use is taken for theft and ends
+   * the session; its admin is told by mail.
    * @throws {AppError} `invalid_refresh_token`.
    */
   async function refresh(token: string, cause: Cause): Promise<IssuedTokens> {
@@ -64,16 +66,28 @@ export function createSessionService(deps: SessionDeps) {
     return issued;
   }
 
-  /** Who asks, if the session that the claims name is live and its admin is still there. */
-  async function authenticate({
-    adminId,
-    sessionId,
-  }: AccessClaims): Promise<Principal | undefined> {
+  /**
+   * Who asks, if the session that the claims name is live and its admin is still there. The first use of a
+   * generation's access token is recorded before anything is done: from then on its refresh token is known to have
+   * arrived, and the one before it is old.
+   */
+  async function authenticate(claims: AccessClaims): Promise<Principal | undefined> {
+    const { adminId, sessionId, generation } = claims;
     const session = await Session.findOne({
       where: { ...live(), id: sessionId, adminId },
       include: { model: Admin, required: true },
     });
-    return session?.admin ? { admin: session.admin, sessionId } : undefined;
+    if (!session?.admin) return undefined;
+    if (session.usedGeneration < generation) await markUsed(sessionId, generation);
+    return { admin: session.admin, sessionId };
+  }
+
+  /** Of several first uses at once the newest generation stays. */
+  async function markUsed(id: number, usedGeneration: number): Promise<void> {
+    await Session.update(
+      { usedGeneration },
+      { where: { id, usedGeneration: { [Op.lt]: usedGeneration } } },
+    );
   }
 
   /** Ends a session: both of its tokens are dead at once, on every instance. */

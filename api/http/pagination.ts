@@ -29,11 +29,14 @@ export interface Cursors {
   encode(listing: string, lastId: number): string;
   /** @throws {AppError} `invalid_cursor` for a cursor that was changed, or that another listing gave. */
   decode(listing: string, cursor: string): number;
+  /** Where links to further pages point: what a client names as the host has no part in them. */
+  readonly publicUrl: string;
 }
 
 /** Cursors signed by the first of the keys and read by any. */
-export function createCursors(keys: KeyRing): Cursors {
+export function createCursors(keys: KeyRing, publicUrl: string): Cursors {
   return {
+    publicUrl,
     encode: (listing, lastId) =>
       `${lastId.toString(36)}.${mac(keys.current, listing, lastId).toString('base64url')}`,
     decode(listing, cursor) {
@@ -57,7 +60,7 @@ export interface PageRequest {
   readonly cursor: string | undefined;
 }
 
-/** Reads one page, by id and oldest first, and links the next one if there is one (RFC 8288). */
+/** Reads one page, by id and oldest first, and links the next one by its absolute URL if there is one (RFC 8288). */
 export async function readPage<Row extends { id: number }>(
   cursors: Cursors,
   { listing, limit, cursor }: PageRequest,
@@ -68,15 +71,22 @@ export async function readPage<Row extends { id: number }>(
   const found = await find(limit + 1, after);
   const page = found.slice(0, limit);
   const last = page.at(-1);
-  if (found.length > limit && last) linkNextPage(exchange, cursors.encode(listing, last.id));
+  if (found.length > limit && last) {
+    const next = cursors.encode(listing, last.id);
+    linkNextPage(exchange, cursors.publicUrl, next);
+  }
   return page;
 }
 
-function linkNextPage({ req, res }: { req: Request; res: Response }, cursor: string): void {
+function linkNextPage(
+  { req, res }: { req: Request; res: Response },
+  publicUrl: string,
+  cursor: string,
+): void {
   const [, query] = req.originalUrl.split('?', 2);
   const parameters = new URLSearchParams(query);
   parameters.set('cursor', cursor);
-  res.setHeader('Link', `<${pathOf(req)}?${parameters.toString()}>; rel="next"`);
+  res.setHeader('Link', `<${publicUrl}${pathOf(req)}?${parameters.toString()}>; rel="next"`);
 }
 
 function mac({ key }: NamedKey, listing: string, lastId: number): Buffer {

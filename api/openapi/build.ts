@@ -4,6 +4,7 @@ import * as z from 'zod';
 import { product } from '../../shared/config/version.js';
 import { answerSchemas, requestSchemas, sharedComponents } from './components.js';
 import { problemResponses } from './problems.js';
+import { addRequestExample } from './request-examples.js';
 
 /** The part of an OpenAPI 3.1 document that the build works on. */
 export interface OpenApiDocument {
@@ -68,7 +69,10 @@ function buildOpenApi(): OpenApiDocument {
       },
     },
   }) as OpenApiDocument;
-  for (const operation of operationsOf(document)) addProblems(operation);
+  for (const operation of operationsOf(document)) {
+    addProblems(operation);
+    addRequestExample(operation.requestBody, document.components['schemas'] ?? {});
+  }
   return sortPaths(document);
 }
 

@@ -77,7 +77,7 @@ export const sharedComponents = {
   },
   headers: {
     NextPage: {
-      description: '`<…>; rel="next"` when there is another page.',
+      description: '`<…>; rel="next"` with the absolute URL of the next page, when there is one.',
       schema: { type: 'string' },
     },
     Location: { description: 'Where the new user is.', schema: { type: 'string' } },

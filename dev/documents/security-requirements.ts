@@ -142,11 +142,13 @@ export const securityRequirements: Readonly<Record<string, SecurityRequirement>>
     sources: 'RFC 7515',
   },
   S35: {
-    requirement: 'A refresh token that is used again ends the session, and its admin is told',
+    requirement:
+      'An old refresh token that comes back when its successor is in use ends the session, and its admin is told',
     sources: '10.4.5, 10.4.8; RFC 9700, 4.14.2',
   },
   S36: {
-    requirement: 'A lost answer is no theft: the same refresh soon after gets the same successor',
+    requirement:
+      'A lost answer is no theft, nor is a second tab: an unused successor is given again, and so is the current one within ten seconds',
     sources: '10.4.5; RFC 9700, 4.14.2',
   },
   S37: { requirement: 'Logging out ends both tokens at once, on every instance', sources: '7.4.1' },

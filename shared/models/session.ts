@@ -44,6 +44,10 @@ export class Session extends Model<InferAttributes<Session>, InferCreationAttrib
   @Column({ type: DataType.INTEGER, allowNull: false, defaultValue: 0 })
   declare refreshGeneration: CreationOptional<number>;
 
+  /** The newest generation whose access token has been presented. The first replaces none, so it is not tracked. */
+  @Column({ type: DataType.INTEGER, allowNull: false, defaultValue: 0 })
+  declare usedGeneration: CreationOptional<number>;
+
   /** SHA-256 of the refresh token that is good now. */
   @Column({ type: DataType.BLOB, allowNull: false })
   declare refreshHash: Buffer;
@@ -71,6 +75,10 @@ export class Session extends Model<InferAttributes<Session>, InferCreationAttrib
   /** When the refresh token was last exchanged for its successor. */
   @Column(DataType.DATE)
   declare rotatedAt: CreationOptional<Date | null>;
+
+  /** When the refresh tokens before that one were exchanged, the newest first, as long as it was a moment ago. */
+  @Column({ type: DataType.ARRAY(DataType.DATE), allowNull: false, defaultValue: [] })
+  declare earlierRotations: CreationOptional<Date[]>;
 
   @Column(DataType.DATE)
   declare endedAt: CreationOptional<Date | null>;

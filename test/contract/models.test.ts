@@ -26,6 +26,7 @@ const storedAs: ReadonlyMap<string, string> = new Map([
   [DataType.UUID.key, 'uuid'],
   [DataType.JSONB.key, 'jsonb'],
   [DataType.BLOB.key, 'bytea'],
+  [DataType.ARRAY.key, 'ARRAY'],
 ]);
 
 const tableOf = (model: ModelStatic<Model>): string => model.tableName;

@@ -54,6 +54,26 @@ test('every reference leads somewhere', (t) => {
     t.not(resolvePointer(document, target), undefined, target);
 });
 
+test('what "Try it out" proposes changes nothing that was not asked for', (t) => {
+  const proposed = new Map<string, string[]>();
+  for (const { method, path, operation } of operations) {
+    for (const { schema, example } of Object.values(operation.requestBody?.content ?? {})) {
+      const { properties, required = ['name'] } = resolvePointer(document, schema.$ref ?? '') as {
+        readonly properties: Readonly<Record<string, object>>;
+        readonly required?: readonly string[];
+      };
+      const fields = Object.keys(example ?? properties);
+      proposed.set(`${method} ${path}`, fields);
+      if (example !== undefined) t.deepEqual(fields, required, `${method} ${path}`);
+    }
+  }
+  t.false(proposed.get('post /auth/confirm')?.includes('name'));
+  t.deepEqual(proposed.get('put /auth/me'), ['name']);
+  t.deepEqual(proposed.get('put /users/{id}'), ['name']);
+  t.deepEqual(proposed.get('put /user'), ['name']);
+  t.deepEqual(proposed.get('post /users'), ['email', 'name', 'active']);
+});
+
 test('every component is used', (t) => {
   const text = JSON.stringify(document);
   for (const [kind, components] of Object.entries(document.components)) {

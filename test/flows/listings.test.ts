@@ -3,6 +3,7 @@ import { createAdmins, type Applicant, type TestAdmin } from '../helpers/admins.
 import { createClient, type ApiClient, type Answer } from '../helpers/api-client.js';
 import { useApi } from '../helpers/api.js';
 import { useContext } from '../helpers/context.js';
+import { nextPageOf } from '../helpers/next-page.js';
 import { startApi } from '../helpers/processes.js';
 
 const context = useContext();
@@ -61,7 +62,7 @@ test.serial('a user created while one pages is met once, one deleted is not miss
   const page = await bob.client.get<Item[]>('/users?limit=2');
   await bob.client.delete(`/users/${first.body.id}`);
   await bob.client.post('/users', { email: 'c@x.test' });
-  const rest = await walk(bob.client, nextOf(page) ?? '');
+  const rest = await walk(bob.client, nextPageOf(page) ?? '');
   t.deepEqual(
     [...page.body, ...rest.flat()].map(({ email }) => email),
     ['other@x.test', 'a@x.test', 'b@x.test', 'c@x.test'],
@@ -69,7 +70,7 @@ test.serial('a user created while one pages is met once, one deleted is not miss
 });
 
 test.serial('a cursor is good for its own listing alone', async (t) => {
-  const link = nextOf(await ann.client.get<Item[]>('/users?limit=1')) ?? '';
+  const link = nextPageOf(await ann.client.get<Item[]>('/users?limit=1')) ?? '';
   const refused = await bob.client.get<{ code: string }>(link);
   t.deepEqual([refused.status, refused.body.code], [400, 'invalid_cursor']);
   const cursor = new URL(link, 'http://x').searchParams.get('cursor') ?? '';
@@ -78,7 +79,7 @@ test.serial('a cursor is good for its own listing alone', async (t) => {
 
 test.serial('every instance takes every other’s cursors', async (t) => {
   const other = await startApi(context, { scope: t });
-  const link = nextOf(await ann.client.get<Item[]>('/users?limit=1')) ?? '';
+  const link = nextPageOf(await ann.client.get<Item[]>('/users?limit=1')) ?? '';
   t.is((await createClient(other.url).as(ann.login.access_token).get(link)).status, 200);
 });
 
@@ -148,13 +149,10 @@ async function walk(client: ApiClient, start: string): Promise<(readonly Item[])
     const answer: Answer<Item[]> = await client.get<Item[]>(path);
     if (answer.status !== 200) throw new Error(answer.text);
     pages.push(answer.body);
-    path = nextOf(answer);
+    path = nextPageOf(answer);
   }
   return pages;
 }
-
-const nextOf = ({ headers }: Answer<Item[]>): string | undefined =>
-  /^<([^>]+)>; rel="next"$/.exec(headers.get('link') ?? '')?.[1];
 
 /** How many items each page holds: full pages, then the rest. */
 function sizes(total: number, limit: number): number[] {

@@ -9,7 +9,9 @@ export interface Operation {
   readonly tags?: readonly string[];
   readonly security?: readonly unknown[];
   readonly requestBody?: {
-    readonly content: Readonly<Record<string, { readonly schema: { readonly $ref?: string } }>>;
+    readonly content: Readonly<
+      Record<string, { readonly schema: { readonly $ref?: string }; readonly example?: unknown }>
+    >;
   };
   readonly parameters?: readonly { readonly $ref?: string }[];
   readonly responses: Readonly<

@@ -179,6 +179,10 @@ test('S31 a token for somebody else, from somebody else, or of another type is r
     'a session beyond any': signed({}, { sid: 99_999_999_999 }),
     'a session in text': signed({}, { sid: String(claims['sid']) }),
     'no session': signed({}, { sid: undefined }),
+    'no generation': signed({}, { gen: undefined }),
+    'a generation in text': signed({}, { gen: String(claims['gen']) }),
+    'a generation before the first': signed({}, { gen: -1 }),
+    'half a generation': signed({}, { gen: 0.5 }),
     'no id': signed({}, { jti: undefined }),
     'an operator in its claims': signed({}, { role: 'operator' }),
   });

@@ -5,9 +5,10 @@ import type { TestAdmin } from '../helpers/admins.js';
 import type { Answer } from '../helpers/api-client.js';
 import { useApi } from '../helpers/api.js';
 import { useContext } from '../helpers/context.js';
-import { SECRET_KEY } from '../helpers/env.js';
+import { PUBLIC_URL, SECRET_KEY } from '../helpers/env.js';
 import { eventually } from '../helpers/eventually.js';
 import type { Problem } from '../helpers/problem.js';
+import { exchange } from '../helpers/raw-http.js';
 
 const context = useContext();
 const api = useApi(context, { env: { OPERATOR_EMAILS: `operator@${context.mailDomain}` } });
@@ -98,6 +99,35 @@ for (const [path, client] of [
   });
 }
 
+test.serial(
+  'S09 the link to the next page leads to PUBLIC_URL, whatever the request says',
+  async (t) => {
+    const forged = [
+      'Host: evil.test',
+      'Host: evil.test\r\nX-Forwarded-Host: evil.test\r\nX-Forwarded-Proto: javascript',
+      'Host: evil.test\r\nForwarded: host=evil.test;proto=http\r\nX-Forwarded-Prefix: /evil.test',
+      'Host: evil.test:1@evil.test',
+    ];
+    const targets = [
+      ['/users?limit=1', admin],
+      ['http://evil.test/users?limit=1', admin],
+      ['/auth/admins?limit=1', operator],
+    ] as const;
+    for (const [target, { login }] of targets) {
+      for (const host of forged) {
+        const { status, headers } = await exchange(
+          api.process.url,
+          `GET ${target} HTTP/1.1\r\n${host}\r\nAuthorization: Bearer ${login.access_token}\r\nConnection: close\r\n\r\n`,
+        );
+        t.is(status, 200, target);
+        const link = headers.get('link') ?? '';
+        const path = target.replace('http://evil.test', '');
+        t.true(link.startsWith(`<${PUBLIC_URL}${path}&cursor=`), link);
+      }
+    }
+  },
+);
+
 test.serial('S49 without a limit a page holds fifty, and never more than a hundred', async (t) => {
   t.is((await admin.client.get<unknown[]>('/users')).body.length, 50);
   t.is((await admin.client.get<unknown[]>('/users?limit=100')).body.length, 100);
@@ -106,7 +136,10 @@ test.serial('S49 without a limit a page holds fifty, and never more than a hundr
 test.serial(
   'S49 a page reads the rows that it shows and no others, however deep it is',
   async (t) => {
-    const cursors = createCursors(deriveKeyRing({ current: SECRET_KEY, previous: [] }, 'cursor'));
+    const cursors = createCursors(
+      deriveKeyRing({ current: SECRET_KEY, previous: [] }, 'cursor'),
+      PUBLIC_URL,
+    );
     const [newest] = await context.rows<{ id: number }>(
       'select last_value::int as id from users_id_seq',
     );
