@@ -39,7 +39,7 @@ export interface JobCounter {
   counts(): Promise<JobCounts>;
 }
 
-/** Redis keys of a queue begin with this: one hash slot per queue, so that it may live in a cluster. */
+/** Redis keys of a queue begin with this. The braces stay as they are: jobs of the release before are below them. */
 export const queuePrefix = (queue: QueueName): string => `{${queue}}`;
 
 const jobOptions: Record<QueueName, DefaultJobOptions> = {

@@ -117,7 +117,7 @@ export function startJobWorker<S extends z.ZodType>(options: JobWorkerOptions<S>
   };
   worker.on('error', warnNowAndThen(log, queue));
   tellOfLostJobs(worker, queue, log);
-  const refusals = restWhenRefused({ worker, faults, log });
+  const refusals = restWhenRefused({ queue, worker, faults, log });
   const idleMs = (): number => (inFlight.size > 0 ? 0 : performance.now() - lastTakenAt);
   const watchdog = startWatchdog({ producer, idleMs, refusals, log, onSilent });
 
