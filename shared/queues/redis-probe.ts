@@ -30,15 +30,15 @@ export function createRedisProbe(redis: Redis, queues: readonly QueueName[]): ()
   redis.on('error', (error: Error) => {
     refusal = isRefusal(error) ? error : undefined;
   });
-  redis.on('ready', () => {
-    refusal = undefined;
-  });
   return async () => {
     try {
       await connectionTried(redis);
       await tryWrites(redis, queues);
+      refusal = undefined;
     } catch (error) {
-      throw isRefusal(error) ? error : (refusal ?? error);
+      // The client leaves a replica at once: whoever asks next meets no connection, for the same reason.
+      if (isRefusal(error)) refusal = error;
+      throw refusal ?? error;
     }
   };
 }

@@ -20,13 +20,6 @@ const refusals: Readonly<
     spoil: ({ client }) => client.replicaof('127.0.0.1', 1),
     said: 'refuses commands: READONLY (a replica)',
   },
-  'is a replica that has lost its primary and says so': {
-    async spoil({ client }) {
-      await client.config('SET', 'replica-serve-stale-data', 'no');
-      await client.replicaof('127.0.0.1', 1);
-    },
-    said: 'refuses commands: MASTERDOWN (a replica without its primary)',
-  },
   'has too few replicas': {
     spoil: ({ client }) => client.config('SET', 'min-replicas-to-write', '1'),
     said: 'refuses commands: NOREPLICAS (it has too few replicas)',
@@ -55,6 +48,26 @@ for (const [what, { spoil, said }] of Object.entries(refusals)) {
     t.deepEqual(problems, [{ isSerious: true, problem: `it ${said}` }]);
   });
 }
+
+test('a Redis that still loads its data says so, and works when it has', async (t) => {
+  const redis = await openOwnRedis(t, {
+    maxMemory: '64mb',
+    persistent: true,
+    // Microseconds; it looks at what clients say after each 1,024 keys.
+    settings: { 'key-load-delay': '200' },
+  });
+  const filling = redis.client.pipeline();
+  for (let i = 0; i < 20_000; i++) filling.set(`key:${i}`, 'x');
+  await filling.exec();
+  await redis.stop();
+  const queues = open(t, redis.url);
+  const started = redis.start();
+  const said = 'refuses commands: LOADING (it loads its data)';
+  await eventually(async () => (await refusalIn(queues.ping())) === said, { of: said });
+  await started;
+  await eventually(() => queues.ping().then(() => true));
+  t.deepEqual(await queues.problems(), []);
+});
 
 test('a Redis that takes writes again is told so at once', async (t) => {
   const redis = await openOwnRedis(t, { maxMemory: '64mb' });
