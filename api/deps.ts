@@ -31,7 +31,7 @@ import {
 } from './auth/registration.service.js';
 import { createSessionTokens } from './auth/session-tokens.js';
 import { createSessionService, type SessionService } from './auth/session.service.js';
-import { createThrottleByAdmin, createThrottleByCustomer } from './http/throttle-requests.js';
+import { createThrottleByAdmin, createThrottleByClient } from './http/throttle-requests.js';
 import { createThrottles } from './throttling/throttles.js';
 import { createCursors, type Cursors } from './http/pagination.js';
 import { createUserWriteLimit } from './users/users.limits.js';
@@ -105,7 +105,7 @@ export async function buildDeps(config: ApiConfig, log: Logger): Promise<ApiDeps
     admins: createAdminsService(roleOf),
     accounts: createAccountService({ ...common, confirmations }),
     users: createUsersService(),
-    limits: createAuthLimits(createThrottleByCustomer(throttles, audit), throttleByAdmin),
+    limits: createAuthLimits(createThrottleByClient(throttles, audit), throttleByAdmin),
     userWrites: createUserWriteLimit(throttleByAdmin),
     cursors: createCursors(deriveKeyRing(config.secrets, 'cursor')),
     roleOf,

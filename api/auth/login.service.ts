@@ -84,10 +84,14 @@ export function createLoginService(deps: LoginDeps) {
       await find();
       await audit.record('authn_login_lock', cause, tried);
     };
-    const isKnownNetwork = (): Promise<boolean> => hasLoggedInFrom(email, cause.ip);
+    let known: Promise<boolean> | undefined;
+    const isKnownNetwork = (): Promise<boolean> => (known ??= hasLoggedInFrom(email, cause.ip));
     const attempt = { emailCanonical, ip: cause.ip, within: { isKnownNetwork }, onLock };
     const compare = (): Promise<Admin | undefined> => passwords.verify(password, find);
-    const admin = await passwords.reserve(() => passwordGuard.attempt(attempt, compare));
+    const admin = await passwords.reserve(() => passwordGuard.attempt(attempt, compare), {
+      ip: cause.ip,
+      isKnownNetwork,
+    });
     if (!admin) await audit.record('authn_login_fail', cause, tried);
     return admin;
   }
