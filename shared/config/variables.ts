@@ -78,7 +78,11 @@ export const variables = {
     'label on logs: `test`, `development`, `staging` or `production`',
   ),
   PORT: withDefault(port, '5000', "the API's port"),
-  HOST: withDefault(z.string().min(1), '0.0.0.0', 'address that the API and the worker listen on'),
+  HOST: withDefault(
+    z.string().min(1),
+    '0.0.0.0',
+    'address that the API and the worker listen on; `127.0.0.1` for a worker whose queue daemon is on its own host, as under Elastic Beanstalk: then nobody else reaches it',
+  ),
   WORKER_PORT: withDefault(port, '8080', "the worker's HTTP port"),
   PUBLIC_URL: variable(
     publicUrl.optional(),
@@ -157,11 +161,11 @@ export const variables = {
     z
       .string()
       .regex(
-        /^arn:aws[a-z-]*:sns:[a-z0-9-]+:\d{12}:[A-Za-z0-9_-]{1,256}$/,
+        /^arn:aws(-cn|-us-gov)?:sns:[a-z]{2}(-[a-z]+){1,2}-\d{1,2}:\d{12}:[A-Za-z0-9_-]{1,256}$/,
         'must be the ARN of an SNS topic',
       )
       .optional(),
-    'SNS topic of the delivery events; set: envelopes of any other are refused, raw messages name none and are taken',
+    'SNS topic of the delivery events; set: nothing is taken but envelopes that SNS has signed for this topic, so leave raw message delivery off; unset: whoever can post to the worker is believed',
   ),
   FIREHOSE_DELIVERY_STREAM: variable(
     z
