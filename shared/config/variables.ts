@@ -86,12 +86,12 @@ export const variables = {
   WORKER_PORT: withDefault(port, '8080', "the worker's HTTP port"),
   PUBLIC_URL: variable(
     publicUrl.optional(),
-    'base of every link in a mail; required in production',
+    'base of every link in a mail; required in production, and `https` there',
     'http://localhost:PORT',
   ),
   SECRET_KEY: variable(
     z.string().min(1),
-    'signing keys are derived from it, one per purpose; required, in production at least 32 random bytes',
+    'signing keys are derived from it, one per purpose; required, in production at least 32 random bytes that stand in no source code',
   ),
   SECRET_KEY_PREVIOUS: withDefault(
     list,
@@ -220,7 +220,7 @@ export const variables = {
   TRUST_PROXY: withDefault(
     list.pipe(proxies),
     '0',
-    'proxies in front of the API: how many, or their CIDRs',
+    'proxies in front of the API: how many, or their CIDRs; production refuses networks in which anybody may have an address',
   ),
   WORKER_ROLES: withDefault(roles, 'mail,logs,relay', 'which jobs this worker does'),
   LOG_LEVEL: withDefault(

@@ -10,7 +10,7 @@ import { createAdmins } from '../helpers/admins.js';
 import { useApi } from '../helpers/api.js';
 import { createClient } from '../helpers/api-client.js';
 import { useContext } from '../helpers/context.js';
-import { environment } from '../helpers/env.js';
+import { environment, productionEnvironment } from '../helpers/env.js';
 import { createRecordingLogger } from '../helpers/log.js';
 import type { Problem } from '../helpers/problem.js';
 import { startApi, startProgram } from '../helpers/processes.js';
@@ -189,9 +189,8 @@ test.serial(
     const tooCheap = startProgram(
       'dist/api/main.js',
       environment(context, {
-        NODE_ENV: 'production',
+        ...productionEnvironment(),
         BCRYPT_COST: '9',
-        RATE_LIMIT_SCALE: undefined,
       }),
       t,
     );
