@@ -24,7 +24,7 @@ import type { RegistrationDeps } from './auth/registration.service.js';
 import { createRepeatedRegistrations } from './auth/repeated-registrations.js';
 import { createSessionTokens } from './auth/session-tokens.js';
 import { createSessionService, type SessionService } from './auth/session.service.js';
-import { createThrottleByAdmin, createThrottleByCustomer } from './http/throttle-requests.js';
+import { createThrottleByAdmin, createThrottleByClient } from './http/throttle-requests.js';
 import { createGenerations } from './throttling/generations.js';
 import { createThrottles } from './throttling/throttles.js';
 import { createCursors, type Cursors } from './http/pagination.js';
@@ -101,7 +101,7 @@ export async function buildDeps(config: ApiConfig, log: Logger): Promise<ApiDeps
     admins: createAdminsService(roleOf),
     accounts: createAccountService(common),
     users: createUsersService(),
-    limits: createAuthLimits(createThrottleByCustomer(throttles, audit), throttleByAdmin),
+    limits: createAuthLimits(createThrottleByClient(throttles, audit), throttleByAdmin),
     userWrites: createUserWriteLimit(throttleByAdmin),
     cursors: createCursors(deriveKeyRing(config.secrets, 'cursor'), config.publicUrl),
     roleOf,

@@ -2,7 +2,8 @@ import type { Environment } from '../shared/config/config.js';
 
 /** What a command answers: the same facts for people and for programs. */
 export interface Answer {
-  readonly text: string;
+  /** For people. What a line holds of foreign text begins no line of its own. */
+  readonly lines: readonly string[];
   readonly facts: Readonly<Record<string, unknown>>;
   /** False when the command has found what it was asked for, and that is not well. */
   readonly isOk?: boolean;

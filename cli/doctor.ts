@@ -48,12 +48,10 @@ async function doctor(args: Arguments): Promise<Answer> {
   return {
     isOk,
     facts: { checks: findings },
-    text: findings
-      .map(
-        ({ check, ok, found, advice }) =>
-          `${ok ? 'ok     ' : 'PROBLEM'}  ${check.padEnd(14)}${found}${advice === undefined ? '' : `\n${' '.repeat(23)}${advice}`}`,
-      )
-      .join('\n'),
+    lines: findings.flatMap(({ check, ok, found, advice }) => {
+      const line = `${ok ? 'ok     ' : 'PROBLEM'}  ${check.padEnd(14)}${found}`;
+      return advice === undefined ? [line] : [line, `${' '.repeat(23)}${advice}`];
+    }),
   };
 }
 

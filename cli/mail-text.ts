@@ -2,7 +2,7 @@ import type { DeadLetters } from '../api/ops/dead-letters.service.js';
 import type { MailStep, MailStory, MailTimeline } from '../api/ops/mail-timeline.service.js';
 
 /** The timeline of an address, for people: what is so now first, then each mail's story. */
-export function describeTimeline(timeline: MailTimeline): string {
+export function describeTimeline(timeline: MailTimeline): string[] {
   const { address, suppressed, messages } = timeline;
   return [
     address,
@@ -13,12 +13,12 @@ export function describeTimeline(timeline: MailTimeline): string {
       : '  not suppressed',
     ...(messages.length === 0 ? ['  no mail was promised'] : []),
     ...messages.flatMap((story) => [''].concat(describeStory(story))),
-  ].join('\n');
+  ];
 }
 
 /** What was given up, for people. */
-export function describeDeadLetters({ total, letters }: DeadLetters): string {
-  if (total === 0) return 'no mail has been given up';
+export function describeDeadLetters({ total, letters }: DeadLetters): string[] {
+  if (total === 0) return ['no mail has been given up'];
   const rest = total - letters.length;
   return [
     ...letters.flatMap(({ id, mail, recipient, asked_at, attempts, error }) => [
@@ -28,7 +28,7 @@ export function describeDeadLetters({ total, letters }: DeadLetters): string {
     ...(rest > 0 ? [`... and ${rest} more`] : []),
     '',
     `${count(total, 'mail', 'mails')} given up. Try again: \`mail redrive ID\`, let go: \`mail discard ID\`.`,
-  ].join('\n');
+  ];
 }
 
 function describeAdmin({ admin, registrations }: MailTimeline): string {

@@ -49,7 +49,7 @@ async function show(args: Arguments): Promise<Answer> {
     const { messages, admin, registrations, suppressed } = timeline;
     if (messages.length === 0 && registrations === 0 && !admin && !suppressed)
       throw new Error(`nothing is known of ${email.address}: no mail, no admin`);
-    return { text: describeTimeline(timeline), facts: { ...timeline } };
+    return { lines: describeTimeline(timeline), facts: { ...timeline } };
   });
 }
 
@@ -57,7 +57,7 @@ async function dead(args: Arguments): Promise<Answer> {
   noWords(args);
   return withTools(args, async (tools) => {
     const letters = await createDeadLettersService(tools).list();
-    return { text: describeDeadLetters(letters), facts: { ...letters } };
+    return { lines: describeDeadLetters(letters), facts: { ...letters } };
   });
 }
 
@@ -70,7 +70,7 @@ async function redrive(args: Arguments): Promise<Answer> {
     const id = readId(args);
     return withTools(args, async (tools) => {
       await createDeadLettersService(tools).redrive(id, causeOfCommand());
-      return { text: `${id} is tried again`, facts: { id, redriven: 1 } };
+      return { lines: [`${id} is tried again`], facts: { id, redriven: 1 } };
     });
   }
   noWords(args);
@@ -81,7 +81,7 @@ async function redrive(args: Arguments): Promise<Answer> {
       count === 0
         ? 'no mail has been given up'
         : `${count} ${count === 1 ? 'mail is' : 'mails are'} tried again, ${rate} a second`;
-    return { text, facts: { redriven: count, rate } };
+    return { lines: [text], facts: { redriven: count, rate } };
   });
 }
 
@@ -89,7 +89,7 @@ async function discard(args: Arguments): Promise<Answer> {
   const id = readId(args);
   return withTools(args, async (tools) => {
     await createDeadLettersService(tools).discard(id, causeOfCommand());
-    return { text: `${id} is discarded`, facts: { id, discarded: true } };
+    return { lines: [`${id} is discarded`], facts: { id, discarded: true } };
   });
 }
 
@@ -98,7 +98,7 @@ async function unsuppress(args: Arguments): Promise<Answer> {
   return withTools(args, async (tools) => {
     const reason = await createSuppressionsService(tools).lift(email, causeOfCommand());
     return {
-      text: `mail goes to ${email.address} again (there was none after a ${reason})`,
+      lines: [`mail goes to ${email.address} again (there was none after a ${reason})`],
       facts: { email: email.address, reason },
     };
   });

@@ -27,7 +27,7 @@ async function setOperator(args: Arguments, isOperator: boolean): Promise<Answer
     const role = isOperator ? 'operator' : 'admin';
     const state = changed ? 'is now' : 'is already';
     return {
-      text: `${email.address} ${state} an ${role}`,
+      lines: [`${email.address} ${state} an ${role}`],
       facts: { email: email.address, role, changed },
     };
   });

@@ -2,6 +2,7 @@ import { parseArgs } from 'node:util';
 import { ConfigError, EXIT_CONFIG, type Environment } from '../shared/config/config.js';
 import { UsageError, type Answer, type Arguments, type Command } from './command.js';
 import { doctorCommands } from './doctor.js';
+import { escapeControls } from './escape-controls.js';
 import { mailCommands } from './mail.js';
 import { operatorCommands } from './operator.js';
 import { sessionCommands } from './sessions.js';
@@ -18,16 +19,19 @@ const commands = [
   ...sessionCommands,
 ];
 
-const USAGE = `Rollcall's command line, for operators.
-
-${usageLines().join('\n')}
-
-  --json    answer with one JSON document on stdout
+const USAGE: readonly string[] = [
+  "Rollcall's command line, for operators.",
+  '',
+  ...usageLines(),
+  '',
+  ...`  --json    answer with one JSON document on stdout
   --help    this text
 
 Exit code 0 only when it did what was asked (doctor: when all is well), 1 when it could not, 64 when it was not
-understood, 78 without a usable configuration. What the audit records is told on stderr, one JSON object a line.
-`;
+understood, 78 without a usable configuration. What the audit records is told on stderr, one JSON object a line.`.split(
+    '\n',
+  ),
+];
 
 /** What a call came to: what it says, and the exit code that tells it to programs. */
 export interface Outcome {
@@ -40,25 +44,32 @@ export interface Outcome {
 export async function runCommandLine(argv: readonly string[], env: Environment): Promise<Outcome> {
   const isJson = argv.includes('--json');
   const told: string[] = [];
-  const outcome = (code: number, stdout: string, problem = ''): Outcome => ({
+  // The one way out, for text that came from outside too.
+  const outcome = (code: number, stdout: readonly string[], problem: readonly string[] = []) => ({
     code,
-    stdout,
-    stderr: `${told.join('')}${problem}`,
+    stdout: written(stdout),
+    stderr: written([...told, ...problem]),
   });
   try {
     const asked = parse(argv);
     if (asked.values.help) return outcome(0, USAGE);
-    const { text, facts, isOk = true } = await run(asked, env, (line) => void told.push(line));
-    const stdout = isJson ? JSON.stringify({ ok: isOk, ...facts }) : text;
-    return outcome(isOk ? 0 : EXIT_FAILED, `${stdout}\n`);
+    const tell = (line: string): void => void told.push(line.trimEnd());
+    const { lines, facts, isOk = true } = await run(asked, env, tell);
+    return outcome(
+      isOk ? 0 : EXIT_FAILED,
+      isJson ? [JSON.stringify({ ok: isOk, ...facts })] : lines,
+    );
   } catch (error) {
     const problem = error instanceof Error ? error.message : String(error);
     const code = exitCodeOf(error);
-    if (isJson) return outcome(code, `${JSON.stringify({ ok: false, problem })}\n`);
-    const help = code === EXIT_USAGE ? `\n${USAGE}` : '';
-    return outcome(code, '', `${problem}\n${help}`);
+    if (isJson) return outcome(code, [JSON.stringify({ ok: false, problem })]);
+    if (error instanceof ConfigError) return outcome(code, [], problem.split('\n'));
+    return outcome(code, [], [problem, ...(code === EXIT_USAGE ? ['', ...USAGE] : [])]);
   }
 }
+
+const written = (lines: readonly string[]): string =>
+  lines.map((line) => `${escapeControls(line)}\n`).join('');
 
 function exitCodeOf(error: unknown): number {
   if (error instanceof UsageError) return EXIT_USAGE;

@@ -22,6 +22,6 @@ async function end(args: Arguments): Promise<Answer> {
       ended === 0
         ? `${email.address} was not logged in`
         : `${ended} ${ended === 1 ? 'session' : 'sessions'} of ${email.address} ended`;
-    return { text, facts: { email: email.address, ended } };
+    return { lines: [text], facts: { email: email.address, ended } };
   });
 }

@@ -21,10 +21,10 @@ async function outbox(args: Arguments): Promise<Answer> {
     const { settled_last_day: settled, ...open } = state;
     const settledText = Object.entries(settled).map(([outcome, n]) => `${n} ${outcome}`);
     return {
-      text: [
+      lines: [
         ...Object.entries(open).map(([name, each]) => `${name.padEnd(10)}${countText(each)}`),
         `settled   within a day: ${settledText.join(', ') || 'none'}`,
-      ].join('\n'),
+      ],
       facts: { ...state },
     };
   });
@@ -51,7 +51,7 @@ async function queues(args: Arguments): Promise<Answer> {
       .map(([state, n]) => `${n} ${state}`)
       .join(', ')}`;
   return {
-    text: [line('mail', mail), line('logs', logs)].join('\n'),
+    lines: [line('mail', mail), line('logs', logs)],
     facts: { queues: { mail, logs } },
   };
 }

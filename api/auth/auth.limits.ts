@@ -1,7 +1,7 @@
 import type { RequestHandler } from 'express';
 import type { ThrottleRequests } from '../http/throttle-requests.js';
 
-/** What one customer of a network may do: generous for a person or an office, useless for a machine. */
+/** What one client may do: generous for a person or an office, useless for a machine. */
 export interface AuthLimits {
   readonly registrations: RequestHandler;
   /** Requests that have a mail sent. */

@@ -14,6 +14,7 @@ import {
   type ConfirmationDeps,
 } from './confirmations.js';
 import { networkOf } from '../throttling/networks.js';
+import { ownerOfMailbox } from './known-networks.js';
 import { canonicalName } from './names.js';
 import type { PasswordGuard } from './password-guard.js';
 import type { Passwords } from './passwords.js';
@@ -223,7 +224,10 @@ async function comparePassword<Candidate extends Admin | Registration>(
     }
     return undefined;
   };
-  const chosen = await passwordGuard.attempt(attempt, compare);
+  const chosen = await passwords.reserve(
+    () => passwordGuard.attempt(attempt, compare),
+    ownerOfMailbox(cause),
+  );
   if (chosen) return chosen;
   await audit.record('email_confirm_fail', cause, facts);
   throw new AppError('wrong_password');

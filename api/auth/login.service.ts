@@ -82,6 +82,9 @@ export function createLoginService(deps: LoginDeps) {
       await look();
       await audit.record('authn_login_lock', cause, tried);
     };
+    let known: Promise<boolean> | undefined;
+    const isFromKnownNetwork = (): Promise<boolean> =>
+      (known ??= isKnownNetwork(database, email, cause.ip));
     const compare = async (): Promise<KnownAdmin | undefined> => {
       const { admin, registration } = await look();
       const match = await passwords.verify(password, () => Promise.resolve(admin));
@@ -91,9 +94,10 @@ export function createLoginService(deps: LoginDeps) {
         throw new AppError('email_not_confirmed');
       return undefined;
     };
-    const within = { isKnownNetwork: () => isKnownNetwork(database, email, cause.ip) };
+    const within = { isKnownNetwork: isFromKnownNetwork };
     const attempt = { emailCanonical, ip: cause.ip, within, onLock };
-    const admin = await passwords.reserve(() => passwordGuard.attempt(attempt, compare));
+    const client = { ip: cause.ip, isKnownNetwork: isFromKnownNetwork };
+    const admin = await passwords.reserve(() => passwordGuard.attempt(attempt, compare), client);
     if (!admin) await audit.record('authn_login_fail', cause, tried);
     return admin;
   }

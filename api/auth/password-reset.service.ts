@@ -17,6 +17,7 @@ import {
   voidConfirmations,
   type ConfirmationDeps,
 } from './confirmations.js';
+import { ownerOfMailbox } from './known-networks.js';
 import type { PasswordGuard } from './password-guard.js';
 import { refuseCommonPassword } from './password-policy.js';
 import type { Passwords } from './passwords.js';
@@ -75,7 +76,7 @@ export async function resetPassword(
   const owner = (await Admin.findOne({ where: { emailCanonical } })) ?? (await newestOf(link));
   if (!owner) throw new AppError('invalid_token');
   refuseCommonPassword(password, { email: emailCanonical, name: name ?? owner.name });
-  const passwordHash = await deps.passwords.hash(password);
+  const passwordHash = await deps.passwords.hash(password, ownerOfMailbox(cause));
   try {
     await withTransaction(deps.database, async (tx) => {
       const admin = await lockAdmin(tx, { emailCanonical });

@@ -1,7 +1,7 @@
 import { createHash, createHmac, hkdfSync } from 'node:crypto';
 import { availableParallelism } from 'node:os';
 import bcrypt from 'bcrypt';
-import { createHashLane, laneWidth } from './hash-lane.js';
+import { createHashLimiter, hashConcurrency, type HashClient } from './hash-limiter.js';
 
 /** How passwords are hashed; see `docs/adr/0009-password-hashes.md`. */
 export interface PasswordConfig {
@@ -13,12 +13,15 @@ export interface PasswordConfig {
   readonly threads: number;
 }
 
-/** Hashes and compares passwords, a few at a time; when too many wait, each call throws `overloaded`. */
+/**
+ * Hashes and compares passwords, a few at a time; when too many wait, each call throws `overloaded`. Whoever asks is
+ * given as `client`, once for a request: to `reserve`, or to the one hash or compare that the request is about.
+ */
 export interface Passwords {
-  /** Runs work that will come to a compare, if there is a place for it: a full lane is not worth a look-up. */
-  reserve<T>(work: () => Promise<T>): Promise<T>;
+  /** Runs work that will come to a hash, if there is a place for it: a full queue is not worth a look-up. */
+  reserve<T>(work: () => Promise<T>, client?: HashClient): Promise<T>;
   /** A hash to store; takes as long as a compare. */
-  hash(password: string): Promise<string>;
+  hash(password: string, client?: HashClient): Promise<string>;
   /**
    * Finds the owner and resolves to it if the password is its own. Without an owner it does the same work and resolves
    * to `undefined`.
@@ -26,6 +29,7 @@ export interface Passwords {
   verify<T extends { passwordHash: string }>(
     password: string,
     find: () => Promise<T | null>,
+    client?: HashClient,
   ): Promise<T | undefined>;
   /** True for a hash made with another pepper or work factor than new ones are: to be renewed at the next login. */
   isOutdated(stored: string): boolean;
@@ -54,25 +58,43 @@ export async function createPasswords(config: PasswordConfig): Promise<Passwords
   /** What a compare for an unknown address is made against, so that it costs what any other costs. */
   const decoy = await hash('nobody has this password');
   const hashMs = await measureMs(() => hash('how long does it take?'));
-  const width = laneWidth({ cores: availableParallelism(), threads: config.threads });
-  const lane = createHashLane({ hashMs, width });
+  const concurrency = hashConcurrency({ cores: availableParallelism(), threads: config.threads });
+  const limiter = createHashLimiter({ hashMs, concurrency });
+
+  const reservedFor = <T>(client: HashClient | undefined, work: () => Promise<T>): Promise<T> =>
+    client ? limiter.reserve(work, client) : work();
 
   return {
-    reserve: lane.reserve,
-    hash: (password) => lane.run(() => hash(password)),
-    async verify(password, find) {
-      // Looked up outside of the lane: a database that hangs shall not hold it up.
-      const owner = await find();
-      const known = read(peppers, owner?.passwordHash);
-      const { pepper, digest } = known ?? read(peppers, decoy) ?? { pepper: current, digest: '' };
-      const matches = await lane.run(() => bcrypt.compare(condense(pepper, password), digest));
-      return matches && known && owner ? owner : undefined;
+    reserve: limiter.reserve,
+    hash: (password, client) => reservedFor(client, () => limiter.run(() => hash(password))),
+    verify(password, find, client) {
+      return reservedFor(client, async () => {
+        // Looked up before its turn comes: a database that hangs shall not hold up the others.
+        const owner = await find();
+        const known = read(peppers, owner?.passwordHash);
+        const { pepper, digest } = known ?? read(peppers, decoy) ?? { pepper: current, digest: '' };
+        const matches = await limiter.run(() =>
+          compare(condense(pepper, password), digest, config.cost),
+        );
+        return matches && known && owner ? owner : undefined;
+      });
     },
     isOutdated(stored) {
       const known = read(peppers, stored);
       return known?.pepper !== current || bcrypt.getRounds(known.digest) !== config.cost;
     },
   };
+}
+
+/**
+ * Compares in the time that a hash of the given cost takes, also with a cheaper one: otherwise, after the cost was
+ * raised, a quick answer would tell that there is an account. 2^cost rounds are 2^stored + 2^stored + ... + 2^(cost-1).
+ */
+async function compare(input: string, digest: string, cost: number): Promise<boolean> {
+  const matches = await bcrypt.compare(input, digest);
+  for (let missing = bcrypt.getRounds(digest); missing < cost; missing += 1)
+    await bcrypt.hash(input, missing);
+  return matches;
 }
 
 /** The least of a few: what a hash takes, not what a busy start adds to it. */

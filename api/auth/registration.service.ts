@@ -44,7 +44,7 @@ export async function register(
   const nameCanonical = canonicalName(name);
   // An early answer for the client; the constraint decides when the address is confirmed.
   if (await isNameTaken(nameCanonical)) throw new AppError('name_taken');
-  const passwordHash = await passwords.hash(password);
+  const passwordHash = await passwords.hash(password, cause);
   const repeated = deps.repeatedRegistrations.isRepeated(email.canonical, nameCanonical, password);
   await withTransaction(database, async (tx) => {
     await insertRegistration(database, tx, { ...email, name, nameCanonical, passwordHash });

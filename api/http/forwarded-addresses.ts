@@ -1,5 +1,5 @@
-import { isIPv4, isIPv6 } from 'node:net';
 import type { RequestHandler } from 'express';
+import { withoutPort } from '../../shared/http/without-port.js';
 
 /**
  * Takes ports and brackets off the addresses in `X-Forwarded-For`, before Express reads whom to trust and who asks. Some
@@ -11,11 +11,3 @@ export const plainForwardedAddresses: RequestHandler = (req, _res, next) => {
     req.headers['x-forwarded-for'] = given.split(',').map(withoutPort).join(', ');
   next();
 };
-
-/** An address without the port behind it and the brackets around it; what is no address stays as it is. */
-export function withoutPort(text: string): string {
-  const given = text.trim();
-  const [, bracketed, plain] = /^(?:\[([^\]]*)\]|([\d.]+))(?::\d*)?$/.exec(given) ?? [];
-  if (bracketed !== undefined && isIPv6(bracketed)) return bracketed;
-  return plain !== undefined && isIPv4(plain) ? plain : given;
-}

@@ -1,27 +1,37 @@
 import { isIPv4, isIPv6 } from 'node:net';
 import { unmapped } from '../../shared/http/mapped-address.js';
 
-/** The part of an address that one customer of a network has: an IPv4 address, or an IPv6 /64. */
-export function customerOf(ip: string | undefined): string {
+/**
+ * The networks that one client may be: its IPv4 address, or, narrowest first, the IPv6 /64, /56 and /48 that it is in.
+ * A host has a /64, a home a /56, a site a /48 (RFC 6177): whoever has one of them has every address in it.
+ */
+export function clientNetworks(ip: string | undefined): readonly [string, ...string[]] {
   const address = unmapped(ip ?? 'unknown');
-  return isIPv6(address) ? prefix64(address) : address;
+  if (!isIPv6(address)) return [address];
+  return [ipv6Prefix(address, 64), ipv6Prefix(address, 56), ipv6Prefix(address, 48)];
 }
+
+/** The widest network that one client may have to itself: an IPv4 address, or an IPv6 /48. */
+export const sharedNetworkOf = (ip: string | undefined): string => {
+  const address = unmapped(ip ?? 'unknown');
+  return isIPv6(address) ? ipv6Prefix(address, 48) : address;
+};
 
 /** The network that an address is in, as wide as a person's address moves: an IPv4 /24, or an IPv6 /64. */
 export function networkOf(ip: string | undefined): string {
   const address = unmapped(ip ?? 'unknown');
   if (isIPv4(address)) return `${address.split('.').slice(0, 3).join('.')}.0/24`;
-  return isIPv6(address) ? prefix64(address) : address;
+  return isIPv6(address) ? ipv6Prefix(address, 64) : address;
 }
 
-function prefix64(address: string): string {
+/** However the address is written, its network is written in one way. */
+function ipv6Prefix(address: string, bits: 48 | 56 | 64): string {
   const [head = '', tail] = address.split('%')[0]?.split('::') ?? [];
   const left = head === '' ? [] : head.split(':');
   const right = tail === undefined || tail === '' ? [] : tail.split(':');
   const gap = tail === undefined ? 0 : 8 - left.length - right.length;
   const groups = [...left, ...Array.from({ length: Math.max(0, gap) }, () => '0'), ...right];
-  return `${groups
-    .slice(0, 4)
-    .map((group) => Number.parseInt(group, 16).toString(16))
-    .join(':')}::/64`;
+  const numbers = groups.slice(0, bits > 48 ? 4 : 3).map((group) => Number.parseInt(group, 16));
+  if (bits === 56) numbers[3] = (numbers[3] ?? 0) & 0xff00;
+  return `${numbers.map((number) => number.toString(16)).join(':')}::/${bits}`;
 }

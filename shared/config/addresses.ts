@@ -1,6 +1,6 @@
-import { isIPv4, isIPv6 } from 'node:net';
 import * as z from 'zod';
 import { parseEmailAddress } from '../identity/email-address.js';
+import { isNetwork } from './proxies.js';
 
 /** E-mail addresses in the form that identity is decided by. */
 export const emailAddresses = z.array(z.string()).transform((texts, context) => {
@@ -26,9 +26,3 @@ export const proxies = z
     (texts) => texts.every(isNetwork) || (texts.length === 1 && /^\d{1,2}$/.test(texts[0] ?? '')),
     'must be a hop count, or addresses and CIDRs',
   );
-
-function isNetwork(text: string): boolean {
-  const [, address = '', bits] = /^([^/]+)(?:\/(\d{1,3}))?$/.exec(text) ?? [];
-  const maxBits = isIPv4(address) ? 32 : isIPv6(address) ? 128 : -1;
-  return maxBits >= 0 && Number(bits ?? 0) <= maxBits;
-}

@@ -3,6 +3,7 @@ import { ConfigError, load, type Environment, type EnvironmentReader } from './r
 import type { VariableName } from './variables.js';
 import { refuseWeakSecrets } from './secrets.js';
 import { spool } from './spool.js';
+import { tooMuchTrust } from './proxies.js';
 
 export { ConfigError, type Environment } from './reader.js';
 
@@ -115,6 +116,8 @@ function refuseHalves(reader: EnvironmentReader, ...pair: [VariableName, Variabl
 function http(reader: EnvironmentReader) {
   const proxies = reader.get('TRUST_PROXY') ?? [];
   const [first] = proxies;
+  const excess = reader.isProduction ? tooMuchTrust(proxies) : undefined;
+  if (excess !== undefined) reader.fault('TRUST_PROXY', `${excess}; refused in production`);
   const isHopCount = proxies.length === 1 && first !== undefined && /^\d+$/.test(first);
   return {
     host: reader.get('HOST'),
@@ -128,6 +131,8 @@ function publicUrl(reader: EnvironmentReader): string {
   const given = reader.get('PUBLIC_URL');
   if (given === undefined && reader.isProduction)
     reader.fault('PUBLIC_URL', 'is required in production');
+  if (given !== undefined && reader.isProduction && !given.startsWith('https:'))
+    reader.fault('PUBLIC_URL', 'must be an https URL in production: mailed links bear tokens');
   return given ?? `http://localhost:${reader.get('PORT')}`;
 }
 

@@ -1,15 +1,10 @@
 import type { EnvironmentReader } from './reader.js';
+import { weaknessOf } from './secret-strength.js';
 import type { VariableName } from './variables.js';
 
-const MIN_SECRET_BYTES = 32;
-const MIN_DISTINCT_CHARACTERS = 10;
-/** What people leave in place: any secret that contains one of these is refused, however long. */
-const GIVEAWAYS =
-  /change.?me|secret.?key|password|example|default|placeholder|your.?(own|key|secret)/i;
-
 /**
- * Refuses secrets that production must not run on: short ones, ones that repeat themselves, well-known stand-ins,
- * and one value that serves two purposes.
+ * Refuses secrets that production must not run on: short ones, ones that follow a pattern, well-known stand-ins, what is
+ * published with the source code, and one value that serves two purposes.
  */
 export function refuseWeakSecrets(reader: EnvironmentReader): void {
   if (!reader.isProduction) return;
@@ -29,15 +24,6 @@ function keySecrets(reader: EnvironmentReader): [VariableName, string[]][] {
     ['PASSWORD_PEPPER', compact([reader.get('PASSWORD_PEPPER')])],
     ['PASSWORD_PEPPER_PREVIOUS', reader.get('PASSWORD_PEPPER_PREVIOUS') ?? []],
   ];
-}
-
-function weaknessOf(secret: string): string | undefined {
-  if (Buffer.byteLength(secret) < MIN_SECRET_BYTES)
-    return `is shorter than ${MIN_SECRET_BYTES} bytes`;
-  if (GIVEAWAYS.test(secret)) return 'is a well-known stand-in, not a secret';
-  if (new Set(secret).size < MIN_DISTINCT_CHARACTERS)
-    return 'repeats too few characters to be random';
-  return undefined;
 }
 
 function refuseSharedSecrets(reader: EnvironmentReader): void {

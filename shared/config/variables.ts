@@ -78,16 +78,20 @@ export const variables = {
     'label on logs: `test`, `development`, `staging` or `production`',
   ),
   PORT: withDefault(port, '5000', "the API's port"),
-  HOST: withDefault(z.string().min(1), '0.0.0.0', 'address that the API and the worker listen on'),
+  HOST: withDefault(
+    z.string().min(1),
+    '0.0.0.0',
+    'address that the API and the worker listen on; `127.0.0.1` for a worker whose queue daemon is on its own host, as under Elastic Beanstalk: then nobody else reaches it',
+  ),
   WORKER_PORT: withDefault(port, '8080', "the worker's HTTP port"),
   PUBLIC_URL: variable(
     publicUrl.optional(),
-    'base of every link in a mail; required in production',
+    'base of every link in a mail; required in production, and `https` there',
     'http://localhost:PORT',
   ),
   SECRET_KEY: variable(
     z.string().min(1),
-    'signing keys are derived from it, one per purpose; required, in production at least 32 random bytes',
+    'signing keys are derived from it, one per purpose; required, in production at least 32 random bytes that stand in no source code',
   ),
   SECRET_KEY_PREVIOUS: withDefault(
     list,
@@ -157,11 +161,11 @@ export const variables = {
     z
       .string()
       .regex(
-        /^arn:aws[a-z-]*:sns:[a-z0-9-]+:\d{12}:[A-Za-z0-9_-]{1,256}$/,
+        /^arn:aws(-cn|-us-gov)?:sns:[a-z]{2}(-[a-z]+){1,2}-\d{1,2}:\d{12}:[A-Za-z0-9_-]{1,256}$/,
         'must be the ARN of an SNS topic',
       )
       .optional(),
-    'SNS topic of the delivery events; set: envelopes of any other are refused, raw messages name none and are taken',
+    'SNS topic of the delivery events; set: nothing is taken but envelopes that SNS has signed for this topic, so leave raw message delivery off; unset: whoever can post to the worker is believed',
   ),
   FIREHOSE_DELIVERY_STREAM: variable(
     z
@@ -216,7 +220,7 @@ export const variables = {
   TRUST_PROXY: withDefault(
     list.pipe(proxies),
     '0',
-    'proxies in front of the API: how many, or their CIDRs',
+    'proxies in front of the API: how many, or their CIDRs; production refuses networks in which anybody may have an address',
   ),
   WORKER_ROLES: withDefault(roles, 'mail,logs,relay', 'which jobs this worker does'),
   LOG_LEVEL: withDefault(

@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto';
 import { PASSWORD_PEPPER, SECRET_KEY } from '../../dev/checks/test-secrets.js';
 import type { TestContext } from './context.js';
 
@@ -64,9 +65,14 @@ function withoutUndefined(variables: Overrides): Record<string, string> {
   );
 }
 
+/** One that production takes: it is in no file. */
+export const randomSecret = (): string => randomBytes(32).toString('base64url');
+
 /** What makes it an environment of production, on the servers of the tests: those have no TLS. */
 export const productionEnvironment = (): Overrides => ({
   NODE_ENV: 'production',
+  SECRET_KEY: randomSecret(),
+  PASSWORD_PEPPER: randomSecret(),
   BCRYPT_COST: '10',
   RATE_LIMIT_SCALE: undefined,
   POSTGRES_SSL: 'disable',

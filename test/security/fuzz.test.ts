@@ -102,7 +102,7 @@ async function send(
 
 /** What the process itself has said about the failure. */
 async function reasonOf({ headers, body }: Exchange): Promise<string> {
-  // Nothing is logged then: too much waits for the lane of hashes.
+  // Nothing is logged then: too many hashes wait.
   if (codeOf(body) === 'overloaded') return 'overloaded';
   const id = headers.get('x-request-id');
   const isAboutIt = (line: LogLine): boolean =>

@@ -1,12 +1,12 @@
 import test, { type ExecutionContext } from 'ava';
-import { withoutPort } from '../../api/http/forwarded-addresses.js';
+import { withoutPort } from '../../shared/http/without-port.js';
 import { createClient, type ApiClient } from '../helpers/api-client.js';
 import { useContext } from '../helpers/context.js';
 import { startApi, type ServerProcess } from '../helpers/processes.js';
 
 const context = useContext();
 
-/** One more than a customer of a network may try in a minute, and some. */
+/** One more than a client may try in a minute, and some. */
 const TRIES = 35;
 
 const forgeries = (i: number): Record<string, string> => ({
@@ -52,7 +52,7 @@ test.serial('S64 a proxy may be named by its network', async (t) => {
   t.false(addresses.includes('6.6.6.6'));
 });
 
-test.serial('S64 an IPv6 /64 is one customer', async (t) => {
+test.serial('S64 an IPv6 /64 is one client', async (t) => {
   const { client } = await startFresh(t, { TRUST_PROXY: '1' });
   const statuses = await tryLogins(client, (i) => ({
     'x-forwarded-for': `2001:db8:0:1:${i.toString(16)}::${i}`,
@@ -69,6 +69,33 @@ test.serial('S64 an IPv6 /64 is one customer', async (t) => {
     'the next one is another',
   );
   t.is(await logIn(client, { 'x-forwarded-for': '::ffff:9.9.9.9' }), 401);
+});
+
+test.serial(
+  'S64 whoever has an IPv6 /56 or /48 has more than a /64 has, but not as often as it has /64s',
+  async (t) => {
+    const { client } = await startFresh(t, { TRUST_PROXY: '1' });
+    /** How many of so many logins are let through, each from another network. */
+    const passed = async (count: number, networkAt: (i: number) => string): Promise<number> => {
+      let n = 0;
+      for (let i = 0; i < count; i++)
+        if ((await logIn(client, { 'x-forwarded-for': `${networkAt(i)}::1` })) === 401) n += 1;
+      return n;
+    };
+    const hex = (n: number): string => n.toString(16);
+    t.is(await passed(70, (i) => `2001:db8:1:${hex(0x100 + i)}`), 60, 'of one /56');
+    t.is(await passed(3, () => '2001:db8:1:1ff'), 0, 'nor from another of its /64s');
+    t.is(await passed(70, (i) => `2001:db8:1:${hex(0x200 + (i << 8))}`), 60, 'of its /48');
+    t.is(await passed(3, () => '2001:db8:1:7700'), 0);
+    t.is(await passed(3, () => '2001:db8:2:1'), 3, 'the next /48 is another client');
+  },
+);
+
+test.serial('S64 what one /64 is refused takes nothing from its neighbours', async (t) => {
+  const { client } = await startFresh(t, { TRUST_PROXY: '1' });
+  for (let i = 0; i < 3 * TRIES; i++)
+    await logIn(client, { 'x-forwarded-for': '2001:db8:1:101::1' });
+  t.is(await logIn(client, { 'x-forwarded-for': '2001:db8:1:102::1' }), 401);
 });
 
 test.serial(

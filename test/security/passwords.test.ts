@@ -1,6 +1,7 @@
 import test, { type ExecutionContext } from 'ava';
 import bcrypt from 'bcrypt';
 import { createApp } from '../../api/app.js';
+import { createPasswords } from '../../api/auth/passwords.js';
 import { buildDeps } from '../../api/deps.js';
 import { closeServer, createHttpServer, listen } from '../../api/http/server.js';
 import { loadApiConfig } from '../../shared/config/config.js';
@@ -9,7 +10,7 @@ import { createAdmins } from '../helpers/admins.js';
 import { useApi } from '../helpers/api.js';
 import { createClient } from '../helpers/api-client.js';
 import { useContext } from '../helpers/context.js';
-import { environment } from '../helpers/env.js';
+import { environment, productionEnvironment } from '../helpers/env.js';
 import { createRecordingLogger } from '../helpers/log.js';
 import type { Problem } from '../helpers/problem.js';
 import { startApi, startProgram } from '../helpers/processes.js';
@@ -188,14 +189,54 @@ test.serial(
     const tooCheap = startProgram(
       'dist/api/main.js',
       environment(context, {
-        NODE_ENV: 'production',
+        ...productionEnvironment(),
         BCRYPT_COST: '9',
-        RATE_LIMIT_SCALE: undefined,
       }),
       t,
     );
     t.deepEqual(await tooCheap.waitForExit(), { code: 78, signal: null });
     t.regex(tooCheap.stderr(), /^[^\n]*\n {2}BCRYPT_COST: must be at least 10 in production\n$/);
+  },
+);
+
+test.serial(
+  'S14 a compare takes as many rounds whatever the cost of the stored hash, also without one',
+  async (t) => {
+    const config = { pepper: 'a pepper of this test', previousPeppers: [], threads: 4 };
+    const [old, now] = [
+      await createPasswords({ ...config, cost: 4 }),
+      await createPasswords({ ...config, cost: 8 }),
+    ];
+    const owners = {
+      'an old hash': { passwordHash: await old.hash('the password') },
+      'a new hash': { passwordHash: await now.hash('the password') },
+      'no account': null,
+      'a hash of a lost pepper': {
+        passwordHash: (await old.hash('the password')).replace(/p\d+/, 'p1'),
+      },
+    };
+    let rounds = 0;
+    const { hash, compare } = bcrypt;
+    t.teardown(() => void Object.assign(bcrypt, { hash, compare }));
+    Object.assign(bcrypt, {
+      hash(data: string, cost: number) {
+        rounds += 2 ** cost;
+        return hash(data, cost);
+      },
+      compare(data: string, digest: string) {
+        rounds += 2 ** bcrypt.getRounds(digest);
+        return compare(data, digest);
+      },
+    });
+    for (const [what, owner] of Object.entries(owners)) {
+      for (const password of ['the password', 'another password']) {
+        rounds = 0;
+        const found = await now.verify(password, async () => owner);
+        t.is(rounds, 2 ** 8, `${what}, ${password}`);
+        const isRight = password === 'the password' && /^an? (old|new) hash$/.test(what);
+        t.is(found, isRight ? (owner ?? undefined) : undefined, `${what}, ${password}`);
+      }
+    }
   },
 );
 

@@ -3,9 +3,10 @@ import { ConfigError, loadApiConfig, loadWorkerConfig } from '../../shared/confi
 import { useContext } from '../helpers/context.js';
 import {
   environment,
-  PASSWORD_PEPPER,
+  PASSWORD_PEPPER as TEST_PEPPER,
   productionEnvironment,
-  SECRET_KEY,
+  randomSecret,
+  SECRET_KEY as TEST_KEY,
   type Overrides,
 } from '../helpers/env.js';
 import { startProgram } from '../helpers/processes.js';
@@ -14,12 +15,14 @@ const context = useContext();
 
 /** sysexits.h, EX_CONFIG. */
 const EXIT_CONFIG = 78;
+const strong = productionEnvironment();
 const production = {
-  ...productionEnvironment(),
+  ...strong,
   MAIL_USERNAME: 'mailer',
   MAIL_PASSWORD: 'an SMTP password of its own',
 };
-const GOOD = 'mVq3Zt8Lw1Xc6Rb9Yk4Hn7Ps2Jd5Fg0T-Ae';
+const GOOD = randomSecret();
+const { SECRET_KEY = '', PASSWORD_PEPPER = '' } = strong;
 
 /** What a variable must not hold in production, and what it is. */
 const weak: readonly (readonly [what: string, variable: string, value: string | undefined])[] = [
@@ -30,6 +33,11 @@ const weak: readonly (readonly [what: string, variable: string, value: string | 
   ['a stand-in', 'SECRET_KEY', 'changeme'],
   ['a long stand-in', 'SECRET_KEY', 'please-change-me-before-you-go-to-production-1234567890'],
   ['a secret of 31 bytes', 'SECRET_KEY', GOOD.slice(0, 31)],
+  ['digits in order', 'SECRET_KEY', '0123456789'.repeat(4)],
+  ['the secret of the tests', 'SECRET_KEY', TEST_KEY],
+  ['the pepper of the tests', 'PASSWORD_PEPPER', TEST_PEPPER],
+  ['a plain PUBLIC_URL', 'PUBLIC_URL', 'http://rollcall.test'],
+  ['the whole internet as a proxy', 'TRUST_PROXY', '0.0.0.0/0'],
   ['one character many times', 'SECRET_KEY', 'a'.repeat(64)],
   ['the earlier secret as the present one', 'SECRET_KEY_PREVIOUS', SECRET_KEY],
   ['a short earlier secret', 'SECRET_KEY_PREVIOUS', `${GOOD},short-one`],

@@ -1,6 +1,10 @@
-import { request } from 'node:http';
+import { subscribe, unsubscribe } from 'node:diagnostics_channel';
+import { request, type OutgoingHttpHeaders } from 'node:http';
+import type { Socket } from 'node:net';
 import test from 'ava';
-import { isNear, openWorkerHttp } from '../../workers/http/http.js';
+import { openWorkerHttp } from '../../workers/http/http.js';
+import { isNear } from '../../workers/http/near-peers.js';
+import type { QueueMessage } from '../../workers/mail/ses-events/ses-events.js';
 import type { Tasks } from '../../workers/tasks/tasks.js';
 import type { Scope } from '../helpers/context.js';
 import { eventually } from '../helpers/eventually.js';
@@ -156,12 +160,115 @@ test('peers on this host and in private networks are near, all others are not', 
   }
 });
 
+const ROUTES = [
+  ['GET', '/health/live'],
+  ['HEAD', '/health/live'],
+  ['GET', '/health/ready'],
+  ['POST', '/sqs'],
+  ['POST', '/tasks/sweep-outbox'],
+  ['GET', '/tasks/sweep-outbox'],
+  ['GET', '/nowhere'],
+] as const;
+const bodyOf = (method: string): string => (method === 'POST' ? '{}' : '');
+
+test('a peer that is neither on this host nor in a private network gets 403 on each route', async (t) => {
+  const { ask, port, ran, taken } = await setUp(t);
+  // Each request comes by a connection of its own.
+  const ONCE = { ...JSON_TYPE, connection: 'close' };
+  let peer = '8.8.8.8';
+  // There is no public address to come from: the socket is told that it has one, before it is served.
+  const pretend = (message: unknown): void => {
+    const { socket } = message as { socket: Socket };
+    if (socket.localPort === port) Object.defineProperty(socket, 'remoteAddress', { value: peer });
+  };
+  subscribe('net.server.socket', pretend);
+  t.teardown(() => unsubscribe('net.server.socket', pretend));
+  for (peer of ['8.8.8.8', '2001:db8::1', '::ffff:203.0.113.9']) {
+    for (const [method, path] of ROUTES) {
+      const answer = await ask(method, path, ONCE, bodyOf(method));
+      t.is(answer.status, 403, `${peer} ${method} ${path}`);
+    }
+  }
+  t.deepEqual([ran, taken], [[], []]);
+  for (peer of ['10.1.2.3', 'fd00::1', '::ffff:172.17.0.1']) {
+    t.is((await ask('GET', '/health/live', ONCE)).status, 200, peer);
+    t.is((await ask('POST', '/sqs', ONCE, '{}')).status, 200, peer);
+  }
+});
+
+test('what a near proxy passes on for somebody else is 403 on each route', async (t) => {
+  const { ask, ran, taken } = await setUp(t);
+  for (const headers of [
+    { 'x-forwarded-for': '8.8.8.8' },
+    { 'x-forwarded-for': '8.8.8.8, 10.0.0.1' },
+    { 'x-forwarded-for': '10.0.0.1, 8.8.8.8' },
+    { 'x-forwarded-for': '8.8.8.8:4711' },
+    { 'x-forwarded-for': '[2001:db8::1]:4711' },
+    { 'x-forwarded-for': '::ffff:8.8.8.8' },
+    { 'x-forwarded-for': 'unknown' },
+    { 'x-forwarded-for': ['127.0.0.1', '8.8.8.8'] },
+    { forwarded: 'for=8.8.8.8' },
+    { forwarded: 'proto=http; For = "8.8.8.8:80" ;by=10.0.0.1' },
+    { forwarded: 'for=10.0.0.1, for="[2001:db8::1]:4711"' },
+    { forwarded: 'for=_hidden' },
+    { 'x-real-ip': '8.8.8.8' },
+    { 'cf-connecting-ip': '2001:db8::1' },
+    { 'true-client-ip': '8.8.8.8' },
+    { 'x-client-ip': '8.8.8.8' },
+    { 'x-forwarded-for': '127.0.0.1', 'x-real-ip': '8.8.8.8' },
+  ]) {
+    for (const [method, path] of ROUTES) {
+      const answer = await ask(method, path, { ...JSON_TYPE, ...headers }, bodyOf(method));
+      t.is(answer.status, 403, `${JSON.stringify(headers)} ${method} ${path}`);
+    }
+  }
+  t.deepEqual([ran, taken], [[], []]);
+});
+
+test('what a near proxy passes on for a near client is served', async (t) => {
+  const { ask } = await setUp(t);
+  for (const headers of [
+    { 'x-forwarded-for': '127.0.0.1', 'x-real-ip': '127.0.0.1' },
+    { 'x-forwarded-for': '10.0.0.7, 172.17.0.1' },
+    { 'x-forwarded-for': '[fd00::1]:4711' },
+    { 'x-forwarded-for': '' },
+    { forwarded: 'for=127.0.0.1;proto=http;by=10.0.0.1' },
+    { forwarded: 'proto=https;by=8.8.8.8' },
+    { forwarded: 'for="[fe80::1]"' },
+  ])
+    t.is((await ask('POST', '/sqs', { ...JSON_TYPE, ...headers }, '{}')).status, 200);
+});
+
+test('a page in a browser on this host reaches no route, whatever its name leads to', async (t) => {
+  const { ask, ran, taken } = await setUp(t);
+  for (const headers of [
+    { host: 'evil.test' },
+    { host: 'evil.test:8080' },
+    { host: '127.0.0.1.evil.test' },
+    { host: 'localhost.evil.test' },
+    { host: 'evillocalhost.com' },
+    { host: '127.0.0.1@evil.test' },
+    { origin: 'https://evil.test' },
+    { origin: 'null' },
+  ])
+    for (const [method, path] of ROUTES)
+      t.is((await ask(method, path, { ...JSON_TYPE, ...headers }, bodyOf(method))).status, 403);
+  t.deepEqual([ran, taken], [[], []]);
+  for (const host of [
+    ...['localhost', 'LOCALHOST:8080', 'localhost.', '127.0.0.1:80', '10.0.0.9', '[::1]:8080'],
+    ...['worker', 'worker:8080', 'ip-10-0-0-9.eu-west-1.compute.internal', 'w.svc.cluster.local'],
+  ])
+    t.is((await ask('POST', '/tasks/sweep-outbox', { host })).status, 200, host);
+});
+
 test('a port that is taken is told at once', async (t) => {
   const { port } = await setUp(t);
   await t.throwsAsync(openWorkerHttp(parts().deps, { host: '127.0.0.1', port }), {
     code: 'EADDRINUSE',
   });
 });
+
+const JSON_TYPE = { 'content-type': 'application/json' };
 
 interface State {
   readonly ok?: boolean;
@@ -171,6 +278,7 @@ interface State {
 function parts({ ok = true, isStopping = false }: State = {}) {
   const { log, lines } = createRecordingLogger();
   const ran: string[] = [];
+  const taken: unknown[] = [];
   const tasks: Tasks = {
     async run(name, requestId) {
       ran.push(`${name} for ${requestId}`);
@@ -182,11 +290,16 @@ function parts({ ok = true, isStopping = false }: State = {}) {
   const deps = {
     log,
     tasks,
-    sesEvents: { take: async () => 'ignored' as const },
+    sesEvents: {
+      async take({ body }: QueueMessage) {
+        taken.push(body);
+        return 'ignored' as const;
+      },
+    },
     checks: { postgres: async () => ({ ok }) },
     isStopping: () => isStopping,
   };
-  return { deps, ran, lines };
+  return { deps, ran, taken, lines };
 }
 
 async function setUp(scope: Scope, state: State = {}) {
@@ -194,7 +307,7 @@ async function setUp(scope: Scope, state: State = {}) {
   const http = await openWorkerHttp(deps, { host: '127.0.0.1', port: 0 });
   scope.teardown(() => http.close());
   // The path goes out as it stands: `fetch` would tidy it up.
-  const ask = (method: string, path: string, headers: Record<string, string> = {}, body = '') =>
+  const ask = (method: string, path: string, headers: OutgoingHttpHeaders = {}, body = '') =>
     new Promise<{
       status: number;
       headers: NodeJS.Dict<string | string[]>;

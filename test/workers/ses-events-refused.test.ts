@@ -6,6 +6,7 @@ import { isCertificateOfSns } from '../../workers/mail/ses-events/sns-signature.
 import { useContext, type Scope } from '../helpers/context.js';
 import {
   bounceOf,
+  complaintOf,
   createSigner,
   deliveryOf,
   envelope,
@@ -84,12 +85,20 @@ test('a message that is not signed as it says is 403 and changes nothing', async
   t.is((await postJson(good)).status, 200);
 });
 
+const topicIn = (region: string, partition = 'aws'): string =>
+  `arn:${partition}:sns:${region}:123456789012:ses-events`;
+
 test('a certificate is taken from SNS alone, over TLS', (t) => {
-  for (const url of [
-    'https://sns.us-east-1.amazonaws.com/SimpleNotificationService-7506a1e35b36ef5a444dd1a8e7cc3ed8.pem',
-    'https://sns.cn-north-1.amazonaws.com.cn/a.pem',
-  ])
-    t.true(isCertificateOfSns(url), url);
+  for (const [url, topic] of [
+    [
+      'https://sns.us-east-1.amazonaws.com/SimpleNotificationService-7506a1e35b36ef5a444dd1a8e7cc3ed8.pem',
+      topicIn('us-east-1'),
+    ],
+    ['https://sns.cn-north-1.amazonaws.com.cn/a.pem', topicIn('cn-north-1', 'aws-cn')],
+    ['https://sns.us-gov-west-1.amazonaws.com/a.pem', topicIn('us-gov-west-1', 'aws-us-gov')],
+    ['https://SNS.ap-southeast-2.amazonaws.com:443/a.pem', topicIn('ap-southeast-2')],
+  ] as const)
+    t.true(isCertificateOfSns(url, topic), url);
   for (const url of [
     'http://sns.us-east-1.amazonaws.com/a.pem',
     'https://sns.us-east-1.amazonaws.com/a.pem?x=1',
@@ -105,7 +114,52 @@ test('a certificate is taken from SNS alone, over TLS', (t) => {
     'nonsense',
     '',
   ])
-    t.false(isCertificateOfSns(url), url);
+    t.false(isCertificateOfSns(url, topicIn('us-east-1')), url);
+});
+
+test('a certificate is taken from the region of the topic, and no bucket of S3 passes for a region', (t) => {
+  for (const [host, topic] of [
+    ['sns.s3-us-west-2.amazonaws.com', topicIn('us-west-2')],
+    ['sns.s3-us-west-2.amazonaws.com', topicIn('s3-us-west-2')],
+    ['sns.s3-website-us-east-1.amazonaws.com', topicIn('s3-website-us-east-1')],
+    ['sns.s3.amazonaws.com', topicIn('s3')],
+    ['sns.s3-accelerate.amazonaws.com', topicIn('s3-accelerate')],
+    ['sns.s3.us-west-2.amazonaws.com', topicIn('s3.us-west-2')],
+    ['sns.s3.us-west-2.amazonaws.com', topicIn('us-west-2')],
+    ['sns.us-west-2.amazonaws.com', topicIn('eu-west-1')],
+    ['sns.eu-west-1.amazonaws.com.cn', topicIn('eu-west-1')],
+    ['sns.cn-north-1.amazonaws.com', topicIn('cn-north-1', 'aws-cn')],
+    ['sns.cn-north-1.amazonaws.com.cn', topicIn('cn-north-1')],
+    ['sns.eu-west-1.amazonaws.com.evil.test', topicIn('eu-west-1')],
+    ['sns-eu-west-1.amazonaws.com', topicIn('eu-west-1')],
+    ['sns.eu-west-1.amazonaws.com.', topicIn('eu-west-1')],
+    ['sns.eu-west-1.amazonaws.com', topicIn('eu-west-1', 'aws-else')],
+    ['sns.eu-west-1.amazonaws.com', 'arn:aws:sqs:eu-west-1:123456789012:q'],
+    ['sns.eu-west-1.amazonaws.com', 'eu-west-1'],
+    ['sns.eu-west-1.amazonaws.com', ''],
+  ] as const)
+    t.false(isCertificateOfSns(`https://${host}/x.pem`, topic), `${host} for ${topic}`);
+});
+
+test('a message whose topic or certificate names a bucket called "sns" is 403, and nothing is fetched', async (t) => {
+  const fetched: string[] = [];
+  const { postJson } = await setSesStage(t, context, {
+    fetchCertificate: async (url) => {
+      fetched.push(url);
+      return signer.pem;
+    },
+  });
+  const event = deliveryOf(mailObject('0100-x'), 'a@b.test');
+  for (const region of ['us-west-2', 's3-us-west-2']) {
+    const bad = signer.sign(
+      envelope(event, { TopicArn: topicIn(region) }),
+      '2',
+      NOTIFICATION,
+      'https://sns.s3-us-west-2.amazonaws.com/x.pem',
+    );
+    t.is((await postJson(bad)).status, 403, region);
+  }
+  t.deepEqual(fetched, []);
 });
 
 test('a certificate that cannot be had now is 503, and asked for again with the next message', async (t) => {
@@ -127,8 +181,8 @@ test('a certificate that cannot be had now is 503, and asked for again with the 
   t.is((await postJson(good)).status, 200);
 });
 
-test('with a topic of ours every other is refused, signed by SNS or not; raw messages have none', async (t) => {
-  const { sentMail, postJson, eventsOf } = await setSesStage(t, context, {
+test('with a topic of ours nothing is taken but what SNS has signed for it', async (t) => {
+  const { sentMail, postJson, eventsOf, suppressionOf } = await setSesStage(t, context, {
     topicArn: TOPIC_ARN,
     fetchCertificate: async () => signer.pem,
   });
@@ -141,9 +195,27 @@ test('with a topic of ours every other is refused, signed by SNS or not; raw mes
       t.deepEqual([answer.status, answer.body['code']], [403, 'untrusted_message'], TopicArn);
     }
   }
+  const signed = signer.sign(envelope(event), '2', NOTIFICATION);
+  const complaint = complaintOf(mailObject(providerId, id), email, 'abuse');
+  for (const [why, body] of Object.entries({
+    'a raw event': event,
+    'a raw complaint': complaint,
+    'what is no event': { some: 'thing' },
+    'an unsigned envelope': envelope(complaint),
+    'a signature taken off': { ...signed, Signature: undefined },
+    'an empty signature': { ...signed, Signature: '' },
+    'a signature by nobody': { ...signed, SigningCertURL: undefined },
+    'the signature of another message': { ...signed, Message: JSON.stringify(complaint) },
+    'an unsigned subscription': envelope('x', { Type: 'SubscriptionConfirmation', Token: 'x' }),
+    'an unsigned greeting': envelope('Successfully validated SNS topic for Amazon SES'),
+  })) {
+    const answer = await postJson(body);
+    t.deepEqual([answer.status, answer.body['code']], [403, 'untrusted_message'], why);
+  }
   t.deepEqual(await eventsOf(providerId), []);
-  t.deepEqual((await postJson(envelope(event))).body, { result: 'recorded' });
-  t.deepEqual((await postJson(event)).body, { result: 'again' });
+  t.is(await suppressionOf(email), undefined);
+  t.deepEqual((await postJson(signed)).body, { result: 'recorded' });
+  t.deepEqual((await postJson(signed)).body, { result: 'again' });
 });
 
 test('what cannot be read is 400, so that it ends in the dead-letter queue', async (t) => {

@@ -187,14 +187,20 @@ test('the same event twenty times at once counts once', async (t) => {
   t.is((await stage.auditOf(adminId)).length, 1);
 });
 
-test('an event about a mail that nobody knows is answered with 200, and suppresses nobody', async (t) => {
-  const { postJson, eventsOf, suppressionOf } = await setSesStage(t, context);
+test('events about mails that nobody knows are answered with 200 and counted; nothing is kept of them', async (t) => {
+  const { postJson, eventsOf, suppressionOf, lines } = await setSesStage(t, context);
   const providerId = `0100${randomUUID()}`;
   const email = context.uniqueAddress();
   const answer = await postJson(bounceOf(mailObject(providerId, randomUUID()), email));
   t.deepEqual([answer.status, answer.body], [200, { result: 'unknown' }]);
-  t.like((await eventsOf(providerId))[0], { outbox_id: null, type: 'bounced' });
+  for (let i = 0; i < 5; i++)
+    t.is((await postJson(bounceOf(mailObject(`${providerId}-${i}`), email))).status, 200);
+  t.deepEqual(await eventsOf(providerId), []);
+  t.deepEqual(await context.rows('select from mail_events where outbox_id is null'), []);
   t.is(await suppressionOf(email), undefined);
+  const told = lines.filter(({ msg }) => msg === 'events about mails that are not ours');
+  t.is(told.length, 1, 'now and then, not for each');
+  t.like(told[0], { level: 40, 'labels.events_since_start': 1, 'labels.provider_id': providerId });
 });
 
 test('an address to which the mail was not promised is not suppressed, whatever the event names', async (t) => {

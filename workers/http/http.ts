@@ -1,14 +1,13 @@
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
-import { BlockList, isIPv4, isIPv6 } from 'node:net';
 import { isDatabaseUnavailable } from '../../shared/database/failures.js';
 import { readiness, type Check } from '../../shared/health/readiness.js';
-import { unmapped } from '../../shared/http/mapped-address.js';
 import { requestIdFrom } from '../../shared/http/request-id.js';
 import { closeServer, listen } from '../../shared/lifecycle/http-server.js';
 import { refuseBrokenRequests } from '../../shared/lifecycle/refuse-broken-requests.js';
 import { maskError } from '../mask.js';
 import { isTaskName, type TaskName, type Tasks } from '../tasks/tasks.js';
 import { notAllowed, problem, tooLarge, type Answer } from './http-answers.js';
+import { isFromNear } from './near-peers.js';
 import { takeQueueMessage, type QueueMessageDeps } from './queue-message.route.js';
 import { readBody } from './read-body.js';
 
@@ -38,7 +37,8 @@ const ALWAYS = { 'Cache-Control': 'no-store', 'X-Content-Type-Options': 'nosniff
 
 /**
  * Listens for health checks and for the daemon of the Elastic Beanstalk worker tier, which takes nothing but 200 for
- * an answer. Only loopback and private peers are served. Rejects when the address cannot be listened on.
+ * an answer. Only loopback and private peers are served, and nothing that they pass on for others. Rejects when the
+ * address cannot be listened on.
  */
 export async function openWorkerHttp(
   deps: WorkerHttpDeps,
@@ -49,7 +49,7 @@ export async function openWorkerHttp(
       keepAliveTimeout: KEEP_ALIVE_TIMEOUT_MS,
       headersTimeout: HEADERS_TIMEOUT_MS,
       requestTimeout: REQUEST_TIMEOUT_MS,
-      // Node would answer without a problem document; nothing here depends on the host's name.
+      // Node would answer without a problem document.
       requireHostHeader: false,
     },
     (req, res) => void serve(deps, req, res),
@@ -104,7 +104,7 @@ async function route(
   req: IncomingMessage,
   requestId: string,
 ): Promise<Answer> {
-  if (!isNear(req.socket.remoteAddress)) return problem('forbidden', requestId);
+  if (!isFromNear(req)) return problem('forbidden', requestId);
   const path = (req.url ?? '/').split('?', 1)[0] ?? '/';
   if (path === '/health/live' || path === '/health/ready') {
     if (req.method !== 'GET' && req.method !== 'HEAD') return notAllowed('GET, HEAD', requestId);
@@ -137,22 +137,4 @@ async function runTask(
   const result = await tasks.run(name, requestId);
   if (isStopping()) return problem('unavailable', requestId, { 'Retry-After': '5' });
   return { status: 200, body: { task: name, result } };
-}
-
-/** Loopback, RFC 1918, RFC 4193 and link-local: the daemon, the container's gateway, the load balancer's health checks. */
-const near = new BlockList();
-near.addSubnet('127.0.0.0', 8, 'ipv4');
-near.addSubnet('10.0.0.0', 8, 'ipv4');
-near.addSubnet('172.16.0.0', 12, 'ipv4');
-near.addSubnet('192.168.0.0', 16, 'ipv4');
-near.addSubnet('169.254.0.0', 16, 'ipv4');
-near.addAddress('::1', 'ipv6');
-near.addSubnet('fc00::', 7, 'ipv6');
-near.addSubnet('fe80::', 10, 'ipv6');
-
-/** True for a peer on this host or in a private network; an IPv4 address may come mapped into IPv6. */
-export function isNear(address: string | undefined): boolean {
-  const plain = unmapped(address ?? '').replace(/%.*$/, '');
-  if (isIPv4(plain)) return near.check(plain, 'ipv4');
-  return isIPv6(plain) && near.check(plain, 'ipv6');
 }

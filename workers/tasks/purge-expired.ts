@@ -82,7 +82,7 @@ const purges: Readonly<Record<keyof PurgeResult, string>> = {
          for update skip locked)
     returning id`,
 
-  // Those about mails that we know go with their messages.
+  // Those about mails that we know go with their messages. Others are not recorded any more, but once were.
   mailEvents: `
     delete from mail_events where id in (
       select id from mail_events

@@ -1,6 +1,6 @@
 import test from 'ava';
 import { ConfigError } from '../../../shared/config/config.js';
-import { environment } from '../../helpers/env.js';
+import { environment, randomSecret } from '../../helpers/env.js';
 import { startProgram } from '../../helpers/processes.js';
 import { useContext } from '../../helpers/context.js';
 import { api, base, worker } from './reading.js';
@@ -64,8 +64,8 @@ test('the same password in DATABASE_URL and POSTGRES_PASSWORD is no secret share
     ...base,
     NODE_ENV: 'production',
     PUBLIC_URL: 'https://rollcall.test',
-    SECRET_KEY: 'k7Gq2Zw9Lr4Tb8Yn1Mx6Vc3Hd5Js0PfA',
-    PASSWORD_PEPPER: 'p1Wn8Kd4Qz7Fc2Xb9Rt5Lg0Mh6Vs3JyE',
+    SECRET_KEY: randomSecret(),
+    PASSWORD_PEPPER: randomSecret(),
     POSTGRES_PASSWORD: 'a word',
   };
   t.notThrows(() => api(production));

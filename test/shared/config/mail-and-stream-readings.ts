@@ -1,5 +1,6 @@
 import { homedir } from 'node:os';
 import { join, resolve } from 'node:path';
+import { randomSecret } from '../../helpers/env.js';
 import { api, badPorts, base, worker, type Reading } from './reading.js';
 
 const withStream = {
@@ -15,8 +16,8 @@ const MIB = 1_024 * 1_024;
 const production = {
   NODE_ENV: 'production',
   PUBLIC_URL: 'https://rollcall.test',
-  SECRET_KEY: 'q1w8e7r3t6y5u2i9o0pAzSxDcFvGbHnJmKl',
-  PASSWORD_PEPPER: 'Z9x8C7v6B5n4M3a2S1d0FqGwHeJrKtLyUi',
+  SECRET_KEY: randomSecret(),
+  PASSWORD_PEPPER: randomSecret(),
 };
 
 /** How the variables of outgoing mail and of the log stream are read. */

@@ -6,12 +6,26 @@ import {
   loadWorkerConfig,
   type Environment,
 } from '../../../shared/config/config.js';
+import {
+  PASSWORD_PEPPER as TEST_PEPPER,
+  SECRET_KEY as TEST_KEY,
+  randomSecret,
+} from '../../helpers/env.js';
+
+/** Published as a default: `PASSWORD_PEPPER` is not required in development. */
+const developmentPepper = loadApiConfig({
+  NODE_ENV: 'development',
+  SECRET_KEY: 'x',
+  ...{ DATABASE_URL: 'postgres://u:p@h/d', REDIS_URL: 'redis://h' },
+}).passwords.pepper;
+/** Thirty-two /8s. */
+const eighths = Array.from({ length: 32 }, (_, i) => `${i + 1}.0.0.0/8`).join();
 
 /** A production that may start. */
 const production: Environment = {
   PUBLIC_URL: 'https://rollcall.test',
-  SECRET_KEY: 'k7Gq2Zw9Lr4Tb8Yn1Mx6Vc3Hd5Js0PfA',
-  PASSWORD_PEPPER: 'p1Wn8Kd4Qz7Fc2Xb9Rt5Lg0Mh6Vs3JyE',
+  SECRET_KEY: randomSecret(),
+  PASSWORD_PEPPER: randomSecret(),
   POSTGRES_HOST: 'db.test',
   POSTGRES_DB: 'rollcall',
   POSTGRES_USER: 'rollcall',
@@ -42,17 +56,46 @@ for (const [what, variable, change] of [
   ['passwords below 8', 'PASSWORD_MIN_LENGTH', { PASSWORD_MIN_LENGTH: '7' }],
   ['looser rate limits', 'RATE_LIMIT_SCALE', { RATE_LIMIT_SCALE: '2' }],
   ['a fail point', 'FAILPOINT', { FAILPOINT: 'after-commit' }],
-  ['a key of 31 bytes', 'SECRET_KEY', { SECRET_KEY: 'k7Gq2Zw9Lr4Tb8Yn1Mx6Vc3Hd5Js0Pf' }],
+  ['a key of 31 bytes', 'SECRET_KEY', { SECRET_KEY: randomSecret().slice(0, 31) }],
   [
     'a short earlier key',
     'SECRET_KEY_PREVIOUS',
-    { SECRET_KEY_PREVIOUS: `${'aB3dE6gH9'.repeat(4)},short` },
+    { SECRET_KEY_PREVIOUS: `${randomSecret()},short` },
   ],
   ['a short earlier pepper', 'PASSWORD_PEPPER_PREVIOUS', { PASSWORD_PEPPER_PREVIOUS: 'short' }],
   ['a stand-in for a key', 'SECRET_KEY', { SECRET_KEY: 'changeme-changeme-changeme-0123456789' }],
   ['the seed project’s key', 'SECRET_KEY', { SECRET_KEY: 'super-secret-key' }],
   ['a long stand-in', 'SECRET_KEY', { SECRET_KEY: 'my_secret_key_that_is_very_long_0123456' }],
   ['one repeated character', 'SECRET_KEY', { SECRET_KEY: 'x'.repeat(64) }],
+  ['a plain PUBLIC_URL', 'PUBLIC_URL', { PUBLIC_URL: 'http://rollcall.test' }],
+  ['a plain PUBLIC_URL of its own host', 'PUBLIC_URL', { PUBLIC_URL: 'HTTP://localhost:5000' }],
+  ['digits in order', 'SECRET_KEY', { SECRET_KEY: '0123456789'.repeat(4) }],
+  ['letters in order', 'SECRET_KEY', { SECRET_KEY: 'abcdefghijklmnopqrstuvwxyz012345' }],
+  [
+    'a walk along the keys',
+    'PASSWORD_PEPPER',
+    { PASSWORD_PEPPER: 'qwertyuiopasdfghjklzxcvbnm1234567' },
+  ],
+  ['a key repeated', 'SECRET_KEY', { SECRET_KEY: randomSecret().slice(0, 12).repeat(3) }],
+  ['a key of the tests', 'SECRET_KEY', { SECRET_KEY: TEST_KEY }],
+  ['a pepper of the tests', 'PASSWORD_PEPPER', { PASSWORD_PEPPER: TEST_PEPPER }],
+  ['the pepper of development', 'PASSWORD_PEPPER', { PASSWORD_PEPPER: developmentPepper }],
+  [
+    'the pepper of development as an earlier one',
+    'PASSWORD_PEPPER_PREVIOUS',
+    { PASSWORD_PEPPER_PREVIOUS: developmentPepper },
+  ],
+  ['all of IPv4 as a proxy', 'TRUST_PROXY', { TRUST_PROXY: '0.0.0.0/0' }],
+  ['all of IPv6 as a proxy', 'TRUST_PROXY', { TRUST_PROXY: '::/0' }],
+  ['everything behind a real proxy', 'TRUST_PROXY', { TRUST_PROXY: '10.0.0.0/8,::/0' }],
+  ['half of IPv4, twice', 'TRUST_PROXY', { TRUST_PROXY: '0.0.0.0/1,128.0.0.0/1' }],
+  ['all of IPv4 in its mapped form', 'TRUST_PROXY', { TRUST_PROXY: '::ffff:0:0/96' }],
+  ['what holds all of the mapped ones', 'TRUST_PROXY', { TRUST_PROXY: '::/80' }],
+  ['half of the mapped ones', 'TRUST_PROXY', { TRUST_PROXY: '::ffff:128.0.0.0/97' }],
+  ['all of the internet’s IPv6', 'TRUST_PROXY', { TRUST_PROXY: '2000::/3' }],
+  ['more than the private half of IPv6', 'TRUST_PROXY', { TRUST_PROXY: 'fc00::/6' }],
+  ['IPv4 in many pieces', 'TRUST_PROXY', { TRUST_PROXY: eighths }],
+  ['more hops than there are', 'TRUST_PROXY', { TRUST_PROXY: '99' }],
   ['two alternating characters', 'PASSWORD_PEPPER', { PASSWORD_PEPPER: 'ab'.repeat(32) }],
   ['one value for two purposes', 'PASSWORD_PEPPER', { PASSWORD_PEPPER: production['SECRET_KEY'] }],
   [
@@ -90,6 +133,15 @@ for (const [what, variable, change] of [
     t.notThrows(() => loadApiConfig({ ...production, ...change, NODE_ENV: 'development' }));
   });
 }
+
+test('production trusts proxies in private networks, and in those of providers', (t) => {
+  for (const proxies of [
+    ...['0', '1', '3', '127.0.0.1', '10.0.0.0/8', '10.0.0.0/8,172.16.0.0/12,192.168.0.0/16,::1'],
+    ...['fc00::/7', 'fd12:3456::/32', 'fe80::/10', '2600:9000::/28', '104.16.0.0/13', '::1'],
+    ...['::ffff:10.0.0.0/104', '127.0.0.0/8, 10.0.0.0/8'],
+  ])
+    t.notThrows(() => loadApiConfig({ ...production, TRUST_PROXY: proxies }), proxies);
+});
 
 test('two databases of one Redis may share its password', (t) => {
   const [mails, logs] = [0, 1].map((db) => `rediss://:p7Xk2Vd9Qs4Zt6@redis.test/${db}`);

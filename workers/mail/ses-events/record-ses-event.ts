@@ -13,7 +13,7 @@ export interface RecordSesEventDeps {
   readonly audit: Audit;
 }
 
-/** What recording an event came to: `again` when it was known, `unknown` when it is about no mail of ours. */
+/** What recording an event came to: `again` when it was known, `unknown` when it is about no mail of ours and not kept. */
 export type Recorded = 'recorded' | 'again' | 'unknown';
 
 /** What an event is known by, besides its content. */
@@ -41,9 +41,9 @@ export function recordSesEvent(
 ): Promise<Recorded> {
   return withTransaction(database, async (tx) => {
     const mail = await findMail(database, tx, event);
+    if (!mail) return 'unknown';
     const eventId = await insertEvent(database, tx, event, mail, messageId);
     if (eventId === undefined) return 'again';
-    if (!mail) return 'unknown';
     const address = concernedAddress(event, mail);
     if (address !== undefined) {
       const cause: Cause = { traceId: mail.traceId, requestId };
@@ -89,7 +89,7 @@ async function insertEvent(
   database: Database,
   tx: Transaction,
   { type, subtype, at, providerId, detail, fingerprint }: SesEvent,
-  mail: MailRow | undefined,
+  mail: MailRow,
   messageId: string | undefined,
 ): Promise<string | undefined> {
   const [row] = await database.query<{ id: string }>(
@@ -102,7 +102,7 @@ async function insertEvent(
       transaction: tx,
       bind: {
         id: uuidv7(),
-        outboxId: mail?.id ?? null,
+        outboxId: mail.id,
         subtype: subtype ?? null,
         detail: detail ?? null,
         messageId: messageId ?? null,

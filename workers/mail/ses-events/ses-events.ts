@@ -1,15 +1,16 @@
 import type { Logger } from '../../../shared/logging/logger.js';
+import { createNowAndThen } from '../../../shared/logging/now-and-then.js';
 import { AppError } from '../../../shared/errors/app-error.js';
 import { maskError } from '../../mask.js';
 import { recordSesEvent, type Recorded, type RecordSesEventDeps } from './record-ses-event.js';
-import { readSesEvent } from './ses-event.js';
+import { readSesEvent, type SesEvent } from './ses-event.js';
 import { isEnvelope, SnsEnvelope } from './sns-envelope.js';
 import type { SnsVerifier } from './sns-signature.js';
 
 /** What taking events is made of. */
 export interface SesEventsDeps extends RecordSesEventDeps {
   readonly verifier: SnsVerifier;
-  /** Envelopes of any other topic are refused; any may come when there is none. Raw messages name no topic. */
+  /** Only what SNS has signed for this topic is taken. Without one, whoever reaches the worker is believed. */
   readonly topicArn: string | undefined;
   readonly log: Logger;
 }
@@ -30,11 +31,12 @@ export interface SesEvents {
   /**
    * Records the event of a message, or ignores a message that holds none that matters. Safe to call again.
    * @throws {AppError} `malformed_request` for what is neither an envelope of SNS nor an event of SES,
-   *   `untrusted_message` for a wrong signature or another topic, `unavailable` when the certificate cannot be had now.
+   *   `untrusted_message` for a wrong signature, and for what is not of our topic, if one is set, `unavailable` when the certificate cannot be had now.
    */
   take(message: QueueMessage): Promise<EventResult>;
 }
 
+const TELL_UNKNOWN_EVERY_MS = 60_000;
 /** What SES says to a new topic; the only message of it that is not JSON. */
 const GREETING = /^Successfully validated SNS topic/;
 
@@ -44,7 +46,10 @@ export function createSesEvents(deps: SesEventsDeps): SesEvents {
 
   async function take({ body, messageId, requestId }: QueueMessage): Promise<EventResult> {
     const arrival = { messageId: messageId && `sqs:${messageId}`, requestId };
-    if (!isEnvelope(body)) return record(body, arrival);
+    if (!isEnvelope(body)) {
+      if (deps.topicArn !== undefined) throw new AppError('untrusted_message');
+      return record(body, arrival);
+    }
     const parsed = SnsEnvelope.safeParse(body);
     if (!parsed.success) throw new AppError('malformed_request');
     const envelope = parsed.data;
@@ -72,6 +77,12 @@ export function createSesEvents(deps: SesEventsDeps): SesEvents {
     if (!event) throw new AppError('malformed_request');
     if ('ignored' in event) return 'ignored';
     const result = await recordSesEvent(deps, event, arrival);
+    if (result === 'unknown') tellUnknown(event);
+    else tellRecorded(event, result, arrival.requestId);
+    return result;
+  }
+
+  const tellRecorded = (event: SesEvent, result: Recorded, requestId: string): void =>
     log.info(
       {
         'labels.result': result,
@@ -79,11 +90,25 @@ export function createSesEvents(deps: SesEventsDeps): SesEvents {
         'labels.mail_event_subtype': event.subtype,
         'labels.outbox_id': event.outboxId,
         'labels.provider_id': event.providerId,
-        'http.request.id': arrival.requestId,
+        'http.request.id': requestId,
       },
       'mail event',
     );
-    return result;
+
+  let unknownEvents = 0;
+  const isTimeToTell = createNowAndThen(TELL_UNKNOWN_EVERY_MS);
+  /** Nothing is kept of them: whoever sends many fills neither a table nor the log. */
+  function tellUnknown({ type, providerId }: SesEvent): void {
+    unknownEvents += 1;
+    if (!isTimeToTell('unknown')) return;
+    log.warn(
+      {
+        'labels.events_since_start': unknownEvents,
+        'labels.mail_event': type,
+        'labels.provider_id': providerId,
+      },
+      'events about mails that are not ours',
+    );
   }
 
   return { take };
@@ -95,7 +120,7 @@ async function refuseForeign(
 ): Promise<void> {
   if (topicArn !== undefined && envelope.TopicArn !== topicArn)
     throw new AppError('untrusted_message');
-  if (envelope.Signature === undefined) return;
+  if (topicArn === undefined && envelope.Signature === undefined) return;
   const isSigned = await verifier.isSignedBySns(envelope).catch((error: unknown) => {
     throw new AppError('unavailable', { cause: maskError(error) });
   });

@@ -12,7 +12,8 @@ const ALGORITHMS = new Map([
   ['1', 'RSA-SHA1'],
   ['2', 'RSA-SHA256'],
 ]);
-const HOST_OF_SNS = /^sns\.[a-z0-9-]{3,}\.amazonaws\.com(\.cn)?$/;
+/** `arn:PARTITION:sns:REGION:…`. A region's first part has letters only: others name buckets, such as `s3-us-west-2`. */
+const TOPIC = /^arn:(aws|aws-cn|aws-us-gov):sns:([a-z]{2}(?:-[a-z]+){1,2}-\d{1,2}):/;
 /** Each region has one certificate at a time; a sender that names more must not fill the memory. */
 const MAX_CERTIFICATES = 20;
 
@@ -36,20 +37,20 @@ export function createSnsVerifier(fetchCertificate: FetchCertificate): SnsVerifi
       const { Signature: signature, SigningCertURL: url, SignatureVersion: version } = envelope;
       const algorithm = ALGORITHMS.get(version ?? '');
       if (signature === undefined || url === undefined || algorithm === undefined) return false;
-      if (!isCertificateOfSns(url)) return false;
+      if (!isCertificateOfSns(url, envelope.TopicArn)) return false;
       return verifies(await certificateAt(url), algorithm, stringToSign(envelope), signature);
     },
   };
 }
 
-/** True when the address is one at which only SNS itself can put a certificate. */
-export function isCertificateOfSns(address: string): boolean {
-  if (!URL.canParse(address)) return false;
+/** True when the address is one at which only SNS itself can put a certificate, in the region of the topic. */
+export function isCertificateOfSns(address: string, topicArn: string): boolean {
+  const [, partition, region] = TOPIC.exec(topicArn) ?? [];
+  if (region === undefined || !URL.canParse(address)) return false;
+  const host = `sns.${region}.amazonaws.com${partition === 'aws-cn' ? '.cn' : ''}`;
   const { protocol, hostname, port, username, password, pathname, search, hash } = new URL(address);
   const isPlain = [port, username, password, search, hash].every((part) => part === '');
-  return (
-    protocol === 'https:' && HOST_OF_SNS.test(hostname) && isPlain && pathname.endsWith('.pem')
-  );
+  return protocol === 'https:' && hostname === host && isPlain && pathname.endsWith('.pem');
 }
 
 function verifies(pem: string, algorithm: string, text: string, signature: string): boolean {

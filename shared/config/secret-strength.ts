@@ -1,0 +1,71 @@
+import { createHash } from 'node:crypto';
+import { publishedSecrets } from './published-secrets.js';
+
+const MIN_SECRET_BYTES = 32;
+const MIN_DISTINCT_CHARACTERS = 10;
+/** By how often each character occurs: 32 random hexadecimal digits have about 115. */
+const MIN_ENTROPY_BITS = 90;
+/** Of 16 random hexadecimal digits so many follow from others once in a million times. */
+const MAX_PREDICTABLE_SHARE = 0.75;
+/** What people leave in place: any secret that contains one of these is refused, however long. */
+const GIVEAWAYS =
+  /change.?me|secret.?key|password|passphrase|example|default|placeholder|your.?(own|key|secret|pepper)|replace.?(me|this)|insecure|dummy|development|tests.own|correct.?horse/i;
+/** In the orders of the alphabet, of a keyboard's rows and of its columns. */
+const ORDERS = [
+  '0123456789abcdefghijklmnopqrstuvwxyz',
+  '1234567890qwertyuiopasdfghjklzxcvbnm',
+  '1qaz2wsx3edc4rfv5tgb6yhn7ujm8ik9ol0p',
+];
+
+/** What is wrong with a secret as key material, or `undefined`. The text names no part of it. */
+export function weaknessOf(secret: string): string | undefined {
+  if (Buffer.byteLength(secret) < MIN_SECRET_BYTES)
+    return `is shorter than ${MIN_SECRET_BYTES} bytes`;
+  if (GIVEAWAYS.test(secret)) return 'is a well-known stand-in, not a secret';
+  if (isPublished(secret)) return 'is published with the source code';
+  if (new Set(secret).size < MIN_DISTINCT_CHARACTERS || entropyBits(secret) < MIN_ENTROPY_BITS)
+    return 'repeats too few characters to be random';
+  if (isPredictable(secret)) return 'follows a pattern';
+  return undefined;
+}
+
+const isPublished = (secret: string): boolean => publishedSecrets.has(fingerprintOf(secret));
+
+/** What {@link publishedSecrets} knows a secret by. */
+export const fingerprintOf = (secret: string): string =>
+  createHash('sha256').update(secret).digest('hex').slice(0, 32);
+
+function entropyBits(secret: string): number {
+  const counts = new Map<string, number>();
+  for (const character of secret) counts.set(character, (counts.get(character) ?? 0) + 1);
+  let bits = 0;
+  for (const count of counts.values()) bits += count * Math.log2(secret.length / count);
+  return bits;
+}
+
+/**
+ * True when most characters are the same as, or the neighbour of, the one some places before (`abab…`, `0123…`, `qwer…`),
+ * or all are as far from it.
+ */
+function isPredictable(secret: string): boolean {
+  const characters = [...secret.toLowerCase()];
+  return ORDERS.some((order) => {
+    // What is in no order is the neighbour of nothing but itself.
+    const places = characters.map(
+      (character) => order.indexOf(character) + 1 || 2 * (character.codePointAt(0) ?? 0) + 1_000,
+    );
+    for (let lag = 1; lag <= places.length / 2; lag += 1) {
+      const steps = places.slice(lag).map((place, i) => place - (places[i] ?? 0));
+      const neighbours = steps.filter((step) => Math.abs(step) <= 1).length;
+      if (Math.max(neighbours, mostFrequent(steps)) >= MAX_PREDICTABLE_SHARE * steps.length)
+        return true;
+    }
+    return false;
+  });
+}
+
+function mostFrequent(numbers: readonly number[]): number {
+  const counts = new Map<number, number>();
+  for (const number of numbers) counts.set(number, (counts.get(number) ?? 0) + 1);
+  return Math.max(...counts.values());
+}
