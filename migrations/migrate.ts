@@ -22,12 +22,11 @@ export function migrateUp(client: pg.Client, migrations = allMigrations): Promis
     const applied = await appliedNames(client);
     const pending = migrations.filter(({ name }) => !applied.has(name));
     for (const migration of pending) {
-      await step(
-        client,
-        migration.up,
-        'insert into schema_migrations (name) values ($1)',
-        migration,
-      );
+      await step(client, migration, {
+        statements: migration.up,
+        backfill: migration.backfill,
+        bookkeeping: 'insert into schema_migrations (name) values ($1)',
+      });
     }
     return pending.map(({ name }) => name);
   });
@@ -42,7 +41,10 @@ export function migrateDown(
     const applied = await appliedNames(client);
     const newest = migrations.findLast(({ name }) => applied.has(name));
     if (newest)
-      await step(client, newest.down, 'delete from schema_migrations where name = $1', newest);
+      await step(client, newest, {
+        statements: newest.down,
+        bookkeeping: 'delete from schema_migrations where name = $1',
+      });
     return newest?.name;
   });
 }
@@ -87,15 +89,21 @@ async function appliedNames(client: pg.Client): Promise<Set<string>> {
   return new Set(rows.map(({ name }) => name));
 }
 
+interface Step {
+  readonly statements: string;
+  readonly backfill?: Migration['backfill'];
+  readonly bookkeeping: string;
+}
+
 async function step(
   client: pg.Client,
-  statements: string,
-  bookkeeping: string,
   { name }: Migration,
+  { statements, backfill, bookkeeping }: Step,
 ): Promise<void> {
   await client.query('begin');
   try {
     await client.query(statements);
+    await backfill?.(client);
     await client.query(bookkeeping, [name]);
     await client.query('commit');
   } catch (error) {
