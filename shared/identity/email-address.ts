@@ -48,7 +48,7 @@ export function parseEmailAddress(text: string): EmailAddress | undefined {
     holdsEncodedWord(local)
   )
     return undefined;
-  const domain = asciiDomain(text.slice(at + 1));
+  const domain = asciiDomain(text.slice(at + 1).normalize('NFC'));
   if (domain === undefined) return undefined;
   const address = `${local}@${domain}`;
   return address.length > MAX_ADDRESS_BYTES
@@ -63,6 +63,7 @@ export function parseEmailAddress(text: string): EmailAddress | undefined {
 export const canonicalAddress = (address: string): string => address.toLowerCase();
 
 function asciiDomain(text: string): string | undefined {
+  if (text.length > MAX_ADDRESS_BYTES) return undefined;
   // The URL parser would drop or decode these; an address that needs it is not an address.
   if (!/^[^\s\p{Cc}\p{Cf}%/\\?#:@[\]]+$/u.test(text)) return undefined;
   const domain = domainToASCII(text);

@@ -8,6 +8,8 @@ export type NameReading = { readonly name: string } | { readonly fault: string }
 
 /** A composed code point may come decomposed, as up to four of two units each; blanks around a name are not counted. */
 const MAX_UNITS_SENT = 1_000;
+/** So many units around an invisible character decide on it: a letter with its marks. */
+const CONTEXT = 16;
 const TOO_LONG = `must be at most ${nameLength.max} characters`;
 const NOT_PRINTABLE =
   'must hold visible characters and spaces only: no control, formatting, private-use or unassigned characters';
@@ -32,7 +34,12 @@ export function readPersonName(text: string): NameReading {
     .trim()
     .normalize('NFC')
     .replace(INVISIBLE, (sign, at: number, whole: string) => {
-      if (isNeeded(sign, whole.slice(0, at), whole.slice(at + sign.length))) return sign;
+      const end = at + sign.length;
+      const [before, after] = [
+        whole.slice(Math.max(0, at - CONTEXT), at),
+        whole.slice(end, end + CONTEXT),
+      ];
+      if (isNeeded(sign, before, after)) return sign;
       if (FORBIDDEN.test(sign)) isPrintable = false;
       return '';
     });
