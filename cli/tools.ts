@@ -4,7 +4,7 @@ import { createAudit, type Audit, type Cause } from '../shared/audit/audit.js';
 import { loadToolConfig } from '../shared/config/config.js';
 import { openDatabase, type Database } from '../shared/database/connect.js';
 import { AppError } from '../shared/errors/app-error.js';
-import { parseEmailAddress, type EmailAddress } from '../shared/identity/email-address.js';
+import { readTypedAddress, type EmailAddress } from '../shared/identity/email-address.js';
 import { createLogger } from '../shared/logging/logger.js';
 import { UsageError, type Arguments } from './command.js';
 
@@ -54,7 +54,7 @@ function userName(): string {
 
 /** @throws {UsageError} when the text is no e-mail address. */
 export function readAddress(text: string): EmailAddress {
-  const email = parseEmailAddress(text);
+  const email = readTypedAddress(text);
   if (!email) throw new UsageError(`${text} is not an e-mail address`);
   return email;
 }

@@ -4,6 +4,7 @@ import { operatorsAndAudit } from './0003-operators-and-audit.js';
 import { mailEvents } from './0004-mail-events.js';
 import { registrations } from './0005-registrations.js';
 import { usedRefreshGenerations } from './0007-used-refresh-generations.js';
+import { foldedNames } from './0008-folded-names.js';
 import type { Migration } from './migration.js';
 
 /** Every migration, oldest first. */
@@ -14,4 +15,5 @@ export const migrations: readonly Migration[] = [
   mailEvents,
   registrations,
   usedRefreshGenerations,
+  foldedNames,
 ];

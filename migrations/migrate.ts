@@ -24,7 +24,11 @@ export async function migrateUp(client: pg.Client, migrations = allMigrations): 
       const applied = await appliedNames(client);
       const next = migrations.find((migration) => !applied.has(migration.name));
       if (next)
-        await step(client, next, next.up, 'insert into schema_migrations (name) values ($1)');
+        await step(client, next, {
+          statements: next.up,
+          backfill: next.backfill,
+          bookkeeping: 'insert into schema_migrations (name) values ($1)',
+        });
       return next?.name;
     });
     if (name === undefined) return names;
@@ -41,7 +45,10 @@ export function migrateDown(
     const applied = await appliedNames(client);
     const newest = migrations.findLast(({ name }) => applied.has(name));
     if (newest)
-      await step(client, newest, newest.down, 'delete from schema_migrations where name = $1');
+      await step(client, newest, {
+        statements: newest.down,
+        bookkeeping: 'delete from schema_migrations where name = $1',
+      });
     return newest?.name;
   });
 }
@@ -95,14 +102,20 @@ async function appliedNames(client: pg.Client): Promise<Set<string>> {
   return new Set(rows.map(({ name }) => name));
 }
 
+interface Step {
+  readonly statements: string;
+  readonly backfill?: Migration['backfill'];
+  readonly bookkeeping: string;
+}
+
 async function step(
   client: pg.Client,
   { name }: Migration,
-  statements: string,
-  bookkeeping: string,
+  { statements, backfill, bookkeeping }: Step,
 ): Promise<void> {
   try {
     await client.query(statements);
+    await backfill?.(client);
     await client.query(bookkeeping, [name]);
   } catch (error) {
     throw new Error(`Migration ${name} failed and was rolled back`, { cause: error });

@@ -55,7 +55,7 @@ export function createAccountService(deps: AccountDeps) {
       for (const { canonical } of [{ canonical: asker.emailCanonical }, ...(email ? [email] : [])])
         refuseCommonPassword(password, { email: canonical, name: name ?? asker.name });
     }
-    const passwordHash = password === undefined ? undefined : await passwords.hash(password);
+    const passwordHash = password === undefined ? undefined : await passwords.hash(password, cause);
     try {
       return await withTransaction(database, async (tx) => {
         const admin = await lockAsker(tx, asker, needsPassword);
@@ -161,7 +161,7 @@ async function requirePassword(
     onLock: () => audit.record('authn_login_lock', cause, { adminId }),
   };
   const compare = (): Promise<Admin | undefined> =>
-    passwords.verify(password, () => Promise.resolve(admin));
+    passwords.verify(password, () => Promise.resolve(admin), cause);
   if (await passwordGuard.attempt(attempt, compare)) return;
   await audit.record('authn_password_change_fail', cause, { adminId });
   throw new AppError('wrong_password');

@@ -1,23 +1,26 @@
 import * as z from 'zod';
-import { parseEmailAddress } from '../../shared/identity/email-address.js';
-import { canonicalName } from './names.js';
+import { addressLength, readTypedAddress } from '../../shared/identity/email-address.js';
+import { mixesScripts, nameLength, readPersonName } from '../../shared/identity/person-name.js';
 
 const MAX_PASSWORD_CODE_POINTS = 128;
+/** A composed code point may come decomposed, as up to four of two units each: no password that is taken is longer. */
+const MAX_PASSWORD_UNITS = MAX_PASSWORD_CODE_POINTS * 8;
 /** A login must accept what registration did, and may not say what registration would have said. */
 const MAX_LOGIN_PASSWORD_LENGTH = 2_048;
-
-/** Text without control, format or line-separating characters, so that it can go into a header, a log, a terminal. */
-const printable = /^[^\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Cs}]*$/u;
+/** Is taken, and nobody would keep it. */
+const EXAMPLE_PASSWORD = 'replace me with a password of your own';
 
 export const EmailInput = z
   .string()
-  .max(320)
   .meta({
-    description: 'An e-mail address; compared without regard to case.',
+    description:
+      'An e-mail address; compared without regard to case. Blanks around it do not count.',
     examples: ['ann@example.com'],
+    minLength: addressLength.min,
+    maxLength: addressLength.max,
   })
   .transform((text, issues) => {
-    const address = parseEmailAddress(text);
+    const address = readTypedAddress(text);
     if (address) return address;
     issues.addIssue({
       code: 'custom',
@@ -26,14 +29,31 @@ export const EmailInput = z
     return z.NEVER;
   });
 
-export const NameInput = z
+/** The name of a person, as it is stored. */
+export const PersonNameInput = z
   .string()
-  .max(400)
-  .meta({ description: 'At most 100 characters.', examples: ['Ann Example'] })
-  .transform((text) => text.normalize('NFC').trim())
-  .refine((text) => printable.test(text), 'must hold printable characters only')
-  .refine((text) => canonicalName(text) !== '', 'must not be blank')
-  .refine((text) => [...text].length <= 100, 'must be at most 100 characters');
+  .meta({
+    description:
+      'At most 100 characters, as composed (NFC): letters, marks, digits, punctuation, symbols and spaces of any script.',
+    examples: ['Ann Example'],
+    minLength: nameLength.min,
+    maxLength: nameLength.max,
+  })
+  .transform((text, issues) => {
+    const reading = readPersonName(text);
+    if ('name' in reading) return reading.name;
+    issues.addIssue({ code: 'custom', message: reading.fault });
+    return z.NEVER;
+  });
+
+/**
+ * The name of an admin, which others tell it by: see ADR 20.
+ * @public
+ */
+export const NameInput = PersonNameInput.refine(
+  (name) => !mixesScripts(name),
+  'must not mix scripts that look alike within a word',
+);
 
 /** Of the form that is hashed: a letter and its accent are one, however they came. */
 const codePoints = (text: string): number => [...text.normalize('NFC')].length;
@@ -41,29 +61,33 @@ const codePoints = (text: string): number => [...text.normalize('NFC')].length;
 /** Hashing would read a lone surrogate as U+FFFD, so two passwords would be one. */
 const isWellFormed = (text: string): boolean => text.isWellFormed();
 
+const isShortEnough = (text: string): boolean =>
+  text.length <= MAX_PASSWORD_UNITS && codePoints(text) <= MAX_PASSWORD_CODE_POINTS;
+
 /** A new password. The least length is the operator's choice, so the schema is made with it. */
 const newPassword = (minLength: number) =>
   z
     .string()
-    .max(MAX_PASSWORD_CODE_POINTS * 2)
+    .refine(isShortEnough, {
+      error: `must be at most ${MAX_PASSWORD_CODE_POINTS} characters`,
+      abort: true,
+    })
     .refine(isWellFormed, 'must be well-formed Unicode')
-    .refine(
-      (text) => codePoints(text) <= MAX_PASSWORD_CODE_POINTS,
-      `must be at most ${MAX_PASSWORD_CODE_POINTS} characters`,
-    )
     .refine((text) => codePoints(text) >= minLength, `must be at least ${minLength} characters`)
     .meta({
-      description: `${minLength} to ${MAX_PASSWORD_CODE_POINTS} characters, any. Length is what makes it strong.`,
-      examples: ['correct horse battery staple'],
+      description: `${minLength} to ${MAX_PASSWORD_CODE_POINTS} characters, any, counted as composed (NFC). Length is what makes it strong.`,
+      examples: [EXAMPLE_PASSWORD],
       format: 'password',
+      minLength,
+      maxLength: MAX_PASSWORD_CODE_POINTS,
     });
 
 const knownPassword = z
   .string()
-  .min(1)
-  .max(MAX_LOGIN_PASSWORD_LENGTH)
+  .min(1, 'must not be empty')
+  .max(MAX_LOGIN_PASSWORD_LENGTH, `must be at most ${MAX_LOGIN_PASSWORD_LENGTH} characters`)
   .refine(isWellFormed, 'must be well-formed Unicode')
-  .meta({ format: 'password', examples: ['correct horse battery staple'] });
+  .meta({ format: 'password', examples: [EXAMPLE_PASSWORD] });
 
 /** The request of `POST /auth/register`. */
 export const registerRequest = (passwordMinLength: number) =>
@@ -71,14 +95,19 @@ export const registerRequest = (passwordMinLength: number) =>
 
 export const LoginRequest = z.strictObject({ email: EmailInput, password: knownPassword });
 
-export const RefreshRequest = z.strictObject({ refresh_token: z.string().min(1).max(2_048) });
+export const RefreshRequest = z.strictObject({
+  refresh_token: z
+    .string()
+    .min(1, 'must not be empty')
+    .max(2_048, 'must be at most 2048 characters'),
+});
 
 export const ResendRequest = z.strictObject({ email: EmailInput });
 
 const mailedToken = z
   .string()
-  .min(1)
-  .max(200)
+  .min(1, 'must not be empty')
+  .max(200, 'must be at most 200 characters')
   .meta({ description: 'The token from the mailed link.' });
 
 const otherName = NameInput.optional().meta({

@@ -1,3 +1,1 @@
-/** The form in which two admins' names are compared: any case, any way of writing the same characters. */
-export const canonicalName = (name: string): string =>
-  name.normalize('NFKC').toLowerCase().replace(/\s+/g, ' ').trim();
+export { canonicalName } from '../../shared/identity/person-name.js';

@@ -1,6 +1,11 @@
 import { adjacencyGraphs } from '@zxcvbn-ts/language-common';
 
 const MIN_RUN_LENGTH = 3;
+/** A walk along neighbouring keys that turns has more ways to go than one that goes straight. */
+const MIN_WALK_LENGTH = 6;
+/** Two hands, or three or four columns of digits that count. */
+const MAX_STRANDS = 4;
+const MIN_STRAND_LENGTH = 3;
 
 /** What a text is made of when it is one thing over and over, the last time perhaps in part: `abc` of `abcabcab`. */
 export function repeatedUnit(text: string): string | undefined {
@@ -13,11 +18,23 @@ export function repeatedUnit(text: string): string | undefined {
 }
 
 /**
- * True when a text is made of nothing but runs: the same character, the next one in the alphabet, or the next key in
- * one direction, three times or more: `abcdef123456`, `qwertyuiop`, `1qaz2wsx3edc`. The text is in lower case.
+ * True when a text takes no more thought than where to begin: it is made of runs (`abcdef123456`, `1qaz2wsx3edc`), of
+ * a walk along neighbouring keys (`qawsedrftgyh`), of up to four of these in turns (`1q2w3e4r`, `a1b2c3d4`, `aabbcc`), or
+ * it counts (`1011121314`). The text is in lower case; the work grows with the square of its length.
  */
-export function isSequence(text: string): boolean {
+export function isTypedWithoutThought(text: string): boolean {
   const points = [...text];
+  return (
+    isSequence(points) ||
+    isWalk(points) ||
+    isSequence(points.filter((point, i) => point !== points[i - 1])) ||
+    isBraid(points) ||
+    isCounting(text)
+  );
+}
+
+/** True when a text is made of nothing but runs: one character, the next one in the alphabet, or the next key. */
+function isSequence(points: readonly string[]): boolean {
   const isInRun = points.map(() => false);
   let lengths = new Map<string, number>();
   points.forEach((point, i) => {
@@ -27,6 +44,45 @@ export function isSequence(text: string): boolean {
       isInRun.fill(true, i - MIN_RUN_LENGTH + 1, i + 1);
   });
   return points.length > 0 && isInRun.every((isIt) => isIt);
+}
+
+/** True when each key is a neighbour of the one before, on one keyboard. */
+const isWalk = (points: readonly string[]): boolean =>
+  points.length >= MIN_WALK_LENGTH &&
+  KEYBOARDS.some((keyboard) =>
+    points.every(
+      (point, i) =>
+        i === 0 ||
+        point === points[i - 1] ||
+        keySteps.get(`${points[i - 1]}${point}`)?.some((step) => step.startsWith(keyboard)),
+    ),
+  );
+
+/** True when characters of two to four sequences, or of a sequence of letters and one of digits, take turns. */
+function isBraid(points: readonly string[]): boolean {
+  const digits = points.filter((point) => /\p{N}/u.test(point));
+  const others = points.filter((point) => !/\p{N}/u.test(point));
+  const byPlace = Array.from({ length: MAX_STRANDS - 1 }, (_, more) =>
+    Array.from({ length: more + 2 }, (__, place) =>
+      points.filter((___, i) => i % (more + 2) === place),
+    ),
+  );
+  return [[digits, others], ...byPlace].some((strands) =>
+    strands.every((strand) => strand.length >= MIN_STRAND_LENGTH && isSequence(strand)),
+  );
+}
+
+/** True for numbers in a row, up or down, the last one perhaps in part: `2023202420252026`. */
+function isCounting(text: string): boolean {
+  if (!/^\d{6,}$/.test(text)) return false;
+  return [1, 2, 3, 4].some((digits) =>
+    [1, -1].some((step) => {
+      let counted = '';
+      let number = Number(text.slice(0, digits));
+      for (; counted.length < text.length && number >= 0; number += step) counted += number;
+      return counted.slice(0, text.length) === text;
+    }),
+  );
 }
 
 /** What people write in place of letters, and expect nobody to think of. `1` and its like stand for two. */
@@ -62,20 +118,32 @@ export function withoutSubstitutes(text: string): string[] {
   );
 }
 
+const KEYBOARDS = ['qwerty', 'qwertz', 'azerty'] as const;
+/** Whose keys have no graph in the dictionary: by rows. */
+const ROWS = ['йцукенгшщзхъ', 'фывапролджэ', 'ячсмитьбю'];
+
 /** The steps of all keyboards, by the two keys. */
 const keySteps = readKeySteps();
 
 function readKeySteps(): ReadonlyMap<string, readonly string[]> {
   const steps = new Map<string, string[]>();
-  for (const name of ['qwerty', 'qwertz', 'azerty'] as const) {
+  const add = (one: string, other: string, step: string): void => {
+    steps.set(`${one}${other}`, [...(steps.get(`${one}${other}`) ?? []), step]);
+  };
+  for (const name of [...KEYBOARDS, 'keypad'] as const) {
     for (const [key, neighbours] of Object.entries(adjacencyGraphs[name])) {
       neighbours.forEach((neighbour, direction) => {
-        for (const other of neighbour ?? '') {
-          const pair = `${key}${other}`;
-          steps.set(pair, [...(steps.get(pair) ?? []), `${name} ${direction}`]);
-        }
+        for (const other of neighbour ?? '') add(key, other, `${name} ${direction}`);
       });
     }
+  }
+  for (const row of ROWS) {
+    [...row].forEach((key, i) => {
+      const next = row[i + 1];
+      if (next === undefined) return;
+      add(key, next, 'row 1');
+      add(next, key, 'row -1');
+    });
   }
   return steps;
 }

@@ -1,19 +1,19 @@
 import * as z from 'zod';
-import { EmailInput, NameInput } from '../auth/auth.schemas.js';
+import { EmailInput, PersonNameInput } from '../auth/auth.schemas.js';
 import { pageQuery } from '../http/pagination.js';
 
 export const UsersQuery = z.strictObject(pageQuery);
 
 export const CreateUserRequest = z.strictObject({
   email: EmailInput,
-  name: NameInput.nullable().optional(),
+  name: PersonNameInput.nullable().optional(),
   active: z.boolean().optional().meta({ description: 'True unless said otherwise.' }),
 });
 
 export const UpdateUserRequest = z
   .strictObject({
     email: EmailInput.optional(),
-    name: NameInput.nullable().optional(),
+    name: PersonNameInput.nullable().optional(),
     active: z.boolean().optional(),
   })
   .refine((changes) => Object.keys(changes).length > 0, 'must change something')

@@ -33,7 +33,7 @@ export function startLoad({ api, clients, pauseMs }: LoadOptions): Load {
       const answer = await fetch(`${api}/auth/register`, {
         method: 'POST',
         headers: { 'Content-Type': 'application/json' },
-        body: JSON.stringify({ email, name, password: `correct horse battery ${name}` }),
+        body: JSON.stringify({ email, name, password: `a chaos run signs up ${name}` }),
         signal: AbortSignal.timeout(CALL_TIMEOUT_MS),
       });
       await answer.arrayBuffer();

@@ -2,8 +2,12 @@ import { domainToASCII } from 'node:url';
 
 const MAX_LOCAL_BYTES = 64;
 const MAX_ADDRESS_BYTES = 254;
+/** A domain in Unicode, its letters decomposed, may be longer than in ASCII; blanks come around it. */
+const MAX_UNITS_TYPED = 1_000;
 /** RFC 5322 dot-atom: no quoting, no comments, nothing that one mail system reads and another does not. */
 const LOCAL_PART = /^[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+(?:\.[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+)*$/;
+/** What readers of mail decode, wherever it stands (RFC 2047): they would show another address than mail is sent to. */
+const ENCODED_WORD = /=\?.*\?=/;
 const LABEL = /^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$/;
 
 /** An address in its two forms. */
@@ -14,17 +18,37 @@ export interface EmailAddress {
   readonly canonical: string;
 }
 
+/** Bounds of an address in characters. */
+export const addressLength = { min: 5, max: MAX_ADDRESS_BYTES } as const;
+
 /**
- * Reads an e-mail address, or returns `undefined` if it is not one that we take: ASCII dot-atom local part, a domain
+ * Reads an e-mail address as a person gives it: the blanks around it, which keyboards and copying add, don't count.
+ * Otherwise as {@link parseEmailAddress}.
+ */
+export const readTypedAddress = (text: string): EmailAddress | undefined =>
+  text.length > MAX_UNITS_TYPED ? undefined : parseEmailAddress(text.trim());
+
+/** True when a text holds what readers of mail take for an encoded word of RFC 2047. */
+export const holdsEncodedWord = (text: string): boolean => ENCODED_WORD.test(text);
+
+/**
+ * Reads an e-mail address, or returns `undefined` if it is not one that we take: ASCII dot-atom local part
+ * without encoded words, a domain
  * of at least two labels that is not a number (international domains as IDNA, UTS 46), 254 bytes in all (RFC 5321).
  * Linear in the length of its input.
  */
 export function parseEmailAddress(text: string): EmailAddress | undefined {
-  if (text.length > MAX_ADDRESS_BYTES) return undefined;
+  if (text.length > MAX_UNITS_TYPED) return undefined;
   const at = text.lastIndexOf('@');
   const local = text.slice(0, at);
-  if (at < 1 || local.length > MAX_LOCAL_BYTES || !LOCAL_PART.test(local)) return undefined;
-  const domain = asciiDomain(text.slice(at + 1));
+  if (
+    at < 1 ||
+    local.length > MAX_LOCAL_BYTES ||
+    !LOCAL_PART.test(local) ||
+    holdsEncodedWord(local)
+  )
+    return undefined;
+  const domain = asciiDomain(text.slice(at + 1).normalize('NFC'));
   if (domain === undefined) return undefined;
   const address = `${local}@${domain}`;
   return address.length > MAX_ADDRESS_BYTES
@@ -39,6 +63,7 @@ export function parseEmailAddress(text: string): EmailAddress | undefined {
 export const canonicalAddress = (address: string): string => address.toLowerCase();
 
 function asciiDomain(text: string): string | undefined {
+  if (text.length > MAX_ADDRESS_BYTES) return undefined;
   // The URL parser would drop or decode these; an address that needs it is not an address.
   if (!/^[^\s\p{Cc}\p{Cf}%/\\?#:@[\]]+$/u.test(text)) return undefined;
   const domain = domainToASCII(text);

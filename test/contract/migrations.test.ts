@@ -147,6 +147,28 @@ test.serial('a migration that fails is rolled back whole; the ones before it sta
   t.deepEqual(await snapshotSchema(context), before);
 });
 
+test.serial('names are compared after case folding, also those from before it', async (t) => {
+  const client = await connect(t);
+  const before = migrations.findIndex(({ name }) => name === '0008-folded-names');
+  while ((await migrateDown(client)) !== migrations[before]?.name);
+  await client.query(`
+    insert into admins (email, email_canonical, name, name_canonical, password_hash, confirmed_at)
+    select who || '@x.test', who || '@x.test', name, lower(name), 'x', at
+      from (values ('one', 'KARL GROSS', now()), ('two', 'Karl Groß', now()), ('three', 'Uwe Strauß', now()),
+                   ('five', 'Ann Smith', now())) as admin (who, name, at);
+    insert into registrations (id, email, email_canonical, name, name_canonical, password_hash)
+    values (gen_random_uuid(), 'six@x.test', 'six@x.test', 'Eva Voß', 'eva voß', 'x')`);
+  await migrateUp(client);
+  const admins = await client.query('select name_canonical from admins order by id');
+  t.deepEqual(
+    admins.rows.map((row: { name_canonical: string }) => row.name_canonical),
+    ['karl gross', 'karl groß', 'uwe strauss', 'ann smith'],
+  );
+  const registered = await client.query('select name_canonical from registrations');
+  t.deepEqual(registered.rows, [{ name_canonical: 'eva voss' }]);
+  await client.query('truncate admins, registrations cascade');
+});
+
 test.serial('the code knows whether the database is far enough', async (t) => {
   const client = await connect(t);
   const database = openTestDatabase(t, context.databaseUrl);

@@ -74,7 +74,12 @@ const foreign: Readonly<Record<string, string>> = {
   'two at signs': 'a@b@x.test',
   'a comment': 'a(b)@x.test',
   'angle brackets': 'Ann <a@x.test>',
-  'a space at the end': 'a@x.test ',
+  'a space within it': 'a @x.test',
+  'a zero-width space at the end': 'a@x.test\u200b',
+  'an encoded word (field: simple-java-mail #652, cpython #152519)':
+    '=?utf-8?q?victim=40example.org=3e=20?=x@example.com',
+  'an encoded word alone': '=?utf-8?q?=61=62=63?=@example.com',
+  'an encoded word in Base64, within a local part': 'a.=?UTF-8?B?YWJj?=.b@example.com',
   'two dots in a row': 'a..b@x.test',
   'nothing before the at sign': '@x.test',
   'nothing after it': 'a@',
@@ -124,6 +129,34 @@ test.serial(
         );
       }
     }
+  },
+);
+
+test.serial(
+  'S13 the blank that a keyboard adds to an address does not count (field: vaultwarden #2348, RocketChat #25906)',
+  async (t) => {
+    const { admins, client } = system;
+    const who = admins.applicant();
+    const typed = `\u00a0${who.email} `;
+    t.is((await client.post('/auth/register', { ...who, email: typed })).status, 202);
+    t.is((await adminsAt(who.email)).length, 1);
+    const admin = await admins.confirmedAdmin();
+    for (const blank of [' ', '\t', '\n', '\u00a0', '\u3000']) {
+      const email = `${blank}${admin.email}${blank}`;
+      const { status } = await client.post('/auth/login', { email, password: admin.password });
+      t.is(status, 200, JSON.stringify(blank));
+    }
+    for (const path of ['/auth/confirm/resend', '/auth/password/forgot'])
+      t.is((await client.post(path, { email: ` ${admin.email} ` })).status, 202, path);
+    const email = context.uniqueAddress('user');
+    const created = await admin.client.post<{ email: string }>('/users', { email: ` ${email}\n` });
+    t.deepEqual([created.status, created.body.email], [201, email]);
+    const next = admins.applicant().email;
+    const changed = await admin.client.put<{ pending_email: string }>('/auth/me', {
+      email: `${next} `,
+      current_password: admin.password,
+    });
+    t.deepEqual([changed.status, changed.body.pending_email], [200, next]);
   },
 );
 

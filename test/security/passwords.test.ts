@@ -1,6 +1,7 @@
 import test, { type ExecutionContext } from 'ava';
 import bcrypt from 'bcrypt';
 import { createApp } from '../../api/app.js';
+import { refuseCommonPassword } from '../../api/auth/password-policy.js';
 import { createPasswords } from '../../api/auth/passwords.js';
 import { buildDeps } from '../../api/deps.js';
 import { closeServer, createHttpServer, listen } from '../../api/http/server.js';
@@ -12,6 +13,7 @@ import { createClient } from '../helpers/api-client.js';
 import { useContext } from '../helpers/context.js';
 import { environment, productionEnvironment } from '../helpers/env.js';
 import { createRecordingLogger } from '../helpers/log.js';
+import { readDocument } from '../helpers/openapi.js';
 import type { Problem } from '../helpers/problem.js';
 import { startApi, startProgram } from '../helpers/processes.js';
 
@@ -40,6 +42,25 @@ test.serial('S15 S17 a password is counted in the form that is hashed: composed'
   await keeps(t, longest.normalize('NFD'));
   await refuses(t, `${longest}é`.normalize('NFD'), 'validation_failed');
 });
+
+test.serial(
+  'S15 S18 the bounds of a password are those of its composed form (field: crudauth #32, zod #3355)',
+  async (t) => {
+    for (const letters of ['ễộặữấ', 'ằễỗợự']) {
+      const [hundred, longest] = [letters.repeat(20), `${letters.repeat(26).slice(0, 127)}x`];
+      t.is([...longest].length, 128);
+      for (const password of [hundred, longest]) {
+        const { email } = await api.admins.confirmedAdmin({ password: password.normalize('NFD') });
+        t.is(await logIn(email, password.normalize('NFC')), 200);
+      }
+      const { status, body } = await register(`${longest}e`.normalize('NFD'));
+      t.is(status, 422);
+      t.deepEqual(body.errors, [
+        { pointer: '#/password', detail: 'must be at most 128 characters' },
+      ]);
+    }
+  },
+);
 
 test.serial('S16 a password may be of anything, and nothing is cut off its ends', async (t) => {
   for (const password of [
@@ -138,6 +159,41 @@ test.serial('S19 what everybody would try first is refused', async (t) => {
     'p4$$w0rd!!!!!!!!!!!!',
     '2026-Adm1n1strat0r!',
     'Gw3nd0lyn.W1nterb0urn3!!',
+    // Field: the most used passwords of 2025, Django's list, and their siblings.
+    'theworldinyourhand',
+    'The World In Your Hand 2026',
+    'TheW0rldInY0urHand!',
+    'correct horse battery staple',
+    'Correct-Horse-Battery-Staple1!',
+    'iloveyouforever',
+    'ILoveYouForever123',
+    'thisismypassword',
+    'maytheforcebewithyou',
+    'tobeornottobethatisthequestion',
+    'manchesterunited',
+    'familiyafamiliya',
+    'kartoffelpuffer',
+    'mahalnamahalkita',
+    'ichliebedichsosehr',
+    '1q2w3e4r5t6y7u8i9o',
+    'a1b2c3d4e5f6g7h8',
+    'p1o2i3u4y5t6r7e8',
+    '1a!2b@3c#4d$5e%6f^7g&8h*',
+    'aabbccddeeffgghh',
+    '112233445566778899',
+    'qawsedrftgyhujik',
+    '147258369147258369',
+    '1234567891011121314',
+    '20212022202320242025',
+    'йцукенгшщзхъфыва',
+    'Summer2025Summer2025',
+    'Summer2024!Winter2025!',
+    'Welcome1Welcome2Welcome3',
+    'P@ssw0rd2024P@ssw0rd2025',
+    'p1a2s3s4w5o6r7d8',
+    'drowssapdrowssap',
+    'passwordqwertyadmin',
+    'Gwendolyn1Gwendolyn2',
   ]) {
     const answer = await api.client.post<Problem>('/auth/register', { email, name, password });
     t.deepEqual([answer.status, answer.body.code], [422, 'password_too_common'], password);
@@ -161,6 +217,41 @@ test.serial('S19 what everybody would try first is refused', async (t) => {
   const next = api.admins.applicant().email;
   const both = { email: next, password: next, current_password: admin.password };
   t.is((await admin.client.put<Problem>('/auth/me', both)).body.code, 'password_too_common');
+});
+
+test('S19 what is long and nobody else’s is taken', (t) => {
+  const owner = { email: 'ann.example@example.com', name: 'Ann Example' };
+  for (const password of [
+    'kettle-orchid-93-fern',
+    'kettle-7294-orchid',
+    'abacus dwelling marzipan thirsty wombat',
+    'abacusdwellingmarzipanthirstywombat',
+    'my aunt keeps three bees in the attic',
+    'Der Regen fällt heute auf das Dach',
+    'la casa de mi abuela es azul',
+    'на крыше спит рыжий кот',
+    'わたしのいえのねこはやねのうえ',
+    '我家的猫喜欢在屋顶上睡觉晒太阳',
+    'البيت الكبير فوق التل القديم',
+    'vR7#qLm2!xTz9@kWd',
+    '83920174655019283746',
+    'f3a91c07e5d84b26aa10',
+    'were were they sweeter then',
+    'correct kettle orchid staple',
+    'the world in your orchid kettle',
+  ])
+    t.notThrows(() => refuseCommonPassword(password, owner), password);
+});
+
+test.serial('S19 what the documentation gives as an example is taken', async (t) => {
+  const schema = readDocument().components['schemas']?.['RegisterRequest'] as {
+    properties: Record<string, { examples: string[] }>;
+  };
+  const example = Object.fromEntries(
+    Object.entries(schema.properties).map(([field, { examples }]) => [field, examples[0]]),
+  );
+  t.deepEqual(Object.keys(example).toSorted(), ['email', 'name', 'password']);
+  t.is((await api.client.post('/auth/register', example)).status, 202);
 });
 
 test.serial(

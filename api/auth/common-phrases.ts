@@ -1,0 +1,116 @@
+/**
+ * What many people use where fifteen characters are asked for: long entries of published lists of the most used passwords
+ * (those of 2023 and 2025; Django's, BSD-3-Clause; the first 200,000 of Mark Burnett's) that the rules for words and patterns don't cover, lines of songs,
+ * films, prayers and games, bands and heroes, declarations of love, and what examples teach. Lower case, letters and
+ * digits only.
+ */
+const TEXT = `
+  theworldinyourhand theworldinyourhands theworldisyours theworldismine theworldismyoyster
+
+  correcthorsebatterystaple correcthorsebattery horsebatterystaple troubador3 hunter2hunter2 chooseastrongpassword
+  thisismypassword thisisapassword thisisthepassword thisismynewpassword thisisasecret thisisnotapassword
+  mypasswordispassword mypasswordissecret mynewpassword myoldpassword iforgotmypassword iforgotthepassword
+  ihatepasswords idontknow idontknowmypassword idontremember passwordispassword thepasswordis whatismypassword
+  whatsmypassword neversaymypassword notmypassword notapassword changethispassword changemenow changemeplease
+  changedduetofraud pleasechangeme pleaseletmein letmeinplease letmeinnow openthedoor opensesame justletmein
+  averysecurepassword averylongpassword averystrongpassword averysecretpassword verylongpassword verysecurepassword
+  superlongpassword supersecretpassword supersecurepassword strongpassword securepassword temporarypassword
+  enterpasswordhere yourpasswordhere insertpasswordhere newpasswordhere masterpassword adminpassword rootpassword
+  defaultpassword welcometotheclub welcometomylife welcometomyworld welcometothejungle welcomehome welcomeback
+  resetmypassword testpassword testingtesting thisisatest thisisonlyatest justatest lastpassword firstpassword
+
+  iloveyouforever iloveyouforeverandever iloveyousomuch iloveyouverymuch iloveyoumore iloveyoutoo iloveyoubaby
+  iloveyoumom iloveyoudad iloveyoumommy iloveyoualways iloveyouall iloveyouandme iloveyoujesus iloveyoumylove
+  iloveyoutothemoon iloveyoutothemoonandback tothemoonandback tothemoonandbackagain tothemoonandstars
+  ilovemyfamily ilovemyhusband ilovemywife ilovemylife ilovemymom ilovemydad ilovemymother ilovemyfather ilovemykids
+  ilovemychildren ilovemyson ilovemydaughter ilovemygirls ilovemyboys ilovemydog ilovemydogs ilovemycat ilovemycats
+  ilovemyself ilovemyjob ilovemycountry ilovemygod ilovemyboyfriend ilovemygirlfriend ilovebasketball ilovechrisbrown
+  ilovefootball ilovechocolate ilovejesuschrist ilovejustinbieber ilovenewyork ilovethisgame ilovethisworld
+  iwillalwaysloveyou iwillloveyouforever imissyousomuch ihateyousomuch ihatethisworld ihatemylife ihatemyjob
+  alwaysandforever foreverandalways foreverandever foreveryoung foreverinmyheart foreveralone togetherforever
+  bestfriends4ever bestfriendsforever bestfriendforever loveisintheair loveisblind loveislove loveofmylife
+  loveyouforever loveyousomuch loveyoumore youandmeforever youaremysunshine youaremyeverything youaremylife
+  youaremylove youaremine youarebeautiful youaretheone youarenotalone youknowyouloveme youngandrestless
+  yourguardianangel wewillrockyou wearethechampions wearetheworld wearefamily weareone webelongtogether
+  allyouneedislove allweneedislove nothingelsematters stairwaytoheaven highwaytohell hotelcalifornia bohemianrhapsody
+  imaginedragons dontworrybehappy dontstopbelieving dontstopbelievin dontstopmenow staywithme staypositive
+  livelaughlove livelovelaugh peaceandlove sexdrugsandrockandroll rocknrollallnight moneyfornothing moneymoneymoney
+  californication smellsliketeenspirit itsmylife nevergiveup nevergonnagiveyouup neversaynever
+  nevershoutnever nevergrowup neverforget neverstopdreaming neverlookback followyourdreams followyourheart
+  followthewhiterabbit dreamcometrue dreamscometrue believeinyourself onedayatatime onceuponatime happilyeverafter
+  carpediemcarpediem seizetheday whatdoesntkillyou nopainnogain nogutsnoglory timeismoney knowledgeispower
+  practicemakesperfect betterlatethannever thankyouverymuch haveaniceday haveagoodday goodmorning
+  goodmorningvietnam goodnightmoon happybirthday happybirthdaytoyou merrychristmas happynewyear
+
+  tobeornottobe tobeornottobethatisthequestion thequickbrownfox thequickbrownfoxjumps
+  thequickbrownfoxjumpsoverthelazydog loremipsumdolorsitamet loremipsumdolor maryhadalittlelamb twinkletwinklelittlestar
+  itwasadarkandstormynight helloworldhelloworld helloitsme hellodarknessmyoldfriend perasperaadastra
+  cogitoergosum venividivici mementomori aleaiactaest luxexumbra inthebeginning thelordismyshepherd jesuslovesme
+  jesusislord jesusismylord jesusismysavior jesussaves jesuschristislord godisgood godisgreat godislove godisgoodallthetime
+  godblessme godblessyou godblessamerica ingodwetrust praisethelord bismillahirrahmanirrahim assalamualaikum
+  allahuakbar alhamdulillah lailahaillallah subhanallah hailmaryfullofgrace ourfatherwhoartinheaven hallelujah
+
+  maytheforcebewithyou maytheforce theforceiswithme thisistheway iamyourfather lukeiamyourfather lukeskywalker
+  darthvader obiwankenobi hansoloandchewie starwarsfan startrekfan livelongandprosper beammeupscotty resistanceisfutile
+  captainamerica captainjacksparrow jamesbond007 bondjamesbond mynameisbond thelordoftherings lordoftherings
+  oneringtorulethemall youshallnotpass myprecious winteriscoming valarmorghulis gameofthrones
+  breakingbad sayhellotomylittlefriend hastalavistababy ivegotabadfeelingaboutthis whosyourdaddy
+  whysoserious iamironman iambatman iamgroot iamthebest iamtheone iamtheking iamthequeen iamlegend
+  iamnumberone iamalegend iamsotired iamhappy iamawesome wakandaforever avengersassemble avengersendgame harrypotter
+  harryjamespotter hermionegranger hogwartsexpress expectopatronum alohomora avadakedavra danielradcliffe
+  robertpattinson spongebobsquarepants padrinosmagicos happytreefriends raidersofthelostark hakunamatata
+  supercalifragilisticexpialidocious tothebatmobile toinfinityandbeyond thecakeisalie allyourbasearebelongtous
+  worldofwarcraft worldofwarkraft worldoftanks callofduty callofdutymodernwarfare counterstrike leagueoflegends
+  grandtheftauto grandtheftauto5 assassinscreed halflife3confirmed legendofzelda thelegendofzelda supermariobros
+  donkeykongcountry finalfantasy finalfantasy7 kingdomhearts gottacatchemall leeroyjenkins iseedeadpeople
+
+  mychemicalromance panicatthedisco 30secondstomars thirtysecondstomars avengedsevenfold insaneclownposse
+  systemofadown redhotchilipeppers linkinparkfan rageagainstthemachine gunsnroses
+  greendayamericanidiot fueledbyramen withintemptation justintimberlake justinbieberfan michaeljackson
+  michaeljordan23 michaeljordan cristianoronaldo cristianoronaldo7 ronaldinhogaucho lionelmessi10 zinedinezidane
+  davidbeckham7 kobebryant24 lebronjames23 wentworthmiller marshallmathers highschoolmusical boysoverflowers
+  manchesterunited manchestercity realmadridcf fcbarcelona fcbayernmunchen bayernmunchen borussiadortmund
+  liverpoolfc youllneverwalkalone youwillneverwalkalone galatasaray1905 fenerbahce1907 besiktas1903 steauabucuresti
+  dallascowboys newyorkyankees losangeleslakers goldenstatewarriors pittsburghsteelers greenbaypackers
+  newenglandpatriots bostonredsox chicagobulls sanfrancisco49ers
+
+  nuncateolvidare amigasporsiempre amigosporsiempre mejoresamigas teamareporsiempre teamarexsiempre teamomucho
+  teamomuchisimo teamoporsiempre tequieromucho teextranomucho ereselamordemivida elamordemivida elmundoestuyo
+  diosesamor diosesbueno diosteama diosmiayudame mifamilia mividaloca contrasena contrasenasegura micontrasena
+  micontraseña contraseña estaesmicontrasena soylamejor soyelmejor holamundo hastalavictoriasiempre
+  deusdoimpossivel deusefiel deusemaior deusnocomando jesusteama minhafamilia minhafelicidade euamominhafamilia
+  euteamomuito euteamodemais teamoparasempre amoravida minhasenha minhasenhaforte asenhaesta senhasegura
+  jetaimepourlavie jetaimemonamour jetaimetrop jetaimefort monamourpourtoujours amourpourtoujours motdepasse
+  monmotdepasse bonjourlemonde lavieestbelle cestlavie tiamopersempre tiamotanto tiamodamorire forzamilan forzajuve
+  forzainter amoremio lamiapassword vitadapirata ichliebedich ichliebedichfuerimmer ichliebedichsosehr
+  ichliebemeinefamilie meinpasswort meinpasswortistgeheim passwortpasswort dasistmeinpasswort dasistgeheim
+  geheimespasswort sicherespasswort schatzimausi weihnachtsbaum weihnachtsmann weihnachtsmarkt
+  weihnachtskugel kartoffelpuffer rumpelstilzchen rumpelstiltzkin donaudampfschifffahrt
+  ikhouvanjou ikhouvanje ikhouheelveelvanjou mijnwachtwoord welkomthuis welkom01welkom01 wachtwoordwachtwoord
+  kochamciebardzo kochamcie kochamcienazawsze mojehaslo hasloturtelkom polskagola seniseviyorum seniseviyorumaskim
+  turktelekom sifremiunuttum mahalnamahalkita mahalkita mahalkitasobra akucintakamu akusayangkamu akucintaindonesia
+  indonesiaraya anhyeuem anhyeuemnhieulam emyeuanh emyeuanhnhieulam woaini1314520 woaini5201314 5201314woaini
+  yatebyalyublyu yatebyaliublu privetkakdela vsebudethorosho vsebudetxorosho samayaluchshaya
+  ятебялюблю ятебяоченьлюблю мойпароль парольпароль всебудетхорошо
+
+  mailcreated5240 polniypizdec momsanaladventure cheaphornybastard supercutekawaii eropokereropoker neepodchehyl
+  teshkapoltavka cfvfzcxfcnkbdfz lolfriendslaugh gettingthenetfucker assemyouaretheking
+  wegangster4lifebitch justinkislyanka ikhouvanjeomer tagesgruppe2010 john20130605at1753 juliadronina1996
+  doomsayer27mordsv doomsayer27mordsvv stefangreil1983 familiyafamiliya somanypickles27 migrationschool
+  inactive1996aug kirik26trimyasov vladcherktecktonik sdf7asdf6asdg8df zxcvbnm1234567890qwertyuiop
+  methamphetamine bananarama daddyslittlegirl mommyslittlegirl daddyslittleprincess butterflykisses diamondprincess
+  playboyprincess chemicalromance spectrumsonline professionaltools perfectexploiter
+
+  nick1234rem936 efwe5tgwa5twhgd 277rte87hryloitru fypjhbr007dfcz007rfr ske9k9tch3r5w9s prigoda25392637
+  gygypyfyyyposhy xkzwnuxkdn9a8kcykuitbkg1g xf6cmqlrpeuhjuvv wsxz3823922163845 vfcnthbvfhufhbnf samsungkoze176351
+  relaxwebbewxaler kyk1rbk1hbw0uqkckwbh hgdxtgttgfdtdtes gjgeufqhjvfyfzif ejxjzgbgunaz9z6j6exbniqga zeus7169ladidadi
+  yfltymrfxgjr0707 y5hjkdg82490840 vjqvfktymrbqvbh rfewtww5tgregtr pedrolucasmunhoz orientepetroler nbkbvbkbnhzvlbz
+  heatoclevaedr36 gthtgjldsgjldthn gqlsstfhqgwwvqxjx gordolee85mac2olli gbplfnsqgfhjkm1 euq8pvhrnpssdymizqx
+  ereyes4269ryan1199 egew5twt3tgh65y eagle1110stimpy dsgtylhbdfntkm82 ds6tetsfdsrfdfgd cjdthityyjctrhtnyj
+  c3hfpyteuflftim 85fg754kl62br853lpq7 2sexy2hottoh2yxes2 1xpx66blrumblst6bbus3 00rdtsau4leyzunckj121dwm
+  zghjcnjgfifujleyjd zcfvfzcxfcnkbdfz x4cc355b10wsy0urm1nd vtyltkttdrfrfhf ulrace173rfhgjd rmracinggnicarmr
+  rgihlxoyoclmgiqsu
+`;
+
+/** In the form in which `refuseCommonPassword` compares them. */
+export const commonPhrases: readonly string[] = TEXT.trim().split(/\s+/);
