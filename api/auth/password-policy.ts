@@ -28,7 +28,9 @@ export function refuseCommonPassword(password: string, owner: PasswordOwner): vo
   const isKnown = (text: string): boolean =>
     text.length >= MIN_WORD_LENGTH && (COMMON.has(text) || words.has(text));
   const text = letters(password);
-  const unpadded = text.replace(/^\d+|\d+$/g, '');
+  const unpadded = text.replaceAll(/\d+/g, (digits, at: number) =>
+    at === 0 || at + digits.length === text.length ? '' : digits,
+  );
   const isRepeated = (form: string): boolean => {
     const unit = repeatedUnit(form);
     return unit !== undefined && ([...unit].length <= MAX_UNIT_LENGTH || isKnown(letters(unit)));

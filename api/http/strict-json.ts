@@ -34,7 +34,8 @@ function refuseDeep(value: object, depth: number): void {
   }
 }
 
-const TOKEN = /"(?:[^"\\]|\\.)*"|[{}[\]:,]/g;
+/** The end of a text is optional only so that the search cannot begin anew in the middle of one. */
+const TOKEN = /"(?:[^"\\]|\\.)*"?|[{}[\]:,]/g;
 
 /** JSON.parse lets the last of two equal names win; another reader takes the first. The text is known to be JSON. */
 function refuseRepeatedNames(text: string): void {
