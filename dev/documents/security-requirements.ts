@@ -302,7 +302,8 @@ export const securityRequirements: Readonly<Record<string, SecurityRequirement>>
     sources: '13.4.1, 15.1.2, 15.2.1, 15.2.4',
   },
   S81: {
-    requirement: 'No text that is sent makes a regular expression slow',
+    requirement:
+      'Nothing that is sent takes more time than its length warrants: every regular expression is linear, and lists in headers have an end',
     sources: '1.3.12, 15.2.2; CWE-1333',
   },
 };

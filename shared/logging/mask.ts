@@ -1,3 +1,5 @@
+import { unescape } from 'node:querystring';
+
 /** A path as long as any that is served; masking the rest of a longer one would only cost time. */
 const MAX_PATH = 2_048;
 
@@ -11,19 +13,23 @@ const OPAQUE_TOKEN = /(?:[a-z]{2}_[0-9a-f]{32}|rt_\d+_\d+)_[A-Za-z0-9_-]+/g;
 const JWT = /eyJ[\w-]+(\.[\w-]+\.[\w-]+)?/g;
 const ADDRESS = /[\p{L}\p{N}.!#$%&'*+=?^_`{|}~-]+(@[\p{L}\p{N}.-]+)?/gu;
 
-/** A byte as URLs may write it, however often `%` itself was encoded. */
-const BYTE = /%(?:25)*([0-9a-f]{2})/gi;
-const BYTES = /(?:%(?:25)*[0-9a-f]{2})+/gi;
+/** A `%` that was itself encoded, however often. */
+const ENCODED_PERCENT = /%(?:25)+/gi;
 
 /**
  * The text without what has the form of our tokens or of an e-mail address. Takes time in proportion to the text's
  * length, which whoever calls it has to bound.
  */
-export const maskTokensAndAddresses = (text: string): string =>
-  text
+export function maskTokensAndAddresses(text: string): string {
+  const withoutTokens = text
     .replace(OPAQUE_TOKEN, '[token]')
-    .replace(JWT, (run, rest?: string) => (rest === undefined ? run : '[token]'))
-    .replace(ADDRESS, (run, host?: string) => (host === undefined ? run : '[address]'));
+    .replace(JWT, (run, rest?: string) => (rest === undefined ? run : '[token]'));
+  // Most texts have none, and runs of these characters are all that they consist of.
+  if (!withoutTokens.includes('@')) return withoutTokens;
+  return withoutTokens.replace(ADDRESS, (run, host?: string) =>
+    host === undefined ? run : '[address]',
+  );
+}
 
 /**
  * A URL's path as it may be logged: without tokens and addresses, percent-encoded or not. Mail clients encode the `?` of
@@ -34,9 +40,7 @@ export const maskTokensAndAddresses = (text: string): string =>
 export function maskPath(path: string): string {
   const kept =
     path.length > MAX_PATH ? path.slice(0, path.lastIndexOf('/', MAX_PATH - 1) + 1) : path;
-  const decoded = kept.replace(BYTES, (bytes) =>
-    Buffer.from(bytes.replace(BYTE, '$1'), 'hex').toString(),
-  );
+  const decoded = unescape(kept.replace(ENCODED_PERCENT, '%'));
   const masked = maskTokensAndAddresses(decoded);
   return masked === decoded ? kept : masked.replace(/[^\x21-\x7e]/gu, encodeURIComponent);
 }
