@@ -3,6 +3,7 @@ import { loadApiConfig, loadOrExit } from '../shared/config/config.js';
 import { startLifecycle } from '../shared/lifecycle/lifecycle.js';
 import { createLogger } from '../shared/logging/logger.js';
 import { openSpool } from '../shared/logging/spool/spool.js';
+import { openStandardOutput } from '../shared/logging/standard-output.js';
 import { tellRedisProblems } from '../shared/queues/tell-redis-problems.js';
 import { createApp } from './app.js';
 import { buildDeps } from './deps.js';
@@ -14,10 +15,12 @@ const FLUSH_DEADLINE_MS = 2_000;
 
 const config = loadOrExit(() => loadApiConfig());
 const identity = { service: 'rollcall-api', ...config.logging };
-const localLog = createLogger(identity);
+const output = openStandardOutput();
+const localLog = createLogger({ ...identity, destination: output });
 const { spool: spooled } = config;
-const spool = spooled && loadOrExit(() => openSpool({ ...spooled, localLog }));
+const spool = spooled && loadOrExit(() => openSpool({ ...spooled, localLog, print: output.write }));
 const log = spool ? createLogger({ ...identity, destination: spool }) : localLog;
+output.reportTo(log);
 const lifecycle = startLifecycle(log, STOP_DEADLINE_MS);
 lifecycle.onStop('log spool', () => spool?.close());
 

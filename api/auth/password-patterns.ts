@@ -103,10 +103,17 @@ const I_OR_L = /[1!|]/g;
 /** So many of the signs behind the last letter may belong to the word: `dav1d3` with digits behind it. */
 const MAX_SIGNS_AT_END = 2;
 
+const isLetter = (point: string): boolean => /\p{L}/u.test(point);
+
 /** The words that a text may stand for, without the digits and signs around them: `password` for `P@ssw0rd123!`. */
 export function withoutSubstitutes(text: string): string[] {
-  const [, ahead = '', middle = '', behind = ''] =
-    /^(\P{L}*)(.*?)(\P{L}*)$/su.exec(text.normalize('NFKC').toLowerCase()) ?? [];
+  const points = [...text.normalize('NFKC').toLowerCase()];
+  const first = points.findIndex(isLetter);
+  const start = first < 0 ? points.length : first;
+  const until = Math.max(start, points.findLastIndex(isLetter) + 1);
+  const ahead = points.slice(0, start).join('');
+  const middle = points.slice(start, until).join('');
+  const behind = points.slice(until).join('');
   const kept = Array.from({ length: MAX_SIGNS_AT_END + 1 }, (_, n) => behind.slice(0, n));
   const words = kept.flatMap((end) => [`${middle}${end}`, `${ahead}${middle}${end}`]);
   return [...new Set(words)].flatMap((word) =>

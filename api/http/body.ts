@@ -1,10 +1,12 @@
 import { isUtf8 } from 'node:buffer';
 import type { Request, RequestHandler } from 'express';
 import { AppError } from '../../shared/errors/app-error.js';
+import { essenceOf, supportedMediaType } from '../../shared/http/media-type.js';
+import { isEncodedUtf8 } from './percent-encoding.js';
 import { parseJsonObject } from './strict-json.js';
 
-const JSON_TYPE = /^application\/json(?:\s*;\s*charset=(?:"utf-8"|utf-8))?\s*$/i;
-const FORM_TYPE = /^application\/x-www-form-urlencoded(?:\s*;\s*charset=(?:"utf-8"|utf-8))?\s*$/i;
+const JSON_TYPE = 'application/json';
+const FORM_TYPE = 'application/x-www-form-urlencoded';
 const MAX_FORM_FIELDS = 32;
 
 /** Bodies that hold credentials. */
@@ -13,7 +15,7 @@ export const SMALL_BODY = 4 * 1_024;
 export const NORMAL_BODY = 16 * 1_024;
 
 /** One media type and what makes an object of it. */
-type Format = readonly [type: RegExp, parse: (text: string) => object];
+type Format = readonly [type: string, parse: (text: string) => object];
 
 /** Reads a JSON object of at most `maxBytes`; anything else is refused before a handler runs. */
 export const jsonBody = (maxBytes: number): RequestHandler[] => [
@@ -33,21 +35,18 @@ export const jsonOrFormBody = (maxBytes: number): RequestHandler[] => [
 
 /** True when the request bears an HTML form, so that a person waits for a page. */
 export const isForm = (req: { headers: { 'content-type'?: string | undefined } }): boolean =>
-  FORM_TYPE.test(req.headers['content-type'] ?? '');
+  essenceOf(req.headers['content-type']) === FORM_TYPE;
 
 /**
  * Stricter than Express's own parsers: those read a body that is too large to its end before they refuse it, put
  * U+FFFD in the place of what is not UTF-8, and let the last of two equal keys win.
  */
 function bodyIn(formats: readonly Format[], maxBytes: number): RequestHandler {
+  const parsers = new Map(formats);
   return async (req, _res, next) => {
-    const type = req.get('content-type') ?? '';
-    const coding = req.get('content-encoding') ?? 'identity';
-    const format = formats.find(([known]) => known.test(type));
-    if (!format || coding.toLowerCase() !== 'identity')
-      throw new AppError('unsupported_media_type');
-    const [, parseText] = format;
-    req.body = parseText(await readText(req, maxBytes));
+    const type = supportedMediaType(req.headers, [...parsers.keys()]);
+    const text = await readText(req, maxBytes);
+    req.body = parsers.get(type)?.(text);
     next();
   };
 }
@@ -77,6 +76,8 @@ async function readChunks(req: Request, maxBytes: number): Promise<Buffer[]> {
 }
 
 function parseForm(text: string): object {
+  if (!isEncodedUtf8(text))
+    throw new AppError('malformed_request', { detail: 'The form is not UTF-8.' });
   const fields = [...new URLSearchParams(text)];
   const names = new Set(fields.map(([name]) => name));
   if (names.size < fields.length || fields.length > MAX_FORM_FIELDS) {

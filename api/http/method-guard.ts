@@ -9,11 +9,7 @@ export type DocumentedPaths = Readonly<Record<string, Readonly<Record<string, un
 /** Answers OPTIONS, and 405 with `Allow` where the document has the path but not the method. HEAD goes with GET. */
 export function methodGuard(paths: DocumentedPaths): RequestHandler {
   const routes = Object.entries(paths).map(([template, operations]) => ({
-    // As Express matches: in any case, with or without a slash at the end.
-    pattern: new RegExp(
-      `^${template.replaceAll('.', String.raw`\.`).replace(/\{[^}]+\}/g, '[^/]+')}/?$`,
-      'i',
-    ),
+    pattern: patternOf(template),
     allowed: allowedMethods(operations),
   }));
   return (req, res, next) => {
@@ -30,6 +26,13 @@ export function methodGuard(paths: DocumentedPaths): RequestHandler {
     throw new AppError('method_not_allowed', { headers: { Allow: allowed.join(', ') } });
   };
 }
+
+/** Matches the paths of a template as Express does: in any case, with or without a slash at the end. */
+export const patternOf = (template: string): RegExp =>
+  new RegExp(
+    `^${template.replaceAll('.', String.raw`\.`).replaceAll(/\{[^{}]+\}/g, '[^/]+')}/?$`,
+    'i',
+  );
 
 function allowedMethods(operations: Readonly<Record<string, unknown>>): string[] {
   const documented = METHODS.filter((method) => method in operations).map((method) =>

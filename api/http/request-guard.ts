@@ -1,8 +1,11 @@
 import type { RequestHandler } from 'express';
 import { AppError } from '../../shared/errors/app-error.js';
+import { isEncodedUtf8 } from './percent-encoding.js';
 
 const MAX_URL_LENGTH = 2_048;
 const MAX_HEADERS = 100;
+/** Four times what browsers send. A longer one is ignored, as RFC 9110 allows (12.5.1): weighing a thousand types takes time. */
+const MAX_ACCEPT_LENGTH = 512;
 /** Node keeps the first of these and drops the rest, so two readers of one request could disagree. */
 const SINGLE_HEADERS = new Set(['host', 'authorization', 'content-type']);
 /**
@@ -20,7 +23,9 @@ const IGNORED_HEADERS = [
 
 /** Refuses what HTTP allows two readings of, and what is far too much, before anything reads it. */
 export const requestGuard: RequestHandler = (req, _res, next) => {
+  if ((req.headers.accept?.length ?? 0) > MAX_ACCEPT_LENGTH) delete req.headers.accept;
   if (req.originalUrl.length > MAX_URL_LENGTH) throw new AppError('uri_too_long');
+  refuseOddQuery(req.originalUrl);
   if (req.rawHeaders.length > 2 * MAX_HEADERS) throw new AppError('headers_too_large');
   const seen = new Set<string>();
   for (let i = 0; i < req.rawHeaders.length; i += 2) {
@@ -35,3 +40,10 @@ export const requestGuard: RequestHandler = (req, _res, next) => {
   for (const name of IGNORED_HEADERS) delete req.headers[name];
   next();
 };
+
+/** The path is decoded by the router, which refuses the same. */
+function refuseOddQuery(url: string): void {
+  const query = url.slice(url.indexOf('?') + 1);
+  if (url.includes('?') && !(/^[\x20-\x7e]*$/.test(query) && isEncodedUtf8(query)))
+    throw new AppError('malformed_request', { detail: 'The query is not percent-encoded UTF-8.' });
+}

@@ -2,13 +2,15 @@ import { AppError } from '../../shared/errors/app-error.js';
 
 const MAX_DEPTH = 8;
 const MAX_KEYS = 32;
+const BYTE_ORDER_MARK = '\ufeff';
 
 /**
  * Reads a JSON object that every reader reads alike (RFC 8259, section 4: no name twice; I-JSON, RFC 7493), of at most
- * 8 levels and 32 members each.
+ * 8 levels and 32 members each. A byte order mark in front of it is ignored (RFC 8259, section 8.1).
  * @throws {AppError} `malformed_request`.
  */
-export function parseJsonObject(text: string): object {
+export function parseJsonObject(body: string): object {
+  const text = body.startsWith(BYTE_ORDER_MARK) ? body.slice(BYTE_ORDER_MARK.length) : body;
   const value = parse(text);
   if (typeof value !== 'object' || value === null || Array.isArray(value))
     throw malformed('The body must be a JSON object.');
@@ -34,7 +36,8 @@ function refuseDeep(value: object, depth: number): void {
   }
 }
 
-const TOKEN = /"(?:[^"\\]|\\.)*"|[{}[\]:,]/g;
+/** The end of a text is optional only so that the search cannot begin anew in the middle of one. */
+const TOKEN = /"(?:[^"\\]|\\.)*"?|[{}[\]:,]/g;
 
 /** JSON.parse lets the last of two equal names win; another reader takes the first. The text is known to be JSON. */
 function refuseRepeatedNames(text: string): void {

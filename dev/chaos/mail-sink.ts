@@ -35,7 +35,7 @@ export async function openMailSink(): Promise<MailSink> {
       closeTimeout: 1,
       onData(stream, { envelope }, respond) {
         text(stream).then((source) => {
-          const id = /^Message-ID: <([^@>]+)@/im.exec(source)?.[1] ?? 'without an id';
+          const id = /^Message-ID: <([^@>\s]+)@/im.exec(source)?.[1] ?? 'without an id';
           taken.set(id, (taken.get(id) ?? 0) + 1);
           for (const { address } of envelope.rcptTo) recipients.add(address);
           respond();

@@ -8,7 +8,7 @@ export const PASSWORD_PEPPER = 'Xb5nG9dL4hSe-the-tests-own-pepper-Wc7tKa2';
 const secrets: Readonly<Record<string, RegExp>> = {
   'a mailed token': /\bct_[0-9a-f]{32}_[A-Za-z0-9_-]{43}/,
   'a refresh token': /\brt_\d+_\d+_[A-Za-z0-9_-]{43}/,
-  'an access token': /\beyJ[A-Za-z0-9_-]{10,}\.eyJ[A-Za-z0-9_-]{10,}\.[A-Za-z0-9_-]{20,}/,
+  'an access token': /(?<![\w-])eyJ[A-Za-z0-9_-]{10,}\.eyJ[A-Za-z0-9_-]{10,}\.[A-Za-z0-9_-]{20,}/,
   'the signing secret': new RegExp(SECRET_KEY),
   'the pepper': new RegExp(PASSWORD_PEPPER),
 };

@@ -318,6 +318,15 @@ export const failureMatrix: readonly Failure[] = [
     tests: [['workers/watchdog.test.ts', 'a worker that takes nothing while jobs wait']],
   },
   {
+    event: 'Whoever reads stdout ends, or the disk under it is full',
+    outcome:
+      'both processes go on; lines reach Firehose from the spool, and the failure is told once',
+    tests: [
+      ['flows/faults/closed-output.test.ts', 'API and worker whose readers of stdout have ended'],
+      ['shared/logging/standard-output.test.ts', 'a failure is told once'],
+    ],
+  },
+  {
     event: 'Everything at once, at random',
     outcome: 'nothing is lost',
     tests: [['crash/chaos.test.ts', 'twenty seconds of chaos lose nothing']],

@@ -303,4 +303,9 @@ export const securityRequirements: Readonly<Record<string, SecurityRequirement>>
       'What is installed is what was locked and checked; what is shipped holds no more than it needs',
     sources: '13.4.1, 15.1.2, 15.2.1, 15.2.4',
   },
+  S81: {
+    requirement:
+      'Nothing that is sent takes more time than its length warrants: every regular expression is linear, and lists in headers have an end',
+    sources: '1.3.12, 15.2.2; CWE-1333',
+  },
 };

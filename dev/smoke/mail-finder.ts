@@ -8,7 +8,7 @@ export interface MailFinder {
 
 /** Makes a finder for the mail catcher whose web page is at `url`. */
 export function createMailFinder(url: string): MailFinder {
-  const base = url.replace(/\/+$/, '');
+  const base = url.replace(/(?<!\/)\/+$/, '');
   return {
     async waitForToken(address, timeoutMs) {
       const deadline = Date.now() + timeoutMs;

@@ -20,7 +20,7 @@ export const publicUrl = z.url({ protocol: /^https?$/, error: 'must be an http(s
   readAs((url) => {
     if (url.search !== '' || url.hash !== '' || url.username !== '' || url.password !== '')
       throw new UrlFault('must hold neither credentials nor anything after the path');
-    return url.href.replace(/\/+$/, '');
+    return url.href.replace(/(?<!\/)\/+$/, '');
   }),
 );
 

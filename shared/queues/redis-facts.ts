@@ -80,7 +80,10 @@ function memoryIn(info: string): MemoryFacts {
 
 /** Empty when it is not told. */
 const fieldOf = (info: string, name: string): string =>
-  new RegExp(`^${name}:([^\\r\\n]*)`, 'm').exec(info)?.[1] ?? '';
+  info
+    .split(/\r?\n/)
+    .find((line) => line.startsWith(`${name}:`))
+    ?.slice(name.length + 1) ?? '';
 
 function isOlder(version: string): boolean {
   const [major = 0, minor = 0] = version.split('.').map(Number);

@@ -3,6 +3,7 @@ import type { Answer } from './api-client.js';
 /** An error's body, as far as tests look into it. */
 export interface Problem {
   readonly code: string;
+  readonly detail?: string;
   readonly errors?: readonly { readonly pointer: string; readonly detail: string }[];
 }
 

@@ -25,6 +25,8 @@ export interface TestProcess {
   /** Resolves to the first line logged that the predicate takes. */
   waitForLine(isWanted: (line: LogLine) => boolean, patience?: Patience): Promise<LogLine>;
   send(signal: NodeJS.Signals): void;
+  /** Reads no more of what it writes, and closes this end of the pipe. */
+  closeReader(name: 'stdout' | 'stderr'): void;
   /** Sends SIGKILL and resolves when the process is gone. */
   kill(): Promise<ProcessExit>;
   /** Sends SIGTERM and resolves when the process is gone. @throws unless it then ends by itself with exit code 0. */
@@ -173,6 +175,7 @@ function follow(child: ChildProcess, script: string, scope: Scope): TestProcess 
       eventually(() => logLines().find(isWanted), patience),
     hasEnded: () => hasEnded,
     send: (signal) => void child.kill(signal),
+    closeReader: (name) => void child[name]?.destroy(),
     async kill() {
       isExpected = true;
       child.kill('SIGKILL');

@@ -48,6 +48,17 @@ test('other texts stay as they are, up to 1,000 characters', (t) => {
   t.is(maskPersonalData('a'.repeat(5_000)).length, 1_000);
 });
 
+test('an address or a token that the bound goes through leaves nothing of itself', (t) => {
+  const link = `https://x.example/${'y'.repeat(3_960)}`;
+  for (const secret of [`${'ann.'.repeat(20)}example@x.example`, `ct_${'0f'.repeat(16)}_`, 'eyJ'])
+    t.is(maskPersonalData(`${link} to ${secret}${'a'.repeat(200)}`), '[link] to ');
+});
+
+test('a message that looks like the frames of a stack is masked too', (t) => {
+  const { stack = '' } = maskError(new Error('550\n    at ada@x.example (https://x.example/a)'));
+  t.regex(stack, /^Error: 550\n    at \[address\] \(\[link\]\n\s+at .*mask\.test/);
+});
+
 test('a masked error keeps its name, code, causes and frames, and no address', (t) => {
   const cause = Object.assign(new TypeError('550 ada@x.example'), { code: 'EENVELOPE' });
   const masked = maskError(new Error('to ada@x.example', { cause }));

@@ -218,6 +218,27 @@ test('with a topic of ours nothing is taken but what SNS has signed for it', asy
   t.deepEqual((await postJson(signed)).body, { result: 'again' });
 });
 
+test('JSON in UTF-8 is taken however its type is written; what else it says is at fault', async (t) => {
+  const { sentMail, post } = await setSesStage(t, context);
+  const { id, email, providerId } = await sentMail();
+  const text = JSON.stringify(deliveryOf(mailObject(providerId, id), email));
+  for (const type of [
+    'application/json; charset=utf8',
+    'application/json;charset="UTF-8";',
+    'APPLICATION/JSON; x=y',
+  ])
+    t.is((await post(`\ufeff${text}`, { 'content-type': type })).status, 200, type);
+  for (const [headers, detail] of [
+    [{ 'content-type': 'application/json; charset=latin1' }, /charset `latin1`/],
+    [{ 'content-type': 'text/plain' }, /Content-Type: application\/json/],
+    [{ 'content-encoding': 'gzip' }, /content coding `gzip`/],
+  ] as const) {
+    const answer = await post(text, headers);
+    t.is(answer.status, 415);
+    t.regex(String(answer.body['detail']), detail);
+  }
+});
+
 test('what cannot be read is 400, so that it ends in the dead-letter queue', async (t) => {
   const { post } = await setSesStage(t, context);
   const mail = mailObject('0100-x');

@@ -11,14 +11,14 @@ export interface Answer {
 
 /** RFC 9457. */
 export function problem(
-  code: ErrorCode,
+  what: ErrorCode | AppError,
   requestId: string,
   headers: Record<string, string> = {},
 ): Answer {
-  const error = new AppError(code);
+  const error = what instanceof AppError ? what : new AppError(what);
   return {
     status: error.status,
-    headers: { 'Content-Type': 'application/problem+json', ...headers },
+    headers: { 'Content-Type': 'application/problem+json', ...error.headers, ...headers },
     body: problemDocument(error, requestId),
   };
 }

@@ -1,6 +1,7 @@
 import type { IncomingMessage } from 'node:http';
 import { isDatabaseUnavailable } from '../../shared/database/failures.js';
 import { AppError } from '../../shared/errors/app-error.js';
+import { supportedMediaType } from '../../shared/http/media-type.js';
 import type { Logger } from '../../shared/logging/logger.js';
 import type { SesEvents } from '../mail/ses-events/ses-events.js';
 import { maskError } from '../mask.js';
@@ -28,7 +29,7 @@ export async function takeQueueMessage(
   requestId: string,
 ): Promise<Answer> {
   try {
-    if (!isPlainJson(req)) throw new AppError('unsupported_media_type');
+    supportedMediaType(req.headers, ['application/json']);
     const bytes = await readBody(req, MAX_MESSAGE_BYTES);
     if (!bytes) return tooLarge(requestId);
     const body = parseJson(bytes);
@@ -45,13 +46,8 @@ export async function takeQueueMessage(
       { err: refusal.cause, 'event.reason': refusal.code, 'http.request.id': requestId },
       'a queue message is not taken',
     );
-    return problem(refusal.code, requestId, refusal.code === 'unavailable' ? RETRY : {});
+    return problem(refusal, requestId, refusal.code === 'unavailable' ? RETRY : {});
   }
-}
-
-function isPlainJson({ headers }: IncomingMessage): boolean {
-  const type = headers['content-type']?.split(';', 1)[0]?.trim().toLowerCase();
-  return type === 'application/json' && (headers['content-encoding'] ?? 'identity') === 'identity';
 }
 
 function parseJson(bytes: Buffer): unknown {

@@ -14,8 +14,30 @@ test('what hides in a path is masked, and what is around it can still be read', 
     t.is(maskPath(path), masked);
 });
 
+test('of several in one run of characters none is left', (t) => {
+  const jwt = `eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiI0NzExIn0.${'aB3_-'.repeat(8)}`;
+  for (const [path, masked] of [
+    [`/${jwt}/${jwt}`, '/[token]/[token]'],
+    [`/eyJ-eyJhbGci-${jwt}.x`, '/[token].x'],
+    [`/x.eyJhbGci.${jwt}`, `/x.[token].${'aB3_-'.repeat(8)}`],
+    ['/a.b+c@x.test/d@y.test', '/[address]/[address]'],
+    ['/a@b@c.test@', '/[address]@c.test@'],
+    [`/rt_1_2_${'a'.repeat(43)}@x`, '/[token]@x'],
+    [`/rt_1_rt_1_2_${'a'.repeat(43)}`, '/rt_1_[token]'],
+  ] as const)
+    t.is(maskPath(path), masked);
+});
+
+test('a token or an address that the limit goes through leaves nothing of itself', (t) => {
+  const long = `/${'x'.repeat(2_019)}/ann.of.the.long.name@x.test`;
+  t.is(maskPath(long), `/${'x'.repeat(2_019)}/[address]`);
+  t.is(maskPath(`/y${long}`), `/y/${'x'.repeat(2_019)}/`);
+  t.is(maskPath(`/${'a'.repeat(4_000)}@x.test`), '/');
+});
+
 test('any other path stays as it is, up to 2,048 characters', (t) => {
   for (const path of ['/', '', '/users/12', '/%E0%A4%A', '/%', '/%00%0a', '/@', '/a%40', '*'])
     t.is(maskPath(path), path);
-  t.is(maskPath('/x'.repeat(5_000)).length, 2_048);
+  t.is(maskPath('/x'.repeat(5_000)), `${'/x'.repeat(1_023)}/`);
+  t.is(maskPath(`/${'a'.repeat(2_047)}`).length, 2_048);
 });

@@ -1,0 +1,82 @@
+import { Writable } from 'node:stream';
+import { setImmediate as turn } from 'node:timers/promises';
+import test from 'ava';
+import { openStandardOutput } from '../../../shared/logging/standard-output.js';
+import { createRecordingLogger } from '../../helpers/log.js';
+
+/** A stream that fails as often as it is told to, and takes what comes then. */
+function createStream(code: string) {
+  const state = { failures: 0, tries: 0, taken: '' };
+  const stream = new Writable({
+    decodeStrings: false,
+    autoDestroy: false,
+    write(text: string, _encoding, done) {
+      state.tries += 1;
+      if (state.failures > 0) {
+        state.failures -= 1;
+        done(Object.assign(new Error('write failed'), { code }));
+        return;
+      }
+      state.taken += text;
+      done();
+    },
+    // As the process's own streams do, which outlive their errors.
+    destroy(error, done) {
+      done(error);
+    },
+  });
+  return { stream, state };
+}
+
+test('lines are written as they come while somebody takes them', async (t) => {
+  const [out, err] = [createStream('EPIPE'), createStream('EPIPE')];
+  const output = openStandardOutput({ stdout: out.stream, stderr: err.stream });
+  output.write('one\n');
+  output.write('two\n');
+  await turn();
+  t.deepEqual([out.state.taken, err.state.taken], ['one\ntwo\n', '']);
+});
+
+test('a failure is told once, on stderr and to the log, and nothing is written for a while', async (t) => {
+  const [out, err] = [createStream('ENOSPC'), createStream('EPIPE')];
+  const { log, messages } = createRecordingLogger();
+  const output = openStandardOutput({ stdout: out.stream, stderr: err.stream });
+  output.reportTo(log);
+  out.state.failures = Infinity;
+  for (let i = 0; i < 5; i += 1) {
+    output.write('lost\n');
+    await turn();
+  }
+  t.is(out.state.tries, 1);
+  t.is(err.state.taken, 'Standard output cannot be written (ENOSPC); going on without.\n');
+  t.deepEqual(messages(), ['standard output cannot be written']);
+});
+
+test('what works again is told too, and used', async (t) => {
+  const [out, err] = [createStream('ENOSPC'), createStream('EPIPE')];
+  const { log, messages } = createRecordingLogger();
+  const output = openStandardOutput({ stdout: out.stream, stderr: err.stream, restMs: 0 });
+  output.reportTo(log);
+  out.state.failures = 2;
+  for (const line of ['lost\n', 'lost\n', 'three\n', 'four\n']) {
+    output.write(line);
+    await turn();
+  }
+  t.is(out.state.taken, 'three\nfour\n');
+  t.deepEqual(messages(), [
+    'standard output cannot be written',
+    'standard output can be written again',
+  ]);
+});
+
+test('stderr that is closed as well ends nothing', async (t) => {
+  const [out, err] = [createStream('EPIPE'), createStream('EPIPE')];
+  const { log, messages } = createRecordingLogger();
+  const output = openStandardOutput({ stdout: out.stream, stderr: err.stream });
+  output.reportTo(log);
+  out.state.failures = 1;
+  err.state.failures = 1;
+  output.write('lost\n');
+  await turn();
+  t.deepEqual(messages(), ['standard output cannot be written']);
+});
