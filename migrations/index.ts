@@ -2,6 +2,7 @@ import { accountsAndOutbox } from './0001-accounts-and-outbox.js';
 import { accountLife } from './0002-account-life.js';
 import { operatorsAndAudit } from './0003-operators-and-audit.js';
 import { mailEvents } from './0004-mail-events.js';
+import { uncertainMails } from './0006-uncertain-mails.js';
 import type { Migration } from './migration.js';
 
 /** Every migration, oldest first. */
@@ -10,4 +11,5 @@ export const migrations: readonly Migration[] = [
   accountLife,
   operatorsAndAudit,
   mailEvents,
+  uncertainMails,
 ];

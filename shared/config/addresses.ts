@@ -19,6 +19,11 @@ export const sender = z.string().transform((text, context) => {
   return z.NEVER;
 });
 
+/** A domain name, or an address literal such as `[192.0.2.1]` or `[IPv6:2001:db8::1]` (RFC 5321 4.1.1.1, 4.1.3). */
+export const ehloName = z
+  .string()
+  .refine(isEhloName, 'must be a host name, or an address in brackets such as [192.0.2.1]');
+
 /** How many proxies there are, or where they are. */
 export const proxies = z
   .array(z.string())
@@ -31,4 +36,12 @@ function isNetwork(text: string): boolean {
   const [, address = '', bits] = /^([^/]+)(?:\/(\d{1,3}))?$/.exec(text) ?? [];
   const maxBits = isIPv4(address) ? 32 : isIPv6(address) ? 128 : -1;
   return maxBits >= 0 && Number(bits ?? 0) <= maxBits;
+}
+
+function isEhloName(text: string): boolean {
+  const literal = /^\[(IPv6:)?([^[\]]+)\]$/i.exec(text);
+  if (literal) return literal[1] ? isIPv6(literal[2] ?? '') : isIPv4(literal[2] ?? '');
+  const isLabel = (label: string): boolean =>
+    /^[a-z0-9-]{1,63}$/i.test(label) && !label.startsWith('-') && !label.endsWith('-');
+  return text.length <= 253 && text.split('.').every(isLabel) && /[a-z]/i.test(text);
 }

@@ -1,6 +1,7 @@
 import { deriveKeyRing } from '../../shared/crypto/keys.js';
 import type { Failpoint } from '../../shared/lifecycle/failpoint.js';
 import { createFaultBoard } from '../../workers/jobs/fault-board.js';
+import { createConnectionLimit } from '../../workers/mail/connection-limit.js';
 import { createDeliverMail } from '../../workers/mail/deliver-mail.processor.js';
 import { openSmtpMailer } from '../../workers/mail/smtp.mailer.js';
 import type { Scope, TestContext } from '../helpers/context.js';
@@ -45,12 +46,14 @@ export async function setUpDelivery(
   );
   scope.teardown(() => mailer.close());
   const faults = createFaultBoard();
+  const connections = createConnectionLimit(20);
   const process = createDeliverMail({
     database: openTestDatabase(scope, databaseUrl ?? context.databaseUrl, { poolMax }),
     service: 'Rollcall',
     publicUrl: 'https://rollcall.example',
     confirmationKeys: deriveKeyRing({ current: 'a secret', previous: [] }, 'confirmation'),
     mailer,
+    connections,
     faults,
     failpoint,
     log: stage.log,
@@ -61,5 +64,11 @@ export async function setUpDelivery(
     { id, generation = 0 }: { id: string; generation?: number },
     tried = jobContext(),
   ): Promise<string> => process({ v: 1, outbox_id: id, generation }, tried);
-  return { stage, server, deliver, problem: async () => (await faults.checks.smtp()).problem };
+  return {
+    stage,
+    server,
+    deliver,
+    connections,
+    problem: async () => (await faults.checks.smtp()).problem,
+  };
 }

@@ -123,7 +123,7 @@ test('a refusal of one mail does not disturb the next on the same connection', a
 
 test('a server that hangs up after the whole mail gets it once per try', async (t) => {
   const { server, send } = await setUp(t, { onMail: () => 'cut' });
-  t.is(await send(aMail()).catch(effectOf), 'retry');
+  t.is(await send(aMail()).catch(effectOf), 'unanswered');
   t.is(server.received.length, 1);
 });
 
@@ -140,9 +140,9 @@ test('a server that never greets is given up in time', async (t) => {
 });
 
 test('a server that never answers to the content is given up in time, and its connection dropped', async (t) => {
-  const { server, send } = await setUp(t, { onMail: () => 'hang', limits: { sendMs: 1_500 } });
+  const { server, send } = await setUp(t, { onMail: () => 'hang', limits: { answerMs: 500 } });
   const error = await t.throwsAsync(send(aMail()), { instanceOf: MailFailure });
-  t.is(error?.effect, 'retry');
+  t.is(error?.effect, 'unanswered');
   t.is(server.received.length, 1);
 });
 
@@ -233,7 +233,14 @@ async function setUp(scope: Scope, { config = {}, limits = {}, ...behaviour }: S
       ...config,
     },
     createRecordingLogger().log,
-    { connectMs: 2_000, greetingMs: 2_000, silenceMs: 10_000, sendMs: 10_000, ...limits },
+    {
+      connectMs: 2_000,
+      greetingMs: 2_000,
+      sendMs: 10_000,
+      answerMs: 10_000,
+      answerAfterTakeBackMs: 10_000,
+      ...limits,
+    },
   );
   scope.teardown(() => mailer.close());
   return { server, send: (mail: OutgoingMail, signal = never) => mailer.send(mail, signal) };
