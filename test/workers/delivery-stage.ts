@@ -3,10 +3,10 @@ import type { Failpoint } from '../../shared/lifecycle/failpoint.js';
 import { createFaultBoard } from '../../workers/jobs/fault-board.js';
 import { createConnectionLimit } from '../../workers/mail/connection-limit.js';
 import { createDeliverMail } from '../../workers/mail/deliver-mail.processor.js';
-import { openSmtpMailer } from '../../workers/mail/smtp.mailer.js';
+import { openSmtpMailer, timeouts, type SmtpTimeouts } from '../../workers/mail/smtp.mailer.js';
 import type { Scope, TestContext } from '../helpers/context.js';
 import { openTestDatabase } from '../helpers/database.js';
-import { openSmtpServer, type SmtpBehaviour } from '../helpers/smtp-server.js';
+import { openSmtpServer, type SmtpBehaviour, type TestSmtpServer } from '../helpers/smtp-server.js';
 import { jobContext, setStage } from './stage.js';
 
 /** How a delivery differs from one that goes well. */
@@ -16,6 +16,11 @@ export interface DeliveryOptions {
   readonly databaseUrl?: string;
   readonly poolMax?: number;
   readonly failpoint?: Failpoint;
+  readonly limits?: Partial<SmtpTimeouts>;
+  readonly claimMs?: number;
+  readonly worker?: string;
+  /** The mail server of another stage, which has no behaviour of its own then. */
+  readonly server?: TestSmtpServer;
 }
 
 /** The processor of mails as one worker has it, over real rows and a real mail server. */
@@ -28,10 +33,14 @@ export async function setUpDelivery(
     databaseUrl,
     poolMax = 5,
     failpoint = () => undefined,
+    limits = {},
+    claimMs = 30_000,
+    worker = 'test:1',
+    server: sharedServer,
   }: DeliveryOptions = {},
 ) {
   const stage = await setStage(scope, context);
-  const server = await openSmtpServer(scope, smtp);
+  const server = sharedServer ?? (await openSmtpServer(scope, smtp));
   const mailer = openSmtpMailer(
     {
       host: server.host,
@@ -43,6 +52,7 @@ export async function setUpDelivery(
       configurationSet: undefined,
     },
     stage.log,
+    { ...timeouts, ...limits },
   );
   scope.teardown(() => mailer.close());
   const faults = createFaultBoard();
@@ -57,8 +67,8 @@ export async function setUpDelivery(
     faults,
     failpoint,
     log: stage.log,
-    worker: 'test:1',
-    claimMs: 30_000,
+    worker,
+    claimMs,
   });
   const deliver = (
     { id, generation = 0 }: { id: string; generation?: number },

@@ -23,10 +23,10 @@ export interface DeliverMailDeps extends MailSources, VerdictDeps, ClaimKeeperDe
   readonly worker: string;
 }
 
-/** A mail that cannot have so long of its claim is not begun. */
-const MIN_SEND_MS = 10_000;
-/** What a send must leave of its claim, for the record of how it went. */
-const CLAIM_MARGIN_MS = 2_000;
+/** A mail that cannot have so much of its claim is not begun. */
+const MIN_CLAIM_SHARE = 1 / 3;
+/** What a send must leave of its claim until the content, for the record of how it went. */
+const CLAIM_MARGIN_SHARE = 1 / 15;
 const SETTLE_TRIES = 8;
 /** With the database gone the marker is tried for ten minutes or more: giving up means that the mail is sent again. */
 const SETTLE_TRIES_DURING_OUTAGE = 1_200;
@@ -120,8 +120,8 @@ async function deliver(
     if ('obsolete' in mail)
       return await settle(deps, message, { outcome: 'obsolete', response: mail.obsolete }, signal);
     if (message.unanswered >= MAX_COPIES) throw new PerhapsSent('its workers died of it');
-    const withinMs = claim.heldForMs() - CLAIM_MARGIN_MS;
-    if (withinMs < MIN_SEND_MS)
+    const withinMs = claim.heldForMs() - deps.claimMs * CLAIM_MARGIN_SHARE;
+    if (withinMs < deps.claimMs * MIN_CLAIM_SHARE)
       throw new JobPostponed('the claim has almost run out', DATABASE_REST_MS);
     const receipt = await deps.mailer.send({ id: message.id, ...mail }, signal, {
       withinMs,

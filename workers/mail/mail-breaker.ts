@@ -10,6 +10,8 @@ export interface MailTrial {
   end(): void;
   /** A session is open for the mail. */
   openedSession(): void;
+  /** How many other mails are under way here. */
+  others(): number;
   /** True when another mail has reached the server since this trial began. */
   othersGotThrough(): boolean;
   /**
@@ -93,6 +95,7 @@ export function createMailBreaker(
         self.hasSession = true;
         changes.emit('change');
       },
+      others: () => others().length,
       othersGotThrough: gotThrough,
       async othersGetThrough(hasReplied) {
         self.isWaiting = true;

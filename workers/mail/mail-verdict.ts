@@ -56,7 +56,7 @@ export async function judgeFailure(
   switch (thrown.effect) {
     case 'unreachable':
       return (await doOthersGetThrough(deps, trial, thrown.hasReply))
-        ? crowded(deps, message)
+        ? crowded(deps, trial, message)
         : outOfReach(trial, message);
     case 'lost':
       // What ended the connection may be the mail or an outage: the mail, if others got through meanwhile.
@@ -97,8 +97,8 @@ async function doOthersGetThrough(
 }
 
 /** The server serves, but not so many at once. */
-function crowded({ connections }: VerdictDeps, message: string): Error {
-  connections.refused();
+function crowded({ connections }: VerdictDeps, trial: MailTrial, message: string): Error {
+  connections.refused(trial.others());
   const why = `the mail server takes no further connection: ${message}`;
   return new JobPostponed(why, CROWDED_DELAY_MS * (0.5 + Math.random()));
 }

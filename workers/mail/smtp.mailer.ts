@@ -33,7 +33,8 @@ export interface SmtpTimeouts {
   readonly answerAfterTakeBackMs: number;
 }
 
-const timeouts: SmtpTimeouts = {
+/** How long a server may take unless set otherwise. */
+export const timeouts: SmtpTimeouts = {
   connectMs: 10_000,
   greetingMs: 10_000,
   sendMs: 28_000,
