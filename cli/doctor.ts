@@ -168,7 +168,7 @@ function lackOfTimeouts(
 
 async function examineOutbox(database: Database): Promise<Finding[]> {
   const { ok, problem } = await checkOutbox(database);
-  const { pending, enqueued, dead } = await createOutboxStateService(database).read();
+  const { pending, enqueued, dead, uncertain } = await createOutboxStateService(database).read();
   const open = `${pending.count} pending, ${enqueued.count} enqueued`;
   return [
     ok
@@ -180,12 +180,12 @@ async function examineOutbox(database: Database): Promise<Finding[]> {
           advice:
             'Is a worker with the roles `mail` and `relay` running? See the runbook: the outbox grows old.',
         },
-    dead.count === 0
+    dead.count + uncertain.count === 0
       ? { check: 'dead letters', ok: true, found: 'none' }
       : {
           check: 'dead letters',
           ok: false,
-          found: `${dead.count} given up`,
+          found: `${dead.count} given up, ${uncertain.count} perhaps sent`,
           advice: 'Look with `mail dead`, then `mail redrive` or `mail discard`.',
         },
   ];

@@ -1,4 +1,4 @@
-import type { DeadLetters } from '../api/ops/dead-letters.service.js';
+import type { DeadLetters, LetterList } from '../api/ops/dead-letters.service.js';
 import type { MailStep, MailStory, MailTimeline } from '../api/ops/mail-timeline.service.js';
 
 /** The timeline of an address, for people: what is so now first, then each mail's story. */
@@ -16,9 +16,30 @@ export function describeTimeline(timeline: MailTimeline): string[] {
   ];
 }
 
-/** What was given up, for people. */
-export function describeDeadLetters({ total, letters }: DeadLetters): string[] {
-  if (total === 0) return ['no mail has been given up'];
+/** What was given up or perhaps sent, for people. */
+export function describeDeadLetters({ uncertain, ...dead }: DeadLetters): string[] {
+  const decide = 'Try again: `mail redrive ID`, let go: `mail discard ID`.';
+  return [
+    ...(dead.total === 0
+      ? ['no mail has been given up']
+      : [
+          ...describeLetters(dead),
+          '',
+          `${count(dead.total, 'mail', 'mails')} given up. ${decide}`,
+        ]),
+    ...(uncertain.total === 0
+      ? []
+      : [
+          '',
+          'Perhaps sent: the mail server got the content and never answered.',
+          ...describeLetters(uncertain),
+          '',
+          `${count(uncertain.total, 'mail', 'mails')} perhaps sent. ${decide}`,
+        ]),
+  ];
+}
+
+function describeLetters({ total, letters }: LetterList): string[] {
   const rest = total - letters.length;
   return [
     ...letters.flatMap(({ id, mail, recipient, asked_at, attempts, error }) => [
@@ -26,8 +47,6 @@ export function describeDeadLetters({ total, letters }: DeadLetters): string[] {
       `  ${count(attempts, 'try', 'tries')}, then: ${error ?? 'no reason is known'}`,
     ]),
     ...(rest > 0 ? [`... and ${rest} more`] : []),
-    '',
-    `${count(total, 'mail', 'mails')} given up. Try again: \`mail redrive ID\`, let go: \`mail discard ID\`.`,
   ];
 }
 
@@ -67,6 +86,8 @@ function stateOf({ state, outcome, available_at, steps }: MailStory): string {
       return 'on the queue';
     case 'dead':
       return 'GIVEN UP';
+    case 'uncertain':
+      return 'PERHAPS SENT: the mail server got the content and never answered';
     default:
       return isBounced ? `${outcome ?? state}, and came back` : (outcome ?? state);
   }

@@ -20,18 +20,18 @@ export const mailCommands: readonly Command[] = [
     does: 'tells the story of every mail to an address',
     run: show,
   },
-  { name: 'mail dead', does: 'lists the mails that were given up', run: dead },
+  { name: 'mail dead', does: 'lists the mails that were given up, or perhaps sent', run: dead },
   {
     name: 'mail redrive',
     takes: 'ID | --all [--rate N]',
-    does: 'has mails that were given up tried again, N a second (10)',
+    does: 'has a mail of that list tried again, or all that were given up, N a second (10)',
     options: ['all', 'rate'],
     run: redrive,
   },
   {
     name: 'mail discard',
     takes: 'ID',
-    does: 'lets go of a mail that was given up: it is never sent',
+    does: 'lets go of a mail of that list: it is never sent again',
     run: discard,
   },
   {

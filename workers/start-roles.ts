@@ -12,6 +12,7 @@ import {
   type JobWorkerSettings,
 } from './jobs/start-worker.js';
 import { createShipLogBatch } from './logs/ship-log-batch.processor.js';
+import { createConnectionLimit } from './mail/connection-limit.js';
 import { createDeliverMail } from './mail/deliver-mail.processor.js';
 import { smtpConnections } from './mail/smtp.mailer.js';
 import { startRelay } from './relay/relay.js';
@@ -27,7 +28,7 @@ const DRAIN_DEADLINE_MS = 16_000;
 /**
  * A killed worker's mails go on within about 30 s: its locks are gone after 20 s at the latest, then the next two looks
  * for lost jobs find them; its claims run out after 30 s, and a job that comes back sooner waits for the rest of that.
- * A send is given up before its claim runs out (`deliver-mail.processor.ts`).
+ * A claim is renewed for as long as the server's answer is waited for (`claim-keeper.ts`).
  */
 const CLAIM_MS = 30_000;
 const mailSettings: Omit<JobWorkerSettings, 'concurrency' | 'limiter'> = {
@@ -69,6 +70,12 @@ function startMailWorker(
   { queues, mailSources, mailer, faults, failpoint, log }: WorkerDeps,
   onSilent: () => void,
 ): JobWorker {
+  const most = smtpConnections(config.mail);
+  const connections = createConnectionLimit(most, (limit) => {
+    const fields = { 'labels.connections': limit };
+    if (limit < most) log.warn(fields, 'the mail server takes fewer connections at once');
+    else log.info(fields, 'the mail server takes all connections again');
+  });
   return startJobWorker({
     queue: 'mail',
     redisUrl: config.redis.url,
@@ -77,6 +84,7 @@ function startMailWorker(
     process: createDeliverMail({
       ...mailSources,
       mailer,
+      connections,
       faults,
       failpoint,
       log,
@@ -86,9 +94,10 @@ function startMailWorker(
     // The limiter counts over all workers, as the provider does.
     settings: {
       ...mailSettings,
-      concurrency: smtpConnections(config.mail),
+      concurrency: most,
       limiter: evenRate(config.mail.ratePerSecond),
     },
+    limit: connections.current,
     faults,
     log,
     onSilent,

@@ -11,7 +11,7 @@ export interface DeadLettersDeps {
   readonly audit: Audit;
 }
 
-/** A message that was given up. */
+/** A message that was given up, or perhaps sent. */
 export interface DeadLetter {
   readonly id: string;
   /** The job that it promised: which mail it is. */
@@ -19,32 +19,45 @@ export interface DeadLetter {
   readonly recipient: string | null;
   readonly asked_at: Date;
   readonly attempts: number;
-  /** Why it was given up. */
+  /** Why it was given up; what was heard last of one that is perhaps sent. */
   readonly error: string | null;
   readonly trace_id: string;
 }
 
-/** Dead letters, the oldest first; `total` counts those that are not listed too. */
-export interface DeadLetters {
+/** Messages, the oldest first; `total` counts those that are not listed too. */
+export interface LetterList {
   readonly total: number;
   readonly letters: readonly DeadLetter[];
 }
+
+/** The messages that wait for an operator's decision. */
+export interface DeadLetters extends LetterList {
+  /** Perhaps sent: their content was handed over three times, and the server's answer never came. */
+  readonly uncertain: LetterList;
+}
+
+/** The states in which a message waits for a decision. */
+type UndecidedState = 'dead' | 'uncertain';
 
 const MAX_LISTED = 200;
 /** Small enough for a transaction that others need not wait for. */
 const BATCH_SIZE = 100;
 const BATCH_PAUSE_MS = 20;
 
-/** The messages that were given up, and what operators decide about them. */
+/** The messages that were given up or are perhaps sent, and what operators decide about them. */
 export function createDeadLettersService(deps: DeadLettersDeps) {
   const { database, audit } = deps;
 
-  /** The oldest 200, and how many there are. */
+  /** The oldest 200 of each kind, and how many there are. */
   async function list(): Promise<DeadLetters> {
+    return { ...(await listThose('dead')), uncertain: await listThose('uncertain') };
+  }
+
+  async function listThose(state: UndecidedState): Promise<LetterList> {
     const letters = await database.query<DeadLetter & { total: number }>(
       `select id, name as mail, recipient, created_at as asked_at, attempts, last_error as error, trace_id,
               (count(*) over ())::int as total
-         from outbox where state = 'dead' order by created_at, id limit $limit`,
+         from outbox where state = '${state}' order by created_at, id limit $limit`,
       { type: QueryTypes.SELECT, bind: { limit: MAX_LISTED } },
     );
     return {
@@ -55,8 +68,8 @@ export function createDeadLettersService(deps: DeadLettersDeps) {
 
   /**
    * Has a message's mail tried again, under a new generation: Redis would refuse a job under the old id. How it failed
-   * stays in its deliveries and in the audit.
-   * @throws {AppError} `not_found` unless the message is dead.
+   * stays in its deliveries and in the audit. One that is perhaps sent may arrive once more.
+   * @throws {AppError} `not_found` unless the message is dead or uncertain.
    */
   async function redrive(id: string, cause: Cause): Promise<void> {
     const done = await withTransaction(database, (tx) =>
@@ -66,7 +79,8 @@ export function createDeadLettersService(deps: DeadLettersDeps) {
   }
 
   /**
-   * The same for every message that is dead now; so many a second become due, the oldest first.
+   * The same for every message that is dead now; so many a second become due, the oldest first. Those that are perhaps
+   * sent are left alone: each is a decision of its own.
    * @returns how many.
    */
   async function redriveAll(ratePerSecond: number, cause: Cause): Promise<number> {
@@ -85,14 +99,14 @@ export function createDeadLettersService(deps: DeadLettersDeps) {
   }
 
   /**
-   * Settles a message as discarded: its mail is never sent.
-   * @throws {AppError} `not_found` unless the message is dead.
+   * Settles a message as discarded: its mail is never sent again.
+   * @throws {AppError} `not_found` unless the message is dead or uncertain.
    */
   async function discard(id: string, cause: Cause): Promise<void> {
     const isDone = await withTransaction(database, async (tx) => {
       const [row] = await database.query<Revived>(
         `update outbox set state = 'settled', outcome = 'discarded', settled_at = now()
-          where id = $id and state = 'dead' returning id, admin_id, last_error`,
+          where id = $id and state in ('dead', 'uncertain') returning id, admin_id, last_error`,
         { type: QueryTypes.SELECT, transaction: tx, bind: { id } },
       );
       if (row) await record(audit, tx, 'mail_discarded', row, cause);
@@ -104,7 +118,7 @@ export function createDeadLettersService(deps: DeadLettersDeps) {
   return { list, redrive, redriveAll, discard };
 }
 
-/** Puts messages back that are dead, one after the other at a pace; resolves to how many were. */
+/** Puts messages back that are dead or uncertain, one after the other at a pace; resolves to how many were. */
 async function revive(
   { database, audit }: DeadLettersDeps,
   tx: Transaction,
@@ -114,10 +128,10 @@ async function revive(
 ): Promise<number> {
   const rows = await database.query<Revived>(
     `update outbox o
-        set state = 'pending', generation = o.generation + 1, enqueue_count = 0,
+        set state = 'pending', generation = o.generation + 1, enqueue_count = 0, unanswered = 0,
             available_at = now() + ($firstAfterMs + 1000.0 * (wanted.place - 1) / $rate) * interval '1 millisecond'
        from unnest($ids::uuid[]) with ordinality as wanted (id, place)
-      where o.id = wanted.id and o.state = 'dead'
+      where o.id = wanted.id and o.state in ('dead', 'uncertain')
      returning o.id, o.admin_id, o.last_error`,
     {
       type: QueryTypes.SELECT,

@@ -15,6 +15,8 @@ export interface OutboxState {
   readonly scheduled: OutboxStateCount;
   readonly enqueued: OutboxStateCount;
   readonly dead: OutboxStateCount;
+  /** Perhaps sent; an operator decides. */
+  readonly uncertain: OutboxStateCount;
   /** Settled within the last 24 hours, by outcome. */
   readonly settled_last_day: Readonly<Record<string, number>>;
 }
@@ -25,7 +27,7 @@ export function createOutboxStateService(database: Database) {
     const open = await database.query<{ state: string; count: number; age: number | null }>(
       `select case when state = 'pending' and available_at > now() then 'scheduled' else state end as state,
               count(*)::int as count, extract(epoch from now() - min(created_at))::int as age
-         from outbox where state in ('pending', 'enqueued', 'dead') group by 1`,
+         from outbox where state in ('pending', 'enqueued', 'dead', 'uncertain') group by 1`,
       { type: QueryTypes.SELECT },
     );
     const settled = await database.query<{ outcome: string | null; count: number }>(
@@ -42,6 +44,7 @@ export function createOutboxStateService(database: Database) {
       scheduled: of('scheduled'),
       enqueued: of('enqueued'),
       dead: of('dead'),
+      uncertain: of('uncertain'),
       settled_last_day: Object.fromEntries(
         settled.map(({ outcome, count }) => [outcome ?? 'unknown', count]),
       ),

@@ -11,6 +11,9 @@ const relay = 'workers/relay.test.ts';
 const sweep = 'workers/sweep.test.ts';
 const delivery = 'workers/deliver-mail.test.ts';
 const failures = 'workers/deliver-mail-failures.test.ts';
+const perhaps = 'workers/perhaps-sent.test.ts';
+const refused = 'workers/refused-mails.test.ts';
+const crowded = 'flows/faults/smtp-crowded.test.ts';
 const batch = 'workers/ship-log-batch.test.ts';
 const worker = 'workers/start-worker.test.ts';
 const repairs = 'workers/sweep-repairs.test.ts';
@@ -124,7 +127,10 @@ export const failureMatrix: readonly Failure[] = [
   {
     event: 'A worker dies after the server’s 250, before the marker',
     outcome: 'a way to a second copy; both hold the same link',
-    tests: [[kill, 'worker killed after-250']],
+    tests: [
+      [kill, 'worker killed after-250'],
+      [perhaps, 'a worker that died with the content handed over leaves a copy behind that counts'],
+    ],
   },
   {
     event: 'A worker dies after the marker, before the job is finished',
@@ -137,6 +143,7 @@ export const failureMatrix: readonly Failure[] = [
     tests: [
       [delivery, 'two workers at once: one sends, the other waits'],
       [delivery, 'many claims at the same moment: one wins'],
+      [perhaps, 'a worker whose claim was lost before the content goes keeps it back'],
     ],
   },
   {
@@ -148,6 +155,17 @@ export const failureMatrix: readonly Failure[] = [
         'an outage of the mail server (${how}) costs no mail a try',
       ],
       ['workers/mail-breaker.test.ts', 'after a failure all rest'],
+    ],
+  },
+  {
+    event: 'The mail server takes fewer connections than we open',
+    outcome:
+      'the mail waits a moment, the worker opens fewer; no outage is told, no try is counted',
+    tests: [
+      [crowded, 'a server that takes two connections at once'],
+      [crowded, 'two workers before a server that takes one connection'],
+      ['workers/connection-limit.test.ts', 'each refusal takes one away'],
+      [worker, 'a limit that goes down holds from the next job on'],
     ],
   },
   {
@@ -168,6 +186,25 @@ export const failureMatrix: readonly Failure[] = [
     ],
   },
   {
+    event:
+      'The mail server refuses us, not the mail: account paused, sender not verified, blocklisted',
+    outcome:
+      'the queue rests, readiness is red, no try is counted; all mails leave once it is mended',
+    tests: [
+      [refused, '554 ${text.slice(0, 60)} rests the queue'],
+      [refused, 'such an answer to one mail, while others go'],
+    ],
+  },
+  {
+    event: 'It refuses every mail in words that we do not know',
+    outcome: 'the third in a row puts the others back; the queue rests until one goes',
+    tests: [
+      [refused, 'an answer in unknown words to several mails in a row is ours'],
+      [refused, 'a mail that was put back and is refused again after another was sent'],
+      [crowded, 'a server that refuses every mail in words that nobody knows'],
+    ],
+  },
+  {
     event: 'We send faster than the provider allows',
     outcome: 'the whole queue rests, over all workers; no try is counted',
     tests: [
@@ -182,11 +219,24 @@ export const failureMatrix: readonly Failure[] = [
   },
   {
     event: 'The mail server never answers',
-    outcome: 'given up before the claim runs out; with the content sent it may have the mail',
+    outcome:
+      'given up after 28 s; with the content sent after 10 min, and after three times it is perhaps sent',
     tests: [
       ['workers/smtp-mailer.test.ts', 'a server that never greets is given up in time'],
       ['workers/smtp-mailer.test.ts', 'a server that never answers to the content'],
+      [perhaps, 'content without an answer (${answer}) is handed over three times'],
+      [perhaps, 'what the provider tells of a mail that was perhaps sent'],
     ],
+  },
+  {
+    event: 'The mail server answers late, as filters do',
+    outcome: 'the answer is waited for, the claim is renewed meanwhile; one copy',
+    tests: [[perhaps, 'while the answer is waited for, the claim stays ours']],
+  },
+  {
+    event: 'SIGTERM while the answer to a mail’s content is waited for',
+    outcome: 'recorded as unanswered, tried again ten seconds later at the earliest',
+    tests: [[perhaps, 'at shutdown a mail whose answer does not come']],
   },
   {
     event: 'A process dies with lines that are not yet shipped',

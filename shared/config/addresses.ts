@@ -19,6 +19,11 @@ export const sender = z.string().transform((text, context) => {
   return z.NEVER;
 });
 
+/** A domain name, or an address literal such as `[192.0.2.1]` or `[IPv6:2001:db8::1]` (RFC 5321 4.1.1.1, 4.1.3). */
+export const ehloName = z
+  .string()
+  .refine(isEhloName, 'must be a host name, or an address in brackets such as [192.0.2.1]');
+
 /** How many proxies there are, or where they are. */
 export const proxies = z
   .array(z.string())
@@ -26,3 +31,11 @@ export const proxies = z
     (texts) => texts.every(isNetwork) || (texts.length === 1 && /^\d{1,2}$/.test(texts[0] ?? '')),
     'must be a hop count, or addresses and CIDRs',
   );
+
+function isEhloName(text: string): boolean {
+  const literal = /^\[(IPv6:)?([^[\]]+)\]$/i.exec(text);
+  if (literal) return literal[1] ? isIPv6(literal[2] ?? '') : isIPv4(literal[2] ?? '');
+  const isLabel = (label: string): boolean =>
+    /^[a-z0-9-]{1,63}$/i.test(label) && !label.startsWith('-') && !label.endsWith('-');
+  return text.length <= 253 && text.split('.').every(isLabel) && /[a-z]/i.test(text);
+}

@@ -227,6 +227,8 @@ function mail(reader: EnvironmentReader, isSent: boolean) {
       username !== undefined && password !== undefined ? { username, password } : undefined,
     from: from ?? { name: 'Rollcall', address: 'nobody@localhost' },
     ratePerSecond: reader.get('MAIL_RATE'),
+    connections: reader.get('MAIL_CONNECTIONS'),
+    ehloName: reader.get('MAIL_EHLO_NAME'),
     configurationSet: reader.get('MAIL_CONFIGURATION_SET'),
   };
 }

@@ -1,6 +1,6 @@
 import * as z from 'zod';
 import { failpointNames } from '../lifecycle/failpoint.js';
-import { emailAddresses, proxies, sender } from './addresses.js';
+import { ehloName, emailAddresses, proxies, sender } from './addresses.js';
 import { databaseUrl, publicUrl, redisUrl } from './urls.js';
 
 const port = z
@@ -149,6 +149,16 @@ export const variables = {
     integer(1, 100_000),
     '14',
     "mails per second over all workers, evenly: the SES account's sending rate",
+  ),
+  MAIL_CONNECTIONS: variable(
+    integer(1, 100).optional(),
+    'SMTP connections at once per worker, at most; fewer when the server refuses some while others get through',
+    'what MAIL_RATE needs, at most 20',
+  ),
+  MAIL_EHLO_NAME: variable(
+    ehloName.optional(),
+    'name that the worker gives itself in EHLO: a host name, or an address in brackets',
+    "the host's name",
   ),
   MAIL_CONFIGURATION_SET: variable(
     z

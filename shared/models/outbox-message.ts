@@ -6,7 +6,8 @@ import { Admin } from './admin.js';
  * Work that a committed transaction has promised. The row is the truth, a job in Redis is only its errand boy:
  * a job that Redis lost is made again from here.
  *
- * pending → enqueued (its job is in Redis) → settled (done, or no longer wanted) or dead (given up; an operator decides).
+ * pending → enqueued (its job is in Redis) → settled (done, or no longer wanted), dead (given up) or uncertain (perhaps
+ * sent: its content was handed over and no answer came). Of the last two an operator decides what becomes.
  */
 @Table({ tableName: 'outbox', underscored: true, updatedAt: false })
 export class OutboxMessage extends Model<
@@ -54,7 +55,7 @@ export class OutboxMessage extends Model<
   declare generation: CreationOptional<number>;
 
   @Column({ type: DataType.TEXT, allowNull: false, defaultValue: 'pending' })
-  declare state: CreationOptional<'pending' | 'enqueued' | 'settled' | 'dead'>;
+  declare state: CreationOptional<'pending' | 'enqueued' | 'settled' | 'dead' | 'uncertain'>;
 
   /** How a settled message ended: `sent`, `obsolete` when nobody needed it any more, `discarded` by an operator. */
   @Column(DataType.TEXT)
@@ -83,6 +84,10 @@ export class OutboxMessage extends Model<
 
   @Column({ type: DataType.INTEGER, allowNull: false, defaultValue: 0 })
   declare attempts: CreationOptional<number>;
+
+  /** How often the content was handed to a mail server of which no answer is known; an operator's redrive starts anew. */
+  @Column({ type: DataType.INTEGER, allowNull: false, defaultValue: 0 })
+  declare unanswered: CreationOptional<number>;
 
   @Column(DataType.DATE)
   declare settledAt: CreationOptional<Date | null>;

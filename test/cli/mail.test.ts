@@ -183,6 +183,48 @@ test.serial('a dead letter that is discarded is settled, and the audit knows', a
   t.deepEqual([unknown.code, unknown.stderr], [1, 'there is no such message\n']);
 });
 
+test.serial(
+  'a mail that is perhaps sent is a group of its own; --all leaves it alone, redrive and discard decide about it',
+  async (t) => {
+    const stage = await setStage(t, context);
+    await context.rows('delete from outbox');
+    const uncertain = async (): Promise<string> => {
+      const { id, email } = await stage.promiseConfirmation({ message: { state: 'uncertain' } });
+      await context.rows(
+        `update outbox set recipient = $2, last_error = 'perhaps sent: no answer', unanswered = 3, attempts = 3 where id = $1`,
+        [id, email],
+      );
+      return id;
+    };
+    const id = await uncertain();
+    const listed = await runCliJson(context, ['mail', 'dead']);
+    t.like(listed.json, { ok: true, total: 0, letters: [] });
+    t.like(listed.json['uncertain'], { total: 1 });
+    const { stdout } = await runCli(context, ['mail', 'dead']);
+    t.regex(stdout, /no mail has been given up\n\nPerhaps sent: [^]*3 tries, then: perhaps sent/);
+    t.regex(stdout, /1 mail perhaps sent\. Try again: `mail redrive ID`/);
+    const { json: counted } = await runCliJson(context, ['outbox']);
+    t.like(counted['uncertain'], { count: 1 });
+    const [row] = await context.rows<{ recipient: string }>(
+      'select recipient from outbox where id = $1',
+      [id],
+    );
+    t.regex((await runCli(context, ['mail', 'show', row?.recipient ?? ''])).stdout, /PERHAPS SENT/);
+    t.regex(
+      (await runCli(context, ['doctor'])).stdout,
+      /^PROBLEM {2}dead letters +0 given up, 1 perhaps sent/m,
+    );
+
+    t.is((await runCliJson(context, ['mail', 'redrive', '--all'])).json['redriven'], 0);
+    t.is((await stage.messageOf(id)).state, 'uncertain');
+    t.is((await runCli(context, ['mail', 'redrive', id])).code, 0);
+    t.like(await stage.messageOf(id), { state: 'pending', generation: 1, unanswered: 0 });
+    const other = await uncertain();
+    t.is((await runCli(context, ['mail', 'discard', other])).code, 0);
+    t.like(await stage.messageOf(other), { state: 'settled', outcome: 'discarded' });
+  },
+);
+
 test('an address is taken off the suppression list, once, and the audit knows', async (t) => {
   const stage = await setStage(t, context);
   const { id, adminId, email } = await stage.promiseConfirmation();

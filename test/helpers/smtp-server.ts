@@ -20,6 +20,15 @@ export interface WireMail {
 /** How the server answers: taken, refused with this line, connection cut, or no answer at all. */
 export type SmtpAnswer = 'take' | { readonly code: number; readonly text: string } | 'cut' | 'hang';
 
+/** An answer that is given when the test says so. */
+export function heldAnswer(): { answer: Promise<SmtpAnswer>; give(answer: SmtpAnswer): void } {
+  let give: (answer: SmtpAnswer) => void = () => undefined;
+  const answer = new Promise<SmtpAnswer>((resolve) => {
+    give = resolve;
+  });
+  return { answer, give: (given) => give(given) };
+}
+
 /** How the server behaves. A promise delays the answer. */
 export interface SmtpBehaviour {
   /** Answers DATA, once the whole mail is there. `count` is 1 for the first mail. */

@@ -1,11 +1,12 @@
 import { deriveKeyRing } from '../../shared/crypto/keys.js';
 import type { Failpoint } from '../../shared/lifecycle/failpoint.js';
 import { createFaultBoard } from '../../workers/jobs/fault-board.js';
+import { createConnectionLimit } from '../../workers/mail/connection-limit.js';
 import { createDeliverMail } from '../../workers/mail/deliver-mail.processor.js';
-import { openSmtpMailer } from '../../workers/mail/smtp.mailer.js';
+import { openSmtpMailer, timeouts, type SmtpTimeouts } from '../../workers/mail/smtp.mailer.js';
 import type { Scope, TestContext } from '../helpers/context.js';
 import { openTestDatabase } from '../helpers/database.js';
-import { openSmtpServer, type SmtpBehaviour } from '../helpers/smtp-server.js';
+import { openSmtpServer, type SmtpBehaviour, type TestSmtpServer } from '../helpers/smtp-server.js';
 import { jobContext, setStage } from './stage.js';
 
 /** How a delivery differs from one that goes well. */
@@ -15,6 +16,11 @@ export interface DeliveryOptions {
   readonly databaseUrl?: string;
   readonly poolMax?: number;
   readonly failpoint?: Failpoint;
+  readonly limits?: Partial<SmtpTimeouts>;
+  readonly claimMs?: number;
+  readonly worker?: string;
+  /** The mail server of another stage, which has no behaviour of its own then. */
+  readonly server?: TestSmtpServer;
 }
 
 /** The processor of mails as one worker has it, over real rows and a real mail server. */
@@ -27,10 +33,14 @@ export async function setUpDelivery(
     databaseUrl,
     poolMax = 5,
     failpoint = () => undefined,
+    limits = {},
+    claimMs = 30_000,
+    worker = 'test:1',
+    server: sharedServer,
   }: DeliveryOptions = {},
 ) {
   const stage = await setStage(scope, context);
-  const server = await openSmtpServer(scope, smtp);
+  const server = sharedServer ?? (await openSmtpServer(scope, smtp));
   const mailer = openSmtpMailer(
     {
       host: server.host,
@@ -42,9 +52,11 @@ export async function setUpDelivery(
       configurationSet: undefined,
     },
     stage.log,
+    { ...timeouts, ...limits },
   );
   scope.teardown(() => mailer.close());
   const faults = createFaultBoard();
+  const connections = createConnectionLimit(20);
   const process = createDeliverMail({
     database: openTestDatabase(scope, databaseUrl ?? context.databaseUrl, { poolMax }),
     service: 'Rollcall',
@@ -52,15 +64,22 @@ export async function setUpDelivery(
     rateLimitScale: 1,
     confirmationKeys: deriveKeyRing({ current: 'a secret', previous: [] }, 'confirmation'),
     mailer,
+    connections,
     faults,
     failpoint,
     log: stage.log,
-    worker: 'test:1',
-    claimMs: 30_000,
+    worker,
+    claimMs,
   });
   const deliver = (
     { id, generation = 0 }: { id: string; generation?: number },
     tried = jobContext(),
   ): Promise<string> => process({ v: 1, outbox_id: id, generation }, tried);
-  return { stage, server, deliver, problem: async () => (await faults.checks.smtp()).problem };
+  return {
+    stage,
+    server,
+    deliver,
+    connections,
+    problem: async () => (await faults.checks.smtp()).problem,
+  };
 }

@@ -82,6 +82,35 @@ test('it tells once that the server is away, and once that it is back', (t) => {
   t.deepEqual(turns, ['away', 'back']);
 });
 
+test('one that got no session is not alone if another under way gets through, by a session if the server has replied', async (t) => {
+  const { pass } = setUp();
+  const [refused, other] = [pass(), pass()];
+  const byReply = refused?.othersGetThrough(true);
+  const bySuccess = refused?.othersGetThrough(false);
+  other?.openedSession();
+  t.true(await byReply);
+  other?.reached();
+  t.true(await bySuccess);
+});
+
+test('with nobody else under way, or all of them waiting for each other, nobody gets through', async (t) => {
+  const { pass } = setUp();
+  const trials = [pass(), pass(), pass()];
+  const asked = trials.map(async (trial) => trial?.othersGetThrough(true));
+  t.deepEqual(await Promise.all(asked), [false, false, false]);
+  for (const trial of trials) trial?.end();
+  t.false(await pass()?.othersGetThrough(true));
+});
+
+test('an open session says nothing where the server has said nothing', async (t) => {
+  const { pass } = setUp();
+  const [refused, other] = [pass(), pass()];
+  other?.openedSession();
+  const others = refused?.othersGetThrough(false);
+  other?.end();
+  t.false(await others);
+});
+
 function setUp() {
   let now = 0;
   const turns: string[] = [];

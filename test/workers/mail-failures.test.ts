@@ -1,6 +1,6 @@
 import test from 'ava';
 import { classifySmtpError } from '../../workers/mail/mail-failures.js';
-import type { MailFailureEffect } from '../../workers/mail/mail.port.js';
+import type { MailFailure, MailFailureEffect, MailProgress } from '../../workers/mail/mail.port.js';
 
 interface Told {
   readonly code?: string;
@@ -74,15 +74,105 @@ const replies: readonly [effect: MailFailureEffect, told: Told][] = [
   ['refuse', { code: 'EMESSAGE' }],
 ];
 
+/** What whoever sends is told, by the command that it answers. */
+const ofSender: readonly [command: 'MAIL FROM' | 'RCPT TO' | 'DATA', reply: string][] = [
+  [
+    'DATA',
+    '554 Message rejected: Email address is not verified. The following identities failed the check in region EU-WEST-1: no-reply@rollcall.test',
+  ],
+  [
+    'DATA',
+    '554 Message rejected: Sending paused for this account. For more information, please check the inbox of the email address associated with your AWS account.',
+  ],
+  ['DATA', '554 Message rejected: Sending suspended for this account.'],
+  ['DATA', '554 Configuration set <rollcall-events> does not exist.'],
+  ['DATA', '554 Sending paused for Configuration Set <rollcall-events>.'],
+  ['DATA', '554 Transaction failed: MAIL FROM domain is not verified.'],
+  ['DATA', '554 Message rejected: the account is in the sandbox'],
+  [
+    'DATA',
+    "554 Access denied: User 'arn:aws:iam::1:user/x' is not authorized to perform ses:SendRawEmail",
+  ],
+  ['DATA', '554 Maximum sending rate exceeded'],
+  ['DATA', '550 5.4.5 Daily user sending quota exceeded'],
+  ['DATA', '554 Daily message quota exceeded'],
+  ['DATA', '550 5.7.26 This message fails to pass authentication checks'],
+  ['DATA', '550 5.7.1 Unauthenticated email is not accepted due to domain DMARC policy'],
+  ['DATA', '550 5.7.23 The message was rejected because SPF did not pass'],
+  ['DATA', '550 5.7.60 SMTP; Client does not have permissions to send as this sender'],
+  ['DATA', '554 5.2.252 SendAsDenied; no-reply@rollcall.test not allowed to send as it'],
+  ['DATA', '550 5.7.708 Service unavailable. Access denied, traffic not accepted from this IP'],
+  ['DATA', '550 5.7.501 Access denied, spam abuse detected'],
+  ['DATA', '550 The from address does not match a verified Sender Identity.'],
+  ['DATA', '550 Unauthenticated senders not allowed'],
+  ['DATA', '451 Authentication failed: Maximum credits exceeded'],
+  [
+    'DATA',
+    '550 5.7.1 Messages from 192.0.2.1 were not sent: part of their network is on our block list',
+  ],
+  ['RCPT TO', '554 5.7.1 <ada@x.example>: Relay access denied'],
+  ['RCPT TO', '550 relay not permitted'],
+  ['RCPT TO', '553 5.7.1 <no-reply@rollcall.test>: Sender address rejected: not owned by user x'],
+  ['RCPT TO', '550 5.1.8 <no-reply@rollcall.test>: Sender address rejected: Domain not found'],
+  ['RCPT TO', '450 4.1.8 <no-reply@rollcall.test>: Sender address rejected: Domain not found'],
+  ['RCPT TO', '550 Sender verify failed'],
+  [
+    'RCPT TO',
+    '554 5.7.1 Service unavailable; Client host [192.0.2.1] blocked using zen.spamhaus.org',
+  ],
+  ['RCPT TO', '550 5.7.25 Client host rejected: cannot find your reverse hostname'],
+  ['RCPT TO', '504 5.5.2 <worker>: Helo command rejected: need fully-qualified hostname'],
+  ['RCPT TO', '503 5.5.4 Error: send AUTH command first, authentication required'],
+  ['MAIL FROM', '501 5.1.7 Bad sender address syntax'],
+  ['MAIL FROM', '550 5.7.1 you may not send as this sender'],
+];
+for (const [command, response] of ofSender) {
+  test(`${command} answered with ${response} is about whoever sends (field: SES, 0pdd, ecs-agent)`, (t) => {
+    const code = command === 'DATA' ? 'EMESSAGE' : 'EENVELOPE';
+    t.is(failureOf({ code, command, response }).effect, 'misconfigured');
+  });
+}
+
+/** What is about one recipient or mail, whatever else it says. */
+const ofMail: readonly [command: 'MAIL FROM' | 'RCPT TO' | 'DATA', reply: string][] = [
+  ['DATA', '550 5.1.1 <ada@x.example>: user unknown, sender rejected'],
+  ['DATA', '554 Message rejected: Address blacklisted.'],
+  ['DATA', '552 5.2.2 The email account that you tried to reach is over its daily quota'],
+  ['DATA', '552 5.3.4 Message size exceeds the limit of your account'],
+  ['DATA', '550 5.2.1 The email account that you tried to reach is disabled'],
+  ['DATA', '554 5.6.0 Invalid message content'],
+  ['RCPT TO', '554 5.7.1 <ada@x.example>: Recipient address rejected: Access denied'],
+  ['RCPT TO', '550 5.4.1 Recipient address rejected: Access denied'],
+  ['RCPT TO', '550 5.7.1 the recipient has blocked this sender'],
+  ['RCPT TO', '554 Access denied'],
+];
+for (const [command, response] of ofMail) {
+  test(`${command} answered with ${response} is about this mail, clearly`, (t) => {
+    const code = command === 'DATA' ? 'EMESSAGE' : 'EENVELOPE';
+    t.like(failureOf({ code, command, response }), { effect: 'refuse', isUnclear: false });
+  });
+}
+
+test('a refusal of the content that says nothing of either is unclear; of a recipient it is not', (t) => {
+  const response = '554 5.7.1 Message rejected under our policy';
+  t.like(failureOf({ code: 'EMESSAGE', command: 'DATA', response }), {
+    effect: 'refuse',
+    isUnclear: true,
+  });
+  t.false(failureOf({ code: 'EENVELOPE', command: 'RCPT TO', response }).isUnclear);
+});
+
+test('no answer after the content means: unanswered, whatever ended the connection; a refusal is an answer', (t) => {
+  for (const code of ['ETIMEDOUT', 'ECONNECTION', 'ESOCKET', 'ESTREAM'])
+    t.is(failureOf({ code, command: 'CONN' }, 'content').effect, 'unanswered', code);
+  const refused = { code: 'EMESSAGE', command: 'DATA', response: '451 later' };
+  t.is(failureOf(refused, 'content').effect, 'retry');
+  t.is(failureOf({ code: 'ETIMEDOUT', command: 'CONN' }, 'waiting').effect, 'unreachable');
+});
+
 for (const [effect, told] of replies) {
-  const { response, ...rest } = told;
   test(`${Object.values(told).join(', ')} means: ${effect}`, (t) => {
-    const error = Object.assign(
-      new Error(`it failed: ${response ?? ''}`),
-      rest,
-      response && { response, responseCode: Number(response.slice(0, 3)) },
-    );
-    t.is(classifySmtpError(error).effect, effect);
+    t.is(failureOf(told).effect, effect);
   });
 }
 
@@ -117,4 +207,13 @@ test('a very long reply is cut', (t) => {
 function throttle(response: string): number {
   const error = Object.assign(new Error('no'), { code: 'EMESSAGE', response, responseCode: 454 });
   return classifySmtpError(error).restMs ?? 0;
+}
+
+function failureOf({ response, ...rest }: Told, progress: MailProgress = 'waiting'): MailFailure {
+  const error = Object.assign(
+    new Error(`it failed: ${response ?? ''}`),
+    rest,
+    response && { response, responseCode: Number(response.slice(0, 3)) },
+  );
+  return classifySmtpError(error, progress);
 }

@@ -5,10 +5,11 @@ import test from 'ava';
 import type { Scope } from '../helpers/context.js';
 import { eventually } from '../helpers/eventually.js';
 import { createRecordingLogger } from '../helpers/log.js';
-import { openSmtpServer, type SmtpBehaviour } from '../helpers/smtp-server.js';
+import { heldAnswer, openSmtpServer, type SmtpBehaviour } from '../helpers/smtp-server.js';
 import { MailFailure, type OutgoingMail } from '../../workers/mail/mail.port.js';
 import {
   openSmtpMailer,
+  smtpConnections,
   type MailConfig,
   type SmtpTimeouts,
 } from '../../workers/mail/smtp.mailer.js';
@@ -123,7 +124,7 @@ test('a refusal of one mail does not disturb the next on the same connection', a
 
 test('a server that hangs up after the whole mail gets it once per try', async (t) => {
   const { server, send } = await setUp(t, { onMail: () => 'cut' });
-  t.is(await send(aMail()).catch(effectOf), 'retry');
+  t.is(await send(aMail()).catch(effectOf), 'unanswered');
   t.is(server.received.length, 1);
 });
 
@@ -140,10 +141,10 @@ test('a server that never greets is given up in time', async (t) => {
 });
 
 test('a server that never answers to the content is given up in time, and its connection dropped', async (t) => {
-  const { server, send } = await setUp(t, { onMail: () => 'hang', limits: { sendMs: 1_500 } });
+  const { server, send } = await setUp(t, { onMail: () => 'hang', limits: { answerMs: 1_000 } });
   const error = await t.throwsAsync(send(aMail()), { instanceOf: MailFailure });
-  t.is(error?.effect, 'retry');
-  t.is(server.received.length, 1);
+  t.is(error?.effect, 'unanswered');
+  await eventually(() => server.received.length === 1);
 });
 
 test('taken back while the server has not got the content, the mail is not sent', async (t) => {
@@ -155,6 +156,90 @@ test('taken back while the server has not got the content, the mail is not sent'
   controller.abort();
   t.is(await sending, 'abort');
   t.is(await send(aMail(), AbortSignal.abort()).catch(effectOf), 'abort');
+});
+
+test('an answer that takes longer than everything before it may is waited for (field: freescout 5457, RFC 5321 4.5.3.2.6)', async (t) => {
+  const late = heldAnswer();
+  const { server, send } = await setUp(t, {
+    onMail: () => late.answer,
+    limits: { sendMs: 5_000, answerMs: 60_000 },
+  });
+  const sending = send(aMail());
+  await eventually(() => server.received.length === 1);
+  const askedAt = performance.now();
+  await eventually(() => performance.now() - askedAt > 5_000);
+  late.give('take');
+  t.regex((await sending).response, /^250/);
+  t.is(server.received.length, 1);
+});
+
+test('taken back after the server has got the content, the answer is waited for a moment, and then nobody knows', async (t) => {
+  const { server, send } = await setUp(t, {
+    onMail: () => 'hang',
+    limits: { answerAfterTakeBackMs: 100 },
+  });
+  const controller = new AbortController();
+  const sending = send(aMail(), controller.signal).catch(effectOf);
+  await eventually(() => server.received.length === 1);
+  controller.abort();
+  t.is(await sending, 'unanswered');
+});
+
+test('content that may not go is kept back, for the reason given; the next mail goes', async (t) => {
+  const { server, mailer } = await setUp(t);
+  const why = new Error('not now');
+  const beforeContent = async (): Promise<void> => Promise.reject(why);
+  t.is(await t.throwsAsync(mailer.send(aMail(), never, { beforeContent })), why);
+  await mailer.send(aMail(), never);
+  t.is(server.received.length, 1);
+});
+
+test('leave to hand over is asked for once the server is ready, and before it has anything', async (t) => {
+  const seen: (string | number)[] = [];
+  const { server, mailer } = await setUp(t, {
+    onRecipient: () => {
+      seen.push('named');
+      return 'take';
+    },
+  });
+  await mailer.send(aMail(), never, {
+    onSession: () => void seen.push('session'),
+    beforeContent: async () => void seen.push('content', server.received.length),
+  });
+  t.deepEqual(seen, ['session', 'named', 'content', 0]);
+});
+
+test('the name that is set is the one in EHLO (field: nodemailer 1613)', async (t) => {
+  const names: string[] = [];
+  const { send } = await setUp(t, {
+    config: { ehloName: 'mail.rollcall.example' },
+    server: {
+      onMailFrom: (_address, { hostNameAppearsAs }, callback) => {
+        names.push(hostNameAppearsAs);
+        callback();
+      },
+    },
+  });
+  await send(aMail());
+  t.deepEqual(names, ['mail.rollcall.example']);
+});
+
+test('no more connections are opened than are set', async (t) => {
+  let most = 0;
+  let open = 0;
+  const { send } = await setUp(t, {
+    config: { connections: 2 },
+    onMail: async () => {
+      most = Math.max(most, ++open);
+      await eventually(() => open >= 2 || most === 2);
+      open -= 1;
+      return 'take' as const;
+    },
+  });
+  await Promise.all([send(aMail()), send(aMail()), send(aMail()), send(aMail())]);
+  t.is(most, 2);
+  t.is(smtpConnections({ connections: undefined, ratePerSecond: 14 }), 5);
+  t.is(smtpConnections({ connections: 40, ratePerSecond: 1 }), 40);
 });
 
 test('taken back after the server has got the content, the mail is sent all the same', async (t) => {
@@ -233,10 +318,21 @@ async function setUp(scope: Scope, { config = {}, limits = {}, ...behaviour }: S
       ...config,
     },
     createRecordingLogger().log,
-    { connectMs: 2_000, greetingMs: 2_000, silenceMs: 10_000, sendMs: 10_000, ...limits },
+    {
+      connectMs: 10_000,
+      greetingMs: 10_000,
+      sendMs: 10_000,
+      answerMs: 10_000,
+      answerAfterTakeBackMs: 10_000,
+      ...limits,
+    },
   );
   scope.teardown(() => mailer.close());
-  return { server, send: (mail: OutgoingMail, signal = never) => mailer.send(mail, signal) };
+  return {
+    server,
+    mailer,
+    send: (mail: OutgoingMail, signal = never) => mailer.send(mail, signal),
+  };
 }
 
 async function openSilentServer(scope: Scope): Promise<{ port: number; sockets: Set<Socket> }> {

@@ -60,6 +60,7 @@ export interface MessageRow {
   readonly outcome: string | null;
   readonly generation: number;
   readonly attempts: number;
+  readonly unanswered: number;
   readonly enqueue_count: number;
   readonly claimed_until: Date | null;
   readonly checked_at: Date | null;

@@ -88,6 +88,39 @@ test.serial('a worker that has just started takes one job, and more as jobs go w
   await eventually(async () => (await queue.getJobCountByTypes('active', 'waiting')) === 0);
 });
 
+test.serial(
+  'a limit that goes down holds from the next job on, and gives way when it rises',
+  async (t) => {
+    let limit = 4;
+    const stuck = openStuck();
+    const begun: string[] = [];
+    const { add, queue } = await setUp(
+      t,
+      async (word) => {
+        begun.push(word);
+        if (word === 'crowded') {
+          limit = 1;
+          throw new JobPostponed('crowded', 60_000);
+        }
+        return word.startsWith('stuck') ? stuck.promise : word;
+      },
+      { firstConcurrency: 1 },
+      () => limit,
+    );
+    await queue.pause();
+    for (const word of ['good', 'crowded', 'stuck 1', 'stuck 2', 'stuck 3'])
+      await add({ v: 1, word });
+    await queue.resume();
+    await eventually(() => begun.includes('stuck 1'));
+    await eventually(async () => (await queue.getJobCountByTypes('delayed')) === 1);
+    t.true((await queue.getJobCountByTypes('active')) <= 2, 'one may have been fetched before');
+    limit = 4;
+    stuck.release();
+    await eventually(async () => (await queue.getJobCountByTypes('active', 'waiting')) === 0);
+    t.is(begun.length, 5);
+  },
+);
+
 test.serial('data of another version is left to another worker', async (t) => {
   const { add, stateOf } = await setUp(t, async () => 'never');
   const id = await add({ v: 2, word: 'hello', more: true });
@@ -248,7 +281,12 @@ function openStuck(): { promise: Promise<string>; release: () => void } {
   return { promise, release };
 }
 
-async function setUp(scope: Scope, work: Work, settings: Partial<JobWorkerSettings> = {}) {
+async function setUp(
+  scope: Scope,
+  work: Work,
+  settings: Partial<JobWorkerSettings> = {},
+  limit?: () => number,
+) {
   const { queues, log, lines } = await setStage(scope, context);
   // Outlives the test: a worker whose stop was given up closes its connections a moment later. Without its Redis it never would.
   const proxy = await openTcpProxy(context, context.redisUrl);
@@ -273,6 +311,7 @@ async function setUp(scope: Scope, work: Work, settings: Partial<JobWorkerSettin
       stalledIntervalMs: 200,
       ...settings,
     },
+    ...(limit && { limit }),
     faults,
     log,
     onSilent: () => undefined,

@@ -17,7 +17,7 @@ near.addSubnet('fe80::', 10, 'ipv6');
 
 /** True for a peer on this host or in a private network; an IPv4 address may come mapped into IPv6. */
 export function isNear(address: string | undefined): boolean {
-  const plain = unmapped(address ?? '').replace(/%.*$/, '');
+  const plain = unmapped(address ?? '').replace(/%.*/, '');
   if (isIPv4(plain)) return near.check(plain, 'ipv4');
   return isIPv6(plain) && near.check(plain, 'ipv6');
 }

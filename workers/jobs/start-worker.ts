@@ -56,6 +56,8 @@ export interface JobWorkerOptions<S extends z.ZodType> {
   readonly schema: S;
   readonly process: Processor<z.output<S>>;
   readonly settings: JobWorkerSettings;
+  /** Jobs at once as of now, at least one; asked after each job. `settings.concurrency` unless given. */
+  readonly limit?: () => number;
   readonly faults: FaultBoard;
   readonly log: Logger;
   /** Called when the worker has become deaf: only a new process helps. */
@@ -106,15 +108,19 @@ export function startJobWorker<S extends z.ZodType>(options: JobWorkerOptions<S>
       const task = runJob(options, job, token ?? '', handBack.signal).finally(() =>
         inFlight.delete(task),
       );
-      task.then(takeMore, () => undefined);
+      task.then(
+        () => takeJobs(1),
+        () => takeJobs(0),
+      );
       inFlight.add(task);
       lastTakenAt = performance.now();
       return task;
     },
     workerOptions(options),
   );
-  const takeMore = (): void => {
-    worker.concurrency = Math.min(worker.concurrency + 1, options.settings.concurrency);
+  const { settings, limit = () => settings.concurrency } = options;
+  const takeJobs = (more: number): void => {
+    worker.concurrency = Math.min(worker.concurrency + more, limit());
   };
   worker.on('error', warnNowAndThen(log, queue));
   tellOfLostJobs(worker, queue, log);

@@ -2,50 +2,31 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type * as z from 'zod';
 import { isDatabaseUnavailable } from '../../shared/database/failures.js';
 import type { Failpoint } from '../../shared/lifecycle/failpoint.js';
-import type { Logger } from '../../shared/logging/logger.js';
 import type { OutboxJobData } from '../../shared/outbox/outbox-job.js';
-import type { FaultBoard } from '../jobs/fault-board.js';
-import {
-  JobHandedBack,
-  JobPostponed,
-  PermanentFailure,
-  QueueCutOff,
-  QueueResting,
-  QueueThrottled,
-} from '../jobs/job-effects.js';
+import { JobHandedBack, JobPostponed, QueueResting, QueueThrottled } from '../jobs/job-effects.js';
 import type { JobContext, Processor } from '../jobs/start-worker.js';
-import { maskError } from '../mask.js';
+import { keepClaim, type ClaimKeeper, type ClaimKeeperDeps } from './claim-keeper.js';
 import { composeMail } from './compose-mail.js';
 import { createMailBreaker, type MailTrial } from './mail-breaker.js';
 import type { MailSources } from './mail-sources.js';
-import { MailFailure, type Mailer } from './mail.port.js';
+import { DATABASE_REST_MS, type VerdictDeps } from './mail-verdict.js';
+import type { Mailer } from './mail.port.js';
 import { claimMessage, type ClaimedMessage } from './outbox-claim.js';
-import {
-  buryMessage,
-  releaseMessage,
-  settleMessage,
-  type Failure,
-  type Settlement,
-} from './outbox-outcome.js';
+import { settleMessage, type Settlement } from './outbox-outcome.js';
+import { MAX_COPIES, PerhapsSent, recordFailure } from './record-failure.js';
 
 /** What delivering is made of. */
-export interface DeliverMailDeps extends MailSources {
+export interface DeliverMailDeps extends MailSources, VerdictDeps, ClaimKeeperDeps {
   readonly mailer: Mailer;
-  readonly faults: FaultBoard;
   readonly failpoint: Failpoint;
-  readonly log: Logger;
   /** How this process is called in deliveries. */
   readonly worker: string;
-  /** How long a message is this worker's alone; longer than a send may take. */
-  readonly claimMs: number;
 }
 
-const DATABASE_REST_MS = 2_000;
-const MISCONFIGURED_REST_MS = 60_000;
-/** A mail that cannot have so long of its claim is not begun. */
-const MIN_SEND_MS = 10_000;
-/** What a send must leave of its claim, for the record of how it went. */
-const CLAIM_MARGIN_MS = 2_000;
+/** A mail that cannot have so much of its claim is not begun. */
+const MIN_CLAIM_SHARE = 1 / 3;
+/** What a send must leave of its claim until the content, for the record of how it went. */
+const CLAIM_MARGIN_SHARE = 1 / 15;
 const SETTLE_TRIES = 8;
 /** With the database gone the marker is tried for ten minutes or more: giving up means that the mail is sent again. */
 const SETTLE_TRIES_DURING_OUTAGE = 1_200;
@@ -54,8 +35,9 @@ const MAX_SETTLE_PAUSE_MS = 500;
 
 /**
  * Carries out one outbox message: claim, compose from the rows as they are now, hand to the mail server, record. At
- * least once: that this process dies between the server's 250 and the record of it is a way to a second copy (ADR 8
- * lists all of them). While the mail server is out of reach the queue rests, and no mail loses a try.
+ * least once: a death of this process between the server's 250 and the record of it is a way to a second copy (ADR 8
+ * lists all of them). That the content is handed over is recorded before it is; of whatever is not answered there are
+ * three copies at most. While the mail server is out of reach the queue rests, and no mail loses a try.
  */
 export function createDeliverMail(
   deps: DeliverMailDeps,
@@ -69,10 +51,8 @@ export function createDeliverMail(
     if (context.signal.aborted) throw new JobHandedBack();
     const trial = breaker.enter();
     if (typeof trial === 'number') throw new QueueResting('the mail server is out of reach', trial);
-    // From before the claim: it is never held for longer than the database grants it.
-    const sendUntil = performance.now() + deps.claimMs - CLAIM_MARGIN_MS;
     try {
-      return await claimAndDeliver(deps, { trial, sendUntil, context }, data);
+      return await claimAndDeliver(deps, { trial, context }, data);
     } finally {
       trial.end();
     }
@@ -82,8 +62,6 @@ export function createDeliverMail(
 /** What one try has to itself. */
 interface Attempt {
   readonly trial: MailTrial;
-  /** When a send must have ended, by the monotonic clock. */
-  readonly sendUntil: number;
   readonly context: JobContext;
 }
 
@@ -93,6 +71,8 @@ async function claimAndDeliver(
   { outbox_id: id, generation }: z.output<typeof OutboxJobData>,
 ): Promise<string> {
   const { context } = attempt;
+  // From before the claim: it is never held for longer than the database grants it.
+  const claimedAt = performance.now();
   const claim = await claimMessage(deps.database, { id, generation }, deps).catch(
     restIfUnavailable,
   );
@@ -108,25 +88,49 @@ async function claimAndDeliver(
         ...(claim.message.adminId !== null && { 'user.id': String(claim.message.adminId) }),
         'labels.try': claim.message.attempt,
       });
-      return deliver(deps, attempt, claim.message);
+      return deliverKept(deps, attempt, claim.message, claimedAt);
+  }
+}
+
+async function deliverKept(
+  deps: DeliverMailDeps,
+  attempt: Attempt,
+  message: ClaimedMessage,
+  claimedAt: number,
+): Promise<string> {
+  const claim = keepClaim(deps, message, claimedAt);
+  try {
+    return await deliver(deps, attempt, message, claim);
+  } finally {
+    await claim.stop();
   }
 }
 
 async function deliver(
   deps: DeliverMailDeps,
-  attempt: Attempt,
+  { trial, context }: Attempt,
   message: ClaimedMessage,
+  claim: ClaimKeeper,
 ): Promise<string> {
-  const { signal } = attempt.context;
+  const { signal } = context;
+  /** How often the content was handed over; more than before if it was in this try. */
+  let handedOver = message.unanswered;
   try {
     const mail = await composeMail(deps, message);
     if ('obsolete' in mail)
       return await settle(deps, message, { outcome: 'obsolete', response: mail.obsolete }, signal);
-    const leftMs = attempt.sendUntil - performance.now();
-    if (leftMs < MIN_SEND_MS)
+    if (message.unanswered >= MAX_COPIES) throw new PerhapsSent('its workers died of it');
+    const withinMs = claim.heldForMs() - deps.claimMs * CLAIM_MARGIN_SHARE;
+    if (withinMs < deps.claimMs * MIN_CLAIM_SHARE)
       throw new JobPostponed('the claim has almost run out', DATABASE_REST_MS);
-    const receipt = await deps.mailer.send({ id: message.id, ...mail }, signal, leftMs);
-    attempt.trial.reached();
+    const receipt = await deps.mailer.send({ id: message.id, ...mail }, signal, {
+      withinMs,
+      onSession: () => trial.openedSession(),
+      beforeContent: async () => {
+        handedOver = await claim.handOver();
+      },
+    });
+    trial.reached();
     deps.failpoint('after-250');
     await settle(deps, message, { outcome: 'sent', ...receipt }, signal);
     deps.failpoint('after-marker');
@@ -134,7 +138,8 @@ async function deliver(
     return 'sent';
   } catch (error) {
     if (error instanceof UnrecordedSuccess) throw error;
-    throw await recordFailure(deps, attempt, message, error);
+    await claim.stop();
+    throw await recordFailure(deps, { trial, context, message, handedOver }, error);
   }
 }
 
@@ -167,104 +172,6 @@ async function settle(
     }
   }
 }
-
-/** Records how the try failed, and resolves to the error that says what is to happen next. */
-async function recordFailure(
-  deps: DeliverMailDeps,
-  { trial, context }: Attempt,
-  message: ClaimedMessage,
-  thrown: unknown,
-): Promise<Error> {
-  const verdict = judge(thrown, deps.faults, trial);
-  const isFinal =
-    verdict instanceof PermanentFailure || (context.isLastAttempt && isCounted(verdict));
-  const failure: Failure = {
-    outcome: verdict instanceof PermanentFailure ? 'refused' : 'deferred',
-    response: verdict.message,
-    isCounted: isCounted(verdict),
-  };
-  try {
-    const record = isFinal ? buryMessage : releaseMessage;
-    if (!(await record(deps.database, message, failure)))
-      deps.log.warn(
-        { 'labels.outbox_id': message.id },
-        'the message was closed while it was worked on',
-      );
-  } catch (error) {
-    // The claim runs out by itself; what the job does next decides what becomes of the message.
-    deps.log.warn(
-      { 'labels.outbox_id': message.id, err: maskError(error) },
-      'a failed try could not be recorded',
-    );
-    if (isDatabaseUnavailable(error))
-      return new QueueThrottled('the database is unavailable', DATABASE_REST_MS);
-  }
-  return isFinal ? new PermanentFailure(verdict.message, { cause: verdict.cause }) : verdict;
-}
-
-/** What a failure means for the job. What it tells of the mail server is passed on. */
-function judge(thrown: unknown, faults: FaultBoard, trial: MailTrial): Error {
-  if (!(thrown instanceof MailFailure)) return verdictOfOwn(thrown);
-  const failure = attributed(thrown, trial);
-  return verdictOf(failure, tellOfServer(failure, faults, trial));
-}
-
-/** What ended the connection may be the mail or an outage: the mail, if others got through meanwhile. */
-function attributed(failure: MailFailure, trial: MailTrial): MailFailure {
-  const isOutage = failure.effect === 'lost' && !trial.othersGotThrough();
-  return isOutage ? new MailFailure('unreachable', failure.message) : failure;
-}
-
-/** Tells breaker and fault board. Returns for how many milliseconds the server counts as out of reach: 0 if it does not. */
-function tellOfServer(
-  { effect, message }: MailFailure,
-  faults: FaultBoard,
-  trial: MailTrial,
-): number {
-  if (effect === 'unreachable') return trial.failed();
-  // Neither an abort nor a lost connection tells whether another mail would get through.
-  if (effect !== 'abort' && effect !== 'lost') trial.reached();
-  if (effect === 'misconfigured') faults.raise('smtp', message);
-  return 0;
-}
-
-/** What a mail that was not taken means for its job. */
-function verdictOf({ effect, message, restMs }: MailFailure, awayMs: number): Error {
-  switch (effect) {
-    case 'retry':
-    case 'lost':
-      return new Error(message);
-    case 'refuse':
-      return new PermanentFailure(message);
-    case 'unreachable':
-      return new QueueCutOff(
-        `the mail server is out of reach: ${message}`,
-        awayMs,
-        awayMs + Math.ceil(Math.random() * awayMs),
-      );
-    case 'throttle':
-      return new QueueThrottled(message, restMs ?? MISCONFIGURED_REST_MS);
-    case 'misconfigured':
-      return new QueueThrottled(message, MISCONFIGURED_REST_MS);
-    case 'abort':
-      return new JobHandedBack();
-  }
-}
-
-/** What a failure means that came before any mail server was asked. */
-function verdictOfOwn(thrown: unknown): Error {
-  if (isDatabaseUnavailable(thrown))
-    return new QueueThrottled('the database is unavailable', DATABASE_REST_MS);
-  const isVerdict = thrown instanceof PermanentFailure || thrown instanceof JobPostponed;
-  return isVerdict ? thrown : maskError(thrown);
-}
-
-const isCounted = (verdict: Error): boolean =>
-  !(
-    verdict instanceof QueueThrottled ||
-    verdict instanceof JobHandedBack ||
-    verdict instanceof JobPostponed
-  );
 
 function restIfUnavailable(error: unknown): never {
   if (isDatabaseUnavailable(error))

@@ -1,3 +1,5 @@
+import { EventEmitter, once } from 'node:events';
+
 /** A mail that may be tried. What is learnt of the server is told once, if anything is; ended it must be in any case. */
 export interface MailTrial {
   /** The server has answered, whatever it said. */
@@ -6,8 +8,17 @@ export interface MailTrial {
   failed(): number;
   /** Makes way for the next mail, should this be the one that tries. Safe after the others, and twice. */
   end(): void;
+  /** A session is open for the mail. */
+  openedSession(): void;
+  /** How many other mails are under way here. */
+  others(): number;
   /** True when another mail has reached the server since this trial began. */
   othersGotThrough(): boolean;
+  /**
+   * Asked when no session could be had: waits, a few seconds at most, for those that are under way here. True as soon as
+   * one of them reaches the server; if the server has `replied`, an open session will do.
+   */
+  othersGetThrough(hasReplied: boolean): Promise<boolean>;
 }
 
 /**
@@ -23,6 +34,15 @@ const FIRST_REST_MS = 1_000;
 const MAX_REST_MS = 10_000;
 /** While one mail tries, the others look again this soon. */
 const WHILE_TRYING_MS = 1_000;
+/** So long one that got no session waits to see how others fare. */
+const WAIT_FOR_OTHERS_MS = 5_000;
+
+/** A trial that has not ended, as the others see it. */
+interface UnderWay {
+  hasSession: boolean;
+  /** It waits for the others itself. */
+  isWaiting: boolean;
+}
 
 /**
  * A breaker that lets mails pass.
@@ -38,15 +58,22 @@ export function createMailBreaker(
   let successes = 0;
   /** The one that tries whether the server is back. */
   let scout: MailTrial | undefined;
+  const underWay = new Set<UnderWay>();
+  const changes = new EventEmitter().setMaxListeners(0);
 
   const startTrial = (): MailTrial => {
     const successesBefore = successes;
+    const self: UnderWay = { hasSession: false, isWaiting: false };
+    underWay.add(self);
+    const others = (): UnderWay[] => [...underWay].filter((other) => other !== self);
+    const gotThrough = (): boolean => successes > successesBefore;
     const trial: MailTrial = {
       reached() {
         const wasAway = failures > 0;
         failures = 0;
         successes += 1;
         scout = undefined;
+        changes.emit('change');
         if (wasAway) onTurn('back');
       },
       failed() {
@@ -61,8 +88,31 @@ export function createMailBreaker(
       },
       end() {
         if (scout === trial) scout = undefined;
+        underWay.delete(self);
+        changes.emit('change');
       },
-      othersGotThrough: () => successes > successesBefore,
+      openedSession() {
+        self.hasSession = true;
+        changes.emit('change');
+      },
+      others: () => others().length,
+      othersGotThrough: gotThrough,
+      async othersGetThrough(hasReplied) {
+        self.isWaiting = true;
+        changes.emit('change');
+        const isServed = (): boolean =>
+          gotThrough() || (hasReplied && others().some(({ hasSession }) => hasSession));
+        const timeout = AbortSignal.timeout(WAIT_FOR_OTHERS_MS);
+        while (!isServed() && others().some(({ isWaiting }) => !isWaiting)) {
+          try {
+            await once(changes, 'change', { signal: timeout });
+          } catch {
+            // They take their time: nobody knows.
+            break;
+          }
+        }
+        return isServed();
+      },
     };
     return trial;
   };

@@ -1,6 +1,7 @@
 import * as z from 'zod';
 import { maskPersonalData } from '../mask.js';
-import { MailFailure, type MailFailureEffect } from './mail.port.js';
+import { MailFailure, type MailFailureEffect, type MailProgress } from './mail.port.js';
+import { subjectOf } from './reply-subject.js';
 
 /** What nodemailer tells about a failure: its own code, and the server's reply if there was one. */
 const SmtpError = z.object({
@@ -22,6 +23,8 @@ const RATE_REST_JITTER_MS = 500;
 const SETTINGS_CODES = new Set(['EAUTH', 'ENOAUTH', 'EOAUTH2', 'ECONFIG', 'ETLS', 'EREQUIRETLS']);
 /** Nodemailer's codes for a reply, or a fault of its own, that is about this one mail. */
 const MAIL_CODES = new Set(['EENVELOPE', 'EMESSAGE']);
+/** What opens a session. */
+const OPENING = /^(?:CONN|EHLO|HELO|LHLO|STARTTLS|AUTH|RSET)\b/;
 /** What comes before a recipient is named: whoever fails here fails with every mail. */
 const SESSION = /^(?:CONN|EHLO|HELO|LHLO|STARTTLS|AUTH|RSET|MAIL FROM)\b/;
 /** Nodemailer's codes for a connection that cannot be had, or is no more. */
@@ -30,11 +33,10 @@ const CONNECTION_CODES = new Set(['ECONNECTION', 'ESOCKET', 'ETIMEDOUT', 'EDNS']
 const LOST_IN_SESSION = new Set([undefined, 'SOCKET_TIMEOUT', 'ECONNRESET', 'EPIPE']);
 /** How Node tells of a certificate that it does not trust; nodemailer gives it the code of any socket's error. */
 const CERTIFICATE = /certificate|altnames|self.signed/i;
-/** What Amazon SES says when the account may not send. */
-const ACCESS_DENIED = /^554[ -](?:\S+ )?Access denied/i;
-
-/** How far a mail had come: waiting for a session, named in one, or its content handed over. */
-export type MailProgress = 'waiting' | 'named' | 'content';
+/** What Amazon SES and others say when the account may not send; to RCPT TO it is about the recipient. */
+const ACCESS_DENIED = /^5\d\d[ -](?:\S+ )?Access denied/i;
+/** Refusals of MAIL FROM that may be about the mail: its size (552), or the state of the session (503). */
+const NOT_OF_SENDER = new Set([552, 503]);
 
 /** 530 authentication required, 535 credentials invalid (RFC 4954). */
 const AUTHENTICATION_REPLIES = new Set([530, 535]);
@@ -55,23 +57,28 @@ export function classifySmtpError(
   const error = parsed.data;
   const message = maskPersonalData(error.response || `${error.code || 'error'}: ${error.message}`);
   const effect = effectOf(error, progress);
-  return effect === 'throttle'
-    ? new MailFailure(effect, message, restMs(error))
-    : new MailFailure(effect, message);
+  return new MailFailure(effect, message, {
+    hasReply: error.responseCode !== 0,
+    isUnclear:
+      effect === 'refuse' && error.command === 'DATA' && subjectOf(error.response) === 'unclear',
+    ...(effect === 'throttle' && { restMs: restMs(error) }),
+  });
 }
 
 function effectOf(error: SmtpError, progress: MailProgress): MailFailureEffect {
-  const { code, command, responseCode, response } = error;
+  const { responseCode, response } = error;
   if (responseCode === 454 && /rate exceeded|quota exceeded/i.test(response)) return 'throttle';
   if (progress === 'named' && isLostInSession(error)) return 'lost';
-  const isOfSession = SESSION.test(command);
-  if (responseCode >= 400 && responseCode < 500) return isOfSession ? 'unreachable' : 'retry';
+  if (progress === 'content' && responseCode === 0) return 'unanswered';
   if (isSettingsFault(error)) return 'misconfigured';
+  if (isSessionNotHad(error)) return 'unreachable';
+  const isPermanent = responseCode === 0 || (responseCode >= 500 && responseCode !== BAD_SEQUENCE);
+  return isPermanent && MAIL_CODES.has(error.code) ? 'refuse' : 'retry';
+}
+
+function isSessionNotHad({ code, command, responseCode }: SmtpError): boolean {
   // Who is hung up on before the greeting is told no command.
-  const isNotHad = isOfSession || (responseCode === 0 && CONNECTION_CODES.has(code));
-  if (isNotHad && progress !== 'content') return 'unreachable';
-  const isAboutMail = MAIL_CODES.has(code) && responseCode !== BAD_SEQUENCE;
-  return isAboutMail ? 'refuse' : 'retry';
+  return SESSION.test(command) || (responseCode === 0 && CONNECTION_CODES.has(code));
 }
 
 /** Nodemailer calls it a fault of the connection, but it may be about the mail that was being named. */
@@ -82,7 +89,10 @@ function isLostInSession({ code, command, originalCode, responseCode }: SmtpErro
 
 /** Whether no mail can go until an operator mends something. */
 function isSettingsFault(error: SmtpError): boolean {
-  const { code, message, responseCode } = error;
+  const { code, command, message, responseCode } = error;
+  // A session that cannot be opened now is a matter of time, whatever nodemailer calls it.
+  if (responseCode >= 400 && responseCode < 500 && (OPENING.test(command) || code === 'EAUTH'))
+    return false;
   // Whoever hangs up during the handshake may just be going away.
   if (code === 'ETLS' && /closed unexpectedly/i.test(message)) return false;
   if (SETTINGS_CODES.has(code) || AUTHENTICATION_REPLIES.has(responseCode)) return true;
@@ -92,10 +102,10 @@ function isSettingsFault(error: SmtpError): boolean {
 
 /** Who may not send as this sender may not send any mail. */
 function isSenderRefused({ command, responseCode, response }: SmtpError): boolean {
-  if (command === 'MAIL FROM') return [550, 551, 553, 554].includes(responseCode);
-  // At RCPT TO it is about one recipient.
-  const isAboutRecipient = command === 'RCPT TO';
-  return !isAboutRecipient && responseCode === 554 && ACCESS_DENIED.test(response);
+  const isPermanent = responseCode >= 500;
+  if (command === 'MAIL FROM' && isPermanent && !NOT_OF_SENDER.has(responseCode)) return true;
+  if (command !== 'RCPT TO' && ACCESS_DENIED.test(response)) return true;
+  return subjectOf(response) === 'sender';
 }
 
 function restMs({ response }: SmtpError): number {

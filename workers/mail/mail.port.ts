@@ -16,14 +16,30 @@ export interface MailReceipt {
   readonly providerId: string | undefined;
 }
 
+/** How far a mail had come: waiting for a session, named in one, or its content handed over. */
+export type MailProgress = 'waiting' | 'named' | 'content';
+
+/** What a mail's sender wants to know and decide on the way. */
+export interface SendOptions {
+  /** Gives up when so many milliseconds have passed and the content is not handed over, or sooner. */
+  readonly withinMs?: number;
+  /** Called when a session is open for the mail. */
+  readonly onSession?: () => void;
+  /**
+   * Awaited when the server is ready for the content, once. If it rejects, the content is kept back and the sending
+   * fails with the same error.
+   */
+  readonly beforeContent?: () => Promise<void>;
+}
+
 /** Hands mails to whatever delivers them. */
 export interface Mailer {
   /**
    * Resolves once the server has taken the mail. Aborting takes it back as long as the server has not been given its
-   * content; later it is ignored. Gives up when so many milliseconds have passed, or sooner.
-   * @throws {MailFailure} and nothing else.
+   * content; later the answer is waited for only a moment longer.
+   * @throws {MailFailure} and what `beforeContent` throws.
    */
-  send(mail: OutgoingMail, signal: AbortSignal, withinMs?: number): Promise<MailReceipt>;
+  send(mail: OutgoingMail, signal: AbortSignal, options?: SendOptions): Promise<MailReceipt>;
   /** Ends the connections; a mail that is being sent then fails. */
   close(): Promise<void>;
 }
@@ -32,10 +48,11 @@ export interface Mailer {
  * What a failed hand-over means:
  * - `retry`: later, as it may be a matter of time
  * - `refuse`: never; it is about this mail
- * - `unreachable`: the server is away; the mail is not to blame, and every other would fail the same way
+ * - `unreachable`: no session could be had; if others get one the server has enough of them, else it is away
  * - `lost`: the connection ended or fell silent while this mail was being named; it may be about the mail
+ * - `unanswered`: the content was handed over and no answer came: the server may have the mail
  * - `throttle`: nothing is wrong, but we send too fast
- * - `misconfigured`: no mail can go until an operator mends the settings
+ * - `misconfigured`: no mail can go until an operator mends the settings, or the account with the provider
  * - `abort`: taken back before the server had it
  */
 export type MailFailureEffect =
@@ -43,19 +60,36 @@ export type MailFailureEffect =
   | 'refuse'
   | 'unreachable'
   | 'lost'
+  | 'unanswered'
   | 'throttle'
   | 'misconfigured'
   | 'abort';
 
+/** What more is known of a failure. */
+export interface MailFailureDetails {
+  /** How long sending should rest, where the server said so. */
+  readonly restMs?: number;
+  /** The server gave this reply, as opposed to none. */
+  readonly hasReply?: boolean;
+  /** The content was refused for good, in words that do not tell whether it is about this mail or about who sends. */
+  readonly isUnclear?: boolean;
+}
+
 /** Why a mail was not taken. Its message holds no address. */
 export class MailFailure extends Error {
   override readonly name = 'MailFailure';
+  readonly restMs: number | undefined;
+  readonly hasReply: boolean;
+  readonly isUnclear: boolean;
+
   constructor(
     readonly effect: MailFailureEffect,
     message: string,
-    /** How long sending should rest, where the server said so. */
-    readonly restMs?: number,
+    { restMs, hasReply = false, isUnclear = false }: MailFailureDetails = {},
   ) {
     super(message);
+    this.restMs = restMs;
+    this.hasReply = hasReply;
+    this.isUnclear = isUnclear;
   }
 }

@@ -1,6 +1,6 @@
 import { QueryTypes } from 'sequelize';
 import type { Database } from '../../shared/database/connect.js';
-import type { ClaimedMessage } from './outbox-claim.js';
+import { IS_STILL_OURS, type ClaimedMessage } from './outbox-claim.js';
 
 type Claimed = Pick<ClaimedMessage, 'id' | 'generation' | 'deliveryId' | 'claimedUntil'>;
 
@@ -18,11 +18,9 @@ export interface Failure {
   readonly response: string;
   /** False: the mail is not to blame, so its next try has the same number. */
   readonly isCounted: boolean;
+  /** True: the content was handed over in this try, and the answer was that the mail is not taken. */
+  readonly isAnswered: boolean;
 }
-
-/** Nobody has claimed the message since, and no operator has decided about it. */
-const IS_STILL_OURS = `generation = $generation and state in ('pending', 'enqueued')
-        and claimed_until = $claimedUntil::timestamptz`;
 
 /**
  * The marker: records that the work is done, so that no later copy of the job does it again. A mail that was sent
@@ -42,7 +40,7 @@ export async function settleMessage(
      update outbox
         set state = 'settled', outcome = $outcome, settled_at = now(), claimed_until = null, last_error = null
       where id = $id and state <> 'settled'
-        and ($outcome = 'sent' or (generation = $generation and state <> 'dead'))
+        and ($outcome = 'sent' or (generation = $generation and state not in ('dead', 'uncertain')))
      returning id`,
     {
       type: QueryTypes.SELECT,
@@ -52,20 +50,26 @@ export async function settleMessage(
   return rows.length > 0;
 }
 
+/** What becomes of a message whose try failed: tried again, given up, or perhaps sent. An operator decides about the latter two. */
+export type NextState = 'open' | 'dead' | 'uncertain';
+
 /**
- * Records how the try failed and gives the claim back, so that the next try need not wait for it to run out. Resolves to
+ * Records how the try failed and gives the claim back, so that a next try need not wait for it to run out. Resolves to
  * false when the claim was this worker's no more: then only the delivery is recorded.
  */
-export async function releaseMessage(
+export async function recordFailedTry(
   database: Database,
   { id, generation, deliveryId, claimedUntil }: Claimed,
-  { outcome, response, isCounted }: Failure,
+  { outcome, response, isCounted, isAnswered }: Failure,
+  next: NextState,
 ): Promise<boolean> {
   const rows = await database.query(
     `with delivery as (
        update deliveries set finished_at = now(), outcome = $outcome, response = $response where id = $deliveryId
      )
-     update outbox set claimed_until = null, last_error = $response, attempts = attempts - $uncounted
+     update outbox
+        set state = case $next when 'open' then state else $next end, claimed_until = null, last_error = $response,
+            attempts = attempts - $uncounted, unanswered = unanswered - $answered
       where id = $id and ${IS_STILL_OURS} returning id`,
     {
       type: QueryTypes.SELECT,
@@ -76,31 +80,10 @@ export async function releaseMessage(
         claimedUntil,
         outcome,
         response,
+        next,
         uncounted: isCounted ? 0 : 1,
+        answered: isAnswered ? 1 : 0,
       },
-    },
-  );
-  return rows.length > 0;
-}
-
-/**
- * Records how the last try failed and gives the message up; an operator decides what becomes of it. Resolves to false
- * when the claim was this worker's no more: then only the delivery is recorded.
- */
-export async function buryMessage(
-  database: Database,
-  { id, generation, deliveryId, claimedUntil }: Claimed,
-  { outcome, response }: Failure,
-): Promise<boolean> {
-  const rows = await database.query(
-    `with delivery as (
-       update deliveries set finished_at = now(), outcome = $outcome, response = $response where id = $deliveryId
-     )
-     update outbox set state = 'dead', claimed_until = null, last_error = $response
-      where id = $id and ${IS_STILL_OURS} returning id`,
-    {
-      type: QueryTypes.SELECT,
-      bind: { id, generation, deliveryId, claimedUntil, outcome, response },
     },
   );
   return rows.length > 0;

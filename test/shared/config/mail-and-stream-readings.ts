@@ -78,6 +78,36 @@ export const mailAndStreamReadings = {
     ],
     bad: ['0', '-1', '1.5', '100001', 'fast'],
   },
+  MAIL_CONNECTIONS: {
+    read: (text) => worker({ MAIL_CONNECTIONS: text }).mail.connections,
+    good: [
+      [undefined, undefined],
+      ['1', 1],
+      ['100', 100],
+    ],
+    bad: ['0', '-1', '1.5', '101', 'many'],
+  },
+  MAIL_EHLO_NAME: {
+    read: (text) => worker({ MAIL_EHLO_NAME: text }).mail.ehloName,
+    good: [
+      [undefined, undefined],
+      ['mail.rollcall.example', 'mail.rollcall.example'],
+      ['localhost', 'localhost'],
+      ['[192.0.2.1]', '[192.0.2.1]'],
+      ['[IPv6:2001:db8::1]', '[IPv6:2001:db8::1]'],
+    ],
+    bad: [
+      'with space',
+      '192.0.2.1',
+      '[mail.rollcall.example]',
+      '[IPv6:192.0.2.1]',
+      '-a.example',
+      'a..example',
+      'a_b.example',
+      `${'a'.repeat(64)}.example`,
+      'a.example\r\nMAIL FROM:<x@y.test>',
+    ],
+  },
   MAIL_CONFIGURATION_SET: {
     read: (text) => worker({ MAIL_CONFIGURATION_SET: text }).mail.configurationSet,
     good: [

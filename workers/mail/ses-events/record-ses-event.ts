@@ -32,7 +32,8 @@ interface MailRow {
 
 /**
  * Records an event with its effects, once however often it comes. A permanent bounce or a complaint suppresses the
- * address that the mail was promised to, and no other that the event may name; a complaint taken back lifts it.
+ * address that the mail was promised to, and no other that the event may name; a complaint taken back lifts it. Whatever
+ * the event tells, the provider has taken the mail: one whose content was handed over without an answer is sent.
  */
 export function recordSesEvent(
   { database, audit }: RecordSesEventDeps,
@@ -44,6 +45,7 @@ export function recordSesEvent(
     if (!mail) return 'unknown';
     const eventId = await insertEvent(database, tx, event, mail, messageId);
     if (eventId === undefined) return 'again';
+    await settleUnanswered(database, tx, mail);
     const address = concernedAddress(event, mail);
     if (address !== undefined) {
       const cause: Cause = { traceId: mail.traceId, requestId };
@@ -111,6 +113,20 @@ async function insertEvent(
     },
   );
   return row?.id;
+}
+
+/** What is being tried again meanwhile is kept back when its content is to be handed over. */
+async function settleUnanswered(
+  database: Database,
+  tx: Transaction,
+  { id }: MailRow,
+): Promise<void> {
+  await database.query(
+    `update outbox
+        set state = 'settled', outcome = 'sent', settled_at = now(), claimed_until = null, last_error = null
+      where id = $id and state <> 'settled' and unanswered > 0`,
+    { type: QueryTypes.UPDATE, transaction: tx, bind: { id } },
+  );
 }
 
 /** The promised recipient, if the event names it. */

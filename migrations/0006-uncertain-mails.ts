@@ -1,0 +1,22 @@
+import type { Migration } from './migration.js';
+
+/** Mails of which nobody knows whether the server has them: how often the content was handed over, and a state of their own. */
+export const uncertainMails: Migration = {
+  name: '0006-uncertain-mails',
+  up: `
+    alter table outbox add column unanswered integer not null default 0;
+    alter table outbox drop constraint outbox_state,
+      add constraint outbox_state
+        check (state in ('pending', 'enqueued', 'settled', 'dead', 'uncertain')) not valid;
+    alter table outbox validate constraint outbox_state;
+    create index outbox_uncertain on outbox (created_at) where state = 'uncertain';
+  `,
+  down: `
+    drop index outbox_uncertain;
+    update outbox set state = 'dead' where state = 'uncertain';
+    alter table outbox drop constraint outbox_state;
+    alter table outbox add constraint outbox_state
+      check (state in ('pending', 'enqueued', 'settled', 'dead'));
+    alter table outbox drop column unanswered;
+  `,
+};
