@@ -26,8 +26,18 @@ export interface TcpProxy {
   connections(): number;
 }
 
-/** Opens a proxy in front of the server that the URL names; it closes with the scope. */
-export async function openTcpProxy(scope: Scope, targetUrl: string): Promise<TcpProxy> {
+/** Takes what one client sends to the server, in the order in which it is sent. */
+export type SentBytes = (bytes: Buffer) => void;
+
+/**
+ * Opens a proxy in front of the server that the URL names; it closes with the scope.
+ * `observe` is called for each connection, and what it returns receives everything that this client sends.
+ */
+export async function openTcpProxy(
+  scope: Scope,
+  targetUrl: string,
+  observe?: () => SentBytes,
+): Promise<TcpProxy> {
   const target = new URL(targetUrl);
   const claim = await claimPort(0);
   const sockets = new Set<Socket>();
@@ -49,6 +59,7 @@ export async function openTcpProxy(scope: Scope, targetUrl: string): Promise<Tcp
       return;
     }
     const upstream = connect({ host: target.hostname, port: Number(target.port) });
+    const observer = observe?.();
     for (const [from, to] of [
       [client, upstream],
       [upstream, client],
@@ -57,6 +68,7 @@ export async function openTcpProxy(scope: Scope, targetUrl: string): Promise<Tcp
       from.on('data', (bytes) => {
         if (stranded.has(from)) return;
         if (silent === 'neither way' || (silent === 'answers' && from === upstream)) return;
+        if (from === client) observer?.(bytes);
         to.write(from === upstream ? withAddition(bytes) : bytes);
       });
       // Whatever ends one side ends the other; why does not matter here.
