@@ -339,7 +339,6 @@ const hasAttempt = (email: string): Promise<boolean> =>
 
 const deliveriesTo = (email: string) =>
   context.rows<{ outcome: string | null }>(
-    `select d.outcome from deliveries d join outbox o on o.id = d.outbox_id join admins a on a.id = o.admin_id
-      where a.email = $1`,
+    `select d.outcome from deliveries d join outbox o on o.id = d.outbox_id where o.recipient = $1`,
     [email],
   );
