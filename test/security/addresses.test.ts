@@ -1,7 +1,7 @@
 import test from 'ava';
 import { useSystem } from '../helpers/api.js';
 import { mintedToken } from '../helpers/admins.js';
-import type { Answer } from '../helpers/api-client.js';
+import { servedAtLast } from '../helpers/api-client.js';
 import { useContext } from '../helpers/context.js';
 import { eventually } from '../helpers/eventually.js';
 import { tokenIn } from '../helpers/mailbox.js';
@@ -145,13 +145,6 @@ test.serial(
     }
   },
 );
-
-/** What is answered once there is room for it: a machine that is too slow for so many at once says so by 503. */
-const servedAtLast = (ask: () => Promise<Answer>): Promise<Answer> =>
-  eventually(async () => {
-    const answer = await ask();
-    return answer.status !== 503 && answer;
-  });
 
 /** Every other letter in upper case. */
 const mixed = (text: string): string =>

@@ -1,4 +1,5 @@
 import test from 'ava';
+import { createAdmins, mailedToken, type AdminFactory } from '../helpers/admins.js';
 import { useSystem } from '../helpers/api.js';
 import { createClient, type Answer, type ApiClient } from '../helpers/api-client.js';
 import { useContext } from '../helpers/context.js';
@@ -43,27 +44,27 @@ const due: Readonly<Record<string, Readonly<Record<string, RegExp | undefined>>>
 
 for (const [what, mails] of Object.entries(due)) {
   test.serial(`S02 what exists is told to its mailbox alone: ${what}`, async (t) => {
-    const { admins, client, mailbox } = system;
-    const registered = await admins.registerAdmin();
+    const { mailbox } = system;
+    const registered = await people().registerAdmin();
     await mailbox.waitForMail(registered.email, { subject: CONFIRM });
     const emails: Readonly<Record<string, string>> = {
       unknown: context.uniqueAddress(),
       registered: registered.email,
-      confirmed: (await admins.confirmedAdmin()).email,
-      suppressed: (await admins.confirmedAdmin()).email,
+      confirmed: (await people().confirmedAdmin()).email,
+      suppressed: (await people().confirmedAdmin()).email,
     };
     await context.rows(
       `insert into suppressions (email_canonical, reason) values ($1, 'complaint')`,
       [emails['suppressed']],
     );
-    const mover = await admins.confirmedAdmin();
+    const mover = await people().confirmedAdmin();
     const ask: Readonly<Record<string, (email: string) => Promise<Answer>>> = {
-      register: (email) => client.post('/auth/register', admins.applicant({ email })),
-      resend: (email) => client.post('/auth/confirm/resend', { email }),
-      forgot: (email) => client.post('/auth/password/forgot', { email }),
+      register: (email) => someone().post('/auth/register', people().applicant({ email })),
+      resend: (email) => someone().post('/auth/confirm/resend', { email }),
+      forgot: (email) => someone().post('/auth/password/forgot', { email }),
       // Three an hour for each who asks.
       'change of address': async (email) => {
-        const asker = email === emails['confirmed'] ? await admins.confirmedAdmin() : mover;
+        const asker = email === emails['confirmed'] ? await people().confirmedAdmin() : mover;
         const change = { email, current_password: asker.password };
         return asker.client.put('/auth/me', change);
       },
@@ -121,6 +122,11 @@ test.serial(
     }
   },
 );
+
+let clients = 0;
+/** A client that nobody has been yet. */
+const someone = (): ApiClient => from(`10.0.0.${(clients += 1)}`);
+const people = (): AdminFactory => createAdmins(context, someone(), mailedToken(context));
 
 const from = (ip: string): ApiClient => createClient(system.process.url, { 'x-forwarded-for': ip });
 

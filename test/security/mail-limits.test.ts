@@ -1,6 +1,6 @@
 import test, { type ExecutionContext } from 'ava';
 import { mintedToken, type Login, type TestAdmin } from '../helpers/admins.js';
-import { createClient, type Answer, type ApiClient } from '../helpers/api-client.js';
+import { createClient, servedAtLast, type Answer, type ApiClient } from '../helpers/api-client.js';
 import { useApi } from '../helpers/api.js';
 import { useContext } from '../helpers/context.js';
 import { eventually } from '../helpers/eventually.js';
@@ -31,7 +31,8 @@ test.serial(
       const given = await Promise.all(
         Array.from({ length: REQUESTS }, () => {
           const applicant = api.admins.applicant({ email });
-          return someone().post(path, path === '/auth/register' ? applicant : { email });
+          const json = path === '/auth/register' ? applicant : { email };
+          return servedAtLast(() => someone().post(path, json));
         }),
       );
       for (const { status, text } of given) answers.add(`${status} ${text}`);
