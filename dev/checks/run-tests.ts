@@ -28,10 +28,8 @@ const measuredTests = {
 };
 const otherTests = {
   name: 'more tests',
-  files: ['test/cli/**', 'test/crash/**', 'test/flows/faults/**', 'test/security/*'],
+  files: ['test/cli/**', 'test/crash/**', 'test/flows/faults/**', 'test/security/**'],
 };
-/** They compare how long answers take: nothing else runs meanwhile. */
-const timingTests = { name: 'timing', files: ['test/security/timing/**'] };
 
 /** Which tests to run: all of them, and under the coverage gate, if no file is named. */
 interface TestOptions {
@@ -62,8 +60,7 @@ export async function runTests(options: TestOptions): Promise<Tally> {
       const summary = summariseCoverage(signal);
       const others = await runAva({ ...otherTests, signal }, stack);
       const coverage = await checkCoverage(summary);
-      const timing = await runAva({ ...timingTests, signal }, stack);
-      return [measured, others, coverage, timing, await checkRecords(dataDir)].reduce(add);
+      return [measured, others, coverage, await checkRecords(dataDir)].reduce(add);
     } finally {
       await stack.close();
     }

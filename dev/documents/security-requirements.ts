@@ -14,11 +14,13 @@ const CONSOLE = 'the operators’ console';
 /** Every requirement, by the id that the titles of its tests begin with. */
 export const securityRequirements: Readonly<Record<string, SecurityRequirement>> = {
   S01: {
-    requirement: 'Registering tells nothing of an address: same status, bytes, headers and time',
+    requirement:
+      'Registering tells nothing of an address: same status, bytes and headers, and the same work, statement by statement',
     sources: '6.3.8; API2:2023',
   },
   S02: {
-    requirement: 'Asking for another link tells nothing of an address either',
+    requirement:
+      'Asking for a link or for another address tells nothing either: what exists is told to its mailbox alone',
     sources: '6.3.8',
   },
   S03: {
@@ -34,10 +36,13 @@ export const securityRequirements: Readonly<Record<string, SecurityRequirement>>
     sources: '3.5.3, 6.5.1',
   },
   S06: {
-    requirement: 'A link works once, however many press its button at once',
+    requirement: 'What a link does it does once, however many press its button at once',
     sources: '6.5.1, 15.4.2',
   },
-  S07: { requirement: 'A link expires, and a newer one voids it', sources: '6.4.1' },
+  S07: {
+    requirement: 'A link expires, and a newer one of its kind voids it as soon as it is sent',
+    sources: '6.4.1',
+  },
   S08: {
     requirement:
       'Nobody logs in before confirming, and confirming logs nobody in; a link serves its one purpose',
@@ -47,7 +52,11 @@ export const securityRequirements: Readonly<Record<string, SecurityRequirement>>
     requirement: 'Links in mails start with PUBLIC_URL, whatever host a request names',
     sources: 'WSTG host header; CS Forgot Password',
   },
-  S10: { requirement: 'Nobody’s mailbox can be flooded through the service', sources: '2.4.1' },
+  S10: {
+    requirement:
+      'Nobody’s mailbox can be flooded through the service: every kind of mail has a cap, and links have one in all',
+    sources: '2.4.1',
+  },
   S11: {
     requirement:
       'A new address needs the current password, is confirmed before it counts, and the old one is told',
@@ -97,12 +106,13 @@ export const securityRequirements: Readonly<Record<string, SecurityRequirement>>
   },
   S22: {
     requirement:
-      'Guesses are limited to so many a time (20 an hour go on), and a limit that is reached says nothing of the password',
+      'Guesses are limited to so many a time (20 an hour go on), at the login, in a session and at the page of a link each by itself, and a limit that is reached says nothing of the password',
     sources: '6.1.1, 6.3.1',
   },
   S23: { requirement: 'Guesses at once cannot outrun the limit', sources: '15.4.2; CVE-2024-4629' },
   S24: {
-    requirement: 'Nobody can lock an owner out from elsewhere',
+    requirement:
+      'Nobody can lock an owner out from elsewhere, not even before the first login: a followed link forgives all guesses, and its network is the owner’s',
     sources: '6.1.1; GHSA-cq42-vhv7-xr7p',
   },
   S25: {
@@ -152,7 +162,11 @@ export const securityRequirements: Readonly<Record<string, SecurityRequirement>>
     sources: '10.4.5; RFC 9700, 4.14.2',
   },
   S37: { requirement: 'Logging out ends both tokens at once, on every instance', sources: '7.4.1' },
-  S38: { requirement: 'With an admin go its sessions, its users and its mails', sources: '7.4.2' },
+  S38: {
+    requirement:
+      'With an admin go its sessions, its users, its mails and every link to its address',
+    sources: '7.4.2',
+  },
   S39: { requirement: 'Admins see their sessions and can end them', sources: '7.4.5, 7.5.2' },
   S40: {
     requirement: 'Every login is a session of its own, which no client chooses',
@@ -307,5 +321,10 @@ export const securityRequirements: Readonly<Record<string, SecurityRequirement>>
     requirement:
       'Nothing that is sent takes more time than its length warrants: every regular expression is linear, and lists in headers have an end',
     sources: '1.3.12, 15.2.2; CWE-1333',
+  },
+  S82: {
+    requirement:
+      'What comes into force with a link was chosen by who reads the mail and knows the password, whoever registered first',
+    sources: '2.3.1; Sudhodanan and Paverd, “Pre-hijacked accounts”, USENIX Security 2022',
   },
 };

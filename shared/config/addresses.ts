@@ -1,3 +1,4 @@
+import { isIPv4, isIPv6 } from 'node:net';
 import * as z from 'zod';
 import { parseEmailAddress } from '../identity/email-address.js';
 import { isNetwork } from './proxies.js';

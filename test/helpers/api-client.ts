@@ -1,4 +1,5 @@
 import { loadContract, type Contract } from './contract.js';
+import { eventually } from './eventually.js';
 
 /** What a request carries besides its path. */
 export interface RequestOptions {
@@ -64,6 +65,13 @@ export function createClient(
       createClient(baseUrl, { ...headers, authorization: `Bearer ${accessToken}` }),
   };
 }
+
+/** What is answered once there is room for it: a machine that is too slow for so many at once says so by 503. */
+export const servedAtLast = <T>(send: () => Promise<Answer<T>>): Promise<Answer<T>> =>
+  eventually(async () => {
+    const answer = await send();
+    return answer.status !== 503 && answer;
+  });
 
 async function ask(
   baseUrl: string,

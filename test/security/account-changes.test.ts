@@ -1,4 +1,4 @@
-import test from 'ava';
+import test, { type ExecutionContext } from 'ava';
 import { withTransaction } from '../../shared/database/transaction.js';
 import { mintedToken, type Login, type TestAdmin } from '../helpers/admins.js';
 import { useSystem } from '../helpers/api.js';
@@ -27,10 +27,7 @@ test.serial(
     const { admins, client, mailbox } = system;
     const admin = await admins.confirmedAdmin();
     const { email } = admins.applicant();
-    for (const proof of [{}, { current_password: `${admin.password}!` }]) {
-      const refused = await admin.client.put<Problem>('/auth/me', { email, ...proof });
-      t.deepEqual([refused.status, refused.body.code], [403, 'wrong_password']);
-    }
+    await needsPassword(t, admin, { email });
     t.deepEqual(await mailbox.mailsTo(email), []);
 
     const asked = await askForAddress(admin, email);
@@ -41,7 +38,14 @@ test.serial(
     t.is(await logIn(email, admin.password), 401);
     t.is(await logIn(admin.email, admin.password), 200);
 
-    t.is((await client.post('/auth/confirm', { token: tokenIn(mail) })).status, 200);
+    const token = tokenIn(mail);
+    const mailReader = await client.post<Problem>('/auth/confirm', {
+      token,
+      password: NEW_PASSWORD,
+    });
+    t.deepEqual([mailReader.status, mailReader.body.code], [403, 'wrong_password']);
+    t.is(await logIn(email, admin.password), 401);
+    t.is((await confirm(token, admin)).status, 200);
     t.is(await logIn(admin.email, admin.password), 401);
     t.is((await admins.logIn({ email, password: admin.password })).admin.id, admin.id);
     const { body: me } = await admin.client.get<Me>('/auth/me');
@@ -53,7 +57,7 @@ test.serial(
   'S10 past three new addresses an hour nothing changes and nobody is mailed, whosever the address is',
   async (t) => {
     const strict = await startApi(context, { scope: t, env: { RATE_LIMIT_SCALE: '1' } });
-    const { admins, client } = system;
+    const { admins } = system;
     for (const isSomebodys of [true, false]) {
       const admin = await admins.confirmedAdmin();
       const owner = await admins.confirmedAdmin();
@@ -72,7 +76,7 @@ test.serial(
       }
       t.deepEqual(await stateOf(admin, owner), before);
 
-      t.is((await client.post('/auth/confirm', { token: await tokenFor(last) })).status, 200);
+      t.is((await confirm(await tokenFor(last), admin)).status, 200);
       t.is((await admin.client.get<Me>('/auth/me')).body.email, last);
     }
   },
@@ -99,15 +103,9 @@ test.serial('S20 a new password needs the old one and ends every other session',
   const { admins, client, mailbox } = system;
   const admin = await admins.confirmedAdmin();
   const other = await admins.logIn(admin);
-  for (const proof of [{}, { current_password: `${admin.password}!` }]) {
-    const refused = await admin.client.put<Problem>('/auth/me', {
-      password: NEW_PASSWORD,
-      ...proof,
-    });
-    t.deepEqual([refused.status, refused.body.code], [403, 'wrong_password']);
-  }
+  await needsPassword(t, admin, { password: NEW_PASSWORD });
   t.is((await client.as(other.access_token).get('/auth/me')).status, 200);
-  t.is((await eventsOf(admin.id, 'authn_password_change_fail')).length, 2);
+  t.is((await eventsOf(admin.id, 'authn_password_change_fail')).length, 1, 'one was no guess');
 
   const changed = await admin.client.put('/auth/me', {
     password: NEW_PASSWORD,
@@ -123,39 +121,60 @@ test.serial('S20 a new password needs the old one and ends every other session',
   t.is(await logIn(admin.email, NEW_PASSWORD), 200);
   await mailbox.waitForMail(admin.email, { subject: /password has been changed/ });
 
-  // With the limits of production: what is tried here counts like a login.
+  // With the limits of production: what is tried here is counted, for this session alone.
   const strict = await startApi(context, { scope: t, env: { RATE_LIMIT_SCALE: '1' } });
   const session = createClient(strict.url).as(admin.login.access_token);
-  const statuses: number[] = [];
-  for (let i = 0; i < 6; i++) {
-    const body = { password: NEW_PASSWORD, current_password: `wrong ${i}` };
-    statuses.push((await session.put('/auth/me', body)).status);
-  }
-  t.deepEqual([statuses[0], statuses.at(-1)], [403, 429]);
+  const attempt = async (proof: object): Promise<number> =>
+    (await session.put('/auth/me', { password: NEW_PASSWORD, ...proof })).status;
+  for (let i = 0; i < 7; i++) t.is(await attempt({}), 422, 'what is missing is not counted');
+  for (let i = 0; i < 5; i++) t.is(await attempt({ current_password: `wrong ${i}` }), 403);
+  t.is(await attempt({ current_password: NEW_PASSWORD }), 429);
   const right = { email: admin.email, password: NEW_PASSWORD };
-  t.is((await createClient(strict.url).post('/auth/login', right)).status, 429);
+  const { status, body } = await createClient(strict.url).post<Login>('/auth/login', right);
+  t.is(status, 200, 'the login is not affected');
+  const another = createClient(strict.url).as(body.access_token);
+  const again = { password: `${NEW_PASSWORD} again`, current_password: NEW_PASSWORD };
+  t.is((await another.put('/auth/me', again)).status, 200, 'nor is another session');
 });
 
 test.serial(
-  'S20 a login by the old password that is under way while it is changed opens no session',
+  'S20 what is under way by the old password while it is changed opens no session and changes nothing',
   async (t) => {
-    const admin = await system.admins.confirmedAdmin();
     const donor = await system.admins.confirmedAdmin();
     const database = openTestDatabase(t, context.databaseUrl);
-    const login = await withTransaction(database, async (transaction) => {
-      await database.query(
-        `update admins set password_hash = (select password_hash from admins where id = $donor) where id = $id`,
-        { bind: { id: admin.id, donor: donor.id }, transaction },
-      );
-      // It has found the old password right when it comes to the admin's row.
-      const underWay = logIn(admin.email, admin.password);
-      await eventually(isAnyoneWaiting, { of: 'the login waiting for the row' });
-      return { underWay };
-    });
-    t.is(await login.underWay, 401);
-    t.is(await logIn(admin.email, donor.password), 200);
-    const sessions = await context.rows('select id from sessions where admin_id = $1', [admin.id]);
-    t.is(sessions.length, 2, 'the first one, and the one just now');
+    const underWay: readonly ((admin: TestAdmin) => Promise<number>)[] = [
+      ({ email, password }) => logIn(email, password),
+      async ({ client, password }) => {
+        const body = { password: NEW_PASSWORD, current_password: password };
+        return (await client.put('/auth/me', body)).status;
+      },
+      async ({ client, password }) => {
+        const body = { email: system.admins.applicant().email, current_password: password };
+        return (await client.put('/auth/me', body)).status;
+      },
+      async ({ client, password }) => {
+        const json = { current_password: password };
+        return (await client.request('DELETE', '/auth/me', { json })).status;
+      },
+    ];
+    for (const [i, ask] of underWay.entries()) {
+      const admin = await system.admins.confirmedAdmin();
+      const asked = await withTransaction(database, async (transaction) => {
+        await database.query(
+          `update admins set password_hash = (select password_hash from admins where id = $donor) where id = $id`,
+          { bind: { id: admin.id, donor: donor.id }, transaction },
+        );
+        // It has found the old password right when it comes to the admin's row.
+        const status = ask(admin);
+        await eventually(isAnyoneWaiting, { of: 'the request waiting for the row' });
+        return { status };
+      });
+      t.is(await asked.status, i === 0 ? 401 : 403);
+      t.is((await admin.client.get<Me>('/auth/me')).body.pending_email, undefined);
+      t.is(await logIn(admin.email, donor.password), 200);
+      const rows = await context.rows('select id from sessions where admin_id = $1', [admin.id]);
+      t.is(rows.length, 2, 'the first one, and the one just now');
+    }
   },
 );
 
@@ -171,7 +190,8 @@ test.serial('a password set by a mailed link withdraws an open change of address
   const token = await tokenFor(admin.email);
   const reset = await client.post('/auth/password/reset', { token, password: NEW_PASSWORD });
   t.is(reset.status, 204);
-  t.is((await client.post<Problem>('/auth/confirm', { token: change })).body.code, 'invalid_token');
+  for (const password of [admin.password, NEW_PASSWORD])
+    t.is((await confirm(change, { password })).body.code, 'invalid_token');
   t.is((await admin.client.get('/auth/me')).status, 401, 'every session has ended');
   const { admin: me, access_token: accessToken } = await admins.logIn({
     email: admin.email,
@@ -188,7 +208,7 @@ test.serial('a confirmed change of address withdraws a password link to the old 
   await client.post('/auth/password/forgot', { email: admin.email });
   const token = await tokenFor(admin.email);
   await askForAddress(admin, email);
-  t.is((await client.post('/auth/confirm', { token: await tokenFor(email) })).status, 200);
+  t.is((await confirm(await tokenFor(email), admin)).status, 200);
 
   const reset = await client.post<Problem>('/auth/password/reset', {
     token,
@@ -211,12 +231,31 @@ test.serial(
     const body = { password: NEW_PASSWORD, current_password: admin.password };
     const changed = await admin.client.put<Me>('/auth/me', body);
     t.deepEqual([changed.status, changed.body.pending_email], [200, undefined]);
-    t.is((await client.post('/auth/confirm', { token: change })).status, 400);
+    for (const password of [admin.password, NEW_PASSWORD])
+      t.is((await confirm(change, { password })).status, 400);
     const again = { token: reset, password: 'yet another password than that' };
     t.is((await client.post('/auth/password/reset', again)).status, 400);
     t.is(await logIn(admin.email, NEW_PASSWORD), 200);
   },
 );
+
+/** A change is refused without the current password and with a wrong one, and nothing is changed. */
+async function needsPassword(t: ExecutionContext, admin: TestAdmin, change: object): Promise<void> {
+  const before = await stateOf(admin);
+  const missing = await admin.client.put<Problem>('/auth/me', change);
+  t.deepEqual([missing.status, missing.body.code], [422, 'validation_failed']);
+  t.deepEqual(
+    missing.body.errors?.map(({ pointer }) => pointer),
+    ['#/current_password'],
+  );
+  const proof = { current_password: `${admin.password}!` };
+  const wrong = await admin.client.put<Problem>('/auth/me', { ...change, ...proof });
+  t.deepEqual([wrong.status, wrong.body.code], [403, 'wrong_password']);
+  t.deepEqual(await stateOf(admin), before);
+}
+
+const confirm = (token: string, { password }: { password: string }) =>
+  system.client.post<Problem>('/auth/confirm', { token, password });
 
 /** What there is of two admins, and of what was promised to them. */
 const stateOf = (...admins: readonly TestAdmin[]): Promise<object[]> =>

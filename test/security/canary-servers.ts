@@ -47,7 +47,7 @@ export async function openSecretEnvironment(
 /** A mail server of the test's own, that wants a password and repeats what it was given when it refuses it. */
 export interface StubbornSmtp extends TestSmtpServer {
   answerWith(answer: 'take' | 'later' | 'never'): void;
-  /** The token in the newest mail to the address, once there are so many with one. */
+  /** The token that was made last for the address, once so many mails with one have come. */
   tokenFor(email: string, count?: number): Promise<string>;
 }
 
@@ -84,7 +84,8 @@ export async function openStubbornSmtp(
       eventually(() => {
         const mails = server.taken.filter(({ to }) => to.includes(email));
         const tokens = mails.flatMap(({ source }) => tokensIn(source).slice(0, 1));
-        return tokens.length >= count && tokens.at(-1);
+        // They sort by time, and mails may come in any order.
+        return tokens.length >= count && tokens.toSorted().at(-1);
       }),
   };
 }

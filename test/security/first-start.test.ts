@@ -9,7 +9,7 @@ const api = useApi(context);
 test.serial(
   'S27 a fresh installation has no account, and nobody is born an operator',
   async (t) => {
-    for (const table of ['admins', 'users', 'sessions'])
+    for (const table of ['admins', 'registrations', 'users', 'sessions'])
       t.deepEqual(await context.rows(`select from ${table}`), [], table);
     for (const email of ['admin', 'root', 'operator', 'test', 'seed', 'demo'].flatMap((name) => [
       name,
@@ -76,8 +76,11 @@ test.serial('S26 what is no text is no address and no password', async (t) => {
     t.is(resend.status, 422);
     const refresh = await api.client.post('/auth/refresh', { refresh_token: value });
     t.is(refresh.status, 422);
-    const confirm = await api.client.post('/auth/confirm', { token: value });
+    const confirm = await api.client.post('/auth/confirm', { token: value, password });
     t.is(confirm.status, 422);
+    const link = { token: 'ct_x', password: value };
+    t.is((await api.client.post('/auth/confirm', link)).status, 422);
+    t.is((await api.client.post('/auth/password/reset', link)).status, 422);
     if (value === undefined) continue;
     const changed = await admin.client.put('/auth/me', {
       password: value,

@@ -85,9 +85,11 @@ const goodValues: Readonly<Record<string, fc.Arbitrary<unknown>>> = {
   cursor: fc.constant('<<cursor>>'),
   id: fc.constant('<<userId>>'),
   token: fc.constant('<<confirmationToken>>'),
+  'ConfirmRequest password': fc.constant('<<pendingPassword>>'),
   'LoginRequest email': fc.constant('<<email>>'),
   'LoginRequest password': fc.constant('<<password>>'),
   'ResetPasswordRequest token': fc.constant('<<resetToken>>'),
+  'get /auth/password/reset token': fc.constant('<<resetToken>>'),
   'DeleteMeRequest current_password': fc.constant('<<sparePassword>>'),
   'delete /auth/sessions/{id} id': fc.constant('<<sessionId>>'),
 };

@@ -34,6 +34,7 @@ export async function makeWorld(
     cursor: /cursor=([^>&]+)/.exec(headers.get('link') ?? '')?.[1] ?? '',
     resetToken: await tokenOf(admin.email),
     pendingEmail: pending.email,
+    pendingPassword: pending.password,
     confirmationToken,
     spareToken: spare.login.access_token,
     sparePassword: spare.password,

@@ -1,15 +1,18 @@
 import { once } from 'node:events';
 import type { AddressInfo } from 'node:net';
-import test from 'ava';
+import test, { type ExecutionContext } from 'ava';
 import express from 'express';
 import { problemHandler } from '../../api/http/problem.js';
 import { requestContext } from '../../api/http/request-context.js';
+import { createClient, type Answer } from '../helpers/api-client.js';
 import { useApi } from '../helpers/api.js';
 import { useContext } from '../helpers/context.js';
 import { createRecordingLogger } from '../helpers/log.js';
 import { operationsOf, readDocument } from '../helpers/openapi.js';
 import type { Problem } from '../helpers/problem.js';
+import { startApi } from '../helpers/processes.js';
 import { exchange } from '../helpers/raw-http.js';
+import { openTcpProxy } from '../helpers/tcp-proxy.js';
 
 const context = useContext();
 const api = useApi(context);
@@ -175,3 +178,70 @@ test('S56 S66 an error that is the request’s own fault is answered as such, wh
     t.deepEqual(await answerTo(status), [500, 'internal'], String(status));
   t.is(messages().filter((message) => message === 'request failed').length, 6);
 });
+
+/** Routes that take forms, and where the form leads that is offered when something is wrong. */
+const FORMS = {
+  '/auth/confirm': '/auth/confirm/resend',
+  '/auth/confirm/resend': '/auth/confirm/resend',
+  '/auth/password/reset': '/auth/password/forgot',
+  '/auth/password/forgot': '/auth/password/forgot',
+} as const;
+const FORM = { 'content-type': 'application/x-www-form-urlencoded' };
+
+test('S56 S60 a form is answered by a page whatever is wrong with it, and the page leads on', async (t) => {
+  const { client } = api;
+  for (const [path, wayOn] of Object.entries(FORMS)) {
+    for (const [status, body, headers] of [
+      [400, 'a=1&a=2', FORM],
+      [400, '%ff=%fe', FORM],
+      [400, Buffer.from([0x61, 0x3d, 0xff]), FORM],
+      [413, `token=${'x'.repeat(5_000)}`, FORM],
+      [415, 'token=x', { ...FORM, 'content-encoding': 'gzip' }],
+      [422, 'unknown=1&token=x&email=a@x.test&password=a+password+of+some+length', FORM],
+    ] as const) {
+      const what = `${path} ${status} ${String(body).slice(0, 20)}`;
+      const answer = await client.request<string>('POST', path, { body, headers });
+      t.is(answer.status, status, what);
+      isPageThatLeadsTo(t, answer, wayOn);
+      const json = { ...headers, 'content-type': 'application/json' };
+      const told = await client.request('POST', path, { body, headers: json });
+      t.is(told.headers.get('content-type'), 'application/problem+json', what);
+    }
+  }
+});
+
+test('S56 S60 a form is answered by a page when there are too many, and when PostgreSQL is down', async (t) => {
+  const database = await openTcpProxy(t, context.databaseUrl);
+  const strict = await startApi(context, {
+    scope: t,
+    env: { DATABASE_URL: database.urlFor(context.databaseUrl), RATE_LIMIT_SCALE: '0.1' },
+  });
+  const client = createClient(strict.url);
+  const token = `ct_${'0'.repeat(32)}_${'A'.repeat(43)}`;
+  const bodies: Readonly<Record<string, string>> = {
+    '/auth/confirm': `token=${token}&password=x`,
+    '/auth/password/reset': `token=${token}&password=${'a+long+password'.repeat(2)}`,
+  };
+  await database.refuse();
+  for (const [path, wayOn] of Object.entries(FORMS)) {
+    const body = bodies[path] ?? 'email=a@x.test';
+    const answers: Answer[] = [];
+    const last = (): number | undefined => answers.at(-1)?.status;
+    while (answers.length < 20 && last() !== 429)
+      answers.push(await client.request('POST', path, { body, headers: FORM }));
+    t.deepEqual([...new Set(answers.map(({ status }) => status))], [503, 429], path);
+    for (const answer of answers) {
+      isPageThatLeadsTo(t, answer, wayOn);
+      t.regex(answer.headers.get('retry-after') ?? '', /^[1-9]\d*$/);
+      t.true(answer.text.includes(answer.requestId), 'the number to tell the operators');
+    }
+  }
+});
+
+function isPageThatLeadsTo(t: ExecutionContext, { headers, text }: Answer, wayOn: string): void {
+  t.is(headers.get('content-type'), 'text/html; charset=utf-8');
+  t.regex(headers.get('content-security-policy') ?? '', /^default-src 'none'/);
+  t.is(headers.get('cache-control'), 'no-store');
+  t.true(text.includes(`<form method="post" action="${wayOn}">`), text);
+  t.notRegex(text, /<script|sequelize|postgres|ECONN|at \S+ \(|application\/problem/i);
+}

@@ -60,8 +60,9 @@ test('S41 refresh tokens, their lost answers, links and cursors of the previous 
 
   const pending = await before.admins.registerAdmin();
   const token = await mintedToken(context)(pending.email);
-  t.is((await after.client.post('/auth/confirm', { token })).status, 400);
-  t.is((await during.client.post('/auth/confirm', { token })).status, 200);
+  const link = { token, password: pending.password };
+  t.is((await after.client.post('/auth/confirm', link)).status, 400);
+  t.is((await during.client.post('/auth/confirm', link)).status, 200);
 
   for (const email of ['a@x.test', 'b@x.test']) await admin.client.post('/users', { email });
   const next = nextPageOf(await admin.client.get('/users?limit=1')) ?? '';

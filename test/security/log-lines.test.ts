@@ -1,5 +1,5 @@
 import test from 'ava';
-import type { TestAdmin } from '../helpers/admins.js';
+import { mintedToken, type TestAdmin } from '../helpers/admins.js';
 import { useApi } from '../helpers/api.js';
 import { createClient, type ApiClient } from '../helpers/api-client.js';
 import { useContext } from '../helpers/context.js';
@@ -9,6 +9,8 @@ import { exchange } from '../helpers/raw-http.js';
 
 const context = useContext();
 const api = useApi(context, { env: { LOG_LEVEL: 'trace' } });
+
+const tokenFor = mintedToken(context);
 
 const INJECTED = [
   '\n{"log.level":"fatal","message":"forged"}\n',
@@ -95,6 +97,41 @@ const causes: readonly (readonly [
         current_password: admin.password,
       }),
   ],
+  [
+    'authn_password_change',
+    async ({ email }, client) => {
+      await client.post('/auth/password/forgot', { email });
+      const token = await tokenFor(email);
+      const password = 'a password that is new here';
+      return client.post('/auth/password/reset', { token, password });
+    },
+  ],
+  [
+    'email_change_requested',
+    (admin) =>
+      admin.client.put('/auth/me', {
+        email: context.uniqueAddress(),
+        current_password: admin.password,
+      }),
+  ],
+  [
+    'email_confirmed',
+    async (admin, client) => {
+      const email = context.uniqueAddress();
+      const { password } = admin;
+      await admin.client.put('/auth/me', { email, current_password: password });
+      return client.post('/auth/confirm', { token: await tokenFor(email), password });
+    },
+  ],
+  [
+    'email_confirm_fail',
+    async (admin, client) => {
+      const email = context.uniqueAddress();
+      await admin.client.put('/auth/me', { email, current_password: admin.password });
+      const token = await tokenFor(email);
+      return client.post('/auth/confirm', { token, password: 'not the password' });
+    },
+  ],
   ['authn_token_revoked', (admin) => admin.client.post('/auth/logout')],
   [
     'authn_token_reuse',
@@ -112,9 +149,9 @@ const causes: readonly (readonly [
   ],
 ];
 
-for (const [event, cause] of causes) {
+for (const [i, [event, cause]] of causes.entries()) {
   test.serial(
-    `S77 ${event} is told once: when, who, from where, and by which request`,
+    `S77 ${event} is told once: when, who, from where, and by which request (${i + 1})`,
     async (t) => {
       const admin = await api.admins.confirmedAdmin();
       const { requestId } = await cause(admin, api.client);
@@ -127,6 +164,8 @@ for (const [event, cause] of causes) {
       t.regex(String(line['@timestamp']), /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/);
       t.is(line['event.kind'], 'event');
       t.is(line['event.outcome'], /fail|reuse/.test(event) ? 'failure' : 'success');
+      t.regex(String(line['span.id']), /^[0-9a-f]{16}$/);
+      t.regex(String(line['trace.id']), /^[0-9a-f]{32}$/);
       const rows = await context.rows<{ admin_id: number; ip: string; trace_id: string }>(
         'select admin_id, ip, trace_id from audit_events where event = $1 and request_id = $2',
         [event, requestId],
@@ -175,6 +214,36 @@ test.serial(
         (line) => line['event.action'] === event && line['user.id'] === String(admin.id),
         { of: event },
       );
+    }
+    // What anybody may ask for about any address: told by its message, of nobody.
+    const { email, password } = await api.admins.registerAdmin();
+    const registrationToken = await tokenFor(email);
+    for (const [event, ask] of [
+      ['registration_requested', () => api.client.post('/auth/register', api.admins.applicant())],
+      ['confirmation_requested', () => api.client.post('/auth/confirm/resend', { email })],
+      ['password_reset_requested', () => api.client.post('/auth/password/forgot', { email })],
+      [
+        'email_confirm_fail',
+        () =>
+          api.client.post('/auth/confirm', {
+            token: registrationToken,
+            password: `${password}!`,
+          }),
+      ],
+    ] as const) {
+      const { requestId } = await ask();
+      const isIt = (line: LogLine): boolean =>
+        line['event.action'] === event && line['http.request.id'] === requestId;
+      const line = await api.process.waitForLine(isIt, { of: event });
+      t.is(line['user.id'], undefined, event);
+      const rows = await context.rows<{ outbox: string | null; about: string | null }>(
+        `select e.details ->> 'outbox_id' as outbox, o.request_id as about
+           from audit_events e left join outbox o on o.id::text = e.details ->> 'outbox_id'
+          where e.event = $1 and e.request_id = $2 and e.admin_id is null`,
+        [event, requestId],
+      );
+      t.is(rows.length, 1, event);
+      if (event !== 'email_confirm_fail') t.is(rows[0]?.about, requestId, event);
     }
     t.false(api.process.stdout().includes(`@${context.mailDomain}`));
   },

@@ -144,8 +144,8 @@ const hasFailedDelivery = (email: string): Promise<boolean> =>
   eventually(
     async () => {
       const tried = await context.rows<{ outcome: string }>(
-        `select d.outcome from deliveries d join outbox o on o.id = d.outbox_id join admins a on a.id = o.admin_id
-          where a.email = $1 and d.outcome is not null`,
+        `select d.outcome from deliveries d join outbox o on o.id = d.outbox_id
+          where o.recipient = $1 and d.outcome is not null`,
         [email],
       );
       return tried.length > 0 && tried.every(({ outcome }) => outcome !== 'sent');

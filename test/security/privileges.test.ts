@@ -151,8 +151,10 @@ async function liveAFullLife(url: string): Promise<void> {
 /** What the command line does in the database. */
 async function giveEveryCommand(t: ExecutionContext, databaseUrl: string): Promise<void> {
   const stage = await setStage(t, context);
-  const { id, adminId, email } = await stage.promiseConfirmation({ message: { state: 'dead' } });
-  await context.rows('update admins set confirmed_at = now() where id = $1', [adminId]);
+  const { id, email } = await stage.promiseConfirmation({
+    purpose: 'password_reset',
+    message: { state: 'dead' },
+  });
   await context.rows(
     `insert into suppressions (email_canonical, reason) values ($1, 'complaint')`,
     [email],

@@ -39,20 +39,23 @@ test('S32 a token of one kind is none of another', async (t) => {
   for (const token of [access, registration, reset, move]) {
     t.deepEqual(await refused(refresh(token)), [401, 'invalid_refresh_token'], token);
   }
-  for (const token of [refreshing, reset]) {
-    t.deepEqual(await refused(client.post('/auth/confirm', { token })), [400, 'invalid_token']);
-  }
   const password = 'a password that nobody will have';
+  for (const token of [refreshing, reset]) {
+    const answer = client.post('/auth/confirm', { token, password: admin.password });
+    t.deepEqual(await refused(answer), [400, 'invalid_token']);
+  }
   for (const token of [refreshing, registration, move]) {
     const answer = client.post('/auth/password/reset', { token, password });
     t.deepEqual(await refused(answer), [400, 'invalid_token'], token);
   }
-  t.is((await client.post('/auth/confirm', { token: access })).status, 422, 'longer than any link');
+  const tooLong = await client.post('/auth/confirm', { token: access, password });
+  t.is(tooLong.status, 422, 'longer than any link');
   t.is((await client.post('/auth/password/reset', { token: access, password })).status, 422);
 
   t.is((await admin.client.get('/auth/me')).status, 200);
   t.is((await refresh(refreshing)).status, 200);
-  t.is((await client.post('/auth/confirm', { token: registration })).status, 200);
+  const confirmed = { token: registration, password: pending.password };
+  t.is((await client.post('/auth/confirm', confirmed)).status, 200);
 });
 
 test('S35 a refresh token that comes back after its successor was used ends the session, and the admin is told', async (t) => {
@@ -212,11 +215,12 @@ test('S42 a secret of the wrong length is refused like any wrong one', async (t)
     t.deepEqual(await refused(refresh(token)), [401, 'invalid_refresh_token'], token);
   }
   for (const token of wrong(link)) {
-    const answer = system.client.post('/auth/confirm', { token });
+    const answer = system.client.post('/auth/confirm', { token, password: pending.password });
     t.deepEqual(await refused(answer), [400, 'invalid_token'], token);
   }
   t.is((await refresh(login.refresh_token)).status, 200);
-  t.is((await system.client.post('/auth/confirm', { token: link })).status, 200);
+  const right = { token: link, password: pending.password };
+  t.is((await system.client.post('/auth/confirm', right)).status, 200);
 });
 
 const refresh = (token: string, client: ApiClient = system.client) =>
