@@ -28,6 +28,6 @@ const INSERTS: Readonly<Record<Exclude<Knowledge, 'unknown'>, string>> = {
     insert into admins (email, email_canonical, name, name_canonical, password_hash, confirmed_at)
     select address, address, address, address, $2, now() from unnest($1::text[]) as address`,
   pending: `
-    insert into admins (email, email_canonical, name, name_canonical, password_hash)
-    select address, address, address, address, $2 from unnest($1::text[]) as address`,
+    insert into registrations (id, email, email_canonical, name, name_canonical, password_hash)
+    select gen_random_uuid(), address, address, address, address, $2 from unnest($1::text[]) as address`,
 };
