@@ -23,7 +23,7 @@ export const sender = z.string().transform((text, context) => {
 /** A domain name, or an address literal such as `[192.0.2.1]` or `[IPv6:2001:db8::1]` (RFC 5321 4.1.1.1, 4.1.3). */
 export const ehloName = z
   .string()
-  .refine(isEhloName, 'must be a host name, or an address in brackets such as [192.0.2.1]');
+  .refine(isEhloName, 'must be a host name, or an address in brackets');
 
 /** How many proxies there are, or where they are. */
 export const proxies = z
