@@ -16,6 +16,8 @@ export interface RedisServerOptions {
   readonly dataDir: string;
   /** False keeps everything in memory: faster, and gone when it stops. */
   readonly persistent: boolean;
+  /** What its configuration has besides. */
+  readonly settings?: Readonly<Record<string, string>>;
   readonly logFile?: string;
   readonly pidFile?: string;
   /** Says what is being installed, if Redis has to be. */
@@ -45,6 +47,8 @@ export interface RedisOptions {
   /** Preferred port: taken if free, else the next one; 0 is any. */
   readonly port: number;
   readonly persistent: boolean;
+  /** What its configuration has besides. */
+  readonly settings?: Readonly<Record<string, string>>;
   readonly onProgress?: (line: string) => void;
   readonly signal?: AbortSignal | undefined;
 }
@@ -105,7 +109,12 @@ async function startRedisServer(options: RedisServerOptions): Promise<RedisServe
   return Object.assign(server, { port, url: `redis://${loopback}:${port}/0` });
 }
 
-function redisArguments({ port, dataDir, persistent }: RedisServerOptions): string[] {
+function redisArguments({
+  port,
+  dataDir,
+  persistent,
+  settings: others,
+}: RedisServerOptions): string[] {
   const settings = {
     bind: loopback,
     port: String(port),
@@ -119,6 +128,7 @@ function redisArguments({ port, dataDir, persistent }: RedisServerOptions): stri
     // Test files isolate themselves by database number.
     databases: '1024',
     daemonize: 'no',
+    ...others,
   };
   return Object.entries(settings).flatMap(([name, value]) => [`--${name}`, value]);
 }
