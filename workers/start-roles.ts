@@ -15,7 +15,7 @@ import { createShipLogBatch } from './logs/ship-log-batch.processor.js';
 import { createDeliverMail } from './mail/deliver-mail.processor.js';
 import { smtpConnections } from './mail/smtp.mailer.js';
 import { startRelay } from './relay/relay.js';
-import { startSweeping, sweepEverything } from './relay/sweep.js';
+import { startSweeping } from './relay/sweep.js';
 import { startHousekeeping } from './tasks/housekeeping.js';
 
 /**
@@ -123,16 +123,11 @@ function startRelaying({
   tasks,
   failpoint,
   log,
-}: WorkerDeps): Repeating[] {
+}: WorkerDeps): Pick<Repeating, 'stop'>[] {
+  const sweeping = startSweeping(sweep, log);
   return [
     startHousekeeping(tasks, log),
-    startSweeping(sweep, log),
-    startRelay({
-      database,
-      queues,
-      failpoint,
-      log,
-      onDataLoss: (signal) => sweepEverything(sweep, signal),
-    }),
+    sweeping,
+    startRelay({ database, queues, failpoint, log, onDataLoss: () => sweeping.everything() }),
   ];
 }

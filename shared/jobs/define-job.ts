@@ -23,3 +23,11 @@ export function defineJob<N extends string, S extends z.ZodType>(
 ): JobContract<N, S> {
   return Object.freeze(contract);
 }
+
+/** True for data that say themselves that they are of another version: while a release is rolled out, jobs of a newer API meet older workers. */
+export const isOtherVersion = (data: unknown): boolean =>
+  typeof data === 'object' &&
+  data !== null &&
+  'v' in data &&
+  typeof data.v === 'number' &&
+  data.v !== 1;

@@ -1,5 +1,7 @@
 /** Something that is done again and again until it is stopped. */
 export interface Repeating {
+  /** Begins the next turn now, or right after the one under way. */
+  hurry(): void;
   /** Asks the turn under way to end and resolves when it has; no other follows. */
   stop(): Promise<void>;
 }
@@ -25,8 +27,16 @@ export function startRepeating(
   let timer: NodeJS.Timeout | undefined;
   let underWay: Promise<void> = Promise.resolve();
 
+  let isUnderWay = false;
+  let isHurried = false;
+
   const begin = (): void => {
-    underWay = turn(stopping.signal).then(schedule);
+    isUnderWay = true;
+    isHurried = false;
+    underWay = turn(stopping.signal).then((pauseMs) => {
+      isUnderWay = false;
+      schedule(isHurried ? 0 : pauseMs);
+    });
   };
   const schedule = (pauseMs: number): void => {
     if (stopping.signal.aborted) return;
@@ -37,6 +47,12 @@ export function startRepeating(
   else schedule(firstPauseMs);
 
   return {
+    hurry() {
+      isHurried = true;
+      if (isUnderWay) return;
+      clearTimeout(timer);
+      schedule(0);
+    },
     async stop() {
       stopping.abort();
       clearTimeout(timer);

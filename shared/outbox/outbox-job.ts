@@ -1,4 +1,5 @@
 import * as z from 'zod';
+import { isOtherVersion } from '../jobs/define-job.js';
 import type { NewJob } from '../queues/job-queue.js';
 
 /** What a job that stands for an outbox message carries: where to find it, nothing of it. */
@@ -32,4 +33,17 @@ export function outboxJob(source: OutboxJobSource): NewJob {
     generation: source.generation,
   };
   return { id: outboxJobId(source), name: source.name, data };
+}
+
+/**
+ * True for the data of this message's job. Those of a version that this process does not know are a newer worker's to
+ * judge.
+ */
+export function isJobOf(
+  { id, generation }: Pick<OutboxJobSource, 'id' | 'generation'>,
+  data: unknown,
+): boolean {
+  const { success, data: read } = OutboxJobData.safeParse(data);
+  if (!success) return isOtherVersion(data);
+  return read.outbox_id === id && read.generation === generation;
 }

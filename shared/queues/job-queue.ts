@@ -1,18 +1,19 @@
 import { Queue, type DefaultJobOptions } from 'bullmq';
 import type { Redis } from 'ioredis';
 import type { QueueName } from '../jobs/define-job.js';
+import {
+  discardJob,
+  readState,
+  removeForeignKeys,
+  SCORE_PER_MS,
+  type JobState,
+} from './job-state.js';
 
 /** A job as a producer hands it over. The id makes it idempotent: a second add of the same id does nothing. */
 export interface NewJob {
   readonly id: string;
   readonly name: string;
   readonly data: Record<string, unknown>;
-}
-
-/** What the sweep wants to know about a job; `unknown` means that Redis has never seen it, or has lost it. */
-export interface JobState {
-  readonly state: 'unknown' | 'waiting' | 'delayed' | 'active' | 'completed' | 'failed';
-  readonly failedReason?: string;
 }
 
 /** How many jobs of a queue are in each state; those done are kept for a while. */
@@ -23,7 +24,12 @@ export type JobCounts = Readonly<
 /** The producer's end of one queue. Every call fails fast when Redis is gone; a failed add means "unknown", not "no". */
 export interface JobQueue {
   add(job: NewJob): Promise<void>;
-  stateOf(jobId: string): Promise<JobState>;
+  /** @param isIntact tells the job's data from another's; without it neither they nor its options are read. */
+  stateOf(jobId: string, isIntact?: (data: unknown) => boolean): Promise<JobState>;
+  /** Removes all that Redis holds under a job's id, whatever it is: for a job that is `broken`. */
+  discard(jobId: string): Promise<void>;
+  /** Removes the queue's own keys on which every command would fail, and resolves to their names. */
+  removeForeignKeys(): Promise<string[]>;
   /** How many jobs are not done yet, whether they wait, are delayed or are being worked on. */
   countOpen(): Promise<number>;
   /** How many jobs a worker could take now: none while the queue is throttled or paused. Delayed ones count once they are due. */
@@ -39,7 +45,7 @@ export interface JobCounter {
   counts(): Promise<JobCounts>;
 }
 
-/** Redis keys of a queue begin with this: one hash slot per queue, so that it may live in a cluster. */
+/** Redis keys of a queue begin with this. The braces stay as they are: jobs of the release before are below them. */
 export const queuePrefix = (queue: QueueName): string => `{${queue}}`;
 
 const jobOptions: Record<QueueName, DefaultJobOptions> = {
@@ -87,7 +93,9 @@ export function openJobQueue(
       const job = await queue.add(jobName, data, { jobId: id });
       if (job.id !== id) throw new Error(`Redis took the job under another id: ${String(job.id)}`);
     },
-    stateOf: (jobId) => readState(redis, queue.toKey, jobId),
+    stateOf: (jobId, isIntact) => readState(redis, queue.toKey, jobId, isIntact),
+    removeForeignKeys: () => removeForeignKeys(redis, queue.toKey),
+    discard: (jobId) => discardJob(redis, queue.toKey, jobId),
     countOpen: () => queue.getJobCountByTypes('waiting', 'prioritized', 'delayed', 'active'),
     countRunnable: () => countRunnable(queue, redis),
     counts: () => readCounts(queue),
@@ -95,9 +103,6 @@ export function openJobQueue(
     close: () => queue.close(),
   };
 }
-
-/** When a delayed job is due, as BullMQ's script `moveToDelayed` writes it. The job itself knows when it was made. */
-const SCORE_PER_MS = 0x1000;
 
 async function countRunnable(queue: Queue, redis: Redis): Promise<number> {
   if ((await queue.getRateLimitTtl(1)) > 0 || (await queue.isPaused())) return 0;
@@ -125,44 +130,4 @@ async function readCounts(queue: Queue): Promise<JobCounts> {
     completed: of('completed'),
     failed: of('failed'),
   };
-}
-
-/** Where BullMQ keeps a job's id: BullMQ's own script `getStateV2`, whose order this is. */
-const PLACES = [
-  { key: 'completed', isList: false, state: 'completed' },
-  { key: 'failed', isList: false, state: 'failed' },
-  { key: 'delayed', isList: false, state: 'delayed' },
-  { key: 'prioritized', isList: false, state: 'waiting' },
-  { key: 'active', isList: true, state: 'active' },
-  { key: 'wait', isList: true, state: 'waiting' },
-  { key: 'paused', isList: true, state: 'waiting' },
-  { key: 'waiting-children', isList: false, state: 'waiting' },
-] as const;
-
-/**
- * Looks into all places at one moment. BullMQ, which does not know the version of this Redis, would copy whole lists for
- * each job that is asked for.
- */
-async function readState(
-  redis: Redis,
-  keyOf: (name: string) => string,
-  jobId: string,
-): Promise<JobState> {
-  const look = redis.multi();
-  for (const { key, isList } of PLACES) {
-    // From the end where the oldest wait, which are asked for most.
-    if (isList) look.lpos(keyOf(key), jobId, 'RANK', -1);
-    else look.zscore(keyOf(key), jobId);
-  }
-  const answers = await look.hget(keyOf(jobId), 'failedReason').exec();
-  const found = (answers ?? []).map(([error, value]) => {
-    if (error) throw error;
-    return value;
-  });
-  if (found.length <= PLACES.length) throw new Error('Redis does not say where the job is');
-  const state = PLACES.find((_, i) => found[i] !== null)?.state ?? 'unknown';
-  const reason = found.at(-1);
-  return state === 'failed'
-    ? { state, failedReason: typeof reason === 'string' ? reason : '' }
-    : { state };
 }

@@ -1,4 +1,3 @@
-import { once } from 'node:events';
 import type { Redis } from 'ioredis';
 import type { QueueName } from '../jobs/define-job.js';
 import type { Logger } from '../logging/logger.js';
@@ -6,9 +5,11 @@ import { createNowAndThen } from '../logging/now-and-then.js';
 import { openJobQueue, type JobQueue } from './job-queue.js';
 import { createQueueRoom, type QueueRoom } from './queue-room.js';
 import { problemsOfRedis, readRedisFacts, type RedisProblem } from './redis-facts.js';
+import { isWrongType, refusalOfRedis } from './redis-refusals.js';
 import { createReceipts, type Receipts } from './receipts.js';
 import { openFailFastRedis } from './redis-client.js';
 import { createRedisMemory } from './redis-memory.js';
+import { createRedisProbe } from './redis-probe.js';
 
 /** The producer's ends of all queues, and the state of the Redis behind them. */
 export interface Queues {
@@ -18,7 +19,7 @@ export interface Queues {
   readonly room: Readonly<Record<QueueName, QueueRoom>>;
   /** Which log batches have been shipped. */
   readonly receipts: Receipts;
-  /** Resolves when the Redis of the mail queue answers; rejects within about two seconds otherwise. */
+  /** Resolves when the Redis of the mail queue answers and writes; rejects within about two seconds otherwise. */
   ping(): Promise<void>;
   /** The same for the Redis of the logs queue; absent when that is the mail queue's. */
   readonly pingLogs: (() => Promise<void>) | undefined;
@@ -44,9 +45,12 @@ export function openQueues(config: { url: string; logsUrl: string }, log: Logger
     config.logsUrl === config.url ? mailRedis : openFailFastRedis(config.logsUrl, onError);
   const mail = openJobQueue('mail', mailRedis, onError);
   const logs = openJobQueue('logs', logsRedis, onError);
-  const clients = new Set([mailRedis, logsRedis]);
   const mailMemory = createRedisMemory(mailRedis);
-  const logsMemory = logsRedis === mailRedis ? mailMemory : createRedisMemory(logsRedis);
+  const isShared = logsRedis === mailRedis;
+  const logsMemory = isShared ? mailMemory : createRedisMemory(logsRedis);
+
+  const ping = createRedisProbe(mailRedis, isShared ? ['mail', 'logs'] : ['mail']);
+  const pingLogs = isShared ? undefined : createRedisProbe(logsRedis, ['logs']);
 
   return {
     mail,
@@ -56,39 +60,40 @@ export function openQueues(config: { url: string; logsUrl: string }, log: Logger
       logs: createQueueRoom('logs', logs, logsMemory),
     },
     receipts: createReceipts(logsRedis),
-    ping: () => ping(mailRedis),
-    pingLogs: logsRedis === mailRedis ? undefined : () => ping(logsRedis),
+    ping,
+    pingLogs,
     epoch: () => readEpoch(mailRedis),
     async problems() {
-      const facts = await Promise.all([...clients].map(readRedisFacts));
-      return facts.flatMap(problemsOfRedis);
+      const found = await Promise.all([
+        problemsIn(mailRedis, ping),
+        ...(pingLogs ? [problemsIn(logsRedis, pingLogs)] : []),
+      ]);
+      return found.flat();
     },
     async close() {
       await Promise.allSettled([mail.close(), logs.close()]);
-      for (const redis of clients) redis.disconnect();
+      for (const redis of new Set([mailRedis, logsRedis])) redis.disconnect();
     },
   };
 }
 
-async function ping(redis: Redis): Promise<void> {
-  await connectionTried(redis);
-  await redis.ping();
-}
-
-/** A connection that is being made is no outage: whoever asks at the start asks before it stands. */
-async function connectionTried(redis: Redis): Promise<void> {
-  if (redis.status !== 'connecting' && redis.status !== 'connect') return;
-  const tried = new AbortController();
-  const { signal } = tried;
+async function problemsIn(redis: Redis, probe: () => Promise<void>): Promise<RedisProblem[]> {
   try {
-    await Promise.race([once(redis, 'ready', { signal }), once(redis, 'close', { signal })]);
-  } finally {
-    tried.abort();
+    await probe();
+    return problemsOfRedis(await readRedisFacts(redis));
+  } catch (error) {
+    const refusal = refusalOfRedis(error);
+    if (refusal === undefined) throw error;
+    return [{ isSerious: true, problem: `it ${refusal}` }];
   }
 }
 
 async function readEpoch(redis: Redis): Promise<string> {
-  const known = await redis.get(EPOCH_KEY);
+  const known = await redis.get(EPOCH_KEY).catch((error: unknown) => {
+    // Whoever wrote something else there may have changed more.
+    if (!isWrongType(error)) throw error;
+    return redis.del(EPOCH_KEY).then(() => null);
+  });
   if (known !== null) return known;
   await redis.set(EPOCH_KEY, crypto.randomUUID(), 'NX');
   return (await redis.get(EPOCH_KEY)) ?? '';

@@ -36,6 +36,8 @@ export function openFailFastRedis(
   const client = new Redis({
     ...redisAddress(url),
     enableOfflineQueue: false,
+    // One that loads its data, or has lost its primary, says so to each command; waiting for it would tell nobody why.
+    enableReadyCheck: false,
     connectTimeout: CONNECT_TIMEOUT_MS,
     commandTimeout: COMMAND_TIMEOUT_MS,
     retryStrategy: reconnectDelayMs,
@@ -63,6 +65,7 @@ export async function connectRedis(url: string): Promise<Redis> {
   const client = new Redis({
     ...redisAddress(url),
     lazyConnect: true,
+    enableReadyCheck: false,
     maxRetriesPerRequest: 0,
     connectTimeout: CONNECT_TIMEOUT_MS,
     commandTimeout: COMMAND_TIMEOUT_MS,

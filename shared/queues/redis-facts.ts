@@ -68,6 +68,9 @@ export function problemsOfRedis({
   return problems;
 }
 
+/** Whether this answer to `INFO` comes from a node of a cluster. */
+export const isClusterNode = (info: string): boolean => fieldOf(info, 'cluster_enabled') === '1';
+
 function memoryIn(info: string): MemoryFacts {
   const numberOf = (name: string): number => Number(fieldOf(info, name));
   const maxBytes = numberOf('maxmemory');

@@ -5,7 +5,7 @@ import type { Queues } from './queues.js';
 const ASK_EVERY_MS = 5_000;
 
 /**
- * Logs what an operator should mend about Redis, as soon as it answers. Whatever is wrong, it goes on being used: outbox
+ * Logs what an operator should mend about Redis, as soon as it answers, be it with a refusal. Whatever is wrong, it goes on being used: outbox
  * and spool make up for what it loses. Ends when the signal aborts.
  */
 export async function tellRedisProblems(

@@ -178,7 +178,7 @@ async function setUp(scope: Scope, redisUrl?: string) {
         {
           ...stage,
           failpoint: () => undefined,
-          onDataLoss: async () => {
+          onDataLoss: () => {
             losses += 1;
           },
         },

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import test, { type ExecutionContext } from 'ava';
-import { Worker } from 'bullmq';
+import { Worker, type Job } from 'bullmq';
 import * as z from 'zod';
 import { openQueues } from '../../shared/queues/queues.js';
 import { redisAddress } from '../../shared/queues/redis-client.js';
@@ -34,11 +34,41 @@ test('so does one whose Redis takes no writes for another reason', async (t) => 
     msg: 'Redis refuses commands; the worker rests',
     'event.reason': 'READONLY',
   });
-  t.is((await faults.checks.redis_refuses()).problem, 'Redis refuses commands: READONLY');
+  t.is(
+    (await faults.checks.redis_refuses()).problem,
+    'Redis refuses commands: READONLY (a replica)',
+  );
 
   await redis.client.replicaof('NO', 'ONE');
   await eventually(hasDone);
   await eventually(async () => (await faults.checks.redis_refuses()).ok);
+});
+
+test('what one queue is refused stays told, however many jobs another queue does', async (t) => {
+  const redis = await openOwnRedis(t, { maxMemory: '16mb' });
+  const open = (queue: 'mail' | 'logs') => {
+    const worker = new Worker<unknown, string>(queue, async () => 'done', {
+      connection: { ...redisAddress(redis.url), maxRetriesPerRequest: null },
+      autorun: false,
+    });
+    t.teardown(() => worker.close());
+    restWhenRefused({ queue, worker, faults, log: createRecordingLogger().log });
+    return worker;
+  };
+  const faults = createFaultBoard();
+  const [mail, logs] = [open('mail'), open('logs')];
+  const refused = Object.assign(new Error('NOREPLICAS Not enough good replicas to write.'), {
+    name: 'ReplyError',
+  });
+  for (let i = 0; i < 20; i++) mail.emit('error', refused);
+  const said = 'Redis refuses commands: NOREPLICAS (it has too few replicas)';
+  const job = { id: 'j' } as Job<unknown, string>;
+  logs.emit('completed', job, 'done', 'active');
+  t.is((await faults.checks.redis_refuses()).problem, said);
+  for (let i = 0; i < 20; i++) logs.emit('error', refused);
+  mail.emit('completed', job, 'done', 'active');
+  t.true((await faults.checks.redis_refuses()).ok);
+  t.is((await faults.checks.redis_refuses_logs()).problem, said);
 });
 
 test('only an answer of Redis is a refusal, wherever it has put its word for it', async (t) => {
@@ -49,7 +79,12 @@ test('only an answer of Redis is a refusal, wherever it has put its word for it'
   });
   t.teardown(() => worker.close());
   const faults = createFaultBoard();
-  const refusals = restWhenRefused({ worker, faults, log: createRecordingLogger().log });
+  const refusals = restWhenRefused({
+    queue: 'mail',
+    worker,
+    faults,
+    log: createRecordingLogger().log,
+  });
   worker.emit('error', new Error('Missing lock for job 1'));
   t.is(refusals.sinceLastMs(), Infinity);
 
@@ -61,7 +96,8 @@ test('only an answer of Redis is a refusal, wherever it has put its word for it'
   );
   for (let i = 0; i < 20; i++) worker.emit('error', refused);
   t.true(Number.isFinite(refusals.sinceLastMs()));
-  t.is((await faults.checks.redis_refuses()).problem, 'Redis refuses commands: MISCONF');
+  t.regex((await faults.checks.redis_refuses()).problem ?? '', /^Redis refuses commands: MISCONF /);
+  t.true((await faults.checks.redis_refuses_logs()).ok);
 });
 
 /** A worker with one job, and a Redis to which this is done just before it starts. */

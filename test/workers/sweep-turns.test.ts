@@ -131,7 +131,8 @@ async function setUp(
   const database = poolMax
     ? openTestDatabase(scope, context.databaseUrl, { poolMax })
     : stage.database;
-  const queue = stateOf ? { stateOf } : stage.queues.mail;
+  const { mail } = stage.queues;
+  const queue = stateOf ? { ...mail, stateOf } : mail;
   return { stage, sweep: createSweep({ database, queue, log: stage.log }) };
 }
 

@@ -1,7 +1,7 @@
 import type { Check } from '../../shared/health/readiness.js';
 
 /** What may be at fault so that no try helps until an operator mends it: settings, or a Redis that refuses. */
-export type FaultyPart = 'smtp' | 'firehose' | 'redis_refuses';
+export type FaultyPart = 'smtp' | 'firehose' | 'redis_refuses' | 'redis_refuses_logs';
 
 /** What is at fault, as far as the dependencies have told. */
 export interface FaultBoard {
@@ -28,6 +28,7 @@ export function createFaultBoard(): FaultBoard {
       smtp: checkOf('smtp'),
       firehose: checkOf('firehose'),
       redis_refuses: checkOf('redis_refuses'),
+      redis_refuses_logs: checkOf('redis_refuses_logs'),
     },
   };
 }

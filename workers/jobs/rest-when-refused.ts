@@ -1,9 +1,12 @@
 import type { Worker } from 'bullmq';
+import type { QueueName } from '../../shared/jobs/define-job.js';
 import type { Logger } from '../../shared/logging/logger.js';
+import { isRefusal, refusalCode, refusalOfRedis } from '../../shared/queues/redis-refusals.js';
 import type { FaultBoard } from './fault-board.js';
 
 /** What keeps a worker from spinning is made of. */
 export interface RestWhenRefusedDeps {
+  readonly queue: QueueName;
   readonly worker: Worker<unknown, string>;
   readonly faults: FaultBoard;
   readonly log: Logger;
@@ -18,27 +21,27 @@ export interface Refusals {
 const REFUSALS_BEFORE_REST = 20;
 const WITHIN_MS = 10_000;
 const REST_MS = 5_000;
-/** Redis's word for why, which older ones put behind a word about the script: `OOM`, `MISCONF`, `READONLY`, `NOAUTH`. */
-const CODE = /(?:^|\s-)(?!ERR\b)([A-Z]+)\b/;
+/** A flag for each queue: one that is worked on says nothing of another, which may be in a Redis of its own. */
+const PARTS = { mail: 'redis_refuses', logs: 'redis_refuses_logs' } as const;
 
 /**
  * Pauses a worker for a while when Redis is there and refuses everything, for want of memory, disk or rights: BullMQ
- * would try again thousands of times a second. Readiness is red until a job is done again.
+ * would try again thousands of times a second. Readiness is red until a job of this queue is done again.
  */
-export function restWhenRefused({ worker, faults, log }: RestWhenRefusedDeps): Refusals {
+export function restWhenRefused({ queue, worker, faults, log }: RestWhenRefusedDeps): Refusals {
+  const part = PARTS[queue];
   let refusals: number[] = [];
   let lastAt = -Infinity;
 
-  const rest = (code: string): void => {
+  const rest = (error: Error): void => {
+    const code = refusalCode(error);
+    const fields = { 'labels.queue': queue, 'labels.rest_ms': REST_MS };
     if (code === 'OOM') {
-      faults.raise('redis_refuses', 'Redis has no memory left');
-      log.error({ 'labels.rest_ms': REST_MS }, 'Redis has no memory left; the worker rests');
+      faults.raise(part, 'Redis has no memory left');
+      log.error(fields, 'Redis has no memory left; the worker rests');
     } else {
-      faults.raise('redis_refuses', `Redis refuses commands: ${code}`);
-      log.error(
-        { 'labels.rest_ms': REST_MS, 'event.reason': code },
-        'Redis refuses commands; the worker rests',
-      );
+      faults.raise(part, `Redis ${refusalOfRedis(error)}`);
+      log.error({ ...fields, 'event.reason': code }, 'Redis refuses commands; the worker rests');
     }
     void worker.pause(true);
     setTimeout(() => {
@@ -47,14 +50,14 @@ export function restWhenRefused({ worker, faults, log }: RestWhenRefusedDeps): R
   };
   worker.on('error', (error) => {
     // An answer of Redis's own, as opposed to a connection that is gone: BullMQ waits for that by itself.
-    if (error.name !== 'ReplyError') return;
+    if (!isRefusal(error)) return;
     lastAt = performance.now();
     if (worker.isPaused()) return;
     refusals = [...refusals.filter((at) => lastAt - at < WITHIN_MS), lastAt];
     if (refusals.length < REFUSALS_BEFORE_REST) return;
     refusals = [];
-    rest(CODE.exec(error.message)?.[1] ?? 'ERR');
+    rest(error);
   });
-  worker.on('completed', () => faults.clear('redis_refuses'));
+  worker.on('completed', () => faults.clear(part));
   return { sinceLastMs: () => performance.now() - lastAt };
 }

@@ -3,10 +3,11 @@ import { hostname } from 'node:os';
 import { setTimeout as delay } from 'node:timers/promises';
 import { Worker, type Job, type RateLimiterOptions, type WorkerOptions } from 'bullmq';
 import type * as z from 'zod';
-import type { QueueName } from '../../shared/jobs/define-job.js';
+import { isOtherVersion, type QueueName } from '../../shared/jobs/define-job.js';
 import type { Logger } from '../../shared/logging/logger.js';
 import { createNowAndThen } from '../../shared/logging/now-and-then.js';
 import { queuePrefix, type JobQueue } from '../../shared/queues/job-queue.js';
+import { hasAttempts } from '../../shared/queues/job-state.js';
 import { isDemoted, reconnectDelayMs, redisAddress } from '../../shared/queues/redis-client.js';
 import { maskError } from '../mask.js';
 import { queueErrorFor, tellingOf } from './failed-try.js';
@@ -117,7 +118,7 @@ export function startJobWorker<S extends z.ZodType>(options: JobWorkerOptions<S>
   };
   worker.on('error', warnNowAndThen(log, queue));
   tellOfLostJobs(worker, queue, log);
-  const refusals = restWhenRefused({ worker, faults, log });
+  const refusals = restWhenRefused({ queue, worker, faults, log });
   const idleMs = (): number => (inFlight.size > 0 ? 0 : performance.now() - lastTakenAt);
   const watchdog = startWatchdog({ producer, idleMs, refusals, log, onSilent });
 
@@ -203,7 +204,7 @@ async function runJob<S extends z.ZodType>(
     replaceData: (data) => job.updateData(data),
   };
   try {
-    const result = await work(parseData(schema, job.data), context);
+    const result = await work(parseData(schema, job), context);
     log[successLevel](
       {
         ...fields,
@@ -226,7 +227,12 @@ async function runJob<S extends z.ZodType>(
 }
 
 /** @throws {PermanentFailure} for data that no version of this job can have; an error to try again for a newer one. */
-function parseData<S extends z.ZodType>(schema: S, data: unknown): z.output<S> {
+function parseData<S extends z.ZodType>(
+  schema: S,
+  { data, opts }: Pick<Job<unknown, string>, 'data' | 'opts'>,
+): z.output<S> {
+  // Without them every try would be the last one.
+  if (!hasAttempts(opts)) throw new PermanentFailure('the job has lost its options');
   const parsed = schema.safeParse(data);
   if (parsed.success) return parsed.data;
   if (isOtherVersion(data))
@@ -236,14 +242,6 @@ function parseData<S extends z.ZodType>(schema: S, data: unknown): z.output<S> {
   );
   throw new PermanentFailure(`the job does not fit its contract: ${faults.join(', ')}`);
 }
-
-/** While a release is rolled out, a newer API's jobs meet older workers. */
-const isOtherVersion = (data: unknown): boolean =>
-  typeof data === 'object' &&
-  data !== null &&
-  'v' in data &&
-  typeof data.v === 'number' &&
-  data.v !== 1;
 
 async function stopWorker(
   worker: Worker<unknown, string>,

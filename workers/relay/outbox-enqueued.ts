@@ -9,7 +9,12 @@ export interface EnqueuedMessage {
   readonly generation: number;
   readonly enqueueCount: number;
   readonly traceId: string;
+  /** When it was last looked after, to the microsecond. */
+  readonly seenAt: string;
 }
+
+/** Where a sweep goes on: behind the message that it has seen last. */
+export type Position = Pick<EnqueuedMessage, 'id' | 'seenAt'>;
 
 /**
  * Takes the one sweeper's place until the transaction ends.
@@ -48,19 +53,30 @@ export async function dueBefore(
   return row.cutoff;
 }
 
-/** Enqueued messages that nobody has looked after since the cutoff, the longest neglected first. */
+const START: Position = { seenAt: '-infinity', id: '00000000-0000-0000-0000-000000000000' };
+
+/**
+ * Enqueued messages that nobody has looked after since the cutoff, the longest neglected first. Those before the position
+ * have had their turn: one that could not be changed then shall not come again and again.
+ */
 export function neglectedMessages(
   database: Database,
   tx: Transaction,
-  { cutoff, limit }: { readonly cutoff: string; readonly limit: number },
+  {
+    cutoff,
+    after,
+    limit,
+  }: { readonly cutoff: string; readonly after: Position | undefined; readonly limit: number },
 ): Promise<EnqueuedMessage[]> {
   return database.query<EnqueuedMessage>(
-    `select id, generation, enqueue_count as "enqueueCount", trace_id as "traceId"
+    `select id, generation, enqueue_count as "enqueueCount", trace_id as "traceId",
+            coalesce(checked_at, enqueued_at)::text as "seenAt"
        from outbox
       where state = 'enqueued' and coalesce(checked_at, enqueued_at) <= $cutoff::timestamptz
+        and (coalesce(checked_at, enqueued_at), id) > ($seenAt::timestamptz, $id::uuid)
       order by coalesce(checked_at, enqueued_at), id
       limit $limit`,
-    { type: QueryTypes.SELECT, transaction: tx, bind: { cutoff, limit } },
+    { type: QueryTypes.SELECT, transaction: tx, bind: { cutoff, limit, ...(after ?? START) } },
   );
 }
 
@@ -81,7 +97,18 @@ const assignments: Record<Change, string> = {
   renew: `state = 'pending', available_at = now(), generation = o.generation + 1`,
 };
 
-/** Changes those of the messages that are still enqueued as they were; resolves to their ids. */
+/** Those of the messages that are still enqueued as they were, locked; without those that somebody else has locked. */
+const UNCHANGED = `
+  select o.id from outbox o
+    join unnest($ids::uuid[], $generations::int[]) as seen (id, generation)
+      on o.id = seen.id and o.generation = seen.generation
+   where o.state = 'enqueued'
+     for update of o skip locked`;
+
+/**
+ * Changes those of the messages that are still enqueued as they were; resolves to their ids. One that somebody else has
+ * locked is left for a later sweep, and holds up none of the others.
+ */
 export async function changeEnqueued(
   database: Database,
   tx: Transaction,
@@ -90,9 +117,9 @@ export async function changeEnqueued(
 ): Promise<string[]> {
   if (messages.length === 0) return [];
   const rows = await database.query<{ id: string }>(
-    `update outbox o set ${assignments[change]}
-       from unnest($ids::uuid[], $generations::int[]) as seen (id, generation)
-      where o.id = seen.id and o.generation = seen.generation and o.state = 'enqueued'
+    `with unchanged as (${UNCHANGED})
+     update outbox o set ${assignments[change]}
+       from unchanged where o.id = unchanged.id
      returning o.id`,
     {
       type: QueryTypes.SELECT,
@@ -106,7 +133,10 @@ export async function changeEnqueued(
   return rows.map(({ id }) => id);
 }
 
-/** Gives a message up; an operator decides what becomes of it. Resolves to false when it is not enqueued any more. */
+/**
+ * Gives a message up; an operator decides what becomes of it. Resolves to false when it is not enqueued any more, or
+ * somebody else has locked it.
+ */
 export async function buryEnqueued(
   database: Database,
   tx: Transaction,
@@ -114,10 +144,15 @@ export async function buryEnqueued(
   reason: string,
 ): Promise<boolean> {
   const rows = await database.query(
-    `update outbox set state = 'dead', claimed_until = null, last_error = $reason
-      where id = $id and generation = $generation and state = 'enqueued'
-     returning id`,
-    { type: QueryTypes.SELECT, transaction: tx, bind: { id, generation, reason } },
+    `with unchanged as (${UNCHANGED})
+     update outbox o set state = 'dead', claimed_until = null, last_error = $reason
+       from unchanged where o.id = unchanged.id
+     returning o.id`,
+    {
+      type: QueryTypes.SELECT,
+      transaction: tx,
+      bind: { ids: [id], generations: [generation], reason },
+    },
   );
   return rows.length > 0;
 }

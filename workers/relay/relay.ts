@@ -14,8 +14,11 @@ export interface RelayDeps {
   readonly queues: Pick<Queues, 'mail' | 'room' | 'epoch'>;
   readonly failpoint: Failpoint;
   readonly log: Logger;
-  /** Called when Redis has lost its data: every job that was enqueued may be gone. */
-  readonly onDataLoss: (signal: AbortSignal) => Promise<unknown>;
+  /**
+   * Called when Redis has lost its data: every job that was enqueued may be gone. The relay does not wait for what comes
+   * of it.
+   */
+  readonly onDataLoss: () => void;
 }
 
 /** How often the relay looks, and for what. */
@@ -45,12 +48,12 @@ export function startRelay(
   let failures = 0;
   let isFull = false;
 
-  const turn = async (signal: AbortSignal): Promise<number> => {
+  const turn = async (): Promise<number> => {
     try {
       const current = await queues.epoch();
       if (epoch !== undefined && epoch !== current) {
         log.warn('Redis has lost its data; enqueued messages are looked after now');
-        await onDataLoss(signal);
+        onDataLoss();
       }
       epoch = current;
       const taken = await relayBatch(deps, graceMs);

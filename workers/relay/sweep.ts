@@ -1,9 +1,10 @@
 import type { Database } from '../../shared/database/connect.js';
 import { withTransaction, type Transaction } from '../../shared/database/transaction.js';
-import { jittered, startRepeating, type Repeating } from '../../shared/lifecycle/repeat.js';
+import { jittered, startRepeating } from '../../shared/lifecycle/repeat.js';
 import type { Logger } from '../../shared/logging/logger.js';
-import { outboxJobId } from '../../shared/outbox/outbox-job.js';
-import type { JobQueue, JobState } from '../../shared/queues/job-queue.js';
+import { isJobOf, outboxJobId } from '../../shared/outbox/outbox-job.js';
+import type { JobQueue } from '../../shared/queues/job-queue.js';
+import type { JobState } from '../../shared/queues/job-state.js';
 import { maskPersonalData } from '../mask.js';
 import {
   buryEnqueued,
@@ -13,6 +14,7 @@ import {
   takeSweepersPlace,
   type Change,
   type EnqueuedMessage,
+  type Position,
 } from './outbox-enqueued.js';
 
 /** What a sweep did. */
@@ -48,7 +50,7 @@ export interface Sweep {
 /** What the sweep is made of. */
 export interface SweepDeps {
   readonly database: Database;
-  readonly queue: Pick<JobQueue, 'stateOf'>;
+  readonly queue: Pick<JobQueue, 'stateOf' | 'discard' | 'removeForeignKeys'>;
   readonly log: Logger;
 }
 
@@ -60,20 +62,26 @@ const everything: SweepScope = { minAgeMs: 0, maxMessages: Infinity, waits: true
 const CHUNK_SIZE = 50;
 /** In no list and yet in Redis, a job's id would be refused for ever: one that is lost again gets another. */
 const LOST_AGAIN = 2;
-/** A job that its worker died of so often is poison. */
+/** A message whose jobs have come to nothing so often is given up. */
 const MAX_ENQUEUE_COUNT = 10;
-const STALLED_TOO_OFTEN = /^job stalled more than allowable limit/;
 const INTERVAL_MS = 30_000;
+/** While everything is still to be looked at. */
+const TRY_AGAIN_AFTER_MS = 5_000;
 /** Redis's client needs a moment to connect. */
 const FIRST_AFTER_MS = 2_000;
 
-/** Finds messages whose job was lost or has failed: see {@link Sweep}. */
+/**
+ * Finds messages whose job was lost, has failed or is broken: see {@link Sweep}. The message is the truth: whatever has
+ * become of its job, it gets another one, within bounds.
+ */
 export function createSweep(deps: SweepDeps): Sweep {
   return {
     async run(scope = {}) {
       const { minAgeMs, maxMessages, waits, signal } = { ...routine, ...scope };
+      await removeForeignKeys(deps);
       const total = { checked: 0, returned: 0, buried: 0 };
       let cutoff: string | undefined;
+      let after: Position | undefined;
       for (let left = maxMessages; left > 0 && !signal?.aborted;) {
         const limit = Math.min(CHUNK_SIZE, left);
         // Each handful has a short transaction of its own, and nothing is changed before its end: a worker that settles
@@ -81,13 +89,18 @@ export function createSweep(deps: SweepDeps): Sweep {
         const result = await withTransaction(deps.database, async (tx) => {
           if (!(await takeSweepersPlace(deps.database, tx, waits))) return undefined;
           cutoff ??= await dueBefore(deps.database, tx, minAgeMs);
-          const messages = await neglectedMessages(deps.database, tx, { cutoff, limit });
-          return { seen: messages.length, ...(await lookAfter(deps, tx, messages)) };
+          const messages = await neglectedMessages(deps.database, tx, { cutoff, after, limit });
+          const last = messages.length < limit ? undefined : messages.at(-1);
+          return { last, ...(await lookAfter(deps, tx, messages)) };
         });
-        total.checked += result?.checked ?? 0;
-        total.returned += result?.returned ?? 0;
-        total.buried += result?.buried ?? 0;
-        left = result?.seen === limit ? left - limit : 0;
+        if (!result) break;
+        // Whoever meets what is left of them in Redis would stumble over it.
+        await Promise.all(result.broken.map((id) => deps.queue.discard(id)));
+        after = result.last;
+        left = after ? left - limit : 0;
+        total.checked += result.checked;
+        total.returned += result.returned;
+        total.buried += result.buried;
       }
       if (total.returned + total.buried > 0) {
         deps.log.warn(
@@ -108,22 +121,51 @@ export function createSweep(deps: SweepDeps): Sweep {
 export const sweepEverything = (sweep: Sweep, signal?: AbortSignal): Promise<SweepResult> =>
   sweep.run({ ...everything, signal });
 
+/** Sweeps that follow one another. */
+export interface Sweeping {
+  /** Everything is looked at now, because Redis may have lost its data; returns at once. */
+  everything(): void;
+  stop(): Promise<void>;
+}
+
 /**
  * Sweeps everything once, because Redis may have lost its data while nobody ran, and then every 30 seconds until stopped.
- * A sweep that cannot work says so and is tried again in its time.
+ * A sweep that cannot work says so and is tried again in its time; one of everything, soon.
  */
-export function startSweeping(sweep: Sweep, log: Logger, intervalMs = INTERVAL_MS): Repeating {
-  let isFirst = true;
+export function startSweeping(sweep: Sweep, log: Logger, intervalMs = INTERVAL_MS): Sweeping {
+  let isEverythingDue = true;
   const turn = async (signal: AbortSignal): Promise<number> => {
+    const isOfEverything = isEverythingDue;
+    isEverythingDue = false;
     try {
-      await (isFirst ? sweepEverything(sweep, signal) : sweep.run({ signal }));
-      isFirst = false;
+      await (isOfEverything ? sweepEverything(sweep, signal) : sweep.run({ signal }));
     } catch (error) {
+      isEverythingDue ||= isOfEverything;
       log.warn({ err: error }, 'the sweep stopped early; it changed nothing that it had not seen');
     }
-    return jittered(intervalMs, 0.1);
+    const pauseMs = isEverythingDue ? Math.min(intervalMs, TRY_AGAIN_AFTER_MS) : intervalMs;
+    return jittered(pauseMs, 0.1);
   };
-  return startRepeating(turn, jittered(Math.min(intervalMs, FIRST_AFTER_MS), 0.5));
+  const sweeping = startRepeating(turn, jittered(Math.min(intervalMs, FIRST_AFTER_MS), 0.5));
+  return {
+    everything() {
+      isEverythingDue = true;
+      sweeping.hurry();
+    },
+    stop: () => sweeping.stop(),
+  };
+}
+
+/** A key that holds something else hides every job, and what it should hold is gone. */
+async function removeForeignKeys({ queue, log }: SweepDeps): Promise<void> {
+  const names = await queue.removeForeignKeys().catch((cause: unknown) => {
+    throw new Error('the queue could not be seen', { cause });
+  });
+  if (names.length > 0)
+    log.error(
+      { 'labels.keys': names.join(', ') },
+      'keys of the queue held something else and were removed',
+    );
 }
 
 /** What is to be done about a message, by the state of its job. */
@@ -138,7 +180,7 @@ async function lookAfter(
   { database, queue, log }: SweepDeps,
   tx: Transaction,
   messages: readonly EnqueuedMessage[],
-): Promise<SweepResult> {
+): Promise<SweepResult & { readonly broken: readonly string[] }> {
   const verdicts = await judge(queue, messages);
   const having = (todo: Verdict['todo']): Verdict[] =>
     verdicts.filter((verdict) => verdict.todo === todo);
@@ -154,26 +196,48 @@ async function lookAfter(
   const renewed = await change('renew');
   let buried = 0;
   for (const { message, state } of having('bury')) {
-    const reason = maskPersonalData(state.failedReason ?? '') || 'the job failed';
+    const reason = maskPersonalData(state.failedReason ?? '') || `the job is ${state.state}`;
     if (await buryEnqueued(database, tx, message, reason)) buried += 1;
   }
-  for (const { message, state } of having('renew')) {
-    // One that was settled since it was read has not been renewed: its job has done what it should.
-    if (state.state !== 'completed' || !renewed.includes(message.id)) continue;
+  // One that was settled since it was read has not been renewed: its job has done what it should.
+  const again = having('renew').filter(({ message }) => renewed.includes(message.id));
+  for (const { message, state } of again) {
+    const what = RENEWALS[state.state];
+    if (what === undefined) continue;
     log.warn(
-      { 'labels.outbox_id': message.id, 'trace.id': message.traceId },
-      'a job is completed but its message is not settled; it is done again',
+      {
+        'labels.outbox_id': message.id,
+        'trace.id': message.traceId,
+        'event.reason': maskPersonalData(state.failedReason ?? ''),
+      },
+      what,
     );
   }
-  return { checked: checked.length, returned: returned.length + renewed.length, buried };
+  return {
+    checked: checked.length,
+    returned: returned.length + renewed.length,
+    buried,
+    broken: again
+      .filter(({ state }) => state.state === 'broken')
+      .map(({ message }) => outboxJobId(message)),
+  };
 }
+
+/** What is told of each message that gets a new job, by the state of the old one; one that was lost needs no word. */
+const RENEWALS: Readonly<Partial<Record<JobState['state'], string>>> = {
+  completed: 'a job is completed but its message is not settled; it is done again',
+  failed: 'a job has failed but its message is not given up; it gets a new job',
+  broken: 'a job is broken; its message gets a new job',
+};
 
 async function judge(
   queue: SweepDeps['queue'],
   messages: readonly EnqueuedMessage[],
 ): Promise<Verdict[]> {
   const states = await Promise.allSettled(
-    messages.map((message) => queue.stateOf(outboxJobId(message))),
+    messages.map((message) =>
+      queue.stateOf(outboxJobId(message), (data) => isJobOf(message, data)),
+    ),
   );
   return messages.map((message, i) => {
     const state = states[i];
@@ -190,10 +254,9 @@ function todoFor({ enqueueCount }: EnqueuedMessage, job: JobState): Verdict['tod
     case 'completed':
       return 'renew';
     case 'failed':
-      // Workers record why they give a job up. One that failed without a word was lost with its worker, or was no job.
-      return STALLED_TOO_OFTEN.test(job.failedReason ?? '') && enqueueCount < MAX_ENQUEUE_COUNT
-        ? 'renew'
-        : 'bury';
+    case 'broken':
+      // Workers record why they give a message up. A job that failed without that was lost with its worker, or was no job.
+      return enqueueCount < MAX_ENQUEUE_COUNT ? 'renew' : 'bury';
     case 'waiting':
     case 'delayed':
     case 'active':

@@ -19,7 +19,7 @@ const MAX_DURATION_MS = 40_000;
  * Deletes what nobody asks for any more: settled messages with their deliveries and events, events about mails that we
  * do not know, links that were never followed, sessions that have ended or expired and admins who never confirmed, all
  * of them 30 days after their end; and the memory of an address that bounced after a year. Works in small batches, each
- * a transaction, and begins none once the signal has aborted.
+ * a transaction, and begins none once the signal has aborted. A row that somebody has locked is left for the next run.
  */
 export async function purgeExpired(database: Database, signal?: AbortSignal): Promise<PurgeResult> {
   const deadline = Date.now() + MAX_DURATION_MS;
@@ -53,25 +53,27 @@ const purges: Readonly<Record<keyof PurgeResult, string>> = {
     delete from outbox where id in (
       select id from outbox
        where state = 'settled' and settled_at < now() - interval '30 days'
-       order by settled_at limit $limit)
+       order by settled_at limit $limit
+         for update skip locked)
     returning id`,
 
   confirmations: `
     delete from confirmations where id in (
       select id from confirmations
        where confirmed_at is null and expires_at < now() - interval '30 days'
-       limit $limit)
+       limit $limit
+         for update skip locked)
     returning id`,
 
   sessions: `
     delete from sessions where id in (
       select id from sessions
        where least(ended_at, expires_at) < now() - interval '30 days'
-       limit $limit)
+       limit $limit
+         for update skip locked)
     returning id`,
 
-  // Registered, and never confirmed: somebody's address, and a password that nobody uses. One that is locked is being
-  // registered again, or confirmed.
+  // Registered, and never confirmed: somebody's address, and a password that nobody uses.
   admins: `
     delete from admins where id in (
       select a.id from admins a
@@ -86,7 +88,8 @@ const purges: Readonly<Record<keyof PurgeResult, string>> = {
     delete from mail_events where id in (
       select id from mail_events
        where outbox_id is null and received_at < now() - interval '30 days'
-       limit $limit)
+       limit $limit
+         for update skip locked)
     returning id`,
 
   // An address that did not exist may be somebody's by now; who has complained is left in peace for good.
@@ -94,6 +97,7 @@ const purges: Readonly<Record<keyof PurgeResult, string>> = {
     delete from suppressions where email_canonical in (
       select email_canonical from suppressions
        where reason = 'bounce' and created_at < now() - interval '1 year'
-       limit $limit)
+       limit $limit
+         for update skip locked)
     returning email_canonical`,
 };

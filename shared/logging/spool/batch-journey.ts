@@ -31,6 +31,7 @@ export async function locate(id: string, { queue, receipts }: Witnesses): Promis
   const { state, failedReason } = await queue.stateOf(id);
   if (state === 'waiting' || state === 'delayed' || state === 'active') return 'queued';
   if ((await receipts.find([id])).has(id)) return 'shipped';
+  if (state === 'broken') return 'failed';
   if (state !== 'failed') return 'lost';
   return failedReason === UNREADABLE_BATCH ? 'unreadable' : 'failed';
 }

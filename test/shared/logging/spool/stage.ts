@@ -13,7 +13,8 @@ import {
   thisProcess,
   type SpoolOwner,
 } from '../../../../shared/logging/spool/spool-owner.js';
-import type { JobState, NewJob } from '../../../../shared/queues/job-queue.js';
+import type { NewJob } from '../../../../shared/queues/job-queue.js';
+import type { JobState } from '../../../../shared/queues/job-state.js';
 import type { Scope } from '../../../helpers/context.js';
 import { createRecordingLogger, type RecordingLogger } from '../../../helpers/log.js';
 
