@@ -11,12 +11,16 @@ import {
   type Environment,
 } from '../shared/config/config.js';
 import { openDatabase, type Database } from '../shared/database/connect.js';
+import { refusalOfDatabase } from '../shared/database/failures.js';
 import { isSchemaCurrent } from '../shared/database/schema-version.js';
+import { tryWrite } from '../shared/database/writes.js';
 import { checkOutbox } from '../shared/health/outbox-check.js';
 import type { QueueName } from '../shared/jobs/define-job.js';
 import { queueBounds } from '../shared/queues/queue-room.js';
 import { connectRedis } from '../shared/queues/redis-client.js';
 import { problemsOfRedis, readRedisFacts, type RedisFacts } from '../shared/queues/redis-facts.js';
+import { tryWrites } from '../shared/queues/redis-probe.js';
+import { refusalOfRedis } from '../shared/queues/redis-refusals.js';
 import { noWords, type Answer, type Arguments, type Command } from './command.js';
 
 /** Whether all is well. */
@@ -105,25 +109,63 @@ function examineConfig(env: Environment): Finding {
 async function examineDatabase({ database: address }: Config): Promise<Finding[]> {
   const database = openDatabase(address, 'rollcall-cli');
   try {
-    const [row] = await database.query<{ version: string }>(
-      `select current_setting('server_version') as version`,
-      { type: QueryTypes.SELECT },
-    );
-    const postgres = { check: 'postgres', ok: true, found: `version ${row?.version ?? 'unknown'}` };
-    if (await isSchemaCurrent(database))
-      return [
-        postgres,
-        { check: 'migrations', ok: true, found: 'none is pending' },
-        ...(await examineOutbox(database)),
-      ];
-    const advice = 'Run `node dist/migrations/run.js`.';
-    return [postgres, { check: 'migrations', ok: false, found: 'migrations are pending', advice }];
+    const session = await describeSession(database);
+    const postgres = { check: 'postgres', ok: true, found: `version ${session.version}` };
+    if (!(await isSchemaCurrent(database))) {
+      const advice = 'Run `node dist/migrations/run.js`.';
+      const found = 'migrations are pending';
+      return [postgres, { check: 'migrations', ok: false, found, advice }];
+    }
+    await tryWrite(database);
+    return [
+      postgres,
+      ...lackOfTimeouts(session, address),
+      { check: 'migrations', ok: true, found: 'none is pending' },
+      ...(await examineOutbox(database)),
+    ];
   } catch (error) {
-    const advice = 'Bring it back; until then the API answers 503 and no mail is sent.';
-    return [{ check: 'postgres', ok: false, found: messageOf(error), advice }];
+    const refusal = refusalOfDatabase(error);
+    const found = refusal === undefined ? messageOf(error) : `${refusal}: ${messageOf(error)}`;
+    const advice =
+      refusal === 'refuses writes'
+        ? 'See the runbook: PostgreSQL refuses writes. Until then the API answers 503 to what writes, and no mail is sent.'
+        : 'Bring it back; until then the API answers 503 and no mail is sent.';
+    return [{ check: 'postgres', ok: false, found, advice }];
   } finally {
     await database.close();
   }
+}
+
+interface Session {
+  readonly version: string;
+  /** 0 when the server bounds no statement. */
+  readonly statementTimeoutMs: number;
+}
+
+async function describeSession(database: Database): Promise<Session> {
+  const [row] = await database.query<Session>(
+    `select current_setting('server_version') as version,
+            (select setting::int from pg_settings where name = 'statement_timeout') as "statementTimeoutMs"`,
+    { type: QueryTypes.SELECT },
+  );
+  return row ?? { version: 'unknown', statementTimeoutMs: 0 };
+}
+
+/** Each session has its time-out from the start, unless it comes from a pooler. */
+function lackOfTimeouts(
+  { statementTimeoutMs }: Session,
+  { user, name, timeoutMs }: Config['database'],
+): Finding[] {
+  if (statementTimeoutMs > 0) return [];
+  return [
+    {
+      check: 'time-outs',
+      ok: false,
+      found:
+        'statement_timeout did not take effect: PostgreSQL is reached through a connection pooler',
+      advice: `Run \`alter role "${user}" in database "${name}" set statement_timeout = ${timeoutMs}\`; see the runbook: Connection poolers.`,
+    },
+  ];
 }
 
 async function examineOutbox(database: Database): Promise<Finding[]> {
@@ -172,10 +214,14 @@ async function examineRedis(
 ): Promise<Finding[]> {
   let facts: RedisFacts;
   try {
-    facts = await askRedis(url);
+    facts = await askRedis(url, queues);
   } catch (error) {
-    const advice = 'Bring it back; mails wait in the outbox until then.';
-    return [{ check, ok: false, found: messageOf(error), advice }];
+    const refusal = refusalOfRedis(error);
+    const advice =
+      refusal === undefined
+        ? 'Bring it back; mails wait in the outbox until then.'
+        : 'See the runbook: Redis refuses commands. Mails wait in the outbox until then.';
+    return [{ check, ok: false, found: refusal ?? messageOf(error), advice }];
   }
   const memory = `${mib(facts.usedBytes)} MiB of ${facts.maxBytes === 0 ? 'no limit' : `${mib(facts.maxBytes)} MiB`}`;
   const found = `version ${facts.version}, ${facts.policy}, ${facts.isPersistent ? 'persistent' : 'not persistent'}, ${memory}`;
@@ -190,9 +236,10 @@ async function examineRedis(
   return complaints.map((advice) => ({ check, ok: false, found, advice }));
 }
 
-async function askRedis(url: string): Promise<RedisFacts> {
+async function askRedis(url: string, queues: readonly QueueName[]): Promise<RedisFacts> {
   const redis = await connectRedis(url);
   try {
+    await tryWrites(redis, queues);
     return await readRedisFacts(redis);
   } finally {
     redis.disconnect();

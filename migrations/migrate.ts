@@ -14,23 +14,22 @@ const WAIT_FOR_OTHERS = '120s';
 const WAIT_FOR_TABLES = '5s';
 
 /**
- * Applies every pending migration, each in its own transaction. Safe to run on many hosts at once: one of them works,
- * the others wait and then find nothing to do. Resolves to the names that this call applied.
+ * Applies every pending migration, each in its own transaction. Safe to run on many hosts at once: they take turns, and
+ * each migration is applied by one of them. Resolves to the names that this call applied.
  */
-export function migrateUp(client: pg.Client, migrations = allMigrations): Promise<string[]> {
-  return withLock(client, async () => {
-    const applied = await appliedNames(client);
-    const pending = migrations.filter(({ name }) => !applied.has(name));
-    for (const migration of pending) {
-      await step(
-        client,
-        migration.up,
-        'insert into schema_migrations (name) values ($1)',
-        migration,
-      );
-    }
-    return pending.map(({ name }) => name);
-  });
+export async function migrateUp(client: pg.Client, migrations = allMigrations): Promise<string[]> {
+  const names: string[] = [];
+  for (;;) {
+    const name = await inTurn(client, async () => {
+      const applied = await appliedNames(client);
+      const next = migrations.find((migration) => !applied.has(migration.name));
+      if (next)
+        await step(client, next, next.up, 'insert into schema_migrations (name) values ($1)');
+      return next?.name;
+    });
+    if (name === undefined) return names;
+    names.push(name);
+  }
 }
 
 /** Takes back the newest applied migration. Resolves to its name, or to `undefined` when there was none. */
@@ -38,11 +37,11 @@ export function migrateDown(
   client: pg.Client,
   migrations = allMigrations,
 ): Promise<string | undefined> {
-  return withLock(client, async () => {
+  return inTurn(client, async () => {
     const applied = await appliedNames(client);
     const newest = migrations.findLast(({ name }) => applied.has(name));
     if (newest)
-      await step(client, newest.down, 'delete from schema_migrations where name = $1', newest);
+      await step(client, newest, newest.down, 'delete from schema_migrations where name = $1');
     return newest?.name;
   });
 }
@@ -66,19 +65,28 @@ export async function migrationStatus(
   return migrations.map(({ name }) => ({ name, appliedAt: times.get(name) ?? null }));
 }
 
-async function withLock<T>(client: pg.Client, work: () => Promise<T>): Promise<T> {
-  await client.query(`set lock_timeout = '${WAIT_FOR_OTHERS}'`);
-  await client.query('select pg_advisory_lock($1)', [advisoryLocks.migrate]);
+/**
+ * Does the work in one transaction, when nobody else does. Lock and time-outs are those of the transaction: behind a
+ * connection pooler the next one may run in another session.
+ */
+async function inTurn<T>(client: pg.Client, work: () => Promise<T>): Promise<T> {
+  await client.query('begin');
   try {
-    await client.query(`set lock_timeout = '${WAIT_FOR_TABLES}'`);
+    // The role's own time-outs are for requests.
+    await client.query('set local statement_timeout = 0');
+    await client.query(`set local lock_timeout = '${WAIT_FOR_OTHERS}'`);
+    await client.query('select pg_advisory_xact_lock($1)', [advisoryLocks.migrate]);
+    await client.query(`set local lock_timeout = '${WAIT_FOR_TABLES}'`);
     await client.query(
       'create table if not exists schema_migrations (name text primary key, applied_at timestamptz not null default now())',
     );
-    return await work();
-  } finally {
-    await client
-      .query('select pg_advisory_unlock($1)', [advisoryLocks.migrate])
-      .catch(leaveToTheServer);
+    const result = await work();
+    await client.query('commit');
+    return result;
+  } catch (error) {
+    // Which is what the server does by itself when a connection ends: what ended it is worth telling, not that this failed.
+    await client.query('rollback').catch(() => undefined);
+    throw error;
   }
 }
 
@@ -89,20 +97,14 @@ async function appliedNames(client: pg.Client): Promise<Set<string>> {
 
 async function step(
   client: pg.Client,
+  { name }: Migration,
   statements: string,
   bookkeeping: string,
-  { name }: Migration,
 ): Promise<void> {
-  await client.query('begin');
   try {
     await client.query(statements);
     await client.query(bookkeeping, [name]);
-    await client.query('commit');
   } catch (error) {
-    await client.query('rollback').catch(leaveToTheServer);
     throw new Error(`Migration ${name} failed and was rolled back`, { cause: error });
   }
 }
-
-/** Both are what the server does by itself when a connection ends: what ended it is worth telling, not that they failed. */
-const leaveToTheServer = (): undefined => undefined;

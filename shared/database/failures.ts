@@ -5,11 +5,8 @@ import {
   TimeoutError,
   UniqueConstraintError,
 } from 'sequelize';
+import { isConflict, isUnavailable, refusesWrites } from './sql-states.js';
 
-/** SQLSTATE classes and codes that say "not now" rather than "wrong": PostgreSQL manual, appendix A. */
-const UNAVAILABLE_SQLSTATE = /^(08|53|57P0|55P03|57014|25P03|40)/;
-/** A deadlock, or a serialization failure: one of two transactions had to give way. */
-const CONFLICT_SQLSTATE: ReadonlySet<string> = new Set(['40P01', '40001']);
 /** What the client says when it is not the server that speaks. */
 const UNAVAILABLE_MESSAGE =
   /Connection terminated|timeout exceeded when trying to connect|Query read timeout|is not queryable|ECONN|EPIPE|ConnectionManager/i;
@@ -18,18 +15,29 @@ const UNAVAILABLE_MESSAGE =
 export function isDatabaseUnavailable(error: unknown): boolean {
   if (error instanceof ConnectionError || error instanceof TimeoutError) return true;
   if (!(error instanceof Error)) return false;
-  // What fails while a connection is set up comes as the driver threw it: Sequelize wraps only what comes after.
-  const cause = error instanceof DatabaseError ? error.parent : error;
+  const cause = causeOf(error);
   const state = sqlState(cause);
-  return state === undefined
-    ? UNAVAILABLE_MESSAGE.test(cause.message)
-    : UNAVAILABLE_SQLSTATE.test(state);
+  return state === undefined ? UNAVAILABLE_MESSAGE.test(cause.message) : isUnavailable(state);
+}
+
+/**
+ * What a PostgreSQL that was reached does not do, for an operator: nothing of what it said. Undefined when it was not it
+ * that answered.
+ */
+export function refusalOfDatabase(error: unknown): string | undefined {
+  if (!(error instanceof Error)) return undefined;
+  const state = sqlState(causeOf(error));
+  if (state === undefined) return undefined;
+  if (refusesWrites(state)) return 'refuses writes';
+  return error instanceof ConnectionError
+    ? `refuses connections (${state})`
+    : `refuses statements (${state})`;
 }
 
 /** True when the transaction was rolled back in favour of another, so that the same may work at once. */
 export function hasLostConflict(error: unknown): boolean {
   if (!(error instanceof DatabaseError)) return false;
-  return CONFLICT_SQLSTATE.has(sqlState(error.parent) ?? '');
+  return isConflict(sqlState(error.parent) ?? '');
 }
 
 /** True when the database refused a row because of the foreign key, unique constraint or unique index of this name. */
@@ -44,6 +52,10 @@ export function violates(error: unknown, constraint: string): boolean {
     parent.constraint === constraint
   );
 }
+
+/** What fails while a connection is set up comes as the driver threw it: Sequelize wraps only what comes after. */
+const causeOf = (error: Error): Error =>
+  error instanceof DatabaseError || error instanceof ConnectionError ? error.parent : error;
 
 /** The code of an error that the server itself reported: only these bear a severity. */
 function sqlState(error: Error): string | undefined {

@@ -1,5 +1,5 @@
 import type { Transaction } from 'sequelize';
-import type { Database } from './connect.js';
+import { boundTransaction, type Database } from './connect.js';
 import { hasLostConflict } from './failures.js';
 
 export type { Transaction } from 'sequelize';
@@ -17,7 +17,10 @@ export async function withTransaction<T>(
 ): Promise<T> {
   for (let tries = 1; ; tries += 1) {
     try {
-      return await database.transaction(work);
+      return await database.transaction(async (tx) => {
+        await boundTransaction(database, tx);
+        return work(tx);
+      });
     } catch (error) {
       if (tries === MAX_TRIES || !hasLostConflict(error)) throw error;
     }

@@ -1,9 +1,11 @@
-import { QueryTypes } from 'sequelize';
 import * as z from 'zod';
 import type { Database } from '../database/connect.js';
+import { refusalOfDatabase } from '../database/failures.js';
+import { checkWrites } from '../database/writes.js';
 import { isSchemaCurrent } from '../database/schema-version.js';
 import type { Logger } from '../logging/logger.js';
 import type { Queues } from '../queues/queues.js';
+import { refusalOfRedis } from '../queues/redis-refusals.js';
 import type { Check, CheckResult } from './check.js';
 import { checkOutbox } from './outbox-check.js';
 
@@ -48,7 +50,7 @@ export function commonChecks(
   const { pingLogs } = queues;
   const checks: Record<string, Check> = {
     postgres: async () => {
-      await database.query('select 1', { type: QueryTypes.SELECT });
+      await checkWrites(database);
       return { ok: true };
     },
     redis: () => answers(queues.ping()),
@@ -102,9 +104,10 @@ async function bounded(name: string, check: Check): Promise<CheckResult> {
   });
   try {
     return await Promise.race([check(), timeout]);
-  } catch {
+  } catch (error) {
     // Why is for the log; an answer to anybody must not quote a driver.
-    return { ok: false, problem: `${name} cannot be reached` };
+    const refusal = refusalOfDatabase(error) ?? refusalOfRedis(error);
+    return { ok: false, problem: `${name} ${refusal ?? 'cannot be reached'}` };
   } finally {
     clearTimeout(timer);
   }

@@ -47,25 +47,28 @@ test.serial('two runners at once apply each migration once', async (t) => {
   const [one, other] = [await connect(t), await connect(t)];
   while (await migrateDown(one));
   const applied = await Promise.all([migrateUp(one), migrateUp(other)]);
-  t.deepEqual(applied.flat(), names);
+  t.deepEqual(applied.flat().toSorted(), names);
 });
 
-test.serial('four processes at once end with 0, and one of them has done the work', async (t) => {
-  const client = await connect(t);
-  while (await migrateDown(client));
-  const runs = Array.from({ length: 4 }, () => run(t, 'up'));
-  const outputs = await Promise.all(
-    runs.map(async (program) => {
-      t.deepEqual(await program.waitForExit(), { code: 0, signal: null }, program.stderr());
-      return program.stdout();
-    }),
-  );
-  const lines = outputs.join('').trimEnd().split('\n').toSorted();
-  t.deepEqual(lines, [
-    ...names.map((name) => `applied ${name}`),
-    ...Array<string>(3).fill('nothing to apply'),
-  ]);
-});
+test.serial(
+  'four processes at once end with 0, and each migration is applied by one of them',
+  async (t) => {
+    const client = await connect(t);
+    while (await migrateDown(client));
+    const runs = Array.from({ length: 4 }, () => run(t, 'up'));
+    const outputs = await Promise.all(
+      runs.map(async (program) => {
+        t.deepEqual(await program.waitForExit(), { code: 0, signal: null }, program.stderr());
+        return program.stdout();
+      }),
+    );
+    const lines = outputs.join('').trimEnd().split('\n');
+    t.deepEqual(
+      lines.filter((line) => line !== 'nothing to apply').toSorted(),
+      names.map((name) => `applied ${name}`),
+    );
+  },
+);
 
 test.serial('up, status and down tell what they did; status changes nothing', async (t) => {
   const newest = names.at(-1);

@@ -3,6 +3,7 @@ import { QueryTypes } from 'sequelize';
 import type { Database, DatabaseConfig } from '../../../shared/database/connect.js';
 import { isDatabaseUnavailable } from '../../../shared/database/failures.js';
 import { withTransaction } from '../../../shared/database/transaction.js';
+import { checkWrites } from '../../../shared/database/writes.js';
 import { useContext, type Scope } from '../../helpers/context.js';
 import { openTestDatabase } from '../../helpers/database.js';
 import { eventually } from '../../helpers/eventually.js';
@@ -122,4 +123,37 @@ test('closing waits for no server', async (t) => {
   await backend(database);
   proxy.silence();
   await t.notThrowsAsync(database.close());
+});
+
+/** As a session that a failover has left on a server that is a standby now. */
+const demote = (database: Database): Promise<unknown> =>
+  database.query('set session characteristics as transaction read only');
+
+for (const [how, write] of [
+  ['by itself', (database: Database) => database.query(`insert into marks values ('alone')`)],
+  [
+    'in a transaction',
+    (database: Database) =>
+      withTransaction(database, (tx) =>
+        database.query(`insert into marks values ('together')`, { transaction: tx }),
+      ),
+  ],
+] as const) {
+  test(`a session that refuses a write (${how}) is not used again, and another finds a server that takes it`, async (t) => {
+    const database = openImpatient(t, context.databaseUrl, { poolMax: 1 });
+    const first = await backend(database);
+    await demote(database);
+    t.true(isDatabaseUnavailable(await t.throwsAsync(write(database), { message: /read-only/ })));
+    t.not(await backend(database), first);
+    await t.notThrowsAsync(write(database));
+  });
+}
+
+test('a look whether the server writes finds a session that does not, and ends it', async (t) => {
+  const database = openImpatient(t, context.databaseUrl, { poolMax: 1 });
+  await t.notThrowsAsync(checkWrites(database));
+  await demote(database);
+  await t.throwsAsync(checkWrites(database), { message: /read-only/ });
+  await t.notThrowsAsync(checkWrites(database));
+  t.deepEqual(await context.rows('select from outbox'), [], 'nothing stays of it');
 });

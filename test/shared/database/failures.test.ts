@@ -2,7 +2,11 @@ import { once } from 'node:events';
 import { setTimeout as delay } from 'node:timers/promises';
 import test from 'ava';
 import { QueryTypes } from 'sequelize';
-import { isDatabaseUnavailable, violates } from '../../../shared/database/failures.js';
+import {
+  isDatabaseUnavailable,
+  refusalOfDatabase,
+  violates,
+} from '../../../shared/database/failures.js';
 import { withTransaction } from '../../../shared/database/transaction.js';
 import type { Database, DatabaseConfig } from '../../../shared/database/connect.js';
 import { useContext, type Scope } from '../../helpers/context.js';
@@ -138,6 +142,10 @@ for (const [what, sqlState] of [
   ['a serialization failure', '40001'],
   ['too many connections', '53300'],
   ['a full disk', '53100'],
+  ['a server without memory', '53200'],
+  ['a server that is read-only', '25006'],
+  ['a disk that fails', '58030'],
+  ['a crash of another session', '57P02'],
   ['a server that shuts down', '57P01'],
   ['a server that starts up', '57P03'],
   ['a lock that is not available', '55P03'],
@@ -147,6 +155,22 @@ for (const [what, sqlState] of [
     t.true(isDatabaseUnavailable(await failureOf(shared.query(raise))));
   });
 }
+
+test('what a server refuses is told in our words, with no more of its own than the code', async (t) => {
+  const refusalWith = async (sqlState: string): Promise<string | undefined> =>
+    refusalOfDatabase(
+      await failureOf(
+        shared.query(`do $$ begin raise exception 'secret' using errcode = '${sqlState}'; end $$`),
+      ),
+    );
+  t.is(await refusalWith('25006'), 'refuses writes');
+  t.is(await refusalWith('53100'), 'refuses writes');
+  t.is(await refusalWith('57014'), 'refuses statements (57014)');
+  const stranger = Object.assign(new URL(context.databaseUrl), { password: 'wrong' }).href;
+  const refused = await failureOf(ask(openImpatient(t, stranger), 'select 1'));
+  t.is(refusalOfDatabase(refused), 'refuses connections (28P01)');
+  t.is(refusalOfDatabase(new Error('connect ECONNREFUSED 127.0.0.1:5432')), undefined);
+});
 
 for (const [what, sql] of [
   ['a syntax error', 'selec 1'],

@@ -109,6 +109,38 @@ test.serial('a Redis of the logs’ own is checked too; otherwise there is one c
   t.false('redis_logs' in (await shared.ask()).checks);
 });
 
+test.serial(
+  'a server that reads and does not write, for want of disk: red from the first write that it refuses until it writes',
+  async (t) => {
+    const { ask, database } = await setUp(t);
+    await context.rows(`create function refuse() returns trigger language plpgsql as
+      $$ begin raise exception 'no space left on device' using errcode = '53100'; end $$`);
+    await context.rows(
+      'create trigger refuse before insert on outbox for each row execute function refuse()',
+    );
+    t.is((await ask()).status, 'ready', 'nobody has written');
+    await t.throwsAsync(database.query(`insert into outbox (id) values (gen_random_uuid())`));
+    for (let looks = 0; looks < 2; looks++)
+      t.deepEqual((await ask()).checks['postgres'], {
+        ok: false,
+        problem: 'postgres refuses writes',
+      });
+    await context.rows('drop function refuse cascade');
+    t.is((await ask()).status, 'ready');
+    t.false(database.hasRefusedWrite);
+  },
+);
+
+test.serial(
+  'a server that was reached and refuses the connection is not told as out of reach',
+  async (t) => {
+    const stranger = Object.assign(new URL(context.databaseUrl), { password: 'wrong' }).href;
+    const { ask, lines } = await setUp(t, { databaseUrl: stranger });
+    t.is((await ask()).checks['postgres']?.problem, 'postgres refuses connections (28P01)');
+    t.regex(JSON.stringify(lines), /password authentication failed/);
+  },
+);
+
 async function setUp(
   scope: Scope,
   { databaseUrl = context.databaseUrl, logsUrl = context.redisUrl } = {},
@@ -120,7 +152,7 @@ async function setUp(
   await eventually(() => queues.ping().then(() => true));
   if (queues.pingLogs) await eventually(() => queues.pingLogs?.().then(() => true));
   const checks = commonChecks(database, queues, log);
-  return { ask: () => readiness(checks, () => false), lines };
+  return { ask: () => readiness(checks, () => false), lines, database };
 }
 
 /** Inserts a message; the values are SQL. */
