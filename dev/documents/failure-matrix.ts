@@ -13,6 +13,8 @@ const delivery = 'workers/deliver-mail.test.ts';
 const failures = 'workers/deliver-mail-failures.test.ts';
 const batch = 'workers/ship-log-batch.test.ts';
 const worker = 'workers/start-worker.test.ts';
+const repairs = 'workers/sweep-repairs.test.ts';
+const connect = 'shared/database/connect.test.ts';
 const adoption = 'shared/logging/spool/adoption.test.ts';
 const shipping = 'shared/logging/spool/shipping.test.ts';
 
@@ -71,6 +73,37 @@ export const failureMatrix: readonly Failure[] = [
     ],
   },
   {
+    event:
+      'Redis refuses writes: a cluster, too few replicas, a replica, a full disk, missing rights',
+    outcome:
+      'said at the start, by readiness and by doctor, for each queue until a job of it is done; mails wait in the outbox',
+    tests: [
+      ['shared/queues/redis-probe.test.ts', 'a Redis that answers and ${what} is told'],
+      ['flows/faults/redis-refuses.test.ts', 'a node of a cluster is refused at the start'],
+      ['flows/faults/redis-refuses.test.ts', 'a Redis of the mails that refuses writes is red'],
+      ['workers/rest-when-refused.test.ts', 'what one queue is refused stays told'],
+    ],
+  },
+  {
+    event: 'Redis’s copy of a job is broken',
+    outcome:
+      'the row is the truth: it gets a new job, ten at most; what is left in Redis is removed',
+    tests: [
+      [repairs, 'a job ${what}: its message gets a new one'],
+      [repairs, 'a job ${what}: a worker that meets it first loses no mail'],
+      [repairs, 'a queue whose key ${key} holds another type of data'],
+    ],
+  },
+  {
+    event: 'Somebody’s open transaction has locked a row of the outbox',
+    outcome: 'the others are repaired and relayed; it follows once it is free',
+    tests: [
+      [repairs, 'one row in somebody’s open transaction holds up no other'],
+      [repairs, 'a sweep of everything ends though more rows are locked'],
+      [repairs, 'the relay goes on while the sweep cannot'],
+    ],
+  },
+  {
     event: 'A worker dies in the middle of a mail',
     outcome: 'its lock and its claim run out, another worker sends',
     tests: [
@@ -84,8 +117,8 @@ export const failureMatrix: readonly Failure[] = [
     outcome:
       'the queue gives it up, the sweep makes a new job, ten in all; then it is a dead letter',
     tests: [
-      [sweep, 'a job whose workers died too often'],
-      [sweep, 'after ten jobs whose workers died the message is dead'],
+      [sweep, 'a job ${what}: the message gets a new job'],
+      [sweep, 'after ten jobs ${what} the message is dead'],
     ],
   },
   {
@@ -217,7 +250,8 @@ export const failureMatrix: readonly Failure[] = [
   },
   {
     event: 'A job that nobody can read',
-    outcome: 'given up with its reason; one of a newer version is left to a newer worker',
+    outcome:
+      'given up with its reason, and made again from the row; one of a newer version is left to a newer worker',
     tests: [
       [worker, 'data that no version has is given up'],
       [worker, 'data of another version is left to another worker'],
@@ -244,6 +278,25 @@ export const failureMatrix: readonly Failure[] = [
     tests: [
       ['flows/faults/postgres-down.test.ts', 'PostgreSQL down (${how}): 503 with Retry-After'],
       ['flows/faults/postgres-down.test.ts', 'PostgreSQL down (${how}): the worker waits for it'],
+    ],
+  },
+  {
+    event: 'PostgreSQL is read-only, or its disk is full',
+    outcome:
+      '503 to what writes, readiness and doctor say so, no try is counted; each refused session is replaced',
+    tests: [
+      ['flows/faults/postgres-read-only.test.ts', 'PostgreSQL that is read-only: 503'],
+      [connect, 'a session that refuses a write (${how}) is not used again'],
+      ['shared/health/common-checks.test.ts', 'a server that reads and does not write'],
+    ],
+  },
+  {
+    event: 'A connection pooler in transaction mode stands before PostgreSQL',
+    outcome: 'all works with its defaults; doctor tells of a time-out that did not take effect',
+    tests: [
+      ['flows/faults/pooler.test.ts', 'behind PgBouncer in transaction mode, as it comes'],
+      ['flows/faults/pooler.test.ts', 'behind a pooler migrations run'],
+      ['flows/faults/pooler.test.ts', 'doctor tells that the time-out'],
     ],
   },
   {
