@@ -93,7 +93,14 @@ async function compare(
 ): Promise<void> {
   const beside = { ordinary: [] as number[], worst: [] as number[] };
   for (let round = 0; round < rounds; round += 1) {
-    beside.ordinary.push(...(await probeBeside(api, [ordinary], seconds, rate)));
+    beside.ordinary.push(
+      ...(await probeBeside(
+        api,
+        worst.map(() => ordinary),
+        seconds,
+        rate,
+      )),
+    );
     beside.worst.push(...(await probeBeside(api, worst, seconds, rate)));
   }
   print(`\n/health/live beside ${rate} requests a second of each kind:`);

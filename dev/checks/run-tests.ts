@@ -5,17 +5,14 @@ import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join, relative } from 'node:path';
 import { createInterface } from 'node:readline';
-import pg from 'pg';
 import { readAva } from './ava-output.js';
 import { readDevEnv } from '../env.js';
 import { projectRoot } from '../paths.js';
-import { openStack, type Stack } from '../stack/stack.js';
 import { add, report, type Tally } from './tally.js';
 import { secretsIn } from './test-secrets.js';
+import { openTestStack, type TestStack } from './test-stack.js';
 import { runTool, type ToolResult } from './tool.js';
 
-/** The migrated, empty database that each test file copies. */
-const templateDatabase = 'rollcall_template';
 const coverageFolder = 'coverage';
 
 /**
@@ -45,15 +42,12 @@ export async function runTests(options: TestOptions): Promise<Tally> {
   const startedAt = performance.now();
   const dataDir = await mkdtemp(join(tmpdir(), 'rollcall-test-'));
   try {
-    const stack = await openStack({
+    const stack = await openTestStack({
       dataDir,
-      ports: 'any',
-      durable: false,
       onProgress: (line) => process.stdout.write(`      ${line}\n`),
       signal: options.signal,
     });
     try {
-      await makeTemplate(stack.postgresUrl, options.signal);
       const { files, signal } = options;
       if (files.length > 0) return await runAva({ name: 'tests', files, signal }, stack);
       const measured = await runAva({ ...measuredTests, isMeasured: true, signal }, stack);
@@ -71,23 +65,6 @@ export async function runTests(options: TestOptions): Promise<Tally> {
   }
 }
 
-async function makeTemplate(postgresUrl: string, signal: AbortSignal): Promise<void> {
-  const client = new pg.Client({ connectionString: postgresUrl });
-  await client.connect();
-  try {
-    await client.query(`drop database if exists ${templateDatabase} with (force)`);
-    await client.query(`create database ${templateDatabase}`);
-  } finally {
-    await client.end();
-  }
-  const url = Object.assign(new URL(postgresUrl), { pathname: `/${templateDatabase}` }).href;
-  const { succeeded, output } = await runTool([process.execPath, 'dist/migrations/run.js', 'up'], {
-    env: { NODE_ENV: 'test', DATABASE_URL: url },
-    signal,
-  });
-  if (!succeeded) throw new Error(`the template database cannot be migrated:\n${output}`);
-}
-
 interface AvaRun extends TestOptions {
   readonly name: string;
   /** Every process writes down which lines it runs. */
@@ -96,18 +73,9 @@ interface AvaRun extends TestOptions {
 
 async function runAva(
   { name, files, isMeasured = false, signal }: AvaRun,
-  stack: Stack,
+  stack: TestStack,
 ): Promise<Tally> {
   const startedAt = performance.now();
-  const { dataDir, postgresUrl, redisUrl, mail, mailboxUrl, firehoseUrl } = stack;
-  const servers = JSON.stringify({
-    dataDir,
-    postgresUrl,
-    redisUrl,
-    mail,
-    mailboxUrl,
-    firehoseUrl,
-  });
   const coverage = join(projectRoot, coverageFolder);
   // What an earlier run measured must not pass for this one's.
   if (isMeasured) await rm(coverage, { recursive: true, force: true });
@@ -116,8 +84,7 @@ async function runAva(
     env: {
       ...readDevEnv().inherited,
       ...(isMeasured && { NODE_V8_COVERAGE: join(coverage, 'tmp') }),
-      NODE_ENV: 'test',
-      TEST_STACK: servers,
+      ...stack.environment,
     },
     stdio: ['ignore', 'pipe', 'pipe'],
   });

@@ -1,4 +1,3 @@
-import type { Writable } from 'node:stream';
 import type { LogDestination, Logger } from './logger.js';
 
 /** Standard output, for as long as somebody takes what is written there. */
@@ -10,10 +9,16 @@ export interface StandardOutput extends LogDestination {
   reportTo(log: Logger): void;
 }
 
+/** What is used of a stream. */
+export interface OutputStream {
+  write(text: string, onWritten?: (error?: Error | null) => void): unknown;
+  on(event: 'error', listener: (error: Error) => void): unknown;
+}
+
 /** How standard output is opened; both streams are the process's own by default. */
 export interface StandardOutputOptions {
-  readonly stdout?: Writable;
-  readonly stderr?: Writable;
+  readonly stdout?: OutputStream;
+  readonly stderr?: OutputStream;
   /** How long after a failure nothing is written. */
   readonly restMs?: number;
 }

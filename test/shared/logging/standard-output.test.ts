@@ -1,31 +1,32 @@
-import { Writable } from 'node:stream';
-import { setImmediate as turn } from 'node:timers/promises';
+import { EventEmitter } from 'node:events';
 import test from 'ava';
-import { openStandardOutput } from '../../../shared/logging/standard-output.js';
+import { openStandardOutput, type OutputStream } from '../../../shared/logging/standard-output.js';
 import { createRecordingLogger } from '../../helpers/log.js';
 
-/** A stream that fails as often as it is told to, and takes what comes then. */
+/** A stream that fails as often as it is told to, and takes what comes then: as the process's own, it outlives its errors. */
 function createStream(code: string) {
   const state = { failures: 0, tries: 0, taken: '' };
-  const stream = new Writable({
-    decodeStrings: false,
-    autoDestroy: false,
-    write(text: string, _encoding, done) {
+  const errors = new EventEmitter();
+  const stream: OutputStream = {
+    write(text, onWritten) {
       state.tries += 1;
-      if (state.failures > 0) {
-        state.failures -= 1;
-        done(Object.assign(new Error('write failed'), { code }));
-        return;
-      }
-      state.taken += text;
-      done();
+      const error = state.failures > 0 && Object.assign(new Error('write failed'), { code });
+      if (error) state.failures -= 1;
+      else state.taken += text;
+      setImmediate(() => {
+        onWritten?.(error || undefined);
+        if (error) errors.emit('error', error);
+      });
     },
-    // As the process's own streams do, which outlive their errors.
-    destroy(error, done) {
-      done(error);
-    },
-  });
+    on: (event, listener) => errors.on(event, listener),
+  };
   return { stream, state };
+}
+
+/** Both turns of the event loop in which a write and what it causes are told. */
+async function turn(): Promise<void> {
+  await new Promise(setImmediate);
+  await new Promise(setImmediate);
 }
 
 test('lines are written as they come while somebody takes them', async (t) => {
