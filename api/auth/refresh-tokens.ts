@@ -1,4 +1,5 @@
-import { createHash, createHmac, randomBytes, timingSafeEqual } from 'node:crypto';
+import { createHash, createHmac, randomBytes } from 'node:crypto';
+import { areEqualSecrets } from '../../shared/crypto/equal-secrets.js';
 import type { KeyRing, NamedKey } from '../../shared/crypto/keys.js';
 
 /** The part of a session that its refresh tokens are derived from. */
@@ -51,7 +52,7 @@ export function recallRefreshToken(
 ): string | undefined {
   return keys.all
     .map((key) => derive(key, source, generation))
-    .find((token) => isEqual(hashRefreshToken(token), hash));
+    .find((token) => areEqualSecrets(hashRefreshToken(token), hash));
 }
 
 /** True when the token was derived from this session and one of the keys. Takes constant time. */
@@ -62,7 +63,9 @@ export function isRefreshToken(
   token: string,
 ): boolean {
   const hash = hashRefreshToken(token);
-  return keys.all.some((key) => isEqual(hashRefreshToken(derive(key, source, generation)), hash));
+  return keys.all.some((key) =>
+    areEqualSecrets(hashRefreshToken(derive(key, source, generation)), hash),
+  );
 }
 
 function derive(
@@ -76,5 +79,3 @@ function derive(
     .digest();
   return `rt_${sessionId}_${generation}_${secret.toString('base64url')}`;
 }
-
-const isEqual = (a: Buffer, b: Buffer): boolean => a.length === b.length && timingSafeEqual(a, b);

@@ -1,6 +1,7 @@
-import { createHmac, timingSafeEqual } from 'node:crypto';
+import { createHmac } from 'node:crypto';
 import type { Request, Response } from 'express';
 import * as z from 'zod';
+import { areEqualSecrets } from '../../shared/crypto/equal-secrets.js';
 import type { KeyRing, NamedKey } from '../../shared/crypto/keys.js';
 import { AppError } from '../../shared/errors/app-error.js';
 import { pathOf } from './request-context.js';
@@ -43,9 +44,7 @@ export function createCursors(keys: KeyRing, publicUrl: string): Cursors {
       const [, id, claimed] = /^([0-9a-z]{1,7})\.([A-Za-z0-9_-]{22})$/.exec(cursor) ?? [];
       const lastId = Number.parseInt(id ?? '', 36);
       const bytes = Buffer.from(claimed ?? '', 'base64url');
-      const isOurs = keys.all.some((key) => {
-        return bytes.length === MAC_BYTES && timingSafeEqual(bytes, mac(key, listing, lastId));
-      });
+      const isOurs = keys.all.some((key) => areEqualSecrets(bytes, mac(key, listing, lastId)));
       if (!isOurs) throw new AppError('invalid_cursor');
       return lastId;
     },

@@ -117,7 +117,7 @@ export const securityRequirements: Readonly<Record<string, SecurityRequirement>>
   },
   S25: {
     requirement:
-      'A flood of logins starves no other request; what cannot be compared soon is refused at once',
+      'A flood of logins starves no other request, and one client’s flood no login of others; what cannot be compared soon is refused at once',
     sources: '15.1.3, 15.2.2, 15.4.4; API4:2023',
   },
   S26: {
@@ -246,7 +246,8 @@ export const securityRequirements: Readonly<Record<string, SecurityRequirement>>
   },
   S63: { requirement: 'Nothing redirects to another host', sources: '3.7.2' },
   S64: {
-    requirement: 'A client’s address is what the socket or a trusted proxy says',
+    requirement:
+      'A client’s address is what the socket or a trusted proxy says; an IPv6 network is no crowd of clients',
     sources: '4.1.3, 15.3.4',
   },
   S65: {
@@ -303,7 +304,8 @@ export const securityRequirements: Readonly<Record<string, SecurityRequirement>>
       'authz_fail, input_validation_fail and malicious_direct_reference: a refused token, refused input and the id of somebody else’s object are lines of requests with status 401, 403, 404 or 422, and no events',
   },
   S78: {
-    requirement: 'Production does not start on weak, known or shared secrets',
+    requirement:
+      'Production does not start on weak, published or shared secrets, nor with plain links or the whole internet as a proxy',
     sources: '11.2.3, 13.2.3, 13.3.1',
   },
   S79: {

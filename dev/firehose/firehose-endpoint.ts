@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import { isLocalRequest } from '../../shared/http/local-request.js';
 import { AwsError } from './aws-error.js';
 import { createFaults, parseFaultPlan, type FaultPlan, type Faults } from './faults.js';
 import {
@@ -38,12 +39,16 @@ const maxPage = 1_000;
 /**
  * Opens the endpoint. `POST /` takes PutRecord and PutRecordBatch and answers once the records are in
  * `dataDir/STREAM.ndjson`; `GET /` is a log viewer over `GET /_records`; `GET /_stats` counts;
- * `PUT /_faults` makes it fail on demand, `DELETE /_faults` ends that.
+ * `PUT /_faults` makes it fail on demand, `DELETE /_faults` ends that. Pages of other sites are refused.
  */
 export async function openFirehoseEndpoint(options: FirehoseOptions): Promise<FirehoseEndpoint> {
   const faults = createFaults();
   const service = await openFirehoseService(options.dataDir, faults);
   const server = createServer((request, response) => {
+    if (!isLocalRequest(request)) {
+      sendJson(response, 403, { error: 'this endpoint is for its own host' });
+      return;
+    }
     route(service, faults, request, response).catch((error: unknown) => sendError(response, error));
   });
   const port = await listen(server, options);

@@ -53,8 +53,9 @@ export async function listStreams(folder: string): Promise<string[]> {
 
 /** Opens a stream's file, makes it if it is missing, and cuts off a last line that a crash left torn. */
 export async function openStreamStore(folder: string, name: string): Promise<StreamStore> {
-  await mkdir(folder, { recursive: true });
-  const file = await open(join(folder, name + suffix), 'a+');
+  await mkdir(folder, { recursive: true, mode: 0o700 });
+  // Log lines name people: they are for this user alone.
+  const file = await open(join(folder, name + suffix), 'a+', 0o600);
   // ends[i] is where line i+1 ends: enough to find any record without holding it in memory.
   const ends = await scanLineEnds(file);
   let size = ends.at(-1) ?? 0;

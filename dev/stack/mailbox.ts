@@ -1,7 +1,6 @@
-import { mkdir } from 'node:fs/promises';
-import { createRequire } from 'node:module';
+import { chmod, mkdir, readdir } from 'node:fs/promises';
 import { connect } from 'node:net';
-import { dirname, join } from 'node:path';
+import { join } from 'node:path';
 import { readDevEnv } from '../env.js';
 import { prepareDataDir } from '../paths.js';
 import { stopLeftover } from './pid-file.js';
@@ -30,11 +29,11 @@ export interface MailboxOptions {
   readonly signal?: AbortSignal | undefined;
 }
 
-/** Opens maildev as a process of its own; its mails stay in `dataDir/mail` and are there again at the next start. */
+/** Opens maildev as a process of its own, for this user and host alone; its mails stay in `dataDir/mail` and are there again at the next start. */
 export async function openMailbox(options: MailboxOptions): Promise<Mailbox> {
   const layout = await prepareDataDir(options.dataDir);
   const mailDir = join(options.dataDir, 'mail');
-  await mkdir(mailDir, { recursive: true });
+  await keepToOneself(mailDir);
   const pidFile = join(layout.run, 'mailbox.json');
   // Before a port is chosen, or what a killed run left behind would still hold it.
   await stopLeftover(pidFile);
@@ -46,7 +45,7 @@ export async function openMailbox(options: MailboxOptions): Promise<Mailbox> {
     spawn: () =>
       startProcess({
         name: 'mailbox',
-        script: maildevProgram(),
+        script: 'dist/dev/stack/mailbox-program.js',
         args: [
           ...['--ip', loopback, '--smtp', String(smtp.port)],
           ...['--web-ip', loopback, '--web', String(web.port)],
@@ -80,9 +79,12 @@ export async function openMailbox(options: MailboxOptions): Promise<Mailbox> {
   return { smtp: { host: loopback, port: smtp.port }, url, mailDir, server, close };
 }
 
-function maildevProgram(): string {
-  const manifest = createRequire(import.meta.url).resolve('maildev/package.json');
-  return join(dirname(manifest), 'bin', 'maildev');
+/** Mails bear links that act for somebody: nobody else on this machine reads them, nor those of earlier versions. */
+async function keepToOneself(mailDir: string): Promise<void> {
+  await mkdir(mailDir, { recursive: true, mode: 0o700 });
+  await chmod(mailDir, 0o700);
+  for (const entry of await readdir(mailDir, { withFileTypes: true }))
+    if (entry.isFile()) await chmod(join(mailDir, entry.name), 0o600);
 }
 
 async function answersHttp(url: string): Promise<boolean> {

@@ -1,6 +1,6 @@
 import type { IncomingMessage } from 'node:http';
 import { BlockList, isIPv4, isIPv6 } from 'node:net';
-import { isLocalHost } from '../../shared/http/local-host.js';
+import { isLocalRequest } from '../../shared/http/local-request.js';
 import { unmapped } from '../../shared/http/mapped-address.js';
 import { withoutPort } from '../../shared/http/without-port.js';
 
@@ -29,8 +29,7 @@ export function isNear(address: string | undefined): boolean {
 export const isFromNear = (req: IncomingMessage): boolean =>
   isNear(req.socket.remoteAddress) &&
   forwardedFor(req).every((address) => isNear(withoutPort(address))) &&
-  isLocalHost(req.headers.host) &&
-  req.headers.origin === undefined;
+  isLocalRequest(req);
 
 /** Headers in which proxies say whom they ask for, besides `Forwarded`: one address or a list of them. */
 const ADDRESS_HEADERS = [

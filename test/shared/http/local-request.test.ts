@@ -1,5 +1,5 @@
 import test from 'ava';
-import { isLocalHost } from '../../../shared/http/local-host.js';
+import { isLocalHost } from '../../../shared/http/local-request.js';
 
 test('a host is local when no name server on the internet can answer for it', (t) => {
   for (const host of [

@@ -1,0 +1,48 @@
+import http, { type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import { createRequire } from 'node:module';
+import { dirname, join } from 'node:path';
+import type { Duplex } from 'node:stream';
+import { isLocalRequest } from '../../shared/http/local-request.js';
+
+// Maildev, with the arguments that it takes itself, but for this user and this host alone: it lets every page on the web
+// read the mails, answers to any name, and writes files that everybody may read.
+
+// Of files that are made from now on.
+process.umask(0o077);
+
+const createServer = http.createServer;
+Object.assign(http, {
+  createServer: (...args: Parameters<typeof createServer>) => guarded(createServer(...args)),
+});
+
+const require = createRequire(import.meta.url);
+require(join(dirname(require.resolve('maildev/package.json')), 'bin', 'maildev'));
+
+/** Refuses foreign requests before any listener hears of them, those that would become a WebSocket included. */
+function guarded(server: Server): Server {
+  const emit = server.emit.bind(server) as (event: string | symbol, ...args: unknown[]) => boolean;
+  const guard = (event: string | symbol, ...args: unknown[]): boolean => {
+    if (event !== 'request' && event !== 'upgrade') return emit(event, ...args);
+    const isOurs = isLocalRequest(args[0] as IncomingMessage);
+    if (event === 'upgrade') {
+      if (isOurs) return emit(event, ...args);
+      (args[1] as Duplex).destroy();
+      return true;
+    }
+    const response = args[1] as ServerResponse;
+    if (isOurs) return emit(event, args[0], withoutCors(response));
+    response
+      .writeHead(403, { 'content-type': 'text/plain' })
+      .end('This mailbox is for its own host.\n');
+    return true;
+  };
+  return Object.assign(server, { emit: guard });
+}
+
+function withoutCors(response: ServerResponse): ServerResponse {
+  const setHeader = response.setHeader.bind(response);
+  return Object.assign(response, {
+    setHeader: (...[name, value]: Parameters<typeof setHeader>) =>
+      name.toLowerCase().startsWith('access-control-') ? response : setHeader(name, value),
+  });
+}

@@ -1,0 +1,97 @@
+import crypto from 'node:crypto';
+import { syncBuiltinESMExports } from 'node:module';
+import test, { type ExecutionContext } from 'ava';
+import {
+  deriveRefreshToken,
+  hashRefreshToken,
+  isRefreshToken,
+  newRefreshNonce,
+  recallRefreshToken,
+} from '../../../api/auth/refresh-tokens.js';
+import { createCursors } from '../../../api/http/pagination.js';
+import { areEqualSecrets } from '../../../shared/crypto/equal-secrets.js';
+import { deriveKeyRing } from '../../../shared/crypto/keys.js';
+import {
+  isConfirmationToken,
+  mintConfirmationToken,
+} from '../../../shared/identity/confirmation-token.js';
+
+const keysFor = (purpose: Parameters<typeof deriveKeyRing>[1]) =>
+  deriveKeyRing({ current: 'a secret of this test', previous: [] }, purpose);
+
+test('S42 secrets are equal when they are, byte for byte, and of one length', (t) => {
+  t.true(areEqualSecrets('a secret', 'a secret'));
+  t.true(areEqualSecrets(Buffer.from('é'), 'é'));
+  for (const other of ['a secreT', 'A secret', 'a secre', 'a secret ', '', 'é'])
+    t.false(areEqualSecrets(other, 'a secret'), other);
+  t.true(areEqualSecrets('', ''));
+});
+
+test.serial(
+  'S42 whoever forges a token learns nothing of how near it was: each is compared in constant time',
+  (t) => {
+    const compared = countCompares(t);
+    const facts = {
+      id: '0b9d1c1e-6b0f-4d56-9a35-0d9a4b7f0001',
+      ...{ adminId: 1, purpose: 'registration', email: 'ann@x.test', nonce: Buffer.alloc(16, 1) },
+    };
+    const confirmation = mintConfirmationToken(keysFor('confirmation'), facts);
+    const source = { sessionId: 7, nonce: newRefreshNonce() };
+    const refresh = deriveRefreshToken(keysFor('refresh-token'), source, 3);
+    const cursors = createCursors(keysFor('cursor'));
+    const cursor = cursors.encode('users of 1', 42);
+    const reads = (text: string): boolean => {
+      try {
+        return cursors.decode('users of 1', text) === 42;
+      } catch {
+        return false;
+      }
+    };
+    for (const [what, token, isRight] of [
+      [
+        'a confirmation link',
+        confirmation,
+        (text: string) => isConfirmationToken(keysFor('confirmation'), facts, text),
+      ],
+      [
+        'a refresh token',
+        refresh,
+        (text: string) => isRefreshToken(keysFor('refresh-token'), source, 3, text),
+      ],
+      [
+        'the hash of a refresh token',
+        refresh,
+        (text: string) =>
+          recallRefreshToken(keysFor('refresh-token'), source, 3, hashRefreshToken(text)) !==
+          undefined,
+      ],
+      ['a cursor', cursor, reads],
+    ] as const) {
+      const changed = `${token.slice(0, -2)}${token.at(-2) === 'A' ? 'B' : 'A'}${token.at(-1)}`;
+      for (const [text, expected] of [
+        [token, true],
+        [changed, false],
+      ] as const) {
+        compared.count = 0;
+        t.is(isRight(text), expected, what);
+        t.is(compared.count, 1, what);
+      }
+    }
+  },
+);
+
+/** Counts the compares in constant time, of whatever module. */
+function countCompares(t: ExecutionContext): { count: number } {
+  const compared = { count: 0 };
+  const { timingSafeEqual } = crypto;
+  const replace = (compare: typeof timingSafeEqual): void => {
+    Object.assign(crypto, { timingSafeEqual: compare });
+    syncBuiltinESMExports();
+  };
+  t.teardown(() => replace(timingSafeEqual));
+  replace((a, b) => {
+    compared.count += 1;
+    return timingSafeEqual(a, b);
+  });
+  return compared;
+}
