@@ -40,8 +40,8 @@ export function createAccountNotices(outbox: Outbox, rateLimitScale: number) {
 
   /**
    * Tells an admin that another address has been asked for in its name. The caller holds the admin's row.
-   * @throws {AppError} `too_many_attempts` instead of a fourth within an hour, or when the new address has had all the
-   *   links that it gets within an hour, whoever asked for them.
+   * @throws {AppError} `too_many_attempts` instead of a fourth within an hour, or when as many have asked for the new
+   *   address within an hour as links are mailed to it.
    */
   async function tellAddressChange(
     tx: Transaction,
@@ -54,7 +54,8 @@ export function createAccountNotices(outbox: Outbox, rateLimitScale: number) {
     await refusePast(maxAddressChanges, tx, { ...asked, payload });
     await refusePast(maxLinks, tx, {
       name: sendConfirmationMail.name,
-      outcome: { [Op.is]: null },
+      // Changes alone, whatever became of them: all else would tell whether somebody has the address.
+      adminId: { [Op.not]: null },
       [Op.and]: where(fn('lower', col('recipient')), newEmail.canonical),
     });
     await tell(tx, admin, 'email_change_requested', cause);

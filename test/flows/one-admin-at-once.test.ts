@@ -58,8 +58,8 @@ async function actsOfLinks(admin: TestAdmin): Promise<Act[]> {
   await api.admins.registerAdmin({ email });
   const password = 'a password that a link has set';
   return [
-    () => api.client.post('/auth/confirm', { token: move }),
-    () => api.client.post('/auth/confirm', { token: move }),
+    () => api.client.post('/auth/confirm', { token: move, password: admin.password }),
+    () => api.client.post('/auth/confirm', { token: move, password: admin.password }),
     () => api.client.post('/auth/password/reset', { token: reset, password }),
     () => api.client.post('/auth/confirm/resend', { email }),
     () => api.client.post('/auth/register', api.admins.applicant({ email })),
