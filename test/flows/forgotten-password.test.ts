@@ -53,7 +53,7 @@ test.serial(
     );
     t.deepEqual(
       events.map(({ event }) => event),
-      ['user_created', 'email_confirmed', 'authn_login_success'],
+      ['user_created', 'email_confirmed', 'authn_login_success', 'email_confirm_fail'],
     );
   },
 );

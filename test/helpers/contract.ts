@@ -43,8 +43,8 @@ const REQUIRED_HEADERS: Readonly<Record<number, readonly string[]>> = {
 
 /** What is refused before anybody looks where it was to go. */
 const BEFORE_ROUTING: ReadonlySet<number> = new Set([400, 414, 431]);
-/** Where people come by a mailed link. */
-const PAGES = /^\/auth\/(?:confirm|password\/reset)(?:\?|$)/;
+/** Where people come by a mailed link, or send a form. */
+const PAGES = /^\/auth\/(?:confirm(?:\/resend)?|password\/(?:reset|forgot))(?:\?|$)/;
 
 /** Reads the committed document. */
 export function loadContract(): Contract {

@@ -6,7 +6,11 @@ export const sampleBodies: Readonly<Record<string, Readonly<Record<string, unkno
     password: 'a password that is long enough',
   },
   ResendRequest: { email: 'sample@x.test' },
-  ConfirmRequest: { token: 'not a token', password: 'not the password', name: 'Sample' },
+  ConfirmRequest: {
+    token: 'not a token',
+    password: 'a password that is long enough',
+    name: 'Sample',
+  },
   LoginRequest: { email: 'sample@x.test', password: 'a password that is long enough' },
   RefreshRequest: { refresh_token: 'not a token' },
   ForgotPasswordRequest: { email: 'sample@x.test' },
