@@ -6,6 +6,10 @@ export function tokenIn(source: unknown): string {
   return typeof source.token === 'string' ? source.token : '';
 }
 
+/** A field's fault in a sentence for people: a validator's own words, which begin with a capital, are for programs. */
+export const faultInWords = (detail: string): string =>
+  /^[a-z]/.test(detail) ? detail : 'is missing or not valid';
+
 /** A form for another link. */
 export const resendForm = (): Html =>
   emailForm({ action: '/auth/confirm/resend', button: 'Send me a new link' });

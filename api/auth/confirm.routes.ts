@@ -9,6 +9,7 @@ import { ConfirmRequest } from './auth.schemas.js';
 import {
   confirmedPage,
   confirmPage,
+  faultInWords,
   invalidLinkPage,
   otherNamePage,
   resendForm,
@@ -112,7 +113,7 @@ function refusalOf(
     case 'validation_failed':
       if (faultOf('token') !== undefined) return [400, invalidLinkPage()];
       if (faultOf('name') !== undefined)
-        return [status, otherNamePage(token, `This name ${faultOf('name') ?? ''}.`)];
+        return [status, otherNamePage(token, `This name ${faultInWords(faultOf('name') ?? '')}.`)];
       return faultOf('password') === undefined
         ? undefined
         : [status, confirmPage(token, 'Enter your password.')];

@@ -86,10 +86,12 @@ async function confirmRegistration(
     const candidates: readonly (Admin | Registration)[] = admin
       ? [admin]
       : await registrationsOf(emailCanonical);
-    if (candidates.length === 0) break;
-    const chosen = await comparePassword(deps, link, { password, candidates }, cause);
-    if (!(chosen instanceof Registration)) return; // confirmed before, with this password
-    if (await bringIntoForce(deps, link, { registration: chosen, name }, cause)) return;
+    if (candidates.length > 0) {
+      const chosen = await comparePassword(deps, link, { password, candidates }, cause);
+      if (!(chosen instanceof Registration)) return; // confirmed before, with this password
+      if (await bringIntoForce(deps, link, { registration: chosen, name }, cause)) return;
+    }
+    // Without candidates, too, the address may have been confirmed since the admin was looked for.
     link = await Confirmation.findByPk(link.id);
   }
   throw new AppError('invalid_token');

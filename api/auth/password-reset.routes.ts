@@ -6,7 +6,7 @@ import { causeOf } from '../http/request-context.js';
 import { parse } from '../http/validate.js';
 import { ForgotPasswordRequest, resetPasswordRequest } from './auth.schemas.js';
 import type { AuthLimits } from './auth.limits.js';
-import { forgotForm, mailSentPage, tokenIn } from './confirm.pages.js';
+import { faultInWords, forgotForm, mailSentPage, tokenIn } from './confirm.pages.js';
 import { invalidResetLinkPage, newPasswordPage, passwordSetPage } from './password-reset.pages.js';
 import {
   forgotPassword,
@@ -152,8 +152,8 @@ function refusalOf(
       const [name, password] = [faultOf('name'), faultOf('password')];
       if (faultOf('token') !== undefined) return [400, invalidResetLinkPage()];
       if ((name ?? password) === undefined) return undefined;
-      const refusal =
-        name === undefined ? `That password ${password ?? ''}.` : `That name ${name}.`;
+      const fault = faultInWords(name ?? password ?? '');
+      const refusal = `That ${name === undefined ? 'password' : 'name'} ${fault}.`;
       return [status, newPasswordPage({ token, minLength, refusal, asksName: name !== undefined })];
     }
     default:

@@ -73,6 +73,7 @@ function buildOpenApi(): OpenApiDocument {
     addProblems(operation);
     addRequestExample(operation.requestBody, document.components['schemas'] ?? {});
   }
+  dropUnusedResponses(document);
   return sortPaths(document);
 }
 
@@ -127,6 +128,16 @@ function addPages(operation: Operation): void {
       content: { ...shared.content, ...content, ...page },
     };
   }
+}
+
+/** Responses that stand in full wherever they occur, for their pages. */
+function dropUnusedResponses({ paths, components }: OpenApiDocument): void {
+  const text = JSON.stringify(paths);
+  components['responses'] = Object.fromEntries(
+    Object.entries(components['responses'] ?? {}).filter(([name]) =>
+      text.includes(`"#/components/responses/${name}"`),
+    ),
+  );
 }
 
 /** Requests are described as they are sent, answers as they arrive. */

@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { userInfo } from 'node:os';
 import test from 'ava';
 import { useContext } from '../helpers/context.js';
-import { insertMessage, setStage } from '../workers/stage.js';
+import { insertAdmin, insertMessage, setStage } from '../workers/stage.js';
 import { runCli, runCliJson } from './run-cli.js';
 
 const context = useContext();
@@ -15,16 +15,18 @@ interface Story {
   readonly state: string;
   readonly outcome: string | null;
   readonly request_id: string | null;
+  readonly span_id: string | null;
   readonly steps: readonly (Readonly<Record<string, unknown>> & { step: string; at: string })[];
 }
 
 test('mail show tells a mail from its cause to what the provider said, in order', async (t) => {
   const stage = await setStage(t, context);
   const promised = await stage.promiseConfirmation({ message: { state: 'settled' } });
-  const { id, adminId, email } = promised;
+  const { id, email } = promised;
   await context.rows(
     `update outbox set recipient = upper($2), created_at = now() - interval '10 minutes', outcome = 'sent',
-            enqueued_at = now() - interval '9 minutes', enqueue_count = 1, settled_at = now() - interval '6 minutes'
+            enqueued_at = now() - interval '9 minutes', enqueue_count = 1, settled_at = now() - interval '6 minutes',
+            template = 'confirmation', request_id = 'request-of-cause', span_id = 'abcdef0123456789'
       where id = $1`,
     [id, email],
   );
@@ -43,23 +45,19 @@ test('mail show tells a mail from its cause to what the provider said, in order'
     `insert into suppressions (email_canonical, reason) values (lower($1), 'bounce')`,
     [email],
   );
-  await context.rows(
-    `insert into audit_events (id, event, admin_id, request_id, trace_id)
-     select gen_random_uuid(), 'user_created', $1, 'request-of-cause', trace_id from outbox where id = $2`,
-    [adminId, id],
-  );
 
   const { code, json, stdout } = await runCliJson(context, ['mail', 'show', email.toUpperCase()]);
   t.is(code, 0);
   t.like(json, {
     ok: true,
     suppressed: { reason: 'bounce' },
-    admin: { id: adminId, confirmed_at: null },
+    registrations: 1,
+    admin: null,
   });
   const [story, ...others] = json['messages'] as Story[];
   t.is(others.length, 0);
-  t.like(story, { id, about: 'registration', state: 'settled', outcome: 'sent' });
-  t.is(story?.request_id, 'request-of-cause');
+  t.like(story, { id, about: 'confirmation', state: 'settled', outcome: 'sent' });
+  t.like(story, { request_id: 'request-of-cause', span_id: 'abcdef0123456789' });
   t.deepEqual(
     story?.steps.map(({ step, outcome }) => [step, outcome]),
     [
@@ -74,14 +72,17 @@ test('mail show tells a mail from its cause to what the provider said, in order'
   t.notRegex(stdout, /token|https?:/);
 
   const { stdout: text } = await runCli(context, ['mail', 'show', email]);
+  t.regex(text, /registered 1 time, not confirmed/);
+  t.regex(text, /request request-of-cause \(span abcdef0123456789\)/);
   t.regex(text, /SUPPRESSED since .* after a bounce/);
   t.regex(text, /try 1 by host:1: deferred at .*: 451 later/);
   t.regex(text, /bounced \(Permanent\/General\): 550 no/);
 });
 
 test('mail show finds mails to a former address, and those of the admin that has the address', async (t) => {
-  const stage = await setStage(t, context);
-  const { id, adminId, email } = await stage.promiseConfirmation();
+  const { adminId, email } = await insertAdmin(context);
+  const payload = { v: 1, admin_id: adminId, notice: 'password_changed' };
+  const id = await insertMessage(context, adminId, 'send-security-notice', payload);
   const former = context.uniqueAddress('former');
   await context.rows('update outbox set recipient = $2 where id = $1', [id, former]);
   for (const address of [email, former]) {
@@ -169,15 +170,14 @@ test.serial('all dead letters are tried again at a pace', async (t) => {
 
 test.serial('a dead letter that is discarded is settled, and the audit knows', async (t) => {
   const stage = await setStage(t, context);
-  const { id, adminId } = await stage.promiseConfirmation({ message: { state: 'dead' } });
+  const { id } = await stage.promiseConfirmation({ message: { state: 'dead' } });
   const { code, json } = await runCliJson(context, ['mail', 'discard', id]);
   t.deepEqual([code, json], [0, { ok: true, id, discarded: true }]);
   const message = await stage.messageOf(id);
   t.like(message, { state: 'settled', outcome: 'discarded' });
   t.not(message.settled_at, null);
-  t.deepEqual(await context.rows('select event from audit_events where admin_id = $1', [adminId]), [
-    { event: 'mail_discarded' },
-  ]);
+  const audited = `select event from audit_events where details->>'outbox_id' = $1`;
+  t.deepEqual(await context.rows(audited, [id]), [{ event: 'mail_discarded' }]);
   t.is((await runCli(context, ['mail', 'discard', id])).code, 1);
   const unknown = await runCli(context, ['mail', 'discard', randomUUID()]);
   t.deepEqual([unknown.code, unknown.stderr], [1, 'there is no such message\n']);
@@ -227,7 +227,7 @@ test.serial(
 
 test('an address is taken off the suppression list, once, and the audit knows', async (t) => {
   const stage = await setStage(t, context);
-  const { id, adminId, email } = await stage.promiseConfirmation();
+  const { id, email } = await stage.promiseConfirmation();
   await context.rows(
     `with event as (insert into mail_events (id, outbox_id, provider_id, type, at, fingerprint)
        values (gen_random_uuid(), $2, 'p', 'complained', now(), gen_random_uuid()) returning id)
@@ -238,7 +238,9 @@ test('an address is taken off the suppression list, once, and the audit knows', 
   t.is(code, 0);
   t.like(json, { ok: true, reason: 'complaint' });
   t.like(
-    await context.rows('select event, details from audit_events where admin_id = $1', [adminId]),
+    await context.rows(`select event, details from audit_events where details->>'outbox_id' = $1`, [
+      id,
+    ]),
     [
       {
         event: 'email_suppression_lifted',

@@ -4,7 +4,7 @@ import { useContext } from '../helpers/context.js';
 import { openTestDatabase } from '../helpers/database.js';
 import { eventually } from '../helpers/eventually.js';
 import { openOwnRedis } from '../helpers/own-redis.js';
-import { insertMessage, setStage } from '../workers/stage.js';
+import { insertAdmin, insertMessage, setStage } from '../workers/stage.js';
 import { runCli, runCliJson, runCliProcess } from './run-cli.js';
 
 const context = useContext();
@@ -61,7 +61,7 @@ test.serial('operator grants and revokes', async (t) => {
   const { email } = await promiseConfirmation();
   const unconfirmed = await runCli(context, ['operator', 'grant', email]);
   t.deepEqual([unconfirmed.code, unconfirmed.stderr], [1, 'no confirmed admin has this address\n']);
-  await context.rows('update admins set confirmed_at = now() where email = $1', [email]);
+  await insertAdmin(context, { email });
   const granted = await runCliJson(context, ['operator', 'grant', email]);
   t.deepEqual(
     [granted.code, granted.json],
@@ -73,7 +73,7 @@ test.serial('operator grants and revokes', async (t) => {
 
 test.serial('sessions end says how many there were; nobody’s address is no success', async (t) => {
   const { promiseConfirmation } = await setStage(t, context);
-  const { email, adminId } = await promiseConfirmation();
+  const { email } = await promiseConfirmation();
   const pending = await runCli(context, ['sessions', 'end', email]);
   t.deepEqual([pending.code, pending.stderr], [1, 'no confirmed admin has this address\n']);
   const nobody = await runCliJson(context, ['sessions', 'end', 'nobody@x.test']);
@@ -81,7 +81,7 @@ test.serial('sessions end says how many there were; nobody’s address is no suc
     [nobody.code, nobody.json],
     [1, { ok: false, problem: 'no confirmed admin has this address' }],
   );
-  await context.rows('update admins set confirmed_at = now() where id = $1', [adminId]);
+  const { adminId } = await insertAdmin(context, { email });
   await context.rows(
     `insert into sessions (admin_id, refresh_nonce, refresh_hash, expires_at, ended_at)
      select $1, '', '', now() + expires, ended
@@ -178,9 +178,10 @@ test.serial('doctor names what is missing, pending or away, and ends with 1', as
   t.is(code, 1);
   t.true((json['checks'] as Check[]).some(({ check, ok }) => check === 'postgres' && !ok));
   const database = openTestDatabase(t, context.databaseUrl);
-  await database.query(`update schema_migrations set name = 'x' where name = '${schemaVersion}'`);
+  const newest = `name = '${schemaVersion}'`;
+  await database.query(`update schema_migrations set name = 'x' where ${newest}`);
   const pending = await runCliJson(context, ['doctor']);
-  await database.query(`update schema_migrations set name = '${schemaVersion}' where name = 'x'`);
+  await database.query(`update schema_migrations set ${newest} where name = 'x'`);
   t.is(pending.code, 1);
   t.true(
     (pending.json['checks'] as Check[]).some((each) => each.check === 'migrations' && !each.ok),

@@ -162,10 +162,7 @@ async function letClaimsRunOut(): Promise<void> {
 }
 
 const messagesTo = ({ email }: Applicant): Promise<{ id: string; state: string }[]> =>
-  context.rows(
-    `select o.id, o.state from outbox o join admins a on a.id = o.admin_id where a.email = $1`,
-    [email],
-  );
+  context.rows(`select o.id, o.state from outbox o where o.recipient = $1`, [email]);
 
 const settled = (applicant: Applicant, withinMs = 60_000): Promise<boolean> =>
   eventually(async () => (await messagesTo(applicant)).every(({ state }) => state === 'settled'), {

@@ -65,9 +65,24 @@ test.serial(
   },
 );
 
-test.serial('a link that was mailed to an admin who is gone confirms nobody', async (t) => {
-  const applicant = await api.admins.registerAdmin();
-  const token = await mintedToken(context)(applicant.email);
-  await context.rows('delete from admins where email = $1', [applicant.email]);
-  t.is((await api.client.post('/auth/confirm', { token })).status, 400);
+test.serial('a link whose registrations are gone confirms nobody', async (t) => {
+  const { email, password } = await api.admins.registerAdmin();
+  const token = await mintedToken(context)(email);
+  await context.rows('delete from registrations where email_canonical = $1', [email]);
+  t.is((await api.client.post('/auth/confirm', { token, password })).status, 400);
+});
+
+test.serial('links of an admin who is gone do nothing, whatever they were for', async (t) => {
+  const admin = await api.admins.confirmedAdmin();
+  const { email, password } = admin;
+  const used = await mintedToken(context)(email);
+  const changed = context.uniqueAddress();
+  await admin.client.put('/auth/me', { email: changed, current_password: password });
+  await api.client.post('/auth/password/forgot', { email });
+  const [move, reset] = [await mintedToken(context)(changed), await mintedToken(context)(email)];
+  await admin.client.delete('/auth/me', { json: { current_password: password } });
+  for (const token of [used, move])
+    t.is((await api.client.post('/auth/confirm', { token, password })).status, 400);
+  t.is((await api.client.post('/auth/password/reset', { token: reset, password })).status, 400);
+  t.is((await api.client.post('/auth/login', { email, password })).status, 401);
 });

@@ -14,31 +14,75 @@ type Act = () => Promise<Answer>;
 
 const ROUNDS = 8;
 
-test('all that can happen to one admin, at once: every answer is a good one, and nothing deadlocks', async (t) => {
-  const rival = await api.admins.confirmedAdmin();
-  for (let round = 0; round < ROUNDS; round += 1) {
-    const admin = await api.admins.confirmedAdmin();
-    const logins = await Promise.all(Array.from({ length: 4 }, () => api.admins.logIn(admin)));
-    const acts = [
-      ...logins.flatMap(actsOfSession),
-      ...logins.flatMap(actsOfSession),
-      ...(await actsOfLinks(admin)),
-      ...actsOfAccount(admin, rival.email),
-      ...actsOfAccount(rival, admin.email),
-      // In every other round the admin is gone in the middle of it.
-      ...(round % 2 === 0 ? [] : [() => remove(admin)]),
-    ];
-    const answers = await Promise.all(inOrderOf(round, acts).map((act) => act()));
-    t.deepEqual(
-      answers.filter(({ status }) => status >= 500).map(({ text }) => text),
-      [],
-    );
-    t.true(answers.some(({ status }) => status < 300));
-  }
-  await api.process.stop();
-  await eventually(async () => (await connections()) === 0, { of: 'the API letting go' });
-  t.deepEqual(await context.rows(DEADLOCKS), [{ deadlocks: 0 }]);
-});
+test.serial(
+  'links of one address that are used at once, each with another right password: one admin, one password in force',
+  async (t) => {
+    for (let round = 0; round < ROUNDS; round += 1) {
+      const one = await api.admins.registerAdmin();
+      const { email } = one;
+      const first = await tokenFor(email);
+      const other = await api.admins.registerAdmin({ email });
+      const second = await tokenFor(email);
+      await api.client.post('/auth/password/forgot', { email });
+      const reset = await tokenFor(email);
+      const chosen = `a password that a link has set, ${round}`;
+      const acts: Act[] = [
+        () => api.client.post('/auth/confirm', { token: first, password: one.password }),
+        () => api.client.post('/auth/confirm', { token: second, password: other.password }),
+        () => api.client.post('/auth/confirm', { token: second, password: one.password }),
+        () => api.client.post('/auth/password/reset', { token: reset, password: chosen }),
+        () => api.client.post('/auth/register', api.admins.applicant({ email })),
+      ];
+      const answers = await Promise.all(inOrderOf(round, acts).map((act) => act()));
+      t.deepEqual(
+        answers.filter(({ status }) => ![200, 202, 204, 400, 403].includes(status)),
+        [],
+      );
+      const rows = await context.rows<{ admins: number; confirmed: number }>(
+        `select count(distinct a.id)::int as admins, count(*)::int as confirmed
+           from admins a join audit_events e on e.admin_id = a.id and e.event = 'email_confirmed' where a.email = $1`,
+        [email],
+      );
+      t.deepEqual(rows, [{ admins: 1, confirmed: 1 }]);
+      const logins = await Promise.all(
+        [one.password, other.password, chosen].map((password) =>
+          api.client.post('/auth/login', { email, password }),
+        ),
+      );
+      t.is(logins.filter(({ status }) => status === 200).length, 1);
+      t.is(logins.filter(({ status }) => status === 401).length, 2);
+    }
+  },
+);
+
+test.serial(
+  'all that can happen to one admin, at once: every answer is a good one, and nothing deadlocks',
+  async (t) => {
+    const rival = await api.admins.confirmedAdmin();
+    for (let round = 0; round < ROUNDS; round += 1) {
+      const admin = await api.admins.confirmedAdmin();
+      const logins = await Promise.all(Array.from({ length: 4 }, () => api.admins.logIn(admin)));
+      const acts = [
+        ...logins.flatMap(actsOfSession),
+        ...logins.flatMap(actsOfSession),
+        ...(await actsOfLinks(admin)),
+        ...actsOfAccount(admin, rival.email),
+        ...actsOfAccount(rival, admin.email),
+        // In every other round the admin is gone in the middle of it.
+        ...(round % 2 === 0 ? [] : [() => remove(admin)]),
+      ];
+      const answers = await Promise.all(inOrderOf(round, acts).map((act) => act()));
+      t.deepEqual(
+        answers.filter(({ status }) => status >= 500).map(({ text }) => text),
+        [],
+      );
+      t.true(answers.some(({ status }) => status < 300));
+    }
+    await api.process.stop();
+    await eventually(async () => (await connections()) === 0, { of: 'the API letting go' });
+    t.deepEqual(await context.rows(DEADLOCKS), [{ deadlocks: 0 }]);
+  },
+);
 
 /** What is done with one session's tokens. */
 const actsOfSession = ({ access_token: access, refresh_token: refresh }: Login): Act[] => [
@@ -58,8 +102,8 @@ async function actsOfLinks(admin: TestAdmin): Promise<Act[]> {
   await api.admins.registerAdmin({ email });
   const password = 'a password that a link has set';
   return [
-    () => api.client.post('/auth/confirm', { token: move }),
-    () => api.client.post('/auth/confirm', { token: move }),
+    () => api.client.post('/auth/confirm', { token: move, password: admin.password }),
+    () => api.client.post('/auth/confirm', { token: move, password: admin.password }),
     () => api.client.post('/auth/password/reset', { token: reset, password }),
     () => api.client.post('/auth/confirm/resend', { email }),
     () => api.client.post('/auth/register', api.admins.applicant({ email })),

@@ -29,37 +29,45 @@ test.serial(
     t.is(answer.requestId, 'register-story-1');
 
     // The rows.
-    const [admin] = await context.rows('select * from admins where email = $1', [applicant.email]);
-    t.is(admin?.['name'], applicant.name);
-    t.is(admin?.['confirmed_at'], null);
-    t.regex(String(admin?.['password_hash']), /^v1\$p\d+\$\$2b\$04\$/);
+    const { email } = applicant;
+    const [registration] = await context.rows('select * from registrations where email = $1', [
+      email,
+    ]);
+    t.is(registration?.['name'], applicant.name);
+    t.regex(String(registration?.['password_hash']), /^v1\$p\d+\$\$2b\$04\$/);
+    t.deepEqual(await context.rows('select id from admins where email = $1', [email]), []);
     const [confirmation, ...others] = await context.rows(
-      'select * from confirmations where admin_id = $1',
-      [admin?.['id']],
+      'select * from confirmations where email = $1',
+      [email],
     );
     t.is(others.length, 0);
-    t.is(confirmation?.['email'], applicant.email);
-    const [message] = await context.rows('select * from outbox where admin_id = $1', [
-      admin?.['id'],
-    ]);
+    t.like(confirmation, { purpose: 'registration', admin_id: null, confirmed_at: null });
+    const [message] = await context.rows('select * from outbox where recipient = $1', [email]);
     t.deepEqual(message?.['payload'], { v: 1, confirmation_id: confirmation?.['id'] });
-    t.is(message?.['trace_id'], 'ab'.repeat(16));
+    t.like(message, { trace_id: 'ab'.repeat(16), request_id: 'register-story-1' });
+    t.deepEqual(
+      await context.rows(
+        `select event, request_id from audit_events where details->>'outbox_id' = $1`,
+        [message?.['id']],
+      ),
+      [{ event: 'registration_requested', request_id: 'register-story-1' }],
+    );
 
     // The mail.
     const mail = await system.mailbox.waitForMail(applicant.email);
     t.is(linksIn(mail)[0]?.origin, PUBLIC_URL);
-    t.true(mail.text.includes(applicant.name));
+    t.false(mail.text.includes(applicant.name), 'a stranger may have chosen it');
     t.false(mail.text.includes(applicant.password) || mail.html.includes(applicant.password));
 
     // The job, as its message and delivery tell it.
     const settled = await eventually(async () => {
       const [row] = await context.rows(
-        `select * from outbox where admin_id = $1 and state = 'settled'`,
-        [admin?.['id']],
+        `select * from outbox where recipient = $1 and state = 'settled'`,
+        [email],
       );
       return row;
     });
-    t.deepEqual([settled['outcome'], settled['attempts']], ['sent', 1]);
+    t.like(settled, { outcome: 'sent', attempts: 1, template: 'confirmation' });
     const deliveries = await context.rows('select * from deliveries where outbox_id = $1', [
       settled['id'],
     ]);
@@ -73,6 +81,7 @@ test.serial(
     t.is(request['http.response.status_code'], 202);
     t.is(request['url.path'], '/auth/register');
     t.is(request['trace.id'], 'ab'.repeat(16));
+    t.is(request['span.id'], message?.['span_id']);
     const job = await system.worker.waitForLine((line) => line['trace.id'] === 'ab'.repeat(16));
     t.is(job['labels.result'], 'sent');
     t.is(job['labels.outbox_id'], settled['id']);
@@ -94,42 +103,54 @@ test.serial(
       t.is(page.headers.get('cache-control'), 'no-store');
       t.true(page.headers.get('content-security-policy')?.startsWith("default-src 'none'"));
     }
-    t.deepEqual(await confirmedAt(applicant.email), null);
+    t.is(await confirmedAt(applicant.email), undefined);
 
     const form = { 'content-type': 'application/x-www-form-urlencoded' };
     const pressed = await system.client.request<string>('POST', '/auth/confirm', {
-      body: new URLSearchParams({ token: link?.searchParams.get('token') ?? '' }).toString(),
+      body: new URLSearchParams({
+        token: link?.searchParams.get('token') ?? '',
+        password: applicant.password,
+      }).toString(),
       headers: form,
     });
     t.is(pressed.status, 200);
     t.regex(pressed.headers.get('content-type') ?? '', /^text\/html/);
-    t.not(await confirmedAt(applicant.email), null);
+    t.truthy(await confirmedAt(applicant.email));
   },
 );
 
 test.serial(
-  'the page of a mailed link holds the token once, escaped, and nothing from elsewhere',
+  'the page of a mailed link holds the token once and nothing from elsewhere; that of a made-up one repeats nothing',
   async (t) => {
+    const applicant = await system.admins.registerAdmin();
+    const token = tokenIn(await system.mailbox.waitForMail(applicant.email));
+    const page = await system.client.get<string>(`/auth/confirm?token=${token}`);
+    t.is(page.status, 200);
+    t.is(page.body.split(token).length, 2);
+    t.notRegex(page.body, /(src|href)="(https?:)?\/\//);
+
     const hostile = `"><script src="//evil.test"></script>`;
-    const page = await system.client.get<string>(
+    const refused = await system.client.get<string>(
       `/auth/confirm?token=${encodeURIComponent(hostile)}`,
     );
-    t.is(page.status, 200);
-    t.false(page.body.includes('<script'));
-    t.true(page.body.includes('&quot;&gt;&lt;script'));
-    t.notRegex(page.body, /(src|href)="(https?:)?\/\//);
+    t.is(refused.status, 400);
+    t.false(refused.body.includes('script'));
+    t.notRegex(refused.body, /(src|href)="(https?:)?\/\//);
   },
 );
 
 test.serial('confirming again answers the same, and logs nobody in', async (t) => {
   const applicant = await system.admins.registerAdmin();
   const token = tokenIn(await system.mailbox.waitForMail(applicant.email));
-  const first = await system.client.post('/auth/confirm', { token });
+  const { password } = applicant;
+  const first = await system.client.post('/auth/confirm', { token, password });
   const at = await confirmedAt(applicant.email);
-  const second = await system.client.post('/auth/confirm', { token });
+  const second = await system.client.post('/auth/confirm', { token, password });
   t.deepEqual([first.status, first.body], [200, { status: 'confirmed' }]);
   t.deepEqual([second.status, second.body], [first.status, first.body]);
   t.deepEqual(await confirmedAt(applicant.email), at);
+  const wrong = await system.client.post('/auth/confirm', { token, password: `not ${password}` });
+  t.is(wrong.status, 403, 'a used link tells nothing to whoever does not know the password');
   t.is(first.headers.get('set-cookie'), null);
   t.deepEqual(
     await context.rows(
@@ -142,14 +163,24 @@ test.serial('confirming again answers the same, and logs nobody in', async (t) =
 
 test.serial('twenty presses at once confirm once, and each is answered the same', async (t) => {
   const applicant = await system.admins.registerAdmin();
-  const token = tokenIn(await system.mailbox.waitForMail(applicant.email));
+  const { email, password } = applicant;
+  const token = tokenIn(await system.mailbox.waitForMail(email));
   const answers = await Promise.all(
-    Array.from({ length: 20 }, () => system.client.post('/auth/confirm', { token })),
+    Array.from({ length: 20 }, () => system.client.post('/auth/confirm', { token, password })),
   );
   t.deepEqual(
-    new Set(answers.map(({ status, text }) => `${status} ${text}`)),
-    new Set(['200 {"status":"confirmed"}']),
+    answers.map(({ status, text }) => `${status} ${text}`),
+    Array<string>(20).fill('200 {"status":"confirmed"}'),
   );
+  const told = await context.rows(
+    `select count(distinct a.id)::int as admins,
+            count(*) filter (where e.event = 'user_created')::int as created,
+            count(*) filter (where e.event = 'email_confirmed')::int as confirmed
+       from admins a left join audit_events e on e.admin_id = a.id where a.email = $1`,
+    [email],
+  );
+  t.deepEqual(told, [{ admins: 1, created: 1, confirmed: 1 }]);
+  t.deepEqual(await context.rows('select id from registrations where email = $1', [email]), []);
 });
 
 test.serial(
@@ -166,6 +197,7 @@ test.serial(
     ]) {
       const answer = await system.client.post<Record<string, unknown>>('/auth/confirm', {
         token: wrong,
+        password: applicant.password,
       });
       t.is(answer.status, 400);
       const { request_id: _, instance: __, ...rest } = answer.body;
@@ -173,7 +205,7 @@ test.serial(
       bodies.add(JSON.stringify(rest));
     }
     t.is(bodies.size, 1);
-    t.is(await confirmedAt(applicant.email), null);
+    t.is(await confirmedAt(applicant.email), undefined);
   },
 );
 
@@ -202,7 +234,8 @@ test.serial(
     const tables = await context.rows<{ text: string }>(
       `select coalesce(string_agg(t::text, '|'), '') as text from (
        select outbox::text as t from outbox union all select deliveries::text from deliveries
-       union all select confirmations::text from confirmations union all select admins::text from admins) all_rows`,
+       union all select confirmations::text from confirmations union all select admins::text from admins
+       union all select registrations::text from registrations) all_rows`,
     );
     const redis = await dumpRedis(context.redisUrl);
     const logs = system.process.stdout() + system.worker.stdout();
@@ -216,8 +249,9 @@ test.serial(
   },
 );
 
-async function confirmedAt(email: string): Promise<Date | null | undefined> {
-  const [row] = await context.rows<{ confirmed_at: Date | null }>(
+/** `undefined` as long as there is no such admin. */
+async function confirmedAt(email: string): Promise<Date | undefined> {
+  const [row] = await context.rows<{ confirmed_at: Date }>(
     'select confirmed_at from admins where email = $1',
     [email],
   );

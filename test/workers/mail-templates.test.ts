@@ -2,6 +2,7 @@ import test from 'ava';
 import { renderAccountExistsMail } from '../../workers/mail/templates/account-exists.js';
 import { renderConfirmationMail } from '../../workers/mail/templates/confirmation.js';
 import { renderEmailChangeMail } from '../../workers/mail/templates/email-change.js';
+import { renderFirstPasswordMail } from '../../workers/mail/templates/first-password.js';
 import { renderPasswordResetMail } from '../../workers/mail/templates/password-reset.js';
 import { renderSecurityNotice } from '../../workers/mail/templates/security-notice.js';
 import { inWords, utcTime } from '../../workers/mail/templates/time.js';
@@ -16,10 +17,10 @@ const facts = {
   expiresAt: new Date('2026-11-23T14:04:57Z'),
 };
 
-test('the confirmation mail says who asked, what to do, until when, and what if it was not you', (t) => {
+test('the confirmation mail says what to do, until when, and what if it was not you', (t) => {
   const { subject, text } = renderConfirmationMail(facts);
   t.is(subject, 'Confirm your e-mail address');
-  t.true(text.includes('“Ada Lovelace”'));
+  t.true(text.includes('enter the password that you chose'));
   t.true(text.includes('24 hours, until 23 November 2026 at 14:04 UTC'));
   t.true(text.includes('If it was not you'));
   t.is(text.split(url).length, 2, 'the link is there once');
@@ -30,13 +31,29 @@ test('the HTML says the same, with the link as a button and in full', (t) => {
   t.is(html.split(`href="${url}"`).length, 3);
   t.true(html.includes(`>${url}</a>`));
   t.true(html.includes('23 November 2026 at 14:04 UTC'));
-  t.true(html.includes('“Ada Lovelace”'));
+});
+
+test('mails to an address that nobody has confirmed repeat nothing that was registered', (t) => {
+  const strangersWords = 'Win a prize';
+  for (const render of [renderConfirmationMail, renderFirstPasswordMail]) {
+    const { subject, text, html } = render({ ...facts, name: strangersWords });
+    t.false(`${subject}${text}${html}`.includes(strangersWords));
+  }
+});
+
+test('the mail to somebody who has only registered leads to a new password, and says what the link does', (t) => {
+  const { subject, text } = renderFirstPasswordMail(facts);
+  t.is(subject, 'Choose a password and confirm your address');
+  t.true(text.includes('has been registered and not been confirmed yet'));
+  t.true(text.includes('The link works once, for 24 hours, until 23 November 2026 at 14:04 UTC'));
+  t.true(text.includes('If it was not you'));
 });
 
 const publicUrl = 'https://rollcall.example';
 const mails = {
   confirmation: renderConfirmationMail(facts),
   'email-change': renderEmailChangeMail(facts),
+  'first-password': renderFirstPasswordMail(facts),
   'password-reset': renderPasswordResetMail(facts),
   'account-exists': renderAccountExistsMail({ ...facts, publicUrl }),
   'security-notice': renderSecurityNotice({ ...facts, publicUrl, notice: 'password_changed' }),
@@ -74,7 +91,7 @@ test('the HTML is one column of tables: heading, paragraphs, a button, its addre
 
 test('a name cannot become markup', (t) => {
   const name = `<img src=x onerror=alert(1)> & "quoted" 'single'`;
-  const { html, text } = renderConfirmationMail({ ...facts, name });
+  const { html, text } = renderEmailChangeMail({ ...facts, name });
   t.true(
     html.includes('&lt;img src=x onerror=alert(1)&gt; &amp; &quot;quoted&quot; &#39;single&#39;'),
   );
@@ -84,7 +101,7 @@ test('a name cannot become markup', (t) => {
 
 test('a name cannot become a link, another line or a wall of text', (t) => {
   const name = `Win at http://evil.example\r\nor mail me@evil.example ${'x'.repeat(500)}`;
-  const { text, html } = renderConfirmationMail({ ...facts, name });
+  const { text, html } = renderEmailChangeMail({ ...facts, name });
   for (const part of [text, html]) {
     t.notRegex(part, /http:\/\/evil|evil\.example|me@evil/);
     t.notRegex(part, /x{100}/);
@@ -94,7 +111,7 @@ test('a name cannot become a link, another line or a wall of text', (t) => {
 
 test('names of people stay as they are', (t) => {
   for (const name of ['J. R. R. Tolkien', 'Žofie Nováková', '李小龍', 'O’Hara-Smith']) {
-    t.true(renderConfirmationMail({ ...facts, name }).text.includes(`“${name}”`), name);
+    t.true(renderEmailChangeMail({ ...facts, name }).text.includes(`“${name}”`), name);
   }
 });
 

@@ -14,10 +14,11 @@ test('through an outage of PostgreSQL every line is one of the log, and says wha
   const worker = await startWorker(context, { scope: t, env });
   const client = createClient(api.url);
   const token = `ct_${'0'.repeat(32)}_${'A'.repeat(43)}`;
-  t.is((await client.post('/auth/confirm', { token })).status, 400);
+  t.is((await client.post('/auth/confirm', { token, password: 'any password' })).status, 400);
 
   proxy.silence();
-  t.is((await client.post('/auth/confirm', { token })).status, 503);
+  // A transaction that cannot be begun.
+  t.is((await client.post('/auth/confirm/resend', { email: 'nobody@x.test' })).status, 503);
   await api.waitForLine((line) => line['message'] === 'a library printed a line');
   for (const process of [api, worker]) {
     t.is((await fetch(`${process.url}/health/ready`)).status, 503);

@@ -34,7 +34,10 @@ for (const how of ['refuse', 'silence'] as const) {
       const post = (path: string, json: unknown) => () => client.post(path, json, patience());
       const asked: Record<string, () => Promise<Answer>> = {
         refresh: post('/auth/refresh', { refresh_token: admin.login.refresh_token }),
-        confirm: post('/auth/confirm', { token: `ct_${'0'.repeat(32)}_${'A'.repeat(43)}` }),
+        confirm: post('/auth/confirm', {
+          token: `ct_${'0'.repeat(32)}_${'A'.repeat(43)}`,
+          password,
+        }),
         resend: post('/auth/confirm/resend', { email }),
         register: post('/auth/register', { email: `x-${email}`, name: `${name} x`, password }),
         login: post('/auth/login', { email, password }),
@@ -87,7 +90,7 @@ for (const how of ['refuse', 'silence'] as const) {
       await mailbox.waitForMail(applicant.email);
       const [row] = await eventually(async () => {
         const rows = await context.rows(
-          `select o.outcome from outbox o join admins a on a.id = o.admin_id where a.email = $1 and o.state = 'settled'`,
+          `select o.outcome from outbox o where o.recipient = $1 and o.state = 'settled'`,
           [applicant.email],
         );
         return rows.length > 0 && rows;

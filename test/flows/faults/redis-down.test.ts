@@ -102,8 +102,8 @@ async function openProxy(scope: Scope) {
 }
 
 function messagesOf(emails: readonly string[], state: string): Promise<object[]> {
-  return context.rows(
-    `select o.id from outbox o join admins a on a.id = o.admin_id where a.email = any($1) and o.state = $2`,
-    [emails, state],
-  );
+  return context.rows(`select o.id from outbox o where o.recipient = any($1) and o.state = $2`, [
+    emails,
+    state,
+  ]);
 }

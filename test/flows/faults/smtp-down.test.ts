@@ -115,13 +115,13 @@ interface DeliveryRow {
 const deliveriesTo = (email: string): Promise<DeliveryRow[]> =>
   context.rows<DeliveryRow>(
     `select d.outcome, d.response from deliveries d join outbox o on o.id = d.outbox_id
-       join admins a on a.id = o.admin_id where a.email = $1 order by d.id`,
+      where o.recipient = $1 order by d.id`,
     [email],
   );
 
 async function stateOf(email: string): Promise<string | undefined> {
   const [row] = await context.rows<{ state: string }>(
-    `select o.state from outbox o join admins a on a.id = o.admin_id where a.email = $1 order by o.created_at limit 1`,
+    `select o.state from outbox o where o.recipient = $1 order by o.created_at limit 1`,
     [email],
   );
   return row?.state;

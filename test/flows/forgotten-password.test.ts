@@ -1,0 +1,135 @@
+import test from 'ava';
+import { createAdmins, type AdminFactory } from '../helpers/admins.js';
+import { createClient, type ApiClient } from '../helpers/api-client.js';
+import { useSystem } from '../helpers/api.js';
+import { useContext } from '../helpers/context.js';
+import { linksIn, tokenIn } from '../helpers/mailbox.js';
+import { mailOutcomes } from '../helpers/outbox.js';
+
+const context = useContext();
+/** The limits are those of production; behind a proxy, so that each test can be another client. */
+const system = useSystem(context, { env: { RATE_LIMIT_SCALE: '1', TRUST_PROXY: '1' } });
+
+function at(ip: string): { client: ApiClient; admins: AdminFactory } {
+  const client = createClient(system.process.url, { 'x-forwarded-for': ip });
+  return { client, admins: createAdmins(context, client) };
+}
+
+const NEW_PASSWORD = 'nine green kettles on a ferry';
+
+test.serial(
+  'forgot for an address that has only been registered: one mail, whose link sets the password and confirms',
+  async (t) => {
+    const { client, admins } = at('203.0.113.1');
+    const first = await admins.registerAdmin();
+    const { email } = first;
+    await mailOutcomes(context, email, 1);
+    const newest = await admins.registerAdmin({ email });
+    await mailOutcomes(context, email, 2);
+    const answer = await client.post('/auth/password/forgot', { email });
+    t.deepEqual([answer.status, answer.body], [202, { status: 'accepted' }]);
+    const outcomes = await mailOutcomes(context, email, 3);
+    t.deepEqual(outcomes[2], { outcome: 'sent', template: 'first_password' });
+    const mails = await system.mailbox.mailsTo(email);
+    t.is(mails.length, 3);
+    const mail = await system.mailbox.waitForMail(email, { subject: /^Choose a password and/ });
+    t.is(linksIn(mail)[0]?.pathname, '/auth/password/reset');
+
+    const set = { token: tokenIn(mail), password: NEW_PASSWORD };
+    t.is((await client.post('/auth/password/reset', set)).status, 204);
+    t.is((await admins.logIn({ email, password: NEW_PASSWORD })).admin.name, newest.name);
+    for (const { password } of [first, newest])
+      t.is((await client.post('/auth/login', { email, password })).status, 401);
+    t.is((await client.post('/auth/password/reset', set)).status, 400, 'it works once');
+    const [confirmation = mail] = mails
+      .filter(({ subject }) => subject.startsWith('Confirm'))
+      .slice(-1);
+    const pressed = { token: tokenIn(confirmation), password: newest.password };
+    t.is((await client.post('/auth/confirm', pressed)).status, 403, 'the other link is used too');
+    const events = await context.rows(
+      `select e.event from audit_events e join admins a on a.id = e.admin_id
+        where a.email = $1 and e.event <> 'authn_login_fail' order by e.at, e.id`,
+      [email],
+    );
+    t.deepEqual(
+      events.map(({ event }) => event),
+      ['user_created', 'email_confirmed', 'authn_login_success', 'email_confirm_fail'],
+    );
+  },
+);
+
+test.serial('forgot for an address that nobody has registered mails nothing', async (t) => {
+  const { client, admins } = at('203.0.113.2');
+  const { email } = admins.applicant();
+  const answer = await client.post('/auth/password/forgot', { email });
+  t.deepEqual([answer.status, answer.body], [202, { status: 'accepted' }]);
+  t.deepEqual(await mailOutcomes(context, email, 1), [{ outcome: 'obsolete', template: null }]);
+  t.deepEqual(await system.mailbox.mailsTo(email), []);
+});
+
+test.serial(
+  'a reset that confirms under a name that has been taken meanwhile: 409, then another name with the same link',
+  async (t) => {
+    const { client, admins } = at('203.0.113.3');
+    const { email, name } = await admins.registerAdmin();
+    await createAdmins(context, client).confirmedAdmin({ name: name.toUpperCase() });
+    await client.post('/auth/password/forgot', { email });
+    const mail = await system.mailbox.waitForMail(email, { subject: /^Choose a password and/ });
+    const set = { token: tokenIn(mail), password: NEW_PASSWORD };
+    const refused = await client.post<{ code: string }>('/auth/password/reset', set);
+    t.deepEqual([refused.status, refused.body.code], [409, 'name_taken']);
+    t.deepEqual(await context.rows('select id from admins where email = $1', [email]), []);
+    const renamed = { ...set, name: `${name} II` };
+    t.is((await client.post('/auth/password/reset', renamed)).status, 204);
+    t.is((await admins.logIn({ email, password: NEW_PASSWORD })).admin.name, renamed.name);
+  },
+);
+
+test.serial(
+  'of many resets at once with one link one sets its password, whether the address is confirmed or only registered',
+  async (t) => {
+    for (const [i, isConfirmed] of [true, false, true, false].entries()) {
+      const { client, admins } = at(`203.0.113.${10 + i}`);
+      const { email } = isConfirmed
+        ? await createAdmins(context, client).confirmedAdmin()
+        : await admins.registerAdmin();
+      await client.post('/auth/password/forgot', { email });
+      const mail = await system.mailbox.waitForMail(email, { subject: /^Choose a/ });
+      const token = tokenIn(mail);
+      const passwords = [0, 1, 2, 3].map((n) => `${NEW_PASSWORD} ${n}`);
+      const statuses = await Promise.all(
+        passwords.map(
+          async (password) =>
+            (await client.post('/auth/password/reset', { token, password })).status,
+        ),
+      );
+      t.is(statuses.filter((status) => status === 204).length, 1, statuses.join());
+      t.is(statuses.filter((status) => status === 400).length, 3, statuses.join());
+      const password = passwords[statuses.indexOf(204)] ?? '';
+      t.is((await admins.logIn({ email, password })).admin.email, email);
+    }
+  },
+);
+
+test.serial(
+  'a new password by mail forgets the guesses at the old one, on every network (field: keycloak/keycloak#45388)',
+  async (t) => {
+    const [home, elsewhere] = [at('203.0.113.20'), at('198.51.100.20')];
+    const { email, password } = await createAdmins(context, home.client).confirmedAdmin();
+    await context.rows('delete from sessions');
+    await context.rows('update confirmations set network = null where email = $1', [email]);
+    for (const { client } of [home, elsewhere]) {
+      for (let i = 0; i < 5; i += 1)
+        await client.post('/auth/login', { email, password: `guess ${i}` });
+      t.is((await client.post('/auth/login', { email, password })).status, 429);
+    }
+    await home.client.post('/auth/password/forgot', { email });
+    const mail = await system.mailbox.waitForMail(email, { subject: /^Choose a new password/ });
+    const set = { token: tokenIn(mail), password: NEW_PASSWORD };
+    t.is((await home.client.post('/auth/password/reset', set)).status, 204);
+    for (const { client } of [home, elsewhere]) {
+      const login = await client.post('/auth/login', { email, password: NEW_PASSWORD });
+      t.is(login.status, 200);
+    }
+  },
+);
