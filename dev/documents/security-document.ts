@@ -1,11 +1,13 @@
 import { readdir, readFile } from 'node:fs/promises';
 import { databaseGrants, redisRules } from './least-privilege.js';
-import { securityRequirements, type SecurityRequirement } from './security-requirements.js';
+import { readSecurityRequirements, type SecurityRequirement } from './records.js';
 
 /** The titles' ids by test file. */
 type TestedIn = ReadonlyMap<string, readonly string[]>;
 
 const TITLE = /\btest(?:\.serial)?\(\s*["'`]((?:S\d\d )+)/g;
+
+const securityRequirements = await readSecurityRequirements();
 
 /** Chapters of the OWASP Application Security Verification Standard 5.0, and what of them there is here. */
 const chapters: readonly (readonly [number: number, title: string, here: string])[] = [
@@ -22,7 +24,7 @@ const chapters: readonly (readonly [number: number, title: string, here: string]
   [
     3,
     'Web frontend security',
-    'three pages without script, Swagger UI under a policy of its own; no cookies yet',
+    'pages without script, Swagger UI under a policy of its own; no cookies yet',
   ],
   [4, 'API and web service', 'JSON in UTF-8 alone, one reading of every request'],
   [5, 'File handling', 'no files are taken or given'],

@@ -33,12 +33,12 @@ test.serial(
     const compared = countCompares(t);
     const facts = {
       id: '0b9d1c1e-6b0f-4d56-9a35-0d9a4b7f0001',
-      ...{ adminId: 1, purpose: 'registration', email: 'ann@x.test', nonce: Buffer.alloc(16, 1) },
+      ...{ purpose: 'registration', email: 'ann@x.test', nonce: Buffer.alloc(16, 1) },
     };
     const confirmation = mintConfirmationToken(keysFor('confirmation'), facts);
     const source = { sessionId: 7, nonce: newRefreshNonce() };
     const refresh = deriveRefreshToken(keysFor('refresh-token'), source, 3);
-    const cursors = createCursors(keysFor('cursor'));
+    const cursors = createCursors(keysFor('cursor'), 'https://rollcall.example');
     const cursor = cursors.encode('users of 1', 42);
     const reads = (text: string): boolean => {
       try {
