@@ -68,10 +68,13 @@ export function createClient(
 
 /** What is answered once there is room for it: a machine that is too slow for so many at once says so by 503. */
 export const servedAtLast = <T>(send: () => Promise<Answer<T>>): Promise<Answer<T>> =>
-  eventually(async () => {
-    const answer = await send();
-    return answer.status !== 503 && answer;
-  });
+  eventually(
+    async () => {
+      const answer = await send();
+      return answer.status !== 503 && answer;
+    },
+    { of: 'an answer other than 503', withinMs: 200_000 },
+  );
 
 async function ask(
   baseUrl: string,

@@ -14,7 +14,8 @@ export interface StatementRecorder {
 }
 
 /** What Sequelize asks on a new connection. */
-const CONNECTION_SET_UP = /^(?:set standard_conforming_strings|show |with ranges as )/i;
+const CONNECTION_SET_UP =
+  /^(?:set (?:standard_conforming_strings|client_min_messages)|show |with ranges as )/i;
 const OUTBOX_BOOKKEEPING = /^update outbox o set state = '/i;
 
 /** Opens a recorder in front of the PostgreSQL that the URL names; it closes with the scope. */

@@ -19,7 +19,7 @@ const tokenFor = mintedToken(context);
 const OF_A_KIND = 3;
 const LINKS = 6;
 /** What is asked for at once, each time by another client. */
-const REQUESTS = 20;
+const REQUESTS = 8;
 
 test.serial(
   'S10 an address gets three links of a kind an hour, six in all, of many requests at once and two workers',
@@ -70,14 +70,14 @@ test.serial(
   async (t) => {
     const victim = context.uniqueAddress();
     const owner = await newAdmin();
-    const askers: TestAdmin[] = [];
-    for (let i = 0; i < 9; i++) askers.push(await newAdmin());
     const ask = ({ client, password }: TestAdmin, email: string) =>
       client.put<Problem>('/auth/me', { email, current_password: password });
-    const atOnce = await Promise.all(
-      askers.flatMap((asker) => [ask(asker, victim), ask(asker, owner.email)]),
-    );
-    for (const { status } of atOnce) t.true([200, 429].includes(status));
+    for (const email of [victim, owner.email]) {
+      const askers: TestAdmin[] = [];
+      while (askers.length <= LINKS) askers.push(await newAdmin());
+      const atOnce = await Promise.all(askers.map((asker) => ask(asker, email)));
+      for (const { status } of atOnce) t.true([200, 429].includes(status));
+    }
     const last = await newAdmin();
     const isTold = async (): Promise<void> => {
       for (const email of [victim, victim.toUpperCase(), owner.email]) {
@@ -133,7 +133,8 @@ test.serial(
     await workOff(t);
     const mails = await mailbox.mailsTo(email);
     t.is(mails.length, OF_A_KIND);
-    const tokens = mails.map(tokenIn);
+    // They sort by time, and mails may come in any order.
+    const tokens = mails.map(tokenIn).toSorted();
     const confirm = (token: string) =>
       someone().post('/auth/confirm', { token, password: owner.password });
     t.deepEqual(await Promise.all(tokens.map(async (token) => (await confirm(token)).status)), [
@@ -171,7 +172,7 @@ async function workOff(t: ExecutionContext): Promise<void> {
   const workers = await Promise.all([1, 2].map(() => startWorker(context, { scope: t, env })));
   await eventually(
     async () => (await context.rows(`select from outbox where state <> 'settled'`)).length === 0,
-    { of: 'every message being settled' },
+    { of: 'every message being settled', withinMs: 200_000 },
   );
   for (const worker of workers) await worker.stop();
 }
