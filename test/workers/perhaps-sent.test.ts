@@ -27,7 +27,10 @@ test('while the answer is waited for, the claim stays ours for longer than it la
   const first = (await stage.messageOf(id)).claimed_until;
   const isPast = `select clock_timestamp() > $1::timestamptz as past`;
   await eventually(async () => (await context.rows<{ past: boolean }>(isPast, [first]))[0]?.past);
-  await t.throwsAsync(deliver({ id }), { instanceOf: JobPostponed }, 'another worker waits');
+  await t.throwsAsync(deliver({ id }), {
+    instanceOf: JobPostponed,
+    message: 'another worker has claimed the message',
+  });
   late.give('take');
   t.is(await delivering, 'sent');
   t.like(await stage.messageOf(id), { state: 'settled', outcome: 'sent', claimed_until: null });
