@@ -7,7 +7,7 @@ import { projectRoot } from './paths.js';
 
 /**
  * Walks through the main job in a real browser, against a running `npm run dev`, as a person would: registers in
- * Swagger UI, finds the mail, presses the button, logs in, authorizes, creates a user, follows the registration through
+ * Swagger UI, finds the mail, enters the password, presses the button, logs in, authorizes, creates a user, follows the registration through
  * the log viewer. Leaves a picture of each stop in `.local/tour/`, and the README's pictures in docs/images/. Deletes
  * its account at the end, so that the next tour finds the name free.
  */
@@ -93,6 +93,7 @@ async function confirm(browser: Browser): Promise<void> {
   const page = await openPage(browser, narrow);
   await page.goto((await button.getAttribute('href')) ?? '');
   await picture(page, 'confirm');
+  await page.getByLabel('Your password').fill(person.password);
   await page.getByRole('button', { name: 'Confirm my address' }).click();
   await page.getByRole('heading', { name: 'Your address is confirmed' }).waitFor();
   await picture(page, 'confirmed');
