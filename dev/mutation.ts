@@ -171,16 +171,16 @@ async function tryMutants(
 ): Promise<Map<string, Fate>> {
   const results = join(cache, `fates-${plan.seed}.ndjson`);
   const known = await readFates(results);
-  const fates = new Map<string, Fate>();
+  const fates = new Map([...known].filter(([id]) => sample.some((mutant) => mutant.id === id)));
   const until = performance.now() + plan.seconds * 1_000;
   const queue = sample.values();
   const isOver = (): boolean => fates.size >= plan.max || performance.now() > until;
   const tryNext = async (tree: Tree, mutant: Candidate): Promise<void> => {
+    if (known.has(mutant.id)) return;
     if (!(await isProgram(mutated(await tree.read(mutant.file), mutant)))) return;
-    const fate = known.get(mutant.id) ?? (await fateOf(mutant, files, tree, environment));
+    const fate = await fateOf(mutant, files, tree, environment);
     fates.set(mutant.id, fate);
     print(`${String(fates.size).padStart(4)}  ${fate.padEnd(11)}  ${mutant.file}: ${mutant.what}`);
-    if (known.has(mutant.id)) return;
     await mkdir(dirname(results), { recursive: true });
     await appendFile(results, `${JSON.stringify([mutant.id, fate])}\n`);
   };
@@ -195,11 +195,14 @@ async function tryMutants(
 }
 
 /** What `??` became may not stand beside another `??`. */
-const isProgram = (source: string): Promise<boolean> =>
-  parse(source, { syntax: 'ecmascript', target: 'es2022' }).then(
-    () => true,
-    () => false,
-  );
+async function isProgram(source: string): Promise<boolean> {
+  try {
+    await parse(source, { syntax: 'ecmascript', target: 'es2022' });
+    return true;
+  } catch {
+    return false;
+  }
+}
 
 async function fateOf(
   mutant: Candidate,

@@ -1,4 +1,5 @@
 import { readdir, readFile } from 'node:fs/promises';
+import { mutationTable, readSummary } from '../mutation/summary.js';
 import { databaseGrants, redisRules } from './least-privilege.js';
 import { readSecurityRequirements, type SecurityRequirement } from './records.js';
 
@@ -106,6 +107,10 @@ export async function securityDocument(root: URL): Promise<string> {
       ([number, title, here]) =>
         `| V${number} ${title} | ${here} | ${idsOf(number).join(' ') || '–'} |`,
     ),
+    '',
+    '## Would the tests notice?',
+    '',
+    ...mutationTable(await readSummary(root)),
     '',
     '## Least privilege',
     '',

@@ -24,7 +24,7 @@ interface Range {
   readonly count: number;
 }
 
-const TIMEOUT_MS = 120_000;
+const TIMEOUT_MS = 300_000;
 
 /**
  * Runs each test file once as it is, and finds out which mutants' places it runs; one that fails or takes too long is of
