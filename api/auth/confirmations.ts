@@ -83,7 +83,7 @@ export async function findConfirmation(
 }
 
 /** Whether the link still works: not used, not replaced by a newer one, not expired. */
-export const isOpen = ({ confirmedAt, supersededAt, expiresAt }: Confirmation): boolean =>
+const isOpen = ({ confirmedAt, supersededAt, expiresAt }: Confirmation): boolean =>
   confirmedAt === null && supersededAt === null && expiresAt > new Date();
 
 /** @throws {AppError} `invalid_token` for a link that does not work any more. */
