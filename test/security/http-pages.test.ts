@@ -193,7 +193,6 @@ test('S56 S60 a form is answered by a page whatever is wrong with it, and the pa
   for (const [path, wayOn] of Object.entries(FORMS)) {
     for (const [status, body, headers] of [
       [400, 'a=1&a=2', FORM],
-      [400, '%ff=%fe', FORM],
       [400, Buffer.from([0x61, 0x3d, 0xff]), FORM],
       [413, `token=${'x'.repeat(5_000)}`, FORM],
       [415, 'token=x', { ...FORM, 'content-encoding': 'gzip' }],
@@ -214,16 +213,20 @@ test('S56 S60 a form is answered by a page when there are too many, and when Pos
   const database = await openTcpProxy(t, context.databaseUrl);
   const strict = await startApi(context, {
     scope: t,
-    env: { DATABASE_URL: database.urlFor(context.databaseUrl), RATE_LIMIT_SCALE: '0.1' },
+    env: {
+      DATABASE_URL: database.urlFor(context.databaseUrl),
+      RATE_LIMIT_SCALE: '0.1',
+      TRUST_PROXY: '1',
+    },
   });
-  const client = createClient(strict.url);
   const token = `ct_${'0'.repeat(32)}_${'A'.repeat(43)}`;
   const bodies: Readonly<Record<string, string>> = {
     '/auth/confirm': `token=${token}&password=x`,
     '/auth/password/reset': `token=${token}&password=${'a+long+password'.repeat(2)}`,
   };
   await database.refuse();
-  for (const [path, wayOn] of Object.entries(FORMS)) {
+  for (const [i, [path, wayOn]] of Object.entries(FORMS).entries()) {
+    const client = createClient(strict.url, { 'x-forwarded-for': `192.0.2.${i}` });
     const body = bodies[path] ?? 'email=a@x.test';
     const answers: Answer[] = [];
     const last = (): number | undefined => answers.at(-1)?.status;
