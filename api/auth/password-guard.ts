@@ -38,8 +38,11 @@ const PER_ACCOUNT = { name: 'password-account', points: 20, seconds: HOUR };
 /** Somebody with a stolen token. Apart from the login: its owner can still log in, and end the session. */
 const PER_SESSION = { name: 'password-session', points: 5, seconds: QUARTER_HOUR };
 const PER_SESSION_AND_HOUR = { name: 'password-session-hour', points: 20, seconds: HOUR };
-/** Somebody who reads the address's mail. Apart from the login: strangers cannot use these up. */
-const PER_MAILED_LINK = { name: 'password-link', points: 10, seconds: QUARTER_HOUR };
+/**
+ * Somebody who reads the address's mail. Apart from the login: strangers cannot use these up. Many, because a button that is
+ * pressed again and again takes as many at once.
+ */
+const PER_MAILED_LINK = { name: 'password-link', points: 30, seconds: QUARTER_HOUR };
 
 /** A limit, and the key that is counted. */
 type Count = readonly [throttle: Throttle, key: string];

@@ -9,7 +9,7 @@ export interface AccountExistsMailFacts {
   readonly publicUrl: string;
 }
 
-/** The mail that tells the owner of an account that somebody tried to register its address again. */
+/** The mail that tells the owner of an account that somebody wanted its address for another one. */
 export function renderAccountExistsMail({
   service,
   name,
@@ -18,20 +18,20 @@ export function renderAccountExistsMail({
   return renderMail({
     service,
     subject: 'You already have an account',
-    preview: `Somebody, probably you, tried to register at ${service} again. There is no need to.`,
+    preview: `Somebody, probably you, wanted to use this address at ${service} again. There is no need to.`,
     blocks: [
       { kind: 'paragraph', text: `Hello ${quoteStranger(name)},` },
       {
         kind: 'paragraph',
-        text: `Somebody, probably you, has just tried to register at ${service} with this e-mail address. There is no need to: you have an account already. Log in with this address and the password that you chose then.`,
+        text: `Somebody, probably you, has just tried to register at ${service} with this e-mail address, or to use it for another account. There is no need to: you have an account already. Log in with this address and the password that you chose then.`,
       },
       { kind: 'address', label: `${service} is at:`, url: publicUrl },
       {
         kind: 'aside',
         title: 'If it was not you',
-        text: 'You need not do anything. Your account and your password are as they were, and registering lets nobody in.',
+        text: 'You need not do anything. Your account and your password are as they were, and entering your address lets nobody in.',
       },
     ],
-    footer: `Sent by ${service} because of a registration with your address.`,
+    footer: `Sent by ${service} because somebody entered your address.`,
   });
 }
