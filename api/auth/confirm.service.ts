@@ -18,6 +18,7 @@ import { ownerOfMailbox } from './known-networks.js';
 import { canonicalName } from './names.js';
 import type { PasswordGuard } from './password-guard.js';
 import type { Passwords } from './passwords.js';
+import { KEPT_REGISTRATIONS } from './registration.service.js';
 
 /** What is sent from the page of a mailed link. */
 export interface ConfirmationAnswer {
@@ -98,7 +99,11 @@ async function confirmRegistration(
 }
 
 const registrationsOf = (emailCanonical: string): Promise<Registration[]> =>
-  Registration.findAll({ where: { emailCanonical }, order: [['id', 'DESC']] });
+  Registration.findAll({
+    where: { emailCanonical },
+    order: [['id', 'DESC']],
+    limit: KEPT_REGISTRATIONS,
+  });
 
 /** Makes an admin of a registration. Resolves to false when the link or the address was used meanwhile. */
 async function bringIntoForce(

@@ -27,7 +27,7 @@ export interface RegistrationDeps extends ConfirmationDeps {
 }
 
 /** An address keeps its latest registrations: each may cost a comparison of the password when it is confirmed. */
-const KEPT_REGISTRATIONS = 5;
+export const KEPT_REGISTRATIONS = 5;
 
 /**
  * Registers an admin. It counts once somebody who reads the address's mail follows a link and enters this password: the
