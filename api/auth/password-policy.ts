@@ -131,7 +131,11 @@ const letters = (text: string): string =>
     .replace(/[^\p{L}\p{N}]/gu, '')
     .slice(0, MAX_LOOKED_AT);
 
-const unpadded = (text: string): string => text.replace(/^\d+|\d+$/g, '');
+/** Without the digits ahead and behind. */
+const unpadded = (text: string): string =>
+  text.replaceAll(/\d+/g, (digits, at: number) =>
+    at === 0 || at + digits.length === text.length ? '' : digits,
+  );
 
 const reversed = (text: string): string => [...text].toReversed().join('');
 

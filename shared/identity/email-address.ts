@@ -6,8 +6,6 @@ const MAX_ADDRESS_BYTES = 254;
 const MAX_UNITS_TYPED = 1_000;
 /** RFC 5322 dot-atom: no quoting, no comments, nothing that one mail system reads and another does not. */
 const LOCAL_PART = /^[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+(?:\.[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+)*$/;
-/** What readers of mail decode, wherever it stands (RFC 2047): they would show another address than mail is sent to. */
-const ENCODED_WORD = /=\?.*\?=/;
 const LABEL = /^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$/;
 
 /** An address in its two forms. */
@@ -28,8 +26,14 @@ export const addressLength = { min: 5, max: MAX_ADDRESS_BYTES } as const;
 export const readTypedAddress = (text: string): EmailAddress | undefined =>
   text.length > MAX_UNITS_TYPED ? undefined : parseEmailAddress(text.trim());
 
-/** True when a text holds what readers of mail take for an encoded word of RFC 2047. */
-export const holdsEncodedWord = (text: string): boolean => ENCODED_WORD.test(text);
+/**
+ * True when a text holds what readers of mail take for an encoded word, wherever it stands (RFC 2047): they would show
+ * something else than was written.
+ */
+export function holdsEncodedWord(text: string): boolean {
+  const start = text.indexOf('=?');
+  return start >= 0 && text.includes('?=', start + 2);
+}
 
 /**
  * Reads an e-mail address, or returns `undefined` if it is not one that we take: ASCII dot-atom local part

@@ -66,9 +66,15 @@ export function canonicalName(name: string): string {
 }
 
 /** Scripts with letters that cannot be told from each other's. */
-const LOOK_ALIKES = ['Latin', 'Cyrillic', 'Greek', 'Armenian', 'Cherokee', 'Coptic', 'Lisu'].map(
-  (script) => new RegExp(`\\p{Script=${script}}`, 'u'),
-);
+const LOOK_ALIKES = [
+  /\p{Script=Latin}/u,
+  /\p{Script=Cyrillic}/u,
+  /\p{Script=Greek}/u,
+  /\p{Script=Armenian}/u,
+  /\p{Script=Cherokee}/u,
+  /\p{Script=Coptic}/u,
+  /\p{Script=Lisu}/u,
+];
 
 /**
  * True when one word of the name mixes scripts that look alike, as in `Тess` with a Cyrillic T (after UTS #39,
@@ -86,10 +92,10 @@ const IGNORABLE = /\p{Default_Ignorable_Code_Point}/gu;
 
 const LETTER_AT_END = /\p{L}\p{M}*$/u;
 /** A letter of a script that joins its letters: there a non-joiner parts what would be joined. */
-const CURSIVE =
-  '(?=\\p{L})[\\p{sc=Arab}\\p{sc=Syrc}\\p{sc=Mand}\\p{sc=Mong}\\p{sc=Nkoo}\\p{sc=Adlm}\\p{sc=Rohg}]';
-const CURSIVE_AT_END = new RegExp(`${CURSIVE}\\p{M}*$`, 'u');
-const CURSIVE_AT_START = new RegExp(`^${CURSIVE}`, 'u');
+const CURSIVE_AT_END =
+  /(?=\p{L})[\p{sc=Arab}\p{sc=Syrc}\p{sc=Mand}\p{sc=Mong}\p{sc=Nkoo}\p{sc=Adlm}\p{sc=Rohg}]\p{M}*$/u;
+const CURSIVE_AT_START =
+  /^(?=\p{L})[\p{sc=Arab}\p{sc=Syrc}\p{sc=Mand}\p{sc=Mong}\p{sc=Nkoo}\p{sc=Adlm}\p{sc=Rohg}]/u;
 const EMOJI_AT_END = /\p{Extended_Pictographic}(?:\ufe0f|\p{Emoji_Modifier})?$/u;
 
 /** True when an invisible character changes how the text around it is read. */

@@ -44,7 +44,10 @@ test.serial(
     const mail = openQueue(t, 'mail');
     const evil = Object.entries(evilData).map(([what, data]) => ({ what, data }));
     for (const [i, { data }] of evil.entries()) {
-      await mail.add(i % 2 ? 'send-confirmation-mail' : 'send-spam', data, { jobId: `evil-${i}` });
+      await mail.add(i % 2 ? 'send-confirmation-mail' : 'send-spam', data, {
+        jobId: `evil-${i}`,
+        attempts: 2,
+      });
     }
     for (const [i, { what }] of evil.entries()) {
       const reason = await failedReasonOf(mail, `evil-${i}`);
@@ -115,7 +118,7 @@ test.serial('S72 a batch that is none is given up, and the logs go on', async (t
     'another job’s data': { v: 1, outbox_id: ID, generation: 0 },
   };
   for (const [what, data] of Object.entries(evil)) {
-    const { id = '' } = await logs.add('ship-log-batch', data);
+    const { id = '' } = await logs.add('ship-log-batch', data, { attempts: 2 });
     t.regex(await failedReasonOf(logs, id), /unpacked|contract/, what);
   }
   const headers = { 'x-request-id': 'after-the-bombs' };

@@ -6,6 +6,7 @@ import { useContext } from '../helpers/context.js';
 import { eventually } from '../helpers/eventually.js';
 import { isRequest, startApi, startWorker, type LogLine } from '../helpers/processes.js';
 import { exchange } from '../helpers/raw-http.js';
+import { ageRotations } from '../helpers/rotations.js';
 
 const context = useContext();
 const api = useApi(context, { env: { LOG_LEVEL: 'trace' } });
@@ -135,11 +136,12 @@ const causes: readonly (readonly [
   ['authn_token_revoked', (admin) => admin.client.post('/auth/logout')],
   [
     'authn_token_reuse',
-    async ({ login }, client) => {
+    async ({ id, login }, client) => {
       const refresh = (refresh_token: string) =>
         client.post<{ refresh_token: string }>('/auth/refresh', { refresh_token });
       const { body } = await refresh(login.refresh_token);
       await refresh(body.refresh_token);
+      await ageRotations(context, id, 11);
       return refresh(login.refresh_token);
     },
   ],

@@ -101,7 +101,7 @@ test.serial(
       `${good()}> NOTIFY=SUCCESS`,
       `evil%e.test@${context.mailDomain}\r\n.\r\n`,
       `@e.test:${good()}`,
-      `evil!${good()}\r`,
+      `evil!\r${good()}`,
     ]) {
       const answer = await api.client.post<Problem>('/auth/register', { email, name, password });
       t.deepEqual(
@@ -148,7 +148,6 @@ test.serial('S73 a name adds no recipient and no header, whatever is in it', asy
     '<evil@e.test>',
     '"q" <evil@e.test>, b',
     '(c) evil@e.test',
-    '=?utf-8?q?=0D=0ABcc:_evil@e.test?=',
     'Bcc: evil@e.test',
     'Group: evil@e.test;',
     String.raw`back\slash "quote`,

@@ -7,6 +7,7 @@ import { eventually } from '../helpers/eventually.js';
 import { createMailbox, tokenIn, type Mail } from '../helpers/mailbox.js';
 import type { Problem } from '../helpers/problem.js';
 import { startWorker } from '../helpers/processes.js';
+import { ageRotations } from '../helpers/rotations.js';
 
 const context = useContext();
 // Limits as in production, behind a proxy whose word counts: then many clients can be played here.
@@ -105,6 +106,7 @@ test.serial(
       const { body } = await someone().post<Login>('/auth/login', { email, password });
       const next = await refresh(body.refresh_token);
       await refresh(next.body.refresh_token);
+      await ageRotations(context, admin.id, 11);
       t.is((await refresh(body.refresh_token)).status, 401, 'the session has ended');
     }
     let { password } = admin;

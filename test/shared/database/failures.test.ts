@@ -201,11 +201,11 @@ test('a unique violation is told by the name of its constraint or index', async 
   const byEmail = await failureOf(insert('a@x.test', 'b'));
   const byName = await failureOf(insert('b@x.test', 'a'));
   t.deepEqual(
-    [violates(byEmail, 'admins_email_key'), violates(byEmail, 'admins_confirmed_name_key')],
+    [violates(byEmail, 'admins_email_key'), violates(byEmail, 'admins_name_key')],
     [true, false],
   );
   t.deepEqual(
-    [violates(byName, 'admins_email_key'), violates(byName, 'admins_confirmed_name_key')],
+    [violates(byName, 'admins_email_key'), violates(byName, 'admins_name_key')],
     [false, true],
   );
   t.false(isDatabaseUnavailable(byEmail));
