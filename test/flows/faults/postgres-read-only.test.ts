@@ -25,6 +25,7 @@ test.serial(
     const admin = await admins.confirmedAdmin();
     const { email, password, name } = admin;
     const { email: waiting } = await admins.registerAdmin();
+    await eventually(async () => (await triesOf(waiting))?.state === 'enqueued');
     const [promised] = await context.rows<{ id: string }>(
       'select id from outbox where recipient = $1',
       [waiting],
