@@ -46,11 +46,8 @@ export const PersonNameInput = z
     return z.NEVER;
   });
 
-/**
- * The name of an admin, which others tell it by: see ADR 20.
- * @public
- */
-export const NameInput = PersonNameInput.refine(
+/** The name of an admin, which others tell it by: see ADR 20. */
+const NameInput = PersonNameInput.refine(
   (name) => !mixesScripts(name),
   'must not mix scripts that look alike within a word',
 );

@@ -3,7 +3,9 @@ import type { Database } from '../../shared/database/connect.js';
 import { violates } from '../../shared/database/failures.js';
 import { withTransaction, type Transaction } from '../../shared/database/transaction.js';
 import { AppError } from '../../shared/errors/app-error.js';
+import { canonicalName } from '../../shared/identity/person-name.js';
 import { Admin, Confirmation, Registration } from '../../shared/models/index.js';
+import { networkOf } from '../throttling/networks.js';
 import { lockAdmin } from './admin-lock.js';
 import {
   findConfirmation,
@@ -13,9 +15,7 @@ import {
   voidConfirmations,
   type ConfirmationDeps,
 } from './confirmations.js';
-import { networkOf } from '../throttling/networks.js';
 import { ownerOfMailbox } from './known-networks.js';
-import { canonicalName } from './names.js';
 import type { PasswordGuard } from './password-guard.js';
 import type { Passwords } from './passwords.js';
 import { KEPT_REGISTRATIONS } from './registration.service.js';

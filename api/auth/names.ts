@@ -1,1 +1,0 @@
-export { canonicalName } from '../../shared/identity/person-name.js';
