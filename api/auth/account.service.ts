@@ -8,6 +8,7 @@ import { canonicalName } from '../../shared/identity/person-name.js';
 import type { Admin } from '../../shared/models/index.js';
 import type { AccountNotices } from './account-notices.js';
 import { lockAdmin } from './admin-lock.js';
+import { ownersClient } from './known-networks.js';
 import { requestConfirmation, voidConfirmations, type ConfirmationDeps } from './confirmations.js';
 import type { PasswordGuard } from './password-guard.js';
 import { refuseCommonPassword } from './password-policy.js';
@@ -55,7 +56,8 @@ export function createAccountService(deps: AccountDeps) {
       for (const { canonical } of [{ canonical: asker.emailCanonical }, ...(email ? [email] : [])])
         refuseCommonPassword(password, { email: canonical, name: name ?? asker.name });
     }
-    const passwordHash = password === undefined ? undefined : await passwords.hash(password, cause);
+    const passwordHash =
+      password === undefined ? undefined : await passwords.hash(password, ownersClient(cause));
     try {
       return await withTransaction(database, async (tx) => {
         const admin = await lockAsker(tx, asker, needsPassword);
@@ -161,7 +163,7 @@ async function requirePassword(
     onLock: () => audit.record('authn_login_lock', cause, { adminId }),
   };
   const compare = (): Promise<Admin | undefined> =>
-    passwords.verify(password, () => Promise.resolve(admin), cause);
+    passwords.verify(password, () => Promise.resolve(admin), ownersClient(cause));
   if (await passwordGuard.attempt(attempt, compare)) return;
   await audit.record('authn_password_change_fail', cause, { adminId });
   throw new AppError('wrong_password');

@@ -1,9 +1,10 @@
 import { emailForm, markup, type Html, type Page } from '../http/page.js';
 
-/** The token in a query or a form; empty if there is none. */
-export function tokenIn(source: unknown): string {
-  if (typeof source !== 'object' || source === null || !('token' in source)) return '';
-  return typeof source.token === 'string' ? source.token : '';
+/** A field of a query or a form; empty if there is none. */
+export function textIn(source: unknown, field: 'token' | 'name'): string {
+  const value: unknown =
+    typeof source === 'object' && source !== null ? Reflect.get(source, field) : undefined;
+  return typeof value === 'string' ? value : '';
 }
 
 /** A field's fault in a sentence for people: a validator's own words, which begin with a capital, are for programs. */
@@ -41,7 +42,7 @@ export const wrongPasswordPage = (token: string): Page => {
     title,
     body: markup`${body}
 <h2>You don't remember it?</h2>
-<p>We mail you a link that sets a new password and confirms your address.</p>
+<p>Enter the address that you registered or, if your account is to have a new address, its present one: we mail you a link that sets a new password.</p>
 ${forgotForm()}`,
   };
 };
@@ -61,15 +62,15 @@ ${resendForm()}
 <p class="soft">You wanted to change the address of your account? Log in and ask for the change again.</p>`,
 });
 
-/** Somebody else was first with the name, or another one that was entered here is refused. */
-export const otherNamePage = (token: string, refusal: string): Page => ({
+/** Somebody else was first with the name, or another one that was entered here is refused. @param name as it was entered. */
+export const otherNamePage = (token: string, refusal: string, name: string): Page => ({
   title: 'Choose another name',
   body: markup`<p class="refusal" role="alert">${refusal}</p>
 <p>Everything else stays as you registered it.</p>
 <form method="post" action="/auth/confirm">
 <input type="hidden" name="token" value="${token}" />
 <label for="name">Name</label>
-<input type="text" id="name" name="name" required autocomplete="name" />
+<input type="text" id="name" name="name" value="${name}" required autocomplete="name" />
 ${passwordField}
 <button type="submit">Confirm with this name</button>
 </form>`,

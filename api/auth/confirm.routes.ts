@@ -13,7 +13,7 @@ import {
   invalidLinkPage,
   otherNamePage,
   resendForm,
-  tokenIn,
+  textIn,
   wrongPasswordPage,
 } from './confirm.pages.js';
 import { canBeConfirmed, confirm, type ConfirmDeps } from './confirm.service.js';
@@ -69,7 +69,7 @@ export function confirmRoutes(deps: ConfirmRoutesDeps): Router {
    *       422: { $ref: '#/components/responses/FormRefused' }
    */
   router.get('/auth/confirm', async (req, res) => {
-    const token = tokenIn(req.query);
+    const token = textIn(req.query, 'token');
     if (await canBeConfirmed(deps, token)) sendPage(res, 200, confirmPage(token));
     else sendPage(res, 400, invalidLinkPage());
   });
@@ -86,7 +86,7 @@ export function confirmRoutes(deps: ConfirmRoutesDeps): Router {
         else res.json({ status: 'confirmed' });
       } catch (error) {
         if (!isForm(req) || !(error instanceof AppError)) throw error;
-        const refusal = refusalOf(tokenIn(req.body), error);
+        const refusal = refusalOf(req.body, error);
         if (!refusal) throw error;
         sendPage(res, ...refusal);
       }
@@ -98,22 +98,27 @@ export function confirmRoutes(deps: ConfirmRoutesDeps): Router {
 
 /** What a form is answered with that was refused; nothing for what is not about its content. */
 function refusalOf(
-  token: string,
+  form: unknown,
   { code, status, fields = [] }: AppError,
 ): [status: number, page: Page] | undefined {
   const faultOf = (field: string): string | undefined =>
     fields.find(({ pointer }) => pointer === `#/${field}`)?.detail;
+  const [token, name] = [textIn(form, 'token'), textIn(form, 'name')];
+  const wrong = 'This is not the password that you chose.';
   switch (code) {
     case 'wrong_password':
-      return [status, wrongPasswordPage(token)];
+      return [status, name === '' ? wrongPasswordPage(token) : otherNamePage(token, wrong, name)];
     case 'name_taken':
-      return [status, otherNamePage(token, 'Somebody else has this name already.')];
+      return [status, otherNamePage(token, 'Somebody else has this name already.', name)];
     case 'invalid_token':
       return [status, invalidLinkPage()];
     case 'validation_failed':
       if (faultOf('token') !== undefined) return [400, invalidLinkPage()];
       if (faultOf('name') !== undefined)
-        return [status, otherNamePage(token, `This name ${faultInWords(faultOf('name') ?? '')}.`)];
+        return [
+          status,
+          otherNamePage(token, `This name ${faultInWords(faultOf('name') ?? '')}.`, name),
+        ];
       return faultOf('password') === undefined
         ? undefined
         : [status, confirmPage(token, 'Enter your password.')];

@@ -15,7 +15,7 @@ import {
   voidConfirmations,
   type ConfirmationDeps,
 } from './confirmations.js';
-import { ownerOfMailbox } from './known-networks.js';
+import { ownersClient } from './known-networks.js';
 import type { PasswordGuard } from './password-guard.js';
 import type { Passwords } from './passwords.js';
 import { KEPT_REGISTRATIONS } from './registration.service.js';
@@ -62,7 +62,7 @@ export async function canBeConfirmed(deps: ConfirmDeps, token: string): Promise<
     const purposes = ['registration', 'resend', 'email_change'] as const;
     const link = await findConfirmation(deps, token, purposes);
     if (link.confirmedAt === null) requireOpen(link);
-    return true;
+    return link.expiresAt > new Date();
   } catch (error) {
     if (isInvalidToken(error)) return false;
     throw error;
@@ -83,7 +83,7 @@ async function confirmRegistration(
     const { emailCanonical } = link;
     const admin = await Admin.findOne({ where: { emailCanonical } });
     if (link.confirmedAt === null) requireOpen(link);
-    else if (!admin) break;
+    else requireUsedBy(link, admin);
     const candidates: readonly (Admin | Registration)[] = admin
       ? [admin]
       : await registrationsOf(emailCanonical);
@@ -96,6 +96,15 @@ async function confirmRegistration(
     link = await Confirmation.findByPk(link.id);
   }
   throw new AppError('invalid_token');
+}
+
+/**
+ * A link that was used answers the same again, to whoever it was used by, as long as it would have worked.
+ * @throws {AppError} `invalid_token` otherwise: what lies in a history or a forwarded mail is no place to guess passwords.
+ */
+function requireUsedBy(link: Confirmation, admin: Admin | null): void {
+  const isUsers = admin?.id === link.adminId && admin?.emailCanonical === link.emailCanonical;
+  if (!isUsers || link.expiresAt <= new Date()) throw new AppError('invalid_token');
 }
 
 const registrationsOf = (emailCanonical: string): Promise<Registration[]> =>
@@ -168,9 +177,10 @@ async function confirmNewAddress(
   cause: Cause,
 ): Promise<void> {
   const { database, audit } = deps;
-  if (link.confirmedAt === null) requireOpen(link);
   const asker = await Admin.findByPk(link.adminId ?? 0);
   if (!asker) throw new AppError('invalid_token');
+  if (link.confirmedAt === null) requireOpen(link);
+  else requireUsedBy(link, asker);
   await comparePassword(deps, link, { password, candidates: [asker] }, cause);
   if (link.confirmedAt !== null) return;
   try {
@@ -233,7 +243,7 @@ async function comparePassword<Candidate extends Admin | Registration>(
   };
   const chosen = await passwords.reserve(
     () => passwordGuard.attempt(attempt, compare),
-    ownerOfMailbox(cause),
+    ownersClient(cause),
   );
   if (chosen) return chosen;
   await audit.record('email_confirm_fail', cause, facts);

@@ -23,8 +23,8 @@ export async function isKnownNetwork(
   return row?.isKnown ?? false;
 }
 
-/** Whoever follows a mailed link is the owner of the address, in whatever network. */
-export const ownerOfMailbox = ({ ip }: { readonly ip?: string | undefined }): HashClient => ({
+/** Whoever follows a mailed link, or has a session, is the account's owner, in whatever network. */
+export const ownersClient = ({ ip }: { readonly ip?: string | undefined }): HashClient => ({
   ip,
   isKnownNetwork: () => Promise.resolve(true),
 });

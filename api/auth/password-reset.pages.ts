@@ -7,27 +7,22 @@ export interface NewPasswordForm {
   readonly minLength: number;
   /** Why the last try was refused. */
   readonly refusal?: string;
-  /** The registered name cannot be had: another one is needed. */
-  readonly asksName?: boolean;
+  /** The name that the account is to have; absent for an account that has one. */
+  readonly name?: string | undefined;
 }
 
 /** Where a mailed link leads: one field, one button. */
-export const newPasswordPage = ({
-  token,
-  minLength,
-  refusal,
-  asksName = false,
-}: NewPasswordForm): Page => ({
+export const newPasswordPage = ({ token, minLength, refusal, name }: NewPasswordForm): Page => ({
   title: 'Choose a new password',
   body: markup`${refusal === undefined ? '' : markup`<p class="refusal" role="alert">${refusal}</p>`}
-<p>You will be logged out everywhere.</p>
+<p>${name === undefined ? 'You will be logged out everywhere.' : 'It confirms your address as well.'}</p>
 <form method="post" action="/auth/password/reset">
 <input type="hidden" name="token" value="${token}" />
 ${
-  asksName
-    ? markup`<label for="name">Another name</label>
-<input type="text" id="name" name="name" required autocomplete="name" />`
-    : ''
+  name === undefined
+    ? ''
+    : markup`<label for="name">The name of your account</label>
+<input type="text" id="name" name="name" value="${name}" required autocomplete="name" />`
 }
 <label for="password">New password, at least ${String(minLength)} characters</label>
 <input

@@ -6,11 +6,11 @@ import { causeOf } from '../http/request-context.js';
 import { parse } from '../http/validate.js';
 import { ForgotPasswordRequest, resetPasswordRequest } from './auth.schemas.js';
 import type { AuthLimits } from './auth.limits.js';
-import { faultInWords, forgotForm, mailSentPage, tokenIn } from './confirm.pages.js';
+import { faultInWords, forgotForm, mailSentPage, textIn } from './confirm.pages.js';
 import { invalidResetLinkPage, newPasswordPage, passwordSetPage } from './password-reset.pages.js';
 import {
   forgotPassword,
-  requireResetLink,
+  readResetLink,
   resetPassword,
   type PasswordResetDeps,
 } from './password-reset.service.js';
@@ -100,10 +100,10 @@ export function passwordResetRoutes(deps: PasswordResetRoutesDeps): Router {
    *       422: { $ref: '#/components/responses/FormRefused' }
    */
   router.get('/auth/password/reset', async (req, res) => {
-    const token = tokenIn(req.query);
+    const token = textIn(req.query, 'token');
     try {
-      await requireResetLink(deps, token);
-      sendPage(res, 200, newPasswordPage({ token, minLength: passwordMinLength }));
+      const { registeredName: name } = await readResetLink(deps, token);
+      sendPage(res, 200, newPasswordPage({ token, minLength: passwordMinLength, name }));
     } catch (error) {
       if (!(error instanceof AppError) || error.code !== 'invalid_token') throw error;
       sendPage(res, 400, invalidResetLinkPage());
@@ -122,7 +122,7 @@ export function passwordResetRoutes(deps: PasswordResetRoutesDeps): Router {
         else res.status(204).end();
       } catch (error) {
         if (!isForm(req) || !(error instanceof AppError)) throw error;
-        const refusal = refusalOf(tokenIn(req.body), passwordMinLength, error);
+        const refusal = refusalOf(req.body, passwordMinLength, error);
         if (!refusal) throw error;
         sendPage(res, ...refusal);
       }
@@ -134,18 +134,20 @@ export function passwordResetRoutes(deps: PasswordResetRoutesDeps): Router {
 
 /** What a form is answered with that was refused; nothing for what is not about its content. */
 function refusalOf(
-  token: string,
+  form: unknown,
   minLength: number,
   { code, status, fields = [] }: AppError,
 ): [status: number, page: Page] | undefined {
   const faultOf = (field: string): string | undefined =>
     fields.find(({ pointer }) => pointer === `#/${field}`)?.detail;
+  const token = textIn(form, 'token');
+  const entered = textIn(form, 'name');
   switch (code) {
     case 'invalid_token':
       return [status, invalidResetLinkPage()];
     case 'name_taken': {
-      const refusal = 'Somebody else has the name that you registered with.';
-      return [status, newPasswordPage({ token, minLength, refusal, asksName: true })];
+      const refusal = 'Somebody else has the name of this account. Choose another one.';
+      return [status, newPasswordPage({ token, minLength, refusal, name: entered })];
     }
     case 'password_too_common':
     case 'validation_failed': {
@@ -154,7 +156,9 @@ function refusalOf(
       if ((name ?? password) === undefined) return undefined;
       const fault = faultInWords(name ?? password ?? '');
       const refusal = `That ${name === undefined ? 'password' : 'name'} ${fault}.`;
-      return [status, newPasswordPage({ token, minLength, refusal, asksName: name !== undefined })];
+      const isNameShown = name !== undefined || entered !== '';
+      const shown = isNameShown ? entered : undefined;
+      return [status, newPasswordPage({ token, minLength, refusal, name: shown })];
     }
     default:
       return undefined;

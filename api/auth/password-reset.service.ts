@@ -17,7 +17,7 @@ import {
   voidConfirmations,
   type ConfirmationDeps,
 } from './confirmations.js';
-import { ownerOfMailbox } from './known-networks.js';
+import { ownersClient } from './known-networks.js';
 import type { PasswordGuard } from './password-guard.js';
 import { refuseCommonPassword } from './password-policy.js';
 import type { Passwords } from './passwords.js';
@@ -53,8 +53,22 @@ export async function forgotPassword(
   });
 }
 
-/** @throws {AppError} `invalid_token` unless the link can set a password now. Changes nothing. */
-export async function requireResetLink(
+/**
+ * What a link's page asks for: of an address that has only been registered also the name, since a stranger may have entered
+ * it. Changes nothing.
+ * @throws {AppError} `invalid_token` unless the link can set a password now.
+ */
+export async function readResetLink(
+  deps: Pick<ConfirmationDeps, 'confirmationKeys'>,
+  token: string,
+): Promise<{ readonly registeredName: string | undefined }> {
+  const link = await requireResetLink(deps, token);
+  const { emailCanonical } = link;
+  if ((await Admin.count({ where: { emailCanonical } })) > 0) return { registeredName: undefined };
+  return { registeredName: (await newestOf(link))?.name };
+}
+
+async function requireResetLink(
   deps: Pick<ConfirmationDeps, 'confirmationKeys'>,
   token: string,
 ): Promise<Confirmation> {
@@ -76,7 +90,7 @@ export async function resetPassword(
   const owner = (await Admin.findOne({ where: { emailCanonical } })) ?? (await newestOf(link));
   if (!owner) throw new AppError('invalid_token');
   refuseCommonPassword(password, { email: emailCanonical, name: name ?? owner.name });
-  const passwordHash = await deps.passwords.hash(password, ownerOfMailbox(cause));
+  const passwordHash = await deps.passwords.hash(password, ownersClient(cause));
   try {
     await withTransaction(deps.database, async (tx) => {
       const admin = await lockAdmin(tx, { emailCanonical });

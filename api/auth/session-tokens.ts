@@ -37,8 +37,8 @@ export type SessionTokens = ReturnType<typeof createSessionTokens>;
 const MAX_USER_AGENT_LENGTH = 256;
 /** How long any exchanged refresh token still gets the session's tokens: several tabs refresh side by side. */
 const RETRY_WITHIN_MS = 10_000;
-/** Of how many exchanges within that time it is known when they were. */
-const MAX_RECENT_ROTATIONS = 10;
+/** Of how many exchanges within that time it is known when they were; more than a client may make. */
+const MAX_RECENT_ROTATIONS = 60;
 /** What a new row's refresh hash holds until its id, which the token names, is known: nothing hashes to it. */
 const NO_HASH = Buffer.alloc(0);
 

@@ -68,8 +68,8 @@ export const canonicalAddress = (address: string): string => address.toLowerCase
 
 function asciiDomain(text: string): string | undefined {
   if (text.length > MAX_ADDRESS_BYTES) return undefined;
-  // The URL parser would drop or decode these; an address that needs it is not an address.
-  if (!/^[^\s\p{Cc}\p{Cf}%/\\?#:@[\]]+$/u.test(text)) return undefined;
+  // The URL parser would drop or decode these, joiners apart, which it takes where IDNA does; an address that needs it is not an address.
+  if (!/^(?:[^\s\p{Cc}\p{Cf}%/\\?#:@[\]]|[\u200c\u200d])+$/u.test(text)) return undefined;
   const domain = domainToASCII(text);
   const labels = domain.split('.');
   const isName =

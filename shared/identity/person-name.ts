@@ -62,8 +62,12 @@ export function readPersonName(text: string): NameReading {
  */
 export function canonicalName(name: string): string {
   const folded = [...name.normalize('NFKD').replace(IGNORABLE, '')].map(foldCase).join('');
-  return folded.replaceAll('i\u0307', 'i').normalize('NFKC').replace(BLANKS, ' ').trim();
+  return withoutDots(folded).normalize('NFKC').replace(BLANKS, ' ').trim();
 }
+
+/** A letter that has a dot of its own shows no second one. */
+const withoutDots = (text: string): string =>
+  text.replaceAll(/\p{Soft_Dotted}\p{M}+/gu, (letter) => letter.replaceAll('\u0307', ''));
 
 /** Scripts with letters that cannot be told from each other's. */
 const LOOK_ALIKES = [
@@ -74,6 +78,12 @@ const LOOK_ALIKES = [
   /\p{Script=Cherokee}/u,
   /\p{Script=Coptic}/u,
   /\p{Script=Lisu}/u,
+  /\p{Script=Deseret}/u,
+  /\p{Script=Osage}/u,
+  /\p{Script=Canadian_Aboriginal}/u,
+  /\p{Script=Tifinagh}/u,
+  /\p{Script=Old_Italic}/u,
+  /\p{Script=Gothic}/u,
 ];
 
 /**
@@ -82,13 +92,14 @@ const LOOK_ALIKES = [
  */
 export const mixesScripts = (name: string): boolean =>
   name
-    .split(/[^\p{L}\p{M}]+/u)
+    .split(/[^\p{L}\p{M}\p{N}'’ʼ.·]+/u)
     .some((word) => LOOK_ALIKES.filter((script) => script.test(word)).length > 1);
 
 /** A flag of a part of a country, whose tags mean something as a whole only, or any one invisible character. */
 const INVISIBLE =
   /\u{1f3f4}[\u{e0030}-\u{e0039}\u{e0061}-\u{e007a}]{3,6}\u{e007f}|\p{Default_Ignorable_Code_Point}/gu;
-const IGNORABLE = /\p{Default_Ignorable_Code_Point}/gu;
+/** The last two show as nothing without being of that kind: a Khitan filler, and selectors of Duployan. */
+const IGNORABLE = /[\p{Default_Ignorable_Code_Point}\u{16fe4}\u{1bc9d}\u{1bc9e}]/gu;
 
 const LETTER_AT_END = /\p{L}\p{M}*$/u;
 /** A letter of a script that joins its letters: there a non-joiner parts what would be joined. */

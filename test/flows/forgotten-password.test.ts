@@ -133,3 +133,32 @@ test.serial(
     }
   },
 );
+
+test.serial(
+  'the page for an address that has only been registered shows the name and lets it be changed',
+  async (t) => {
+    const { client, admins } = at('203.0.113.40');
+    const { email } = await admins.registerAdmin();
+    const stranger = await admins.registerAdmin({ email });
+    await mailOutcomes(context, email, 2);
+    await client.post('/auth/password/forgot', { email });
+    await mailOutcomes(context, email, 3);
+    const token = tokenIn(
+      await system.mailbox.waitForMail(email, { subject: /^Choose a password and/ }),
+    );
+    const page = await client.get<string>(`/auth/password/reset?token=${token}`);
+    t.true(page.text.includes(`name="name" value="${stranger.name}"`));
+    const name = `${stranger.name} herself`;
+    const form = new URLSearchParams({ token, password: NEW_PASSWORD, name }).toString();
+    const headers = { 'content-type': 'application/x-www-form-urlencoded' };
+    const set = await client.request('POST', '/auth/password/reset', { headers, body: form });
+    t.is(set.status, 200);
+    t.is((await admins.logIn({ email, password: NEW_PASSWORD })).admin.name, name);
+
+    await client.post('/auth/password/forgot', { email });
+    await mailOutcomes(context, email, 4);
+    const reset = await system.mailbox.waitForMail(email, { subject: /^Choose a new password/ });
+    const plain = await client.get<string>(`/auth/password/reset?token=${tokenIn(reset)}`);
+    t.deepEqual([plain.status, plain.text.includes('name="name"')], [200, false]);
+  },
+);

@@ -117,6 +117,23 @@ test.serial(
   },
 );
 
+test.serial(
+  'the same registration again has a mail of its own once the first one’s link works no more',
+  async (t) => {
+    const { admins } = system;
+    const applicant = await admins.registerAdmin();
+    const { email } = applicant;
+    await mailOutcomes(context, email, 1);
+    await context.rows('update confirmations set expires_at = now() where email = $1', [email]);
+    await admins.registerAdmin(applicant);
+    const outcomes = await mailOutcomes(context, email, 2);
+    t.deepEqual(
+      outcomes.map(({ outcome }) => outcome),
+      ['sent', 'sent'],
+    );
+  },
+);
+
 test.serial('an address keeps its newest five registrations', async (t) => {
   const { admins } = system;
   const { email } = await admins.registerAdmin();

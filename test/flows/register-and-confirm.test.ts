@@ -161,6 +161,33 @@ test.serial('confirming again answers the same, and logs nobody in', async (t) =
   );
 });
 
+test.serial(
+  'a link that was used is good for nothing once it would have expired, or the address has moved',
+  async (t) => {
+    const { admins, client, mailbox } = system;
+    const applicant = await admins.registerAdmin();
+    const { email, password } = applicant;
+    const token = tokenIn(await mailbox.waitForMail(email, { subject: /confirm/i }));
+    const press = async (): Promise<number> =>
+      (await client.post('/auth/confirm', { token, password })).status;
+    t.deepEqual([await press(), await press()], [200, 200]);
+    await context.rows(`update confirmations set expires_at = now() where email = $1`, [email]);
+    t.is(await press(), 400);
+    t.is((await client.get(`/auth/confirm?token=${token}`)).status, 400);
+
+    await context.rows(
+      `update confirmations set expires_at = now() + interval '1 hour' where email = $1`,
+      [email],
+    );
+    t.is(await press(), 200);
+    await context.rows('update admins set email_canonical = $2 where email = $1', [
+      email,
+      `moved-${email}`,
+    ]);
+    t.is(await press(), 400);
+  },
+);
+
 test.serial('twenty presses at once confirm once, and each is answered the same', async (t) => {
   const applicant = await system.admins.registerAdmin();
   const { email, password } = applicant;

@@ -80,10 +80,10 @@ test('S36 a tab that is two exchanges behind gets the current tokens (field: zit
   t.is(await endOf(admin), null);
 });
 
-test('S36 of many exchanges in a row each of the last ten is remembered for ten seconds', async (t) => {
+test('S36 of many exchanges in a row each is remembered for ten seconds', async (t) => {
   const admin = await logInAnew();
   const tokens = [admin.login.refresh_token];
-  for (let i = 0; i < 11; i++) tokens.push((await refresh(tokens.at(-1) ?? '')).body.refresh_token);
+  for (let i = 0; i < 20; i++) tokens.push((await refresh(tokens.at(-1) ?? '')).body.refresh_token);
   for (const old of tokens.slice(0, -1)) {
     const { status, body } = await refresh(old);
     t.deepEqual([status, body.refresh_token], [200, tokens.at(-1)]);

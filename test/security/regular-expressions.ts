@@ -76,10 +76,12 @@ export async function slowness({
   source,
   flags,
 }: Pick<FoundExpression, 'source' | 'flags'>): Promise<string | undefined> {
-  const unbounded = source.replaceAll(/\{(\d+)(,\d*)?\}/g, (count, least: string, most?: string) =>
-    Math.max(Number(least), Number(most?.slice(1) ?? 0)) <= MAX_COUNT
-      ? count
-      : `{${Math.min(Number(least), MAX_COUNT)},}`,
+  const unbounded = source.replaceAll(
+    /(?<!\\u)\{(\d+)(,\d*)?\}/g,
+    (count, least: string, most?: string) =>
+      Math.max(Number(least), Number(most?.slice(1) ?? 0)) <= MAX_COUNT
+        ? count
+        : `{${Math.min(Number(least), MAX_COUNT)},}`,
   );
   const result = await check(unbounded, flags, { timeout: TIMEOUT_MS });
   if (result.status === 'safe') return undefined;

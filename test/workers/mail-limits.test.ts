@@ -50,16 +50,16 @@ test('two workers that count mails to one address at once do not exceed its limi
   }
 });
 
-test('links of all kinds together: six an hour to one address; notices and other addresses are not held up', async (t) => {
+test('links that prove an address: six an hour of all kinds together; changes, notices and other addresses are apart', async (t) => {
   const database = openDatabase(t);
   const address = context.uniqueAddress();
+  t.is(sumOf(await inTurn(database, await due(address, times(7, 'email_change')))), 6);
   const links = await due(address, [
     ...times(3, 'confirmation'),
     ...times(3, 'first_password'),
     'password_reset',
-    'email_change',
   ]);
-  t.deepEqual(await inTurn(database, links), [true, true, true, true, true, true, false, false]);
+  t.deepEqual(await inTurn(database, links), [true, true, true, true, true, true, false]);
   t.deepEqual(await inTurn(database, await due(address, ['password_changed'])), [true]);
   t.deepEqual(await inTurn(database, await due(`x-${address}`, ['confirmation'])), [true]);
 });
@@ -98,6 +98,38 @@ test('a mail that is tried again is counted once, and the limits are scaled', as
   if (!more) throw new Error('it was inserted');
   t.false(await countMail(database, more, 1));
   t.true(await countMail(database, more, 2));
+});
+
+test('an address whose links no longer work gets others past its limit, up to twice as many', async (t) => {
+  const stage = await setStage(t, context);
+  const database = openDatabase(t);
+  const { email } = await stage.promiseConfirmation();
+  const next = async (): Promise<boolean> => {
+    const { id, confirmationId } = await stage.promiseConfirmation({ email, purpose: 'resend' });
+    const mail = {
+      outboxId: id,
+      template: 'confirmation',
+      address: email,
+      confirmationId,
+    } as const;
+    const isSent = await countMail(database, mail, 1);
+    await context.rows(`update outbox set state = 'settled', outcome = $2 where id = $1`, [
+      id,
+      isSent ? 'sent' : 'obsolete',
+    ]);
+    return isSent;
+  };
+  const expire = () =>
+    context.rows('update confirmations set expires_at = now() where email_canonical = $1', [email]);
+  for (const expected of [true, true, true, false]) t.is(await next(), expected);
+  await expire();
+  t.deepEqual([await next(), await next()], [true, false], 'one that works is enough');
+  let more = 0;
+  for (let i = 0; i < 10; i += 1) {
+    await expire();
+    if (await next()) more += 1;
+  }
+  t.is(more, 2, 'six in all');
 });
 
 test('a link that is sent voids the older ones of its kind to the same address, and no others', async (t) => {

@@ -110,6 +110,7 @@ async function loadConfirmation(
               select from confirmations other
                where other.email_canonical = c.email_canonical and other.id <> c.id and not other.repeated
                  and other.purpose = 'registration'
+                 and other.superseded_at is null and other.confirmed_at is null and other.expires_at > now()
                  and abs(extract(epoch from other.created_at - c.created_at)) < $repeatedWithinSeconds
             ) as "isRepeated",
             exists (select from registrations r where r.email_canonical = c.email_canonical) as "isRegistered",

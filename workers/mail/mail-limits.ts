@@ -11,20 +11,24 @@ interface MailLimit {
 }
 
 const HOUR = 3_600;
-const links: Record<LinkTemplate, MailLimit> = {
+const proofs = {
   confirmation: { max: 3, seconds: HOUR },
-  email_change: { max: MAX_LINKS_PER_HOUR, seconds: HOUR },
   password_reset: { max: 3, seconds: HOUR },
   first_password: { max: 3, seconds: HOUR },
-};
+} as const satisfies Partial<Record<LinkTemplate, MailLimit>>;
 const limits: Record<MailTemplate, MailLimit> = {
-  ...links,
+  ...proofs,
+  // Apart from the others: accounts of strangers that want the address use up nothing that its owner needs.
+  email_change: { max: MAX_LINKS_PER_HOUR, seconds: HOUR },
   account_exists: { max: 1, seconds: 24 * HOUR },
   password_changed: { max: 3, seconds: HOUR },
   email_change_requested: { max: 3, seconds: HOUR },
   session_ended_by_reuse: { max: 3, seconds: HOUR },
 };
-const linkTemplates = Object.keys(links);
+/** Templates that are limited together as well. */
+const proofTemplates = Object.keys(proofs);
+/** Without a link that works the owner is owed one, up to so many times the limit: a mailbox cannot be flooded either. */
+const FACTOR_WITHOUT_LINK = 2;
 
 /** A mail that is about to be sent. */
 export interface DueMail {
@@ -40,7 +44,7 @@ export interface DueMail {
  * Counts a mail against the limits of its address and records which mail it is. A link voids the older ones to the same
  * address that would do the same. Counting twice is counting once.
  * @returns false, and changes nothing, when the address has had its share: its owner has the link of an earlier mail, which
- *   serves every registration of the address.
+ *   still works and serves every registration of the address, or has had twice as many.
  */
 export function countMail(
   database: Database,
@@ -62,7 +66,7 @@ export function countMail(
 async function isWithinLimits(
   database: Database,
   tx: Transaction,
-  { outboxId, template, address }: DueMail,
+  { outboxId, template, address, confirmationId }: DueMail,
   scale: number,
 ): Promise<boolean> {
   const { max, seconds } = limits[template];
@@ -72,18 +76,24 @@ async function isWithinLimits(
          from outbox
         where lower(recipient) = $address and id <> $outboxId and template is not null
           and outcome is distinct from 'obsolete' and created_at > now() - interval '1 day'
+     ), allowed as (
+       select case when $confirmationId::uuid is null or exists (${LINK_THAT_SERVES}) then 1
+                   else ${FACTOR_WITHOUT_LINK} end as factor
      )
      update outbox set template = $template
+       from allowed
       where id = $outboxId
-        and (select count(*) from recent where template = $template and age < $seconds) < $max
-        and ($template <> all ($linkTemplates::text[]) or
-             (select count(*) from recent where template = any ($linkTemplates::text[]) and age < ${HOUR}) < $maxLinks)
+        and (select count(*) from recent where template = $template and age < $seconds) < $max * factor
+        and ($template <> all ($proofTemplates::text[]) or
+             (select count(*) from recent where template = any ($proofTemplates::text[]) and age < ${HOUR})
+               < $maxLinks * factor)
      returning id`,
     {
       type: QueryTypes.SELECT,
       transaction: tx,
       bind: {
-        ...{ outboxId, template, address, seconds, linkTemplates },
+        ...{ outboxId, template, address, seconds, proofTemplates },
+        confirmationId: confirmationId ?? null,
         max: scaledLimit(max, scale),
         maxLinks: scaledLimit(MAX_LINKS_PER_HOUR, scale),
       },
@@ -92,15 +102,31 @@ async function isWithinLimits(
   return rows.length > 0;
 }
 
+/** A link that would do the same as this one, still works, and was sent or is on its way. */
+const LINK_THAT_SERVES = `
+  select from confirmations c
+    join confirmations due on due.id = $confirmationId::uuid and due.email_canonical = c.email_canonical
+    join outbox o on o.payload->>'confirmation_id' = c.id::text
+   where c.id <> due.id and ${doTheSame('c', 'due')}
+     and c.confirmed_at is null and c.superseded_at is null and c.expires_at > now()
+     and lower(o.recipient) = $address and o.template is not null
+     and (o.outcome = 'sent' or o.state in ('pending', 'enqueued'))`;
+
+/** Whether two confirmations of one address lead to the same. */
+function doTheSame(one: string, other: string): string {
+  const registers = "('registration', 'resend')";
+  return `${one}.admin_id is not distinct from ${other}.admin_id
+     and (${one}.purpose = ${other}.purpose
+          or ${one}.purpose in ${registers} and ${other}.purpose in ${registers})`;
+}
+
 /** In the order in which the API holds them: two that wait for each other would cost a second. */
 async function voidOlder(database: Database, tx: Transaction, id: string): Promise<void> {
   await database.query(
     `with older as (
        select c.id from confirmations c join confirmations sent on sent.email_canonical = c.email_canonical
         where sent.id = $id and c.id <> sent.id and c.created_at <= sent.created_at
-          and c.admin_id is not distinct from sent.admin_id
-          and (c.purpose = sent.purpose
-               or c.purpose in ('registration', 'resend') and sent.purpose in ('registration', 'resend'))
+          and ${doTheSame('c', 'sent')}
           and c.confirmed_at is null and c.superseded_at is null
         order by c.id for update of c
      )

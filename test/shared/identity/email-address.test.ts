@@ -32,6 +32,12 @@ test('an international domain and its ASCII form are one', (t) => {
     t.is(parseEmailAddress(form)?.canonical, 'a@xn--bcher-kva.example', form);
 });
 
+test('a domain keeps the joiners that its script needs, and has no others', (t) => {
+  t.is(parseEmailAddress('a@نامه\u200cای.com')?.canonical, 'a@xn--mgba3gch31f060k.com');
+  for (const domain of ['exa\u200dmple.com', 'ex\u200came.com', '\u200dabc.com'])
+    t.is(parseEmailAddress(`a@${domain}`), undefined, domain);
+});
+
 test('every character of a dot-atom is taken, and so are the longest address and label', (t) => {
   t.is(
     parseEmailAddress("!#$%&'*+/=?^_`{|}~-09.az@x.test")?.address,

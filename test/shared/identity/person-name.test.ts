@@ -167,6 +167,9 @@ const same: readonly (readonly string[])[] = [
   ['ᾳ', 'ΑΙ'],
   ['ŉ', 'ʼN'],
   ['ǰ', 'J\u030c'],
+  ['Benjamin', 'Benj\u0307amin'],
+  ['Tị', 'Ti\u0323\u0307', 'Ti\u0307\u0323'],
+  ['Tess', 'Tess\u{16fe4}', 'Tess\u{1bc9d}'],
 ];
 for (const [one = '', ...others] of same) {
   test(`${one} has one canonical form (field: cadasta-platform PR 1153, element-web #5826)`, (t) => {
@@ -210,7 +213,20 @@ test('whatever is taken reads the same again, and is not blank when it is compar
 });
 
 test('one word does not mix scripts that look alike; words beside each other may', (t) => {
-  for (const name of ['Тess Base', 'Tess Bаse', 'Ρaul', 'Αlex', 'Рaul Smith', 'Ꭰnn'])
+  for (const name of [
+    "О'Brien",
+    'А’Hara',
+    'С.J. Base',
+    'Т2om',
+    'T𐐬m',
+    'ᗅnn',
+    'Тess Base',
+    'Tess Bаse',
+    'Ρaul',
+    'Αlex',
+    'Рaul Smith',
+    'Ꭰnn',
+  ])
     t.true(mixesScripts(name), name);
   for (const name of [
     'Tess Base',
