@@ -77,7 +77,8 @@ async function isWithinLimits(
         where lower(recipient) = $address and id <> $outboxId and template is not null
           and outcome is distinct from 'obsolete' and created_at > now() - interval '1 day'
      ), allowed as (
-       select case when $confirmationId::uuid is null or exists (${LINK_THAT_SERVES}) then 1
+       select case when $confirmationId::uuid is null or $template <> all ($proofTemplates::text[])
+                     or exists (${LINK_THAT_SERVES}) then 1
                    else ${FACTOR_WITHOUT_LINK} end as factor
      )
      update outbox set template = $template
