@@ -91,6 +91,26 @@ test('a throttled server gives the whole queue a rest, even at the last try', as
   t.is(await problem(), undefined);
 });
 
+test('a daily quota that is used up rests the queue for less than readiness waits for a try, and turns it red until a mail has gone', async (t) => {
+  let isUsedUp = true;
+  const { stage, deliver, problem } = await setUpDelivery(t, context, {
+    smtp: {
+      onMail: () =>
+        isUsedUp ? { code: 454, text: 'Throttling failure: Daily message quota exceeded' } : 'take',
+    },
+  });
+  const { id } = await stage.promiseConfirmation();
+  const error = await t.throwsAsync(deliver({ id }, jobContext({ isLastAttempt: true })), {
+    instanceOf: QueueThrottled,
+  });
+  t.is(error?.restMs, 240_000);
+  t.is(await problem(), '454 Throttling failure: Daily message quota exceeded');
+  t.like(await stage.messageOf(id), { state: 'pending', attempts: 0, claimed_until: null });
+  isUsedUp = false;
+  t.is(await deliver({ id }), 'sent');
+  t.is(await problem(), undefined);
+});
+
 test('wrong credentials rest the queue and turn readiness red until a mail has gone', async (t) => {
   let isRight = false;
   const { stage, server, deliver, problem } = await setUpDelivery(t, context, {

@@ -125,6 +125,15 @@ const ofSender: readonly [command: 'MAIL FROM' | 'RCPT TO' | 'DATA', reply: stri
   ['RCPT TO', '503 5.5.4 Error: send AUTH command first, authentication required'],
   ['MAIL FROM', '501 5.1.7 Bad sender address syntax'],
   ['MAIL FROM', '550 5.7.1 you may not send as this sender'],
+  ['MAIL FROM', '552 5.2.2 Exceeded storage allocation'],
+  ['MAIL FROM', '552 You have sent too many messages today'],
+  [
+    'DATA',
+    '554 Message rejected: Email address is not verified. The following identities failed the check in region EU-WEST-1: ann@mailbox.org',
+  ],
+  ['DATA', '553 Sender address invalid'],
+  ['DATA', '550 Your IP address blacklisted'],
+  ['RCPT TO', '554 5.7.1 <user-unknown@mailbox.org>: Relay access denied'],
 ];
 for (const [command, response] of ofSender) {
   test(`${command} answered with ${response} is about whoever sends (field: SES, 0pdd, ecs-agent)`, (t) => {
@@ -144,7 +153,15 @@ const ofMail: readonly [command: 'MAIL FROM' | 'RCPT TO' | 'DATA', reply: string
   ['RCPT TO', '554 5.7.1 <ada@x.example>: Recipient address rejected: Access denied'],
   ['RCPT TO', '550 5.4.1 Recipient address rejected: Access denied'],
   ['RCPT TO', '550 5.7.1 the recipient has blocked this sender'],
-  ['RCPT TO', '554 Access denied'],
+  ['RCPT TO', '550 5.1.1 <dmarc@x.example>: no mailbox here by that name'],
+  ['RCPT TO', '551 User not local'],
+  ['RCPT TO', '550 Unrouteable address'],
+  ['RCPT TO', '550 5.2.1 mailbox disabled'],
+  ['DATA', '552 5.2.2 Mailbox full'],
+  ['DATA', '552 Requested mail action aborted: exceeded storage allocation'],
+  ['DATA', '552 Message is too long.'],
+  ['MAIL FROM', '552 5.3.4 Message size exceeds fixed limit'],
+  ['MAIL FROM', '552 message too large'],
 ];
 for (const [command, response] of ofMail) {
   test(`${command} answered with ${response} is about this mail, clearly`, (t) => {
@@ -153,13 +170,38 @@ for (const [command, response] of ofMail) {
   });
 }
 
-test('a refusal of the content that says nothing of either is unclear; of a recipient it is not', (t) => {
-  const response = '554 5.7.1 Message rejected under our policy';
-  t.like(failureOf({ code: 'EMESSAGE', command: 'DATA', response }), {
-    effect: 'refuse',
-    isUnclear: true,
+/** What may be about either: it speaks of both, of a mailbox without saying whose, or of neither. */
+const unclear: readonly [command: 'RCPT TO' | 'DATA', reply: string][] = [
+  ['DATA', '550 5.2.2 Submission quota exceeded'],
+  ['DATA', '554 5.2.0 STOREDRV.Submission.Exception:SubmissionQuotaExceededException'],
+  ['DATA', '554 5.7.1 Mailbox has exceeded its daily sending limit'],
+  ['DATA', '552 5.2.2 Mailbox has exceeded its daily sending quota'],
+  ['DATA', '554 5.7.1 Your mailbox has been suspended for sending spam'],
+  ['DATA', '550 5.2.1 Your account has been disabled'],
+  ['DATA', '550 5.2.1 Account disabled'],
+  ['DATA', '553 5.1.3 Sender address invalid'],
+  ['DATA', '552 This message has been rejected due to content judged to be spam'],
+  ['DATA', '554 5.6.0 Content rejected as spam'],
+  ['DATA', '552 Quota exceeded'],
+  ['DATA', '554 5.7.1 Message rejected under our policy'],
+  ['DATA', '550 5.7.1 <dmarc@x.example> rejected by policy'],
+  ['DATA', '550 5.7.1 spamhaus@x.example rejected by policy'],
+  ['RCPT TO', '554 5.7.1 <ann@x.example>: Recipient address rejected: Sending quota exceeded'],
+  ['RCPT TO', '550 Administrative prohibition'],
+  ['RCPT TO', '550 Domain rollcall.example has exceeded the max emails per hour (100/100)'],
+  ['RCPT TO', '550 5.7.1 <helo@x.example>: rejected'],
+  ['RCPT TO', '554 Access denied'],
+];
+for (const [command, response] of unclear) {
+  test(`${command} answered with ${response} may be about this mail or about whoever sends`, (t) => {
+    const code = command === 'DATA' ? 'EMESSAGE' : 'EENVELOPE';
+    t.like(failureOf({ code, command, response }), { effect: 'refuse', isUnclear: true });
   });
-  t.false(failureOf({ code: 'EENVELOPE', command: 'RCPT TO', response }).isUnclear);
+}
+
+test('a later try may do: of a mailbox that is over its limit for now nothing is read about whoever sends', (t) => {
+  const response = '450 4.2.1 This account has exceeded its daily limit of incoming mail';
+  t.is(failureOf({ code: 'EENVELOPE', command: 'RCPT TO', response }).effect, 'retry');
 });
 
 test('no answer after the content means: unanswered, whatever ended the connection; a refusal is an answer', (t) => {
@@ -167,6 +209,8 @@ test('no answer after the content means: unanswered, whatever ended the connecti
     t.is(failureOf({ code, command: 'CONN' }, 'content').effect, 'unanswered', code);
   const refused = { code: 'EMESSAGE', command: 'DATA', response: '451 later' };
   t.is(failureOf(refused, 'content').effect, 'retry');
+  const again = { ...refused, response: '354 go ahead' };
+  t.is(failureOf(again, 'content').effect, 'unanswered', 'that is no answer to the content');
   t.is(failureOf({ code: 'ETIMEDOUT', command: 'CONN' }, 'waiting').effect, 'unreachable');
 });
 
@@ -181,10 +225,10 @@ test('what is thrown that is no error means: retry', (t) => {
   t.is(classifySmtpError(undefined).effect, 'retry');
 });
 
-test('sending rests for a second or so when the rate is exceeded, for ten minutes when the daily quota is', (t) => {
+test('sending rests for a second or so when the rate is exceeded, for four minutes when the daily quota is', (t) => {
   const rate = throttle('454 Throttling failure: Maximum sending rate exceeded');
   t.true(rate >= 1_000 && rate <= 1_500, String(rate));
-  t.is(throttle('454 Throttling failure: Daily message quota exceeded'), 600_000);
+  t.is(throttle('454 Throttling failure: Daily message quota exceeded'), 240_000);
 });
 
 test('addresses, links and tokens in a reply are masked', (t) => {

@@ -1,4 +1,5 @@
 import test from 'ava';
+import pg from 'pg';
 import {
   JobHandedBack,
   JobPostponed,
@@ -144,6 +145,43 @@ test('a worker whose claim was lost before the content goes keeps it back', asyn
   t.is(server.received.length, 0);
   t.is((await stage.messageOf(id)).unanswered, 0);
 });
+
+test('a mail that is taken back while leave to hand over is asked for does not count as a copy', async (t) => {
+  const held = heldAnswer();
+  let isNamed = false;
+  const { stage, server, deliver } = await setUpDelivery(t, context, {
+    smtp: {
+      onRecipient: () => {
+        isNamed = true;
+        return held.answer;
+      },
+    },
+  });
+  const { id } = await stage.promiseConfirmation();
+  const tried = jobContext();
+  const delivering = deliver({ id }, tried);
+  await eventually(() => isNamed);
+
+  const client = new pg.Client({ connectionString: context.databaseUrl });
+  await client.connect();
+  try {
+    await client.query('begin');
+    await client.query('select from outbox where id = $1 for update', [id]);
+    held.give('take');
+    await eventually(async () => (await context.rows(WAITING_TO_HAND_OVER)).length === 1);
+    tried.abort();
+    await client.query('commit');
+  } finally {
+    await client.end();
+  }
+  await t.throwsAsync(delivering, { instanceOf: JobHandedBack });
+  t.is(server.received.length, 0);
+  t.like(await stage.messageOf(id), { unanswered: 0, attempts: 0, claimed_until: null });
+});
+
+const WAITING_TO_HAND_OVER = `
+  select from pg_stat_activity
+   where datname = current_database() and wait_event_type = 'Lock' and query like '%set unanswered = unanswered + 1%'`;
 
 test('with PostgreSQL gone before the content goes it is kept back: what was sent could not be recorded', async (t) => {
   const proxy = await openTcpProxy(t, context.databaseUrl);

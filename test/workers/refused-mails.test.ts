@@ -94,6 +94,35 @@ test.serial(
   },
 );
 
+for (const text of [
+  'Administrative prohibition',
+  'Domain rollcall.example has exceeded the max emails per hour (100/100)',
+]) {
+  test.serial(
+    `550 ${text} to each recipient in a row is ours as well: the mails come back, and leave once it is mended`,
+    async (t) => {
+      const { stage, server, deliver, promise, mend, problem } = await setUp(
+        t,
+        { code: 550, text },
+        'onRecipient',
+      );
+      const mails = [await promise(), await promise(), await promise()];
+      for (const mail of mails.slice(0, 2))
+        await t.throwsAsync(deliver(mail), { instanceOf: PermanentFailure });
+      t.is(await problem(), undefined);
+      await t.throwsAsync(deliver(last(mails)), { instanceOf: QueueThrottled });
+      t.is(await problem(), `550 ${text}`);
+      mend();
+      for (const { id } of mails) {
+        t.like(await stage.messageOf(id), { state: 'pending', generation: 1, attempts: 0 });
+        t.is(await deliver({ id, generation: 1 }), 'sent');
+      }
+      t.is(server.taken.length, 3);
+      t.is(await problem(), undefined);
+    },
+  );
+}
+
 test.serial('many refused at the same moment come back all the same', async (t) => {
   const { stage, deliver, promise } = await setUp(t, { code: 550, text: 'no' });
   const mails = await Promise.all(Array.from({ length: 5 }, () => promise()));
@@ -165,13 +194,17 @@ test.serial(
 );
 
 /** A server that gives every mail this answer until it is mended. */
-async function setUp(t: Scope, broken: SmtpAnswer | (() => SmtpAnswer)) {
+async function setUp(
+  t: Scope,
+  broken: SmtpAnswer | (() => SmtpAnswer),
+  asked: 'onMail' | 'onRecipient' = 'onMail',
+) {
   let isBroken = true;
-  const onMail = (): SmtpAnswer => {
+  const answer = (): SmtpAnswer => {
     if (!isBroken) return 'take';
     return typeof broken === 'function' ? broken() : broken;
   };
-  const delivery = await setUpDelivery(t, context, { smtp: { onMail } });
+  const delivery = await setUpDelivery(t, context, { smtp: { [asked]: answer } });
   return {
     ...delivery,
     async promise(recipient?: string) {

@@ -113,8 +113,8 @@ async function deliver(
   claim: ClaimKeeper,
 ): Promise<string> {
   const { signal } = context;
-  /** How often the content was handed over; more than before if it was in this try. */
-  let handedOver = message.unanswered;
+  /** How often the content was handed over; more than before once it may be in this try. */
+  let handingOver = Promise.resolve(message.unanswered);
   try {
     const mail = await composeMail(deps, message);
     if ('obsolete' in mail)
@@ -127,7 +127,8 @@ async function deliver(
       withinMs,
       onSession: () => trial.openedSession(),
       beforeContent: async () => {
-        handedOver = await claim.handOver();
+        handingOver = claim.handOver();
+        await handingOver;
       },
     });
     trial.reached();
@@ -139,6 +140,8 @@ async function deliver(
   } catch (error) {
     if (error instanceof UnrecordedSuccess) throw error;
     await claim.stop();
+    // A connection may end while leave to hand over is asked for: then it is granted, and nothing has gone.
+    const handedOver = await handingOver.catch(() => message.unanswered);
     throw await recordFailure(deps, { trial, context, message, handedOver }, error);
   }
 }

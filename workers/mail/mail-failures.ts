@@ -1,7 +1,12 @@
 import * as z from 'zod';
 import { maskPersonalData } from '../mask.js';
-import { MailFailure, type MailFailureEffect, type MailProgress } from './mail.port.js';
-import { subjectOf } from './reply-subject.js';
+import {
+  MailFailure,
+  type MailFailureDetails,
+  type MailFailureEffect,
+  type MailProgress,
+} from './mail.port.js';
+import { isTooLarge, subjectOf } from './reply-subject.js';
 
 /** What nodemailer tells about a failure: its own code, and the server's reply if there was one. */
 const SmtpError = z.object({
@@ -15,7 +20,9 @@ const SmtpError = z.object({
 });
 type SmtpError = z.output<typeof SmtpError>;
 
-const DAILY_QUOTA_REST_MS = 10 * 60_000;
+/** Shorter than the five minutes without a try after which readiness reports an outbox that nobody works on. */
+const DAILY_QUOTA_REST_MS = 4 * 60_000;
+const DAILY_QUOTA = /daily (?:\w{1,20} )?quota/i;
 const RATE_REST_MS = 1_000;
 const RATE_REST_JITTER_MS = 500;
 
@@ -33,10 +40,8 @@ const CONNECTION_CODES = new Set(['ECONNECTION', 'ESOCKET', 'ETIMEDOUT', 'EDNS']
 const LOST_IN_SESSION = new Set([undefined, 'SOCKET_TIMEOUT', 'ECONNRESET', 'EPIPE']);
 /** How Node tells of a certificate that it does not trust; nodemailer gives it the code of any socket's error. */
 const CERTIFICATE = /certificate|altnames|self.signed/i;
-/** What Amazon SES and others say when the account may not send; to RCPT TO it is about the recipient. */
+/** What Amazon SES and others say when the account may not send; to RCPT TO it may be about the recipient. */
 const ACCESS_DENIED = /^5\d\d[ -](?:\S+ )?Access denied/i;
-/** Refusals of MAIL FROM that may be about the mail: its size (552), or the state of the session (503). */
-const NOT_OF_SENDER = new Set([552, 503]);
 
 /** 530 authentication required, 535 credentials invalid (RFC 4954). */
 const AUTHENTICATION_REPLIES = new Set([530, 535]);
@@ -57,11 +62,11 @@ export function classifySmtpError(
   const error = parsed.data;
   const message = maskPersonalData(error.response || `${error.code || 'error'}: ${error.message}`);
   const effect = effectOf(error, progress);
+  const hasReply = error.responseCode !== 0;
   return new MailFailure(effect, message, {
-    hasReply: error.responseCode !== 0,
-    isUnclear:
-      effect === 'refuse' && error.command === 'DATA' && subjectOf(error.response) === 'unclear',
-    ...(effect === 'throttle' && { restMs: restMs(error) }),
+    hasReply,
+    isUnclear: effect === 'refuse' && hasReply && subjectOf(error.response) === 'unclear',
+    ...(effect === 'throttle' && restOf(error)),
   });
 }
 
@@ -69,8 +74,10 @@ function effectOf(error: SmtpError, progress: MailProgress): MailFailureEffect {
   const { responseCode, response } = error;
   if (responseCode === 454 && /rate exceeded|quota exceeded/i.test(response)) return 'throttle';
   if (progress === 'named' && isLostInSession(error)) return 'lost';
-  if (progress === 'content' && responseCode === 0) return 'unanswered';
+  // A second 354 says neither that the mail was taken nor that it was not.
+  if (progress === 'content' && responseCode < 400) return 'unanswered';
   if (isSettingsFault(error)) return 'misconfigured';
+  if (isSizeRefused(error)) return 'refuse';
   if (isSessionNotHad(error)) return 'unreachable';
   const isPermanent = responseCode === 0 || (responseCode >= 500 && responseCode !== BAD_SEQUENCE);
   return isPermanent && MAIL_CODES.has(error.code) ? 'refuse' : 'retry';
@@ -103,12 +110,17 @@ function isSettingsFault(error: SmtpError): boolean {
 /** Who may not send as this sender may not send any mail. */
 function isSenderRefused({ command, responseCode, response }: SmtpError): boolean {
   const isPermanent = responseCode >= 500;
-  if (command === 'MAIL FROM' && isPermanent && !NOT_OF_SENDER.has(responseCode)) return true;
+  if (command === 'MAIL FROM' && isPermanent && responseCode !== BAD_SEQUENCE)
+    return !isTooLarge(response);
   if (command !== 'RCPT TO' && ACCESS_DENIED.test(response)) return true;
   return subjectOf(response) === 'sender';
 }
 
-function restMs({ response }: SmtpError): number {
-  if (/daily/i.test(response)) return DAILY_QUOTA_REST_MS;
-  return RATE_REST_MS + Math.round(Math.random() * RATE_REST_JITTER_MS);
+/** The size is told to the server with the sender, before any recipient. */
+const isSizeRefused = ({ command, responseCode, response }: SmtpError): boolean =>
+  command === 'MAIL FROM' && responseCode >= 500 && isTooLarge(response);
+
+function restOf({ response }: SmtpError): Pick<MailFailureDetails, 'restMs' | 'isQuotaUsedUp'> {
+  if (DAILY_QUOTA.test(response)) return { restMs: DAILY_QUOTA_REST_MS, isQuotaUsedUp: true };
+  return { restMs: RATE_REST_MS + Math.round(Math.random() * RATE_REST_JITTER_MS) };
 }

@@ -51,7 +51,7 @@ export async function judgeFailure(
   thrown: unknown,
 ): Promise<Error> {
   if (!(thrown instanceof MailFailure)) return verdictOfOwn(thrown);
-  const { message, restMs } = thrown;
+  const { message } = thrown;
   const { trial, isStopping } = failed;
   switch (thrown.effect) {
     case 'unreachable':
@@ -72,7 +72,7 @@ export async function judgeFailure(
       return new PermanentFailure(message);
     case 'throttle':
       trial.reached();
-      return new QueueThrottled(message, restMs ?? MISCONFIGURED_REST_MS);
+      return throttled(deps, thrown);
     case 'misconfigured':
       trial.reached();
       return misconfigured(deps, failed.message, message);
@@ -101,6 +101,12 @@ function crowded({ connections }: VerdictDeps, trial: MailTrial, message: string
   connections.refused(trial.others());
   const why = `the mail server takes no further connection: ${message}`;
   return new JobPostponed(why, CROWDED_DELAY_MS * (0.5 + Math.random()));
+}
+
+function throttled({ faults }: VerdictDeps, thrown: MailFailure): Error {
+  const { message, restMs, isQuotaUsedUp } = thrown;
+  if (isQuotaUsedUp) faults.raise('smtp', message);
+  return new QueueThrottled(message, restMs ?? MISCONFIGURED_REST_MS);
 }
 
 async function misconfigured(

@@ -71,8 +71,10 @@ export interface MailFailureDetails {
   readonly restMs?: number;
   /** The server gave this reply, as opposed to none. */
   readonly hasReply?: boolean;
-  /** The content was refused for good, in words that do not tell whether it is about this mail or about who sends. */
+  /** The server refused for good, in words that do not tell whether it is about this mail or about who sends. */
   readonly isUnclear?: boolean;
+  /** The account has sent what it may in a day: for hours no mail goes, unless an operator has the quota raised. */
+  readonly isQuotaUsedUp?: boolean;
 }
 
 /** Why a mail was not taken. Its message holds no address. */
@@ -81,15 +83,17 @@ export class MailFailure extends Error {
   readonly restMs: number | undefined;
   readonly hasReply: boolean;
   readonly isUnclear: boolean;
+  readonly isQuotaUsedUp: boolean;
 
   constructor(
     readonly effect: MailFailureEffect,
     message: string,
-    { restMs, hasReply = false, isUnclear = false }: MailFailureDetails = {},
+    { restMs, hasReply = false, isUnclear = false, isQuotaUsedUp = false }: MailFailureDetails = {},
   ) {
     super(message);
     this.restMs = restMs;
     this.hasReply = hasReply;
     this.isUnclear = isUnclear;
+    this.isQuotaUsedUp = isQuotaUsedUp;
   }
 }

@@ -18,7 +18,7 @@ export interface Failure {
   readonly response: string;
   /** False: the mail is not to blame, so its next try has the same number. */
   readonly isCounted: boolean;
-  /** True: the content was handed over in this try, and the answer was that the mail is not taken. */
+  /** True: the content was to be handed over in this try, and the server surely does not have the mail. */
   readonly isAnswered: boolean;
 }
 

@@ -7,13 +7,24 @@ const MAX_READ = 1_000;
 /** Words of which all must be there, in lower case. */
 type Wording = readonly string[];
 
-/** These say so themselves, whatever they go on to say about an address. */
+/** These say that it is whoever sends, whatever they go on to say about an address. */
 const SENDER_BY_NAME: readonly Wording[] = [
   ['sender address rejected'],
   ['sender verify fail'],
   ['sendasdenied'],
 ];
 
+/** These say that it is the recipient, whatever they go on to say about whoever sends. */
+const RECIPIENT_BY_NAME: readonly Wording[] = [
+  ['user unknown'],
+  ['no such user'],
+  ['that you tried to reach'],
+  ['the recipient has'],
+  // Amazon SES, of a recipient; others say it of an IP address.
+  ['message rejected: address blacklisted'],
+];
+
+/** About the recipient, unless something about whoever sends is said as well. */
 const RECIPIENT: readonly Wording[] = [
   ['recipient address'],
   ['this recipient'],
@@ -21,20 +32,26 @@ const RECIPIENT: readonly Wording[] = [
   ['no such recipient'],
   ['unknown recipient'],
   ['invalid recipient'],
-  ['user unknown'],
+  ['recipient not found'],
+  ['recipient rejected'],
   ['unknown user'],
-  ['no such user'],
   ['user not found'],
+  ['user not local'],
   ['user does not exist'],
   ['address does not exist'],
+  ['no such address'],
+  ['unknown address'],
+  ['unrouteable address'],
+  ['invalid email address'],
   ['account does not exist'],
-  ['that you tried to reach'],
   ['mailbox'],
   ['over quota'],
+  ['storage allocation'],
   ['suppression list'],
-  ['address blacklisted'],
   ['marked as inactive'],
 ];
+
+const SIZE: readonly Wording[] = [['size'], ['too large'], ['too big'], ['too long']];
 
 /** Amazon SES: https://docs.aws.amazon.com/ses/latest/dg/troubleshoot-error-messages.html and troubleshoot-smtp.html */
 const SES: readonly Wording[] = [
@@ -80,6 +97,7 @@ const SENDER: readonly Wording[] = [
   ['sender', 'not permitted'],
   ['sender', 'not verified'],
   ['sender', 'not validated'],
+  ['sender', 'invalid'],
   ['sender', 'unauthenticated'],
   ['sender identity'],
   ['sender signature'],
@@ -121,6 +139,7 @@ const SENDER: readonly Wording[] = [
   ['your hostname'],
   ['your account'],
   ['this account'],
+  ['your mailbox'],
   ['account', 'suspended'],
   ['account', 'deactivated'],
   ['account', 'locked'],
@@ -129,6 +148,9 @@ const SENDER: readonly Wording[] = [
   ['sending quota'],
   ['sending limit'],
   ['sending rate'],
+  ['submission', 'quota'],
+  ['submission', 'limit'],
+  ['submission', 'exceed'],
   ['relay limit'],
   ['daily', 'limit'],
   ['daily', 'quota'],
@@ -143,27 +165,53 @@ const SENDER: readonly Wording[] = [
  * Exchange Online gives to its own customers (5.7.5xx to 5.7.7xx).
  */
 const SENDER_CODE = /^5\.(?:1\.(?:7|8|90)|7\.(?:8|9|13|14|2[0-9]|57|60|64|[567]\d\d))$/;
-/** Enhanced status codes about the recipient's address or mailbox, or the content. */
-const RECIPIENT_CODE = /^5\.(?:1\.(?:[1-6]|9|10)|2\.\d{1,3}|3\.4|6\.\d{1,3})$/;
-
-/** The mail exceeds what may be stored (RFC 5321). */
-const TOO_LARGE = '552';
+/** Enhanced status codes about the recipient's address, or the content. */
+const RECIPIENT_CODE = /^5\.(?:1\.(?:[1-6]|9|10)|6\.\d{1,3})$/;
+/** About a mailbox: providers give them for the mailbox that sends, too. */
+const MAILBOX_CODE = /^5\.2\./;
+/** The mail, or what is stored, has become too much (RFC 5321). */
+const EXCEEDED = '552';
+/** The mail is too large (RFC 3463). */
+const TOO_LARGE_CODE = '5.3.4';
 
 const ENHANCED_CODE = /^\d{3}[ -](\d\.\d{1,3}\.\d{1,3})(?!\S)/;
 
 /**
  * Reads whom a refusal is about, from its enhanced status code (RFC 3463) and the words that providers are known to use.
- * What it does not know is `unclear`, as `5.7.1` alone is.
+ * What it does not know is `unclear`, as `5.7.1` alone is, and so is what speaks of both. Addresses that the reply
+ * repeats are not read: strangers choose them.
  * @param response the reply with its code, 4xx or 5xx.
  */
 export function subjectOf(response: string): ReplySubject {
-  const text = response.slice(0, MAX_READ).toLowerCase();
-  const code = ENHANCED_CODE.exec(text)?.[1]?.replace(/^4/, '5') ?? '';
+  const text = withoutAddresses(response);
+  const code = enhancedCodeIn(text);
   if (SENDER_CODE.test(code) || isSaid(text, SENDER_BY_NAME)) return 'sender';
-  const isAboutMail = RECIPIENT_CODE.test(code) || text.startsWith(TOO_LARGE);
-  if (isAboutMail || isSaid(text, RECIPIENT)) return 'recipient';
-  return isSaid(text, SENDER) ? 'sender' : 'unclear';
+  if (isSizeSaid(text) || isSaid(text, RECIPIENT_BY_NAME)) return 'recipient';
+  const isAboutSender = isSaid(text, SENDER);
+  if (RECIPIENT_CODE.test(code) || isSaid(text, RECIPIENT))
+    return isAboutSender || text.includes('spam') ? 'unclear' : 'recipient';
+  const isSomeMailbox = MAILBOX_CODE.test(code) || text.startsWith(EXCEEDED);
+  return isAboutSender && !isSomeMailbox ? 'sender' : 'unclear';
 }
+
+/** True when a refusal says that it is about the size of the mail. */
+export const isTooLarge = (response: string): boolean => isSizeSaid(withoutAddresses(response));
+
+const isSizeSaid = (text: string): boolean =>
+  enhancedCodeIn(text) === TOO_LARGE_CODE || (text.startsWith(EXCEEDED) && isSaid(text, SIZE));
+
+const enhancedCodeIn = (text: string): string =>
+  ENHANCED_CODE.exec(text)?.[1]?.replace(/^4/, '5') ?? '';
+
+/** In lower case, and without what stands in angle brackets and words with an `@`. */
+const withoutAddresses = (response: string): string =>
+  response
+    .slice(0, MAX_READ)
+    .toLowerCase()
+    .replaceAll(/<[^<>]*>/g, ' ')
+    .split(/\s+/)
+    .filter((word) => !word.includes('@'))
+    .join(' ');
 
 const isSaid = (text: string, wordings: readonly Wording[]): boolean =>
   wordings.some((words) => words.every((word) => text.includes(word)));

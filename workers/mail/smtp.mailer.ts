@@ -219,6 +219,7 @@ function startAttempt(
     },
     /** Resolves when the content may go. Asked again by nodemailer if the connection ended meanwhile. */
     async beforeContent(): Promise<void> {
+      controller.signal.throwIfAborted();
       try {
         await (permission ??= beforeContent());
       } catch (error) {
