@@ -14,7 +14,7 @@ import { openDatabase, type Database } from '../shared/database/connect.js';
 import { refusalOfDatabase } from '../shared/database/failures.js';
 import { isSchemaCurrent } from '../shared/database/schema-version.js';
 import { tryWrite } from '../shared/database/writes.js';
-import { checkOutbox } from '../shared/health/outbox-check.js';
+import { checkOutbox, findHeldUp } from '../shared/health/outbox-check.js';
 import type { QueueName } from '../shared/jobs/define-job.js';
 import { queueBounds } from '../shared/queues/queue-room.js';
 import { connectRedis } from '../shared/queues/redis-client.js';
@@ -166,11 +166,17 @@ function lackOfTimeouts(
   ];
 }
 
+const MAIL_ADVICE = 'They are tried again until it works. See the runbook: mail does not arrive.';
+
 async function examineOutbox(database: Database): Promise<Finding[]> {
   const { ok, problem } = await checkOutbox(database);
   const { pending, enqueued, dead, uncertain } = await createOutboxStateService(database).read();
   const open = `${pending.count} pending, ${enqueued.count} enqueued`;
+  const heldUp = await findHeldUp(database);
   return [
+    ...(heldUp === undefined
+      ? []
+      : [{ check: 'mail', ok: false, found: heldUp, advice: MAIL_ADVICE }]),
     ok
       ? { check: 'outbox', ok, found: open }
       : {

@@ -53,7 +53,12 @@ export function buildDeps(
   if (sink) onStop('record sink', () => sink.close());
 
   const faults = createFaultBoard();
-  const sweep = createSweep({ database, queue: queues.mail, log });
+  const sweep = createSweep({
+    database,
+    queue: queues.mail,
+    repairLogs: () => queues.repairLogs(),
+    log,
+  });
   return {
     log,
     localLog,

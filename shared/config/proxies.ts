@@ -1,10 +1,23 @@
-import { isIPv4, isIPv6 } from 'node:net';
+import { BlockList, isIPv4, isIPv6 } from 'node:net';
 
 /** Of all IPv4 addresses one in 16 at most; private networks have fewer. */
 const MAX_IPV4_ADDRESSES = 2 ** 28;
-const MIN_IPV4_BITS = 8;
-/** Providers announce /16s at the widest; fc00::/7 and fe80::/10 are private. */
-const MIN_IPV6_BITS = 16;
+/** What providers of proxies have at the widest; private networks are wider. */
+const MIN_IPV4_BITS = 12;
+const MIN_IPV6_BITS = 29;
+/** Nobody on the internet has an address in one of these: RFC 1122, RFC 1918, RFC 3927, RFC 6598. */
+const PRIVATE_IPV4 = [
+  ['127.0.0.0', 8],
+  ['10.0.0.0', 8],
+  ['172.16.0.0', 12],
+  ['192.168.0.0', 16],
+  ['169.254.0.0', 16],
+  ['100.64.0.0', 10],
+] as const;
+/** fc00::/7 and fe80::/10. */
+const PRIVATE_IPV6 = /^\[(f[cd]|fe[89ab])/;
+/** 6to4 (RFC 3056) and NAT64 (RFC 6052): every IPv4 address has one in these. */
+const EMBEDS_IPV4 = /^\[(2002|64:ff9b):/;
 /** No chain of proxies is longer. A count past the chain's length takes the client's own word for its address. */
 const MAX_HOPS = 9;
 
@@ -25,8 +38,9 @@ export function tooMuchTrust(proxies: readonly string[]): string | undefined {
   if (proxies.length === 1 && Number.isInteger(hops))
     return hops > MAX_HOPS ? 'counts more proxies than any chain has' : undefined;
   const networks = proxies.map(readNetwork);
-  const isWide = networks.some(({ family, bits, isPrivate }) =>
-    family === 4 ? bits < MIN_IPV4_BITS : bits < MIN_IPV6_BITS && !isPrivate,
+  const isWide = networks.some(
+    ({ family, bits, isPrivate }) =>
+      !isPrivate && bits < (family === 4 ? MIN_IPV4_BITS : MIN_IPV6_BITS),
   );
   const ipv4Addresses = networks
     .filter(({ family }) => family === 4)
@@ -38,14 +52,25 @@ export function tooMuchTrust(proxies: readonly string[]): string | undefined {
 
 function readNetwork(text: string) {
   const [address = '', given] = text.split('/');
-  if (isIPv4(address)) return { family: 4, bits: Number(given ?? 32), isPrivate: false } as const;
+  if (isIPv4(address)) return ipv4Network(address, Number(given ?? 32));
   const bits = Number(given ?? 128);
   // Written in one way by the parser of URLs: mapped IPv4 addresses are `::ffff:808:808`.
   const { hostname } = new URL(`http://[${address}]`);
   if (bits >= 96 && /^\[::ffff:[\da-f]+:[\da-f]+\]$/.test(hostname))
-    return { family: 4, bits: bits - 96, isPrivate: false } as const;
+    return ipv4Network(hostname.slice(1, -1), bits - 96);
   // Proxies that are trusted by an IPv6 network are compared with mapped IPv4 addresses too: all of them begin with zeros.
   const isMapped = hostname.startsWith('[::') && bits < 96;
-  const isPrivate = /^\[(f[cd]|fe[89ab])/.test(hostname) && bits >= 7;
-  return { family: 6, bits: isMapped ? 0 : bits, isPrivate } as const;
+  const isEmbedding = EMBEDS_IPV4.test(hostname) && bits < 128;
+  const isPrivate = PRIVATE_IPV6.test(hostname) && bits >= 7;
+  return { family: 6, bits: isMapped || isEmbedding ? 0 : bits, isPrivate } as const;
+}
+
+/** @param address its own form, or the one mapped into IPv6. */
+function ipv4Network(address: string, bits: number) {
+  const isPrivate = PRIVATE_IPV4.some(([network, width]) => {
+    const list = new BlockList();
+    list.addSubnet(network, width, 'ipv4');
+    return bits >= width && list.check(address, isIPv4(address) ? 'ipv4' : 'ipv6');
+  });
+  return { family: 4, bits, isPrivate } as const;
 }

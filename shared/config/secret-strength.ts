@@ -9,7 +9,27 @@ const MIN_ENTROPY_BITS = 90;
 const MAX_PREDICTABLE_SHARE = 0.75;
 /** What people leave in place: any secret that contains one of these is refused, however long. */
 const GIVEAWAYS =
-  /change.?me|secret.?key|password|passphrase|example|default|placeholder|your.?(own|key|secret|pepper)|replace.?(me|this)|insecure|dummy|development|tests.own|correct.?horse/i;
+  /change.?me|secret.?key|super.?secret|signing.?(key|token)|password|passphrase|example|default|placeholder|your.?(own|key|secret|pepper)|replace.?(me|this)|insecure|dummy|development|production|tests.own|correct.?horse|quick.?brown/i;
+/** What people take the digest of when they are asked for something that looks random. */
+const COMMON_WORDS = [
+  ...['password', 'passw0rd', 'password1', 'password123', 'secret', 'secretkey', 'secret_key'],
+  ...['secret-key', 'supersecret', 'super-secret', 'topsecret', 'my-secret', 'mysecret', 'jwt'],
+  ...['jwtsecret', 'changeme', 'change-me', 'change_me', 'admin', 'administrator', 'root', 'user'],
+  ...['test', 'testing', 'default', 'example', 'demo', 'dev', 'development', 'production', 'prod'],
+  ...['pepper', 'salt', 'key', 'token', 'letmein', 'welcome', 'qwerty', 'abc', 'abc123', 'foo'],
+  ...['bar', 'foobar', 'hello', 'hello world', 'helloworld', '123', '1234', '12345', '123456'],
+  ...['12345678', '123456789', '1234567890', '0', '1', 'a', 'rollcall', ''],
+];
+const DIGESTS = ['md5', 'sha1', 'sha256', 'sha384', 'sha512'];
+/** In hexadecimal: of each word, also in capitals, with a capital, and as `echo` prints it. */
+const commonDigests: ReadonlySet<string> = new Set(
+  COMMON_WORDS.flatMap((word) => [
+    word,
+    `${word}\n`,
+    word.toUpperCase(),
+    word.slice(0, 1).toUpperCase() + word.slice(1),
+  ]).flatMap((text) => DIGESTS.map((name) => createHash(name).update(text).digest('hex'))),
+);
 /** In the orders of the alphabet, of a keyboard's rows and of its columns. */
 const ORDERS = [
   '0123456789abcdefghijklmnopqrstuvwxyz',
@@ -21,12 +41,27 @@ const ORDERS = [
 export function weaknessOf(secret: string): string | undefined {
   if (Buffer.byteLength(secret) < MIN_SECRET_BYTES)
     return `is shorter than ${MIN_SECRET_BYTES} bytes`;
-  if (GIVEAWAYS.test(secret)) return 'is a well-known stand-in, not a secret';
+  const decoded = decodedFrom(secret);
+  if ([secret, ...decoded.map((bytes) => bytes.toString('latin1'))].some(isGiveaway))
+    return 'is a well-known stand-in, not a secret';
+  if (decoded.some((bytes) => commonDigests.has(bytes.toString('hex'))))
+    return 'is the digest of a common word';
   if (isPublished(secret)) return 'is published with the source code';
   if (new Set(secret).size < MIN_DISTINCT_CHARACTERS || entropyBits(secret) < MIN_ENTROPY_BITS)
     return 'repeats too few characters to be random';
   if (isPredictable(secret)) return 'follows a pattern';
   return undefined;
+}
+
+const isGiveaway = (text: string): boolean => GIVEAWAYS.test(text);
+
+/** What the secret stands for where it is written in hexadecimal or in base64, of either alphabet. */
+function decodedFrom(secret: string): Buffer[] {
+  const text = secret.trim();
+  return [
+    ...(/^(?:[\da-f]{2})+$/i.test(text) ? [Buffer.from(text, 'hex')] : []),
+    ...(/^[\w+/-]+=*$/.test(text) ? [Buffer.from(text, 'base64')] : []),
+  ];
 }
 
 const isPublished = (secret: string): boolean => publishedSecrets.has(fingerprintOf(secret));

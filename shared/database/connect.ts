@@ -3,7 +3,7 @@ import pg from 'pg';
 import { QueryTypes, type Transaction } from 'sequelize';
 import { Sequelize } from 'sequelize-typescript';
 import { models } from '../models/index.js';
-import { refusesWrites } from './sql-states.js';
+import { isReadOnlyServer, mayRefuseWrites } from './sql-states.js';
 
 /** Where PostgreSQL is, as the configuration gives it. */
 export interface DatabaseConfig {
@@ -30,15 +30,15 @@ const SET_TIMEOUTS = `select set_config('statement_timeout', $1, $3), set_config
 
 /** A pool of connections with the models bound to it. */
 export class Database extends Sequelize {
-  /** True from the first write that the server refused because it cannot write now, until one is seen to go well. */
+  /** True from the first write that the server seems to have refused, until one is seen to go well. */
   hasRefusedWrite = false;
 }
 
 /**
  * Opens the pool; connects lazily. With PostgreSQL gone every query and every transaction fails within the time-out
  * and a second instead of waiting: it bounds connecting, waiting for a connection, and a connection that has silently
- * died, which is never used again. Closing waits for no server either. A session that refuses a write because it cannot
- * write now is not used again either: after a failover it may be left on the demoted server.
+ * died, which is never used again. Closing waits for no server either. A session that refuses a write because its server
+ * is read-only is not used again either: after a failover it may be left on the demoted one.
  *
  * Works through a connection pooler in transaction mode as well: nothing is sent at the start that one would refuse, and
  * nothing relies on the session. The server's time-outs are then set in each transaction.
@@ -115,9 +115,9 @@ abstract class PooledClient extends pg.Client {
     // the process; the next query on this connection tells of it anyway.
     this.on('error', () => (this['_invalid'] = true));
     this.connection.on('errorMessage', ({ code }: { readonly code?: string }) => {
-      if (!refusesWrites(code)) return;
-      this['_invalid'] = true;
-      this.onWriteRefused();
+      // Without a right, or without transaction ids, a new session would be no better off.
+      if (isReadOnlyServer(code)) this['_invalid'] = true;
+      if (mayRefuseWrites(code)) this.onWriteRefused();
     });
   }
 

@@ -5,7 +5,7 @@ import {
   TimeoutError,
   UniqueConstraintError,
 } from 'sequelize';
-import { isConflict, isUnavailable, refusesWrites } from './sql-states.js';
+import { isConflict, isUnavailable, refusesWrites, type Reported } from './sql-states.js';
 
 /** What the client says when it is not the server that speaks. */
 const UNAVAILABLE_MESSAGE =
@@ -15,9 +15,8 @@ const UNAVAILABLE_MESSAGE =
 export function isDatabaseUnavailable(error: unknown): boolean {
   if (error instanceof ConnectionError || error instanceof TimeoutError) return true;
   if (!(error instanceof Error)) return false;
-  const cause = causeOf(error);
-  const state = sqlState(cause);
-  return state === undefined ? UNAVAILABLE_MESSAGE.test(cause.message) : isUnavailable(state);
+  const reported = reportedBy(error);
+  return reported ? isUnavailable(reported) : UNAVAILABLE_MESSAGE.test(causeOf(error).message);
 }
 
 /**
@@ -26,18 +25,18 @@ export function isDatabaseUnavailable(error: unknown): boolean {
  */
 export function refusalOfDatabase(error: unknown): string | undefined {
   if (!(error instanceof Error)) return undefined;
-  const state = sqlState(causeOf(error));
-  if (state === undefined) return undefined;
-  if (refusesWrites(state)) return 'refuses writes';
+  const reported = reportedBy(error);
+  if (!reported) return undefined;
+  if (refusesWrites(reported)) return 'refuses writes';
   return error instanceof ConnectionError
-    ? `refuses connections (${state})`
-    : `refuses statements (${state})`;
+    ? `refuses connections (${reported.state})`
+    : `refuses statements (${reported.state})`;
 }
 
 /** True when the transaction was rolled back in favour of another, so that the same may work at once. */
 export function hasLostConflict(error: unknown): boolean {
   if (!(error instanceof DatabaseError)) return false;
-  return isConflict(sqlState(error.parent) ?? '');
+  return isConflict(reportedBy(error)?.state ?? '');
 }
 
 /** True when the database refused a row because of the foreign key, unique constraint or unique index of this name. */
@@ -57,8 +56,10 @@ export function violates(error: unknown, constraint: string): boolean {
 const causeOf = (error: Error): Error =>
   error instanceof DatabaseError || error instanceof ConnectionError ? error.parent : error;
 
-/** The code of an error that the server itself reported: only these bear a severity. */
-function sqlState(error: Error): string | undefined {
-  if (!('severity' in error && 'code' in error)) return undefined;
-  return typeof error.code === 'string' ? error.code : undefined;
+/** What the server itself reported: only such an error bears a severity. */
+function reportedBy(error: Error): Reported | undefined {
+  const cause = causeOf(error);
+  if (!('severity' in cause && 'code' in cause) || typeof cause.code !== 'string') return undefined;
+  const sql = error instanceof DatabaseError ? error.sql : '';
+  return { state: cause.code, severity: String(cause.severity), sql };
 }

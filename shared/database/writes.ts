@@ -29,8 +29,8 @@ export async function tryWrite(database: Database): Promise<void> {
 
 /**
  * Resolves when the server answers and, as far as it shows, writes. Writes itself only when there is a reason to doubt
- * that: it says that it is read-only, or has refused a write. What it then refuses ends the session that it came on, so
- * that the next look finds the new primary after a failover.
+ * that: it says that it is read-only, or seems to have refused a write. What a read-only server then refuses ends the
+ * session that it came on, so that the next look finds the new primary after a failover.
  * @throws what the server, or the lack of it, refuses with.
  */
 export async function checkWrites(database: Database): Promise<void> {

@@ -7,6 +7,9 @@ const MAX_PENDING_SECONDS = 120;
 /** On the queue for longer than this without a try, and no try of any other either, means that nobody works. */
 const MAX_UNTRIED_SECONDS = 300;
 
+/** Older than this while none is sent, although it is tried, means that no mail leaves. */
+const MAX_UNSENT_SECONDS = 600;
+
 interface OutboxAges {
   readonly pending: number;
   readonly oldestPending: number;
@@ -58,4 +61,38 @@ export async function checkOutbox(database: Database): Promise<CheckResult> {
   if (Math.min(oldestUntried, sinceTry) > MAX_UNTRIED_SECONDS)
     return { ok: false, problem: 'enqueued messages are not worked on', ...measures };
   return { ok: true, ...measures };
+}
+
+interface FailedOpen {
+  readonly count: number;
+  readonly oldestSeconds: number;
+  readonly reason: string;
+  readonly hasSent: boolean;
+}
+
+/**
+ * What holds mails up that are tried while none leaves, such as a wrong password, a paused account or a host without an
+ * address, in words for an operator. Undefined while a mail was sent in the last ten minutes, or none that has failed is
+ * older than that. Not part of readiness: no process is at fault. Looks at all open messages.
+ */
+export async function findHeldUp(database: Database): Promise<string | undefined> {
+  const [row] = await database.query<FailedOpen>(
+    `with failed as (
+       select created_at, last_error from outbox
+        where state in ('pending', 'enqueued') and last_error is not null
+     )
+     select count(*)::int as count,
+            coalesce(extract(epoch from now() - min(created_at)), 0)::int as "oldestSeconds",
+            coalesce(left(mode() within group (order by last_error), 200), '') as reason,
+            exists (
+              select from outbox
+               where state = 'settled' and outcome = 'sent'
+                 and settled_at > now() - $seconds * interval '1 second'
+            ) as "hasSent"
+       from failed`,
+    { type: QueryTypes.SELECT, bind: { seconds: MAX_UNSENT_SECONDS } },
+  );
+  if (!row || row.hasSent || row.oldestSeconds <= MAX_UNSENT_SECONDS) return undefined;
+  const minutes = Math.floor(row.oldestSeconds / 60);
+  return `none was sent in the last ten minutes; ${row.count} failed and wait, the oldest for ${minutes} minutes: ${row.reason}`;
 }

@@ -11,6 +11,8 @@ export interface StandardOutput extends LogDestination {
 
 /** What is used of a stream. */
 export interface OutputStream {
+  /** Bytes that wait to be taken; absent where nothing waits. */
+  readonly writableLength?: number;
   write(text: string, onWritten?: (error?: Error | null) => void): unknown;
   on(event: 'error', listener: (error: Error) => void): unknown;
 }
@@ -25,11 +27,22 @@ export interface StandardOutputOptions {
 
 /** The disk may have room again, the other end of a named pipe a new reader. */
 const REST_MS = 10_000;
+/** What may wait in memory for a reader that does not read. */
+const MAX_WAITING_BYTES = 1_048_576;
+
+class StalledReader extends Error {
+  override readonly name = 'StalledReader';
+  readonly code = 'ESTALLED';
+  constructor() {
+    super('whoever reads standard output has stopped reading');
+  }
+}
 
 /**
  * Keeps a process alive when whoever reads its output ends (EPIPE), or when the disk under it is full: what is written
- * meanwhile is dropped here, and writing is tried again later. Node would take either for an uncaught exception. The
- * failure is told once, on stderr too: without a spool that is the only place left.
+ * meanwhile is dropped here, and writing is tried again later. Node would take either for an uncaught exception. A reader
+ * that stays and does not read is left without lines as well, from one mebibyte that waits for it until it has read that:
+ * memory would grow without bound. The failure is told once, on stderr too: without a spool that is the only place left.
  */
 export function openStandardOutput({
   stdout = process.stdout,
@@ -39,20 +52,33 @@ export function openStandardOutput({
   let log: Logger | undefined;
   let isFailing = false;
   let restUntil = -Infinity;
+  let isStalled = false;
+  let dropped = 0;
 
+  const fail = (error: NodeJS.ErrnoException): void => {
+    if (isFailing) return;
+    isFailing = true;
+    stderr.write(
+      `Standard output cannot be written (${error.code ?? error.name}); going on without.\n`,
+    );
+    log?.warn({ err: error }, 'standard output cannot be written');
+  };
   const onWritten = (error?: NodeJS.ErrnoException | null): void => {
     if (error) {
       restUntil = performance.now() + restMs;
-      if (isFailing) return;
-      isFailing = true;
-      stderr.write(
-        `Standard output cannot be written (${error.code ?? error.name}); going on without.\n`,
-      );
-      log?.warn({ err: error }, 'standard output cannot be written');
-    } else if (isFailing) {
+      fail(error);
+    } else if (isFailing && !isStalled) {
+      const fields = { 'labels.dropped_lines': dropped };
       isFailing = false;
-      log?.info('standard output can be written again');
+      dropped = 0;
+      log?.info(fields, 'standard output can be written again');
     }
+  };
+  const hasRoom = (): boolean => {
+    const waiting = stdout.writableLength ?? 0;
+    isStalled = isStalled ? waiting > 0 : waiting > MAX_WAITING_BYTES;
+    if (isStalled) fail(new StalledReader());
+    return !isStalled;
   };
   // The callback of the write that failed is told the same.
   stdout.on('error', () => undefined);
@@ -61,7 +87,8 @@ export function openStandardOutput({
 
   return {
     write(lines) {
-      if (performance.now() >= restUntil) stdout.write(lines, onWritten);
+      if (performance.now() >= restUntil && hasRoom()) stdout.write(lines, onWritten);
+      else dropped += lines.split('\n').length - 1;
     },
     reportTo(to) {
       log = to;

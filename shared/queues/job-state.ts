@@ -112,6 +112,8 @@ function parsed(text: string | null | undefined): unknown {
   }
 }
 
+/** Keys in which BullMQ counts: how many jobs the limiter has let through, and the last id that it gave out. */
+const NUMBERS = ['limiter', 'id'] as const;
 /** What BullMQ keeps in the keys that a queue has once. */
 const TYPES: Readonly<Record<string, string>> = {
   ...Object.fromEntries(PLACES.map(({ key, isList }) => [key, isList ? 'list' : 'zset'])),
@@ -119,11 +121,12 @@ const TYPES: Readonly<Record<string, string>> = {
   marker: 'zset',
   meta: 'hash',
   stalled: 'set',
+  ...Object.fromEntries(NUMBERS.map((key) => [key, 'string'])),
 };
 
 /**
- * Removes those of a queue's own keys that hold another type of data than BullMQ's: every command on the queue would fail
- * on them, and what they should hold is gone. Resolves to their names.
+ * Removes those of a queue's own keys that hold another type of data than BullMQ's, or no number where it counts: commands
+ * on the queue would fail on them for ever, and what they should hold is gone. Resolves to their names.
  */
 export async function removeForeignKeys(
   redis: Redis,
@@ -132,11 +135,22 @@ export async function removeForeignKeys(
   const names = Object.keys(TYPES);
   const look = redis.pipeline();
   for (const name of names) look.type(keyOf(name));
+  for (const name of NUMBERS) look.get(keyOf(name));
   const answers = (await look.exec()) ?? [];
-  const foreign = names.filter((name, i) => ![TYPES[name], 'none'].includes(typeIn(answers[i])));
+  const counts = answers.slice(names.length);
+  const foreign = names.filter((name, i) => {
+    if (![TYPES[name], 'none'].includes(typeIn(answers[i]))) return true;
+    const count = counts[NUMBERS.findIndex((each) => each === name)];
+    return count !== undefined && !isCount(foundIn(count));
+  });
   if (foreign.length > 0) await redis.del(...foreign.map(keyOf));
   return foreign;
 }
+
+/** True for what `INCR` takes, and for no value at all. */
+const isCount = (value: unknown): boolean =>
+  value === null ||
+  (typeof value === 'string' && /^-?\d+$/.test(value) && Number.isSafeInteger(Number(value)));
 
 function typeIn(answer: Answers[number] | undefined): string {
   const type = foundIn(answer);

@@ -6,7 +6,7 @@ import { openJobQueue, type JobQueue } from './job-queue.js';
 import { createQueueRoom, type QueueRoom } from './queue-room.js';
 import { problemsOfRedis, readRedisFacts, type RedisProblem } from './redis-facts.js';
 import { isWrongType, refusalOfRedis } from './redis-refusals.js';
-import { createReceipts, type Receipts } from './receipts.js';
+import { createReceipts, removeForeignReceipts, type Receipts } from './receipts.js';
 import { openFailFastRedis } from './redis-client.js';
 import { createRedisMemory } from './redis-memory.js';
 import { createRedisProbe } from './redis-probe.js';
@@ -19,6 +19,8 @@ export interface Queues {
   readonly room: Readonly<Record<QueueName, QueueRoom>>;
   /** Which log batches have been shipped. */
   readonly receipts: Receipts;
+  /** What `removeForeignKeys` does for a queue, for that of the log batches and their receipts. */
+  repairLogs(): Promise<string[]>;
   /** Resolves when the Redis of the mail queue answers and writes; rejects within about two seconds otherwise. */
   ping(): Promise<void>;
   /** The same for the Redis of the logs queue; absent when that is the mail queue's. */
@@ -60,6 +62,13 @@ export function openQueues(config: { url: string; logsUrl: string }, log: Logger
       logs: createQueueRoom('logs', logs, logsMemory),
     },
     receipts: createReceipts(logsRedis),
+    async repairLogs() {
+      const removed = await Promise.all([
+        logs.removeForeignKeys(),
+        removeForeignReceipts(logsRedis),
+      ]);
+      return removed.flat();
+    },
     ping,
     pingLogs,
     epoch: () => readEpoch(mailRedis),

@@ -15,6 +15,16 @@ const KEPT_MS = 3 * 86_400_000;
 const MAX_RECEIPTS = 100_000;
 const FIND_AT_ONCE = 500;
 
+/**
+ * Removes what is no receipts from their place: none could be written or found there. Whose receipt is gone is shipped
+ * again. Resolves to the names of what was removed.
+ */
+export async function removeForeignReceipts(redis: Redis): Promise<string[]> {
+  if (['zset', 'none'].includes(await redis.type(KEY))) return [];
+  await redis.del(KEY);
+  return ['shipped'];
+}
+
 /** Receipts in a sorted set by time, in the Redis of the log batches: what loses one loses the other. */
 export function createReceipts(redis: Redis): Receipts {
   return {

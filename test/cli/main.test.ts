@@ -138,6 +138,7 @@ test.serial('queues counts the jobs of each queue by state', async (t) => {
 interface Check {
   readonly check: string;
   readonly ok: boolean;
+  readonly found: string;
   readonly advice?: string;
 }
 
@@ -166,6 +167,42 @@ test.serial('doctor says that all is well, or what is not and what to do', async
   t.is(code, 1);
   t.regex(stdout, /^ok {7}postgres/m);
   t.regex(stdout, /^PROBLEM {2}dead letters/m);
+  await context.rows('delete from outbox');
+});
+
+test.serial('doctor complains when mails are tried and none leaves, and says why', async (t) => {
+  await context.rows('delete from outbox');
+  const complaint = async (): Promise<string | undefined> => {
+    const { json } = await runCliJson(context, ['doctor']);
+    return (json['checks'] as Check[]).find(({ check, ok }) => check === 'mail' && !ok)?.found;
+  };
+  const fail = async (minutes: number, error: string): Promise<void> => {
+    const createdAt = `now() - interval '${minutes} minutes'`;
+    const message = { state: 'enqueued', createdAt, enqueuedAt: createdAt };
+    const id = await insertMessage(context, null, 'x', {}, message);
+    await context.rows('update outbox set last_error = $2, attempts = 1 where id = $1', [
+      id,
+      error,
+    ]);
+  };
+  await fail(9, '535 wrong password');
+  t.is(await complaint(), undefined);
+  await fail(20, '454 sending paused');
+  await fail(15, '535 wrong password');
+  t.regex(
+    (await complaint()) ?? '',
+    /3 failed and wait, the oldest for 20 minutes: 535 wrong pass/,
+  );
+  const sent = await insertMessage(context, null, 'x', {}, { state: 'settled' });
+  await context.rows(
+    `update outbox set outcome = 'sent', settled_at = now() - interval '1 minute' where id = $1`,
+    [sent],
+  );
+  t.is(await complaint(), undefined);
+  await context.rows(`update outbox set settled_at = now() - interval '11 minutes' where id = $1`, [
+    sent,
+  ]);
+  t.not(await complaint(), undefined);
   await context.rows('delete from outbox');
 });
 

@@ -50,6 +50,11 @@ test('S78 nothing in this repository passes for a secret in production', async (
   t.true(tokens.size > 5, 'it has looked');
 });
 
+const encoded = (text: string, encoding: BufferEncoding): string =>
+  Buffer.from(text).toString(encoding);
+const digest = (name: string, word: string, encoding: BufferEncoding): string =>
+  createHash(name).update(word).digest().toString(encoding);
+
 test('S78 what has a pattern is no secret, however long', (t) => {
   for (const [secret, weakness] of [
     ['0123456789'.repeat(4), /pattern/],
@@ -70,6 +75,19 @@ test('S78 what has a pattern is no secret, however long', (t) => {
     ['a pepper that only development has', /stand-in/],
     ['replace-me-0b9d1c1e-6b0f-4d56-9a35', /stand-in/],
     ['correct horse battery staple, and more', /stand-in/],
+    ['my-super-secret-value-k3j9x2m4v7q1', /stand-in/],
+    ['jwt signing key k3j9x2m4v7q1 z8w5t6', /stand-in/],
+    ['The quick brown fox jumps over the lazy dog', /stand-in/],
+    ['rollcall-production-k3j9x2m4v7q1z8', /stand-in/],
+    [encoded('please change me before long 1492', 'base64'), /stand-in/],
+    [encoded('please change me before long 1492', 'base64url'), /stand-in/],
+    [encoded('this-is-a-secret-key-of-mine', 'hex'), /stand-in/],
+    [digest('md5', 'password', 'hex'), /digest/],
+    [digest('md5', 'password', 'hex').toUpperCase(), /digest/],
+    [digest('sha1', 'secret', 'hex'), /digest/],
+    [digest('sha256', 'changeme\n', 'hex'), /digest/],
+    [digest('sha256', 'Admin', 'base64'), /digest/],
+    [digest('sha512', 'rollcall', 'base64url'), /digest/],
   ] as const)
     t.regex(weaknessOf(secret) ?? '', weakness, secret);
 });

@@ -216,6 +216,26 @@ test('what a near proxy passes on for somebody else is 403 on each route', async
     { 'true-client-ip': '8.8.8.8' },
     { 'x-client-ip': '8.8.8.8' },
     { 'x-forwarded-for': '127.0.0.1', 'x-real-ip': '8.8.8.8' },
+    { 'x-forwarded-host': 'public.example' },
+    { 'x-forwarded-host': 'worker:8080, public.example:443' },
+    { 'x-forwarded-host': '8.8.8.8:8080' },
+    { 'x-original-host': 'public.example' },
+    { 'x-forwarded-server': 'proxy.example' },
+    { 'x-forwarded': 'for=8.8.8.8' },
+    { 'x-forwarded': '8.8.8.8' },
+    { 'x-forwarded-by': '8.8.8.8' },
+    { 'forwarded-for': '8.8.8.8' },
+    { forwarded: 'host=public.example' },
+    { forwarded: 'for=127.0.0.1;host="public.example:443"' },
+    { forwarded: 'public.example' },
+    { 'cf-connecting-ipv6': '2001:db8::1' },
+    { 'fly-client-ip': '8.8.8.8' },
+    { 'x-envoy-external-address': '8.8.8.8' },
+    { 'x-azure-clientip': '8.8.8.8' },
+    { 'x-azure-socketip': '8.8.8.8' },
+    { 'x-appengine-user-ip': '8.8.8.8' },
+    { 'wl-proxy-client-ip': '8.8.8.8' },
+    { 'x-remote-addr': '8.8.8.8' },
   ]) {
     for (const [method, path] of ROUTES) {
       const answer = await ask(method, path, { ...JSON_TYPE, ...headers }, bodyOf(method));
@@ -235,6 +255,10 @@ test('what a near proxy passes on for a near client is served', async (t) => {
     { forwarded: 'for=127.0.0.1;proto=http;by=10.0.0.1' },
     { forwarded: 'proto=https;by=8.8.8.8' },
     { forwarded: 'for="[fe80::1]"' },
+    { forwarded: 'for=10.0.0.7;host="worker:8080"' },
+    { 'x-forwarded-host': 'worker:8080', 'x-forwarded-proto': 'https', 'x-forwarded-port': '443' },
+    { 'x-forwarded-host': '[fd00::1]:8080', 'x-forwarded-server': 'w.svc.cluster.local' },
+    { 'x-envoy-external-address': '10.0.0.7', 'x-azure-clientip': '10.0.0.7:4711' },
   ])
     t.is((await ask('POST', '/sqs', { ...JSON_TYPE, ...headers }, '{}')).status, 200);
 });

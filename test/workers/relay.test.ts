@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import test from 'ava';
+import { Redis } from 'ioredis';
 import { outboxJobId } from '../../shared/outbox/outbox-job.js';
 import { startRelay } from '../../workers/relay/relay.js';
 import { useContext, type Scope } from '../helpers/context.js';
@@ -115,6 +116,26 @@ test.serial(
 );
 
 test.serial(
+  'a message whose job’s key holds another type of data goes, and so do its neighbours',
+  async (t) => {
+    const redis = new Redis(context.redisUrl);
+    t.teardown(() => redis.disconnect());
+    const { stage, start, warnings } = await setUp(t);
+    const promised = [];
+    for (let i = 0; i < 3; i += 1) promised.push(await stage.promiseConfirmation({ message: old }));
+    const [before, spoilt, after] = promised.map(({ id }) => id);
+    const jobId = outboxJobId({ id: spoilt ?? '', generation: 0 });
+    await redis.set(`{mail}:mail:${jobId}`, 'junk');
+    start();
+    for (const id of [before, spoilt, after])
+      await eventually(async () => (await stage.messageOf(id ?? '')).state === 'enqueued');
+    t.is((await stage.queues.mail.stateOf(jobId)).state, 'waiting');
+    t.is((await stage.messageOf(before ?? '')).enqueue_count, 1);
+    t.deepEqual(warnings(), ['the relay cannot work; messages wait in the outbox']);
+  },
+);
+
+test.serial(
   'when Redis has lost its data everything is looked after, once; at the start nothing is',
   async (t) => {
     const { stage, start, losses } = await setUp(t);
@@ -191,7 +212,6 @@ async function setUp(scope: Scope, redisUrl?: string) {
 }
 
 async function loseRedisData(): Promise<void> {
-  const { Redis } = await import('ioredis');
   const redis = new Redis(context.redisUrl);
   await redis.flushdb();
   await redis.set(`test:${randomUUID()}`, 'another life');

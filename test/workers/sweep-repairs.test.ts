@@ -105,7 +105,8 @@ test.serial('a job of a newer version is left to a newer worker', async (t) => {
   t.deepEqual(await sweep.run(), { checked: 1, returned: 0, buried: 0 });
 });
 
-for (const key of ['wait', 'active', 'delayed', 'failed', 'marker', 'stalled', 'meta', 'events']) {
+const keys = ['wait', 'active', 'delayed', 'failed', 'marker', 'stalled', 'meta', 'events'];
+for (const key of [...keys, 'limiter', 'id']) {
   test.serial(`a queue whose key ${key} holds another type of data works again`, async (t) => {
     const { stage, sweep, redis } = await setUp(t);
     const { id } = await stage.promiseConfirmation({ message: enqueued });
@@ -119,6 +120,33 @@ for (const key of ['wait', 'active', 'delayed', 'failed', 'marker', 'stalled', '
     t.is(state, 'waiting');
   });
 }
+
+test.serial(
+  'counts of the queue that are numbers are left alone, and lists in their place are not',
+  async (t) => {
+    const { stage, sweep, redis } = await setUp(t);
+    await redis.mset('{mail}:mail:limiter', Number.MAX_SAFE_INTEGER, '{mail}:mail:id', '7');
+    await sweep.run();
+    t.is(await redis.exists('{mail}:mail:limiter', '{mail}:mail:id'), 2);
+    t.false(stage.messages().some((message) => String(message).startsWith('keys of')));
+    await redis.del('{mail}:mail:limiter', '{mail}:mail:id');
+    await redis.lpush('{mail}:mail:limiter', '1');
+    await redis.set('{mail}:mail:id', '99999999999999999999');
+    await sweep.run();
+    t.is(await redis.exists('{mail}:mail:limiter', '{mail}:mail:id'), 0);
+  },
+);
+
+test.serial('keys of the log batches that hold another type of data are removed too', async (t) => {
+  const { stage, sweep, redis } = await setUp(t);
+  await redis.mset('{logs}:logs:wait', 'text', '{logs}:logs:id', 'text', '{logs}:shipped', 'text');
+  await sweep.run();
+  t.true(stage.messages().includes('keys of the log batches held something else and were removed'));
+  await stage.queues.receipts.write('l-1');
+  t.deepEqual([...(await stage.queues.receipts.find(['l-1']))], ['l-1']);
+  await stage.queues.logs.add({ id: 'l-2', name: 'ship-log-batch', data: {} });
+  t.is((await stage.queues.logs.stateOf('l-2')).state, 'waiting');
+});
 
 test.serial('the name of Redis’s data in a key of another type counts as lost data', async (t) => {
   const { stage, redis } = await setUp(t);
@@ -216,7 +244,12 @@ test.serial('the relay goes on while the sweep cannot: it waits for no repair', 
 async function setUp(scope: Scope) {
   const { url, client } = await openOwnRedis(scope, { maxMemory: '64mb' });
   const stage = await setStage(scope, context, url);
-  const sweep = createSweep({ database: stage.database, queue: stage.queues.mail, log: stage.log });
+  const sweep = createSweep({
+    database: stage.database,
+    queue: stage.queues.mail,
+    repairLogs: () => stage.queues.repairLogs(),
+    log: stage.log,
+  });
   return { stage, sweep, redis: client };
 }
 

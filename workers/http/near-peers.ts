@@ -1,6 +1,6 @@
 import type { IncomingMessage } from 'node:http';
-import { BlockList, isIPv4, isIPv6 } from 'node:net';
-import { isLocalRequest } from '../../shared/http/local-request.js';
+import { BlockList, isIP, isIPv4, isIPv6 } from 'node:net';
+import { isLocalHost, isLocalRequest } from '../../shared/http/local-request.js';
 import { unmapped } from '../../shared/http/mapped-address.js';
 import { withoutPort } from '../../shared/http/without-port.js';
 
@@ -27,29 +27,47 @@ export function isNear(address: string | undefined): boolean {
  * passes on for somebody else, nor one that a page in a browser there has made.
  */
 export const isFromNear = (req: IncomingMessage): boolean =>
-  isNear(req.socket.remoteAddress) &&
-  forwardedFor(req).every((address) => isNear(withoutPort(address))) &&
-  isLocalRequest(req);
+  isNear(req.socket.remoteAddress) && forwardedFrom(req).every(isOfNear) && isLocalRequest(req);
 
-/** Headers in which proxies say whom they ask for, besides `Forwarded`: one address or a list of them. */
-const ADDRESS_HEADERS = [
-  'x-forwarded-for',
-  'x-real-ip',
-  'x-client-ip',
-  'x-cluster-client-ip',
-  'x-original-forwarded-for',
-  'true-client-ip',
-  'cf-connecting-ip',
-  'fastly-client-ip',
-];
+/**
+ * Headers in which proxies say whom they ask for, or in whose name, whatever product it is. Such as these come and go:
+ * what is not known to say something else is taken for one of them.
+ */
+const FORWARDING =
+  /^(?:x-original-)?(?:x-)?forwarded|(?:client|connecting|real|remote|socket|user)-?(?:ip|addr)|external-address|^x-(?:original-)?host$/;
+/** Of the same kind by name alone: they tell how the request came. */
+const MANNER = /forwarded-(?:proto|protocol|port|scheme|ssl)$/;
 
-/** Everybody whom proxies say that they ask for; one that hides it (`unknown`, `_name`) is no address. */
-function forwardedFor({ headersDistinct: headers }: IncomingMessage): string[] {
-  const listed = ADDRESS_HEADERS.flatMap((name) => headers[name] ?? []);
-  // RFC 7239; a value may be quoted, and only ever is for an address of IPv6 or a port.
-  const parameters = (headers['forwarded'] ?? []).flatMap((text) => text.split(/[,;]/));
-  const named = parameters
-    .filter((parameter) => /^\s*for\s*=/i.test(parameter))
-    .map((parameter) => parameter.slice(parameter.indexOf('=') + 1).replaceAll('"', ''));
-  return [...listed.flatMap((text) => text.split(',')), ...named].filter((text) => text.trim());
+/** Something that a proxy says of where a request came from: the name of an address or of a host. */
+interface Origin {
+  readonly isHost: boolean;
+  readonly text: string;
+}
+
+/** One that hides itself (`unknown`, `_name`) is no address; a name is near if nobody on the internet can have it. */
+const isOfNear = ({ isHost, text }: Origin): boolean => {
+  const address = withoutPort(text);
+  if (isNear(address)) return true;
+  return isHost && isIP(address) === 0 && isLocalHost(text);
+};
+
+/** Everybody whom proxies say that they ask for, and every host that they have been asked for. */
+const forwardedFrom = ({ headersDistinct: headers }: IncomingMessage): Origin[] =>
+  Object.entries(headers)
+    .filter(([name]) => FORWARDING.test(name) && !MANNER.test(name))
+    .flatMap(([name, values = []]) => values.flatMap((value) => originsIn(name, value)))
+    .filter(({ text }) => text !== '');
+
+function originsIn(name: string, value: string): Origin[] {
+  const isHost = /-(?:host|server)$/.test(name);
+  return value.split(',').flatMap((element) => {
+    if (!/^(?:x-)?forwarded$/.test(name) || !element.includes('='))
+      return [{ isHost, text: element.trim() }];
+    // RFC 7239; a value may be quoted, and only ever is for an address of IPv6 or a port.
+    return element.split(';').flatMap((parameter) => {
+      const [, key = '', quoted = ''] = /^\s*(for|host)\s*=(.*)$/i.exec(parameter) ?? [];
+      const text = quoted.replaceAll('"', '').trim();
+      return key === '' ? [] : [{ isHost: key.toLowerCase() === 'host', text }];
+    });
+  });
 }

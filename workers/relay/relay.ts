@@ -4,8 +4,14 @@ import type { Failpoint } from '../../shared/lifecycle/failpoint.js';
 import { jittered, startRepeating, type Repeating } from '../../shared/lifecycle/repeat.js';
 import type { Logger } from '../../shared/logging/logger.js';
 import { markEnqueued } from '../../shared/outbox/mark-enqueued.js';
-import { OUTBOX_JOB_BYTES, outboxJob } from '../../shared/outbox/outbox-job.js';
+import {
+  OUTBOX_JOB_BYTES,
+  outboxJob,
+  outboxJobId,
+  type OutboxJobSource,
+} from '../../shared/outbox/outbox-job.js';
 import type { Queues } from '../../shared/queues/queues.js';
+import { isWrongType } from '../../shared/queues/redis-refusals.js';
 import { lockPending } from './outbox-pending.js';
 
 /** What the relay is made of. */
@@ -77,24 +83,41 @@ export function startRelay(
   return startRepeating(turn, jittered(intervalMs, JITTER));
 }
 
-/** Resolves to how many messages were put on the queue; all of them or, when any is refused, none. */
-function relayBatch(
+/**
+ * Resolves to how many messages were put on the queue.
+ * @throws when Redis has not taken all of them; those that it has taken are marked all the same.
+ */
+async function relayBatch(
   { database, queues, failpoint }: RelayDeps,
   graceMs: number,
 ): Promise<number | 'no room'> {
-  return withTransaction(database, async (tx) => {
+  const batch = await withTransaction(database, async (tx) => {
     const messages = await lockPending(database, tx, { graceMs, limit: BATCH_SIZE });
-    if (messages.length === 0) return 0;
+    if (messages.length === 0) return { taken: 0, refused: undefined };
     const bytes = messages.length * OUTBOX_JOB_BYTES;
-    if (!(await queues.room.mail.has(bytes, messages.length))) return 'no room';
+    if (!(await queues.room.mail.has(bytes, messages.length)))
+      return { taken: 'no room' as const, refused: undefined };
     // Every add must have ended before the locks are given up, hence not `Promise.all`.
-    const added = await Promise.allSettled(
-      messages.map((message) => queues.mail.add(outboxJob(message))),
+    const results = await Promise.allSettled(
+      messages.map((message) => addJob(queues.mail, message)),
     );
-    const refused = added.find((result) => result.status === 'rejected');
-    if (refused) throw new Error('Redis did not take every job', { cause: refused.reason });
+    const added = messages.filter((_, i) => results[i]?.status === 'fulfilled');
     failpoint('after-add');
-    await markEnqueued(database, messages, tx);
-    return messages.length;
+    await markEnqueued(database, added, tx);
+    const refused = results.find((result) => result.status === 'rejected');
+    return { taken: added.length, refused };
   });
+  if (batch.refused)
+    throw new Error('Redis did not take every job', { cause: batch.refused.reason });
+  return batch.taken;
+}
+
+/** Adds the job. What else Redis holds under its id is removed, so that the next try goes well. */
+async function addJob(mail: Queues['mail'], message: OutboxJobSource): Promise<void> {
+  try {
+    await mail.add(outboxJob(message));
+  } catch (error) {
+    if (isWrongType(error)) await mail.discard(outboxJobId(message));
+    throw error;
+  }
 }

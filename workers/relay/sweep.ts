@@ -51,6 +51,8 @@ export interface Sweep {
 export interface SweepDeps {
   readonly database: Database;
   readonly queue: Pick<JobQueue, 'stateOf' | 'discard' | 'removeForeignKeys'>;
+  /** Removes what hides the log batches; resolves to its names. No message waits for it. */
+  readonly repairLogs?: () => Promise<string[]>;
   readonly log: Logger;
 }
 
@@ -79,6 +81,7 @@ export function createSweep(deps: SweepDeps): Sweep {
     async run(scope = {}) {
       const { minAgeMs, maxMessages, waits, signal } = { ...routine, ...scope };
       await removeForeignKeys(deps);
+      await repairLogs(deps);
       const total = { checked: 0, returned: 0, buried: 0 };
       let cutoff: string | undefined;
       let after: Position | undefined;
@@ -166,6 +169,19 @@ async function removeForeignKeys({ queue, log }: SweepDeps): Promise<void> {
       { 'labels.keys': names.join(', ') },
       'keys of the queue held something else and were removed',
     );
+}
+
+async function repairLogs({ repairLogs: repair, log }: SweepDeps): Promise<void> {
+  try {
+    const names = (await repair?.()) ?? [];
+    if (names.length > 0)
+      log.error(
+        { 'labels.keys': names.join(', ') },
+        'keys of the log batches held something else and were removed',
+      );
+  } catch (error) {
+    log.warn({ err: error }, 'the queue of the log batches could not be seen');
+  }
 }
 
 /** What is to be done about a message, by the state of its job. */

@@ -95,6 +95,14 @@ for (const [what, variable, change] of [
   ['all of the internet’s IPv6', 'TRUST_PROXY', { TRUST_PROXY: '2000::/3' }],
   ['more than the private half of IPv6', 'TRUST_PROXY', { TRUST_PROXY: 'fc00::/6' }],
   ['IPv4 in many pieces', 'TRUST_PROXY', { TRUST_PROXY: eighths }],
+  ['a public /8', 'TRUST_PROXY', { TRUST_PROXY: '8.0.0.0/8' }],
+  ['a public /11 in its mapped form', 'TRUST_PROXY', { TRUST_PROXY: '::ffff:8.0.0.0/107' }],
+  ['more than a private network', 'TRUST_PROXY', { TRUST_PROXY: '172.16.0.0/11' }],
+  ['a registry’s IPv6', 'TRUST_PROXY', { TRUST_PROXY: '2600::/16' }],
+  ['an IPv6 /28', 'TRUST_PROXY', { TRUST_PROXY: '2600:9000::/28' }],
+  ['IPv4 by way of 6to4', 'TRUST_PROXY', { TRUST_PROXY: '2002::/16' }],
+  ['a part of 6to4', 'TRUST_PROXY', { TRUST_PROXY: '2002:800::/32' }],
+  ['IPv4 by way of NAT64', 'TRUST_PROXY', { TRUST_PROXY: '64:ff9b::/96' }],
   ['more hops than there are', 'TRUST_PROXY', { TRUST_PROXY: '99' }],
   ['two alternating characters', 'PASSWORD_PEPPER', { PASSWORD_PEPPER: 'ab'.repeat(32) }],
   ['one value for two purposes', 'PASSWORD_PEPPER', { PASSWORD_PEPPER: production['SECRET_KEY'] }],
@@ -137,8 +145,14 @@ for (const [what, variable, change] of [
 test('production trusts proxies in private networks, and in those of providers', (t) => {
   for (const proxies of [
     ...['0', '1', '3', '127.0.0.1', '10.0.0.0/8', '10.0.0.0/8,172.16.0.0/12,192.168.0.0/16,::1'],
-    ...['fc00::/7', 'fd12:3456::/32', 'fe80::/10', '2600:9000::/28', '104.16.0.0/13', '::1'],
-    ...['::ffff:10.0.0.0/104', '127.0.0.0/8, 10.0.0.0/8'],
+    ...['fc00::/7', 'fd12:3456::/32', 'fe80::/10', '2a06:98c0::/29', '104.16.0.0/13', '::1'],
+    ...[
+      '::ffff:10.0.0.0/104',
+      '100.64.0.0/10',
+      '130.208.0.0/12',
+      '2600:9000:3000::/36',
+      '127.0.0.0/8, 10.0.0.0/8',
+    ],
   ])
     t.notThrows(() => loadApiConfig({ ...production, TRUST_PROXY: proxies }), proxies);
 });

@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import { once } from 'node:events';
 import { setTimeout as delay } from 'node:timers/promises';
 import test from 'ava';
@@ -145,6 +146,7 @@ for (const [what, sqlState] of [
   ['a server without memory', '53200'],
   ['a server that is read-only', '25006'],
   ['a disk that fails', '58030'],
+  ['a server without transaction ids', '54000'],
   ['a crash of another session', '57P02'],
   ['a server that shuts down', '57P01'],
   ['a server that starts up', '57P03'],
@@ -165,11 +167,57 @@ test('what a server refuses is told in our words, with no more of its own than t
     );
   t.is(await refusalWith('25006'), 'refuses writes');
   t.is(await refusalWith('53100'), 'refuses writes');
+  t.is(await refusalWith('54000'), 'refuses writes');
   t.is(await refusalWith('57014'), 'refuses statements (57014)');
   const stranger = Object.assign(new URL(context.databaseUrl), { password: 'wrong' }).href;
   const refused = await failureOf(ask(openImpatient(t, stranger), 'select 1'));
   t.is(refusalOfDatabase(refused), 'refuses connections (28P01)');
   t.is(refusalOfDatabase(new Error('connect ECONNREFUSED 127.0.0.1:5432')), undefined);
+});
+
+for (const [what, sql, refusal] of [
+  ['a write', 'insert into outbox (id) values (gen_random_uuid())', 'refuses writes'],
+  ['a lock of rows', 'select id from outbox for update', 'refuses writes'],
+  ['a read', 'select id from outbox', 'refuses statements (42501)'],
+] as const) {
+  test(`a right that is missing, for ${what}: it ${refusal}`, async (t) => {
+    const role = `lacks_${randomUUID().replaceAll('-', '')}`;
+    const failure = await failureOf(
+      withTransaction(shared, async (tx) => {
+        for (const statement of [`create role ${role}`, `set local role ${role}`, sql])
+          await shared.query(statement, { transaction: tx });
+      }),
+    );
+    t.is(refusalOfDatabase(failure), refusal);
+    t.is(isDatabaseUnavailable(failure), refusal === 'refuses writes');
+  });
+}
+
+test('a session ends for a read-only server, and not for a right that is missing', async (t) => {
+  const database = openImpatient(t, context.databaseUrl, { poolMax: 1 });
+  const session = async (): Promise<unknown> => {
+    const [row] = await database.query<{ pid: number }>('select pg_backend_pid() as pid', {
+      type: QueryTypes.SELECT,
+    });
+    return row?.pid;
+  };
+  const refuse = (sqlState: string): Promise<unknown> =>
+    failureOf(
+      database.query(`do $$ begin raise exception 'x' using errcode = '${sqlState}'; end $$`),
+    );
+  const first = await session();
+  await refuse('42501');
+  t.is(await session(), first);
+  t.true(database.hasRefusedWrite);
+  await refuse('25006');
+  t.not(await session(), first);
+});
+
+test('an internal error is "not now" only when it ends the connection, as a pooler’s does', (t) => {
+  const errorWith = (severity: string): Error =>
+    Object.assign(new Error('DbHandler exited'), { code: 'XX000', severity });
+  t.true(isDatabaseUnavailable(errorWith('FATAL')));
+  t.false(isDatabaseUnavailable(errorWith('ERROR')));
 });
 
 for (const [what, sql] of [

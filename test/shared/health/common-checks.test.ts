@@ -109,27 +109,33 @@ test.serial('a Redis of the logs’ own is checked too; otherwise there is one c
   t.false('redis_logs' in (await shared.ask()).checks);
 });
 
-test.serial(
-  'a server that reads and does not write, for want of disk: red from the first write that it refuses until it writes',
-  async (t) => {
-    const { ask, database } = await setUp(t);
-    await context.rows(`create function refuse() returns trigger language plpgsql as
-      $$ begin raise exception 'no space left on device' using errcode = '53100'; end $$`);
-    await context.rows(
-      'create trigger refuse before insert on outbox for each row execute function refuse()',
-    );
-    t.is((await ask()).status, 'ready', 'nobody has written');
-    await t.throwsAsync(database.query(`insert into outbox (id) values (gen_random_uuid())`));
-    for (let looks = 0; looks < 2; looks++)
-      t.deepEqual((await ask()).checks['postgres'], {
-        ok: false,
-        problem: 'postgres refuses writes',
-      });
-    await context.rows('drop function refuse cascade');
-    t.is((await ask()).status, 'ready');
-    t.false(database.hasRefusedWrite);
-  },
-);
+for (const [what, sqlState] of [
+  ['disk', '53100'],
+  ['transaction ids', '54000'],
+  ['a right', '42501'],
+] as const) {
+  test.serial(
+    `a server that reads and does not write, for want of ${what}: red from the first write that it refuses until it writes`,
+    async (t) => {
+      const { ask, database } = await setUp(t);
+      await context.rows(`create function refuse() returns trigger language plpgsql as
+      $$ begin raise exception 'as told' using errcode = '${sqlState}'; end $$`);
+      await context.rows(
+        'create trigger refuse before insert on outbox for each row execute function refuse()',
+      );
+      t.is((await ask()).status, 'ready', 'nobody has written');
+      await t.throwsAsync(database.query(`insert into outbox (id) values (gen_random_uuid())`));
+      for (let looks = 0; looks < 2; looks++)
+        t.deepEqual((await ask()).checks['postgres'], {
+          ok: false,
+          problem: 'postgres refuses writes',
+        });
+      await context.rows('drop function refuse cascade');
+      t.is((await ask()).status, 'ready');
+      t.false(database.hasRefusedWrite);
+    },
+  );
+}
 
 test.serial(
   'a server that was reached and refuses the connection is not told as out of reach',

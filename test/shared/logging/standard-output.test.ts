@@ -81,3 +81,45 @@ test('stderr that is closed as well ends nothing', async (t) => {
   await turn();
   t.deepEqual(messages(), ['standard output cannot be written']);
 });
+
+test('a reader that stays and does not read is left without lines until it has read what waits', (t) => {
+  const [out, err] = [createUnread(), createStream('EPIPE')];
+  const { log, lines, messages } = createRecordingLogger();
+  const output = openStandardOutput({ stdout: out, stderr: err.stream });
+  output.reportTo(log);
+  const kibibyte = `${'x'.repeat(1_023)}\n`;
+  for (let i = 0; i < 5_000; i += 1) output.write(kibibyte);
+  t.is(out.writableLength, 1_025 * 1_024);
+  t.is(err.state.taken, 'Standard output cannot be written (ESTALLED); going on without.\n');
+  t.deepEqual(messages(), ['standard output cannot be written']);
+
+  out.read(1_024);
+  output.write('still full\n');
+  t.is(out.writableLength, 1_024, 'what is left waits to be read first');
+  out.read(1);
+  output.write('one\n');
+  t.is(out.writableLength, 4);
+  out.read(1);
+  t.deepEqual(messages(), [
+    'standard output cannot be written',
+    'standard output can be written again',
+  ]);
+  t.is(lines.at(-1)?.['labels.dropped_lines'], 5_000 - 1_025 + 1);
+});
+
+/** A stream whose writes wait until they are read, in their order. */
+function createUnread() {
+  const waiting: { readonly length: number; readonly onWritten: (() => void) | undefined }[] = [];
+  return {
+    get writableLength() {
+      return waiting.reduce((sum, { length }) => sum + length, 0);
+    },
+    write(text: string, onWritten?: () => void) {
+      waiting.push({ length: text.length, onWritten });
+    },
+    on: () => undefined,
+    read(writes: number) {
+      for (const { onWritten } of waiting.splice(0, writes)) onWritten?.();
+    },
+  };
+}
