@@ -29,7 +29,9 @@ export function printBanner(
   say();
   say(`  ${bold('Try it')}`);
   say(`  1. Register  ${dim(registerCommand(stack.api))}`);
-  say(`  2. Confirm   open the mail at ${accent(stack.mailbox)} and enter the password at its link`);
+  say(
+    `  2. Confirm   open the mail at ${accent(stack.mailbox)} and enter the password at its link`,
+  );
   say(`  3. Use it    log in at ${accent(`${stack.api}/apidocs`)} and create a user`);
   say();
   say(dim(`  Logs are in ${logs}/api.log and worker.log; warnings and errors are shown here too.`));
