@@ -6,8 +6,13 @@ interface RequestBody {
   >;
 }
 
+interface FieldSchema {
+  readonly examples?: readonly unknown[];
+  readonly anyOf?: readonly FieldSchema[];
+}
+
 interface ObjectSchema {
-  readonly properties?: Readonly<Record<string, { readonly examples?: readonly unknown[] }>>;
+  readonly properties?: Readonly<Record<string, FieldSchema>>;
   readonly required?: readonly string[];
 }
 
@@ -31,9 +36,9 @@ export function addRequestExample(body: unknown, schemas: Readonly<Record<string
 }
 
 function exampleOf({ properties = {}, required = LEAST_CHANGE }: ObjectSchema): object {
-  const fields = required.map((field) => [
-    field,
-    properties[field]?.examples?.[0] ?? field.toUpperCase(),
-  ]);
+  const fields = required.map((field) => {
+    const { examples, anyOf } = properties[field] ?? {};
+    return [field, (examples ?? anyOf?.[0]?.examples)?.[0] ?? field.toUpperCase()];
+  });
   return Object.fromEntries(fields) as object;
 }
