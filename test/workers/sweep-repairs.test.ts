@@ -48,12 +48,7 @@ const damages: Readonly<Record<string, (redis: Redis, id: string) => Promise<unk
 
 for (const [what, spoil] of Object.entries(damages)) {
   test.serial(`a job ${what}: its message gets a new one, and nothing is left of it`, async (t) => {
-    const { stage, sweep, redis } = await setUp(t);
-    const { id } = await stage.promiseConfirmation({ message: enqueued });
-    const intact = await stage.promiseConfirmation({ message: enqueued });
-    for (const each of [id, intact.id])
-      await stage.queues.mail.add(outboxJob({ id: each, name, generation: 0 }));
-    await spoil(redis, id);
+    const { stage, sweep, redis, id, intact } = await setUpSpoilt(t, spoil);
     t.deepEqual(await sweep.run(), { checked: 1, returned: 1, buried: 0 });
     t.like(await stage.messageOf(id), { state: 'pending', generation: 1 });
     t.true(stage.messages().includes('a job is broken; its message gets a new job'));
@@ -63,12 +58,7 @@ for (const [what, spoil] of Object.entries(damages)) {
   });
 
   test.serial(`a job ${what}: a worker that meets it first loses no mail by it`, async (t) => {
-    const { stage, sweep, redis } = await setUp(t);
-    const { id } = await stage.promiseConfirmation({ message: enqueued });
-    const intact = await stage.promiseConfirmation({ message: enqueued });
-    for (const each of [id, intact.id])
-      await stage.queues.mail.add(outboxJob({ id: each, name, generation: 0 }));
-    await spoil(redis, id);
+    const { stage, sweep, redis, id, intact } = await setUpSpoilt(t, spoil);
     const done = startWorker(t, stage, redis);
     await eventually(() => done.has(`${intact.id}/0`), { of: 'the other mail being worked on' });
     await context.rows(`update outbox set state = 'settled' where id = $1`, [intact.id]);
@@ -251,6 +241,17 @@ async function setUp(scope: Scope) {
     log: stage.log,
   });
   return { stage, sweep, redis: client };
+}
+
+/** Two messages with a job each, one of which is spoilt. */
+async function setUpSpoilt(t: Scope, spoil: (redis: Redis, id: string) => Promise<unknown>) {
+  const { stage, sweep, redis } = await setUp(t);
+  const { id } = await stage.promiseConfirmation({ message: enqueued });
+  const intact = await stage.promiseConfirmation({ message: enqueued });
+  for (const each of [id, intact.id])
+    await stage.queues.mail.add(outboxJob({ id: each, name, generation: 0 }));
+  await spoil(redis, id);
+  return { stage, sweep, redis, id, intact };
 }
 
 /** Holds the rows' locks in an open transaction meanwhile. */
