@@ -8,7 +8,6 @@ import { DeleteMeRequest, updateMeRequest } from './auth.schemas.js';
 import { adminView, type RoleOf } from './auth.views.js';
 import { principalOf } from './passport.js';
 
-/** What the account's routes stand on. */
 export interface AccountRoutesDeps {
   readonly limits: AuthLimits;
   readonly accounts: AccountService;

@@ -6,7 +6,6 @@ import type { AdminsService } from './admins.service.js';
 import { adminView, type RoleOf } from './auth.views.js';
 import { principalOf } from './passport.js';
 
-/** What the listing of admins stands on. */
 export interface AdminsRoutesDeps {
   readonly admins: AdminsService;
   readonly cursors: Cursors;

@@ -5,7 +5,6 @@ import { AppError } from '../../shared/errors/app-error.js';
 import type { EmailAddress } from '../../shared/identity/email-address.js';
 import { lockAdmin } from './admin-lock.js';
 
-/** What the service is made of. */
 export interface OperatorsDeps {
   readonly database: Database;
   readonly audit: Audit;

@@ -6,7 +6,6 @@ import type { EmailAddress } from '../../shared/identity/email-address.js';
 import { lockAdmin } from './admin-lock.js';
 import { endSessions } from './session-end.js';
 
-/** What the service is made of. */
 export interface SessionEndsDeps {
   readonly database: Database;
   readonly audit: Audit;

@@ -11,7 +11,6 @@ import type { LoginService } from './login.service.js';
 import { principalOf } from './passport.js';
 import type { SessionService } from './session.service.js';
 
-/** What the session routes stand on. */
 export interface SessionRoutesDeps {
   readonly limits: AuthLimits;
   readonly logins: LoginService;

@@ -5,7 +5,6 @@ import type { Database } from '../../shared/database/connect.js';
 import { withTransaction, type Transaction } from '../../shared/database/transaction.js';
 import { AppError } from '../../shared/errors/app-error.js';
 
-/** What the service is made of. */
 export interface DeadLettersDeps {
   readonly database: Database;
   readonly audit: Audit;

@@ -1,7 +1,6 @@
 import { Router } from 'express';
 import { readiness, type Check } from '../../shared/health/readiness.js';
 
-/** What the health routes stand on. */
 export interface HealthRoutesDeps {
   readonly checks: Readonly<Record<string, Check>>;
   /** True once the process has begun to stop. */

@@ -5,7 +5,6 @@ import { AppError } from '../../shared/errors/app-error.js';
 import type { EmailAddress } from '../../shared/identity/email-address.js';
 import { Admin, MailEvent, Suppression } from '../../shared/models/index.js';
 
-/** What the service is made of. */
 export interface SuppressionsDeps {
   readonly database: Database;
   readonly audit: Audit;

@@ -8,7 +8,6 @@ import { CreateUserRequest, UpdateUserRequest, UsersQuery } from './users.schema
 import type { UsersService } from './users.service.js';
 import { userView } from './users.views.js';
 
-/** What the users' routes stand on. */
 export interface UsersRoutesDeps {
   readonly users: UsersService;
   readonly cursors: Cursors;

@@ -16,7 +16,7 @@ export class Admin extends Model<InferAttributes<Admin>, InferCreationAttributes
   @Column({ type: DataType.TEXT, allowNull: false })
   declare email: string;
 
-  /** As compared; see `canonicalEmail`. */
+  /** As compared; see `canonicalAddress`. */
   @Column({ type: DataType.TEXT, allowNull: false })
   declare emailCanonical: string;
 

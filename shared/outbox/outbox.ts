@@ -38,7 +38,6 @@ export interface Outbox {
   close(): Promise<void>;
 }
 
-/** What the outbox is made of. */
 export interface OutboxDeps {
   readonly database: Database;
   readonly queue: Pick<JobQueue, 'add'>;

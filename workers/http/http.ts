@@ -11,7 +11,6 @@ import { isFromNear } from './near-peers.js';
 import { takeQueueMessage, type QueueMessageDeps } from './queue-message.route.js';
 import { readBody } from './read-body.js';
 
-/** What the worker's HTTP is made of. */
 export interface WorkerHttpDeps extends QueueMessageDeps {
   readonly tasks: Tasks;
   readonly checks: Readonly<Record<string, Check>>;

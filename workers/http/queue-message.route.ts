@@ -8,7 +8,6 @@ import { maskError } from '../mask.js';
 import { problem, tooLarge, type Answer } from './http-answers.js';
 import { readBody } from './read-body.js';
 
-/** What the route stands on. */
 export interface QueueMessageDeps {
   readonly sesEvents: SesEvents;
   readonly log: Logger;

@@ -4,7 +4,6 @@ import type { Logger } from '../../shared/logging/logger.js';
 import { isRefusal, refusalCode, refusalOfRedis } from '../../shared/queues/redis-refusals.js';
 import type { FaultBoard } from './fault-board.js';
 
-/** What keeps a worker from spinning is made of. */
 export interface RestWhenRefusedDeps {
   readonly queue: QueueName;
   readonly worker: Worker<unknown, string>;

@@ -10,7 +10,6 @@ import type { JobContext, Processor } from '../jobs/start-worker.js';
 import { planCalls, recordsOf } from './log-batch.js';
 import { SinkFailure, type RecordSink } from './record-sink.port.js';
 
-/** What shipping is made of. */
 export interface ShipLogBatchDeps {
   readonly sink: RecordSink;
   /** Whoever wrote the lines keeps them until it finds the receipt. */

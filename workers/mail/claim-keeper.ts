@@ -4,7 +4,6 @@ import type { Logger } from '../../shared/logging/logger.js';
 import { maskError } from '../mask.js';
 import { handOverContent, renewClaim, type ClaimedMessage } from './outbox-claim.js';
 
-/** What keeping a claim is made of. */
 export interface ClaimKeeperDeps {
   readonly database: Database;
   readonly log: Logger;

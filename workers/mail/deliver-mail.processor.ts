@@ -15,7 +15,6 @@ import { claimMessage, type ClaimedMessage } from './outbox-claim.js';
 import { settleMessage, type Settlement } from './outbox-outcome.js';
 import { MAX_COPIES, PerhapsSent, recordFailure } from './record-failure.js';
 
-/** What delivering is made of. */
 export interface DeliverMailDeps extends MailSources, VerdictDeps, ClaimKeeperDeps {
   readonly mailer: Mailer;
   readonly failpoint: Failpoint;

@@ -16,7 +16,6 @@ import { MailFailure } from './mail.port.js';
 import type { ClaimedMessage } from './outbox-claim.js';
 import { hasAnotherWorkerSent, isToldApart } from './refusal-history.js';
 
-/** What judging is made of. */
 export interface VerdictDeps {
   readonly database: Database;
   readonly faults: FaultBoard;

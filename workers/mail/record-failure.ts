@@ -11,7 +11,6 @@ import type { ClaimedMessage } from './outbox-claim.js';
 import { recordFailedTry, type Failure, type NextState } from './outbox-outcome.js';
 import { reopenRefusedSeries } from './refusal-history.js';
 
-/** What recording a failure is made of. */
 export interface RecordFailureDeps extends VerdictDeps {
   readonly database: Database;
   readonly log: Logger;

@@ -14,7 +14,6 @@ import type { Queues } from '../../shared/queues/queues.js';
 import { isWrongType } from '../../shared/queues/redis-refusals.js';
 import { lockPending } from './outbox-pending.js';
 
-/** What the relay is made of. */
 export interface RelayDeps {
   readonly database: Database;
   readonly queues: Pick<Queues, 'mail' | 'room' | 'epoch'>;

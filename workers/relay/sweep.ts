@@ -47,7 +47,6 @@ export interface Sweep {
   run(scope?: Partial<SweepScope>): Promise<SweepResult>;
 }
 
-/** What the sweep is made of. */
 export interface SweepDeps {
   readonly database: Database;
   readonly queue: Pick<JobQueue, 'stateOf' | 'discard' | 'removeForeignKeys'>;

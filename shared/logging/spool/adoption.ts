@@ -7,7 +7,6 @@ import { isMissing, type FolderKeeper, type SpoolFolder } from './folder-keeper.
 import { segmentSequence } from './segment-file.js';
 import { isDead, parseFolderName, type SpoolOwner } from './spool-owner.js';
 
-/** What adoption is made of. */
 export interface AdoptionDeps {
   readonly dir: string;
   readonly me: SpoolOwner;

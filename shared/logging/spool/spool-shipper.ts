@@ -19,7 +19,6 @@ export interface SpoolShipper {
   readonly failedBatches: number;
 }
 
-/** What shipping is made of. */
 export interface SpoolShipperDeps {
   readonly backlog: Backlog;
   readonly queue: Pick<JobQueue, 'add' | 'stateOf'>;

@@ -7,7 +7,6 @@ import { canonicalAddress, parseEmailAddress } from '../../../shared/identity/em
 import { liftSuppression, suppress } from '../suppressions.js';
 import type { SesEvent } from './ses-event.js';
 
-/** What recording is made of. */
 export interface RecordSesEventDeps {
   readonly database: Database;
   readonly audit: Audit;

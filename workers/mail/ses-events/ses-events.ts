@@ -7,7 +7,6 @@ import { readSesEvent, type SesEvent } from './ses-event.js';
 import { isEnvelope, SnsEnvelope } from './sns-envelope.js';
 import type { SnsVerifier } from './sns-signature.js';
 
-/** What taking events is made of. */
 export interface SesEventsDeps extends RecordSesEventDeps {
   readonly verifier: SnsVerifier;
   /** Only what SNS has signed for this topic is taken. Without one, whoever reaches the worker is believed. */
