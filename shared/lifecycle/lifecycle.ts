@@ -18,6 +18,26 @@ export interface Lifecycle {
  */
 export function startLifecycle(log: Logger, deadlineMs: number): Lifecycle {
   logStrayOutput(log);
+  const lifecycle = createLifecycle(log, deadlineMs, (exitCode) => process.exit(exitCode));
+  const onSignal = (signal: NodeJS.Signals): void => {
+    if (lifecycle.exitCode !== undefined) process.exit(lifecycle.exitCode);
+    void lifecycle.stop(signal);
+  };
+  process.on('SIGTERM', onSignal);
+  process.on('SIGINT', onSignal);
+  process.on('uncaughtException', (error, origin) => {
+    log.fatal({ err: error, 'event.reason': origin }, 'an error escaped');
+    void lifecycle.stop(origin, 1);
+  });
+  return lifecycle;
+}
+
+/** A lifecycle that nothing but its `stop` ends; `exit` is called once everything is released, or past the deadline. */
+export function createLifecycle(
+  log: Logger,
+  deadlineMs: number,
+  exit: (exitCode: number) => void,
+): Lifecycle & { readonly exitCode: number | undefined } {
   const releases: { name: string; release: () => Promise<void> | void }[] = [];
   let stopping: Promise<void> | undefined;
   /** Set from the moment that stopping begins. */
@@ -44,27 +64,19 @@ export function startLifecycle(log: Logger, deadlineMs: number): Lifecycle {
     log.info({ 'event.reason': reason }, 'stopping');
     const deadline = setTimeout(() => {
       log.warn({ 'labels.deadline_ms': deadlineMs }, 'did not stop in time');
-      process.exit(exitCode);
+      exit(exitCode);
     }, deadlineMs);
     await runReleases();
     clearTimeout(deadline);
-    process.exit(exitCode);
+    exit(exitCode);
   };
-
-  const onSignal = (signal: NodeJS.Signals): void => {
-    if (finalExitCode !== undefined) process.exit(finalExitCode);
-    void stop(signal);
-  };
-  process.on('SIGTERM', onSignal);
-  process.on('SIGINT', onSignal);
-  process.on('uncaughtException', (error, origin) => {
-    log.fatal({ err: error, 'event.reason': origin }, 'an error escaped');
-    void stop(origin, 1);
-  });
 
   return {
     get isStopping() {
       return finalExitCode !== undefined;
+    },
+    get exitCode() {
+      return finalExitCode;
     },
     onStop: (name, release) => void releases.push({ name, release }),
     stop,
