@@ -62,7 +62,8 @@ module.exports = {
       severity: 'error',
       from: {
         path: '^api/[^/]+/',
-        pathNot: '^api/(http|openapi)/|\\.(routes|pages|limits|schemas)\\.ts$|/passport\\.ts$',
+        pathNot:
+          '^api/(http|openapi)/|\\.(routes|pages|limits|schemas)\\.ts$|/(admin-guard|throttle-requests)\\.ts$',
       },
       to: { path: '^api/http/' },
     },

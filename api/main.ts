@@ -2,9 +2,9 @@ import { startupEvent } from '../shared/audit/audit.js';
 import { loadApiConfig, loadOrExit } from '../shared/config/config.js';
 import { startLifecycle } from '../shared/lifecycle/lifecycle.js';
 import { createLogger } from '../shared/logging/logger.js';
-import { openSpool } from '../shared/logging/spool/spool.js';
+import { openSpool } from '../shared/log-shipping/spool.js';
 import { openStandardOutput } from '../shared/logging/standard-output.js';
-import { tellRedisProblems } from '../shared/queues/tell-redis-problems.js';
+import { logRedisProblems } from '../shared/queues/log-redis-problems.js';
 import { createApp } from './app.js';
 import { buildDeps } from './deps.js';
 import { securityHeaderValues } from './http/security-headers.js';
@@ -28,7 +28,7 @@ const deps = await buildDeps(config, log);
 lifecycle.onStop('database and queues', () => deps.close());
 
 const telling = new AbortController();
-void tellRedisProblems(deps.queues, log, telling.signal);
+void logRedisProblems(deps.queues, log, telling.signal);
 lifecycle.onStop('look at Redis', () => telling.abort());
 
 if (spool) {
@@ -47,4 +47,7 @@ const server = createHttpServer(app, log, securityHeaderValues(config.publicUrl)
 lifecycle.onStop('http server', () => closeServer(server));
 
 const port = await listen(server, config.http.port, config.http.host);
-log.info({ ...startupEvent, 'server.address': config.http.host, 'server.port': port }, 'listening');
+log.info(
+  { ...startupEvent, 'server.address': config.http.host, 'server.port': port },
+  'server listening',
+);

@@ -3,6 +3,7 @@ import { pathToFileURL } from 'node:url';
 import { openApiText } from '../api/openapi/build.js';
 import { variables } from '../shared/config/variables.js';
 import { errorCodes } from '../shared/errors/codes.js';
+import { logMessages } from '../shared/logging/messages.js';
 import { reliabilityDocument } from './documents/reliability-document.js';
 import { securityDocument } from './documents/security-document.js';
 
@@ -14,19 +15,20 @@ export interface GeneratedDocument {
 }
 
 const root = new URL('../../', import.meta.url);
-const BEGIN = '<!-- generated: environment -->';
 const END = '<!-- /generated -->';
 
 /** Every generated document as it should be. `npm run docs` writes them; a test holds the committed ones against them. */
 export async function generatedDocuments(): Promise<GeneratedDocument[]> {
   const readme = await readFile(new URL('README.md', root), 'utf8');
+  const runbook = await readFile(new URL('docs/runbook.md', root), 'utf8');
   return [
     { path: '.env.example', content: envExample() },
-    { path: 'README.md', content: withEnvironmentTable(readme) },
+    { path: 'README.md', content: withGenerated(readme, 'environment', environmentTable()) },
+    { path: 'docs/runbook.md', content: withGenerated(runbook, 'log messages', messageTable()) },
     { path: 'docs/problems.md', content: problems() },
     { path: 'docs/reliability.md', content: await reliabilityDocument(root) },
     { path: 'docs/security.md', content: await securityDocument(root) },
-    { path: 'api/openapi/openapi.json', content: openApiText() },
+    { path: 'api/openapi/openapi.json', content: await openApiText() },
   ];
 }
 
@@ -45,16 +47,33 @@ function envExample(): string {
   ].join('\n');
 }
 
-function withEnvironmentTable(readme: string): string {
-  const start = readme.indexOf(BEGIN);
-  const end = readme.indexOf(END);
-  if (start < 0 || end < start) throw new Error(`README.md must hold ${BEGIN} and ${END}`);
+/** The document with this in the place that is marked for it. @throws when it has no such place. */
+function withGenerated(document: string, name: string, content: string): string {
+  const begin = `<!-- generated: ${name} -->`;
+  const start = document.indexOf(begin);
+  const end = document.indexOf(END, start);
+  if (start < 0 || end < start) throw new Error(`the document must hold ${begin} and ${END}`);
+  return `${document.slice(0, start)}${begin}\n\n${content}\n\n${document.slice(end)}`;
+}
+
+function environmentTable(): string {
   const rows = Object.entries(variables).map(
     ([name, { meaning, shown }]) =>
       `| \`${name}\` | ${shown ? codeSpan(shown) : ''} | ${meaning} |`,
   );
-  const table = ['| variable | default | meaning |', '| --- | --- | --- |', ...rows].join('\n');
-  return `${readme.slice(0, start)}${BEGIN}\n\n${table}\n\n${readme.slice(end)}`;
+  return ['| variable | default | meaning |', '| --- | --- | --- |', ...rows].join('\n');
+}
+
+function messageTable(): string {
+  const rows = Object.entries(logMessages)
+    .toSorted(([a], [b]) => a.localeCompare(b, 'en'))
+    .map(
+      ([message, { level, process, meaning }]) =>
+        `| \`${message}\` | ${level} | ${process} | ${meaning} |`,
+    );
+  return ['| message | level | process | meaning |', '| --- | --- | --- | --- |', ...rows].join(
+    '\n',
+  );
 }
 
 const codeSpan = (text: string): string => (text.includes('`') ? text : `\`${text}\``);

@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
-import { confirm } from '../api/auth/confirm.service.js';
-import { register } from '../api/auth/registration.service.js';
+import { confirm } from '../api/registration/confirm.service.js';
+import { register } from '../api/registration/registration.service.js';
 import { buildDeps, type ApiDeps } from '../api/deps.js';
 import type { Cause } from '../shared/audit/audit.js';
 import type { ApiConfig } from '../shared/config/config.js';

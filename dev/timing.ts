@@ -2,7 +2,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { availableParallelism, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import pg from 'pg';
-import { createPasswords } from '../api/auth/passwords.js';
+import { createPasswords } from '../api/passwords/passwords.js';
 import { migrateUp } from '../migrations/migrate.js';
 import { loadApiConfig } from '../shared/config/config.js';
 import { readDevEnv } from './env.js';

@@ -132,7 +132,7 @@ async function followInLogs(browser: Browser, requestId: string): Promise<void> 
   await logs.getByText('/auth/register').click();
   const trace = logs.locator('dt', { hasText: 'trace.id' }).locator('+ dd');
   await search.fill((await trace.textContent()) ?? '');
-  await logs.getByText('job done').click();
+  await logs.getByText('job completed').click();
   await logs.locator('dt', { hasText: 'labels.job_id' }).waitFor();
   await logs.mouse.move(0, 0);
   await readmePicture(logs.locator('body'), 'logs');

@@ -2,9 +2,9 @@ import { startupEvent } from '../shared/audit/audit.js';
 import { loadOrExit, loadWorkerConfig } from '../shared/config/config.js';
 import { startLifecycle } from '../shared/lifecycle/lifecycle.js';
 import { createLogger } from '../shared/logging/logger.js';
-import { openSpool } from '../shared/logging/spool/spool.js';
+import { openSpool } from '../shared/log-shipping/spool.js';
 import { openStandardOutput } from '../shared/logging/standard-output.js';
-import { tellRedisProblems } from '../shared/queues/tell-redis-problems.js';
+import { logRedisProblems } from '../shared/queues/log-redis-problems.js';
 import { buildDeps } from './deps.js';
 import { openWorkerHttp } from './http/http.js';
 import { startRoles } from './start-roles.js';
@@ -29,7 +29,7 @@ onStop('log spool', () => spool?.close());
 try {
   const deps = buildDeps(config, { log, localLog, onStop });
   const telling = new AbortController();
-  void tellRedisProblems(deps.queues, log, telling.signal);
+  void logRedisProblems(deps.queues, log, telling.signal);
   onStop('look at Redis', () => telling.abort());
   if (spool) {
     const { logs: queue, receipts, room } = deps.queues;
@@ -47,6 +47,6 @@ try {
     'worker started',
   );
 } catch (error) {
-  log.fatal({ err: error }, 'the worker cannot start');
+  log.fatal({ err: error }, 'worker failed to start');
   await lifecycle.stop('start failed', 1);
 }

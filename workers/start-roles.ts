@@ -53,7 +53,7 @@ export function startRoles(
   deps: WorkerDeps,
   { onStop, stop }: Pick<Lifecycle, 'onStop' | 'stop'>,
 ): void {
-  const onSilent = (): void => void stop('a queue is not worked on', 1);
+  const onSilent = (): void => void stop('queue consumer stalled', 1);
   const parts: { stop(deadlineMs: number): Promise<void> }[] = [deps.tasks];
   onStop('roles', async () => {
     const ends = await Promise.allSettled(parts.map((part) => part.stop(DRAIN_DEADLINE_MS)));
@@ -73,8 +73,8 @@ function startMailWorker(
   const most = smtpConnections(config.mail);
   const connections = createConnectionLimit(most, (limit) => {
     const fields = { 'labels.connections': limit };
-    if (limit < most) log.warn(fields, 'the mail server takes fewer connections at once');
-    else log.info(fields, 'the mail server takes all connections again');
+    if (limit < most) log.warn(fields, 'SMTP connections reduced');
+    else log.info(fields, 'SMTP connections restored');
   });
   return startJobWorker({
     queue: 'mail',

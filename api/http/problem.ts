@@ -23,7 +23,7 @@ export function problemHandler(
   const { log, requestId } = contextOf(req);
   const error = asAppError(thrown);
   if (error.code === 'internal') log.error({ err: thrown }, 'request failed');
-  else if (error.code === 'unavailable') log.warn({ err: thrown }, 'request could not be served');
+  else if (error.code === 'unavailable') log.warn({ err: thrown }, 'service unavailable');
   if (res.headersSent) {
     next(thrown);
     return;

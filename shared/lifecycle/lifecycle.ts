@@ -28,7 +28,7 @@ export function startLifecycle(log: Logger, deadlineMs: number): Lifecycle {
       try {
         await release();
       } catch (error) {
-        log.error({ err: error, 'labels.resource': name }, 'release failed');
+        log.error({ err: error, 'labels.resource': name }, 'resource release failed');
       }
     }
   };
@@ -41,9 +41,9 @@ export function startLifecycle(log: Logger, deadlineMs: number): Lifecycle {
   };
 
   const end = async (reason: string, exitCode: number): Promise<void> => {
-    log.info({ 'event.reason': reason }, 'stopping');
+    log.info({ 'event.reason': reason }, 'shutdown started');
     const deadline = setTimeout(() => {
-      log.warn({ 'labels.deadline_ms': deadlineMs }, 'did not stop in time');
+      log.warn({ 'labels.deadline_ms': deadlineMs }, 'shutdown deadline exceeded');
       process.exit(exitCode);
     }, deadlineMs);
     await runReleases();
@@ -58,7 +58,7 @@ export function startLifecycle(log: Logger, deadlineMs: number): Lifecycle {
   process.on('SIGTERM', onSignal);
   process.on('SIGINT', onSignal);
   process.on('uncaughtException', (error, origin) => {
-    log.fatal({ err: error, 'event.reason': origin }, 'an error escaped');
+    log.fatal({ err: error, 'event.reason': origin }, 'uncaught exception');
     void stop(origin, 1);
   });
 

@@ -26,7 +26,7 @@ export function refuseBrokenRequests(
         'http.response.status_code': refusal.status,
         'error.code': parserError,
       },
-      'request refused by the HTTP parser',
+      'malformed request rejected',
     );
     refuseConnection(socket, refusal, requestId, headers);
   };

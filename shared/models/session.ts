@@ -18,6 +18,12 @@ import { Admin } from './admin.js';
 /** Why a session ended before its time. */
 export type SessionEnd = 'logout' | 'revoked' | 'reuse' | 'password';
 
+/** The admin who asks, and by which session. */
+export interface Principal {
+  readonly admin: Admin;
+  readonly sessionId: number;
+}
+
 /** One login of one admin. Both of its tokens are dead as soon as `endedAt` is set. */
 @Table({ tableName: 'sessions', underscored: true, updatedAt: false })
 export class Session extends Model<InferAttributes<Session>, InferCreationAttributes<Session>> {

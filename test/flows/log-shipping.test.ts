@@ -43,7 +43,7 @@ test.serial(
     // Batches are shipped side by side: the order is theirs, the lines are the API's.
     t.deepEqual(shipped.toSorted(byId), written.toSorted(byId));
     t.is(shipped.length, written.length, 'none twice');
-    t.true(shipped.some((record) => record['message'] === 'stopping'));
+    t.true(shipped.some((record) => record['message'] === 'shutdown started'));
 
     const record = shipped.find(isRequest(requestId)) ?? {};
     for (const [name, value] of Object.entries(record)) {

@@ -41,13 +41,13 @@ async function openIdle(url: string) {
 /** Sends SIGTERM and resolves when the process has begun to stop. */
 async function beginStop(server: ServerProcess): Promise<void> {
   server.send('SIGTERM');
-  await server.waitForLine((line) => line['message'] === 'stopping');
+  await server.waitForLine((line) => line['message'] === 'shutdown started');
 }
 
 async function endsInOrder(t: ExecutionContext, server: ServerProcess): Promise<void> {
   await eventually(() => server.hasEnded(), { of: 'the end of the process' });
   t.deepEqual(await server.waitForExit(), { code: 0, signal: null });
-  t.false(server.logLines().some((line) => line['message'] === 'did not stop in time'));
+  t.false(server.logLines().some((line) => line['message'] === 'shutdown deadline exceeded'));
 }
 
 test.serial(
@@ -66,7 +66,7 @@ test.serial(
     t.is(answer.status, 401);
     t.is(answer.headers.get('connection'), 'close');
     await endsInOrder(t, api);
-    t.true((await handedOver()).includes('"message":"stopping"'));
+    t.true((await handedOver()).includes('"message":"shutdown started"'));
   },
 );
 

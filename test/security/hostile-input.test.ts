@@ -161,7 +161,7 @@ test.serial('S66 what fails inside of a request or a job ends neither process', 
   for (const process of [system.process, system.worker]) {
     t.false(process.hasEnded());
     const messages = process.logLines().map(({ message }) => message);
-    t.false(messages.includes('an error escaped') || messages.includes('stopping'));
+    t.false(messages.includes('uncaught exception') || messages.includes('shutdown started'));
     t.notRegex(process.stderr(), /unhandled|uncaught|DeprecationWarning/i);
   }
   t.deepEqual([system.process.pid, system.worker.pid], pids);

@@ -93,8 +93,8 @@ for (const how of ['refuse', 'silence'] as const) {
       t.like(row, { state: 'pending', enqueue_count: 0 });
       await proxy.restore();
       await eventually(async () => (await stage.messageOf(id)).state === 'enqueued');
-      t.deepEqual(warnings(), ['the relay cannot work; messages wait in the outbox']);
-      t.true(stage.messages().includes('the relay works again'));
+      t.deepEqual(warnings(), ['relay failed; messages wait in the outbox']);
+      t.true(stage.messages().includes('relay recovered'));
     },
   );
 }
@@ -131,7 +131,7 @@ test.serial(
       await eventually(async () => (await stage.messageOf(id ?? '')).state === 'enqueued');
     t.is((await stage.queues.mail.stateOf(jobId)).state, 'waiting');
     t.is((await stage.messageOf(before ?? '')).enqueue_count, 1);
-    t.deepEqual(warnings(), ['the relay cannot work; messages wait in the outbox']);
+    t.deepEqual(warnings(), ['relay failed; messages wait in the outbox']);
   },
 );
 
@@ -164,13 +164,13 @@ test.serial('while Redis has no room, messages wait in the outbox; it is told on
   // The row is there before the relay hears that it is.
   await eventually(() => toldOfRoom(stage.messages()).length > 1);
   t.deepEqual(toldOfRoom(stage.messages()), [
-    'Redis has no room for more mails; messages wait in the outbox',
-    'Redis has room again',
+    'mail queue full; messages wait in the outbox',
+    'mail queue accepts jobs again',
   ]);
 });
 
 const toldOfRoom = (messages: unknown[]): unknown[] =>
-  messages.filter((message) => String(message).includes('room'));
+  messages.filter((message) => String(message).includes('mail queue'));
 
 test.serial('stopped, it takes nothing more', async (t) => {
   const { stage, start } = await setUp(t);

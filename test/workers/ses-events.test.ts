@@ -198,7 +198,7 @@ test('events about mails that nobody knows are answered with 200 and counted; no
   t.deepEqual(await eventsOf(providerId), []);
   t.deepEqual(await context.rows('select from mail_events where outbox_id is null'), []);
   t.is(await suppressionOf(email), undefined);
-  const told = lines.filter(({ msg }) => msg === 'events about mails that are not ours');
+  const told = lines.filter(({ msg }) => msg === 'mail event for unknown message');
   t.is(told.length, 1, 'now and then, not for each');
   t.like(told[0], { level: 40, 'labels.events_since_start': 1, 'labels.provider_id': providerId });
 });

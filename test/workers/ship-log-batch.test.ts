@@ -7,7 +7,7 @@ import {
   type FirehoseEndpoint,
 } from '../../dev/firehose/firehose-endpoint.js';
 import { shipLogBatch } from '../../shared/jobs/index.js';
-import { packLines } from '../../shared/jobs/log-batch-codec.js';
+import { packLines } from '../../shared/log-shipping/log-batch-codec.js';
 import { JobHandedBack, PermanentFailure, QueueThrottled } from '../../workers/jobs/job-effects.js';
 import { recordsOf } from '../../workers/logs/log-batch.js';
 import type { Scope } from '../helpers/context.js';
@@ -115,7 +115,7 @@ test.serial(
       (await arrived()).map((line) => line[0]),
       ['a', 'y', 'b'],
     );
-    t.deepEqual(told(), [['a log record can never be shipped and is left out', 'is too large']]);
+    t.deepEqual(told(), [['log record skipped', 'is too large']]);
   },
 );
 
@@ -215,8 +215,8 @@ test.serial(
     t.is(await ship(lines(1)), 'shipped');
     t.is((await arrived()).length, 1);
     t.deepEqual(told(), [
-      ['no receipt can be looked up; the batch may be shipped again', undefined],
-      ['a shipped batch has no receipt; it may be shipped again', undefined],
+      ['receipt lookup failed; batch may be shipped twice', undefined],
+      ['receipt write failed; batch may be shipped twice', undefined],
     ]);
   },
 );

@@ -25,7 +25,7 @@ test.serial(
     const { id } = await stage.promiseConfirmation({ message: enqueued });
     t.deepEqual(await sweep.run(), { checked: 0, returned: 1, buried: 0 });
     t.like(await stage.messageOf(id), { state: 'pending', generation: 0 });
-    t.true(stage.messages().includes('the sweep found messages without a living job'));
+    t.true(stage.messages().includes('sweep repaired messages without a job'));
   },
 );
 
@@ -113,11 +113,7 @@ test.serial(
     await work(stage, promised, async () => undefined);
     t.deepEqual(await sweep.run(), { checked: 0, returned: 1, buried: 0 });
     t.like(await stage.messageOf(promised.id), { state: 'pending', generation: 1 });
-    t.true(
-      stage
-        .messages()
-        .includes('a job is completed but its message is not settled; it is done again'),
-    );
+    t.true(stage.messages().includes('job completed but message open; redelivering'));
   },
 );
 
@@ -220,7 +216,7 @@ test.serial('it runs by itself until it is stopped, and survives what goes wrong
   const sweeping = startSweeping(sweep, stage.log, 30);
   t.teardown(() => sweeping.stop());
   await eventually(() =>
-    stage.messages().some((message) => String(message).startsWith('the sweep stopped early')),
+    stage.messages().some((message) => String(message).startsWith('sweep failed')),
   );
   await proxy.restore();
   await eventually(async () => (await stage.messageOf(id)).state === 'pending');

@@ -84,7 +84,7 @@ test.serial(
     finish(result);
     t.deepEqual(await Promise.all(both), [result, result]);
     t.is(runs, 1);
-    t.deepEqual(stage.messages(), ['task done']);
+    t.deepEqual(stage.messages(), ['task completed']);
     const again = tasks.run('sweep-outbox');
     finish(result);
     await again;
@@ -118,7 +118,7 @@ test.serial(
     await tasks.run('purge-expired');
     const [asked, unasked] = stage.lines;
     t.like(asked, {
-      msg: 'task done',
+      msg: 'task completed',
       'labels.task': 'sweep-outbox',
       'labels.checked': 0,
       'labels.returned': 0,

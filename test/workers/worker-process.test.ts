@@ -28,7 +28,7 @@ test.serial(
     const isAboutIt = (line: Readonly<Record<string, unknown>>): boolean =>
       line['labels.outbox_id'] === promised.id;
     const line = await worker.waitForLine(isAboutIt);
-    t.like(line, { message: 'job done', 'labels.result': 'sent', 'event.outcome': 'success' });
+    t.like(line, { message: 'job completed', 'labels.result': 'sent', 'event.outcome': 'success' });
     t.deepEqual(await firehose.waitForRecord(isAboutIt), line);
 
     const told = worker.stdout() + worker.stderr() + JSON.stringify(await firehose.records());
@@ -115,9 +115,9 @@ test.serial('SIGTERM with Redis down: an idle worker does not wait for it', asyn
     env: { REDIS_URL: proxy.urlFor(context.redisUrl) },
   });
   await proxy.refuse();
-  await worker.waitForLine((line) => line['message'] === 'queue worker has trouble with Redis');
+  await worker.waitForLine((line) => line['message'] === 'queue consumer Redis error');
   await worker.stop();
-  t.false(worker.logLines().some((line) => line['message'] === 'did not stop in time'));
+  t.false(worker.logLines().some((line) => line['message'] === 'shutdown deadline exceeded'));
 });
 
 test.serial(

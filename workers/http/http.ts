@@ -91,7 +91,7 @@ const hasHungUp = (req: IncomingMessage): boolean => req.destroyed && !req.compl
 function failed({ log }: WorkerHttpDeps, error: unknown, requestId: string): Answer {
   const fields = { err: maskError(error), 'http.request.id': requestId };
   if (isDatabaseUnavailable(error)) {
-    log.warn(fields, 'request could not be served');
+    log.warn(fields, 'service unavailable');
     return problem('unavailable', requestId, { 'Retry-After': '5' });
   }
   log.error(fields, 'request failed');

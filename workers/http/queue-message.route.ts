@@ -43,7 +43,7 @@ export async function takeQueueMessage(
     if (!(refusal instanceof AppError)) throw refusal;
     log.warn(
       { err: refusal.cause, 'event.reason': refusal.code, 'http.request.id': requestId },
-      'a queue message is not taken',
+      'SQS message rejected',
     );
     return problem(refusal, requestId, refusal.code === 'unavailable' ? RETRY : {});
   }

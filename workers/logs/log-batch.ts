@@ -1,5 +1,5 @@
 import type { JobPayload } from '../../shared/jobs/define-job.js';
-import { unpackLines } from '../../shared/jobs/log-batch-codec.js';
+import { unpackLines } from '../../shared/log-shipping/log-batch-codec.js';
 import {
   MAX_BATCH_RECORDS,
   UNREADABLE_BATCH,

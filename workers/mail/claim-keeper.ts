@@ -50,10 +50,7 @@ export function keepClaim(
       message.claimedUntil = claimedUntil;
       heldUntil = askedAt + claimMs;
     } catch (error) {
-      log.warn(
-        { 'labels.outbox_id': message.id, err: maskError(error) },
-        'a claim could not be renewed',
-      );
+      log.warn({ 'labels.outbox_id': message.id, err: maskError(error) }, 'claim renewal failed');
     }
   };
   const pauseMs = claimMs / 3;

@@ -43,8 +43,8 @@ export function createDeliverMail(
 ): Processor<z.output<typeof OutboxJobData>> {
   const { log } = deps;
   const breaker = createMailBreaker((turn) => {
-    if (turn === 'away') log.warn('the mail server is out of reach; mails wait');
-    else log.info('the mail server is back');
+    if (turn === 'away') log.warn('SMTP server unreachable; mails wait');
+    else log.info('SMTP server recovered');
   });
   return async (data, context) => {
     if (context.signal.aborted) throw new JobHandedBack();
@@ -161,10 +161,7 @@ async function settle(
     try {
       const wasOpen = await settleMessage(database, message, settlement);
       if (!wasOpen)
-        log.warn(
-          { 'labels.outbox_id': message.id },
-          'the message was closed while it was worked on',
-        );
+        log.warn({ 'labels.outbox_id': message.id }, 'outbox message changed during delivery');
       return settlement.outcome;
     } catch (error) {
       const limit =

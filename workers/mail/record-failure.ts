@@ -62,14 +62,14 @@ export async function recordFailure(
   };
   try {
     if (!(await recordFailedTry(database, message, failure, next)))
-      log.warn({ 'labels.outbox_id': message.id }, 'the message was closed while it was worked on');
+      log.warn({ 'labels.outbox_id': message.id }, 'outbox message changed during delivery');
     if (thrown instanceof MailFailure && thrown.isUnclear)
       return (await restIfAllAreRefused(deps, thrown.message)) ?? verdict;
   } catch (error) {
     // The claim runs out by itself; what the job does next decides what becomes of the message.
     log.warn(
       { 'labels.outbox_id': message.id, err: maskError(error) },
-      'a failed try could not be recorded',
+      'failed attempt not recorded',
     );
     if (isDatabaseUnavailable(error))
       return new QueueThrottled('the database is unavailable', DATABASE_REST_MS);
@@ -95,7 +95,7 @@ async function restIfAllAreRefused(
   faults.raise('smtp', answer);
   log.warn(
     { 'labels.mails': series.reopened, 'event.reason': answer },
-    'the mail server refuses every mail; they are put back',
+    'SMTP server rejects all mail; messages reopened',
   );
   const restMs = Math.min(
     (FIRST_SERIES_REST_MS * 2 ** Math.min(series.tries, 10)) / 2 ** 3,

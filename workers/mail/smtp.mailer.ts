@@ -124,9 +124,7 @@ function openTransport(config: MailConfig, limits: SmtpTimeouts, log: Logger) {
     disableFileAccess: true,
     disableUrlAccess: true,
   });
-  transport.on('error', (error) =>
-    log.warn({ err: maskError(error) }, 'an SMTP connection failed'),
-  );
+  transport.on('error', (error) => log.warn({ err: maskError(error) }, 'SMTP connection error'));
   return transport;
 }
 

@@ -61,7 +61,7 @@ test.serial(
     });
     t.is(event.status, 503, await event.text());
     t.regex(event.headers.get('retry-after') ?? '', /^\d+$/);
-    await worker.waitForLine((line) => line['message'] === 'queue throttled');
+    await worker.waitForLine((line) => line['message'] === 'queue rate-limited');
     for (const { url } of [api, worker]) {
       const { status, body } = await createClient(url).get<Ready>('/health/ready');
       t.is(status, 503);
