@@ -15,7 +15,7 @@ import type { Mailer } from './mail/mail.port.js';
 import { fetchCertificate } from './mail/ses-events/fetch-certificate.js';
 import { createSesEvents, type SesEvents } from './mail/ses-events/ses-events.js';
 import { createSnsVerifier } from './mail/ses-events/sns-signature.js';
-import { openSmtpMailer } from './mail/smtp.mailer.js';
+import { openSmtpMailer } from './mail/smtp/smtp.mailer.js';
 import { createSweep, type Sweep } from './relay/sweep.js';
 import { createTasks, type Tasks } from './tasks/tasks.js';
 

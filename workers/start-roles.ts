@@ -12,9 +12,9 @@ import {
   type JobWorkerSettings,
 } from './jobs/start-worker.js';
 import { createShipLogBatch } from './logs/ship-log-batch.processor.js';
-import { createConnectionLimit } from './mail/connection-limit.js';
-import { createDeliverMail } from './mail/deliver-mail.processor.js';
-import { smtpConnections } from './mail/smtp.mailer.js';
+import { createConnectionLimit } from './mail/smtp/connection-limit.js';
+import { createDeliverMail } from './mail/delivery/deliver-mail.processor.js';
+import { smtpConnections } from './mail/smtp/smtp.mailer.js';
 import { startRelay } from './relay/relay.js';
 import { startSweeping } from './relay/sweep.js';
 import { startHousekeeping } from './tasks/housekeeping.js';

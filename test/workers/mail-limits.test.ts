@@ -1,9 +1,9 @@
 import test, { type ExecutionContext } from 'ava';
 import type { Database } from '../../shared/database/connect.js';
-import { countMail, type DueMail } from '../../workers/mail/mail-limits.js';
+import { countMail, type DueMail } from '../../workers/mail/mails/mail-limits.js';
 import { useContext } from '../helpers/context.js';
 import { openTestDatabase } from '../helpers/database.js';
-import { insertMessage, setStage } from './stage.js';
+import { insertMessage, openFixture } from './fixture.js';
 
 const context = useContext();
 
@@ -101,11 +101,11 @@ test('a mail that is tried again is counted once, and the limits are scaled', as
 });
 
 test('an address whose links no longer work gets others past its limit, up to twice as many', async (t) => {
-  const stage = await setStage(t, context);
+  const fixture = await openFixture(t, context);
   const database = openDatabase(t);
-  const { email } = await stage.promiseConfirmation();
+  const { email } = await fixture.promiseConfirmation();
   const next = async (): Promise<boolean> => {
-    const { id, confirmationId } = await stage.promiseConfirmation({ email, purpose: 'resend' });
+    const { id, confirmationId } = await fixture.promiseConfirmation({ email, purpose: 'resend' });
     const mail = {
       outboxId: id,
       template: 'confirmation',
@@ -133,16 +133,16 @@ test('an address whose links no longer work gets others past its limit, up to tw
 });
 
 test('a link that is sent voids the older ones of its kind to the same address, and no others', async (t) => {
-  const stage = await setStage(t, context);
-  const older = await stage.promiseConfirmation();
+  const fixture = await openFixture(t, context);
+  const older = await fixture.promiseConfirmation();
   const { email } = older;
-  const reset = await stage.promiseConfirmation({ purpose: 'password_reset' });
+  const reset = await fixture.promiseConfirmation({ purpose: 'password_reset' });
   await context.rows('update confirmations set email = $2, email_canonical = $2 where id = $1', [
     reset.confirmationId,
     email,
   ]);
-  const newer = await stage.promiseConfirmation({ purpose: 'resend', email });
-  const stranger = await stage.promiseConfirmation();
+  const newer = await fixture.promiseConfirmation({ purpose: 'resend', email });
+  const stranger = await fixture.promiseConfirmation();
   const { id: outboxId, confirmationId } = newer;
   const mail = { outboxId, template: 'confirmation', address: email, confirmationId } as const;
   t.true(await countMail(openDatabase(t), mail, 1));

@@ -1,6 +1,6 @@
 import test from 'ava';
 import { renderAccountExistsMail } from '../../workers/mail/templates/account-exists.js';
-import { renderConfirmationMail } from '../../workers/mail/templates/confirmation.js';
+import { renderConfirmationMail } from '../../workers/mail/mails/confirmation-texts.js';
 import { renderEmailChangeMail } from '../../workers/mail/templates/email-change.js';
 import { renderFirstPasswordMail } from '../../workers/mail/templates/first-password.js';
 import { renderPasswordResetMail } from '../../workers/mail/templates/password-reset.js';

@@ -12,7 +12,7 @@ import {
   smtpConnections,
   type MailConfig,
   type SmtpTimeouts,
-} from '../../workers/mail/smtp.mailer.js';
+} from '../../workers/mail/smtp/smtp.mailer.js';
 
 const never = new AbortController().signal;
 setMaxListeners(0, never);

@@ -4,12 +4,17 @@ import type { Logger } from '../../shared/logging/logger.js';
 import { PermanentFailure, QueueThrottled } from '../jobs/job-effects.js';
 import type { JobContext } from '../jobs/start-worker.js';
 import { maskError } from '../mask.js';
-import { DATABASE_REST_MS, isCounted, judgeFailure, type VerdictDeps } from './mail-verdict.js';
-import type { MailTrial } from './mail-breaker.js';
+import {
+  DATABASE_REST_MS,
+  isCounted,
+  judgeFailure,
+  type VerdictDeps,
+} from './delivery/failed-delivery.js';
+import type { MailTrial } from './delivery/circuit-breaker.js';
 import { MailFailure } from './mail.port.js';
-import type { ClaimedMessage } from './outbox-claim.js';
-import { recordFailedTry, type Failure, type NextState } from './outbox-outcome.js';
-import { reopenRefusedSeries } from './refusal-history.js';
+import type { ClaimedMessage } from './delivery/outbox-claim.js';
+import { recordFailedTry, type Failure, type NextState } from './delivery/outbox-outcome.js';
+import { reopenRefusedSeries } from './delivery/refusal-history.js';
 
 export interface RecordFailureDeps extends VerdictDeps {
   readonly database: Database;

@@ -1,5 +1,5 @@
-import { quoteStranger } from './html.js';
-import { renderMail, type RenderedMail } from './layout.js';
+import { quoteStranger } from '../mails/styles.js';
+import { renderMail, type RenderedMail } from '../mails/layout.js';
 
 /** What the mail to the owner of an account tells. */
 export interface AccountExistsMailFacts {

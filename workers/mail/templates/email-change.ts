@@ -1,6 +1,6 @@
-import { quoteStranger } from './html.js';
-import { renderMail, type RenderedMail } from './layout.js';
-import { lifetimeOf, linkBlocks, type LinkMailFacts } from './link-blocks.js';
+import { quoteStranger } from '../mails/styles.js';
+import { renderMail, type RenderedMail } from '../mails/layout.js';
+import { lifetimeOf, linkBlocks, type LinkMailFacts } from '../mails/wording.js';
 
 /** The mail that asks the owner of a new address whether it is theirs. */
 export function renderEmailChangeMail(facts: LinkMailFacts): RenderedMail {

@@ -1,5 +1,5 @@
-import { renderMail, type RenderedMail } from './layout.js';
-import { lifetimeOf, linkBlocks, type LinkMailFacts } from './link-blocks.js';
+import { renderMail, type RenderedMail } from '../mails/layout.js';
+import { lifetimeOf, linkBlocks, type LinkMailFacts } from '../mails/wording.js';
 import { utcTime } from './time.js';
 
 /** The mail to somebody who has registered, never confirmed, and forgotten the password. */

@@ -1,6 +1,6 @@
-import { quoteStranger } from './html.js';
-import { renderMail, type RenderedMail } from './layout.js';
-import { lifetimeOf, linkBlocks, type LinkMailFacts } from './link-blocks.js';
+import { quoteStranger } from '../mails/styles.js';
+import { renderMail, type RenderedMail } from '../mails/layout.js';
+import { lifetimeOf, linkBlocks, type LinkMailFacts } from '../mails/wording.js';
 import { utcTime } from './time.js';
 
 /** The mail with the link that sets a new password. */

@@ -1,6 +1,6 @@
 import type { SecurityNotice } from '../../../shared/jobs/index.js';
-import { quoteStranger } from './html.js';
-import { renderMail, type RenderedMail } from './layout.js';
+import { quoteStranger } from '../mails/styles.js';
+import { renderMail, type RenderedMail } from '../mails/layout.js';
 
 /** What a notice tells. */
 export interface SecurityNoticeFacts {

@@ -6,7 +6,7 @@ import { createSesEvents } from '../../workers/mail/ses-events/ses-events.js';
 import { createSnsVerifier } from '../../workers/mail/ses-events/sns-signature.js';
 import type { Scope, TestContext } from '../helpers/context.js';
 import { openTestDatabase } from '../helpers/database.js';
-import { setStage } from './stage.js';
+import { openFixture } from './fixture.js';
 
 /** What the daemon is answered with. */
 export interface SqsAnswer {
@@ -16,20 +16,20 @@ export interface SqsAnswer {
 }
 
 /** How the worker differs from one that listens to any topic. */
-export interface SesStageOptions {
+export interface SesFixtureOptions {
   readonly topicArn?: string;
   readonly fetchCertificate?: FetchCertificate;
   readonly databaseUrl?: string;
 }
 
 /** The worker's `/sqs` over real rows. */
-export async function setSesStage(
+export async function openSesFixture(
   scope: Scope,
   context: TestContext,
-  { topicArn, fetchCertificate = noCertificate, databaseUrl }: SesStageOptions = {},
+  { topicArn, fetchCertificate = noCertificate, databaseUrl }: SesFixtureOptions = {},
 ) {
-  const stage = await setStage(scope, context);
-  const { log } = stage;
+  const fixture = await openFixture(scope, context);
+  const { log } = fixture;
   const database = openTestDatabase(scope, databaseUrl ?? context.databaseUrl);
   const verifier = createSnsVerifier(fetchCertificate);
   const sesEvents = createSesEvents({
@@ -65,7 +65,7 @@ export async function setSesStage(
   };
 
   return {
-    ...stage,
+    ...fixture,
     url,
     post,
     postJson: (body: unknown, headers?: Record<string, string>) =>
@@ -73,7 +73,10 @@ export async function setSesStage(
     /** A mail that the provider has taken under an id. */
     async sentMail() {
       const purpose = 'password_reset';
-      const promised = await stage.promiseConfirmation({ purpose, message: { state: 'settled' } });
+      const promised = await fixture.promiseConfirmation({
+        purpose,
+        message: { state: 'settled' },
+      });
       const providerId = `0100${randomUUID()}-000000`;
       await context.rows('update outbox set recipient = $2 where id = $1', [
         promised.id,

@@ -1,5 +1,5 @@
 import test from 'ava';
-import { createMailBreaker, type MailTrial } from '../../workers/mail/mail-breaker.js';
+import { createMailBreaker, type MailTrial } from '../../workers/mail/delivery/circuit-breaker.js';
 
 test('closed, every mail passes, many at a time', (t) => {
   const { pass } = setUp();

@@ -1,8 +1,8 @@
-import type { JobPayload } from '../../shared/jobs/define-job.js';
-import type { sendSecurityNotice } from '../../shared/jobs/index.js';
-import { loadMailOwner } from './mail-owner.js';
-import type { Composed, MailSources } from './mail-sources.js';
-import { renderSecurityNotice } from './templates/security-notice.js';
+import type { JobPayload } from '../../../shared/jobs/define-job.js';
+import type { sendSecurityNotice } from '../../../shared/jobs/index.js';
+import { loadMailOwner } from '../mail-owner.js';
+import type { Composed, MailSources } from '../mail-sources.js';
+import { renderSecurityNotice } from '../templates/security-notice.js';
 
 /**
  * The mail that tells an admin about a change, at the address that the account had when it was made: it may be the change

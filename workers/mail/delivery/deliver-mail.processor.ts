@@ -1,19 +1,24 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type * as z from 'zod';
-import { isDatabaseUnavailable } from '../../shared/database/failures.js';
-import type { Failpoint } from '../../shared/lifecycle/failpoint.js';
-import type { OutboxJobData } from '../../shared/outbox/outbox-job.js';
-import { JobHandedBack, JobPostponed, QueueResting, QueueThrottled } from '../jobs/job-effects.js';
-import type { JobContext, Processor } from '../jobs/start-worker.js';
+import { isDatabaseUnavailable } from '../../../shared/database/failures.js';
+import type { Failpoint } from '../../../shared/lifecycle/failpoint.js';
+import type { OutboxJobData } from '../../../shared/outbox/outbox-job.js';
+import {
+  JobHandedBack,
+  JobPostponed,
+  QueueResting,
+  QueueThrottled,
+} from '../../jobs/job-effects.js';
+import type { JobContext, Processor } from '../../jobs/start-worker.js';
 import { keepClaim, type ClaimKeeper, type ClaimKeeperDeps } from './claim-keeper.js';
-import { composeMail } from './compose-mail.js';
-import { createMailBreaker, type MailTrial } from './mail-breaker.js';
-import type { MailSources } from './mail-sources.js';
-import { DATABASE_REST_MS, type VerdictDeps } from './mail-verdict.js';
-import type { Mailer } from './mail.port.js';
+import { composeMail } from '../mails/compose-mail.js';
+import { createMailBreaker, type MailTrial } from './circuit-breaker.js';
+import type { MailSources } from '../mail-sources.js';
+import { DATABASE_REST_MS, type VerdictDeps } from './failed-delivery.js';
+import type { Mailer } from '../mail.port.js';
 import { claimMessage, type ClaimedMessage } from './outbox-claim.js';
 import { settleMessage, type Settlement } from './outbox-outcome.js';
-import { MAX_COPIES, PerhapsSent, recordFailure } from './record-failure.js';
+import { MAX_COPIES, PerhapsSent, recordFailure } from '../record-failure.js';
 
 export interface DeliverMailDeps extends MailSources, VerdictDeps, ClaimKeeperDeps {
   readonly mailer: Mailer;

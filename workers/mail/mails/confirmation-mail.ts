@@ -1,15 +1,15 @@
 import { QueryTypes } from 'sequelize';
-import type { Database } from '../../shared/database/connect.js';
-import { mintConfirmationToken } from '../../shared/identity/confirmation-token.js';
-import type { JobPayload } from '../../shared/jobs/define-job.js';
-import type { sendConfirmationMail } from '../../shared/jobs/index.js';
-import type { ConfirmationPurpose } from '../../shared/models/index.js';
-import type { Composed, LinkTemplate, MailSources } from './mail-sources.js';
-import { renderAccountExistsMail } from './templates/account-exists.js';
-import { renderConfirmationMail } from './templates/confirmation.js';
-import { renderEmailChangeMail } from './templates/email-change.js';
-import { renderFirstPasswordMail } from './templates/first-password.js';
-import { renderPasswordResetMail } from './templates/password-reset.js';
+import type { Database } from '../../../shared/database/connect.js';
+import { mintConfirmationToken } from '../../../shared/identity/confirmation-token.js';
+import type { JobPayload } from '../../../shared/jobs/define-job.js';
+import type { sendConfirmationMail } from '../../../shared/jobs/index.js';
+import type { ConfirmationPurpose } from '../../../shared/models/index.js';
+import type { Composed, LinkTemplate, MailSources } from '../mail-sources.js';
+import { renderAccountExistsMail } from '../templates/account-exists.js';
+import { renderConfirmationMail } from './confirmation-texts.js';
+import { renderEmailChangeMail } from '../templates/email-change.js';
+import { renderFirstPasswordMail } from '../templates/first-password.js';
+import { renderPasswordResetMail } from '../templates/password-reset.js';
 
 /** A confirmation, and what is known of its address now. */
 interface ConfirmationRow {

@@ -1,7 +1,7 @@
-import type { Database } from '../../shared/database/connect.js';
-import { startRepeating } from '../../shared/lifecycle/repeat.js';
-import type { Logger } from '../../shared/logging/logger.js';
-import { maskError } from '../mask.js';
+import type { Database } from '../../../shared/database/connect.js';
+import { startRepeating } from '../../../shared/lifecycle/repeat.js';
+import type { Logger } from '../../../shared/logging/logger.js';
+import { maskError } from '../../mask.js';
 import { handOverContent, renewClaim, type ClaimedMessage } from './outbox-claim.js';
 
 export interface ClaimKeeperDeps {

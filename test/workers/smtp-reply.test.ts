@@ -1,5 +1,5 @@
 import test from 'ava';
-import { kindOfAnswer, subjectOf } from '../../workers/mail/reply-subject.js';
+import { kindOfAnswer, subjectOf } from '../../workers/mail/smtp/smtp-reply.js';
 
 test('answers that differ in addresses, ids and numbers alone are of one kind', (t) => {
   const kind = kindOfAnswer('554 5.7.1 <[address]>: rejected by filter F7 (queue id 4XYZ9, 17 ms)');

@@ -1,5 +1,5 @@
 import { escapeHtml } from '../../../shared/html/escape-html.js';
-import { styles } from './html.js';
+import { styles } from './styles.js';
 
 /** One piece of a mail, told the same in text and in HTML. */
 export type MailBlock =

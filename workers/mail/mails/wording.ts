@@ -1,5 +1,5 @@
 import type { MailBlock } from './layout.js';
-import { inWords, utcTime } from './time.js';
+import { inWords, utcTime } from '../templates/time.js';
 
 /** What a mail with a link is made from. */
 export interface LinkMailFacts {

@@ -1,18 +1,18 @@
-import { isDatabaseUnavailable } from '../../shared/database/failures.js';
-import type { Database } from '../../shared/database/connect.js';
-import type { FaultBoard } from '../jobs/fault-board.js';
+import { isDatabaseUnavailable } from '../../../shared/database/failures.js';
+import type { Database } from '../../../shared/database/connect.js';
+import type { FaultBoard } from '../../jobs/fault-board.js';
 import {
   JobHandedBack,
   JobPostponed,
   PermanentFailure,
   QueueCutOff,
   QueueThrottled,
-} from '../jobs/job-effects.js';
-import { maskError } from '../mask.js';
+} from '../../jobs/job-effects.js';
+import { maskError } from '../../mask.js';
 import { ClaimLost } from './claim-keeper.js';
-import type { ConnectionLimit } from './connection-limit.js';
-import type { MailTrial } from './mail-breaker.js';
-import { MailFailure } from './mail.port.js';
+import type { ConnectionLimit } from '../smtp/connection-limit.js';
+import type { MailTrial } from './circuit-breaker.js';
+import { MailFailure } from '../mail.port.js';
 import type { ClaimedMessage } from './outbox-claim.js';
 import { hasAnotherWorkerSent, isToldApart } from './refusal-history.js';
 

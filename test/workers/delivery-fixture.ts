@@ -1,13 +1,17 @@
 import { deriveKeyRing } from '../../shared/crypto/keys.js';
 import type { Failpoint } from '../../shared/lifecycle/failpoint.js';
 import { createFaultBoard } from '../../workers/jobs/fault-board.js';
-import { createConnectionLimit } from '../../workers/mail/connection-limit.js';
-import { createDeliverMail } from '../../workers/mail/deliver-mail.processor.js';
-import { openSmtpMailer, timeouts, type SmtpTimeouts } from '../../workers/mail/smtp.mailer.js';
+import { createConnectionLimit } from '../../workers/mail/smtp/connection-limit.js';
+import { createDeliverMail } from '../../workers/mail/delivery/deliver-mail.processor.js';
+import {
+  openSmtpMailer,
+  timeouts,
+  type SmtpTimeouts,
+} from '../../workers/mail/smtp/smtp.mailer.js';
 import type { Scope, TestContext } from '../helpers/context.js';
 import { openTestDatabase } from '../helpers/database.js';
 import { openSmtpServer, type SmtpBehaviour, type TestSmtpServer } from '../helpers/smtp-server.js';
-import { jobContext, setStage } from './stage.js';
+import { jobContext, openFixture } from './fixture.js';
 
 /** How a delivery differs from one that goes well. */
 export interface DeliveryOptions {
@@ -19,7 +23,7 @@ export interface DeliveryOptions {
   readonly limits?: Partial<SmtpTimeouts>;
   readonly claimMs?: number;
   readonly worker?: string;
-  /** The mail server of another stage, which has no behaviour of its own then. */
+  /** The mail server of another fixture, which has no behaviour of its own then. */
   readonly server?: TestSmtpServer;
 }
 
@@ -39,7 +43,7 @@ export async function setUpDelivery(
     server: sharedServer,
   }: DeliveryOptions = {},
 ) {
-  const stage = await setStage(scope, context);
+  const fixture = await openFixture(scope, context);
   const server = sharedServer ?? (await openSmtpServer(scope, smtp));
   const mailer = openSmtpMailer(
     {
@@ -51,7 +55,7 @@ export async function setUpDelivery(
       ratePerSecond: 100,
       configurationSet: undefined,
     },
-    stage.log,
+    fixture.log,
     { ...timeouts, ...limits },
   );
   scope.teardown(() => mailer.close());
@@ -67,7 +71,7 @@ export async function setUpDelivery(
     connections,
     faults,
     failpoint,
-    log: stage.log,
+    log: fixture.log,
     worker,
     claimMs,
   });
@@ -76,7 +80,7 @@ export async function setUpDelivery(
     tried = jobContext(),
   ): Promise<string> => process({ v: 1, outbox_id: id, generation }, tried);
   return {
-    stage,
+    fixture,
     server,
     deliver,
     connections,

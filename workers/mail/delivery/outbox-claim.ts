@@ -1,5 +1,5 @@
 import { QueryTypes } from 'sequelize';
-import type { Database } from '../../shared/database/connect.js';
+import type { Database } from '../../../shared/database/connect.js';
 
 /** An outbox message by the job that stands for it. */
 export interface MessageKey {

@@ -1,18 +1,18 @@
 import { Readable } from 'node:stream';
 import { createTransport } from 'nodemailer';
 import * as z from 'zod';
-import type { WorkerConfig } from '../../shared/config/config.js';
-import { parseEmailAddress } from '../../shared/identity/email-address.js';
-import type { Logger } from '../../shared/logging/logger.js';
-import { maskError, maskPersonalData } from '../mask.js';
-import { classifySmtpError } from './mail-failures.js';
+import type { WorkerConfig } from '../../../shared/config/config.js';
+import { parseEmailAddress } from '../../../shared/identity/email-address.js';
+import type { Logger } from '../../../shared/logging/logger.js';
+import { maskError, maskPersonalData } from '../../mask.js';
+import { classifySmtpError } from './smtp-failures.js';
 import {
   MailFailure,
   type Mailer,
   type MailProgress,
   type OutgoingMail,
   type SendOptions,
-} from './mail.port.js';
+} from '../mail.port.js';
 
 type ConfiguredMail = WorkerConfig['mail'];
 type OptionalSetting = 'connections' | 'ehloName';

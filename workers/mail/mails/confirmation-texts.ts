@@ -1,5 +1,5 @@
 import { renderMail, type RenderedMail } from './layout.js';
-import { lifetimeOf, linkBlocks, type LinkMailFacts } from './link-blocks.js';
+import { lifetimeOf, linkBlocks, type LinkMailFacts } from './wording.js';
 
 /**
  * The mail that asks the owner of an address whether it is theirs. It repeats nothing that was registered: a stranger may

@@ -1,12 +1,12 @@
 import * as z from 'zod';
-import { maskPersonalData } from '../mask.js';
+import { maskPersonalData } from '../../mask.js';
 import {
   MailFailure,
   type MailFailureDetails,
   type MailFailureEffect,
   type MailProgress,
-} from './mail.port.js';
-import { isTooLarge, subjectOf } from './reply-subject.js';
+} from '../mail.port.js';
+import { isTooLarge, subjectOf } from './smtp-reply.js';
 
 /** What nodemailer tells about a failure: its own code, and the server's reply if there was one. */
 const SmtpError = z.object({

@@ -1,5 +1,5 @@
 import test from 'ava';
-import { classifySmtpError } from '../../workers/mail/mail-failures.js';
+import { classifySmtpError } from '../../workers/mail/smtp/smtp-failures.js';
 import type { MailFailure, MailFailureEffect, MailProgress } from '../../workers/mail/mail.port.js';
 
 interface Told {

@@ -1,5 +1,5 @@
 import { QueryTypes } from 'sequelize';
-import type { Database } from '../../shared/database/connect.js';
+import type { Database } from '../../../shared/database/connect.js';
 import { IS_STILL_OURS, type ClaimedMessage } from './outbox-claim.js';
 
 type Claimed = Pick<ClaimedMessage, 'id' | 'generation' | 'deliveryId' | 'claimedUntil'>;

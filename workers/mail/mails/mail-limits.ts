@@ -1,8 +1,8 @@
 import { QueryTypes } from 'sequelize';
-import type { Database } from '../../shared/database/connect.js';
-import { withTransaction, type Transaction } from '../../shared/database/transaction.js';
-import { MAX_LINKS_PER_HOUR, scaledLimit } from '../../shared/outbox/mail-limits.js';
-import type { LinkTemplate, MailTemplate } from './mail-sources.js';
+import type { Database } from '../../../shared/database/connect.js';
+import { withTransaction, type Transaction } from '../../../shared/database/transaction.js';
+import { MAX_LINKS_PER_HOUR, scaledLimit } from '../../../shared/outbox/mail-limits.js';
+import type { LinkTemplate, MailTemplate } from '../mail-sources.js';
 
 /** So many mails of a kind to one address within so many seconds, whoever asks for them. */
 interface MailLimit {

@@ -10,7 +10,7 @@ import { eventually } from '../helpers/eventually.js';
 import { createRecordingLogger, type RecordingLogger } from '../helpers/log.js';
 
 /** What a worker's parts stand on, and the rows that they work with. */
-export interface Stage extends RecordingLogger {
+export interface Fixture extends RecordingLogger {
   readonly database: Database;
   readonly queues: Queues;
   /**
@@ -79,12 +79,12 @@ export interface DeliveryRow {
   readonly provider_id: string | null;
 }
 
-/** Sets the stage for one test. */
-export async function setStage(
+/** Sets the fixture for one test. */
+export async function openFixture(
   scope: Scope,
   context: TestContext,
   redisUrl = context.redisUrl,
-): Promise<Stage> {
+): Promise<Fixture> {
   const database = openTestDatabase(scope, context.databaseUrl);
   const recording = createRecordingLogger();
   const queues = openQueues({ url: redisUrl, logsUrl: redisUrl }, recording.log);

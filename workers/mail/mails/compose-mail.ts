@@ -1,17 +1,17 @@
-import { canonicalAddress } from '../../shared/identity/email-address.js';
-import type { JobContract, JobPayload } from '../../shared/jobs/define-job.js';
+import { canonicalAddress } from '../../../shared/identity/email-address.js';
+import type { JobContract, JobPayload } from '../../../shared/jobs/define-job.js';
 import {
   sendConfirmationMail,
   sendSecurityNotice,
   type OutboxContract,
-} from '../../shared/jobs/index.js';
-import { PermanentFailure } from '../jobs/job-effects.js';
+} from '../../../shared/jobs/index.js';
+import { PermanentFailure } from '../../jobs/job-effects.js';
 import { composeConfirmationMail } from './confirmation-mail.js';
 import { countMail } from './mail-limits.js';
-import type { Composed, MailSources } from './mail-sources.js';
-import type { ClaimedMessage } from './outbox-claim.js';
-import { composeSecurityNotice } from './security-notice-mail.js';
-import { isSuppressed } from './suppressions.js';
+import type { Composed, MailSources } from '../mail-sources.js';
+import type { ClaimedMessage } from '../delivery/outbox-claim.js';
+import { composeSecurityNotice } from './mails.js';
+import { isSuppressed } from '../suppressions.js';
 
 /** The parts of an outbox message that tell which mail it promises. */
 type Promised = Pick<ClaimedMessage, 'id' | 'name' | 'payload' | 'recipient'>;

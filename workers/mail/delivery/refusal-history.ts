@@ -1,6 +1,6 @@
 import { QueryTypes } from 'sequelize';
-import type { Database } from '../../shared/database/connect.js';
-import { kindOfAnswer } from './reply-subject.js';
+import type { Database } from '../../../shared/database/connect.js';
+import { kindOfAnswer } from '../smtp/smtp-reply.js';
 
 /**
  * What the last deliveries, of all workers, tell about an answer: whether it is about one mail or about whoever sends.
