@@ -67,7 +67,7 @@ export function startRoles(
 
 function startMailWorker(
   config: WorkerConfig,
-  { queues, mailSources, mailer, faults, failpoint, log }: WorkerDeps,
+  { queues, composeDeps, mailer, faults, failpoint, log }: WorkerDeps,
   onSilent: () => void,
 ): JobWorker {
   const most = smtpConnections(config.mail);
@@ -82,7 +82,7 @@ function startMailWorker(
     producer: queues.mail,
     schema: OutboxJobData,
     process: createDeliverMail({
-      ...mailSources,
+      ...composeDeps,
       mailer,
       connections,
       faults,

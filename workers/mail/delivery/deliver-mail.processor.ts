@@ -13,14 +13,14 @@ import type { JobContext, Processor } from '../../jobs/start-worker.js';
 import { keepClaim, type ClaimKeeper, type ClaimKeeperDeps } from './claim-keeper.js';
 import { composeMail } from '../mails/compose-mail.js';
 import { createMailBreaker, type MailTrial } from './circuit-breaker.js';
-import type { MailSources } from '../mail-sources.js';
+import type { ComposeDeps } from '../mails/composition.js';
 import { DATABASE_REST_MS, type VerdictDeps } from './failed-delivery.js';
 import type { Mailer } from '../mail.port.js';
 import { claimMessage, type ClaimedMessage } from './outbox-claim.js';
 import { settleMessage, type Settlement } from './outbox-outcome.js';
 import { MAX_COPIES, PerhapsSent, recordFailure } from '../record-failure.js';
 
-export interface DeliverMailDeps extends MailSources, VerdictDeps, ClaimKeeperDeps {
+export interface DeliverMailDeps extends ComposeDeps, VerdictDeps, ClaimKeeperDeps {
   readonly mailer: Mailer;
   readonly failpoint: Failpoint;
   /** How this process is called in deliveries. */

@@ -1,58 +1,48 @@
 import { canonicalAddress } from '../../../shared/identity/email-address.js';
-import type { JobContract, JobPayload } from '../../../shared/jobs/define-job.js';
-import {
-  sendConfirmationMail,
-  sendSecurityNotice,
-  type OutboxContract,
-} from '../../../shared/jobs/index.js';
+import type { OutboxContract } from '../../../shared/jobs/index.js';
 import { PermanentFailure } from '../../jobs/job-effects.js';
-import { composeConfirmationMail } from './confirmation-mail.js';
-import { countMail } from './mail-limits.js';
-import type { Composed, MailSources } from '../mail-sources.js';
-import type { ClaimedMessage } from '../delivery/outbox-claim.js';
-import { composeSecurityNotice } from './mails.js';
 import { isSuppressed } from '../suppressions.js';
+import type { ComposeDeps, Composed } from './composition.js';
+import { countMail, USUAL_LIMIT } from './mail-limits.js';
+import { mails, type Compose } from './mails.js';
 
-/** The parts of an outbox message that tell which mail it promises. */
-type Promised = Pick<ClaimedMessage, 'id' | 'name' | 'payload' | 'recipient'>;
+/** The parts of an outbox message that say which mail is promised. */
+interface PromisedMail {
+  readonly id: string;
+  readonly name: string;
+  readonly payload: unknown;
+  readonly recipient: string | null;
+}
 
 /**
- * Makes the mail that an outbox message promises, from the rows as they are now. Nobody needs a mail to a suppressed
- * address, and no address gets more than its limit.
- * @throws {PermanentFailure} when the payload is not what the contract says.
+ * Composes the mail that an outbox message promises, from the rows as they are now. It is obsolete if the address is
+ * suppressed or over its limit.
+ * @throws {PermanentFailure} when the payload does not fit the contract.
  */
-export async function composeMail(sources: MailSources, message: Promised): Promise<Composed> {
-  const mail = await composeWanted(sources, message);
+export async function composeMail(deps: ComposeDeps, message: PromisedMail): Promise<Composed> {
+  const mail = await composeByName(deps, message);
   if ('obsolete' in mail) return mail;
-  const { database, rateLimitScale } = sources;
-  const { template, confirmationId } = mail;
+  const { database, rateLimitScale } = deps;
+  const { template, limit = USUAL_LIMIT, confirmationId } = mail;
   const address = canonicalAddress(mail.to.address);
   if (await isSuppressed(database, address)) return { obsolete: 'the address is suppressed' };
-  const due = { outboxId: message.id, template, address, confirmationId };
+  const due = { outboxId: message.id, template, limit, address, confirmationId };
   return (await countMail(database, due, rateLimitScale))
     ? mail
     : { obsolete: 'the address has had enough of these mails for now' };
 }
 
-function composeWanted(
-  sources: MailSources,
-  { name, payload, recipient }: Promised,
+function composeByName(
+  deps: ComposeDeps,
+  { name, payload, recipient }: PromisedMail,
 ): Promise<Composed> {
-  const contractName = name as OutboxContract['name'];
-  switch (contractName) {
-    case sendConfirmationMail.name:
-      return composeConfirmationMail(sources, readPayload(sendConfirmationMail, payload));
-    case sendSecurityNotice.name:
-      return composeSecurityNotice(sources, readPayload(sendSecurityNotice, payload), recipient);
-    default:
-      // While a release is rolled out, a newer API's messages meet older workers.
-      contractName satisfies never;
-      throw new Error('this worker does not know such mails');
-  }
+  // While a release is rolled out, a newer API's messages meet older workers.
+  if (!isKnown(name)) throw new Error('this worker does not know such mails');
+  const { contract, compose } = mails[name];
+  const parsed = contract.schema.safeParse(payload);
+  if (!parsed.success) throw new PermanentFailure('the payload does not fit its contract');
+  // The entry's type ties the payload to the contract; a lookup by a variable name loses that.
+  return (compose as Compose<unknown>)(deps, parsed.data, recipient);
 }
 
-function readPayload<C extends JobContract>({ schema }: C, payload: unknown): JobPayload<C> {
-  const parsed = schema.safeParse(payload);
-  if (!parsed.success) throw new PermanentFailure('the payload does not fit its contract');
-  return parsed.data as JobPayload<C>;
-}
+const isKnown = (name: string): name is OutboxContract['name'] => Object.hasOwn(mails, name);

@@ -1,7 +1,6 @@
 import { escapeHtml } from '../../../shared/html/escape-html.js';
-import { styles } from './styles.js';
 
-/** One piece of a mail, told the same in text and in HTML. */
+/** One part of a mail, with the same content in text and in HTML. */
 export type MailBlock =
   | { readonly kind: 'paragraph'; readonly text: string }
   | { readonly kind: 'button'; readonly label: string; readonly url: string }
@@ -9,18 +8,16 @@ export type MailBlock =
   | { readonly kind: 'address'; readonly label: string; readonly url: string }
   | { readonly kind: 'aside'; readonly title: string; readonly text: string };
 
-/** What a mail says. */
 export interface MailContent {
-  /** Who is writing. */
+  /** The name of the sending service. */
   readonly service: string;
   readonly subject: string;
-  /** Shown beside the subject in a list of mails. */
+  /** Shown beside the subject in an inbox. */
   readonly preview: string;
   readonly blocks: readonly MailBlock[];
   readonly footer: string;
 }
 
-/** A mail's readable parts: two forms of the same content. */
 export interface RenderedMail {
   readonly subject: string;
   readonly text: string;
@@ -29,7 +26,7 @@ export interface RenderedMail {
 
 /**
  * Renders a mail as plain text and as HTML. The HTML is one column of tables with inline styles, because that is what
- * every mail program shows; it loads nothing from anywhere. All texts are escaped here.
+ * every mail program shows; it loads nothing. All texts are escaped here.
  */
 export function renderMail(content: MailContent): RenderedMail {
   return { subject: content.subject, text: renderText(content), html: renderHtml(content) };
@@ -37,7 +34,7 @@ export function renderMail(content: MailContent): RenderedMail {
 
 function renderText({ subject, blocks, footer }: MailContent): string {
   const buttons = blocks.filter(({ kind }) => kind === 'button');
-  // In text a button is its address already.
+  // In plain text a button already shows its address.
   const isRepeated = (block: MailBlock): boolean =>
     block.kind === 'address' &&
     buttons.some((button) => 'url' in button && button.url === block.url);
@@ -109,3 +106,41 @@ ${escapeHtml(block.text)}</p></td></tr>
 </table>`;
   }
 }
+
+const FONT =
+  "-apple-system, BlinkMacSystemFont, 'Segoe UI', Roboto, 'Helvetica Neue', Arial, sans-serif";
+const ACCENT = '#1d4ed8';
+
+const text = (size: number, line: number, color: string): string =>
+  `font-family:${FONT};font-size:${size}px;line-height:${line}px;color:${color};`;
+
+/** Inline styles, and a sheet for what they cannot express: small screens and dark mode. */
+const styles = {
+  accent: ACCENT,
+  page: 'margin:0;padding:0;background-color:#f3f4f6;-webkit-text-size-adjust:100%;',
+  preview: 'display:none;max-height:0;overflow:hidden;mso-hide:all;font-size:1px;line-height:1px;',
+  frame: 'background-color:#f3f4f6;',
+  gutter: 'padding:32px 16px;',
+  card: 'max-width:560px;background-color:#ffffff;border-radius:12px;',
+  inner: 'padding:32px 40px 16px;',
+  brand: `margin:0 0 14px;font-weight:600;letter-spacing:.02em;${text(14, 20, '#4b5563')}`,
+  heading: `margin:0 0 20px;font-weight:650;${text(24, 31, '#111827')}`,
+  paragraph: `margin:0 0 20px;overflow-wrap:anywhere;${text(16, 25, '#1f2937')}`,
+  buttonBox: 'margin:4px 0 24px;',
+  buttonCell: `border-radius:8px;background-color:${ACCENT};mso-padding-alt:13px 28px;`,
+  button: `display:inline-block;padding:13px 28px;border-radius:8px;background-color:${ACCENT};font-weight:600;text-decoration:none;${text(16, 22, '#ffffff')}`,
+  small: `margin:0 0 20px;overflow-wrap:anywhere;${text(14, 22, '#4b5563')}`,
+  link: `color:${ACCENT};text-decoration:underline;overflow-wrap:anywhere;word-break:break-all;`,
+  asideBox: 'margin:8px 0 0;',
+  aside: 'border-top:1px solid #e5e7eb;padding-top:20px;',
+  asideTitle: 'font-weight:600;color:#111827;',
+  footer: `max-width:560px;margin:20px auto 0;text-align:center;${text(13, 20, '#6b7280')}`,
+  sheet: `
+:root{color-scheme:light dark;supported-color-schemes:light dark}
+@media (max-width:480px){.gutter{padding:16px 10px!important}.inner{padding:24px 22px 8px!important}}
+@media (prefers-color-scheme:dark){
+.page{background-color:#0b0f17!important}.card{background-color:#161c27!important}
+.ink{color:#f3f4f6!important}.soft{color:#b6bfcc!important}.faint{color:#8b95a5!important}
+.link{color:#93b4ff!important}.accent{background-color:#2563eb!important;color:#ffffff!important}.line{border-color:#2b3444!important}}
+`,
+} as const;

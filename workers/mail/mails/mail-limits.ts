@@ -2,38 +2,27 @@ import { QueryTypes } from 'sequelize';
 import type { Database } from '../../../shared/database/connect.js';
 import { withTransaction, type Transaction } from '../../../shared/database/transaction.js';
 import { MAX_LINKS_PER_HOUR, scaledLimit } from '../../../shared/outbox/mail-limits.js';
-import type { LinkTemplate, MailTemplate } from '../mail-sources.js';
 
-/** So many mails of a kind to one address within so many seconds, whoever asks for them. */
-interface MailLimit {
+/** How many mails of a kind one address gets within so many seconds, whoever asks for them. */
+export interface MailLimit {
   readonly max: number;
   readonly seconds: number;
 }
 
 const HOUR = 3_600;
-const proofs = {
-  confirmation: { max: 3, seconds: HOUR },
-  password_reset: { max: 3, seconds: HOUR },
-  first_password: { max: 3, seconds: HOUR },
-} as const satisfies Partial<Record<LinkTemplate, MailLimit>>;
-const limits: Record<MailTemplate, MailLimit> = {
-  ...proofs,
-  // Apart from the others: accounts of strangers that want the address use up nothing that its owner needs.
-  email_change: { max: MAX_LINKS_PER_HOUR, seconds: HOUR },
-  account_exists: { max: 1, seconds: 24 * HOUR },
-  password_changed: { max: 3, seconds: HOUR },
-  email_change_requested: { max: 3, seconds: HOUR },
-  session_ended_by_reuse: { max: 3, seconds: HOUR },
-};
-/** Templates that are limited together as well. */
-const proofTemplates = Object.keys(proofs);
-/** Without a link that works the owner is owed one, up to so many times the limit: a mailbox cannot be flooded either. */
+/** The limit of a mail that names none of its own. */
+export const USUAL_LIMIT: MailLimit = { max: 3, seconds: HOUR };
+/** Mails with links that prove an address: they share a limit besides. */
+const PROOF_TEMPLATES = ['confirmation', 'password_reset', 'first_password'] as const;
+export type ProofTemplate = (typeof PROOF_TEMPLATES)[number];
+/** An owner without a link that works gets up to so many times the limit, so that a mailbox cannot be flooded either. */
 const FACTOR_WITHOUT_LINK = 2;
 
 /** A mail that is about to be sent. */
 export interface DueMail {
   readonly outboxId: string;
-  readonly template: MailTemplate;
+  readonly template: string;
+  readonly limit: MailLimit;
   /** Canonical. */
   readonly address: string;
   /** The confirmation whose link it holds. */
@@ -41,10 +30,10 @@ export interface DueMail {
 }
 
 /**
- * Counts a mail against the limits of its address and records which mail it is. A link voids the older ones to the same
- * address that would do the same. Counting twice is counting once.
- * @returns false, and changes nothing, when the address has had its share: its owner has the link of an earlier mail, which
- *   still works and serves every registration of the address, or has had twice as many.
+ * Counts a mail against the limits of its address and stores its template. A link supersedes older ones to the same
+ * address that have the same effect. Idempotent.
+ * @returns false, and changes nothing, when the address is over its limit: its owner has an earlier link, which still works
+ *   and is good for every registration of the address, or has had twice as many.
  */
 export function countMail(
   database: Database,
@@ -52,13 +41,13 @@ export function countMail(
   rateLimitScale: number,
 ): Promise<boolean> {
   return withTransaction(database, async (tx) => {
-    // Two workers that count mails to one address take turns.
+    // Serializes workers that count mails to one address.
     await database.query(
       `select pg_advisory_xact_lock(hashtextextended('rollcall/mails-to ' || $address, 0))`,
       { type: QueryTypes.SELECT, transaction: tx, bind: { address: due.address } },
     );
     if (!(await isWithinLimits(database, tx, due, rateLimitScale))) return false;
-    if (due.confirmationId !== undefined) await voidOlder(database, tx, due.confirmationId);
+    if (due.confirmationId !== undefined) await supersedeOlder(database, tx, due.confirmationId);
     return true;
   });
 }
@@ -66,10 +55,9 @@ export function countMail(
 async function isWithinLimits(
   database: Database,
   tx: Transaction,
-  { outboxId, template, address, confirmationId }: DueMail,
+  { outboxId, template, limit: { max, seconds }, address, confirmationId }: DueMail,
   scale: number,
 ): Promise<boolean> {
-  const { max, seconds } = limits[template];
   const rows = await database.query(
     `with recent as (
        select template, extract(epoch from now() - created_at) as age
@@ -78,7 +66,7 @@ async function isWithinLimits(
           and outcome is distinct from 'obsolete' and created_at > now() - interval '1 day'
      ), allowed as (
        select case when $confirmationId::uuid is null or $template <> all ($proofTemplates::text[])
-                     or exists (${LINK_THAT_SERVES}) then 1
+                     or exists (${EQUIVALENT_LINK}) then 1
                    else ${FACTOR_WITHOUT_LINK} end as factor
      )
      update outbox set template = $template
@@ -93,7 +81,7 @@ async function isWithinLimits(
       type: QueryTypes.SELECT,
       transaction: tx,
       bind: {
-        ...{ outboxId, template, address, seconds, proofTemplates },
+        ...{ outboxId, template, address, seconds, proofTemplates: PROOF_TEMPLATES },
         confirmationId: confirmationId ?? null,
         max: scaledLimit(max, scale),
         maxLinks: scaledLimit(MAX_LINKS_PER_HOUR, scale),
@@ -103,31 +91,31 @@ async function isWithinLimits(
   return rows.length > 0;
 }
 
-/** A link that would do the same as this one, still works, and was sent or is on its way. */
-const LINK_THAT_SERVES = `
+/** A link with the same effect as this one that still works, and was sent or is about to be. */
+const EQUIVALENT_LINK = `
   select from confirmations c
     join confirmations due on due.id = $confirmationId::uuid and due.email_canonical = c.email_canonical
     join outbox o on o.payload->>'confirmation_id' = c.id::text
-   where c.id <> due.id and ${doTheSame('c', 'due')}
+   where c.id <> due.id and ${haveSameEffect('c', 'due')}
      and c.confirmed_at is null and c.superseded_at is null and c.expires_at > now()
      and lower(o.recipient) = $address and o.template is not null
      and (o.outcome = 'sent' or o.state in ('pending', 'enqueued'))`;
 
-/** Whether two confirmations of one address lead to the same. */
-function doTheSame(one: string, other: string): string {
+/** Whether two confirmations of one address have the same effect. */
+function haveSameEffect(one: string, other: string): string {
   const registers = "('registration', 'resend')";
   return `${one}.admin_id is not distinct from ${other}.admin_id
      and (${one}.purpose = ${other}.purpose
           or ${one}.purpose in ${registers} and ${other}.purpose in ${registers})`;
 }
 
-/** In the order in which the API holds them: two that wait for each other would cost a second. */
-async function voidOlder(database: Database, tx: Transaction, id: string): Promise<void> {
+/** Locks rows in the same order as the API does, as a deadlock would cost a second. */
+async function supersedeOlder(database: Database, tx: Transaction, id: string): Promise<void> {
   await database.query(
     `with older as (
        select c.id from confirmations c join confirmations sent on sent.email_canonical = c.email_canonical
         where sent.id = $id and c.id <> sent.id and c.created_at <= sent.created_at
-          and ${doTheSame('c', 'sent')}
+          and ${haveSameEffect('c', 'sent')}
           and c.confirmed_at is null and c.superseded_at is null
         order by c.id for update of c
      )
