@@ -3,11 +3,8 @@ import type { Failpoint } from '../../shared/lifecycle/failpoint.js';
 import { createFaultBoard } from '../../workers/jobs/fault-board.js';
 import { createConnectionLimit } from '../../workers/mail/smtp/connection-limit.js';
 import { createDeliverMail } from '../../workers/mail/delivery/deliver-mail.processor.js';
-import {
-  openSmtpMailer,
-  timeouts,
-  type SmtpTimeouts,
-} from '../../workers/mail/smtp/smtp.mailer.js';
+import { openSmtpMailer, defaultTimeouts } from '../../workers/mail/smtp/smtp.mailer.js';
+import type { SmtpTimeouts } from '../../workers/mail/smtp/send-attempt.js';
 import type { Scope, TestContext } from '../helpers/context.js';
 import { openTestDatabase } from '../helpers/database.js';
 import { openSmtpServer, type SmtpBehaviour, type TestSmtpServer } from '../helpers/smtp-server.js';
@@ -56,7 +53,7 @@ export async function setUpDelivery(
       configurationSet: undefined,
     },
     fixture.log,
-    { ...timeouts, ...limits },
+    { ...defaultTimeouts, ...limits },
   );
   scope.teardown(() => mailer.close());
   const faults = createFaultBoard();

@@ -202,7 +202,7 @@ test('with PostgreSQL gone before the content goes it is kept back: what was sen
 test('at shutdown a mail whose answer does not come is recorded as such, and tried again a little later', async (t) => {
   const { fixture, server, deliver } = await setUpDelivery(t, context, {
     smtp: { onMail: () => 'hang' },
-    limits: { answerAfterTakeBackMs: 100 },
+    limits: { answerAfterAbortMs: 100 },
   });
   const { id } = await fixture.promiseConfirmation();
   const tried = jobContext();

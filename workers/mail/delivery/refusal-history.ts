@@ -1,6 +1,6 @@
 import { QueryTypes } from 'sequelize';
 import type { Database } from '../../../shared/database/connect.js';
-import { kindOfAnswer } from '../smtp/smtp-reply.js';
+import { normalizeReply } from '../smtp/smtp-reply.js';
 
 /**
  * What the last deliveries, of all workers, tell about an answer: whether it is about one mail or about whoever sends.
@@ -45,13 +45,13 @@ export async function reopenRefusedSeries(
     -Infinity,
     ...deliveries.filter(({ outcome }) => outcome === 'sent').map(({ at }) => at),
   );
-  const kind = kindOfAnswer(answer);
+  const kind = normalizeReply(answer);
   const refused = deliveries.filter(
     ({ outcome, response, at, firstRefusedAt }) =>
       outcome === 'refused' &&
       at > lastSentAt &&
       (firstRefusedAt ?? at) > lastSentAt &&
-      kindOfAnswer(response) === kind,
+      normalizeReply(response) === kind,
   );
   if (new Set(refused.map(({ recipient }) => recipient)).size < SERIES) return undefined;
   const ids = [...new Set(refused.map(({ id }) => id))];
@@ -99,8 +99,8 @@ export async function isToldApart(
         )`,
     { type: QueryTypes.SELECT, bind: { id, deliveryId } },
   );
-  const kind = kindOfAnswer(answer);
-  return earlier.some(({ response }) => kindOfAnswer(response) === kind);
+  const kind = normalizeReply(answer);
+  return earlier.some(({ response }) => normalizeReply(response) === kind);
 }
 
 /** True when another worker has sent a mail within so many milliseconds. */

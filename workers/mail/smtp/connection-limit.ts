@@ -1,54 +1,67 @@
-/** How many SMTP connections a worker may have at once, as far as the server goes along. */
+/** How many SMTP connections a worker may open at once, as the server accepts them. */
 export interface ConnectionLimit {
-  /** So many now: at least one. */
+  /** The current limit: at least one. */
   current(): number;
-  /** The server has refused one while so many others were under way, and some of them got through. */
+  /** The server refused a connection while so many others were open, and some of them served mails. */
   refused(others: number): void;
 }
 
-/** So long without a refusal, and one more is tried: the server may take more by now. */
+/** Without a refusal for so long, the limit rises by one: the server may accept more by now. */
 const RAISE_EVERY_MS = 10_000;
-/** So long without a refusal, and the server takes all of them: what is tried and refused again is no news. */
-const ALL_TAKEN_AFTER_MS = 60_000;
+/** Without a refusal at the maximum for so long, the limit counts as restored. */
+const RESTORED_AFTER_MS = 60_000;
+
+interface LimitState {
+  readonly max: number;
+  readonly onChange: (limit: number) => void;
+  readonly now: () => number;
+  limit: number;
+  /** The lowest limit reported since it was last restored. */
+  lowestReported: number;
+  changedAt: number;
+}
 
 /**
- * A limit that goes down with each connection that is refused, to those that were there, and up again with time.
- * @param most how many there may be at most.
- * @param onNews called when the limit is lower than it was since all were taken, and when all have been taken for a minute.
- * @param now a clock in milliseconds that never goes back.
+ * A limit that a refused connection lowers, to the number of those that were open, and that rises again with time.
+ * @param onChange called when the limit falls to a new low, and when it has been at the maximum for a minute again: not for
+ *   every attempt in between.
+ * @param now a monotonic clock in milliseconds.
  */
 export function createConnectionLimit(
-  most: number,
-  onNews: (limit: number) => void = () => undefined,
+  max: number,
+  onChange: (limit: number) => void = () => undefined,
   now: () => number = () => performance.now(),
 ): ConnectionLimit {
-  let limit = most;
-  let lowestTold = most;
-  let changedAt = now();
-
-  const raise = (): void => {
-    const raises = Math.floor((now() - changedAt) / RAISE_EVERY_MS);
-    if (limit < most && raises > 0) {
-      limit = Math.min(limit + raises, most);
-      changedAt = now();
-    }
-  };
-  const tell = (lowest: number): void => {
-    lowestTold = lowest;
-    onNews(limit);
-  };
+  const state = { max, onChange, now, limit: max, lowestReported: max, changedAt: now() };
   return {
-    current() {
-      raise();
-      const isAllTaken = limit === most && now() - changedAt >= ALL_TAKEN_AFTER_MS;
-      if (lowestTold < most && isAllTaken) tell(most);
-      return limit;
-    },
-    refused(others) {
-      raise();
-      limit = Math.max(Math.min(limit - 1, others), 1);
-      changedAt = now();
-      if (limit < lowestTold) tell(limit);
-    },
+    current: () => currentLimit(state),
+    refused: (others) => lower(state, others),
   };
+}
+
+function currentLimit(state: LimitState): number {
+  raise(state);
+  const { limit, max, lowestReported, changedAt, now } = state;
+  const isRestored = limit === max && now() - changedAt >= RESTORED_AFTER_MS;
+  if (lowestReported < max && isRestored) report(state);
+  return limit;
+}
+
+function lower(state: LimitState, others: number): void {
+  raise(state);
+  state.limit = Math.max(Math.min(state.limit - 1, others), 1);
+  state.changedAt = state.now();
+  if (state.limit < state.lowestReported) report(state);
+}
+
+function raise(state: LimitState): void {
+  const steps = Math.floor((state.now() - state.changedAt) / RAISE_EVERY_MS);
+  if (state.limit === state.max || steps === 0) return;
+  state.limit = Math.min(state.limit + steps, state.max);
+  state.changedAt = state.now();
+}
+
+function report(state: LimitState): void {
+  state.lowestReported = state.limit;
+  state.onChange(state.limit);
 }

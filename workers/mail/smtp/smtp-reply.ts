@@ -1,21 +1,21 @@
-/** Whom a mail server's refusal is about: whoever sends, one recipient or mail, or it does not say. */
-export type ReplySubject = 'sender' | 'recipient' | 'unclear';
+/** Whom a refusal is about: the sender (all mail), one recipient or mail, or it does not say. */
+export type RefusedParty = 'sender' | 'recipient' | 'unclear';
 
-/** More of a reply is not looked at. */
-const MAX_READ = 1_000;
+/** Characters of a reply that are examined. */
+const MAX_EXAMINED = 1_000;
 
-/** Words of which all must be there, in lower case. */
+/** Phrases that must all occur, in lower case. */
 type Wording = readonly string[];
 
-/** These say that it is whoever sends, whatever they go on to say about an address. */
-const SENDER_BY_NAME: readonly Wording[] = [
+/** About the sender, even if an address is mentioned too. */
+const SENDER_FOR_SURE: readonly Wording[] = [
   ['sender address rejected'],
   ['sender verify fail'],
   ['sendasdenied'],
 ];
 
-/** These say that it is the recipient, whatever they go on to say about whoever sends. */
-const RECIPIENT_BY_NAME: readonly Wording[] = [
+/** About the recipient, even if the sender is mentioned too. */
+const RECIPIENT_FOR_SURE: readonly Wording[] = [
   ['user unknown'],
   ['no such user'],
   ['that you tried to reach'],
@@ -24,7 +24,7 @@ const RECIPIENT_BY_NAME: readonly Wording[] = [
   ['message rejected: address blacklisted'],
 ];
 
-/** About the recipient, unless something about whoever sends is said as well. */
+/** About the recipient, unless a phrase about the sender occurs as well. */
 const RECIPIENT: readonly Wording[] = [
   ['recipient address'],
   ['this recipient'],
@@ -75,7 +75,7 @@ const SES: readonly Wording[] = [
   ['tenant', 'paused'],
 ];
 
-/** What Exim, Exchange Online, Gmail, Mailgun, Mailjet, Postfix, Postmark, SendGrid and others say about whoever sends. */
+/** Phrases of Exim, Exchange Online, Gmail, Mailgun, Mailjet, Postfix, Postmark, SendGrid and others about the sender. */
 const SENDER: readonly Wording[] = [
   ...SES,
   ['not authorized to'],
@@ -161,71 +161,71 @@ const SENDER: readonly Wording[] = [
 ];
 
 /**
- * Enhanced status codes about whoever sends: RFC 3463, RFC 7372 and others of the registry at IANA, and those that
- * Exchange Online gives to its own customers (5.7.5xx to 5.7.7xx).
+ * Enhanced status codes about the sender: RFC 3463, RFC 7372 and others in the IANA registry, and those that Exchange
+ * Online gives to its own customers (5.7.5xx to 5.7.7xx).
  */
 const SENDER_CODE = /^5\.(?:1\.(?:7|8|90)|7\.(?:8|9|13|14|2[0-9]|57|60|64|[567]\d\d))$/;
 /** Enhanced status codes about the recipient's address, or the content. */
 const RECIPIENT_CODE = /^5\.(?:1\.(?:[1-6]|9|10)|6\.\d{1,3})$/;
-/** About a mailbox: providers give them for the mailbox that sends, too. */
+/** About a mailbox: some providers also use them for the sender's. */
 const MAILBOX_CODE = /^5\.2\./;
-/** The mail, or what is stored, has become too much (RFC 5321). */
+/** Mailbox or message size exceeded (RFC 5321). */
 const EXCEEDED = '552';
-/** The mail is too large (RFC 3463). */
+/** Message too big for the system (RFC 3463). */
 const TOO_LARGE_CODE = '5.3.4';
 
 const ENHANCED_CODE = /^\d{3}[ -](\d\.\d{1,3}\.\d{1,3})(?!\S)/;
 
 /**
- * Reads whom a refusal is about, from its enhanced status code (RFC 3463) and the words that providers are known to use.
- * What it does not know is `unclear`, as `5.7.1` alone is, and so is what speaks of both. Addresses that the reply
- * repeats are not read: strangers choose them.
+ * Classifies a refusal by its enhanced status code (RFC 3463) and the phrases that providers are known to use. Unknown
+ * ones are `unclear`, as `5.7.1` alone is, and so are those that mention both parties. Addresses that the reply repeats are
+ * ignored, since strangers choose them.
  * @param response the reply with its code, 4xx or 5xx.
  */
-export function subjectOf(response: string): ReplySubject {
+export function refusedParty(response: string): RefusedParty {
   const text = withoutAddresses(response);
   const code = enhancedCodeIn(text);
-  if (SENDER_CODE.test(code) || isSaid(text, SENDER_BY_NAME)) return 'sender';
-  if (isSizeSaid(text) || isSaid(text, RECIPIENT_BY_NAME)) return 'recipient';
-  const isAboutSender = isSaid(text, SENDER);
-  if (RECIPIENT_CODE.test(code) || isSaid(text, RECIPIENT))
-    return isAboutSender || text.includes('spam') ? 'unclear' : 'recipient';
+  if (SENDER_CODE.test(code) || mentions(text, SENDER_FOR_SURE)) return 'sender';
+  if (mentionsSize(text) || mentions(text, RECIPIENT_FOR_SURE)) return 'recipient';
+  const mentionsSender = mentions(text, SENDER);
+  if (RECIPIENT_CODE.test(code) || mentions(text, RECIPIENT))
+    return mentionsSender || text.includes('spam') ? 'unclear' : 'recipient';
   const isSomeMailbox = MAILBOX_CODE.test(code) || text.startsWith(EXCEEDED);
-  return isAboutSender && !isSomeMailbox ? 'sender' : 'unclear';
+  return mentionsSender && !isSomeMailbox ? 'sender' : 'unclear';
 }
 
-/** True when a refusal says that it is about the size of the mail. */
-export const isTooLarge = (response: string): boolean => isSizeSaid(withoutAddresses(response));
+/** True when a refusal is about the size of the mail. */
+export const isTooLarge = (response: string): boolean => mentionsSize(withoutAddresses(response));
 
-const isSizeSaid = (text: string): boolean =>
-  enhancedCodeIn(text) === TOO_LARGE_CODE || (text.startsWith(EXCEEDED) && isSaid(text, SIZE));
+const mentionsSize = (text: string): boolean =>
+  enhancedCodeIn(text) === TOO_LARGE_CODE || (text.startsWith(EXCEEDED) && mentions(text, SIZE));
 
 const enhancedCodeIn = (text: string): string =>
   ENHANCED_CODE.exec(text)?.[1]?.replace(/^4/, '5') ?? '';
 
-/** In lower case, and without what stands in angle brackets and words with an `@`. */
+/** In lower case, without parts in angle brackets and words with an `@`. */
 const withoutAddresses = (response: string): string =>
   response
-    .slice(0, MAX_READ)
+    .slice(0, MAX_EXAMINED)
     .toLowerCase()
     .replaceAll(/<[^<>]*>/g, ' ')
     .split(/\s+/)
     .filter((word) => !word.includes('@'))
     .join(' ');
 
-const isSaid = (text: string, wordings: readonly Wording[]): boolean =>
+const mentions = (text: string, wordings: readonly Wording[]): boolean =>
   wordings.some((words) => words.every((word) => text.includes(word)));
 
-/** What tells one such answer from another, and not one mail from another: no addresses, ids, numbers or times. */
-export function kindOfAnswer(response: string): string {
+/** The reply without what differs from mail to mail (addresses, ids, numbers, times): replies of one kind are equal. */
+export function normalizeReply(response: string): string {
   return response
-    .slice(0, MAX_READ)
+    .slice(0, MAX_EXAMINED)
     .toLowerCase()
     .split(/[\s<>()[\]"',;]+/)
     .filter((word, i) => word !== '' && (i === 0 || !isSpecific(word)))
     .join(' ');
 }
 
-/** A very long word, or one with a figure, an address or a path, names something; an enhanced status code does not. */
+/** A very long word, or one with a digit, an address or a path, is specific to a mail; an enhanced status code is not. */
 const isSpecific = (word: string): boolean =>
   word.length > 20 || (/[\d@/=]/.test(word) && !/^\d\.\d{1,3}\.\d{1,3}$/.test(word));

@@ -6,54 +6,43 @@ import { parseEmailAddress } from '../../../shared/identity/email-address.js';
 import type { Logger } from '../../../shared/logging/logger.js';
 import { maskError, maskPersonalData } from '../../mask.js';
 import { classifySmtpError } from './smtp-failures.js';
+import { MailFailure, type Mailer, type OutgoingMail, type SendOptions } from '../mail.port.js';
 import {
-  MailFailure,
-  type Mailer,
-  type MailProgress,
-  type OutgoingMail,
-  type SendOptions,
-} from '../mail.port.js';
+  beginContent,
+  beginEnvelope,
+  endSendAttempt,
+  startSendAttempt,
+  type SendAttempt,
+  type SmtpTimeouts,
+} from './send-attempt.js';
 
 type ConfiguredMail = WorkerConfig['mail'];
 type OptionalSetting = 'connections' | 'ehloName';
 
-/** Where mails go and how, as the configuration gives it. */
 export type MailConfig = Omit<ConfiguredMail, OptionalSetting> &
   Partial<Pick<ConfiguredMail, OptionalSetting>>;
 
-/** How long the server may take. */
-export interface SmtpTimeouts {
-  readonly connectMs: number;
-  readonly greetingMs: number;
-  /** Everything until the content is handed over, waiting for a connection included. */
-  readonly sendMs: number;
-  /** The content, and the answer to it: what is given up here may have been sent. */
-  readonly answerMs: number;
-  /** The answer, once the mail is to be taken back. */
-  readonly answerAfterTakeBackMs: number;
-}
-
-/** How long a server may take unless set otherwise. */
-export const timeouts: SmtpTimeouts = {
+export const defaultTimeouts: SmtpTimeouts = {
   connectMs: 10_000,
   greetingMs: 10_000,
   sendMs: 28_000,
-  // RFC 5321, 4.5.3.2.6: filters look at the mail before they answer.
+  // RFC 5321, 4.5.3.2.6: content filters run before the server replies.
   answerMs: 10 * 60_000,
-  // Leaves the worker's stop time to record that nobody knows.
-  answerAfterTakeBackMs: 1_500,
+  // Leaves time before the worker's stop deadline to record the mail as unanswered.
+  answerAfterAbortMs: 1_500,
 };
 
-/** Milliseconds that a mail takes with a server that is not near, generously. */
+/** A generous estimate of the time that a mail takes with a distant server. */
 const USUAL_SEND_MS = 350;
 const MAX_CONNECTIONS = 20;
-/** Amazon SES closes long-lived connections; better we do. */
+/** Amazon SES closes long-lived connections: closing them between mails loses none. */
 const MAX_MAILS_PER_CONNECTION = 100;
 const MAX_REPLY_BYTES = 16 * 1_024;
 
 /**
- * How many connections, and so mails at once: those that are set, or enough for the rate. One mail more would wait for a
- * connection at the cost of its time to send; and the fewer are under way, the fewer are sent twice if this process dies.
+ * The number of connections, which is also the number of mails in flight: as configured, or enough for the rate. More
+ * mails than connections would spend their time-out waiting; and the fewer are in flight, the fewer are sent twice if this
+ * process dies.
  */
 export const smtpConnections = ({
   connections,
@@ -65,45 +54,62 @@ const SentInfo = z.object({ response: z.string() });
 
 /**
  * Sends over pooled SMTP connections. With `starttls` a server that does not offer it gets no mail; certificates are
- * always checked. Recipients are the envelope's alone, whatever a name may contain.
+ * always verified. Recipients come from the envelope only, whatever a name may contain.
  */
 export function openSmtpMailer(
   config: MailConfig,
   log: Logger,
-  limits: SmtpTimeouts = timeouts,
+  timeouts: SmtpTimeouts = defaultTimeouts,
 ): Mailer {
-  const transport = openTransport(config, limits, log);
-  const follow = followProgress(transport);
+  const smtp: Smtp = {
+    config,
+    timeouts,
+    transport: openTransport(config, timeouts, log),
+    attempts: new Map(),
+  };
+  trackProgress(smtp);
   return {
-    async send(mail, signal, options = {}) {
-      if (parseEmailAddress(mail.to.address) === undefined) {
-        throw new MailFailure('refuse', 'the address is not one that mail can be sent to');
-      }
-      const messageId = `<${mail.id}@${domainOf(config.from.address)}>`;
-      const attempt = startAttempt(limits, signal, options);
-      const unfollow = follow(messageId, attempt);
-      try {
-        const info = await transport.sendMail({
-          ...envelopeAndContent(config, mail),
-          messageId,
-          signal: attempt.signal,
-        });
-        const { response } = SentInfo.parse(info);
-        return { response: maskPersonalData(response), providerId: providerIdIn(response) };
-      } catch (error) {
-        throw attempt.endedBy() ?? classifySmtpError(error, attempt.progress());
-      } finally {
-        unfollow();
-        attempt.end();
-      }
-    },
-    async close() {
-      transport.close({ force: true });
-    },
+    send: (mail, signal, options = {}) => sendMail(smtp, mail, signal, options),
+    close: async () => smtp.transport.close({ force: true }),
   };
 }
 
-function openTransport(config: MailConfig, limits: SmtpTimeouts, log: Logger) {
+interface Smtp {
+  readonly config: MailConfig;
+  readonly timeouts: SmtpTimeouts;
+  readonly transport: ReturnType<typeof openTransport>;
+  /** Attempts in flight, by `Message-ID`. */
+  readonly attempts: Map<string, SendAttempt>;
+}
+
+async function sendMail(
+  { config, timeouts, transport, attempts }: Smtp,
+  mail: OutgoingMail,
+  signal: AbortSignal,
+  options: SendOptions,
+) {
+  if (parseEmailAddress(mail.to.address) === undefined)
+    throw new MailFailure('refuse', 'the address is not one that mail can be sent to');
+  const messageId = `<${mail.id}@${domainOf(config.from.address)}>`;
+  const attempt = startSendAttempt(timeouts, signal, options);
+  attempts.set(messageId, attempt);
+  try {
+    const info = await transport.sendMail({
+      ...envelopeAndContent(config, mail),
+      messageId,
+      signal: attempt.controller.signal,
+    });
+    const { response } = SentInfo.parse(info);
+    return { response: maskPersonalData(response), providerId: providerIdIn(response) };
+  } catch (error) {
+    throw attempt.endedBy ?? classifySmtpError(error, attempt.progress);
+  } finally {
+    attempts.delete(messageId);
+    endSendAttempt(attempt);
+  }
+}
+
+function openTransport(config: MailConfig, timeouts: SmtpTimeouts, log: Logger) {
   const { host, port, tls, credentials } = config;
   const transport = createTransport({
     pool: true,
@@ -116,10 +122,10 @@ function openTransport(config: MailConfig, limits: SmtpTimeouts, log: Logger) {
     requireTLS: tls === 'starttls',
     tls: { rejectUnauthorized: true, minVersion: 'TLSv1.2' },
     ...(credentials && { auth: { user: credentials.username, pass: credentials.password } }),
-    connectionTimeout: limits.connectMs,
-    greetingTimeout: limits.greetingMs,
-    // It holds for the whole session: until the content is handed over, attempts have a shorter time of their own.
-    socketTimeout: limits.answerMs,
+    connectionTimeout: timeouts.connectMs,
+    greetingTimeout: timeouts.greetingMs,
+    // For the whole session: until the content is transmitted, each attempt has a shorter time-out of its own.
+    socketTimeout: timeouts.answerMs,
     maxResponseSize: MAX_REPLY_BYTES,
     disableFileAccess: true,
     disableUrlAccess: true,
@@ -128,24 +134,17 @@ function openTransport(config: MailConfig, limits: SmtpTimeouts, log: Logger) {
   return transport;
 }
 
-/** Follows the mails by their `Message-ID`. What it returns begins to follow one, and returns what ends that. */
-function followProgress(
-  transport: ReturnType<typeof openTransport>,
-): (messageId: string, attempt: Attempt) => () => void {
-  const followed = new Map<string, Attempt>();
+/** Tells each attempt how far its mail has come, and withholds the content until it may be transmitted. */
+function trackProgress({ transport, attempts }: Smtp): void {
   transport.use('stream', (mail, done) => {
-    const attempt = followed.get(mail.data.messageId ?? '');
+    const attempt = attempts.get(mail.data.messageId ?? '');
     mail.message.processFunc((content) => {
-      // Asked for with the session open, right before the mail is named in it.
-      attempt?.named();
-      return heldBack(content, async () => attempt?.beforeContent());
+      // Called with the session open, right before MAIL FROM.
+      if (attempt) beginEnvelope(attempt);
+      return withhold(content, async () => attempt && beginContent(attempt));
     });
     done();
   });
-  return (messageId, attempt) => {
-    followed.set(messageId, attempt);
-    return () => void followed.delete(messageId);
-  };
 }
 
 function envelopeAndContent(
@@ -161,7 +160,7 @@ function envelopeAndContent(
     html,
     date: new Date(),
     headers: {
-      // RFC 3834: keeps vacation notices from answering.
+      // RFC 3834: keeps auto-responders from replying.
       'Auto-Submitted': 'auto-generated',
       ...(configurationSet !== undefined && {
         'X-SES-CONFIGURATION-SET': configurationSet,
@@ -171,75 +170,11 @@ function envelopeAndContent(
   };
 }
 
-const effectOfSilence = { waiting: 'unreachable', named: 'lost', content: 'unanswered' } as const;
-
-type Attempt = ReturnType<typeof startAttempt>;
-
-/** One try to send: ends by itself when it takes too long, or when the caller takes the mail back in time. */
-function startAttempt(
-  { sendMs, answerMs, answerAfterTakeBackMs }: SmtpTimeouts,
-  takeBack: AbortSignal,
-  { withinMs = sendMs, onSession, beforeContent = async () => undefined }: SendOptions,
-) {
-  const controller = new AbortController();
-  let progress: MailProgress = 'waiting';
-  let endedBy: Error | undefined;
-  let timer: NodeJS.Timeout | undefined;
-  let permission: Promise<void> | undefined;
-
-  const fail = (reason: Error): void => {
-    endedBy ??= reason;
-    controller.abort();
-  };
-  const giveUpAfter = (ms: number): void => {
-    clearTimeout(timer);
-    timer = setTimeout(
-      () =>
-        fail(new MailFailure(effectOfSilence[progress], `no answer within ${Math.ceil(ms)} ms`)),
-      ms,
-    );
-  };
-  const onTakeBack = (): void => {
-    if (progress === 'content') giveUpAfter(answerAfterTakeBackMs);
-    else fail(new MailFailure('abort', 'taken back before the server had it'));
-  };
-  giveUpAfter(Math.min(sendMs, withinMs));
-  takeBack.addEventListener('abort', onTakeBack);
-  if (takeBack.aborted) onTakeBack();
-  return {
-    signal: controller.signal,
-    /** Why it was ended from here, if it was. */
-    endedBy: () => endedBy,
-    progress: () => progress,
-    named(): void {
-      progress = 'named';
-      onSession?.();
-    },
-    /** Resolves when the content may go. Asked again by nodemailer if the connection ended meanwhile. */
-    async beforeContent(): Promise<void> {
-      controller.signal.throwIfAborted();
-      try {
-        await (permission ??= beforeContent());
-      } catch (error) {
-        fail(error instanceof Error ? error : new Error(String(error)));
-      }
-      // From here to the first byte nothing is waited for.
-      controller.signal.throwIfAborted();
-      progress = 'content';
-      giveUpAfter(answerMs);
-    },
-    end(): void {
-      clearTimeout(timer);
-      takeBack.removeEventListener('abort', onTakeBack);
-    },
-  };
-}
-
-/** The same content, held back until it may go: SMTP begins to read it when the server has agreed to take it. */
-function heldBack(content: Readable, mayGo: () => Promise<void>): Readable {
+/** The same content once `permission` resolves: nodemailer begins to read it when the server is ready for it. */
+function withhold(content: Readable, permission: () => Promise<void>): Readable {
   return Readable.from(
     (async function* read() {
-      await mayGo();
+      await permission();
       yield* content as AsyncIterable<Buffer>;
     })(),
     { objectMode: false },
