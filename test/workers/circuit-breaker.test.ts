@@ -1,5 +1,14 @@
 import test from 'ava';
-import { createMailBreaker, type MailTrial } from '../../workers/mail/delivery/circuit-breaker.js';
+import {
+  createCircuitBreaker,
+  othersGetThrough,
+  recordReached,
+  recordSession,
+  recordUnreachable,
+  releasePermit,
+  requestPermit,
+  type SendPermit,
+} from '../../workers/mail/delivery/circuit-breaker.js';
 
 test('closed, every mail passes, many at a time', (t) => {
   const { pass } = setUp();
@@ -8,20 +17,20 @@ test('closed, every mail passes, many at a time', (t) => {
 
 test('after a failure all rest; then one tries, and the others wait for it', (t) => {
   const { breaker, pass, wait } = setUp();
-  t.is(pass()?.failed(), 1_000);
-  t.is(breaker.enter(), 1_000);
+  t.is(recordUnreachable(pass()), 1_000);
+  t.is(requestPermit(breaker), 1_000);
   wait(400);
-  t.is(breaker.enter(), 600);
+  t.is(requestPermit(breaker), 600);
   wait(600);
   t.truthy(pass());
-  t.is(pass(), undefined);
-  t.is(breaker.enter(), 1_000);
+  t.is(typeof requestPermit(breaker), 'number');
+  t.is(requestPermit(breaker), 1_000);
 });
 
 test('each failure of the one that tries doubles the rest, up to ten seconds', (t) => {
   const { pass, wait } = setUp();
   const rests = Array.from({ length: 6 }, () => {
-    const restMs = pass()?.failed() ?? 0;
+    const restMs = recordUnreachable(pass());
     wait(restMs);
     return restMs;
   });
@@ -30,97 +39,98 @@ test('each failure of the one that tries doubles the rest, up to ten seconds', (
 
 test('mails that were under way when it failed count as the same failure', (t) => {
   const { pass, wait } = setUp();
-  const underWay = [pass(), pass(), pass()];
+  const inFlight = [pass(), pass(), pass()];
   t.deepEqual(
-    underWay.map((trial) => trial?.failed()),
+    inFlight.map((permit) => recordUnreachable(permit)),
     [1_000, 1_000, 1_000],
   );
   wait(1_000);
-  t.is(pass()?.failed(), 2_000);
+  t.is(recordUnreachable(pass()), 2_000);
 });
 
 test('the first mail that gets through lets all go again, and a later failure starts small', (t) => {
   const { pass, wait } = setUp();
-  pass()?.failed();
+  recordUnreachable(pass());
   wait(1_000);
-  pass()?.reached();
+  recordReached(pass());
   t.truthy(pass());
-  t.is(pass()?.failed(), 1_000);
+  t.is(recordUnreachable(pass()), 1_000);
 });
 
 test('one that tried nothing after all makes way for another', (t) => {
-  const { pass, wait } = setUp();
-  pass()?.failed();
+  const { breaker, pass, wait } = setUp();
+  recordUnreachable(pass());
   wait(1_000);
-  const scout = pass();
-  t.is(pass(), undefined);
-  scout?.end();
+  const probe = pass();
+  t.is(typeof requestPermit(breaker), 'number');
+  releasePermit(probe);
   t.truthy(pass());
 });
 
 test('a mail from before the outage that ends late does not let a second one try', (t) => {
-  const { pass, wait } = setUp();
+  const { breaker, pass, wait } = setUp();
   const late = pass();
-  pass()?.failed();
+  recordUnreachable(pass());
   wait(1_000);
   pass();
-  late?.end();
-  t.is(pass(), undefined);
+  releasePermit(late);
+  t.is(typeof requestPermit(breaker), 'number');
 });
 
 test('it tells once that the server is away, and once that it is back', (t) => {
   const { pass, turns, wait } = setUp();
-  pass()?.reached();
-  const underWay = [pass(), pass()];
-  for (const trial of underWay) trial?.failed();
+  recordReached(pass());
+  const inFlight = [pass(), pass()];
+  for (const permit of inFlight) recordUnreachable(permit);
   wait(1_000);
-  pass()?.failed();
-  t.deepEqual(turns, ['away']);
+  recordUnreachable(pass());
+  t.deepEqual(turns, ['open']);
   wait(2_000);
-  pass()?.reached();
-  pass()?.reached();
-  t.deepEqual(turns, ['away', 'back']);
+  recordReached(pass());
+  recordReached(pass());
+  t.deepEqual(turns, ['open', 'closed']);
 });
 
 test('one that got no session is not alone if another under way gets through, by a session if the server has replied', async (t) => {
   const { pass } = setUp();
   const [refused, other] = [pass(), pass()];
-  const byReply = refused?.othersGetThrough(true);
-  const bySuccess = refused?.othersGetThrough(false);
-  other?.openedSession();
+  const byReply = othersGetThrough(refused, true);
+  const bySuccess = othersGetThrough(refused, false);
+  recordSession(other);
   t.true(await byReply);
-  other?.reached();
+  recordReached(other);
   t.true(await bySuccess);
 });
 
 test('with nobody else under way, or all of them waiting for each other, nobody gets through', async (t) => {
   const { pass } = setUp();
-  const trials = [pass(), pass(), pass()];
-  const asked = trials.map(async (trial) => trial?.othersGetThrough(true));
+  const permits = [pass(), pass(), pass()];
+  const asked = permits.map((permit) => othersGetThrough(permit, true));
   t.deepEqual(await Promise.all(asked), [false, false, false]);
-  for (const trial of trials) trial?.end();
-  t.false(await pass()?.othersGetThrough(true));
+  for (const permit of permits) releasePermit(permit);
+  t.false(await othersGetThrough(pass(), true));
 });
 
 test('an open session says nothing where the server has said nothing', async (t) => {
   const { pass } = setUp();
   const [refused, other] = [pass(), pass()];
-  other?.openedSession();
-  const others = refused?.othersGetThrough(false);
-  other?.end();
+  recordSession(other);
+  const others = othersGetThrough(refused, false);
+  releasePermit(other);
   t.false(await others);
 });
 
 function setUp() {
   let now = 0;
   const turns: string[] = [];
-  const breaker = createMailBreaker(
-    (turn) => void turns.push(turn),
+  const breaker = createCircuitBreaker(
+    (state) => void turns.push(state),
     () => now,
   );
-  const pass = (): MailTrial | undefined => {
-    const trial = breaker.enter();
-    return typeof trial === 'number' ? undefined : trial;
+  const pass = (): SendPermit => {
+    const permit = requestPermit(breaker);
+    if (typeof permit === 'number') throw new Error(`paused for ${permit} ms`);
+    return permit;
   };
   return { breaker, turns, pass, wait: (ms: number) => void (now += ms) };
 }

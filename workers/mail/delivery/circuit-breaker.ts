@@ -1,133 +1,153 @@
 import { EventEmitter, once } from 'node:events';
 
-/** A mail that may be tried. What is learnt of the server is told once, if anything is; ended it must be in any case. */
-export interface MailTrial {
-  /** The server has answered, whatever it said. */
-  reached(): void;
-  /** The server was out of reach. Returns how many milliseconds everything should rest. */
-  failed(): number;
-  /** Makes way for the next mail, should this be the one that tries. Safe after the others, and twice. */
-  end(): void;
-  /** A session is open for the mail. */
-  openedSession(): void;
-  /** How many other mails are under way here. */
-  others(): number;
-  /** True when another mail has reached the server since this trial began. */
-  othersGotThrough(): boolean;
-  /**
-   * Asked when no session could be had: waits, a few seconds at most, for those that are under way here. True as soon as
-   * one of them reaches the server; if the server has `replied`, an open session will do.
-   */
-  othersGetThrough(hasReplied: boolean): Promise<boolean>;
-}
-
 /**
- * Keeps mails from running into a mail server that is out of reach: once it has failed, one mail at a time tries
- * whether it is back, after growing pauses. With the first that gets through, all may go again.
+ * Stops mails from being sent to a mail server that is unreachable. Closed, all mails pass. A failure opens it: no mail
+ * passes during a pause that grows with each failure. Then it is half-open: one mail at a time probes the server, and the
+ * first that reaches it closes the breaker.
  */
-export interface MailBreaker {
-  /** Asks to try a mail: a trial, or how many milliseconds to rest first. */
-  enter(): MailTrial | number;
+export interface CircuitBreaker {
+  readonly onChange: (state: 'open' | 'closed') => void;
+  /** A monotonic clock in milliseconds. */
+  readonly now: () => number;
+  readonly inFlight: Set<SendPermit>;
+  /** Emits `change` whenever a permit's or the breaker's state has changed. */
+  readonly changes: EventEmitter;
+  /** Failures since the server was last reached; 0 when closed. */
+  failures: number;
+  openUntil: number;
+  /** How many mails have reached the server. */
+  successes: number;
+  /** The permit that probes the server while half-open. */
+  probe: SendPermit | undefined;
 }
 
-const FIRST_REST_MS = 1_000;
-const MAX_REST_MS = 10_000;
-/** While one mail tries, the others look again this soon. */
-const WHILE_TRYING_MS = 1_000;
-/** So long one that got no session waits to see how others fare. */
-const WAIT_FOR_OTHERS_MS = 5_000;
-
-/** A trial that has not ended, as the others see it. */
-interface UnderWay {
+/** Permission to send one mail. Must be released, whatever was recorded before. */
+export interface SendPermit {
+  readonly breaker: CircuitBreaker;
+  /** The breaker's successes when the permit was granted. */
+  readonly successesBefore: number;
   hasSession: boolean;
-  /** It waits for the others itself. */
+  /** Waits in {@link othersGetThrough} itself. */
   isWaiting: boolean;
 }
 
+const FIRST_PAUSE_MS = 1_000;
+const MAX_PAUSE_MS = 10_000;
+/** How soon other mails ask again while one probes the server. */
+const PAUSE_DURING_PROBE_MS = 1_000;
+/** How long a mail without a session waits for the outcome of others. */
+const WAIT_FOR_OTHERS_MS = 5_000;
+
 /**
- * A breaker that lets mails pass.
- * @param onTurn called when the server goes out of reach, and when it is back.
- * @param now a clock in milliseconds that never goes back.
+ * A closed circuit breaker.
+ * @param onChange called once when it opens and once when it closes again.
  */
-export function createMailBreaker(
-  onTurn: (turn: 'away' | 'back') => void = () => undefined,
+export function createCircuitBreaker(
+  onChange: CircuitBreaker['onChange'] = () => undefined,
   now: () => number = () => performance.now(),
-): MailBreaker {
-  let failures = 0;
-  let openUntil = 0;
-  let successes = 0;
-  /** The one that tries whether the server is back. */
-  let scout: MailTrial | undefined;
-  const underWay = new Set<UnderWay>();
-  const changes = new EventEmitter().setMaxListeners(0);
-
-  const startTrial = (): MailTrial => {
-    const successesBefore = successes;
-    const self: UnderWay = { hasSession: false, isWaiting: false };
-    underWay.add(self);
-    const others = (): UnderWay[] => [...underWay].filter((other) => other !== self);
-    const gotThrough = (): boolean => successes > successesBefore;
-    const trial: MailTrial = {
-      reached() {
-        const wasAway = failures > 0;
-        failures = 0;
-        successes += 1;
-        scout = undefined;
-        changes.emit('change');
-        if (wasAway) onTurn('back');
-      },
-      failed() {
-        // Those that were under way when the first one failed tell nothing new.
-        if (failures === 0 || scout === trial) {
-          failures += 1;
-          openUntil = now() + restAfter(failures);
-          if (failures === 1) onTurn('away');
-        }
-        trial.end();
-        return Math.max(Math.ceil(openUntil - now()), 1);
-      },
-      end() {
-        if (scout === trial) scout = undefined;
-        underWay.delete(self);
-        changes.emit('change');
-      },
-      openedSession() {
-        self.hasSession = true;
-        changes.emit('change');
-      },
-      others: () => others().length,
-      othersGotThrough: gotThrough,
-      async othersGetThrough(hasReplied) {
-        self.isWaiting = true;
-        changes.emit('change');
-        const isServed = (): boolean =>
-          gotThrough() || (hasReplied && others().some(({ hasSession }) => hasSession));
-        const timeout = AbortSignal.timeout(WAIT_FOR_OTHERS_MS);
-        while (!isServed() && others().some(({ isWaiting }) => !isWaiting)) {
-          try {
-            await once(changes, 'change', { signal: timeout });
-          } catch {
-            // They take their time: nobody knows.
-            break;
-          }
-        }
-        return isServed();
-      },
-    };
-    return trial;
-  };
-
+): CircuitBreaker {
   return {
-    enter() {
-      if (failures === 0) return startTrial();
-      if (scout) return WHILE_TRYING_MS;
-      const restMs = Math.ceil(openUntil - now());
-      if (restMs > 0) return restMs;
-      scout = startTrial();
-      return scout;
-    },
+    onChange,
+    now,
+    inFlight: new Set(),
+    changes: new EventEmitter().setMaxListeners(0),
+    failures: 0,
+    openUntil: 0,
+    successes: 0,
+    probe: undefined,
   };
 }
 
-const restAfter = (failures: number): number =>
-  Math.min(FIRST_REST_MS * 2 ** (failures - 1), MAX_REST_MS);
+/** Returns a permit, or the milliseconds to pause before asking again. */
+export function requestPermit(breaker: CircuitBreaker): SendPermit | number {
+  if (breaker.failures === 0) return grantPermit(breaker);
+  if (breaker.probe) return PAUSE_DURING_PROBE_MS;
+  const pauseMs = Math.ceil(breaker.openUntil - breaker.now());
+  if (pauseMs > 0) return pauseMs;
+  breaker.probe = grantPermit(breaker);
+  return breaker.probe;
+}
+
+function grantPermit(breaker: CircuitBreaker): SendPermit {
+  const permit = {
+    breaker,
+    successesBefore: breaker.successes,
+    hasSession: false,
+    isWaiting: false,
+  };
+  breaker.inFlight.add(permit);
+  return permit;
+}
+
+/** Ends a permit; if it was the probe, the next mail probes. Idempotent. */
+export function releasePermit(permit: SendPermit): void {
+  const { breaker } = permit;
+  if (breaker.probe === permit) breaker.probe = undefined;
+  breaker.inFlight.delete(permit);
+  breaker.changes.emit('change');
+}
+
+/** Records that the server replied, whatever the reply: closes the breaker. */
+export function recordReached({ breaker }: SendPermit): void {
+  const wasOpen = breaker.failures > 0;
+  breaker.failures = 0;
+  breaker.successes += 1;
+  breaker.probe = undefined;
+  breaker.changes.emit('change');
+  if (wasOpen) breaker.onChange('closed');
+}
+
+/** Records that the server was unreachable: opens the breaker. Returns how many milliseconds to pause. */
+export function recordUnreachable(permit: SendPermit): number {
+  const { breaker } = permit;
+  // Mails in flight when the first one failed are part of the same failure.
+  if (breaker.failures === 0 || breaker.probe === permit) {
+    breaker.failures += 1;
+    breaker.openUntil = breaker.now() + pauseAfter(breaker.failures);
+    if (breaker.failures === 1) breaker.onChange('open');
+  }
+  releasePermit(permit);
+  return Math.max(Math.ceil(breaker.openUntil - breaker.now()), 1);
+}
+
+const pauseAfter = (failures: number): number =>
+  Math.min(FIRST_PAUSE_MS * 2 ** (failures - 1), MAX_PAUSE_MS);
+
+/** Records that a session is open for the mail. */
+export function recordSession(permit: SendPermit): void {
+  permit.hasSession = true;
+  permit.breaker.changes.emit('change');
+}
+
+/** How many other mails are in flight. */
+export const countOthers = (permit: SendPermit): number => othersOf(permit).length;
+
+/** True when another mail has reached the server since the permit was granted. */
+export const haveOthersReached = ({ breaker, successesBefore }: SendPermit): boolean =>
+  breaker.successes > successesBefore;
+
+/**
+ * For a mail that got no session: waits, a few seconds at most, for the mails in flight. True as soon as one of them
+ * reaches the server; if the server has `replied`, an open session is enough.
+ */
+export async function othersGetThrough(permit: SendPermit, hasReplied: boolean): Promise<boolean> {
+  const { changes } = permit.breaker;
+  permit.isWaiting = true;
+  changes.emit('change');
+  const isServed = (): boolean =>
+    haveOthersReached(permit) ||
+    (hasReplied && othersOf(permit).some(({ hasSession }) => hasSession));
+  const timeout = AbortSignal.timeout(WAIT_FOR_OTHERS_MS);
+  while (!isServed() && othersOf(permit).some(({ isWaiting }) => !isWaiting)) {
+    try {
+      await once(changes, 'change', { signal: timeout });
+    } catch {
+      // Timed out without an outcome.
+      break;
+    }
+  }
+  return isServed();
+}
+
+const othersOf = (permit: SendPermit): SendPermit[] =>
+  [...permit.breaker.inFlight].filter((other) => other !== permit);

@@ -2,72 +2,88 @@ import type { Database } from '../../../shared/database/connect.js';
 import { startRepeating } from '../../../shared/lifecycle/repeat.js';
 import type { Logger } from '../../../shared/logging/logger.js';
 import { maskError } from '../../mask.js';
-import { handOverContent, renewClaim, type ClaimedMessage } from './outbox-claim.js';
+import { recordTransmission, renewClaim, type ClaimedMessage } from './outbox-claim.js';
 
-export interface ClaimKeeperDeps {
+export interface ClaimDeps {
   readonly database: Database;
   readonly log: Logger;
   /** How long a claim lasts. */
   readonly claimMs: number;
 }
 
-/** Keeps a message this worker's for as long as it is worked on. */
+/** Keeps a message claimed for as long as this worker delivers it. */
 export interface ClaimKeeper {
-  /** For so many milliseconds the claim is surely held, even if it cannot be renewed any more. */
+  /** For how many milliseconds the claim is held even if no renewal succeeds. */
   heldForMs(): number;
   /**
-   * Records that the content is handed over from now on; resolves to how often it was without an answer, this time
-   * included. @throws {ClaimLost} if somebody else has claimed the message, or an operator decided about it.
+   * Records that the content is about to be transmitted.
+   * @returns how often it was without an answer, this time included.
+   * @throws {ClaimLost} if another worker has claimed the message, or an operator decided about it.
    */
-  handOver(): Promise<number>;
-  /** Renews no more, and resolves when the claim stands as `claimedUntil` has it. Safe twice. */
+  recordTransmission(): Promise<number>;
+  /** Stops renewing; resolves when `claimedUntil` is what the row has. Idempotent. */
   stop(): Promise<void>;
 }
 
-/** The message is not this worker's any more. */
+/** The message is not claimed by this worker any more. */
 export class ClaimLost extends Error {
   override readonly name = 'ClaimLost';
 }
 
+interface ClaimState {
+  readonly deps: ClaimDeps;
+  readonly message: ClaimedMessage;
+  heldUntil: number;
+  renewal: Promise<void>;
+}
+
 /**
- * Renews a claim three times in its life, until stopped. A renewal that fails is told and tried again: the claim is then
- * lost only if somebody else takes it.
- * @param claimedAt when the claim was asked for, by the monotonic clock.
+ * Renews a claim at every third of its duration, until stopped. A renewal that fails is logged and retried: the claim is
+ * then lost only if another worker takes it.
+ * @param claimedAt when the claim was requested, by the monotonic clock.
  */
 export function keepClaim(
-  { database, log, claimMs }: ClaimKeeperDeps,
+  deps: ClaimDeps,
   message: ClaimedMessage,
   claimedAt: number,
 ): ClaimKeeper {
-  let heldUntil = claimedAt + claimMs;
-  let renewal: Promise<void> = Promise.resolve();
-
-  const renew = async (): Promise<void> => {
-    const askedAt = performance.now();
-    try {
-      const claimedUntil = await renewClaim(database, message, claimMs);
-      if (claimedUntil === undefined) return;
-      message.claimedUntil = claimedUntil;
-      heldUntil = askedAt + claimMs;
-    } catch (error) {
-      log.warn({ 'labels.outbox_id': message.id, err: maskError(error) }, 'claim renewal failed');
-    }
+  const { database, claimMs } = deps;
+  const state: ClaimState = {
+    deps,
+    message,
+    heldUntil: claimedAt + claimMs,
+    renewal: Promise.resolve(),
   };
-  const pauseMs = claimMs / 3;
+  const intervalMs = claimMs / 3;
   const renewing = startRepeating(async () => {
-    await (renewal = renew());
-    return pauseMs;
-  }, pauseMs);
-
+    state.renewal = renew(state);
+    await state.renewal;
+    return intervalMs;
+  }, intervalMs);
   return {
-    heldForMs: () => heldUntil - performance.now(),
-    async handOver() {
-      // The row bears what the last renewal has written.
-      await renewal;
-      const times = await handOverContent(database, message);
-      if (times === undefined) throw new ClaimLost('the message is claimed by somebody else');
-      return times;
+    heldForMs: () => state.heldUntil - performance.now(),
+    async recordTransmission() {
+      // Only with the last renewal's result does `claimedUntil` match the row.
+      await state.renewal;
+      const transmissions = await recordTransmission(database, message);
+      if (transmissions === undefined)
+        throw new ClaimLost('the message is claimed by another worker');
+      return transmissions;
     },
     stop: () => renewing.stop(),
   };
+}
+
+async function renew(state: ClaimState): Promise<void> {
+  const { message } = state;
+  const { database, log, claimMs } = state.deps;
+  const requestedAt = performance.now();
+  try {
+    const claimedUntil = await renewClaim(database, message, claimMs);
+    if (claimedUntil === undefined) return;
+    message.claimedUntil = claimedUntil;
+    state.heldUntil = requestedAt + claimMs;
+  } catch (error) {
+    log.warn({ 'labels.outbox_id': message.id, err: maskError(error) }, 'claim renewal failed');
+  }
 }

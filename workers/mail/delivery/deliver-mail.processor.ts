@@ -10,62 +10,72 @@ import {
   QueueThrottled,
 } from '../../jobs/job-effects.js';
 import type { JobContext, Processor } from '../../jobs/start-worker.js';
-import { keepClaim, type ClaimKeeper, type ClaimKeeperDeps } from './claim-keeper.js';
-import { composeMail } from '../mails/compose-mail.js';
-import { createMailBreaker, type MailTrial } from './circuit-breaker.js';
-import type { ComposeDeps } from '../mails/composition.js';
-import { DATABASE_REST_MS, type VerdictDeps } from './failed-delivery.js';
 import type { Mailer } from '../mail.port.js';
+import { composeMail } from '../mails/compose-mail.js';
+import type { ComposeDeps } from '../mails/composition.js';
+import {
+  createCircuitBreaker,
+  recordReached,
+  recordSession,
+  releasePermit,
+  requestPermit,
+  type SendPermit,
+} from './circuit-breaker.js';
+import { keepClaim, type ClaimDeps, type ClaimKeeper } from './claim-keeper.js';
+import {
+  DATABASE_PAUSE_MS,
+  MAX_COPIES,
+  PerhapsSent,
+  recordFailure,
+  type FailureDeps,
+} from './failed-delivery.js';
 import { claimMessage, type ClaimedMessage } from './outbox-claim.js';
 import { settleMessage, type Settlement } from './outbox-outcome.js';
-import { MAX_COPIES, PerhapsSent, recordFailure } from '../record-failure.js';
 
-export interface DeliverMailDeps extends ComposeDeps, VerdictDeps, ClaimKeeperDeps {
+export interface DeliverMailDeps extends ComposeDeps, ClaimDeps, FailureDeps {
   readonly mailer: Mailer;
   readonly failpoint: Failpoint;
-  /** How this process is called in deliveries. */
-  readonly worker: string;
 }
 
-/** A mail that cannot have so much of its claim is not begun. */
+/** A mail is not sent with less than this share of its claim left. */
 const MIN_CLAIM_SHARE = 1 / 3;
-/** What a send must leave of its claim until the content, for the record of how it went. */
+/** The share of the claim that is reserved for recording the outcome. */
 const CLAIM_MARGIN_SHARE = 1 / 15;
-const SETTLE_TRIES = 8;
-/** With the database gone the marker is tried for ten minutes or more: giving up means that the mail is sent again. */
-const SETTLE_TRIES_DURING_OUTAGE = 1_200;
-/** Short: until the marker is there, a death of this process sends the mail again. */
+const SETTLE_ATTEMPTS = 8;
+/** During an outage of the database, for ten minutes or more: giving up would send the mail again. */
+const SETTLE_ATTEMPTS_DURING_OUTAGE = 1_200;
+/** Short: if the process dies before the message is settled, the mail is sent again. */
 const MAX_SETTLE_PAUSE_MS = 500;
 
 /**
- * Carries out one outbox message: claim, compose from the rows as they are now, hand to the mail server, record. At
- * least once: a death of this process between the server's 250 and the record of it is a way to a second copy (ADR 8
- * lists all of them). That the content is handed over is recorded before it is; of whatever is not answered there are
- * three copies at most. While the mail server is out of reach the queue rests, and no mail loses a try.
+ * Delivers the mail of one outbox message: claim, compose from the rows as they are now, send, record the outcome. At least
+ * once: if this process dies between the server's 250 and the record of it, a second copy is sent (ADR 8 lists all such
+ * cases). Each transmission of the content is recorded before it starts; without an answer there are three copies at most.
+ * While the mail server is unreachable the queue is paused, and no attempt is counted.
  */
 export function createDeliverMail(
   deps: DeliverMailDeps,
 ): Processor<z.output<typeof OutboxJobData>> {
   const { log } = deps;
-  const breaker = createMailBreaker((turn) => {
-    if (turn === 'away') log.warn('SMTP server unreachable; mails wait');
+  const breaker = createCircuitBreaker((state) => {
+    if (state === 'open') log.warn('SMTP server unreachable; mails wait');
     else log.info('SMTP server recovered');
   });
   return async (data, context) => {
     if (context.signal.aborted) throw new JobHandedBack();
-    const trial = breaker.enter();
-    if (typeof trial === 'number') throw new QueueResting('the mail server is out of reach', trial);
+    const permit = requestPermit(breaker);
+    if (typeof permit === 'number')
+      throw new QueueResting('the mail server is out of reach', permit);
     try {
-      return await claimAndDeliver(deps, { trial, context }, data);
+      return await claimAndDeliver(deps, { permit, context }, data);
     } finally {
-      trial.end();
+      releasePermit(permit);
     }
   };
 }
 
-/** What one try has to itself. */
 interface Attempt {
-  readonly trial: MailTrial;
+  readonly permit: SendPermit;
   readonly context: JobContext;
 }
 
@@ -75,10 +85,10 @@ async function claimAndDeliver(
   { outbox_id: id, generation }: z.output<typeof OutboxJobData>,
 ): Promise<string> {
   const { context } = attempt;
-  // From before the claim: it is never held for longer than the database grants it.
+  // Measured before the claim is made, so that it is never assumed to last longer than it does.
   const claimedAt = performance.now();
   const claim = await claimMessage(deps.database, { id, generation }, deps).catch(
-    restIfUnavailable,
+    throttleIfUnavailable,
   );
   context.annotate({ 'labels.outbox_id': id });
   switch (claim.kind) {
@@ -92,11 +102,11 @@ async function claimAndDeliver(
         ...(claim.message.adminId !== null && { 'user.id': String(claim.message.adminId) }),
         'labels.try': claim.message.attempt,
       });
-      return deliverKept(deps, attempt, claim.message, claimedAt);
+      return deliverClaimed(deps, attempt, claim.message, claimedAt);
   }
 }
 
-async function deliverKept(
+async function deliverClaimed(
   deps: DeliverMailDeps,
   attempt: Attempt,
   message: ClaimedMessage,
@@ -112,13 +122,13 @@ async function deliverKept(
 
 async function deliver(
   deps: DeliverMailDeps,
-  { trial, context }: Attempt,
+  { permit, context }: Attempt,
   message: ClaimedMessage,
   claim: ClaimKeeper,
 ): Promise<string> {
   const { signal } = context;
-  /** How often the content was handed over; more than before once it may be in this try. */
-  let handingOver = Promise.resolve(message.unanswered);
+  /** How often the content was transmitted without an answer, this attempt included. */
+  let transmissions = Promise.resolve(message.unanswered);
   try {
     const mail = await composeMail(deps, message);
     if ('obsolete' in mail)
@@ -126,16 +136,16 @@ async function deliver(
     if (message.unanswered >= MAX_COPIES) throw new PerhapsSent('its workers died of it');
     const withinMs = claim.heldForMs() - deps.claimMs * CLAIM_MARGIN_SHARE;
     if (withinMs < deps.claimMs * MIN_CLAIM_SHARE)
-      throw new JobPostponed('the claim has almost run out', DATABASE_REST_MS);
+      throw new JobPostponed('the claim has almost run out', DATABASE_PAUSE_MS);
     const receipt = await deps.mailer.send({ id: message.id, ...mail }, signal, {
       withinMs,
-      onSession: () => trial.openedSession(),
+      onSession: () => recordSession(permit),
       beforeContent: async () => {
-        handingOver = claim.handOver();
-        await handingOver;
+        transmissions = claim.recordTransmission();
+        await transmissions;
       },
     });
-    trial.reached();
+    recordReached(permit);
     deps.failpoint('after-250');
     await settle(deps, message, { outcome: 'sent', ...receipt }, signal);
     deps.failpoint('after-marker');
@@ -144,25 +154,30 @@ async function deliver(
   } catch (error) {
     if (error instanceof UnrecordedSuccess) throw error;
     await claim.stop();
-    // A connection may end while leave to hand over is asked for: then it is granted, and nothing has gone.
-    const handedOver = await handingOver.catch(() => message.unanswered);
-    throw await recordFailure(deps, { trial, context, message, handedOver }, error);
+    // If the connection ends while the transmission is being recorded, it is recorded though nothing was sent.
+    const failed = {
+      permit,
+      context,
+      message,
+      transmissions: await transmissions.catch(() => message.unanswered),
+    };
+    throw await recordFailure(deps, failed, error);
   }
 }
 
-/** The work is done, but the database would not hear of it. */
+/** The work is done, but could not be recorded. */
 class UnrecordedSuccess extends Error {
   override readonly name = 'UnrecordedSuccess';
 }
 
-/** Records the end of the work, and does not give up easily: what is not recorded will be done again. */
+/** Settles the message, and retries for long: what is not recorded is done again. */
 async function settle(
   { database, log }: DeliverMailDeps,
   message: ClaimedMessage,
   settlement: Settlement,
   signal: AbortSignal,
 ): Promise<string> {
-  for (let tries = 1; ; tries++) {
+  for (let attempts = 1; ; attempts++) {
     try {
       const wasOpen = await settleMessage(database, message, settlement);
       if (!wasOpen)
@@ -170,15 +185,18 @@ async function settle(
       return settlement.outcome;
     } catch (error) {
       const limit =
-        isDatabaseUnavailable(error) && !signal.aborted ? SETTLE_TRIES_DURING_OUTAGE : SETTLE_TRIES;
-      if (tries >= limit) throw new UnrecordedSuccess('done, but not recorded', { cause: error });
-      await delay(Math.min(50 * 2 ** tries, MAX_SETTLE_PAUSE_MS));
+        isDatabaseUnavailable(error) && !signal.aborted
+          ? SETTLE_ATTEMPTS_DURING_OUTAGE
+          : SETTLE_ATTEMPTS;
+      if (attempts >= limit)
+        throw new UnrecordedSuccess('done, but not recorded', { cause: error });
+      await delay(Math.min(50 * 2 ** attempts, MAX_SETTLE_PAUSE_MS));
     }
   }
 }
 
-function restIfUnavailable(error: unknown): never {
+function throttleIfUnavailable(error: unknown): never {
   if (isDatabaseUnavailable(error))
-    throw new QueueThrottled('the database is unavailable', DATABASE_REST_MS, { cause: error });
+    throw new QueueThrottled('the database is unavailable', DATABASE_PAUSE_MS, { cause: error });
   throw error;
 }

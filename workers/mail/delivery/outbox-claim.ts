@@ -1,38 +1,37 @@
 import { QueryTypes } from 'sequelize';
 import type { Database } from '../../../shared/database/connect.js';
 
-/** An outbox message by the job that stands for it. */
+/** Identifies the outbox message of a job. */
 export interface MessageKey {
   readonly id: string;
   readonly generation: number;
 }
 
-/** A message that is this worker's alone until the claim runs out, and the delivery that was opened for this try. */
+/** A message that this worker has claimed, and the delivery that was opened for this attempt. */
 export interface ClaimedMessage extends MessageKey {
   readonly name: string;
   readonly payload: unknown;
   readonly adminId: number | null;
   readonly recipient: string | null;
   readonly traceId: string;
-  /** 1 for the first try. */
+  /** 1 for the first attempt. */
   readonly attempt: number;
-  /** How often the content was handed over before, and no answer is known. */
+  /** How often the content was transmitted before without a known answer. */
   readonly unanswered: number;
   readonly deliveryId: string;
-  /** Until when, as the row has it: whoever claims it later changes that, and so does its owner. */
+  /** When the claim expires, exactly as in the row: renewing it or claiming it anew changes the value. */
   claimedUntil: string;
 }
 
-/** Nobody has claimed the message since, and no operator has decided about it. */
-export const IS_STILL_OURS = `generation = $generation and state in ('pending', 'enqueued')
+/** The claim is still this worker's: no other has claimed the message since, and no operator has decided about it. */
+export const IS_STILL_CLAIMED = `generation = $generation and state in ('pending', 'enqueued')
         and claimed_until = $claimedUntil::timestamptz`;
 
-/** What came of claiming a message. */
 export type Claim =
   | { readonly kind: 'claimed'; readonly message: ClaimedMessage }
-  /** Somebody else has it for so long, by the database's clock. */
+  /** Another worker's claim lasts for so long, by the database's clock. */
   | { readonly kind: 'busy'; readonly remainingMs: number }
-  /** Settled, dead, uncertain, gone, or of another generation: nothing is to be done. */
+  /** Settled, dead, uncertain, gone, or of another generation: there is nothing to do. */
   | { readonly kind: 'over' };
 
 interface ClaimRow {
@@ -49,12 +48,12 @@ interface ClaimRow {
   readonly unanswered: number;
 }
 
-/** Two claims at once: the loser saw the row as it was before, and need not wait long to see it as it is. */
+/** The loser of two concurrent claims saw the row as it was before: it retries soon. */
 const LOST_RACE_MS = 1_000;
 
 /**
- * Claims a message and opens a delivery for the try, in one statement. A pending message can be claimed too: its job
- * may overtake the mark that it is enqueued.
+ * Claims a message and opens a delivery for the attempt, in one statement. A pending message can be claimed too: its job
+ * may start before the message is marked as enqueued.
  */
 export async function claimMessage(
   database: Database,
@@ -91,8 +90,8 @@ export async function claimMessage(
 }
 
 /**
- * Prolongs the claim from now on, even if it has run out. Resolves to until when, as the row has it, or to `undefined`
- * when the message is not ours any more.
+ * Extends the claim by its full duration from now, even if it has expired. Resolves to the new expiry as in the row, or to
+ * `undefined` when the message is not claimed by this worker any more.
  */
 export async function renewClaim(
   database: Database,
@@ -101,23 +100,23 @@ export async function renewClaim(
 ): Promise<string | undefined> {
   const [row] = await database.query<{ claimedUntil: string }>(
     `update outbox set claimed_until = now() + $claimMs * interval '1 millisecond'
-      where id = $id and ${IS_STILL_OURS} returning claimed_until::text as "claimedUntil"`,
+      where id = $id and ${IS_STILL_CLAIMED} returning claimed_until::text as "claimedUntil"`,
     { type: QueryTypes.SELECT, bind: { id, generation, claimedUntil, claimMs } },
   );
   return row?.claimedUntil;
 }
 
 /**
- * Counts that the content is handed over, before it is: whoever dies from here on leaves behind that the server may have
- * it. Resolves to how often that is so, or to `undefined` when the message is not ours any more.
+ * Counts a transmission of the content, before it starts: if the worker dies from here on, the row says that the server may
+ * have accepted it. Resolves to the count, or to `undefined` when the message is not claimed by this worker any more.
  */
-export async function handOverContent(
+export async function recordTransmission(
   database: Database,
   { id, generation, claimedUntil }: ClaimedMessage,
 ): Promise<number | undefined> {
   const [row] = await database.query<{ unanswered: number }>(
     `update outbox set unanswered = unanswered + 1
-      where id = $id and ${IS_STILL_OURS} returning unanswered`,
+      where id = $id and ${IS_STILL_CLAIMED} returning unanswered`,
     { type: QueryTypes.SELECT, bind: { id, generation, claimedUntil } },
   );
   return row?.unanswered;

@@ -1,30 +1,30 @@
 import { QueryTypes } from 'sequelize';
 import type { Database } from '../../../shared/database/connect.js';
-import { IS_STILL_OURS, type ClaimedMessage } from './outbox-claim.js';
+import { IS_STILL_CLAIMED, type ClaimedMessage } from './outbox-claim.js';
 
 type Claimed = Pick<ClaimedMessage, 'id' | 'generation' | 'deliveryId' | 'claimedUntil'>;
 
-/** How a message is settled: the mail server has it, or nobody needs it any more. */
+/** How a message is settled: the mail server accepted the mail, or it is obsolete. */
 export interface Settlement {
   readonly outcome: 'sent' | 'obsolete';
-  /** What the server said, or why the mail is not needed; without addresses. */
+  /** The server's reply, or why the mail is obsolete; without addresses. */
   readonly response: string;
   readonly providerId?: string | undefined;
 }
 
-/** How a try failed; without addresses. */
-export interface Failure {
+/** How an attempt failed; without addresses. */
+export interface FailedAttempt {
   readonly outcome: 'deferred' | 'refused';
   readonly response: string;
-  /** False: the mail is not to blame, so its next try has the same number. */
+  /** False: the mail is not the cause, so its next attempt has the same number. */
   readonly isCounted: boolean;
-  /** True: the content was to be handed over in this try, and the server surely does not have the mail. */
+  /** True: a transmission was recorded in this attempt, and the server certainly did not accept the mail. */
   readonly isAnswered: boolean;
 }
 
 /**
- * The marker: records that the work is done, so that no later copy of the job does it again. A mail that was sent
- * settles the message even if it was given up or redriven meanwhile. Resolves to false when there was nothing to settle.
+ * Records that the work is done, so that no later copy of the job repeats it. A mail that was sent settles the message even
+ * if it was dead-lettered or redriven meanwhile. Resolves to false when there was nothing to settle.
  */
 export async function settleMessage(
   database: Database,
@@ -50,17 +50,17 @@ export async function settleMessage(
   return rows.length > 0;
 }
 
-/** What becomes of a message whose try failed: tried again, given up, or perhaps sent. An operator decides about the latter two. */
+/** The state of a message after a failed attempt. `open` is retried; an operator decides about the others. */
 export type NextState = 'open' | 'dead' | 'uncertain';
 
 /**
- * Records how the try failed and gives the claim back, so that a next try need not wait for it to run out. Resolves to
- * false when the claim was this worker's no more: then only the delivery is recorded.
+ * Records how the attempt failed and releases the claim, so that the next attempt need not wait for it to expire. Resolves
+ * to false when the message is not claimed by this worker any more: then only the delivery is recorded.
  */
-export async function recordFailedTry(
+export async function recordFailedAttempt(
   database: Database,
   { id, generation, deliveryId, claimedUntil }: Claimed,
-  { outcome, response, isCounted, isAnswered }: Failure,
+  { outcome, response, isCounted, isAnswered }: FailedAttempt,
   next: NextState,
 ): Promise<boolean> {
   const rows = await database.query(
@@ -70,7 +70,7 @@ export async function recordFailedTry(
      update outbox
         set state = case $next when 'open' then state else $next end, claimed_until = null, last_error = $response,
             attempts = attempts - $uncounted, unanswered = unanswered - $answered
-      where id = $id and ${IS_STILL_OURS} returning id`,
+      where id = $id and ${IS_STILL_CLAIMED} returning id`,
     {
       type: QueryTypes.SELECT,
       bind: {

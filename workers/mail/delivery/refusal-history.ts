@@ -2,10 +2,7 @@ import { QueryTypes } from 'sequelize';
 import type { Database } from '../../../shared/database/connect.js';
 import { normalizeReply } from '../smtp/smtp-reply.js';
 
-/**
- * What the last deliveries, of all workers, tell about an answer: whether it is about one mail or about whoever sends.
- * Asked only when a mail was refused.
- */
+// Finds out from the last deliveries of all workers whether an answer is about one mail or about the sender.
 
 interface RecentDelivery {
   readonly id: string;
@@ -17,23 +14,23 @@ interface RecentDelivery {
   readonly firstRefusedAt: number | null;
 }
 
-/** The same answer to so many recipients in a row is about whoever sends. */
-const SERIES = 3;
-/** So far back a series is looked for. */
+/** The same answer to so many recipients in a row is about the sender. */
+const MIN_RECIPIENTS = 3;
+/** How many deliveries are searched for a series. */
 const MAX_DELIVERIES = 200;
 
-/** Mails that were refused one after the other with the same answer. */
+/** Consecutive mails that were refused with the same answer. */
 export interface RefusedSeries {
-  /** How many were put back. */
+  /** How many messages were reopened. */
   readonly reopened: number;
-  /** How many tries the series has. */
-  readonly tries: number;
+  /** How many attempts the series has. */
+  readonly attempts: number;
 }
 
 /**
- * Puts refused messages back when several recipients' mails in a row got the same answer and none was sent in between:
- * then it is about whoever sends. A message that was refused before the last one was sent is not among them: it has had
- * its chance. Their tries do not count.
+ * Reopens refused messages when mails to several recipients in a row got the same answer and none was sent in between:
+ * then the answer is about the sender. A message that was refused before the last mail was sent stays dead: the answer is
+ * about it. Their attempts do not count.
  * @returns `undefined` when there is no such series.
  */
 export async function reopenRefusedSeries(
@@ -53,9 +50,9 @@ export async function reopenRefusedSeries(
       (firstRefusedAt ?? at) > lastSentAt &&
       normalizeReply(response) === kind,
   );
-  if (new Set(refused.map(({ recipient }) => recipient)).size < SERIES) return undefined;
+  if (new Set(refused.map(({ recipient }) => recipient)).size < MIN_RECIPIENTS) return undefined;
   const ids = [...new Set(refused.map(({ id }) => id))];
-  return { reopened: await reopen(database, ids), tries: refused.length };
+  return { reopened: await reopen(database, ids), attempts: refused.length };
 }
 
 function recentDeliveries(database: Database): Promise<RecentDelivery[]> {
@@ -71,7 +68,7 @@ function recentDeliveries(database: Database): Promise<RecentDelivery[]> {
   );
 }
 
-/** As a redrive does, but without counting the try: Redis would refuse a job under the old id. */
+/** Like a redrive, but without counting the attempt. Redis would refuse a job under the old id. */
 async function reopen(database: Database, ids: readonly string[]): Promise<number> {
   const rows = await database.query(
     `update outbox
@@ -84,8 +81,8 @@ async function reopen(database: Database, ids: readonly string[]): Promise<numbe
   return rows.length;
 }
 
-/** True when the message got this answer before and another mail was sent since: then the answer is about this one. */
-export async function isToldApart(
+/** True when the message got this answer before and another mail was sent since. */
+export async function isAboutThisMail(
   database: Database,
   { id, deliveryId }: { readonly id: string; readonly deliveryId: string },
   answer: string,
@@ -103,7 +100,7 @@ export async function isToldApart(
   return earlier.some(({ response }) => normalizeReply(response) === kind);
 }
 
-/** True when another worker has sent a mail within so many milliseconds. */
+/** True when another worker has sent a mail within the last `withinMs`. */
 export async function hasAnotherWorkerSent(
   database: Database,
   worker: string,
