@@ -24,7 +24,7 @@ const images = [
   },
   {
     file: 'Dockerfile.firehose',
-    sources: ['dev/env.ts', 'dev/firehose', 'dev/paths.ts', 'shared/http'],
+    sources: ['dev/emulators/firehose', 'dev/env.ts', 'dev/paths.ts', 'shared/http'],
     programs: [],
   },
 ];

@@ -5,7 +5,7 @@ import test from 'ava';
 import {
   openFirehoseEndpoint,
   type FirehoseEndpoint,
-} from '../../dev/firehose/firehose-endpoint.js';
+} from '../../dev/emulators/firehose/firehose-endpoint.js';
 import { shipLogBatch } from '../../shared/jobs/index.js';
 import { packLines } from '../../shared/log-shipping/log-batch-codec.js';
 import { JobHandedBack, PermanentFailure, QueueThrottled } from '../../workers/jobs/job-effects.js';

@@ -6,7 +6,7 @@ import test from 'ava';
 import {
   openFirehoseEndpoint,
   type FirehoseEndpoint,
-} from '../../../dev/firehose/firehose-endpoint.js';
+} from '../../../dev/emulators/firehose/firehose-endpoint.js';
 import { openQueues } from '../../../shared/queues/queues.js';
 import { createAdmins } from '../../helpers/admins.js';
 import { createClient } from '../../helpers/api-client.js';
