@@ -62,7 +62,8 @@ module.exports = {
       severity: 'error',
       from: {
         path: '^api/[^/]+/',
-        pathNot: '^api/(http|openapi)/|\\.(routes|pages|limits|schemas)\\.ts$|/passport\\.ts$',
+        pathNot:
+          '^api/(http|openapi)/|\\.(routes|pages|limits|schemas)\\.ts$|/(admin-guard|throttle-requests)\\.ts$',
       },
       to: { path: '^api/http/' },
     },
@@ -71,6 +72,13 @@ module.exports = {
       severity: 'error',
       from: { path: '^api/.+\\.routes\\.ts$' },
       to: { path: '^shared/models/|node_modules/(sequelize|sequelize-typescript)/' },
+    },
+    {
+      name: 'log-shipping-is-opened-in-one-place',
+      comment: 'Its README says what it promises; nothing outside depends on how it does it.',
+      severity: 'error',
+      from: { pathNot: '^(shared/log-shipping|test)/' },
+      to: { path: '^shared/log-shipping/', pathNot: '/open-logging\\.ts$' },
     },
     {
       name: 'production-needs-no-dev-dependency',

@@ -1,12 +1,12 @@
 import express, { type Express } from 'express';
 import type { ApiConfig } from '../shared/config/config.js';
 import { AppError } from '../shared/errors/app-error.js';
-import { accountRoutes } from './auth/account.routes.js';
-import { adminsRoutes } from './auth/admins.routes.js';
-import { confirmRoutes } from './auth/confirm.routes.js';
-import { passwordResetRoutes } from './auth/password-reset.routes.js';
-import { registrationRoutes } from './auth/registration.routes.js';
-import { sessionRoutes } from './auth/session.routes.js';
+import { accountRoutes } from './account/account.routes.js';
+import { adminsRoutes } from './admins/admins.routes.js';
+import { confirmRoutes } from './registration/confirm.routes.js';
+import { passwordResetRoutes } from './password-reset/password-reset.routes.js';
+import { registrationRoutes } from './registration/registration.routes.js';
+import { sessionRoutes } from './sessions/sessions.routes.js';
 import type { ApiDeps } from './deps.js';
 import { plainForwardedAddresses } from './http/forwarded-addresses.js';
 import { methodGuard } from './http/method-guard.js';

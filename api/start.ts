@@ -1,8 +1,8 @@
 import { startupEvent } from '../shared/audit/audit.js';
 import type { ApiConfig } from '../shared/config/config.js';
 import type { Lifecycle } from '../shared/lifecycle/lifecycle.js';
-import type { ProcessLog } from '../shared/logging/process-log.js';
-import { tellRedisProblems } from '../shared/queues/tell-redis-problems.js';
+import type { Logging } from '../shared/log-shipping/open-logging.js';
+import { logRedisProblems } from '../shared/queues/log-redis-problems.js';
 import { createApp } from './app.js';
 import { buildDeps, type ApiDeps } from './deps.js';
 import { securityHeaderValues } from './http/security-headers.js';
@@ -19,23 +19,21 @@ export interface RunningApi {
 /** Opens one part of the API after the other, each with its release, and listens. */
 export async function startApi(
   config: ApiConfig,
-  { log, spool }: ProcessLog,
+  logging: Logging,
   lifecycle: Lifecycle,
 ): Promise<RunningApi> {
-  lifecycle.onStop('log spool', () => spool?.close());
+  const { log } = logging;
+  lifecycle.onStop('log spool', () => logging.close());
 
   const deps = await buildDeps(config, log);
   lifecycle.onStop('database and queues', () => deps.close());
 
   const telling = new AbortController();
-  void tellRedisProblems(deps.queues, log, telling.signal);
+  void logRedisProblems(deps.queues, log, telling.signal);
   lifecycle.onStop('look at Redis', () => telling.abort());
 
-  if (spool) {
-    const { logs: queue, receipts, room } = deps.queues;
-    const shipping = spool.startShipping({ queue, receipts, room: room.logs, log });
-    lifecycle.onStop('log shipping', () => shipping.stop(FLUSH_DEADLINE_MS));
-  }
+  const shipping = logging.startShipping(deps.queues);
+  lifecycle.onStop('log shipping', () => shipping.stop(FLUSH_DEADLINE_MS));
 
   const app = createApp(deps, {
     publicUrl: config.publicUrl,
@@ -49,7 +47,7 @@ export async function startApi(
   const port = await listen(server, config.http.port, config.http.host);
   log.info(
     { ...startupEvent, 'server.address': config.http.host, 'server.port': port },
-    'listening',
+    'server listening',
   );
   return { port, deps };
 }

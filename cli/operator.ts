@@ -1,4 +1,4 @@
-import { createOperatorsService } from '../api/auth/operators.service.js';
+import { createOperatorsService } from '../api/admins/operators.service.js';
 import { onlyWord, type Answer, type Arguments, type Command } from './command.js';
 import { causeOfCommand, readAddress, refuseUnknownAdmin, withTools } from './tools.js';
 

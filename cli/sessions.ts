@@ -1,4 +1,4 @@
-import { createSessionEndsService } from '../api/auth/session-ends.service.js';
+import { createSessionEndsService } from '../api/sessions/session-ends.service.js';
 import { onlyWord, type Answer, type Arguments, type Command } from './command.js';
 import { causeOfCommand, readAddress, refuseUnknownAdmin, withTools } from './tools.js';
 

@@ -1,19 +1,16 @@
 import { loadOrExit, loadWorkerConfig } from '../shared/config/config.js';
 import { startLifecycle } from '../shared/lifecycle/lifecycle.js';
-import { openProcessLog } from '../shared/logging/process-log.js';
-import { openStandardOutput } from '../shared/logging/standard-output.js';
+import { openLogging } from '../shared/log-shipping/open-logging.js';
 import { startWorker } from './start.js';
 
 const STOP_DEADLINE_MS = 25_000;
 
 const config = loadOrExit(() => loadWorkerConfig());
-const output = openStandardOutput();
-const logs = loadOrExit(() => openProcessLog('rollcall-worker', config, output));
-output.reportTo(logs.log);
-const lifecycle = startLifecycle(logs.log, STOP_DEADLINE_MS);
+const logging = loadOrExit(() => openLogging(config, 'rollcall-worker'));
+const lifecycle = startLifecycle(logging.log, STOP_DEADLINE_MS);
 try {
-  await startWorker(config, logs, lifecycle);
+  await startWorker(config, logging, lifecycle);
 } catch (error) {
-  logs.log.fatal({ err: error }, 'the worker cannot start');
+  logging.log.fatal({ err: error }, 'worker failed to start');
   await lifecycle.stop('start failed', 1);
 }

@@ -12,9 +12,9 @@ import {
   type JobWorkerSettings,
 } from './jobs/start-worker.js';
 import { createShipLogBatch } from './logs/ship-log-batch.processor.js';
-import { createConnectionLimit } from './mail/connection-limit.js';
-import { createDeliverMail } from './mail/deliver-mail.processor.js';
-import { smtpConnections } from './mail/smtp.mailer.js';
+import { createConnectionLimit } from './mail/smtp/connection-limit.js';
+import { createDeliverMail } from './mail/delivery/deliver-mail.processor.js';
+import { smtpConnections } from './mail/smtp/smtp.mailer.js';
 import { startRelay } from './relay/relay.js';
 import { startSweeping } from './relay/sweep.js';
 import { startHousekeeping } from './tasks/housekeeping.js';
@@ -53,7 +53,7 @@ export function startRoles(
   deps: WorkerDeps,
   { onStop, stop }: Pick<Lifecycle, 'onStop' | 'stop'>,
 ): void {
-  const onSilent = (): void => void stop('a queue is not worked on', 1);
+  const onSilent = (): void => void stop('queue consumer stalled', 1);
   const parts: { stop(deadlineMs: number): Promise<void> }[] = [deps.tasks];
   onStop('roles', async () => {
     const ends = await Promise.allSettled(parts.map((part) => part.stop(DRAIN_DEADLINE_MS)));
@@ -67,14 +67,14 @@ export function startRoles(
 
 function startMailWorker(
   config: WorkerConfig,
-  { queues, mailSources, mailer, faults, failpoint, log }: WorkerDeps,
+  { queues, composeDeps, mailer, faults, failpoint, log }: WorkerDeps,
   onSilent: () => void,
 ): JobWorker {
   const most = smtpConnections(config.mail);
   const connections = createConnectionLimit(most, (limit) => {
     const fields = { 'labels.connections': limit };
-    if (limit < most) log.warn(fields, 'the mail server takes fewer connections at once');
-    else log.info(fields, 'the mail server takes all connections again');
+    if (limit < most) log.warn(fields, 'SMTP connections reduced');
+    else log.info(fields, 'SMTP connections restored');
   });
   return startJobWorker({
     queue: 'mail',
@@ -82,7 +82,7 @@ function startMailWorker(
     producer: queues.mail,
     schema: OutboxJobData,
     process: createDeliverMail({
-      ...mailSources,
+      ...composeDeps,
       mailer,
       connections,
       faults,

@@ -1,9 +1,10 @@
 import { randomBytes } from 'node:crypto';
 import type { NextFunction, Request, RequestHandler, Response } from 'express';
 import type { Cause } from '../../shared/audit/audit.js';
-import { requestIdFrom } from '../../shared/http/request-id.js';
+import { requestIdFrom } from '../../shared/http/request-headers.js';
 import type { Logger } from '../../shared/logging/logger.js';
 import { maskPath } from '../../shared/logging/mask.js';
+import type { Principal } from '../../shared/models/index.js';
 
 /** What is known about a request besides what it asks for. */
 export interface RequestContext {
@@ -16,6 +17,8 @@ export interface RequestContext {
   readonly startedAt: bigint;
   /** The admin who asks, once that is proven. */
   adminId?: number;
+  /** The same, with its session; set by the admin guard. */
+  principal?: Principal;
 }
 
 const contexts = new WeakMap<Request, RequestContext>();
@@ -25,6 +28,13 @@ export function contextOf(req: Request): RequestContext {
   const context = contexts.get(req);
   if (!context) throw new Error('The request-context middleware has not run');
   return context;
+}
+
+/** The admin who asks. @throws when the route is not behind the admin guard: a fault of ours, answered by 500. */
+export function principalOf(req: Request): Principal {
+  const { principal } = contextOf(req);
+  if (!principal) throw new Error('The route is not behind the admin guard');
+  return principal;
 }
 
 /** The path that was asked for: without the query, which may hold a token, and the host of an absolute address. */

@@ -1,10 +1,10 @@
 import { fileURLToPath } from 'node:url';
 import swaggerJsdoc from 'swagger-jsdoc';
-import * as z from 'zod';
 import { product } from '../../shared/config/version.js';
-import { answerSchemas, requestSchemas, sharedComponents } from './components.js';
+import { sharedComponents } from './components.js';
 import { problemResponses } from './problems.js';
 import { addRequestExample } from './request-examples.js';
+import { componentSchemas } from './schemas.js';
 
 /** The part of an OpenAPI 3.1 document that the build works on. */
 export interface OpenApiDocument {
@@ -31,13 +31,14 @@ const DESCRIPTION = `An **admin** registers, confirms by a mailed link, logs in,
 Every error is a problem document (RFC 9457) with a stable \`code\`.`;
 
 /** The document as it is served and committed. */
-export const openApiText = (): string => `${JSON.stringify(buildOpenApi(), null, 2)}\n`;
+export const openApiText = async (): Promise<string> =>
+  `${JSON.stringify(await buildOpenApi(), null, 2)}\n`;
 
 /**
  * Builds the document: paths and prose from the comments beside the routes, schemas from zod, and the problems that
  * any operation of its kind can answer with.
  */
-function buildOpenApi(): OpenApiDocument {
+async function buildOpenApi(): Promise<OpenApiDocument> {
   const routes = fileURLToPath(new URL('../**/*.routes.js', import.meta.url));
   const document = swaggerJsdoc({
     failOnErrors: true,
@@ -62,10 +63,7 @@ function buildOpenApi(): OpenApiDocument {
       security: [{ accessToken: [] }],
       components: {
         ...sharedComponents,
-        schemas: {
-          ...toJsonSchemas(requestSchemas, 'input'),
-          ...toJsonSchemas(answerSchemas, 'output'),
-        },
+        schemas: await componentSchemas(),
       },
     },
   }) as OpenApiDocument;
@@ -137,31 +135,6 @@ function dropUnusedResponses({ paths, components }: OpenApiDocument): void {
     Object.entries(components['responses'] ?? {}).filter(([name]) =>
       text.includes(`"#/components/responses/${name}"`),
     ),
-  );
-}
-
-/** Requests are described as they are sent, answers as they arrive. */
-function toJsonSchemas(
-  named: Readonly<Record<string, z.ZodType>>,
-  io: 'input' | 'output',
-): Record<string, unknown> {
-  const registry = z.registry<{ id: string }>();
-  for (const [id, schema] of Object.entries(named)) registry.add(schema, { id });
-  const { schemas: built } = z.toJSONSchema(registry, {
-    io,
-    target: 'draft-2020-12',
-    unrepresentable: 'any',
-    uri: (id) => `#/components/schemas/${id}`,
-    override: ({ jsonSchema }) => {
-      // zod spells formats out as long regular expressions; the format says it better.
-      if (jsonSchema.format !== undefined) delete jsonSchema.pattern;
-    },
-  });
-  return Object.fromEntries(
-    Object.entries(built).map(([id, schema]) => {
-      const { $schema: _dialect, $id: _id, ...rest } = schema as Record<string, unknown>;
-      return [id, rest];
-    }),
   );
 }
 

@@ -1,43 +1,6 @@
-import type * as z from 'zod';
-import { DEFAULT_PASSWORD_MIN_LENGTH } from '../../shared/config/variables.js';
-import * as auth from '../auth/auth.schemas.js';
-import { MAX_ID } from '../http/ids.js';
+import { MAX_ID } from '../http/inputs.js';
 import { DEFAULT_LIMIT, MAX_CURSOR_LENGTH, MAX_LIMIT } from '../http/pagination.js';
-import * as ops from '../ops/ops.schemas.js';
-import * as users from '../users/users.schemas.js';
-import { Problem, problemResponse } from './problems.js';
-
-/** Schemas of what is sent. */
-export const requestSchemas: Readonly<Record<string, z.ZodType>> = {
-  RegisterRequest: auth.registerRequest(DEFAULT_PASSWORD_MIN_LENGTH),
-  ResendRequest: auth.ResendRequest,
-  ConfirmRequest: auth.ConfirmRequest,
-  LoginRequest: auth.LoginRequest,
-  RefreshRequest: auth.RefreshRequest,
-  UpdateMeRequest: auth.updateMeRequest(DEFAULT_PASSWORD_MIN_LENGTH),
-  ForgotPasswordRequest: auth.ForgotPasswordRequest,
-  ResetPasswordRequest: auth.resetPasswordRequest(DEFAULT_PASSWORD_MIN_LENGTH),
-  DeleteMeRequest: auth.DeleteMeRequest,
-  CreateUserRequest: users.CreateUserRequest,
-  UpdateUserRequest: users.UpdateUserRequest,
-};
-
-/** Schemas of what is answered. */
-export const answerSchemas: Readonly<Record<string, z.ZodType>> = {
-  Problem,
-  Accepted: auth.Accepted,
-  Confirmed: auth.Confirmed,
-  Admin: auth.Admin,
-  AdminList: auth.AdminList,
-  Login: auth.Login,
-  Session: auth.Session,
-  SessionList: auth.SessionList,
-  User: users.User,
-  UserList: users.UserList,
-  Home: ops.Home,
-  Live: ops.Live,
-  Readiness: ops.Readiness,
-};
+import { problemResponse } from './problems.js';
 
 /** What the routes' comments refer to, besides schemas. */
 export const sharedComponents = {

@@ -1,5 +1,5 @@
 import type { RequestHandler } from 'express';
-import type { ThrottleRequests } from '../http/throttle-requests.js';
+import type { ThrottleRequests } from '../throttling/throttle-requests.js';
 
 /** What one admin may do to its users: ten writes a second are plenty for a program, and too few to flood the table. */
 export const createUserWriteLimit = (throttle: ThrottleRequests): RequestHandler =>

@@ -1,8 +1,8 @@
 import { Router, type Request, type RequestHandler } from 'express';
-import { principalOf } from '../auth/passport.js';
 import { jsonBody, NORMAL_BODY } from '../http/body.js';
-import { Id } from '../http/ids.js';
+import { Id } from '../http/inputs.js';
 import { readPage, type Cursors } from '../http/pagination.js';
+import { principalOf } from '../http/request-context.js';
 import { parse } from '../http/validate.js';
 import { CreateUserRequest, UpdateUserRequest, UsersQuery } from './users.schemas.js';
 import type { UsersService } from './users.service.js';

@@ -1,5 +1,5 @@
 import * as z from 'zod';
-import { EmailInput, PersonNameInput } from '../auth/auth.schemas.js';
+import { EmailInput, PersonNameInput } from '../http/inputs.js';
 import { pageQuery } from '../http/pagination.js';
 
 export const UsersQuery = z.strictObject(pageQuery);

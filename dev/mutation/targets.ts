@@ -3,7 +3,13 @@
  * dev/mutation/.
  */
 export const targets: Readonly<Record<string, string>> = {
-  'api/auth': 'api/auth',
+  'api/account': 'api/account',
+  'api/admins': 'api/admins',
+  'api/mailed-links': 'api/mailed-links',
+  'api/password-reset': 'api/password-reset',
+  'api/passwords': 'api/passwords',
+  'api/registration': 'api/registration',
+  'api/sessions': 'api/sessions',
   'api/http': 'api/http',
   'workers/http': 'workers/http',
   'shared/identity': 'shared/identity',

@@ -79,8 +79,8 @@ function telling(name: string, check: Check, log: Logger): Check {
     const wasFailing = isFailing;
     isFailing = fields !== undefined;
     if (isFailing === wasFailing) return;
-    if (fields) log.warn({ 'labels.check': name, ...fields }, 'a readiness check fails');
-    else log.info({ 'labels.check': name }, 'a readiness check passes again');
+    if (fields) log.warn({ 'labels.check': name, ...fields }, 'readiness check failed');
+    else log.info({ 'labels.check': name }, 'readiness check recovered');
   };
   return async () => {
     try {

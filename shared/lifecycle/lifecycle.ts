@@ -26,7 +26,7 @@ export function startLifecycle(log: Logger, deadlineMs: number): Lifecycle {
   process.on('SIGTERM', onSignal);
   process.on('SIGINT', onSignal);
   process.on('uncaughtException', (error, origin) => {
-    log.fatal({ err: error, 'event.reason': origin }, 'an error escaped');
+    log.fatal({ err: error, 'event.reason': origin }, 'uncaught exception');
     void lifecycle.stop(origin, 1);
   });
   return lifecycle;
@@ -48,7 +48,7 @@ export function createLifecycle(
       try {
         await release();
       } catch (error) {
-        log.error({ err: error, 'labels.resource': name }, 'release failed');
+        log.error({ err: error, 'labels.resource': name }, 'resource release failed');
       }
     }
   };
@@ -61,9 +61,9 @@ export function createLifecycle(
   };
 
   const end = async (reason: string, exitCode: number): Promise<void> => {
-    log.info({ 'event.reason': reason }, 'stopping');
+    log.info({ 'event.reason': reason }, 'shutdown started');
     const deadline = setTimeout(() => {
-      log.warn({ 'labels.deadline_ms': deadlineMs }, 'did not stop in time');
+      log.warn({ 'labels.deadline_ms': deadlineMs }, 'shutdown deadline exceeded');
       exit(exitCode);
     }, deadlineMs);
     await runReleases();

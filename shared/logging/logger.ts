@@ -1,10 +1,29 @@
 import { hostname } from 'node:os';
-import { pino, type DestinationStream, type Logger as PinoLogger } from 'pino';
+import { pino, type DestinationStream, type LoggerOptions as PinoOptions } from 'pino';
 import { v7 as uuidv7 } from 'uuid';
 import { product } from '../config/version.js';
+import type { LogMessage } from './messages.js';
 
-/** A structured logger. The message is a constant sentence; what varies goes into fields, named as in ECS. */
-export type Logger = PinoLogger;
+/** Logs one line of a level. */
+interface LogLine<Message> {
+  (fields: object, message: Message): void;
+  (message: Message): void;
+}
+
+/** A structured logger. The message is one of a closed list; what varies goes into fields, named as in ECS. */
+export interface Logger<Message extends string = LogMessage> {
+  readonly trace: LogLine<Message>;
+  readonly debug: LogLine<Message>;
+  readonly info: LogLine<Message>;
+  readonly warn: LogLine<Message>;
+  readonly error: LogLine<Message>;
+  readonly fatal: LogLine<Message>;
+  /** A logger that adds these fields to each of its lines. */
+  child(
+    fields: Readonly<Record<string, unknown>>,
+    options?: Pick<PinoOptions, 'level'>,
+  ): Logger<Message>;
+}
 
 /** What a process's logger is made of. */
 export interface LoggerOptions {
@@ -29,12 +48,12 @@ const stdout: DestinationStream = { write: (line) => void process.stdout.write(l
  * A logger that writes one flat JSON object a line on stdout, with the Elastic Common Schema's field names, so that
  * the very line can go to Firehose and OpenSearch. Each line bears a unique `event.id`.
  */
-export function createLogger({
+export function createLogger<Message extends string = LogMessage>({
   service,
   environment,
   level,
   destination = stdout,
-}: LoggerOptions): Logger {
+}: LoggerOptions): Logger<Message> {
   return pino(
     {
       level,

@@ -61,7 +61,7 @@ export function openStandardOutput({
     stderr.write(
       `Standard output cannot be written (${error.code ?? error.name}); going on without.\n`,
     );
-    log?.warn({ err: error }, 'standard output cannot be written');
+    log?.warn({ err: error }, 'stdout write failed');
   };
   const onWritten = (error?: NodeJS.ErrnoException | null): void => {
     if (error) {
@@ -71,7 +71,7 @@ export function openStandardOutput({
       const fields = { 'labels.dropped_lines': dropped };
       isFailing = false;
       dropped = 0;
-      log?.info(fields, 'standard output can be written again');
+      log?.info(fields, 'stdout recovered');
     }
   };
   const hasRoom = (): boolean => {

@@ -17,10 +17,10 @@ const levels = {
 export function logStrayOutput(log: Logger): void {
   for (const [method, level] of Object.entries(levels)) {
     const print = (...words: unknown[]): void =>
-      log[level]({ 'error.message': format(...words) }, 'a library printed a line');
+      log[level]({ 'error.message': format(...words) }, 'console output captured');
     Object.assign(globalThis.console, { [method]: print });
   }
   // Node's own listener prints.
   process.removeAllListeners('warning');
-  process.on('warning', (warning) => log.warn({ err: warning }, 'a warning of the runtime'));
+  process.on('warning', (warning) => log.warn({ err: warning }, 'Node.js warning'));
 }

@@ -23,7 +23,7 @@ export {
 export type { AuditEventName } from './audit-event.js';
 export type { ConfirmationPurpose } from './confirmation.js';
 export type { MailEventType } from './mail-event.js';
-export type { SessionEnd } from './session.js';
+export type { Principal, SessionEnd } from './session.js';
 
 /** Every model, in the order in which their tables depend on one another. */
 export const models = [

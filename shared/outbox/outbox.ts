@@ -70,7 +70,7 @@ export function createOutbox({ database, queue, room, failpoint, log }: OutboxDe
       coolUntil = Date.now() + COOL_DOWN_MS;
       log.warn(
         { err: error, 'labels.outbox_id': message.id },
-        'hand-over to the queue failed; the relay will do it',
+        'enqueue after commit failed; relay will retry',
       );
     }
   };

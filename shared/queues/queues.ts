@@ -1,7 +1,7 @@
 import type { Redis } from 'ioredis';
 import type { QueueName } from '../jobs/define-job.js';
 import type { Logger } from '../logging/logger.js';
-import { createNowAndThen } from '../logging/now-and-then.js';
+import { createLogThrottle } from '../logging/log-throttle.js';
 import { openJobQueue, type JobQueue } from './job-queue.js';
 import { createQueueRoom, type QueueRoom } from './queue-room.js';
 import { problemsOfRedis, readRedisFacts, type RedisProblem } from './redis-facts.js';
@@ -41,7 +41,7 @@ const SAME_ERROR_EVERY_MS = 60_000;
 
 /** Connects lazily and reconnects by itself; opening never fails and never waits. */
 export function openQueues(config: { url: string; logsUrl: string }, log: Logger): Queues {
-  const onError = warnNowAndThen(log);
+  const onError = throttledWarning(log);
   const mailRedis = openFailFastRedis(config.url, onError);
   const logsRedis =
     config.logsUrl === config.url ? mailRedis : openFailFastRedis(config.logsUrl, onError);
@@ -109,9 +109,9 @@ async function readEpoch(redis: Redis): Promise<string> {
 }
 
 /** A lost connection repeats its error at every try to reconnect. */
-function warnNowAndThen(log: Logger): (error: Error) => void {
-  const isDue = createNowAndThen(SAME_ERROR_EVERY_MS);
+function throttledWarning(log: Logger): (error: Error) => void {
+  const isDue = createLogThrottle(SAME_ERROR_EVERY_MS);
   return (error) => {
-    if (isDue(error.message)) log.warn({ err: error }, 'Redis connection failed');
+    if (isDue(error.message)) log.warn({ err: error }, 'Redis connection error');
   };
 }

@@ -128,8 +128,11 @@ test.serial(
     await Promise.all([api.stop(), worker.stop()]);
     for (const process of [api, worker]) {
       const messages = process.logLines().map((line) => line['message']);
-      t.true(messages.includes('stopping'));
-      t.false(messages.includes('did not stop in time') || messages.includes('release failed'));
+      t.true(messages.includes('shutdown started'));
+      t.false(
+        messages.includes('shutdown deadline exceeded') ||
+          messages.includes('resource release failed'),
+      );
     }
     await startWorker(context, { scope: t });
     t.truthy(await mailbox.waitForMail(applicant.email));

@@ -5,7 +5,7 @@ import test, { type ExecutionContext } from 'ava';
 import {
   openFirehoseEndpoint,
   type FirehoseEndpoint,
-} from '../../dev/firehose/firehose-endpoint.js';
+} from '../../dev/emulators/firehose/firehose-endpoint.js';
 import { createClient } from '../helpers/api-client.js';
 import { useContext } from '../helpers/context.js';
 import { eventually } from '../helpers/eventually.js';
@@ -38,7 +38,7 @@ test.serial(
     // Batches are shipped side by side: the order is theirs, the lines are the API's.
     t.deepEqual(shipped.toSorted(byId), written.toSorted(byId));
     t.is(shipped.length, written.length, 'none twice');
-    t.true(shipped.some((record) => record['message'] === 'stopping'));
+    t.true(shipped.some((record) => record['message'] === 'shutdown started'));
 
     const record = shipped.find(isRequest(requestId)) ?? {};
     for (const [name, value] of Object.entries(record)) {

@@ -9,7 +9,7 @@ import { eventually } from '../helpers/eventually.js';
 import { startApi, startWorker, type ServerProcess } from '../helpers/processes.js';
 import { openSmtpServer } from '../helpers/smtp-server.js';
 import { openTcpProxy } from '../helpers/tcp-proxy.js';
-import { setStage } from '../workers/stage.js';
+import { openFixture } from '../workers/fixture.js';
 import { openConnection, readAnswer } from '../helpers/raw-http.js';
 
 const context = useContext();
@@ -41,13 +41,13 @@ async function openIdle(url: string) {
 /** Sends SIGTERM and resolves when the process has begun to stop. */
 async function beginStop(server: ServerProcess): Promise<void> {
   server.send('SIGTERM');
-  await server.waitForLine((line) => line['message'] === 'stopping');
+  await server.waitForLine((line) => line['message'] === 'shutdown started');
 }
 
 async function endsInOrder(t: ExecutionContext, server: ServerProcess): Promise<void> {
   await eventually(() => server.hasEnded(), { of: 'the end of the process' });
   t.deepEqual(await server.waitForExit(), { code: 0, signal: null });
-  t.false(server.logLines().some((line) => line['message'] === 'did not stop in time'));
+  t.false(server.logLines().some((line) => line['message'] === 'shutdown deadline exceeded'));
 }
 
 test.serial(
@@ -66,7 +66,7 @@ test.serial(
     t.is(answer.status, 401);
     t.is(answer.headers.get('connection'), 'close');
     await endsInOrder(t, api);
-    t.true((await handedOver()).includes('"message":"stopping"'));
+    t.true((await handedOver()).includes('"message":"shutdown started"'));
   },
 );
 
@@ -92,13 +92,13 @@ test.serial(
   async (t) => {
     const redis = await openTcpProxy(t, context.redisUrl);
     const smtp = await openSmtpServer(t, { onMail: () => 'hang' });
-    const stage = await setStage(t, context);
+    const fixture = await openFixture(t, context);
     const worker = await startWorker(context, {
       scope: t,
       env: { ...smtp.env, REDIS_URL: redis.urlFor(context.redisUrl) },
     });
-    const { id } = await stage.promiseConfirmation();
-    await stage.queues.mail.add(outboxJob({ id, name: 'send-confirmation-mail', generation: 0 }));
+    const { id } = await fixture.promiseConfirmation();
+    await fixture.queues.mail.add(outboxJob({ id, name: 'send-confirmation-mail', generation: 0 }));
     await eventually(() => smtp.received.length === 1);
     await openRequest(worker.url, '/tasks/sweep-outbox');
     redis.silence();

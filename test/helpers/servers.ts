@@ -7,9 +7,9 @@ import {
 import { variableNames } from '../../shared/config/variables.js';
 import type { Database } from '../../shared/database/connect.js';
 import { createLifecycle, type Lifecycle } from '../../shared/lifecycle/lifecycle.js';
-import { openProcessLog, type ProcessLog } from '../../shared/logging/process-log.js';
-import { thisProcess } from '../../shared/logging/spool/spool-owner.js';
-import { loopback } from '../../dev/stack/ports.js';
+import { thisProcess } from '../../shared/log-shipping/folder-owner.js';
+import { openLogging, type Logging } from '../../shared/log-shipping/open-logging.js';
+import { loopback } from '../../dev/stack/processes/ports.js';
 import { shareModels } from './bound-models.js';
 import type { TestContext } from './context.js';
 import { environment, type Overrides } from './env.js';
@@ -62,7 +62,7 @@ interface Program<C> {
   load(env: Record<string, string>): C;
   start(
     config: C,
-    logs: ProcessLog,
+    logging: Logging,
     lifecycle: Lifecycle,
   ): Promise<{ readonly port: number; readonly deps: { readonly database: Database } }>;
 }
@@ -80,9 +80,9 @@ async function run<C extends ApiConfig | WorkerConfig>(
   const config = load(wholeEnvironment(context, env));
   const share = shareModels(config.database, 'a server');
   const output = keepLines();
-  const logs = openProcessLog(service, config, { write: output.add }, owner);
+  const logging = openLogging(config, service, { output: { write: output.add }, owner });
   let hasEnded = false;
-  const lifecycle = createLifecycle(logs.log, STOP_WITHIN_MS, () => {
+  const lifecycle = createLifecycle(logging.log, STOP_WITHIN_MS, () => {
     hasEnded = true;
     if (isWorker) hasWorker = false;
   });
@@ -98,7 +98,7 @@ async function run<C extends ApiConfig | WorkerConfig>(
 
   // Should it not come so far that this comes first.
   lifecycle.onStop('models', () => share.leave());
-  const { port, deps } = await start(config, logs, lifecycle);
+  const { port, deps } = await start(config, logging, lifecycle);
   share.opened(deps.database);
   lifecycle.onStop('models', () => share.leave());
   return {
@@ -129,7 +129,7 @@ function stopOf(service: string, lifecycle: Lifecycle, { logLines }: WrittenLine
       isCalled = true;
       await lifecycle.stop('the test is over');
       const faults = logLines().filter(({ message }) =>
-        ['release failed', 'did not stop in time'].includes(String(message)),
+        ['resource release failed', 'shutdown deadline exceeded'].includes(String(message)),
       );
       if (faults.length > 0)
         throw new Error(`${service} did not end in order:\n${JSON.stringify(faults)}`);

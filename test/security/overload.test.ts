@@ -4,7 +4,7 @@ import {
   createHashLimiter,
   hashConcurrency,
   type HashClient,
-} from '../../api/auth/hash-limiter.js';
+} from '../../api/passwords/hash-limiter.js';
 import { AppError } from '../../shared/errors/app-error.js';
 import { createAdmins } from '../helpers/admins.js';
 import { createClient } from '../helpers/api-client.js';

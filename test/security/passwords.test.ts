@@ -1,7 +1,7 @@
 import test, { type ExecutionContext } from 'ava';
 import bcrypt from 'bcrypt';
-import { refuseCommonPassword } from '../../api/auth/password-policy.js';
-import { createPasswords } from '../../api/auth/passwords.js';
+import { refuseCommonPassword } from '../../api/passwords/password-policy.js';
+import { createPasswords } from '../../api/passwords/passwords.js';
 import { createAdmins } from '../helpers/admins.js';
 import { useApi } from '../helpers/api.js';
 import { createClient } from '../helpers/api-client.js';

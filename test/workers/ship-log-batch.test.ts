@@ -5,15 +5,15 @@ import test from 'ava';
 import {
   openFirehoseEndpoint,
   type FirehoseEndpoint,
-} from '../../dev/firehose/firehose-endpoint.js';
+} from '../../dev/emulators/firehose/firehose-endpoint.js';
 import { shipLogBatch } from '../../shared/jobs/index.js';
-import { packLines } from '../../shared/jobs/log-batch-codec.js';
+import { packLines } from '../../shared/jobs/ship-log-batch.js';
 import { JobHandedBack, PermanentFailure, QueueThrottled } from '../../workers/jobs/job-effects.js';
 import { recordsOf } from '../../workers/logs/log-batch.js';
 import type { Scope } from '../helpers/context.js';
 import { eventually } from '../helpers/eventually.js';
-import { lines, openPickyServer, openServer, setLogStage } from './log-stage.js';
-import { jobContext } from './stage.js';
+import { lines, openPickyServer, openServer, openLogFixture } from './log-fixture.js';
+import { jobContext } from './fixture.js';
 
 let dataDir: string;
 let endpoint: FirehoseEndpoint;
@@ -115,7 +115,7 @@ test.serial(
       (await arrived()).map((line) => line[0]),
       ['a', 'y', 'b'],
     );
-    t.deepEqual(told(), [['a log record can never be shipped and is left out', 'is too large']]);
+    t.deepEqual(told(), [['log record skipped', 'is too large']]);
   },
 );
 
@@ -215,8 +215,8 @@ test.serial(
     t.is(await ship(lines(1)), 'shipped');
     t.is((await arrived()).length, 1);
     t.deepEqual(told(), [
-      ['no receipt can be looked up; the batch may be shipped again', undefined],
-      ['a shipped batch has no receipt; it may be shipped again', undefined],
+      ['receipt lookup failed; batch may be shipped twice', undefined],
+      ['receipt write failed; batch may be shipped twice', undefined],
     ]);
   },
 );
@@ -229,10 +229,10 @@ test.serial('lines keep their newline, empty ones are no records', async (t) => 
 /** The shipping, and the endpoint that arrived lines are read from. */
 async function setUp(scope: Scope, url = endpoint.url) {
   endpoint.resetFaults();
-  const stage = setLogStage(scope, url);
+  const fixture = openLogFixture(scope, url);
   return {
-    ...stage,
-    arrived: async () => (await endpoint.records(stage.stream)).map(textOf),
+    ...fixture,
+    arrived: async () => (await endpoint.records(fixture.stream)).map(textOf),
     callsSince() {
       const { calls } = endpoint.stats();
       return () => endpoint.stats().calls - calls;

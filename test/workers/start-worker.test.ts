@@ -19,7 +19,7 @@ import {
 import { useContext, type Scope } from '../helpers/context.js';
 import { eventually } from '../helpers/eventually.js';
 import { openTcpProxy } from '../helpers/tcp-proxy.js';
-import { setStage } from './stage.js';
+import { openFixture } from './fixture.js';
 
 const context = useContext();
 
@@ -40,7 +40,7 @@ test.serial('a job is read by its schema, worked on once and logged in one line'
   });
   t.is(others.length, 0);
   t.like(line, {
-    msg: 'job done',
+    msg: 'job completed',
     'labels.queue': 'mail',
     'labels.job': 'say',
     'labels.attempt': 1,
@@ -245,8 +245,7 @@ test.serial('the job of a silent worker is taken back by another', async (t) => 
   await eventually(async () => (await stateOf(id)).state === 'completed');
   t.true(
     lines.some(
-      ({ msg, ...line }) =>
-        msg === 'job taken back from a silent worker' && line['labels.job_id'] === id,
+      ({ msg, ...line }) => msg === 'stalled job recovered' && line['labels.job_id'] === id,
     ),
   );
 
@@ -261,7 +260,7 @@ test.serial('the job of a silent worker is taken back by another', async (t) => 
 test.serial('an outage of Redis ends nothing: the worker goes on when it is back', async (t) => {
   const { add, stateOf, proxy, lines } = await setUp(t, async () => 'done');
   await proxy.refuse();
-  await eventually(() => lines.some(({ msg }) => msg === 'queue worker has trouble with Redis'));
+  await eventually(() => lines.some(({ msg }) => msg === 'queue consumer Redis error'));
   await proxy.restore();
   const id = await add({ v: 1, word: 'hello' });
   await eventually(async () => (await stateOf(id)).state === 'completed');
@@ -283,7 +282,7 @@ async function setUp(
   settings: Partial<JobWorkerSettings> = {},
   limit?: () => number,
 ) {
-  const { queues, log, lines } = await setStage(scope, context);
+  const { queues, log, lines } = await openFixture(scope, context);
   // Outlives the test: a worker whose stop was given up closes its connections a moment later. Without its Redis it never would.
   const proxy = await openTcpProxy(context, context.redisUrl);
   context.teardown(() => eventually(() => proxy.connections() === 0));

@@ -8,7 +8,7 @@ test('a worker that takes nothing while jobs wait is reported, once', async (t) 
   const { reports, messages, looks } = setUp(t, { idleMs: 100, runnable: 3 });
   await eventually(() => looks() > 5);
   t.is(reports(), 1);
-  t.deepEqual(messages(), ['the worker takes no jobs although some wait']);
+  t.deepEqual(messages(), ['queue consumer stalled']);
 });
 
 test('a worker that is idle because nothing waits is left alone', async (t) => {

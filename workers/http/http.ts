@@ -1,13 +1,13 @@
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import { isDatabaseUnavailable } from '../../shared/database/failures.js';
 import { readiness, type Check } from '../../shared/health/readiness.js';
-import { requestIdFrom } from '../../shared/http/request-id.js';
+import { requestIdFrom } from '../../shared/http/request-headers.js';
 import { closeServer, listen } from '../../shared/lifecycle/http-server.js';
 import { refuseBrokenRequests } from '../../shared/lifecycle/refuse-broken-requests.js';
 import { maskError } from '../mask.js';
 import { isTaskName, type TaskName, type Tasks } from '../tasks/tasks.js';
-import { notAllowed, problem, tooLarge, type Answer } from './http-answers.js';
-import { isFromNear } from './near-peers.js';
+import { notAllowed, problem, tooLarge, type Answer } from './http-messages.js';
+import { isFromNear } from './private-peers.js';
 import { takeQueueMessage, type QueueMessageDeps } from './queue-message.route.js';
 import { readBody } from './read-body.js';
 
@@ -91,7 +91,7 @@ const hasHungUp = (req: IncomingMessage): boolean => req.destroyed && !req.compl
 function failed({ log }: WorkerHttpDeps, error: unknown, requestId: string): Answer {
   const fields = { err: maskError(error), 'http.request.id': requestId };
   if (isDatabaseUnavailable(error)) {
-    log.warn(fields, 'request could not be served');
+    log.warn(fields, 'service unavailable');
     return problem('unavailable', requestId, { 'Retry-After': '5' });
   }
   log.error(fields, 'request failed');

@@ -1,11 +1,11 @@
 import type { IncomingMessage } from 'node:http';
 import { isDatabaseUnavailable } from '../../shared/database/failures.js';
 import { AppError } from '../../shared/errors/app-error.js';
-import { supportedMediaType } from '../../shared/http/media-type.js';
+import { supportedMediaType } from '../../shared/http/request-headers.js';
 import type { Logger } from '../../shared/logging/logger.js';
 import type { SesEvents } from '../mail/ses-events/ses-events.js';
 import { maskError } from '../mask.js';
-import { problem, tooLarge, type Answer } from './http-answers.js';
+import { problem, tooLarge, type Answer } from './http-messages.js';
 import { readBody } from './read-body.js';
 
 export interface QueueMessageDeps {
@@ -43,7 +43,7 @@ export async function takeQueueMessage(
     if (!(refusal instanceof AppError)) throw refusal;
     log.warn(
       { err: refusal.cause, 'event.reason': refusal.code, 'http.request.id': requestId },
-      'a queue message is not taken',
+      'SQS message rejected',
     );
     return problem(refusal, requestId, refusal.code === 'unavailable' ? RETRY : {});
   }

@@ -1,4 +1,5 @@
 import { DelayedError, RateLimitError, UnrecoverableError, WaitingError, type Job } from 'bullmq';
+import type { LogMessage } from '../../shared/logging/messages.js';
 import type { JobQueue } from '../../shared/queues/job-queue.js';
 import { maskPersonalData } from '../mask.js';
 import {
@@ -11,17 +12,17 @@ import {
 } from './job-effects.js';
 
 /** How the line about a failed try reads. */
-export function tellingOf(
+export function logLineFor(
   thrown: unknown,
   isLastAttempt: boolean,
-): { level: 'debug' | 'info' | 'warn' | 'error'; message: string } {
-  if (thrown instanceof JobHandedBack) return { level: 'info', message: 'job handed back' };
-  if (thrown instanceof JobPostponed) return { level: 'info', message: 'job postponed' };
-  if (thrown instanceof QueueResting) return { level: 'debug', message: 'queue resting' };
-  if (thrown instanceof QueueThrottled) return { level: 'warn', message: 'queue throttled' };
+): { level: 'debug' | 'info' | 'warn' | 'error'; message: LogMessage } {
+  if (thrown instanceof JobHandedBack) return { level: 'info', message: 'job returned to queue' };
+  if (thrown instanceof JobPostponed) return { level: 'info', message: 'job delayed' };
+  if (thrown instanceof QueueResting) return { level: 'debug', message: 'queue paused' };
+  if (thrown instanceof QueueThrottled) return { level: 'warn', message: 'queue rate-limited' };
   if (thrown instanceof PermanentFailure || isLastAttempt)
-    return { level: 'error', message: 'job given up' };
-  return { level: 'warn', message: 'job failed; it will be tried again' };
+    return { level: 'error', message: 'job failed permanently' };
+  return { level: 'warn', message: 'job failed; will retry' };
 }
 
 /**

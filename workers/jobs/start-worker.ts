@@ -5,15 +5,15 @@ import { Worker, type Job, type RateLimiterOptions, type WorkerOptions } from 'b
 import type * as z from 'zod';
 import { isOtherVersion, type QueueName } from '../../shared/jobs/define-job.js';
 import type { Logger } from '../../shared/logging/logger.js';
-import { createNowAndThen } from '../../shared/logging/now-and-then.js';
+import { createLogThrottle } from '../../shared/logging/log-throttle.js';
 import { queuePrefix, type JobQueue } from '../../shared/queues/job-queue.js';
 import { hasAttempts } from '../../shared/queues/job-state.js';
 import { isDemoted, reconnectDelayMs, redisAddress } from '../../shared/queues/redis-client.js';
 import { maskError } from '../mask.js';
-import { queueErrorFor, tellingOf } from './failed-try.js';
+import { queueErrorFor, logLineFor } from './failed-try.js';
 import type { FaultBoard } from './fault-board.js';
 import { PermanentFailure } from './job-effects.js';
-import { restWhenRefused } from './rest-when-refused.js';
+import { pauseOnRedisErrors } from './pause-on-redis-errors.js';
 import { startWatchdog } from './watchdog.js';
 
 /** What a processor is told about the try that it makes, and what it may do besides the work. */
@@ -122,9 +122,9 @@ export function startJobWorker<S extends z.ZodType>(options: JobWorkerOptions<S>
   const takeJobs = (more: number): void => {
     worker.concurrency = Math.min(worker.concurrency + more, limit());
   };
-  worker.on('error', warnNowAndThen(log, queue));
-  tellOfLostJobs(worker, queue, log);
-  const refusals = restWhenRefused({ queue, worker, faults, log });
+  worker.on('error', throttledWarning(log, queue));
+  logStalledJobs(worker, queue, log);
+  const refusals = pauseOnRedisErrors({ queue, worker, faults, log });
   const idleMs = (): number => (inFlight.size > 0 ? 0 : performance.now() - lastTakenAt);
   const watchdog = startWatchdog({ producer, idleMs, refusals, log, onSilent });
 
@@ -165,19 +165,16 @@ function workerOptions<S extends z.ZodType>({
 }
 
 /** Logs the jobs that their worker did not bring to an end. */
-function tellOfLostJobs(worker: Worker<unknown, string>, queue: QueueName, log: Logger): void {
+function logStalledJobs(worker: Worker<unknown, string>, queue: QueueName, log: Logger): void {
   worker.on('stalled', (jobId) => {
-    log.warn(
-      { 'labels.queue': queue, 'labels.job_id': jobId },
-      'job taken back from a silent worker',
-    );
+    log.warn({ 'labels.queue': queue, 'labels.job_id': jobId }, 'stalled job recovered');
   });
   worker.on('failed', (job, error) => {
     // Tries are logged where they are made; this is a job that the queue gave up by itself. It may be gone already.
     if (job === undefined || error.message.startsWith('job stalled')) {
       log.error(
         { 'labels.queue': queue, 'labels.job_id': job?.id, err: maskError(error) },
-        'job given up by the queue',
+        'stalled job failed',
       );
     }
   });
@@ -218,12 +215,12 @@ async function runJob<S extends z.ZodType>(
         'event.duration': duration(),
         'labels.result': result,
       },
-      'job done',
+      'job completed',
     );
     return result;
   } catch (thrown) {
     const error = maskError(thrown);
-    const { level, message } = tellingOf(thrown, context.isLastAttempt);
+    const { level, message } = logLineFor(thrown, context.isLastAttempt);
     log[level](
       { ...fields, 'event.outcome': 'failure', 'event.duration': duration(), err: error },
       message,
@@ -273,13 +270,10 @@ async function stopWorker(
 }
 
 /** A lost connection repeats its error with every try to reconnect. */
-function warnNowAndThen(log: Logger, queue: QueueName): (error: Error) => void {
-  const isDue = createNowAndThen(SAME_ERROR_EVERY_MS);
+function throttledWarning(log: Logger, queue: QueueName): (error: Error) => void {
+  const isDue = createLogThrottle(SAME_ERROR_EVERY_MS);
   return (error) => {
     if (!isDue(error.message)) return;
-    log.warn(
-      { 'labels.queue': queue, err: maskError(error) },
-      'queue worker has trouble with Redis',
-    );
+    log.warn({ 'labels.queue': queue, err: maskError(error) }, 'queue consumer Redis error');
   };
 }

@@ -1,7 +1,7 @@
 import { startRepeating, type Repeating } from '../../shared/lifecycle/repeat.js';
 import type { Logger } from '../../shared/logging/logger.js';
 import type { JobQueue } from '../../shared/queues/job-queue.js';
-import type { Refusals } from './rest-when-refused.js';
+import type { Refusals } from './pause-on-redis-errors.js';
 
 /** What the watchdog looks at. */
 export interface WatchdogDeps {
@@ -46,10 +46,7 @@ export function startWatchdog(
   return startRepeating(async () => {
     strikes = (await isSilent()) ? strikes + 1 : 0;
     if (strikes === LOOKS) {
-      log.fatal(
-        { 'labels.idle_ms': Math.round(idleMs()) },
-        'the worker takes no jobs although some wait',
-      );
+      log.fatal({ 'labels.idle_ms': Math.round(idleMs()) }, 'queue consumer stalled');
       onSilent();
     }
     return lookEveryMs;

@@ -1,7 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { JobPayload } from '../../shared/jobs/define-job.js';
 import type { shipLogBatch } from '../../shared/jobs/index.js';
-import { packLines } from '../../shared/jobs/log-batch-codec.js';
+import { packLines } from '../../shared/jobs/ship-log-batch.js';
 import type { Logger } from '../../shared/logging/logger.js';
 import type { Receipts } from '../../shared/queues/receipts.js';
 import type { FaultBoard } from '../jobs/fault-board.js';
@@ -85,7 +85,7 @@ async function hasReceipt(
   } catch (error) {
     localLog.warn(
       { err: error, 'labels.job_id': jobId },
-      'no receipt can be looked up; the batch may be shipped again',
+      'receipt lookup failed; batch may be shipped twice',
     );
     return false;
   }
@@ -101,7 +101,7 @@ async function writeReceipt(
   } catch (error) {
     localLog.warn(
       { err: error, 'labels.job_id': jobId },
-      'a shipped batch has no receipt; it may be shipped again',
+      'receipt write failed; batch may be shipped twice',
     );
   }
 }
@@ -173,10 +173,7 @@ function leaveOutRefused(deps: ShipLogBatchDeps, { left, refused, hasTaken }: Pr
 }
 
 function tellLeftOut({ localLog }: ShipLogBatchDeps, record: Buffer, reason: string): void {
-  localLog.error(
-    { 'event.reason': reason, 'labels.bytes': record.length },
-    'a log record can never be shipped and is left out',
-  );
+  localLog.error({ 'event.reason': reason, 'labels.bytes': record.length }, 'log record skipped');
 }
 
 function effectOf(error: unknown, faults: FaultBoard, { signal }: JobContext): unknown {

@@ -57,18 +57,17 @@ export function startRelay(
     try {
       const current = await queues.epoch();
       if (epoch !== undefined && epoch !== current) {
-        log.warn('Redis has lost its data; enqueued messages are looked after now');
+        log.warn('Redis data loss detected; sweeping all messages');
         onDataLoss();
       }
       epoch = current;
       const taken = await relayBatch(deps, graceMs);
-      if (failures > 0) log.info({ 'labels.failures': failures }, 'the relay works again');
+      if (failures > 0) log.info({ 'labels.failures': failures }, 'relay recovered');
       failures = 0;
       tellFull(taken === 'no room');
       return taken === BATCH_SIZE ? 0 : jittered(intervalMs, JITTER);
     } catch (error) {
-      if (failures === 0)
-        log.warn({ err: error }, 'the relay cannot work; messages wait in the outbox');
+      if (failures === 0) log.warn({ err: error }, 'relay failed; messages wait in the outbox');
       failures += 1;
       return jittered(Math.min(intervalMs * 2 ** failures, MAX_PAUSE_MS), JITTER);
     }
@@ -76,8 +75,8 @@ export function startRelay(
   const tellFull = (isFullNow: boolean): void => {
     if (isFullNow === isFull) return;
     isFull = isFullNow;
-    if (isFull) log.warn('Redis has no room for more mails; messages wait in the outbox');
-    else log.info('Redis has room again');
+    if (isFull) log.warn('mail queue full; messages wait in the outbox');
+    else log.info('mail queue accepts jobs again');
   };
   return startRepeating(turn, jittered(intervalMs, JITTER));
 }

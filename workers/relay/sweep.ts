@@ -2,6 +2,7 @@ import type { Database } from '../../shared/database/connect.js';
 import { withTransaction, type Transaction } from '../../shared/database/transaction.js';
 import { jittered, startRepeating } from '../../shared/lifecycle/repeat.js';
 import type { Logger } from '../../shared/logging/logger.js';
+import type { LogMessage } from '../../shared/logging/messages.js';
 import { isJobOf, outboxJobId } from '../../shared/outbox/outbox-job.js';
 import type { JobQueue } from '../../shared/queues/job-queue.js';
 import type { JobState } from '../../shared/queues/job-state.js';
@@ -15,7 +16,7 @@ import {
   type Change,
   type EnqueuedMessage,
   type Position,
-} from './outbox-enqueued.js';
+} from './enqueued-messages.js';
 
 /** What a sweep did. */
 export interface SweepResult {
@@ -111,7 +112,7 @@ export function createSweep(deps: SweepDeps): Sweep {
             'labels.returned': total.returned,
             'labels.buried': total.buried,
           },
-          'the sweep found messages without a living job',
+          'sweep repaired messages without a job',
         );
       }
       return total;
@@ -143,7 +144,7 @@ export function startSweeping(sweep: Sweep, log: Logger, intervalMs = INTERVAL_M
       await (isOfEverything ? sweepEverything(sweep, signal) : sweep.run({ signal }));
     } catch (error) {
       isEverythingDue ||= isOfEverything;
-      log.warn({ err: error }, 'the sweep stopped early; it changed nothing that it had not seen');
+      log.warn({ err: error }, 'sweep failed');
     }
     const pauseMs = isEverythingDue ? Math.min(intervalMs, TRY_AGAIN_AFTER_MS) : intervalMs;
     return jittered(pauseMs, 0.1);
@@ -164,22 +165,16 @@ async function removeForeignKeys({ queue, log }: SweepDeps): Promise<void> {
     throw new Error('the queue could not be seen', { cause });
   });
   if (names.length > 0)
-    log.error(
-      { 'labels.keys': names.join(', ') },
-      'keys of the queue held something else and were removed',
-    );
+    log.error({ 'labels.keys': names.join(', ') }, 'corrupt queue keys removed');
 }
 
 async function repairLogs({ repairLogs: repair, log }: SweepDeps): Promise<void> {
   try {
     const names = (await repair?.()) ?? [];
     if (names.length > 0)
-      log.error(
-        { 'labels.keys': names.join(', ') },
-        'keys of the log batches held something else and were removed',
-      );
+      log.error({ 'labels.keys': names.join(', ') }, 'corrupt log queue keys removed');
   } catch (error) {
-    log.warn({ err: error }, 'the queue of the log batches could not be seen');
+    log.warn({ err: error }, 'log queue check failed');
   }
 }
 
@@ -239,10 +234,10 @@ async function lookAfter(
 }
 
 /** What is told of each message that gets a new job, by the state of the old one; one that was lost needs no word. */
-const RENEWALS: Readonly<Partial<Record<JobState['state'], string>>> = {
-  completed: 'a job is completed but its message is not settled; it is done again',
-  failed: 'a job has failed but its message is not given up; it gets a new job',
-  broken: 'a job is broken; its message gets a new job',
+const RENEWALS: Readonly<Partial<Record<JobState['state'], LogMessage>>> = {
+  completed: 'job completed but message open; redelivering',
+  failed: 'job failed but message open; re-enqueueing',
+  broken: 'job corrupt; re-enqueueing',
 };
 
 async function judge(

@@ -17,7 +17,7 @@ export function startHousekeeping(tasks: Tasks, log: Logger): Repeating {
       try {
         await tasks.run(name);
       } catch (error) {
-        log.warn({ err: error, 'labels.task': name }, 'task failed; it is run again later');
+        log.warn({ err: error, 'labels.task': name }, 'task failed; will retry');
       }
     }
     return jittered(EVERY_MS, 0.1);

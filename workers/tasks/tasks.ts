@@ -59,7 +59,7 @@ export function createTasks({ database, sweep, log }: TaskDeps): Tasks {
           'event.outcome': 'success',
           ...(requestId !== undefined && { 'http.request.id': requestId }),
         },
-        'task done',
+        'task completed',
       );
     }
     return result;

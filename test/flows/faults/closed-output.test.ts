@@ -8,7 +8,7 @@ import { startApi, startWorker, type ServerProcess } from '../../helpers/process
 const context = useContext();
 const firehose = createFirehoseReader(context);
 
-const TOLD = 'standard output cannot be written';
+const TOLD = 'stdout write failed';
 const ON_STDERR = 'Standard output cannot be written (EPIPE); going on without.\n';
 
 /** Sends requests until one of their lines has met the closed pipe. */
@@ -54,7 +54,7 @@ test.serial(
       const [told, ...again] = await recordsOf(name, TOLD);
       t.is(told?.['error.code'], 'EPIPE');
       t.deepEqual(again, [], 'told once');
-      t.deepEqual(await recordsOf(name, 'an error escaped'), []);
+      t.deepEqual(await recordsOf(name, 'uncaught exception'), []);
     }
     await stopInOrder(t, api, worker);
   },

@@ -19,11 +19,11 @@ test('through an outage of PostgreSQL every line is one of the log, and says wha
   proxy.silence();
   // A transaction that cannot be begun.
   t.is((await client.post('/auth/confirm/resend', { email: 'nobody@x.test' })).status, 503);
-  await api.waitForLine((line) => line['message'] === 'a library printed a line');
+  await api.waitForLine((line) => line['message'] === 'console output captured');
   for (const process of [api, worker]) {
     t.is((await fetch(`${process.url}/health/ready`)).status, 503);
     const line = await process.waitForLine(({ 'labels.check': check }) => check === 'postgres');
-    t.is(line['message'], 'a readiness check fails');
+    t.is(line['message'], 'readiness check failed');
     t.regex(String(line['error.message']), /timeout|terminated|Connection/i);
   }
   await proxy.restore();

@@ -84,7 +84,7 @@ for (const how of ['refuse', 'silence'] as const) {
       });
       await proxy[how]();
       const applicant = await createAdmins(context, createClient(api.url)).registerAdmin();
-      await worker.waitForLine((line) => line['message'] === 'queue throttled', {
+      await worker.waitForLine((line) => line['message'] === 'queue rate-limited', {
         of: 'the worker meeting the outage',
       });
       await proxy.restore();

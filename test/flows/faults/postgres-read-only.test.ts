@@ -7,7 +7,7 @@ import { useContext } from '../../helpers/context.js';
 import { eventually } from '../../helpers/eventually.js';
 import { createMailbox } from '../../helpers/mailbox.js';
 import { runApi, runWorker } from '../../helpers/servers.js';
-import { bounceOf, mailObject } from '../../workers/ses-stage.js';
+import { bounceOf, mailObject } from '../../workers/ses-fixture.js';
 
 const context = useContext();
 const mailbox = createMailbox(context.stack);
@@ -61,7 +61,7 @@ test.serial(
     });
     t.is(event.status, 503, await event.text());
     t.regex(event.headers.get('retry-after') ?? '', /^\d+$/);
-    await worker.waitForLine((line) => line['message'] === 'queue throttled');
+    await worker.waitForLine((line) => line['message'] === 'queue rate-limited');
     for (const { url } of [api, worker]) {
       const { status, body } = await createClient(url).get<Ready>('/health/ready');
       t.is(status, 503);

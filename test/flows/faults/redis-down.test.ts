@@ -54,8 +54,8 @@ for (const how of ['refuse', 'silence'] as const) {
       await Promise.all([api.stop(), worker.stop()]);
       for (const process of [api, worker]) {
         const messages = process.logLines().map((line) => line['message']);
-        t.true(messages.includes('stopping'));
-        t.false(messages.includes('did not stop in time'));
+        t.true(messages.includes('shutdown started'));
+        t.false(messages.includes('shutdown deadline exceeded'));
       }
     },
   );

@@ -26,7 +26,7 @@ test.serial(
     ] as const;
     const problem = 'is a cluster: not supported, use a single shard';
     for (const { url, waitForLine } of processes) {
-      const line = await waitForLine(({ message }) => message === 'Redis is not set up for queues');
+      const line = await waitForLine(({ message }) => message === 'Redis misconfigured');
       t.is(line['event.reason'], `it ${problem}`);
       await eventually(async () => {
         const { status, body } = await createClient(url).get<Ready>('/health/ready');

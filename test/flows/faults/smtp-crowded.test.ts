@@ -30,9 +30,9 @@ test.serial(
     for (const { email } of applicants)
       t.is(smtp.taken.filter(({ to }) => to.includes(email)).length, 1);
     const told = worker.logLines().map(({ message }) => message);
-    t.true(told.includes('the mail server takes fewer connections at once'));
-    t.false(told.includes('the mail server is out of reach; mails wait'));
-    t.false(told.includes('queue throttled'));
+    t.true(told.includes('SMTP connections reduced'));
+    t.false(told.includes('SMTP server unreachable; mails wait'));
+    t.false(told.includes('queue rate-limited'));
     t.is(await countedTries(), MAILS, 'each went at its first try that counts');
     t.true((await deferrals()) < MAILS / 2, 'few are refused a connection');
   },
@@ -51,7 +51,7 @@ test.serial(
     await eventually(async () => (await countOf('settled')) === MAILS);
     t.is(smtp.taken.length, MAILS);
     const told = workers.flatMap((worker) => worker.logLines().map(({ message }) => message));
-    t.false(told.includes('job given up'));
+    t.false(told.includes('job failed permanently'));
   },
 );
 

@@ -84,7 +84,7 @@ test.serial(
     t.regex(delivery?.response ?? '', /550/);
     t.false(delivery?.response.includes(email));
     t.is(smtp.received.length, 0);
-    const line = await worker.waitForLine((each) => each['message'] === 'job given up');
+    const line = await worker.waitForLine((each) => each['message'] === 'job failed permanently');
     t.is(line['log.level'], 'error');
     t.is((await createClient(api.url).post('/auth/confirm/resend', { email })).status, 202);
   },

@@ -50,9 +50,9 @@ for (const how of ['refuse', 'hangUp'] as const) {
       t.is(smtp.taken.length, MAILS);
       t.is(await countedTries(), MAILS, 'each went at its first try that counts');
       const told = workers.flatMap((worker) => worker.logLines());
-      t.false(told.some(({ message }) => message === 'job given up'));
-      t.true(told.some(({ message }) => message === 'the mail server is out of reach; mails wait'));
-      t.true(told.some(({ message }) => message === 'the mail server is back'));
+      t.false(told.some(({ message }) => message === 'job failed permanently'));
+      t.true(told.some(({ message }) => message === 'SMTP server unreachable; mails wait'));
+      t.true(told.some(({ message }) => message === 'SMTP server recovered'));
     },
   );
 }

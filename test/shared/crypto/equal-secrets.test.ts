@@ -7,7 +7,7 @@ import {
   isRefreshToken,
   newRefreshNonce,
   recallRefreshToken,
-} from '../../../api/auth/refresh-tokens.js';
+} from '../../../api/sessions/refresh-tokens.js';
 import { createCursors } from '../../../api/http/pagination.js';
 import { areEqualSecrets } from '../../../shared/crypto/equal-secrets.js';
 import { deriveKeyRing } from '../../../shared/crypto/keys.js';

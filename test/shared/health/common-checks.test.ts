@@ -72,7 +72,7 @@ test.serial('an outage is logged once, with its reason, and so is its end', asyn
   await proxy.refuse();
   for (let i = 0; i < 3; i++) t.is((await ask()).status, 'not_ready');
   t.is(told().length, 1);
-  t.like(told()[0], { level: 40, msg: 'a readiness check fails' });
+  t.like(told()[0], { level: 40, msg: 'readiness check failed' });
   t.regex(JSON.stringify(told()[0]), /ECONNREFUSED|terminated/);
   t.notRegex(JSON.stringify(await ask()), /ECONNREFUSED|terminated/);
 
@@ -80,7 +80,7 @@ test.serial('an outage is logged once, with its reason, and so is its end', asyn
   await eventually(async () => (await ask()).status === 'ready');
   t.deepEqual(
     told().map(({ msg }) => msg),
-    ['a readiness check fails', 'a readiness check passes again'],
+    ['readiness check failed', 'readiness check recovered'],
   );
 });
 

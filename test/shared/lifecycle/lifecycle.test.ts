@@ -10,7 +10,7 @@ for (const signal of ['SIGTERM', 'SIGINT'] as const) {
     program.send(signal);
     t.deepEqual(await program.waitForExit(), { code: 0, signal: null });
     t.deepEqual(words(program), ['ready', ...ALL_RELEASED]);
-    t.deepEqual(logged(program), ['stopping']);
+    t.deepEqual(logged(program), ['shutdown started']);
   });
 }
 
@@ -27,7 +27,7 @@ test('past the deadline a stop that hangs is given up, and the log says so', asy
   const program = await startReady(t, ['hang', '50']);
   program.send('SIGTERM');
   t.deepEqual(await program.waitForExit(), { code: 0, signal: null });
-  t.deepEqual(logged(program), ['stopping', 'did not stop in time']);
+  t.deepEqual(logged(program), ['shutdown started', 'shutdown deadline exceeded']);
 });
 
 test('a release that fails is logged, and the others still get their turn', async (t) => {
@@ -35,7 +35,7 @@ test('a release that fails is logged, and the others still get their turn', asyn
   program.send('SIGTERM');
   t.deepEqual(await program.waitForExit(), { code: 0, signal: null });
   t.true(words(program).includes('released first'));
-  t.deepEqual(logged(program), ['stopping', 'release failed']);
+  t.deepEqual(logged(program), ['shutdown started', 'resource release failed']);
 });
 
 for (const [what, scenario] of [
@@ -46,7 +46,7 @@ for (const [what, scenario] of [
     const program = start(t, [scenario]);
     t.deepEqual(await program.waitForExit(), { code: 1, signal: null });
     t.deepEqual(words(program).slice(-4), ALL_RELEASED);
-    t.deepEqual(logged(program), ['an error escaped', 'stopping']);
+    t.deepEqual(logged(program), ['uncaught exception', 'shutdown started']);
   });
 }
 
@@ -71,7 +71,7 @@ test('stopping twice stops once', async (t) => {
   const program = start(t, ['stop twice']);
   t.deepEqual(await program.waitForExit(), { code: 0, signal: null });
   t.deepEqual(words(program), ALL_RELEASED);
-  t.deepEqual(logged(program), ['stopping']);
+  t.deepEqual(logged(program), ['shutdown started']);
 });
 
 function start(t: ExecutionContext, args: string[]): TestProcess {

@@ -89,7 +89,7 @@ test('a child’s fields are on its lines and on no other', (t) => {
 
 test('a destination takes each line as it is; a fatal one does not wait', (t) => {
   const taken: string[] = [];
-  const log = createLogger({
+  const log = createLogger<string>({
     service: 'rollcall-test',
     environment: 'test',
     level: 'error',

@@ -10,11 +10,11 @@ test('what libraries and Node print becomes lines of the log, and nothing goes t
   t.deepEqual(
     program.logLines().map((line) => [line['log.level'], line['message'], line['error.message']]),
     [
-      ['info', 'a library printed a line', 'one two'],
-      ['debug', 'a library printed a line', '{ three: 3 }'],
-      ['warn', 'a library printed a line', 'several\nlines'],
-      ['error', 'a library printed a line', program.logLines()[3]?.['error.message']],
-      ['warn', 'a warning of the runtime', 'five'],
+      ['info', 'console output captured', 'one two'],
+      ['debug', 'console output captured', '{ three: 3 }'],
+      ['warn', 'console output captured', 'several\nlines'],
+      ['error', 'console output captured', program.logLines()[3]?.['error.message']],
+      ['warn', 'Node.js warning', 'five'],
     ],
   );
   t.regex(String(program.logLines()[3]?.['error.message']), /^Error: four\n/);

@@ -136,7 +136,7 @@ for (const how of ['refuse', 'silence'] as const) {
     await enqueue(database, outbox, adminId);
     t.deepEqual(messages(), [], 'the commit was done before the hand-over had failed');
     await eventually(() => messages().length > 0);
-    t.deepEqual(messages(), ['hand-over to the queue failed; the relay will do it']);
+    t.deepEqual(messages(), ['enqueue after commit failed; relay will retry']);
     const [row] = await rowsOf(adminId);
     t.deepEqual([row?.state, row?.enqueue_count, row?.enqueued_at], ['pending', 0, null]);
   });
@@ -153,7 +153,9 @@ test('after a failure the queue is left alone for a while: fewer warnings than c
   await outbox.close();
   t.deepEqual(new Set((await rowsOf(adminId)).map(({ state }) => state)), new Set(['pending']));
   // Six commits; on a machine that is very busy they may last longer than the while.
-  const warnings = messages().filter((message) => String(message).startsWith('hand-over'));
+  const warnings = messages().filter((message) =>
+    String(message).startsWith('enqueue after commit'),
+  );
   t.true(warnings.length < 6, `${warnings.length} warnings`);
 });
 

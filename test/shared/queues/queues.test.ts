@@ -57,7 +57,7 @@ test('an outage is logged once, not at every try to reconnect', async (t) => {
     await proxy.restore();
     await eventually(() => queues.ping().then(() => true));
   }
-  t.deepEqual(messages(), ['Redis connection failed']);
+  t.deepEqual(messages(), ['Redis connection error']);
 });
 
 test('log batches can live in a Redis of their own', async (t) => {

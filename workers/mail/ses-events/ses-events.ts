@@ -1,5 +1,5 @@
 import type { Logger } from '../../../shared/logging/logger.js';
-import { createNowAndThen } from '../../../shared/logging/now-and-then.js';
+import { createLogThrottle } from '../../../shared/logging/log-throttle.js';
 import { AppError } from '../../../shared/errors/app-error.js';
 import { maskError } from '../../mask.js';
 import { recordSesEvent, type Recorded, type RecordSesEventDeps } from './record-ses-event.js';
@@ -57,7 +57,7 @@ export function createSesEvents(deps: SesEventsDeps): SesEvents {
       // A queue's subscription needs no confirmation; nobody here follows a link that a message brings.
       log.warn(
         { 'labels.sns_type': envelope.Type, 'http.request.id': requestId },
-        'a message about a subscription is ignored',
+        'SNS subscription message ignored',
       );
       return 'ignored';
     }
@@ -95,7 +95,7 @@ export function createSesEvents(deps: SesEventsDeps): SesEvents {
     );
 
   let unknownEvents = 0;
-  const isTimeToTell = createNowAndThen(TELL_UNKNOWN_EVERY_MS);
+  const isTimeToTell = createLogThrottle(TELL_UNKNOWN_EVERY_MS);
   /** Nothing is kept of them: whoever sends many fills neither a table nor the log. */
   function tellUnknown({ type, providerId }: SesEvent): void {
     unknownEvents += 1;
@@ -106,7 +106,7 @@ export function createSesEvents(deps: SesEventsDeps): SesEvents {
         'labels.mail_event': type,
         'labels.provider_id': providerId,
       },
-      'events about mails that are not ours',
+      'mail event for unknown message',
     );
   }
 

@@ -1,7 +1,7 @@
 import { createLogger } from '../../../../shared/logging/logger.js';
 
 /** Logs one line of each kind that the logger's test asks about. */
-const log = createLogger({ service: 'rollcall-test', environment: 'test', level: 'debug' });
+const log = createLogger<string>({ service: 'rollcall-test', environment: 'test', level: 'debug' });
 
 log.info('plain');
 log.debug({ 'user.id': 7, 'event.duration': 1_500_000 }, 'with fields');

@@ -1,0 +1,84 @@
+import { Router, type RequestHandler } from 'express';
+import { jsonBody, SMALL_BODY } from '../http/body.js';
+import { causeOf, principalOf } from '../http/request-context.js';
+import { parse } from '../http/validate.js';
+import type { AccountService } from './account.service.js';
+import type { AuthLimits } from '../throttling/route-limits.js';
+import { DeleteMeRequest, updateMeRequest } from './account.schemas.js';
+import { adminView, type RoleOf } from '../admins/admins.views.js';
+
+export interface AccountRoutesDeps {
+  readonly limits: AuthLimits;
+  readonly accounts: AccountService;
+  readonly roleOf: RoleOf;
+  readonly adminsOnly: RequestHandler;
+  readonly passwordMinLength: number;
+}
+
+/** An admin's dealings with its own account. */
+export function accountRoutes(deps: AccountRoutesDeps): Router {
+  const { accounts, limits, roleOf, adminsOnly } = deps;
+  const UpdateMeRequest = updateMeRequest(deps.passwordMinLength);
+  const router = Router();
+
+  /**
+   * @openapi
+   * /auth/me:
+   *   get:
+   *     operationId: getMe
+   *     tags: [Account]
+   *     summary: Read my account
+   *     responses:
+   *       200: { description: The admin who asks., content: { application/json: { schema: { $ref: '#/components/schemas/Admin' } } } }
+   *   put:
+   *     operationId: updateMe
+   *     tags: [Account]
+   *     summary: Change my name, address or password
+   *     description: >-
+   *       A new password ends all other sessions. A new address stays `pending_email` until the link that is mailed to
+   *       it is followed; the old address is told. Three new addresses an hour can be asked for.
+   *     requestBody: { required: true, content: { application/json: { schema: { $ref: '#/components/schemas/UpdateMeRequest' } } } }
+   *     responses:
+   *       429: { $ref: '#/components/responses/TooManyAttempts' }
+   *       200: { description: The admin as it is now., content: { application/json: { schema: { $ref: '#/components/schemas/Admin' } } } }
+   *       403: { $ref: '#/components/responses/WrongPassword' }
+   *       409: { $ref: '#/components/responses/NameTaken' }
+   *   delete:
+   *     operationId: deleteMe
+   *     tags: [Account]
+   *     summary: Delete my account and all of its users
+   *     requestBody: { required: true, content: { application/json: { schema: { $ref: '#/components/schemas/DeleteMeRequest' } } } }
+   *     responses:
+   *       429: { $ref: '#/components/responses/TooManyAttempts' }
+   *       204: { description: Gone. }
+   *       403: { $ref: '#/components/responses/WrongPassword' }
+   */
+  router.get('/auth/me', adminsOnly, (req, res) => {
+    res.json(adminView(principalOf(req).admin, roleOf));
+  });
+  router.put(
+    '/auth/me',
+    adminsOnly,
+    limits.accountChanges,
+    ...jsonBody(SMALL_BODY),
+    async (req, res) => {
+      const { current_password: currentPassword, ...changes } = parse(UpdateMeRequest, req.body);
+      const cause = causeOf(req);
+      const admin = await accounts.change(principalOf(req), { ...changes, currentPassword }, cause);
+      res.json(adminView(admin, roleOf));
+    },
+  );
+  router.delete(
+    '/auth/me',
+    adminsOnly,
+    limits.accountChanges,
+    ...jsonBody(SMALL_BODY),
+    async (req, res) => {
+      const { current_password: password } = parse(DeleteMeRequest, req.body);
+      await accounts.remove(principalOf(req), password, causeOf(req));
+      res.status(204).end();
+    },
+  );
+
+  return router;
+}

@@ -1,0 +1,59 @@
+import * as z from 'zod';
+import { addressLength, readTypedAddress } from '../../shared/identity/email-address.js';
+import { mixesScripts, nameLength, readPersonName } from '../../shared/identity/person-name.js';
+
+/** The greatest id that a row can have: PostgreSQL's integer. */
+export const MAX_ID = 2_147_483_647;
+
+/** An id as it stands in a path or a query: digits and nothing else. */
+const IdText = z
+  .string()
+  .regex(/^[1-9]\d{0,9}$/, 'must be a whole number from 1')
+  .transform(Number)
+  .refine((id) => id <= MAX_ID, `must be at most ${MAX_ID}`);
+
+/** One id and nothing beside it: the parameters of a path, or a query in the original form. */
+export const Id = z.strictObject({ id: IdText });
+
+/** An e-mail address as it is typed. */
+export const EmailInput = z
+  .string()
+  .meta({
+    description:
+      'An e-mail address; compared without regard to case. Blanks around it do not count.',
+    examples: ['ann@example.com'],
+    minLength: addressLength.min,
+    maxLength: addressLength.max,
+  })
+  .transform((text, issues) => {
+    const address = readTypedAddress(text);
+    if (address) return address;
+    issues.addIssue({
+      code: 'custom',
+      message: 'must be an e-mail address such as ann@example.com',
+    });
+    return z.NEVER;
+  });
+
+/** The name of a person, as it is stored. */
+export const PersonNameInput = z
+  .string()
+  .meta({
+    description:
+      'At most 100 characters, as composed (NFC): letters, marks, digits, punctuation, symbols and spaces of any script.',
+    examples: ['Ann Example'],
+    minLength: nameLength.min,
+    maxLength: nameLength.max,
+  })
+  .transform((text, issues) => {
+    const reading = readPersonName(text);
+    if ('name' in reading) return reading.name;
+    issues.addIssue({ code: 'custom', message: reading.fault });
+    return z.NEVER;
+  });
+
+/** The name of an admin, which others tell it by: see ADR 20. */
+export const AdminNameInput = PersonNameInput.refine(
+  (name) => !mixesScripts(name),
+  'must not mix scripts that look alike within a word',
+);

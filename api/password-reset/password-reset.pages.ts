@@ -1,0 +1,53 @@
+import { markup, type Page } from '../http/page.js';
+import { forgotForm } from '../mailed-links/mailed-links.pages.js';
+
+/** What the page asks for, and what it says of the last try. */
+export interface NewPasswordForm {
+  readonly token: string;
+  readonly minLength: number;
+  /** Why the last try was refused. */
+  readonly refusal?: string;
+  /** The name that the account is to have; absent for an account that has one. */
+  readonly name?: string | undefined;
+}
+
+/** Where a mailed link leads: one field, one button. */
+export const newPasswordPage = ({ token, minLength, refusal, name }: NewPasswordForm): Page => ({
+  title: 'Choose a new password',
+  body: markup`${refusal === undefined ? '' : markup`<p class="refusal" role="alert">${refusal}</p>`}
+<p>${name === undefined ? 'You will be logged out everywhere.' : 'It confirms your address as well.'}</p>
+<form method="post" action="/auth/password/reset">
+<input type="hidden" name="token" value="${token}" />
+${
+  name === undefined
+    ? ''
+    : markup`<label for="name">The name of your account</label>
+<input type="text" id="name" name="name" value="${name}" required autocomplete="name" />`
+}
+<label for="password">New password, at least ${String(minLength)} characters</label>
+<input
+        type="password"
+        id="password"
+        name="password"
+        required
+        minlength="${String(minLength)}"
+        autocomplete="new-password"
+      />
+<button type="submit">Set this password</button>
+</form>
+<p class="soft">You did not ask for this? Then close this page: nothing happens.</p>`,
+});
+
+/** After the button. */
+export const passwordSetPage = (): Page => ({
+  title: 'Your password is set',
+  body: markup`<p>You can log in with it now. Every session that was open has ended.</p>
+<a class="button" href="/apidocs">Open the API's documentation</a>`,
+});
+
+/** One page for every link that does not work. */
+export const invalidResetLinkPage = (): Page => ({
+  title: 'This link does not work',
+  body: markup`<p>It is incomplete, expired, used, or a newer one has been sent in its place. Open the newest mail, or ask for another link:</p>
+${forgotForm()}`,
+});

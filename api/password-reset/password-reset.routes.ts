@@ -1,0 +1,171 @@
+import { Router } from 'express';
+import { AppError } from '../../shared/errors/app-error.js';
+import { isForm, jsonOrFormBody, SMALL_BODY } from '../http/body.js';
+import { answerFormsWithPages, sendPage, type Page } from '../http/page.js';
+import { causeOf } from '../http/request-context.js';
+import { parse } from '../http/validate.js';
+import { ForgotPasswordRequest, resetPasswordRequest } from './password-reset.schemas.js';
+import type { AuthLimits } from '../throttling/route-limits.js';
+import {
+  faultInWords,
+  forgotForm,
+  mailSentPage,
+  textIn,
+} from '../mailed-links/mailed-links.pages.js';
+import { invalidResetLinkPage, newPasswordPage, passwordSetPage } from './password-reset.pages.js';
+import {
+  forgotPassword,
+  readResetLink,
+  resetPassword,
+  type PasswordResetDeps,
+} from './password-reset.service.js';
+
+export interface PasswordResetRoutesDeps extends PasswordResetDeps {
+  readonly limits: AuthLimits;
+  readonly passwordMinLength: number;
+}
+
+/** For admins who have forgotten their password. Reading the page changes nothing: mail scanners read every link. */
+export function passwordResetRoutes(deps: PasswordResetRoutesDeps): Router {
+  const { limits, passwordMinLength } = deps;
+  const ResetPasswordRequest = resetPasswordRequest(passwordMinLength);
+  const router = Router();
+
+  /**
+   * @openapi
+   * /auth/password/forgot:
+   *   post:
+   *     operationId: forgotPassword
+   *     tags: [Account]
+   *     summary: Ask for a link that sets a new password
+   *     description: >-
+   *       Always answers the same. The link works for an hour, and once; at most three an hour go to one address. Of an
+   *       address that has only been registered it confirms the registration at the same time. Takes JSON, or an HTML
+   *       form that gets a page.
+   *     security: []
+   *     requestBody:
+   *       required: true
+   *       content:
+   *         application/json: { schema: { $ref: '#/components/schemas/ForgotPasswordRequest' } }
+   *         application/x-www-form-urlencoded: { schema: { $ref: '#/components/schemas/ForgotPasswordRequest' } }
+   *     responses:
+   *       429: { $ref: '#/components/responses/TooManyAttempts' }
+   *       202:
+   *         description: Accepted.
+   *         content:
+   *           application/json: { schema: { $ref: '#/components/schemas/Accepted' } }
+   *           text/html: { schema: { type: string } }
+   */
+  router.post(
+    '/auth/password/forgot',
+    answerFormsWithPages(forgotForm),
+    limits.mails,
+    ...jsonOrFormBody(SMALL_BODY),
+    async (req, res) => {
+      const { email } = parse(ForgotPasswordRequest, req.body);
+      await forgotPassword(deps, email, causeOf(req));
+      if (isForm(req)) sendPage(res, 202, mailSentPage());
+      else res.status(202).json({ status: 'accepted' });
+    },
+  );
+
+  /**
+   * @openapi
+   * /auth/password/reset:
+   *   get:
+   *     operationId: showPasswordReset
+   *     tags: [Account]
+   *     summary: The page that a mailed link leads to
+   *     description: One field and one button. Nothing changes until it is pressed.
+   *     security: []
+   *     parameters:
+   *       - { name: token, in: query, required: true, description: The token from the mailed link., schema: { type: string } }
+   *     responses:
+   *       200: { description: The page., content: { text/html: { schema: { type: string } } } }
+   *       400: { $ref: '#/components/responses/InvalidToken' }
+   *   post:
+   *     operationId: resetPassword
+   *     tags: [Account]
+   *     summary: Set a new password
+   *     description: >-
+   *       Takes JSON, or an HTML form that gets a page. Every session of the admin ends. If the link confirms a
+   *       registration whose name has been taken meanwhile, send another `name` with the same token.
+   *     security: []
+   *     requestBody:
+   *       required: true
+   *       content:
+   *         application/json: { schema: { $ref: '#/components/schemas/ResetPasswordRequest' } }
+   *         application/x-www-form-urlencoded: { schema: { $ref: '#/components/schemas/ResetPasswordRequest' } }
+   *     responses:
+   *       429: { $ref: '#/components/responses/TooManyAttempts' }
+   *       200: { description: Set; the page for a form., content: { text/html: { schema: { type: string } } } }
+   *       204: { description: Set. }
+   *       400: { $ref: '#/components/responses/InvalidToken' }
+   *       409: { $ref: '#/components/responses/NameTakenAtConfirmation' }
+   *       422: { $ref: '#/components/responses/FormRefused' }
+   */
+  router.get('/auth/password/reset', async (req, res) => {
+    const token = textIn(req.query, 'token');
+    try {
+      const { registeredName: name } = await readResetLink(deps, token);
+      sendPage(res, 200, newPasswordPage({ token, minLength: passwordMinLength, name }));
+    } catch (error) {
+      if (!(error instanceof AppError) || error.code !== 'invalid_token') throw error;
+      sendPage(res, 400, invalidResetLinkPage());
+    }
+  });
+
+  router.post(
+    '/auth/password/reset',
+    answerFormsWithPages(forgotForm),
+    limits.tokens,
+    ...jsonOrFormBody(SMALL_BODY),
+    async (req, res) => {
+      try {
+        await resetPassword(deps, parse(ResetPasswordRequest, req.body), causeOf(req));
+        if (isForm(req)) sendPage(res, 200, passwordSetPage());
+        else res.status(204).end();
+      } catch (error) {
+        if (!isForm(req) || !(error instanceof AppError)) throw error;
+        const refusal = refusalOf(req.body, passwordMinLength, error);
+        if (!refusal) throw error;
+        sendPage(res, ...refusal);
+      }
+    },
+  );
+
+  return router;
+}
+
+/** What a form is answered with that was refused; nothing for what is not about its content. */
+function refusalOf(
+  form: unknown,
+  minLength: number,
+  { code, status, fields = [] }: AppError,
+): [status: number, page: Page] | undefined {
+  const faultOf = (field: string): string | undefined =>
+    fields.find(({ pointer }) => pointer === `#/${field}`)?.detail;
+  const token = textIn(form, 'token');
+  const entered = textIn(form, 'name');
+  switch (code) {
+    case 'invalid_token':
+      return [status, invalidResetLinkPage()];
+    case 'name_taken': {
+      const refusal = 'Somebody else has the name of this account. Choose another one.';
+      return [status, newPasswordPage({ token, minLength, refusal, name: entered })];
+    }
+    case 'password_too_common':
+    case 'validation_failed': {
+      const [name, password] = [faultOf('name'), faultOf('password')];
+      if (faultOf('token') !== undefined) return [400, invalidResetLinkPage()];
+      if ((name ?? password) === undefined) return undefined;
+      const fault = faultInWords(name ?? password ?? '');
+      const refusal = `That ${name === undefined ? 'password' : 'name'} ${fault}.`;
+      const isNameShown = name !== undefined || entered !== '';
+      const shown = isNameShown ? entered : undefined;
+      return [status, newPasswordPage({ token, minLength, refusal, name: shown })];
+    }
+    default:
+      return undefined;
+  }
+}

@@ -1,0 +1,59 @@
+import { markup, type Page } from '../http/page.js';
+import { forgotForm, resendForm } from '../mailed-links/mailed-links.pages.js';
+
+const passwordField = markup`<label for="password">Your password</label>
+<input type="password" id="password" name="password" required autocomplete="current-password" />`;
+
+/** Where a mailed link leads. @param refusal why the last try was refused. */
+export const confirmPage = (token: string, refusal?: string): Page => ({
+  title: 'Confirm your address',
+  body: markup`${refusal === undefined ? '' : markup`<p class="refusal" role="alert">${refusal}</p>`}
+<p>Enter the password that you chose when you registered. If your account is to have a new address, enter the password of your account.</p>
+<form method="post" action="/auth/confirm">
+<input type="hidden" name="token" value="${token}" />
+${passwordField}
+<button type="submit">Confirm my address</button>
+</form>
+<p class="soft">You did not ask for this? Then close this page: nothing happens.</p>`,
+});
+
+/** A wrong password, and the way to a new one. */
+export const wrongPasswordPage = (token: string): Page => {
+  const { title, body } = confirmPage(token, 'This is not the password that you chose.');
+  return {
+    title,
+    body: markup`${body}
+<h2>You don't remember it?</h2>
+<p>Enter the address that you registered or, if your account is to have a new address, its present one: we mail you a link that sets a new password.</p>
+${forgotForm()}`,
+  };
+};
+
+/** After the button; again, if it is pressed again. */
+export const confirmedPage = (): Page => ({
+  title: 'Your address is confirmed',
+  body: markup`<p>You can log in now.</p>
+<a class="button" href="/apidocs">Open the API's documentation</a>`,
+});
+
+/** One page for every link that does not work, so that it tells nothing about the others. */
+export const invalidLinkPage = (): Page => ({
+  title: 'This link does not work',
+  body: markup`<p>It is incomplete, expired, or a newer one has been sent in its place. Open the newest mail, or ask for another link:</p>
+${resendForm()}
+<p class="soft">You wanted to change the address of your account? Log in and ask for the change again.</p>`,
+});
+
+/** Somebody else was first with the name, or another one that was entered here is refused. @param name as it was entered. */
+export const otherNamePage = (token: string, refusal: string, name: string): Page => ({
+  title: 'Choose another name',
+  body: markup`<p class="refusal" role="alert">${refusal}</p>
+<p>Everything else stays as you registered it.</p>
+<form method="post" action="/auth/confirm">
+<input type="hidden" name="token" value="${token}" />
+<label for="name">Name</label>
+<input type="text" id="name" name="name" value="${name}" required autocomplete="name" />
+${passwordField}
+<button type="submit">Confirm with this name</button>
+</form>`,
+});

@@ -1,0 +1,126 @@
+import { Router } from 'express';
+import { AppError } from '../../shared/errors/app-error.js';
+import { isForm, jsonOrFormBody, SMALL_BODY } from '../http/body.js';
+import { answerFormsWithPages, sendPage, type Page } from '../http/page.js';
+import { causeOf } from '../http/request-context.js';
+import { parse } from '../http/validate.js';
+import type { AuthLimits } from '../throttling/route-limits.js';
+import { ConfirmRequest } from './registration.schemas.js';
+import { faultInWords, resendForm, textIn } from '../mailed-links/mailed-links.pages.js';
+import {
+  confirmedPage,
+  confirmPage,
+  invalidLinkPage,
+  otherNamePage,
+  wrongPasswordPage,
+} from './confirm.pages.js';
+import { canBeConfirmed, confirm, type ConfirmDeps } from './confirm.service.js';
+
+export interface ConfirmRoutesDeps extends ConfirmDeps {
+  readonly limits: AuthLimits;
+}
+
+/** Following the mailed link. Reading the page changes nothing: mail scanners read every link. */
+export function confirmRoutes(deps: ConfirmRoutesDeps): Router {
+  const { limits } = deps;
+  const router = Router();
+
+  /**
+   * @openapi
+   * /auth/confirm:
+   *   get:
+   *     operationId: showConfirmation
+   *     tags: [Registration]
+   *     summary: The page that a mailed link leads to
+   *     description: A password field and a button. Nothing changes until it is pressed, so a mail scanner that follows the link does no harm.
+   *     security: []
+   *     parameters:
+   *       - { name: token, in: query, required: true, description: The token from the mailed link., schema: { type: string } }
+   *     responses:
+   *       200: { description: The page., content: { text/html: { schema: { type: string } } } }
+   *       400: { $ref: '#/components/responses/InvalidToken' }
+   *   post:
+   *     operationId: confirm
+   *     tags: [Registration]
+   *     summary: Confirm an address
+   *     description: >-
+   *       The link proves the mailbox, and the password tells whose registration of the address it is; to confirm a new
+   *       address of an account, send the account's password. Takes JSON or an HTML form and answers in kind.
+   *       Confirming again answers the same. When somebody else has confirmed the registered name first, send another
+   *       `name` with the same token.
+   *     security: []
+   *     requestBody:
+   *       required: true
+   *       content:
+   *         application/json: { schema: { $ref: '#/components/schemas/ConfirmRequest' } }
+   *         application/x-www-form-urlencoded: { schema: { $ref: '#/components/schemas/ConfirmRequest' } }
+   *     responses:
+   *       429: { $ref: '#/components/responses/TooManyAttempts' }
+   *       200:
+   *         description: Confirmed.
+   *         content:
+   *           application/json: { schema: { $ref: '#/components/schemas/Confirmed' } }
+   *           text/html: { schema: { type: string } }
+   *       400: { $ref: '#/components/responses/InvalidToken' }
+   *       403: { $ref: '#/components/responses/WrongPasswordAtConfirmation' }
+   *       409: { $ref: '#/components/responses/NameTakenAtConfirmation' }
+   *       422: { $ref: '#/components/responses/FormRefused' }
+   */
+  router.get('/auth/confirm', async (req, res) => {
+    const token = textIn(req.query, 'token');
+    if (await canBeConfirmed(deps, token)) sendPage(res, 200, confirmPage(token));
+    else sendPage(res, 400, invalidLinkPage());
+  });
+
+  router.post(
+    '/auth/confirm',
+    answerFormsWithPages(resendForm),
+    limits.tokens,
+    ...jsonOrFormBody(SMALL_BODY),
+    async (req, res) => {
+      try {
+        await confirm(deps, parse(ConfirmRequest, req.body), causeOf(req));
+        if (isForm(req)) sendPage(res, 200, confirmedPage());
+        else res.json({ status: 'confirmed' });
+      } catch (error) {
+        if (!isForm(req) || !(error instanceof AppError)) throw error;
+        const refusal = refusalOf(req.body, error);
+        if (!refusal) throw error;
+        sendPage(res, ...refusal);
+      }
+    },
+  );
+
+  return router;
+}
+
+/** What a form is answered with that was refused; nothing for what is not about its content. */
+function refusalOf(
+  form: unknown,
+  { code, status, fields = [] }: AppError,
+): [status: number, page: Page] | undefined {
+  const faultOf = (field: string): string | undefined =>
+    fields.find(({ pointer }) => pointer === `#/${field}`)?.detail;
+  const [token, name] = [textIn(form, 'token'), textIn(form, 'name')];
+  const wrong = 'This is not the password that you chose.';
+  switch (code) {
+    case 'wrong_password':
+      return [status, name === '' ? wrongPasswordPage(token) : otherNamePage(token, wrong, name)];
+    case 'name_taken':
+      return [status, otherNamePage(token, 'Somebody else has this name already.', name)];
+    case 'invalid_token':
+      return [status, invalidLinkPage()];
+    case 'validation_failed':
+      if (faultOf('token') !== undefined) return [400, invalidLinkPage()];
+      if (faultOf('name') !== undefined)
+        return [
+          status,
+          otherNamePage(token, `This name ${faultInWords(faultOf('name') ?? '')}.`, name),
+        ];
+      return faultOf('password') === undefined
+        ? undefined
+        : [status, confirmPage(token, 'Enter your password.')];
+    default:
+      return undefined;
+  }
+}

@@ -1,0 +1,251 @@
+import type { Audit, Cause } from '../../shared/audit/audit.js';
+import type { Database } from '../../shared/database/connect.js';
+import { violates } from '../../shared/database/failures.js';
+import { withTransaction, type Transaction } from '../../shared/database/transaction.js';
+import { AppError } from '../../shared/errors/app-error.js';
+import { canonicalName } from '../../shared/identity/person-name.js';
+import { Admin, Confirmation, Registration } from '../../shared/models/index.js';
+import { networkOf } from '../throttling/networks.js';
+import { lockAdmin } from '../admins/admin-lock.js';
+import {
+  findConfirmation,
+  lockConfirmation,
+  markUsed,
+  requireOpen,
+  voidConfirmations,
+  type ConfirmationDeps,
+} from '../mailed-links/confirmations.js';
+import { ownersClient } from '../passwords/known-networks.js';
+import type { PasswordGuard } from '../passwords/password-guard.js';
+import type { Passwords } from '../passwords/passwords.js';
+import { KEPT_REGISTRATIONS } from './registration.service.js';
+
+/** What is sent from the page of a mailed link. */
+export interface ConfirmationAnswer {
+  readonly token: string;
+  /** Of a registration of the address; of the account, if it is to have another address. */
+  readonly password: string;
+  /** Taken in place of the registered name. */
+  readonly name?: string | undefined;
+}
+
+export interface ConfirmDeps extends Pick<ConfirmationDeps, 'confirmationKeys'> {
+  readonly database: Database;
+  readonly passwords: Passwords;
+  readonly passwordGuard: PasswordGuard;
+  readonly audit: Audit;
+}
+
+/** Somebody else may confirm the address between the comparison of the password and the transaction. */
+const MAX_TRIES = 2;
+
+/**
+ * Confirms the address that a link was mailed to. The link proves the mailbox and the password picks the registration, so
+ * that nothing comes into force that a stranger has chosen. A second time it does nothing, if the password is right.
+ * @throws {AppError} `invalid_token` for a link that is wrong, replaced or expired, or an address that has become
+ *   somebody else's; `wrong_password`, which is counted; `too_many_attempts`; `name_taken`, and the link stays good.
+ */
+export async function confirm(
+  deps: ConfirmDeps,
+  answer: ConfirmationAnswer,
+  cause: Cause,
+): Promise<void> {
+  const { token } = answer;
+  const link = await findConfirmation(deps, token, ['registration', 'resend', 'email_change']);
+  if (link.purpose === 'email_change') await confirmNewAddress(deps, link, answer, cause);
+  else await confirmRegistration(deps, link, answer, cause);
+}
+
+/** Whether a link's page has anything to ask: it works, or has worked before. Changes nothing. */
+export async function canBeConfirmed(deps: ConfirmDeps, token: string): Promise<boolean> {
+  try {
+    const purposes = ['registration', 'resend', 'email_change'] as const;
+    const link = await findConfirmation(deps, token, purposes);
+    if (link.confirmedAt === null) requireOpen(link);
+    return link.expiresAt > new Date();
+  } catch (error) {
+    if (isInvalidToken(error)) return false;
+    throw error;
+  }
+}
+
+const isInvalidToken = (error: unknown): boolean =>
+  error instanceof AppError && error.code === 'invalid_token';
+
+async function confirmRegistration(
+  deps: ConfirmDeps,
+  found: Confirmation,
+  { password, name }: ConfirmationAnswer,
+  cause: Cause,
+): Promise<void> {
+  let link: Confirmation | null = found;
+  for (let tries = 1; link && tries <= MAX_TRIES; tries += 1) {
+    const { emailCanonical } = link;
+    const admin = await Admin.findOne({ where: { emailCanonical } });
+    if (link.confirmedAt === null) requireOpen(link);
+    else requireUsedBy(link, admin);
+    const candidates: readonly (Admin | Registration)[] = admin
+      ? [admin]
+      : await registrationsOf(emailCanonical);
+    if (candidates.length > 0) {
+      const chosen = await comparePassword(deps, link, { password, candidates }, cause);
+      if (!(chosen instanceof Registration)) return; // confirmed before, with this password
+      if (await bringIntoForce(deps, link, { registration: chosen, name }, cause)) return;
+    }
+    // Without candidates, too, the address may have been confirmed since the admin was looked for.
+    link = await Confirmation.findByPk(link.id);
+  }
+  throw new AppError('invalid_token');
+}
+
+/**
+ * A link that was used answers the same again, to whoever it was used by, as long as it would have worked.
+ * @throws {AppError} `invalid_token` otherwise: what lies in a history or a forwarded mail is no place to guess passwords.
+ */
+function requireUsedBy(link: Confirmation, admin: Admin | null): void {
+  const isUsers = admin?.id === link.adminId && admin?.emailCanonical === link.emailCanonical;
+  if (!isUsers || link.expiresAt <= new Date()) throw new AppError('invalid_token');
+}
+
+const registrationsOf = (emailCanonical: string): Promise<Registration[]> =>
+  Registration.findAll({
+    where: { emailCanonical },
+    order: [['id', 'DESC']],
+    limit: KEPT_REGISTRATIONS,
+  });
+
+/** Makes an admin of a registration. Resolves to false when the link or the address was used meanwhile. */
+async function bringIntoForce(
+  { database, passwordGuard, audit }: ConfirmDeps,
+  link: Confirmation,
+  { registration, name }: { registration: Registration; name: string | undefined },
+  cause: Cause,
+): Promise<boolean> {
+  try {
+    await withTransaction(database, async (tx) => {
+      requireOpen(await lockConfirmation(tx, link));
+      const admin = await createAdmin(tx, registration, { name });
+      await markUsed(tx, link, admin.id, cause.ip);
+      const details = { purpose: 'registration' };
+      await audit.record('user_created', cause, { adminId: admin.id }, tx);
+      await audit.record('email_confirmed', cause, { adminId: admin.id, details }, tx);
+    });
+  } catch (error) {
+    if (violates(error, 'admins_name_key')) throw new AppError('name_taken', { cause: error });
+    // Many press the button at once: one of them is first.
+    if (violates(error, 'admins_email_key') || isInvalidToken(error)) return false;
+    throw error;
+  }
+  await passwordGuard.forgive(link.emailCanonical);
+  return true;
+}
+
+/**
+ * Makes the admin of a registration, and drops all registrations of the address.
+ * @param instead what is taken in place of what was registered.
+ */
+export async function createAdmin(
+  tx: Transaction,
+  registration: Registration,
+  instead: { readonly name?: string | undefined; readonly passwordHash?: string },
+): Promise<Admin> {
+  const { email, emailCanonical, name, nameCanonical, passwordHash } = registration;
+  const admin = await Admin.create(
+    {
+      email,
+      emailCanonical,
+      name,
+      nameCanonical,
+      passwordHash: instead.passwordHash ?? passwordHash,
+      confirmedAt: new Date(),
+      ...(instead.name !== undefined && {
+        name: instead.name,
+        nameCanonical: canonicalName(instead.name),
+      }),
+    },
+    { transaction: tx },
+  );
+  await Registration.destroy({ where: { emailCanonical }, transaction: tx });
+  return admin;
+}
+
+/** Makes the proven address the account's own. */
+async function confirmNewAddress(
+  deps: ConfirmDeps,
+  link: Confirmation,
+  { password }: ConfirmationAnswer,
+  cause: Cause,
+): Promise<void> {
+  const { database, audit } = deps;
+  const asker = await Admin.findByPk(link.adminId ?? 0);
+  if (!asker) throw new AppError('invalid_token');
+  if (link.confirmedAt === null) requireOpen(link);
+  else requireUsedBy(link, asker);
+  await comparePassword(deps, link, { password, candidates: [asker] }, cause);
+  if (link.confirmedAt !== null) return;
+  try {
+    await withTransaction(database, async (tx) => {
+      const admin = await lockAdmin(tx, { id: asker.id });
+      const current = await lockConfirmation(tx, link);
+      if (current?.confirmedAt) return;
+      requireOpen(current);
+      if (admin?.passwordHash !== asker.passwordHash) throw new AppError('wrong_password');
+      await moveAddress(tx, admin, link, cause);
+      const details = { purpose: 'email_change' };
+      await audit.record('email_confirmed', cause, { adminId: admin.id, details }, tx);
+    });
+  } catch (error) {
+    if (violates(error, 'admins_email_key')) throw new AppError('invalid_token', { cause: error });
+    throw error;
+  }
+  await deps.passwordGuard.forgive(link.emailCanonical);
+}
+
+/** Registrations of the address give way, and links that were mailed to the old address or the new one. */
+async function moveAddress(
+  tx: Transaction,
+  admin: Admin,
+  link: Confirmation,
+  { ip }: Cause,
+): Promise<void> {
+  const { email, emailCanonical } = link;
+  await voidConfirmations(tx, { emailCanonical: admin.emailCanonical });
+  await link.update({ confirmedAt: new Date(), network: networkOf(ip) }, { transaction: tx });
+  await voidConfirmations(tx, { emailCanonical });
+  await Registration.destroy({ where: { emailCanonical }, transaction: tx });
+  await admin.update({ email, emailCanonical, pendingEmail: null }, { transaction: tx });
+}
+
+/**
+ * The one of the candidates whose password it is. Only who reads the address's mail comes here, so guesses are counted
+ * apart from those at the login: no stranger can use them up.
+ * @throws {AppError} `wrong_password`, `too_many_attempts`.
+ */
+async function comparePassword<Candidate extends Admin | Registration>(
+  { passwords, passwordGuard, audit }: ConfirmDeps,
+  { emailCanonical, adminId }: Confirmation,
+  { password, candidates }: { password: string; candidates: readonly Candidate[] },
+  cause: Cause,
+): Promise<Candidate> {
+  const facts = { adminId: adminId ?? undefined };
+  const attempt = {
+    emailCanonical,
+    ip: cause.ip,
+    within: 'mailed link',
+    onLock: () => audit.record('authn_login_lock', cause, facts),
+  } as const;
+  const compare = async (): Promise<Candidate | undefined> => {
+    for (const candidate of candidates) {
+      const match = await passwords.verify(password, () => Promise.resolve(candidate));
+      if (match) return match;
+    }
+    return undefined;
+  };
+  const chosen = await passwords.reserve(
+    () => passwordGuard.attempt(attempt, compare),
+    ownersClient(cause),
+  );
+  if (chosen) return chosen;
+  await audit.record('email_confirm_fail', cause, facts);
+  throw new AppError('wrong_password');
+}

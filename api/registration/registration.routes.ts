@@ -1,0 +1,85 @@
+import { Router } from 'express';
+import { isForm, jsonBody, jsonOrFormBody, SMALL_BODY } from '../http/body.js';
+import { answerFormsWithPages, sendPage } from '../http/page.js';
+import { causeOf } from '../http/request-context.js';
+import { parse } from '../http/validate.js';
+import type { AuthLimits } from '../throttling/route-limits.js';
+import { registerRequest, ResendRequest } from './registration.schemas.js';
+import { mailSentPage, resendForm } from '../mailed-links/mailed-links.pages.js';
+import { register, resendConfirmation, type RegistrationDeps } from './registration.service.js';
+
+export interface RegistrationRoutesDeps extends RegistrationDeps {
+  readonly limits: AuthLimits;
+  readonly passwordMinLength: number;
+}
+
+const ACCEPTED = { status: 'accepted' } as const;
+
+/** Becoming an admin, up to the mail with the link. */
+export function registrationRoutes(deps: RegistrationRoutesDeps): Router {
+  const { limits } = deps;
+  const RegisterRequest = registerRequest(deps.passwordMinLength);
+  const router = Router();
+
+  /**
+   * @openapi
+   * /auth/register:
+   *   post:
+   *     operationId: register
+   *     tags: [Registration]
+   *     summary: Register as an admin
+   *     description: >-
+   *       Answers the same for every address: one that no admin has is mailed a link, the owner of an account is told by
+   *       mail. A link works for 24 hours unless set otherwise, and for every registration of the address: the password
+   *       that is entered there tells which of them comes into force.
+   *     security: []
+   *     requestBody: { required: true, content: { application/json: { schema: { $ref: '#/components/schemas/RegisterRequest' } } } }
+   *     responses:
+   *       429: { $ref: '#/components/responses/TooManyAttempts' }
+   *       202: { description: Accepted; look into the mailbox., content: { application/json: { schema: { $ref: '#/components/schemas/Accepted' } } } }
+   *       409: { $ref: '#/components/responses/NameTaken' }
+   */
+  router.post('/auth/register', limits.registrations, ...jsonBody(SMALL_BODY), async (req, res) => {
+    await register(deps, parse(RegisterRequest, req.body), causeOf(req));
+    res.status(202).json(ACCEPTED);
+  });
+
+  /**
+   * @openapi
+   * /auth/confirm/resend:
+   *   post:
+   *     operationId: resendConfirmation
+   *     tags: [Registration]
+   *     summary: Ask for another confirmation link
+   *     description: >-
+   *       Always answers the same. At most three of these links an hour go to one address, and six links in all; a new
+   *       one voids the older ones. Takes JSON, or an HTML form that gets a page.
+   *     security: []
+   *     requestBody:
+   *       required: true
+   *       content:
+   *         application/json: { schema: { $ref: '#/components/schemas/ResendRequest' } }
+   *         application/x-www-form-urlencoded: { schema: { $ref: '#/components/schemas/ResendRequest' } }
+   *     responses:
+   *       429: { $ref: '#/components/responses/TooManyAttempts' }
+   *       202:
+   *         description: Accepted.
+   *         content:
+   *           application/json: { schema: { $ref: '#/components/schemas/Accepted' } }
+   *           text/html: { schema: { type: string } }
+   */
+  router.post(
+    '/auth/confirm/resend',
+    answerFormsWithPages(resendForm),
+    limits.mails,
+    ...jsonOrFormBody(SMALL_BODY),
+    async (req, res) => {
+      const { email } = parse(ResendRequest, req.body);
+      await resendConfirmation(deps, email, causeOf(req));
+      if (isForm(req)) sendPage(res, 202, mailSentPage());
+      else res.status(202).json(ACCEPTED);
+    },
+  );
+
+  return router;
+}

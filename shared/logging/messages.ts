@@ -1,0 +1,387 @@
+/** A message's row in the runbook's table. */
+interface LogMessageFacts {
+  readonly level: string;
+  /** Which process logs it. */
+  readonly process: string;
+  /** What it means to an operator, in Markdown; links lead to the runbook's sections. */
+  readonly meaning: string;
+}
+
+/**
+ * Every message that is logged. A logger takes no other: what varies goes into fields. Messages are stable, since alerts
+ * and dashboards match them; the runbook's table is generated from this list.
+ */
+export const logMessages = {
+  'server listening': {
+    level: 'info',
+    process: 'API',
+    meaning: 'the API accepts requests; `event.action` is `sys_startup`',
+  },
+  'worker started': {
+    level: 'info',
+    process: 'worker',
+    meaning: 'the worker runs; `labels.roles` says what it does; `event.action` is `sys_startup`',
+  },
+  request: {
+    level: 'info, warn, error',
+    process: 'API',
+    meaning:
+      'one line for each answered request: `error` for 500, `warn` for 501 and above, else `info`',
+  },
+  'request aborted': {
+    level: 'warn, error',
+    process: 'both',
+    meaning: 'the client closed the connection before the answer was complete',
+  },
+  'request failed': {
+    level: 'error',
+    process: 'both',
+    meaning: 'a defect, or code ahead of the schema',
+  },
+  'service unavailable': {
+    level: 'warn',
+    process: 'both',
+    meaning:
+      'no PostgreSQL; on the API also: password checks are queued to the limit, or the client has used its share',
+  },
+  'malformed request rejected': {
+    level: 'info',
+    process: 'both',
+    meaning: 'invalid or too slow HTTP',
+  },
+  'security event': {
+    level: 'info, warn',
+    process: 'API, command line',
+    meaning: "a row of `audit_events`; `event.action` is the name in OWASP's vocabulary",
+  },
+  'enqueue after commit failed; relay will retry': {
+    level: 'warn',
+    process: 'API',
+    meaning: '[Redis is down](#redis-is-down); no mail is lost',
+  },
+  'Redis connection error': {
+    level: 'warn',
+    process: 'both',
+    meaning: '[Redis is down](#redis-is-down)',
+  },
+  'queue consumer Redis error': {
+    level: 'warn',
+    process: 'worker',
+    meaning: '[Redis is down](#redis-is-down), or [full](#redis-is-full)',
+  },
+  'job completed': {
+    level: 'info; debug for logs',
+    process: 'worker',
+    meaning: '`labels.result`: `sent`, `obsolete`, `already`, `shipped`',
+  },
+  'job failed; will retry': {
+    level: 'warn',
+    process: 'worker',
+    meaning: 'one attempt failed; the next follows with back-off',
+  },
+  'job failed permanently': {
+    level: 'error',
+    process: 'worker',
+    meaning: '[Mail](#mail-does-not-arrive), [logs](#logs-do-not-reach-firehose)',
+  },
+  'stalled job failed': {
+    level: 'error',
+    process: 'worker',
+    meaning: 'its workers died too often; the sweep decides what becomes of the message',
+  },
+  'stalled job recovered': {
+    level: 'warn',
+    process: 'worker',
+    meaning: 'a worker was killed or blocked; another has the job',
+  },
+  'job delayed': {
+    level: 'info',
+    process: 'worker',
+    meaning:
+      '`error.message` says why: another worker holds the claim, say, or the mail server takes no further connection. It runs again soon',
+  },
+  'job returned to queue': {
+    level: 'info',
+    process: 'worker',
+    meaning: 'this worker is stopping; another takes the job',
+  },
+  'queue rate-limited': {
+    level: 'warn',
+    process: 'worker',
+    meaning: 'the whole queue is paused; `error.message` says why',
+  },
+  'queue paused': {
+    level: 'debug',
+    process: 'worker',
+    meaning: 'a job arrived while the queue is paused; it waits',
+  },
+  'mail queue full; messages wait in the outbox': {
+    level: 'warn',
+    process: 'worker',
+    meaning: 'backpressure: [Redis is full](#redis-is-full)',
+  },
+  'mail queue accepts jobs again': {
+    level: 'info',
+    process: 'worker',
+    meaning: '[Redis is full](#redis-is-full)',
+  },
+  'Redis out of memory; consumer paused': {
+    level: 'error',
+    process: 'worker',
+    meaning: '[Redis is full](#redis-is-full)',
+  },
+  'Redis rejects commands; consumer paused': {
+    level: 'error',
+    process: 'worker',
+    meaning:
+      '`event.reason` is the error that Redis gave: [Redis refuses commands](#redis-refuses-commands)',
+  },
+  'Redis misconfigured': {
+    level: 'warn, error',
+    process: 'both, once at their start',
+    meaning: '`event.reason` says what to correct',
+  },
+  'queue consumer stalled': {
+    level: 'fatal',
+    process: 'worker',
+    meaning:
+      'it takes no jobs although some wait, and the process ends with 1 so that its supervisor restarts it ([a loop](#a-process-restarts-in-a-loop))',
+  },
+  'readiness check failed': { level: 'warn', process: 'both', meaning: '`labels.check`, and why' },
+  'readiness check recovered': {
+    level: 'info',
+    process: 'both',
+    meaning: '`labels.check`',
+  },
+  'console output captured': {
+    level: 'by what it was',
+    process: 'both',
+    meaning: 'a library printed it; the text is in `error.message`',
+  },
+  'Node.js warning': {
+    level: 'by what it was',
+    process: 'both',
+    meaning: 'a warning of the runtime, in `err`',
+  },
+  'SMTP server unreachable; mails wait': {
+    level: 'warn',
+    process: 'worker',
+    meaning: '[Mail](#mail-does-not-arrive); once per worker and outage',
+  },
+  'SMTP server recovered': {
+    level: 'info',
+    process: 'worker',
+    meaning: '[Mail](#mail-does-not-arrive); once per worker and outage',
+  },
+  'SMTP connections reduced': {
+    level: 'warn',
+    process: 'worker',
+    meaning: '[Mail](#mail-does-not-arrive); `labels.connections`',
+  },
+  'SMTP connections restored': {
+    level: 'info',
+    process: 'worker',
+    meaning: '[Mail](#mail-does-not-arrive); `labels.connections`',
+  },
+  'SMTP server rejects all mail; messages reopened': {
+    level: 'warn',
+    process: 'worker',
+    meaning: '[Mail](#mail-does-not-arrive); `event.reason` is the answer',
+  },
+  'claim renewal failed': {
+    level: 'warn',
+    process: 'worker',
+    meaning: '[PostgreSQL](#postgresql-is-down)',
+  },
+  'SMTP connection error': {
+    level: 'warn',
+    process: 'worker',
+    meaning: "the job's own line says what happens to the mail",
+  },
+  'outbox message changed during delivery': {
+    level: 'warn',
+    process: 'worker',
+    meaning: 'another copy of the job was faster: a mail may have been sent twice',
+  },
+  'failed attempt not recorded': {
+    level: 'warn',
+    process: 'worker',
+    meaning: '[PostgreSQL](#postgresql-is-down)',
+  },
+  'relay failed; messages wait in the outbox': {
+    level: 'warn',
+    process: 'worker',
+    meaning: '[The outbox](#the-outbox-grows-old)',
+  },
+  'relay recovered': {
+    level: 'info',
+    process: 'worker',
+    meaning: '[The outbox](#the-outbox-grows-old)',
+  },
+  'Redis data loss detected; sweeping all messages': {
+    level: 'warn',
+    process: 'worker',
+    meaning: '[Redis lost its data](#redis-lost-its-data)',
+  },
+  'sweep repaired messages without a job': {
+    level: 'warn',
+    process: 'worker',
+    meaning: 'they are pending again, or dead; counts are in `labels`',
+  },
+  'job corrupt; re-enqueueing': {
+    level: 'warn',
+    process: 'worker',
+    meaning:
+      'its data in Redis cannot be read, or belong to another message; it was removed, and the message gets a new job',
+  },
+  'job failed but message open; re-enqueueing': {
+    level: 'warn',
+    process: 'worker',
+    meaning:
+      'its workers died too often, or could not read it; `event.reason` has why. Ten times at most, then the message is `dead`',
+  },
+  'corrupt queue keys removed': {
+    level: 'error',
+    process: 'worker',
+    meaning:
+      'a key of the queue (`labels.keys`) was overwritten; its jobs are recreated. Find out by which program',
+  },
+  'corrupt log queue keys removed': {
+    level: 'error',
+    process: 'worker',
+    meaning:
+      'the same for the queue of the log batches and for `{logs}:shipped`: lines in flight may be shipped twice',
+  },
+  'log queue check failed': {
+    level: 'warn',
+    process: 'worker',
+    meaning: 'the Redis of the log batches did not answer; mails do not wait for it',
+  },
+  'sweep failed': {
+    level: 'warn',
+    process: 'worker',
+    meaning: 'Redis or PostgreSQL did not answer; it runs again in 30 seconds',
+  },
+  'job completed but message open; redelivering': {
+    level: 'warn',
+    process: 'worker',
+    meaning: '[Redis lost its data](#redis-lost-its-data)',
+  },
+  'stdout write failed': {
+    level: 'warn',
+    process: 'both',
+    meaning:
+      'the reader of stdout has ended or stopped reading (`ESTALLED`: one MiB waits), or the disk under it is full (`error.code`); reported on stderr too. `labels.dropped_lines` counts the lines that stdout lacks. The process continues; its lines go to the spool alone, or nowhere if there is none. It retries every ten seconds; a pipe whose reader has ended for good needs a restart of the process',
+  },
+  'stdout recovered': {
+    level: 'info',
+    process: 'both',
+    meaning: 'stdout takes lines again after `stdout write failed`',
+  },
+  'log lines dropped': {
+    level: 'warn',
+    process: 'both',
+    meaning: 'a gap in the shipped logs: [logs](#logs-do-not-reach-firehose)',
+  },
+  'spool write failed': {
+    level: 'warn',
+    process: 'both, stdout only',
+    meaning: 'the disk: [logs](#logs-do-not-reach-firehose)',
+  },
+  'spool folder lost': {
+    level: 'warn',
+    process: 'both, stdout only',
+    meaning:
+      'the process was blocked for a minute and another ships its lines, or the folder was deleted',
+  },
+  'spool taken over': {
+    level: 'info',
+    process: 'both',
+    meaning: 'this process ships the lines that another left',
+  },
+  'spool takeover failed': {
+    level: 'warn',
+    process: 'both, stdout only',
+    meaning: '[Logs](#logs-do-not-reach-firehose)',
+  },
+  'spool segment removal failed': {
+    level: 'warn',
+    process: 'both, stdout only',
+    meaning: 'the disk; the next process finds its receipt and removes it',
+  },
+  'receipt write failed; batch may be shipped twice': {
+    level: 'warn',
+    process: 'worker, stdout only',
+    meaning: '[Redis is full](#redis-is-full), or away',
+  },
+  'log record skipped': {
+    level: 'error',
+    process: 'worker',
+    meaning: '[Logs](#logs-do-not-reach-firehose)',
+  },
+  'mail event': {
+    level: 'info',
+    process: 'worker',
+    meaning: 'the provider reported about a mail; `labels.result`: `recorded`, `again`',
+  },
+  'mail event for unknown message': {
+    level: 'warn',
+    process: 'worker',
+    meaning:
+      'counted since the start in `labels.events_since_start`, not stored; at most once a minute',
+  },
+  'SQS message rejected': {
+    level: 'warn',
+    process: 'worker',
+    meaning: '[Mail events](#mail-events-do-not-arrive); `event.reason` is the code',
+  },
+  'SNS subscription message ignored': {
+    level: 'warn',
+    process: 'worker',
+    meaning: 'the queue was subscribed to a topic, or unsubscribed',
+  },
+  'task completed': {
+    level: 'info',
+    process: 'worker',
+    meaning:
+      '`labels.task`, and for each count a field such as `labels.sessions`: [Housekeeping](#housekeeping)',
+  },
+  'task failed; will retry': {
+    level: 'warn',
+    process: 'worker',
+    meaning: '`labels.task`: [Housekeeping](#housekeeping)',
+  },
+  'shutdown started': {
+    level: 'info',
+    process: 'both',
+    meaning: '[A process restarts in a loop](#a-process-restarts-in-a-loop)',
+  },
+  'shutdown deadline exceeded': {
+    level: 'warn',
+    process: 'both',
+    meaning: '[A process restarts in a loop](#a-process-restarts-in-a-loop)',
+  },
+  'resource release failed': {
+    level: 'error',
+    process: 'both',
+    meaning: '[A process restarts in a loop](#a-process-restarts-in-a-loop)',
+  },
+  'uncaught exception': {
+    level: 'fatal',
+    process: 'both',
+    meaning: '[A process restarts in a loop](#a-process-restarts-in-a-loop)',
+  },
+  'worker failed to start': {
+    level: 'fatal',
+    process: 'worker',
+    meaning: '[A process restarts in a loop](#a-process-restarts-in-a-loop)',
+  },
+  'receipt lookup failed; batch may be shipped twice': {
+    level: 'warn',
+    process: 'worker, stdout only',
+    meaning: '[Redis is full](#redis-is-full), or away',
+  },
+} as const satisfies Record<string, LogMessageFacts>;
+
+/** A message that is logged. */
+export type LogMessage = keyof typeof logMessages;

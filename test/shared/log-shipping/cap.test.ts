@@ -1,0 +1,107 @@
+import { setImmediate as turn } from 'node:timers/promises';
+import test from 'ava';
+import { createDroppedLines } from '../../../shared/log-shipping/dropped-lines.js';
+import type { Scope } from '../../helpers/context.js';
+import { eventually } from '../../helpers/eventually.js';
+import { createRoute, KIB, MIB, setSpoolStage, upTo } from './spool-fixture.js';
+
+type Fields = Record<string, unknown>;
+const parse = (text: string): Fields => JSON.parse(text) as Fields;
+
+test('past its size the spool drops the oldest lines, and what it has says how many and from when to when', async (t) => {
+  const stage = await setSpoolStage(t);
+  const { log, spool, ship, printed } = stage.open({ maxBytes: 8 * MIB });
+  const route = createRoute();
+  route.isRefusing = true;
+  ship(route.asRoute());
+  const filler = 'x'.repeat(100 * KIB);
+  for (const number of upTo(150)) {
+    log.info({ 'labels.number': number, 'labels.filler': filler }, 'filling');
+    if (number % 10 === 0) await turn();
+  }
+  await eventually(() => printed().includes('log lines dropped'));
+  // What was dropped while that was told is told by the next one.
+  const onDisk = async (): Promise<Fields[]> => (await stage.lines()).map(parse);
+  const isWhole = async (): Promise<boolean> => {
+    const lines = await onDisk();
+    const kept = lines.filter(({ message }) => message === 'filling').length;
+    const told = lines
+      .filter((line) => line['event.action'] === 'gap')
+      .reduce((sum, line) => sum + Number(line['labels.dropped_lines']), 0);
+    return kept + told === 150 && spool.droppedLines === told;
+  };
+  await eventually(isWhole, { of: 'every line being there or told as dropped' });
+
+  const lines = await onDisk();
+  const numbers = lines.flatMap((line) => line['labels.number'] ?? []);
+  t.deepEqual(numbers, upTo(150).slice(150 - numbers.length), 'what is left are the newest lines');
+  t.true(numbers.length * 100 * KIB > 6 * MIB, 'no more is dropped than must be');
+  const all = printed().trimEnd().split('\n').map(parse);
+  const gap = lines.find((line) => line['event.action'] === 'gap');
+  t.is(gap?.['message'], 'log lines dropped');
+  t.is(gap?.['event.start'], all[0]?.['@timestamp']);
+});
+
+test('a gap is told whatever level is written otherwise', async (t) => {
+  const stage = await setSpoolStage(t);
+  const { spool, ship, printed } = stage.open({ maxBytes: MIB, level: 'fatal' });
+  const route = createRoute();
+  route.isRefusing = true;
+  ship(route.asRoute());
+  for (const number of upTo(33)) {
+    spool.write(`${JSON.stringify({ number, filler: 'x'.repeat(100 * KIB) })}\n`);
+  }
+  await t.notThrowsAsync(eventually(() => printed().includes('log lines dropped')));
+});
+
+test('copies of what the queue has go first, and are counted only if the queue loses them', async (t) => {
+  const { stage, spool, route } = await letCopiesGo(t);
+  t.is(spool.droppedLines, 0);
+  route.states.clear();
+  await eventually(() => spool.droppedLines > 0);
+  const left = (await stage.lines()).filter((line) => !line.includes('"event.action":"gap"'));
+  await eventually(() => left.length + spool.droppedLines === 60, {
+    of: 'every line being on disk or counted as dropped',
+  });
+});
+
+test('a batch whose copy went is done with when its receipt is there', async (t) => {
+  const { spool, route, local } = await letCopiesGo(t);
+  route.arrive();
+  const asked = route.asked.receipts;
+  await eventually(() => route.asked.receipts > asked + 1);
+  t.is(spool.droppedLines, 0);
+  t.deepEqual(local.messages(), []);
+});
+
+/** Sixty lines of 100 KiB, all of them enqueued as soon as may be, and room for forty. */
+async function letCopiesGo(scope: Scope) {
+  const stage = await setSpoolStage(scope);
+  const { spool, ship, local } = stage.open({ maxBytes: 4 * MIB });
+  const route = createRoute();
+  ship(route.asRoute());
+  for (const number of upTo(60)) {
+    spool.write(`${JSON.stringify({ number, filler: 'x'.repeat(100 * KIB) })}\n`);
+    const segments = Math.floor(number / 11);
+    if (number % 11 === 10) await eventually(() => route.added.length > segments);
+  }
+  await eventually(async () => (await stage.segments()).length <= 4);
+  return { stage, spool, route, local };
+}
+
+test('a record of a gap that is dropped itself is told again', (t) => {
+  const dropped = createDroppedLines();
+  const at = (second: number): string => `2026-01-01T00:00:0${second}.000Z`;
+  const gap = {
+    '@timestamp': at(9),
+    'event.action': 'gap',
+    'event.start': at(1),
+    'event.end': at(3),
+    'labels.dropped_lines': 7,
+  };
+  dropped.add(`${JSON.stringify({ '@timestamp': at(4), message: 'a' })}\n${JSON.stringify(gap)}\n`);
+  dropped.add(`${JSON.stringify({ '@timestamp': at(5), message: '"event.action":"gap"' })}\n`);
+  t.is(dropped.total, 2);
+  t.deepEqual(dropped.takeUntold(), { lines: 9, from: at(1), to: at(5) });
+  t.is(dropped.takeUntold(), undefined);
+});

@@ -1,0 +1,17 @@
+import test from 'ava';
+import { createLogThrottle } from '../../../shared/logging/log-throttle.js';
+
+test('the first of each kind is told, the same again only after the pause', (t) => {
+  const isDue = createLogThrottle(Infinity);
+  t.true(isDue('connect ECONNREFUSED 127.0.0.1:6379'));
+  t.false(isDue('connect ECONNREFUSED 127.0.0.1:6379'));
+  t.true(isDue('read ECONNRESET'));
+  const always = createLogThrottle(0);
+  t.deepEqual([always('x'), always('x')], [true, true]);
+});
+
+test('numbers make no kind of their own', (t) => {
+  const isDue = createLogThrottle(Infinity);
+  t.true(isDue('no answer after 1001 ms'));
+  t.false(isDue('no answer after 999 ms'));
+});
