@@ -2,7 +2,7 @@ import http, { type IncomingMessage, type Server, type ServerResponse } from 'no
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import type { Duplex } from 'node:stream';
-import { isLocalRequest } from '../../shared/http/local-request.js';
+import { isLocalRequest } from '../../shared/http/network-address.js';
 
 // Runs maildev with its own arguments, restricted to this user and this host. By itself it allows every origin (CORS) to
 // read the mails, accepts any Host header, and writes world-readable files.

@@ -16,7 +16,7 @@ import { createRecordingLogger } from '../../helpers/log.js';
 import { openOwnRedis } from '../../helpers/own-redis.js';
 import { startApi, startWorker } from '../../helpers/processes.js';
 import { openSmtpServer } from '../../helpers/smtp-server.js';
-import { setSpoolStage } from '../../shared/log-shipping/stage.js';
+import { setSpoolStage } from '../../shared/log-shipping/spool-fixture.js';
 
 const context = useContext();
 const MEBIBYTE = 1_024 * 1_024;

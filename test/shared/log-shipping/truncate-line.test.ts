@@ -1,6 +1,6 @@
 import test from 'ava';
-import { cutLine } from '../../../shared/log-shipping/cut-line.js';
-import { KIB, upTo } from './stage.js';
+import { cutLine } from '../../../shared/log-shipping/truncate-line.js';
+import { KIB, upTo } from './spool-fixture.js';
 
 const fieldsOf = (line: string) => JSON.parse(line) as Record<string, unknown>;
 

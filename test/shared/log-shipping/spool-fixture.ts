@@ -7,8 +7,8 @@ import { openSpool, type ShippingRoute, type Spool } from '../../../shared/log-s
 import {
   parseFolderName,
   thisProcess,
-  type SpoolOwner,
-} from '../../../shared/log-shipping/spool-owner.js';
+  type FolderOwner,
+} from '../../../shared/log-shipping/folder-owner.js';
 import type { NewJob } from '../../../shared/queues/job-queue.js';
 import type { JobState } from '../../../shared/queues/job-state.js';
 import type { Scope } from '../../helpers/context.js';
@@ -32,14 +32,14 @@ export interface SpoolStage {
 /** How a spool differs from the usual one. */
 interface OpenOptions {
   readonly maxBytes?: number;
-  readonly me?: SpoolOwner;
+  readonly me?: FolderOwner;
   readonly level?: string;
 }
 
 /** One process's spool, as far as it can be had inside of another process. */
 export interface OpenedSpool {
   readonly spool: Spool;
-  readonly me: SpoolOwner;
+  readonly me: FolderOwner;
   /** Writes to the spool as a process does. */
   readonly log: Logger<string>;
   readonly local: RecordingLogger;
@@ -88,7 +88,7 @@ function openTestSpool(
   const spool = openSpool({
     dir,
     maxBytes,
-    me,
+    owner: me,
     localLog: local.log,
     print: (text) => void (printed += text),
   });
@@ -114,16 +114,16 @@ function openTestSpool(
 }
 
 /** A process on a host of its own: its neighbours know only by its silence that it is dead. */
-export const stranger = (): SpoolOwner => ({
+export const stranger = (): FolderOwner => ({
   ...thisProcess(),
   host: `host-${randomBytes(4).toString('hex')}`,
 });
 
 /** A process of this host that has ended: no system has pids like this. */
-export const deadNeighbour = (): SpoolOwner => ({ ...thisProcess(), pid: 2 ** 30 });
+export const deadNeighbour = (): FolderOwner => ({ ...thisProcess(), pid: 2 ** 30 });
 
 /** A process of this host that lives. */
-export const livingNeighbour = (): SpoolOwner => ({ ...thisProcess(), pid: process.ppid });
+export const livingNeighbour = (): FolderOwner => ({ ...thisProcess(), pid: process.ppid });
 
 /** A queue and its receipts, which do as they are told and count how often they are asked. */
 export function createRoute() {

@@ -3,7 +3,7 @@ import { readFileSync, readlinkSync } from 'node:fs';
 import { hostname } from 'node:os';
 
 /** The process that holds a folder of the spool. */
-export interface SpoolOwner {
+export interface FolderOwner {
   /** One start of one process. */
   readonly bootId: string;
   readonly pid: number;
@@ -16,10 +16,10 @@ export interface SpoolOwner {
 const SILENT_AFTER_MS = 60_000;
 
 /** Holds what an ended process has left for others. */
-export const nobody: SpoolOwner = { bootId: '-', pid: 0, pidNamespace: '-', host: '-' };
+export const noOwner: FolderOwner = { bootId: '-', pid: 0, pidNamespace: '-', host: '-' };
 
 /** This process, from now on. */
-export function thisProcess(): SpoolOwner {
+export function thisProcess(): FolderOwner {
   return {
     bootId: randomUUID(),
     pid: process.pid,
@@ -29,11 +29,11 @@ export function thisProcess(): SpoolOwner {
 }
 
 /** A folder's name: its id, which is part of its batches' job ids, and its owner. Taking it over is one rename. */
-export const folderName = (id: string, owner: SpoolOwner): string =>
+export const folderName = (id: string, owner: FolderOwner): string =>
   [id, owner.bootId, owner.pid, owner.pidNamespace, owner.host].join('~');
 
 /** What a folder's name tells; nothing if it is no folder of a spool. */
-export function parseFolderName(name: string): { id: string; owner: SpoolOwner } | undefined {
+export function parseFolderName(name: string): { id: string; owner: FolderOwner } | undefined {
   const parts = /^([\da-f-]{36})~([\da-f-]{36}|-)~(\d+)~([^~]+)~([^~]+)$/.exec(name);
   if (!parts) return undefined;
   const [, id = '', bootId = '', pid, pidNamespace = '', host = ''] = parts;
@@ -41,9 +41,9 @@ export function parseFolderName(name: string): { id: string; owner: SpoolOwner }
 }
 
 /** Whether an owner that showed itself so long ago has ended, as far as the process that asks can know. */
-export function isDead(owner: SpoolOwner, me: SpoolOwner, silentMs: number): boolean {
+export function isDead(owner: FolderOwner, me: FolderOwner, silentMs: number): boolean {
   if (owner.bootId === me.bootId) return false;
-  if (owner.bootId === nobody.bootId) return true;
+  if (owner.bootId === noOwner.bootId) return true;
   // Either way: a clock that was set back must not keep a folder for ever.
   if (Math.abs(silentMs) >= SILENT_AFTER_MS) return true;
   if (owner.host !== me.host || owner.pidNamespace !== me.pidNamespace) return false;

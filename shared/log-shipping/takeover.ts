@@ -3,13 +3,13 @@ import { join } from 'node:path';
 import { startRepeating, type Repeating } from '../lifecycle/repeat.js';
 import type { Logger } from '../logging/logger.js';
 import type { Backlog, Segment } from './backlog.js';
-import { isMissing, type FolderKeeper, type SpoolFolder } from './folder-keeper.js';
+import { isMissing, type FolderKeeper, type SpoolFolder } from './spool-folders.js';
 import { segmentSequence } from './segment-file.js';
-import { isDead, parseFolderName, type SpoolOwner } from './spool-owner.js';
+import { isDead, parseFolderName, type FolderOwner } from './folder-owner.js';
 
 export interface AdoptionDeps {
   readonly dir: string;
-  readonly me: SpoolOwner;
+  readonly me: FolderOwner;
   readonly keeper: FolderKeeper;
   readonly backlog: Backlog;
   readonly onAdopted: () => void;

@@ -1,6 +1,6 @@
 import test from 'ava';
 import { Redis } from 'ioredis';
-import { createReceipts } from '../../../shared/log-shipping/receipts.js';
+import { createReceipts } from '../../../shared/queues/receipts.js';
 import { useContext, type Scope } from '../../helpers/context.js';
 
 const context = useContext();

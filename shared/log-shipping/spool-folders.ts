@@ -10,7 +10,7 @@ import {
 import { randomUUID } from 'node:crypto';
 import { access, rename, rmdir, utimes } from 'node:fs/promises';
 import { join } from 'node:path';
-import { folderName, nobody, type SpoolOwner } from './spool-owner.js';
+import { folderName, noOwner, type FolderOwner } from './folder-owner.js';
 
 /** A folder of the spool that this process holds. */
 export interface SpoolFolder {
@@ -38,7 +38,7 @@ export interface FolderKeeper {
 /** How a keeper is made. */
 export interface FolderKeeperOptions {
   readonly dir: string;
-  readonly me: SpoolOwner;
+  readonly me: FolderOwner;
   /** Called when a folder has been taken away: by another process that ships it, or for good. */
   readonly onLost: (folder: SpoolFolder, isTakenOver: boolean) => void;
 }
@@ -119,8 +119,8 @@ function isKnown(dir: string, id: string): boolean {
   }
 }
 
-/** Logs are personal data: nobody else may look into the folder. */
-function makeFolder(dir: string, me: SpoolOwner): SpoolFolder {
+/** Logs are personal data: noOwner else may look into the folder. */
+function makeFolder(dir: string, me: FolderOwner): SpoolFolder {
   const id = randomUUID();
   const path = join(dir, folderName(id, me));
   mkdirSync(path, { recursive: true, mode: 0o700 });
@@ -147,7 +147,7 @@ function giveBack(dir: string, folder: SpoolFolder): void {
     rmdirSync(folder.path);
   } catch {
     try {
-      renameSync(folder.path, join(dir, folderName(folder.id, nobody)));
+      renameSync(folder.path, join(dir, folderName(folder.id, noOwner)));
     } catch {
       // Then it is taken over when its owner has been silent for long enough.
     }

@@ -1,5 +1,5 @@
 import type { JobQueue } from '../queues/job-queue.js';
-import type { Receipts } from './receipts.js';
+import type { Receipts } from '../queues/receipts.js';
 import { UNREADABLE_BATCH } from '../jobs/ship-log-batch.js';
 import type { Segment } from './backlog.js';
 

@@ -2,18 +2,18 @@ import test from 'ava';
 import {
   folderName,
   isDead,
-  nobody,
+  noOwner,
   parseFolderName,
   thisProcess,
-} from '../../../shared/log-shipping/spool-owner.js';
-import { deadNeighbour, livingNeighbour, stranger } from './stage.js';
+} from '../../../shared/log-shipping/folder-owner.js';
+import { deadNeighbour, livingNeighbour, stranger } from './spool-fixture.js';
 
 const me = thisProcess();
 const ID = '0b9d1c1e-6b0f-4d56-9a35-0d9a4b7f0001';
 const MINUTE_MS = 60_000;
 
 test('a folder’s name tells its id and its owner', (t) => {
-  for (const owner of [me, stranger(), nobody])
+  for (const owner of [me, stranger(), noOwner])
     t.deepEqual(parseFolderName(folderName(ID, owner)), { id: ID, owner });
 });
 
@@ -43,6 +43,6 @@ test('anywhere else only a minute of silence tells', (t) => {
 });
 
 test('what nobody holds is free at once; what I hold is never another’s', (t) => {
-  t.true(isDead(nobody, me, 0));
+  t.true(isDead(noOwner, me, 0));
   t.false(isDead(me, me, 10 * MINUTE_MS));
 });

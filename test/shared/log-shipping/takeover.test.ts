@@ -9,10 +9,10 @@ import { shipLogBatch } from '../../../shared/jobs/index.js';
 import { openSegmentFile } from '../../../shared/log-shipping/segment-file.js';
 import {
   folderName,
-  nobody,
+  noOwner,
   thisProcess,
-  type SpoolOwner,
-} from '../../../shared/log-shipping/spool-owner.js';
+  type FolderOwner,
+} from '../../../shared/log-shipping/folder-owner.js';
 import { eventually } from '../../helpers/eventually.js';
 import {
   createRoute,
@@ -24,12 +24,12 @@ import {
   stranger,
   upTo,
   type SpoolStage,
-} from './stage.js';
+} from './spool-fixture.js';
 
 /** What a process leaves that is killed: full segments, and one that it was writing to. */
 async function leaveBehind(
   stage: SpoolStage,
-  owner: SpoolOwner,
+  owner: FolderOwner,
 ): Promise<{ id: string; path: string }> {
   const id = randomUUID();
   const path = join(stage.dir, folderName(id, owner));
@@ -85,7 +85,7 @@ test('what was shipped before its process died is not shipped again', async (t) 
 
 test('of many who look at once exactly one takes a folder over', async (t) => {
   const stage = await setSpoolStage(t);
-  const left = await Promise.all(upTo(5).map(() => leaveBehind(stage, nobody)));
+  const left = await Promise.all(upTo(5).map(() => leaveBehind(stage, noOwner)));
   const routes = upTo(4).map(() => {
     const route = createRoute();
     stage.open().ship(route.asRoute());
@@ -134,7 +134,7 @@ test('what another has taken over is not counted as dropped by whoever had it', 
   await turn();
   const [name = ''] = await readdir(stage.dir);
   // As after a minute in which it stood still.
-  await rename(join(stage.dir, name), join(stage.dir, folderName(name.slice(0, 36), nobody)));
+  await rename(join(stage.dir, name), join(stage.dir, folderName(name.slice(0, 36), noOwner)));
   const lateRoute = createRoute();
   late.ship(lateRoute.asRoute());
   const route = createRoute();

@@ -1,7 +1,7 @@
 import { close as closeCallback, fsync as fsyncCallback } from 'node:fs';
 import { promisify } from 'node:util';
 import type { Segment } from './backlog.js';
-import { isMissing, type FolderKeeper, type SpoolFolder } from './folder-keeper.js';
+import { isMissing, type FolderKeeper, type SpoolFolder } from './spool-folders.js';
 import { openSegmentFile, type SegmentFile } from './segment-file.js';
 
 const close = promisify(closeCallback);

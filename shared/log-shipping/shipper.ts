@@ -1,12 +1,12 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { shipLogBatch } from '../jobs/index.js';
-import { packLines } from './log-batch-codec.js';
+import { packLines } from '../jobs/ship-log-batch.js';
 import type { JobQueue } from '../queues/job-queue.js';
-import type { Receipts } from './receipts.js';
+import type { Receipts } from '../queues/receipts.js';
 import type { QueueRoom } from '../queues/queue-room.js';
 import type { Backlog, Segment } from './backlog.js';
-import { jobIdOf, locate } from './batch-journey.js';
-import { isMissing, type SpoolFolder } from './folder-keeper.js';
+import { jobIdOf, locate } from './ship-segment.js';
+import { isMissing, type SpoolFolder } from './spool-folders.js';
 import { readSegment } from './segment-file.js';
 
 /** Brings sealed segments on their way, and removes those that have arrived. */

@@ -1,5 +1,5 @@
 import { createServer } from 'node:http';
-import { packLines } from '../../shared/log-shipping/log-batch-codec.js';
+import { packLines } from '../../shared/jobs/ship-log-batch.js';
 import { createFaultBoard } from '../../workers/jobs/fault-board.js';
 import { openFirehoseSink } from '../../workers/logs/firehose.sink.js';
 import { createShipLogBatch } from '../../workers/logs/ship-log-batch.processor.js';
