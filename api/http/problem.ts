@@ -1,8 +1,7 @@
 import type { NextFunction, Request, Response } from 'express';
 import { isDatabaseUnavailable } from '../../shared/database/failures.js';
-import { AppError } from '../../shared/errors/app-error.js';
+import { AppError, problemDocument } from '../../shared/errors/app-error.js';
 import type { ErrorCode } from '../../shared/errors/codes.js';
-import { problemDocument } from '../../shared/errors/problem-document.js';
 import { formOf, markup, renderPage, type Html, type Page } from './page.js';
 import { contextOf } from './request-context.js';
 

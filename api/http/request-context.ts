@@ -1,8 +1,8 @@
 import { randomBytes } from 'node:crypto';
 import type { NextFunction, Request, RequestHandler, Response } from 'express';
 import type { Cause } from '../../shared/audit/audit.js';
-import { requestIdFrom } from '../../shared/http/request-id.js';
-import { withoutPort } from '../../shared/http/without-port.js';
+import { requestIdFrom } from '../../shared/http/request-headers.js';
+import { withoutPort } from '../../shared/http/network-address.js';
 import type { Logger } from '../../shared/logging/logger.js';
 import { maskPath } from '../../shared/logging/mask.js';
 import type { Principal } from '../../shared/models/index.js';

@@ -1,5 +1,5 @@
 import { isIPv4, isIPv6 } from 'node:net';
-import { unmapped } from '../../shared/http/mapped-address.js';
+import { unmapped } from '../../shared/http/network-address.js';
 
 /**
  * The networks that one client may control: its IPv4 address, or, narrowest first, its IPv6 /64, /56 and /48. A host

@@ -6,7 +6,7 @@ import { openJobQueue, type JobQueue } from './job-queue.js';
 import { createQueueRoom, type QueueRoom } from './queue-room.js';
 import { problemsOfRedis, readRedisFacts, type RedisProblem } from './redis-facts.js';
 import { isWrongType, refusalOfRedis } from './redis-refusals.js';
-import { createReceipts, removeForeignReceipts, type Receipts } from '../log-shipping/receipts.js';
+import { createReceipts, removeForeignReceipts, type Receipts } from './receipts.js';
 import { openFailFastRedis } from './redis-client.js';
 import { createRedisMemory } from './redis-memory.js';
 import { createRedisProbe } from './redis-probe.js';

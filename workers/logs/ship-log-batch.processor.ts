@@ -1,9 +1,9 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { JobPayload } from '../../shared/jobs/define-job.js';
 import type { shipLogBatch } from '../../shared/jobs/index.js';
-import { packLines } from '../../shared/log-shipping/log-batch-codec.js';
+import { packLines } from '../../shared/jobs/ship-log-batch.js';
 import type { Logger } from '../../shared/logging/logger.js';
-import type { Receipts } from '../../shared/log-shipping/receipts.js';
+import type { Receipts } from '../../shared/queues/receipts.js';
 import type { FaultBoard } from '../jobs/fault-board.js';
 import { JobHandedBack, QueueThrottled } from '../jobs/job-effects.js';
 import type { JobContext, Processor } from '../jobs/start-worker.js';

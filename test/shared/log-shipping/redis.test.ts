@@ -9,7 +9,7 @@ import { useContext } from '../../helpers/context.js';
 import { eventually } from '../../helpers/eventually.js';
 import { createRecordingLogger } from '../../helpers/log.js';
 import { openTcpProxy } from '../../helpers/tcp-proxy.js';
-import { line, setSpoolStage, upTo, type OpenedSpool } from './stage.js';
+import { line, setSpoolStage, upTo, type OpenedSpool } from './spool-fixture.js';
 
 const context = useContext();
 
