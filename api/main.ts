@@ -2,6 +2,7 @@ import { startupEvent } from '../shared/audit/audit.js';
 import { loadApiConfig, loadOrExit } from '../shared/config/config.js';
 import { startLifecycle } from '../shared/lifecycle/lifecycle.js';
 import { createLogger } from '../shared/logging/logger.js';
+import { createReceipts } from '../shared/log-shipping/receipts.js';
 import { openSpool } from '../shared/log-shipping/spool.js';
 import { openStandardOutput } from '../shared/logging/standard-output.js';
 import { logRedisProblems } from '../shared/queues/log-redis-problems.js';
@@ -32,7 +33,8 @@ void logRedisProblems(deps.queues, log, telling.signal);
 lifecycle.onStop('look at Redis', () => telling.abort());
 
 if (spool) {
-  const { logs: queue, receipts, room } = deps.queues;
+  const { logs: queue, logsRedis, room } = deps.queues;
+  const receipts = createReceipts(logsRedis);
   const shipping = spool.startShipping({ queue, receipts, room: room.logs, log });
   lifecycle.onStop('log shipping', () => shipping.stop(FLUSH_DEADLINE_MS));
 }

@@ -1,6 +1,6 @@
 import { QueryTypes } from 'sequelize';
 import type { Database } from '../database/connect.js';
-import type { CheckResult } from './check.js';
+import type { CheckResult } from './checks.js';
 
 /** Pending for longer than this means that nobody relays. */
 const MAX_PENDING_SECONDS = 120;
@@ -75,7 +75,7 @@ interface FailedOpen {
  * address, in words for an operator. Undefined while a mail was sent in the last ten minutes, or none that has failed is
  * older than that. Not part of readiness: no process is at fault. Looks at all open messages.
  */
-export async function findHeldUp(database: Database): Promise<string | undefined> {
+export async function findDeliveryFailure(database: Database): Promise<string | undefined> {
   const [row] = await database.query<FailedOpen>(
     `with failed as (
        select created_at, last_error from outbox

@@ -1,5 +1,5 @@
 import * as z from 'zod';
-import { defineJob } from './define-job.js';
+import { defineJob } from '../queues/job-contract.js';
 
 /** Firehose takes at most this many records a call: PutRecordBatch, API reference. */
 export const MAX_BATCH_RECORDS = 500;

@@ -1,6 +1,6 @@
 import { promisify } from 'node:util';
 import { gunzip as gunzipCallback, gzip as gzipCallback } from 'node:zlib';
-import type { JobPayload } from '../jobs/define-job.js';
+import type { JobPayload } from '../queues/job-contract.js';
 import type { shipLogBatch } from '../jobs/ship-log-batch.js';
 
 const gunzip = promisify(gunzipCallback);

@@ -1,4 +1,5 @@
 import type { Redis } from 'ioredis';
+import type { Queues } from '../queues/queues.js';
 
 /** Proof that log batches have reached the stream, by their jobs' ids. */
 export interface Receipts {
@@ -15,11 +16,17 @@ const KEPT_MS = 3 * 86_400_000;
 const MAX_RECEIPTS = 100_000;
 const FIND_AT_ONCE = 500;
 
-/**
- * Removes what is no receipts from their place: none could be written or found there. Whose receipt is gone is shipped
- * again. Resolves to the names of what was removed.
- */
-export async function removeForeignReceipts(redis: Redis): Promise<string[]> {
+/** Removes corrupt keys of the queue `logs` and of its receipts; resolves to their names. */
+export async function repairLogQueue({
+  logs,
+  logsRedis,
+}: Pick<Queues, 'logs' | 'logsRedis'>): Promise<string[]> {
+  const removed = await Promise.all([logs.removeForeignKeys(), removeForeignReceipts(logsRedis)]);
+  return removed.flat();
+}
+
+/** A key of another type takes and shows no receipts. A batch whose receipt is gone is shipped again. */
+async function removeForeignReceipts(redis: Redis): Promise<string[]> {
   if (['zset', 'none'].includes(await redis.type(KEY))) return [];
   await redis.del(KEY);
   return ['shipped'];

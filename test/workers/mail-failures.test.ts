@@ -250,7 +250,7 @@ test('a very long reply is cut', (t) => {
 
 function throttle(response: string): number {
   const error = Object.assign(new Error('no'), { code: 'EMESSAGE', response, responseCode: 454 });
-  return classifySmtpError(error).restMs ?? 0;
+  return classifySmtpError(error).pauseMs ?? 0;
 }
 
 function failureOf({ response, ...rest }: Told, progress: MailProgress = 'waiting'): MailFailure {

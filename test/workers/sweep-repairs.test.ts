@@ -2,8 +2,9 @@ import test from 'ava';
 import { QueryTypes } from 'sequelize';
 import type { Redis } from 'ioredis';
 import { withTransaction } from '../../shared/database/transaction.js';
-import { outboxJob, outboxJobId, OutboxJobData } from '../../shared/outbox/outbox-job.js';
-import { createFaultBoard } from '../../workers/jobs/fault-board.js';
+import { createReceipts, repairLogQueue } from '../../shared/log-shipping/receipts.js';
+import { outboxJob, outboxJobId, outboxJobs } from '../../shared/outbox/outbox-job.js';
+import { createDependencyFaults } from '../../workers/jobs/dependency-faults.js';
 import { startJobWorker } from '../../workers/jobs/start-worker.js';
 import { startRelay } from '../../workers/relay/relay.js';
 import { createSweep, startSweeping, sweepEverything } from '../../workers/relay/sweep.js';
@@ -11,6 +12,7 @@ import { useContext, type Scope } from '../helpers/context.js';
 import { eventually } from '../helpers/eventually.js';
 import { openOwnRedis } from '../helpers/own-redis.js';
 import { setStage, type Stage } from './stage.js';
+import { anyJob } from '../helpers/any-job.js';
 
 const context = useContext();
 const enqueued = { state: 'enqueued', enqueuedAt: `now() - interval '5 minutes'`, enqueueCount: 1 };
@@ -132,9 +134,10 @@ test.serial('keys of the log batches that hold another type of data are removed 
   await redis.mset('{logs}:logs:wait', 'text', '{logs}:logs:id', 'text', '{logs}:shipped', 'text');
   await sweep.run();
   t.true(stage.messages().includes('corrupt log queue keys removed'));
-  await stage.queues.receipts.write('l-1');
-  t.deepEqual([...(await stage.queues.receipts.find(['l-1']))], ['l-1']);
-  await stage.queues.logs.add({ id: 'l-2', name: 'ship-log-batch', data: {} });
+  const receipts = createReceipts(stage.queues.logsRedis);
+  await receipts.write('l-1');
+  t.deepEqual([...(await receipts.find(['l-1']))], ['l-1']);
+  await stage.queues.logs.add({ id: 'l-2', contract: anyJob('logs', 'ship-log-batch'), data: {} });
   t.is((await stage.queues.logs.stateOf('l-2')).state, 'waiting');
 });
 
@@ -237,7 +240,7 @@ async function setUp(scope: Scope) {
   const sweep = createSweep({
     database: stage.database,
     queue: stage.queues.mail,
-    repairLogs: () => stage.queues.repairLogs(),
+    repairLogs: () => repairLogQueue(stage.queues),
     log: stage.log,
   });
   return { stage, sweep, redis: client };
@@ -274,10 +277,9 @@ async function holding(
 function startWorker(scope: Scope, stage: Stage, redis: Redis): ReadonlySet<string> {
   const done = new Set<string>();
   const worker = startJobWorker({
-    queue: 'mail',
+    jobs: outboxJobs,
     redisUrl: `redis://${redis.options.host}:${redis.options.port}/0`,
     producer: stage.queues.mail,
-    schema: OutboxJobData,
     process: async ({ outbox_id: id, generation }) => {
       done.add(`${id}/${generation}`);
       return 'done';
@@ -289,9 +291,9 @@ function startWorker(scope: Scope, stage: Stage, redis: Redis): ReadonlySet<stri
       lockDurationMs: 2_000,
       stalledIntervalMs: 500,
     },
-    faults: createFaultBoard(),
+    faults: createDependencyFaults(),
     log: stage.log,
-    onSilent: () => undefined,
+    onStalled: () => undefined,
     successLevel: 'info',
   });
   scope.teardown(() => worker.stop(100));

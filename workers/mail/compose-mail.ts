@@ -1,10 +1,10 @@
 import { canonicalAddress } from '../../shared/identity/email-address.js';
-import type { JobContract, JobPayload } from '../../shared/jobs/define-job.js';
 import {
   sendConfirmationMail,
   sendSecurityNotice,
   type OutboxContract,
-} from '../../shared/jobs/index.js';
+} from '../../shared/jobs/mail-jobs.js';
+import type { JobPayload } from '../../shared/queues/job-contract.js';
 import { PermanentFailure } from '../jobs/job-effects.js';
 import { composeConfirmationMail } from './confirmation-mail.js';
 import { countMail } from './mail-limits.js';
@@ -51,7 +51,7 @@ function composeWanted(
   }
 }
 
-function readPayload<C extends JobContract>({ schema }: C, payload: unknown): JobPayload<C> {
+function readPayload<C extends OutboxContract>({ schema }: C, payload: unknown): JobPayload<C> {
   const parsed = schema.safeParse(payload);
   if (!parsed.success) throw new PermanentFailure('the payload does not fit its contract');
   return parsed.data as JobPayload<C>;

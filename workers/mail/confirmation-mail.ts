@@ -1,8 +1,8 @@
 import { QueryTypes } from 'sequelize';
 import type { Database } from '../../shared/database/connect.js';
 import { mintConfirmationToken } from '../../shared/identity/confirmation-token.js';
-import type { JobPayload } from '../../shared/jobs/define-job.js';
-import type { sendConfirmationMail } from '../../shared/jobs/index.js';
+import type { JobPayload } from '../../shared/queues/job-contract.js';
+import type { sendConfirmationMail } from '../../shared/jobs/mail-jobs.js';
 import type { ConfirmationPurpose } from '../../shared/models/index.js';
 import type { Composed, LinkTemplate, MailSources } from './mail-sources.js';
 import { renderAccountExistsMail } from './templates/account-exists.js';

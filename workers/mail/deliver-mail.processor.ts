@@ -3,8 +3,8 @@ import type * as z from 'zod';
 import { isDatabaseUnavailable } from '../../shared/database/failures.js';
 import type { Failpoint } from '../../shared/lifecycle/failpoint.js';
 import type { OutboxJobData } from '../../shared/outbox/outbox-job.js';
-import { JobHandedBack, JobPostponed, QueueResting, QueueThrottled } from '../jobs/job-effects.js';
-import type { JobContext, Processor } from '../jobs/start-worker.js';
+import { JobReturned, JobDelayed, QueuePaused, QueueThrottled } from '../jobs/job-effects.js';
+import type { JobContext, Processor } from '../jobs/run-job.js';
 import { keepClaim, type ClaimKeeper, type ClaimKeeperDeps } from './claim-keeper.js';
 import { composeMail } from './compose-mail.js';
 import { createMailBreaker, type MailTrial } from './mail-breaker.js';
@@ -47,9 +47,9 @@ export function createDeliverMail(
     else log.info('SMTP server recovered');
   });
   return async (data, context) => {
-    if (context.signal.aborted) throw new JobHandedBack();
+    if (context.signal.aborted) throw new JobReturned();
     const trial = breaker.enter();
-    if (typeof trial === 'number') throw new QueueResting('the mail server is out of reach', trial);
+    if (typeof trial === 'number') throw new QueuePaused('the mail server is out of reach', trial);
     try {
       return await claimAndDeliver(deps, { trial, context }, data);
     } finally {
@@ -80,7 +80,7 @@ async function claimAndDeliver(
     case 'over':
       return 'already';
     case 'busy':
-      throw new JobPostponed('another worker has claimed the message', claim.remainingMs);
+      throw new JobDelayed('another worker has claimed the message', claim.remainingMs);
     case 'claimed':
       context.annotate({
         'trace.id': claim.message.traceId,
@@ -121,7 +121,7 @@ async function deliver(
     if (message.unanswered >= MAX_COPIES) throw new PerhapsSent('its workers died of it');
     const withinMs = claim.heldForMs() - deps.claimMs * CLAIM_MARGIN_SHARE;
     if (withinMs < deps.claimMs * MIN_CLAIM_SHARE)
-      throw new JobPostponed('the claim has almost run out', DATABASE_REST_MS);
+      throw new JobDelayed('the claim has almost run out', DATABASE_REST_MS);
     const receipt = await deps.mailer.send({ id: message.id, ...mail }, signal, {
       withinMs,
       onSession: () => trial.openedSession(),

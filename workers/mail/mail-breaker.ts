@@ -121,8 +121,8 @@ export function createMailBreaker(
     enter() {
       if (failures === 0) return startTrial();
       if (scout) return WHILE_TRYING_MS;
-      const restMs = Math.ceil(openUntil - now());
-      if (restMs > 0) return restMs;
+      const pauseMs = Math.ceil(openUntil - now());
+      if (pauseMs > 0) return pauseMs;
       scout = startTrial();
       return scout;
     },

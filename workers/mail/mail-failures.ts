@@ -120,7 +120,7 @@ function isSenderRefused({ command, responseCode, response }: SmtpError): boolea
 const isSizeRefused = ({ command, responseCode, response }: SmtpError): boolean =>
   command === 'MAIL FROM' && responseCode >= 500 && isTooLarge(response);
 
-function restOf({ response }: SmtpError): Pick<MailFailureDetails, 'restMs' | 'isQuotaUsedUp'> {
-  if (DAILY_QUOTA.test(response)) return { restMs: DAILY_QUOTA_REST_MS, isQuotaUsedUp: true };
-  return { restMs: RATE_REST_MS + Math.round(Math.random() * RATE_REST_JITTER_MS) };
+function restOf({ response }: SmtpError): Pick<MailFailureDetails, 'pauseMs' | 'isQuotaUsedUp'> {
+  if (DAILY_QUOTA.test(response)) return { pauseMs: DAILY_QUOTA_REST_MS, isQuotaUsedUp: true };
+  return { pauseMs: RATE_REST_MS + Math.round(Math.random() * RATE_REST_JITTER_MS) };
 }

@@ -1,6 +1,6 @@
 import type { KeyRing } from '../../shared/crypto/keys.js';
 import type { Database } from '../../shared/database/connect.js';
-import type { SecurityNotice } from '../../shared/jobs/index.js';
+import type { SecurityNotice } from '../../shared/jobs/mail-jobs.js';
 import type { OutgoingMail } from './mail.port.js';
 
 /** What every mail is made with. */

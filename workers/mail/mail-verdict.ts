@@ -1,11 +1,11 @@
 import { isDatabaseUnavailable } from '../../shared/database/failures.js';
 import type { Database } from '../../shared/database/connect.js';
-import type { FaultBoard } from '../jobs/fault-board.js';
+import type { DependencyFaults } from '../jobs/dependency-faults.js';
 import {
-  JobHandedBack,
-  JobPostponed,
+  JobReturned,
+  JobDelayed,
   PermanentFailure,
-  QueueCutOff,
+  QueueThrottledJobDelayed,
   QueueThrottled,
 } from '../jobs/job-effects.js';
 import { maskError } from '../mask.js';
@@ -18,7 +18,7 @@ import { hasAnotherWorkerSent, isToldApart } from './refusal-history.js';
 
 export interface VerdictDeps {
   readonly database: Database;
-  readonly faults: FaultBoard;
+  readonly faults: DependencyFaults;
   readonly connections: ConnectionLimit;
   readonly worker: string;
 }
@@ -61,7 +61,7 @@ export async function judgeFailure(
       // What ended the connection may be the mail or an outage: the mail, if others got through meanwhile.
       return trial.othersGotThrough() ? new Error(message) : outOfReach(trial, message);
     case 'unanswered':
-      if (isStopping) return new JobPostponed(message, UNANSWERED_AT_STOP_DELAY_MS);
+      if (isStopping) return new JobDelayed(message, UNANSWERED_AT_STOP_DELAY_MS);
       return trial.othersGotThrough() ? new Error(message) : outOfReach(trial, message);
     case 'retry':
       trial.reached();
@@ -76,14 +76,14 @@ export async function judgeFailure(
       trial.reached();
       return misconfigured(deps, failed.message, message);
     case 'abort':
-      return new JobHandedBack();
+      return new JobReturned();
   }
 }
 
 function outOfReach(trial: MailTrial, message: string): Error {
   const awayMs = trial.failed();
   const why = `the mail server is out of reach: ${message}`;
-  return new QueueCutOff(why, awayMs, awayMs + Math.ceil(Math.random() * awayMs));
+  return new QueueThrottledJobDelayed(why, awayMs, awayMs + Math.ceil(Math.random() * awayMs));
 }
 
 async function doOthersGetThrough(
@@ -99,13 +99,13 @@ async function doOthersGetThrough(
 function crowded({ connections }: VerdictDeps, trial: MailTrial, message: string): Error {
   connections.refused(trial.others());
   const why = `the mail server takes no further connection: ${message}`;
-  return new JobPostponed(why, CROWDED_DELAY_MS * (0.5 + Math.random()));
+  return new JobDelayed(why, CROWDED_DELAY_MS * (0.5 + Math.random()));
 }
 
 function throttled({ faults }: VerdictDeps, thrown: MailFailure): Error {
-  const { message, restMs, isQuotaUsedUp } = thrown;
+  const { message, pauseMs, isQuotaUsedUp } = thrown;
   if (isQuotaUsedUp) faults.raise('smtp', message);
-  return new QueueThrottled(message, restMs ?? MISCONFIGURED_REST_MS);
+  return new QueueThrottled(message, pauseMs ?? MISCONFIGURED_REST_MS);
 }
 
 async function misconfigured(
@@ -116,15 +116,15 @@ async function misconfigured(
   if (await orIfUnknown(false, isToldApart(database, failed, message))) return new Error(message);
   faults.raise('smtp', message);
   const delayMs = MISCONFIGURED_REST_MS + Math.ceil(Math.random() * ANOTHER_FIRST_MS);
-  return new QueueCutOff(message, MISCONFIGURED_REST_MS, delayMs);
+  return new QueueThrottledJobDelayed(message, MISCONFIGURED_REST_MS, delayMs);
 }
 
 /** What a failure means that came before any mail server was asked. */
 function verdictOfOwn(thrown: unknown): Error {
   if (isDatabaseUnavailable(thrown))
     return new QueueThrottled('the database is unavailable', DATABASE_REST_MS);
-  if (thrown instanceof ClaimLost) return new JobPostponed(thrown.message, CLAIM_LOST_DELAY_MS);
-  const isVerdict = thrown instanceof PermanentFailure || thrown instanceof JobPostponed;
+  if (thrown instanceof ClaimLost) return new JobDelayed(thrown.message, CLAIM_LOST_DELAY_MS);
+  const isVerdict = thrown instanceof PermanentFailure || thrown instanceof JobDelayed;
   return isVerdict ? thrown : maskError(thrown);
 }
 
@@ -132,8 +132,8 @@ function verdictOfOwn(thrown: unknown): Error {
 export const isCounted = (verdict: Error): boolean =>
   !(
     verdict instanceof QueueThrottled ||
-    verdict instanceof JobHandedBack ||
-    verdict instanceof JobPostponed
+    verdict instanceof JobReturned ||
+    verdict instanceof JobDelayed
   );
 
 /** With the database away the answer is not known; that it is away shows when the try is recorded. */

@@ -68,7 +68,7 @@ export type MailFailureEffect =
 /** What more is known of a failure. */
 export interface MailFailureDetails {
   /** How long sending should rest, where the server said so. */
-  readonly restMs?: number;
+  readonly pauseMs?: number;
   /** The server gave this reply, as opposed to none. */
   readonly hasReply?: boolean;
   /** The server refused for good, in words that do not tell whether it is about this mail or about who sends. */
@@ -80,7 +80,7 @@ export interface MailFailureDetails {
 /** Why a mail was not taken. Its message holds no address. */
 export class MailFailure extends Error {
   override readonly name = 'MailFailure';
-  readonly restMs: number | undefined;
+  readonly pauseMs: number | undefined;
   readonly hasReply: boolean;
   readonly isUnclear: boolean;
   readonly isQuotaUsedUp: boolean;
@@ -88,10 +88,15 @@ export class MailFailure extends Error {
   constructor(
     readonly effect: MailFailureEffect,
     message: string,
-    { restMs, hasReply = false, isUnclear = false, isQuotaUsedUp = false }: MailFailureDetails = {},
+    {
+      pauseMs,
+      hasReply = false,
+      isUnclear = false,
+      isQuotaUsedUp = false,
+    }: MailFailureDetails = {},
   ) {
     super(message);
-    this.restMs = restMs;
+    this.pauseMs = pauseMs;
     this.hasReply = hasReply;
     this.isUnclear = isUnclear;
     this.isQuotaUsedUp = isQuotaUsedUp;

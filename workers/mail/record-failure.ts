@@ -2,7 +2,7 @@ import { isDatabaseUnavailable } from '../../shared/database/failures.js';
 import type { Database } from '../../shared/database/connect.js';
 import type { Logger } from '../../shared/logging/logger.js';
 import { PermanentFailure, QueueThrottled } from '../jobs/job-effects.js';
-import type { JobContext } from '../jobs/start-worker.js';
+import type { JobContext } from '../jobs/run-job.js';
 import { maskError } from '../mask.js';
 import { DATABASE_REST_MS, isCounted, judgeFailure, type VerdictDeps } from './mail-verdict.js';
 import type { MailTrial } from './mail-breaker.js';
@@ -97,9 +97,9 @@ async function restIfAllAreRefused(
     { 'labels.mails': series.reopened, 'event.reason': answer },
     'SMTP server rejects all mail; messages reopened',
   );
-  const restMs = Math.min(
+  const pauseMs = Math.min(
     (FIRST_SERIES_REST_MS * 2 ** Math.min(series.tries, 10)) / 2 ** 3,
     MAX_SERIES_REST_MS,
   );
-  return new QueueThrottled(answer, restMs);
+  return new QueueThrottled(answer, pauseMs);
 }

@@ -1,5 +1,5 @@
-import type { JobPayload } from '../../shared/jobs/define-job.js';
-import type { sendSecurityNotice } from '../../shared/jobs/index.js';
+import type { JobPayload } from '../../shared/queues/job-contract.js';
+import type { sendSecurityNotice } from '../../shared/jobs/mail-jobs.js';
 import { loadMailOwner } from './mail-owner.js';
 import type { Composed, MailSources } from './mail-sources.js';
 import { renderSecurityNotice } from './templates/security-notice.js';

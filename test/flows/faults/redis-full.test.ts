@@ -7,6 +7,7 @@ import {
   openFirehoseEndpoint,
   type FirehoseEndpoint,
 } from '../../../dev/firehose/firehose-endpoint.js';
+import { createReceipts } from '../../../shared/log-shipping/receipts.js';
 import { openQueues } from '../../../shared/queues/queues.js';
 import { createAdmins } from '../../helpers/admins.js';
 import { createClient } from '../../helpers/api-client.js';
@@ -70,7 +71,11 @@ async function openFlood(scope: Scope, redisUrl: string) {
   const queues = openQueues({ url: redisUrl, logsUrl: redisUrl }, createRecordingLogger().log);
   scope.teardown(() => queues.close());
   await eventually(() => queues.ping().then(() => true));
-  opened.ship({ queue: queues.logs, receipts: queues.receipts, room: queues.room.logs });
+  opened.ship({
+    queue: queues.logs,
+    receipts: createReceipts(queues.logsRedis),
+    room: queues.room.logs,
+  });
   return {
     segments: stage.segments,
     flood() {

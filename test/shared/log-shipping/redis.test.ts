@@ -2,6 +2,7 @@ import { setImmediate as turn } from 'node:timers/promises';
 import test, { type ExecutionContext } from 'ava';
 import { Queue, UnrecoverableError, Worker } from 'bullmq';
 import { Redis } from 'ioredis';
+import { createReceipts } from '../../../shared/log-shipping/receipts.js';
 import type { QueueRoom } from '../../../shared/queues/queue-room.js';
 import { openQueues, type Queues } from '../../../shared/queues/queues.js';
 import { redisAddress } from '../../../shared/queues/redis-client.js';
@@ -97,7 +98,7 @@ async function startShipping(
   if (isReady) await eventually(() => queues.ping().then(() => true));
   opened.ship({
     queue: queues.logs,
-    receipts: queues.receipts,
+    receipts: createReceipts(queues.logsRedis),
     room: room ?? queues.room.logs,
   });
   for (const number of upTo(501)) opened.spool.write(line(number));
@@ -114,7 +115,7 @@ function work(t: ExecutionContext, ship: (id: string) => Promise<void>): void {
     'logs',
     async ({ id = '' }) => {
       await ship(id);
-      await queues.receipts.write(id);
+      await createReceipts(queues.logsRedis).write(id);
     },
     {
       connection: { ...redisAddress(context.redisUrl), maxRetriesPerRequest: null },

@@ -3,7 +3,7 @@ import { readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { setImmediate as turn } from 'node:timers/promises';
 import test from 'ava';
-import { shipLogBatch } from '../../../shared/jobs/index.js';
+import { shipLogBatch } from '../../../shared/jobs/ship-log-batch.js';
 import { unpackLines } from '../../../shared/log-shipping/log-batch-codec.js';
 import { eventually } from '../../helpers/eventually.js';
 import { createRoute, KIB, line, numbersOf, setSpoolStage, upTo } from './stage.js';

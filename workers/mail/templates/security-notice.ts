@@ -1,4 +1,4 @@
-import type { SecurityNotice } from '../../../shared/jobs/index.js';
+import type { SecurityNotice } from '../../../shared/jobs/mail-jobs.js';
 import { quoteStranger } from './html.js';
 import { renderMail, type RenderedMail } from './layout.js';
 
