@@ -37,9 +37,10 @@ export const doctorChecks = {
   'time-outs':
     'only if `statement_timeout` did not take effect: [connection poolers](#connection-poolers)',
   migrations: 'none is pending',
-  mail: 'only if no mail was sent in ten minutes although mails were tried: [mail](#mail-does-not-arrive)',
+  mail: 'only if no mail was sent in ten minutes although some were attempted: [mail](#mail-does-not-arrive)',
   outbox: 'messages are relayed and worked on: [the outbox](#the-outbox-grows-old)',
-  'dead letters': 'no mail was given up, and none is perhaps sent: [dead letters](#dead-letters)',
+  'dead letters':
+    'no mail was given up, and none is perhaps sent: [dead letters](#mails-were-given-up)',
   redis:
     'the Redis of `REDIS_URL` answers, writes, has room and is set up to hold queues: [refuses commands](#redis-refuses-commands), [full](#redis-is-full)',
   'redis (logs)': 'the same for the Redis of `REDIS_URL_LOGS`, if that is another one',

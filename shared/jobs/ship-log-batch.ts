@@ -4,7 +4,7 @@ import { defineJob } from '../queues/job-contract.js';
 /** Firehose takes at most this many records a call: PutRecordBatch, API reference. */
 export const MAX_BATCH_RECORDS = 500;
 
-/** Why a job of this kind failed for good: what arrived is not what was packed. */
+/** The failure of a job whose data are not what the producer packed. */
 export const UNREADABLE_BATCH = 'the batch cannot be unpacked';
 
 /** Put one sealed batch of log lines on the delivery stream: one job is one PutRecordBatch. */

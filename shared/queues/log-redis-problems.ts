@@ -2,7 +2,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type { Logger } from '../logging/logger.js';
 import type { Queues } from './queues.js';
 
-const ASK_EVERY_MS = 5_000;
+const RETRY_EVERY_MS = 5_000;
 
 /**
  * Logs what an operator should correct about Redis, as soon as it answers, even with a refusal. It is used all the same:
@@ -20,7 +20,7 @@ export async function logRedisProblems(
       return;
     } catch {
       // Redis is unreachable, which its client logs.
-      await delay(ASK_EVERY_MS, undefined, { signal, ref: false }).catch(() => undefined);
+      await delay(RETRY_EVERY_MS, undefined, { signal, ref: false }).catch(() => undefined);
     }
   }
 }

@@ -66,7 +66,9 @@ test('what an operator should mend about Redis is named', async (t) => {
   const serious = (await queues.problems()).filter(({ isSerious }) => isSerious);
   t.deepEqual(
     serious.map(({ problem }) => problem),
-    ['maxmemory-policy is allkeys-lru: it must be noeviction, or jobs vanish when memory is short'],
+    [
+      'maxmemory-policy is allkeys-lru: it must be noeviction, or Redis evicts jobs when memory is short',
+    ],
   );
   await redis.client.config('SET', 'maxmemory-policy', 'noeviction');
   await redis.client.config('SET', 'maxmemory', '0');
