@@ -74,6 +74,13 @@ module.exports = {
       to: { path: '^shared/models/|node_modules/(sequelize|sequelize-typescript)/' },
     },
     {
+      name: 'log-shipping-is-opened-in-one-place',
+      comment: 'Its README says what it promises; nothing outside depends on how it does it.',
+      severity: 'error',
+      from: { pathNot: '^(shared/log-shipping|test)/' },
+      to: { path: '^shared/log-shipping/', pathNot: '/open-logging\\.ts$' },
+    },
+    {
       name: 'production-needs-no-dev-dependency',
       severity: 'error',
       from: {

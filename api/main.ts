@@ -1,10 +1,7 @@
 import { startupEvent } from '../shared/audit/audit.js';
 import { loadApiConfig, loadOrExit } from '../shared/config/config.js';
 import { startLifecycle } from '../shared/lifecycle/lifecycle.js';
-import { createLogger } from '../shared/logging/logger.js';
-import { createReceipts } from '../shared/log-shipping/receipts.js';
-import { openSpool } from '../shared/log-shipping/spool.js';
-import { openStandardOutput } from '../shared/logging/standard-output.js';
+import { openLogging } from '../shared/log-shipping/open-logging.js';
 import { logRedisProblems } from '../shared/queues/log-redis-problems.js';
 import { createApp } from './app.js';
 import { buildDeps } from './deps.js';
@@ -15,15 +12,10 @@ const STOP_DEADLINE_MS = 15_000;
 const FLUSH_DEADLINE_MS = 2_000;
 
 const config = loadOrExit(() => loadApiConfig());
-const identity = { service: 'rollcall-api', ...config.logging };
-const output = openStandardOutput();
-const localLog = createLogger({ ...identity, destination: output });
-const { spool: spooled } = config;
-const spool = spooled && loadOrExit(() => openSpool({ ...spooled, localLog, print: output.write }));
-const log = spool ? createLogger({ ...identity, destination: spool }) : localLog;
-output.reportTo(log);
+const logging = loadOrExit(() => openLogging(config, 'rollcall-api'));
+const { log } = logging;
 const lifecycle = startLifecycle(log, STOP_DEADLINE_MS);
-lifecycle.onStop('log spool', () => spool?.close());
+lifecycle.onStop('log spool', () => logging.close());
 
 const deps = await buildDeps(config, log);
 lifecycle.onStop('database and queues', () => deps.close());
@@ -32,12 +24,8 @@ const telling = new AbortController();
 void logRedisProblems(deps.queues, log, telling.signal);
 lifecycle.onStop('look at Redis', () => telling.abort());
 
-if (spool) {
-  const { logs: queue, logsRedis, room } = deps.queues;
-  const receipts = createReceipts(logsRedis);
-  const shipping = spool.startShipping({ queue, receipts, room: room.logs, log });
-  lifecycle.onStop('log shipping', () => shipping.stop(FLUSH_DEADLINE_MS));
-}
+const shipping = logging.startShipping(deps.queues);
+lifecycle.onStop('log shipping', () => shipping.stop(FLUSH_DEADLINE_MS));
 
 const app = createApp(deps, {
   publicUrl: config.publicUrl,

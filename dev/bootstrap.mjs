@@ -1,5 +1,5 @@
-// Runs a program of dev/ on a fresh clone: installs what package-lock.json asks for, builds, and starts dist/dev/NAME.js.
-// It needs nothing but Node and npm, and says nothing when there is nothing to do.
+// Starts a program on a fresh clone: installs what package-lock.json lists, builds, and runs the compiled program.
+// It needs nothing but Node and npm, and prints nothing when there is nothing to install or build.
 //
 //   node dev/bootstrap.mjs NAME [argument ...]
 
@@ -17,8 +17,9 @@ const installStamp = join(root, 'node_modules', '.rollcall-lock');
 const buildStamp = join(root, 'dist', '.rollcall-sources');
 /** Top-level folders that hold nothing to build. */
 const notSources = ['node_modules', 'dist', 'coverage', 'docs'];
+const npm = process.platform === 'win32' ? 'npm.cmd' : 'npm';
 
-/** Something that the person at the terminal is told in one sentence. */
+/** An expected failure: its message is printed without a stack. */
 class Failure extends Error {
   constructor(message, exitCode) {
     super(message);
@@ -40,13 +41,18 @@ try {
 
 async function main([name, ...args]) {
   refuseOldNode();
-  if (name === undefined || !/^[a-z-]+$/.test(name)) {
-    throw new Failure('usage: node dev/bootstrap.mjs NAME [argument ...]', 64);
-  }
+  const program = findProgram(name);
   if (!isInstalled()) await install();
   await build();
-  const script = join('dist', 'dev', `${name}.js`);
-  return run(process.execPath, ['--enable-source-maps', script, ...args], 'inherit');
+  return run(process.execPath, ['--enable-source-maps', `dist/${program}.js`, ...args], 'inherit');
+}
+
+/** The path, without extension, of a program in dev/scripts/ or of a measurement in bench/. */
+function findProgram(name) {
+  const candidates = [`dev/scripts/${name}`, `dev/${name}`, `bench/${name}/main`];
+  const program = candidates.find((path) => existsSync(join(root, `${path}.ts`)));
+  if (program !== undefined) return program;
+  throw new Failure('usage: node dev/bootstrap.mjs NAME [argument ...]', 64);
 }
 
 function refuseOldNode() {
@@ -58,7 +64,7 @@ function refuseOldNode() {
   );
 }
 
-/** True if node_modules holds what package-lock.json asks for, whoever put it there. */
+/** True if node_modules holds what package-lock.json lists, whether this program installed it or not. */
 function isInstalled() {
   const hash = hashOf('package-lock.json');
   if (read(installStamp) === hash) return true;
@@ -68,7 +74,7 @@ function isInstalled() {
   const isSame = Object.entries(wanted).every(([path, entry]) => {
     if (path === '' || entry.link) return true;
     const found = present[path];
-    // Optional packages are for other systems as a rule, and not installed here.
+    // Optional packages are mostly for other platforms, and not installed here.
     if (found === undefined) return entry.optional === true || entry.devOptional === true;
     return found.version === entry.version && found.integrity === entry.integrity;
   });
@@ -77,12 +83,11 @@ function isInstalled() {
 }
 
 async function install() {
-  // Not on stdout: that belongs to whoever asked for --json.
+  // Not on stdout: that carries the program's output, which may be JSON.
   console.error('Installing dependencies (once) ...');
-  const npm = process.platform === 'win32' ? 'npm.cmd' : 'npm';
   const code = await run(
     npm,
-    // NODE_ENV=production in the caller's environment must not leave out what builds and runs the stack.
+    // NODE_ENV=production in the environment must not leave out the packages that build and run the stack.
     ['ci', '--include=dev', '--ignore-scripts', '--no-audit', '--no-fund', '--loglevel=error'],
     'quiet',
   );
@@ -94,13 +99,12 @@ async function build() {
   const sources = fingerprintOfSources();
   if (read(buildStamp) === sources) return;
   removeOrphans();
-  const npm = process.platform === 'win32' ? 'npm.cmd' : 'npm';
   const code = await run(npm, ['run', '--silent', 'build'], 'quiet');
   if (code !== 0) throw new Failure('The build failed; see above.', code);
   writeFileSync(buildStamp, sources);
 }
 
-/** Takes compiled files away whose source is gone: routes and tests are found by their names. */
+/** Removes compiled files whose source is gone: routes and tests are found by file name. */
 function removeOrphans() {
   const dist = join(root, 'dist');
   if (!existsSync(dist)) return;
@@ -110,7 +114,7 @@ function removeOrphans() {
   }
 }
 
-/** Changes with the name, size or time of any file that a build reads. */
+/** Changes with the name, size or modification time of any file that a build reads. */
 function fingerprintOfSources() {
   const hash = createHash('sha256').update(hashOf('package-lock.json'));
   const add = (path) => {
@@ -128,32 +132,32 @@ function fingerprintOfSources() {
   return hash.digest('hex');
 }
 
-/** Runs a command to its end, and resolves to its exit code. What a quiet one prints is shown if it fails. */
+/** Runs a command and resolves to its exit code. The output of a quiet one is printed only if it fails. */
 function run(command, commandArgs, output) {
   return new Promise((resolve, reject) => {
     if (stoppedBy !== undefined) throw new Failure(`stopped by ${stoppedBy}`, 1);
     child = spawn(command, commandArgs, {
       cwd: root,
-      // The channel closes when this process is killed: so the program learns of it.
+      // The IPC channel closes when this process is killed, which tells the program to stop.
       stdio:
         output === 'quiet' ? ['ignore', 'pipe', 'pipe'] : ['inherit', 'inherit', 'inherit', 'ipc'],
     });
-    const said = [];
+    const captured = [];
     for (const stream of [child.stdout, child.stderr])
-      stream?.on('data', (chunk) => said.push(chunk));
+      stream?.on('data', (chunk) => captured.push(chunk));
     child.once('error', (error) =>
       reject(new Failure(`${command} cannot be started: ${error.message}`, 1)),
     );
     child.once('close', (code, signal) => {
       child = undefined;
       const exitCode = code ?? 128 + signalNumber(signal);
-      if (exitCode !== 0 && stoppedBy === undefined) process.stderr.write(Buffer.concat(said));
+      if (exitCode !== 0 && stoppedBy === undefined) process.stderr.write(Buffer.concat(captured));
       resolve(exitCode);
     });
   });
 }
 
-/** Hands each signal on once, though a single Ctrl-C reaches this process from the terminal and from npm. */
+/** Forwards each signal once, though a single Ctrl-C reaches this process from the terminal and from npm. */
 function forwardSignals() {
   const lastAt = {};
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) {
@@ -167,8 +171,8 @@ function forwardSignals() {
 }
 
 /**
- * npm that is killed, or that ends by a signal which it does not forward, leaves this process behind. The scripts of
- * package.json begin with `exec`, or there would be a shell between the two that stays.
+ * Stops when npm is gone: if it is killed, or ends by a signal that it does not forward, this process is orphaned.
+ * The scripts in package.json begin with `exec`, since a shell between the two would outlive npm and hide its end.
  */
 function stopWithParent() {
   const parent = process.ppid;

@@ -5,7 +5,7 @@ import { projectRoot, sourceFolders } from './paths.js';
 import { runTests } from './checks/run-tests.js';
 import { add, report, type Tally } from './checks/tally.js';
 import { runTool } from './checks/tool.js';
-import { listenForStop } from './signals.js';
+import { listenForStop } from './command-line.js';
 
 // `npm test` and `npm run check`: everything that continuous integration checks, each check and each test counted.
 // With file names (`npm test -- test/contract/images.test.ts`) only those tests.
@@ -45,7 +45,7 @@ const checks: readonly Check[] = [
   {
     name: 'secrets',
     claim: 'no file holds a key, a token or a password',
-    commands: [[process.execPath, 'dist/dev/scan-secrets.js']],
+    commands: [[process.execPath, 'dist/dev/scripts/scan-secrets.js']],
     proof: /^0 secrets found in [1-9]\d+ files$/m,
   },
   {

@@ -12,6 +12,7 @@ export const sourceFolders = [
   'migrations',
   'cli',
   'dev',
+  'bench',
   'test',
 ] as const;
 

@@ -6,7 +6,6 @@ import type { Check } from '../shared/health/checks.js';
 import { commonChecks } from '../shared/health/readiness.js';
 import { createFailpoint, type Failpoint } from '../shared/lifecycle/failpoint.js';
 import type { Lifecycle } from '../shared/lifecycle/lifecycle.js';
-import { repairLogQueue } from '../shared/log-shipping/receipts.js';
 import type { Logger } from '../shared/logging/logger.js';
 import { openQueues, type Queues } from '../shared/queues/queues.js';
 import { createDependencyFaults, type DependencyFaults } from './jobs/dependency-faults.js';
@@ -57,7 +56,7 @@ export function buildDeps(
   const sweep = createSweep({
     database,
     queue: queues.mail,
-    repairLogs: () => repairLogQueue(queues),
+    repairLogs: () => queues.repairLogs(),
     log,
   });
   return {

@@ -1,7 +1,6 @@
 import type { WorkerConfig } from '../shared/config/config.js';
 import { shipLogBatch } from '../shared/jobs/ship-log-batch.js';
 import type { Lifecycle } from '../shared/lifecycle/lifecycle.js';
-import { createReceipts } from '../shared/log-shipping/receipts.js';
 import { outboxJobs } from '../shared/outbox/outbox-job.js';
 import {
   queueNames,
@@ -112,11 +111,10 @@ function startMailConsumer(start: ConsumerStart): JobWorker {
 function startLogConsumer(start: ConsumerStart): JobWorker | undefined {
   const { queues, sink, faults, localLog } = start.deps;
   if (!sink) return undefined;
-  const receipts = createReceipts(queues.logsRedis);
   return startJobWorker({
     ...consumerOf('logs', start),
     jobs: shipLogBatch,
-    process: createShipLogBatch({ sink, receipts, faults, localLog }),
+    process: createShipLogBatch({ sink, receipts: queues.receipts, faults, localLog }),
     settings: queueRegistry.logs.consumer,
     log: localLog,
     successLevel: 'debug',

@@ -1,6 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Fault } from './plan.js';
-import type { Stage } from './stage.js';
+import type { Stage } from './environment.js';
 
 /** How many faults of each kind were brought about. */
 export type FaultCounts = Record<Fault['kind'], number>;

@@ -2,7 +2,7 @@ import { once } from 'node:events';
 import type { Socket } from 'node:net';
 import { text } from 'node:stream/consumers';
 import { SMTPServer } from 'smtp-server';
-import { claimPort, loopback } from '../stack/ports.js';
+import { claimPort, loopback } from '../stack/processes/ports.js';
 
 /** A mail server that counts what it has taken, and can be away. */
 export interface MailSink {

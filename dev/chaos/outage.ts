@@ -1,7 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import { linesWritten, settleLines, type LinesOutcome } from './ledger.js';
+import { linesWritten, settleLines, type LinesOutcome } from './reconcile.js';
 import { measure, type Latencies } from './latencies.js';
-import type { Stage } from './stage.js';
+import type { Stage } from './environment.js';
 
 /** What a long outage came to. */
 export interface OutageReport extends LinesOutcome {

@@ -1,4 +1,4 @@
-import type { Random } from './random.js';
+import type { Random } from '../random.js';
 
 /** A process that is killed with SIGKILL and started again. */
 export type Victim = (typeof victims)[number];

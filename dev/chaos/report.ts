@@ -1,5 +1,5 @@
 import type { FaultCounts } from './faults.js';
-import type { Outcome } from './ledger.js';
+import type { Outcome } from './reconcile.js';
 import type { OutageReport } from './outage.js';
 
 /** What a run of chaos came to. */

@@ -3,10 +3,10 @@ import { connect } from 'node:net';
 import { join } from 'node:path';
 import { readDevEnv } from '../env.js';
 import { prepareDataDir } from '../paths.js';
-import { stopLeftover } from './pid-file.js';
-import { claimPort, loopback } from './ports.js';
-import { startProcess, waitUntilReady } from './processes.js';
-import { createServerProcess, type ServerProcess } from './server-process.js';
+import { stopLeftover } from './processes/pid-file.js';
+import { claimPort, loopback } from './processes/ports.js';
+import { startProcess, waitUntilReady } from './processes/child-process.js';
+import { createServerProcess, type ServerProcess } from './processes/server-process.js';
 
 /** A mail catcher: it takes every mail, delivers none, and shows them on a web page. */
 export interface Mailbox {

@@ -6,7 +6,7 @@ import {
   versionOf,
   type SearchOptions,
   type ServerProgram,
-} from './apt.js';
+} from './processes/server-program.js';
 
 const oldestVersion = [6, 2] as const;
 

@@ -3,11 +3,11 @@ import { connect } from 'node:net';
 import { join } from 'node:path';
 import { readDevEnv } from '../env.js';
 import { prepareDataDir } from '../paths.js';
-import { stopLeftover } from './pid-file.js';
-import { claimPort, loopback } from './ports.js';
-import { startCommand, waitUntilReady } from './processes.js';
+import { stopLeftover } from './processes/pid-file.js';
+import { claimPort, loopback } from './processes/ports.js';
+import { startCommand, waitUntilReady } from './processes/child-process.js';
 import { findRedisServer } from './redis-program.js';
-import { createServerProcess, type ServerProcess } from './server-process.js';
+import { createServerProcess, type ServerProcess } from './processes/server-process.js';
 
 /** How a local Redis is to run. */
 export interface RedisServerOptions {

@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import type { DevEnv } from '../env.js';
-import { loopback } from './ports.js';
+import { loopback } from './processes/ports.js';
 import type { LocalSecrets } from './secrets.js';
 
 /** What the API and the worker are told about the stack around them. */

@@ -1,9 +1,12 @@
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import { openFirehoseEndpoint, type FirehoseEndpoint } from '../firehose/firehose-endpoint.js';
+import {
+  openFirehoseEndpoint,
+  type FirehoseEndpoint,
+} from '../emulators/firehose/firehose-endpoint.js';
 import { openMailbox, type Mailbox } from './mailbox.js';
-import { claimPort, loopback } from './ports.js';
-import { openPostgres, type Postgres } from './postgres.js';
+import { claimPort, loopback } from './processes/ports.js';
+import { openPostgres, type Postgres } from './postgres/postgres.js';
 import { openRedis, type Redis } from './redis.js';
 
 /** Everything that the API and the worker need around them, running. */

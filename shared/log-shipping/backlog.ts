@@ -1,4 +1,4 @@
-import type { SpoolFolder } from './folder-keeper.js';
+import type { SpoolFolder } from './spool-folders.js';
 
 /** A sealed segment: the lines of one batch, on disk until they are known to be shipped. */
 export interface Segment {

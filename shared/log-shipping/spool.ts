@@ -1,21 +1,21 @@
 import { rm } from 'node:fs/promises';
 import { ConfigError } from '../config/config.js';
 import type { JobQueue } from '../queues/job-queue.js';
-import type { Receipts } from './receipts.js';
+import type { Receipts } from '../queues/receipts.js';
 import type { LogDestination, Logger } from '../logging/logger.js';
 import { createLogThrottle } from '../logging/log-throttle.js';
 import type { LogMessage } from '../logging/messages.js';
 import type { QueueRoom } from '../queues/queue-room.js';
-import { startAdoption } from './adoption.js';
+import { startAdoption } from './takeover.js';
 import { createBacklog } from './backlog.js';
-import { cutLine } from './cut-line.js';
+import { cutLine } from './truncate-line.js';
 import { createDroppedLines, gapFields } from './dropped-lines.js';
-import { openFolderKeeper, type FolderKeeper, type SpoolFolder } from './folder-keeper.js';
-import { createLineTicker } from './line-ticker.js';
+import { openFolderKeeper, type FolderKeeper, type SpoolFolder } from './spool-folders.js';
+import { createLineTicker } from './line-buffer.js';
 import { createSpoolCap } from './spool-cap.js';
-import { thisProcess, type SpoolOwner } from './spool-owner.js';
-import { createSpoolShipper } from './spool-shipper.js';
-import { createSpoolWriter } from './spool-writer.js';
+import { thisProcess, type FolderOwner } from './folder-owner.js';
+import { createSpoolShipper } from './shipper.js';
+import { createSpoolWriter } from './segment-writer.js';
 
 /**
  * Where a process's log lines go: to the disk, then to stdout, and from the disk on to Firehose. A line that was on
@@ -55,7 +55,7 @@ export interface SpoolOptions {
   /** Writes to stdout alone: for what is wrong with the spool. */
   readonly localLog: Logger;
   readonly print?: (lines: string) => void;
-  readonly me?: SpoolOwner;
+  readonly owner?: FolderOwner;
 }
 
 const SAME_WARNING_EVERY_MS = 60_000;
@@ -67,7 +67,7 @@ const SAME_WARNING_EVERY_MS = 60_000;
  */
 export function openSpool(options: SpoolOptions): Spool {
   const { print = (text) => void process.stdout.write(text) } = options;
-  const parts = openParts({ ...options, me: options.me ?? thisProcess() }, print);
+  const parts = openParts({ ...options, me: options.owner ?? thisProcess() }, print);
   const { ticker, writer, keeper, dropped } = parts;
 
   const close = (): void => {
@@ -93,7 +93,7 @@ type Parts = ReturnType<typeof openParts>;
 
 /** The writing half: it works from the first line on, whether or not anything is ever shipped. */
 function openParts(
-  { dir, me, maxBytes, localLog }: SpoolOptions & { me: SpoolOwner },
+  { dir, me, maxBytes, localLog }: SpoolOptions & { me: FolderOwner },
   print: (lines: string) => void,
 ) {
   const dropped = createDroppedLines();
@@ -184,7 +184,7 @@ function startShipping(parts: Parts, route: ShippingRoute): Shipping {
 
 function openKeeper(
   dir: string,
-  me: SpoolOwner,
+  me: FolderOwner,
   onLost: (folder: SpoolFolder, isTakenOver: boolean) => void,
 ): FolderKeeper {
   try {

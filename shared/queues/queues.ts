@@ -3,6 +3,7 @@ import type { Logger } from '../logging/logger.js';
 import { createLogThrottle } from '../logging/log-throttle.js';
 import { openJobQueue, type JobQueue } from './job-queue.js';
 import { createQueueRoom, type QueueRoom } from './queue-room.js';
+import { createReceipts, removeForeignReceipts, type Receipts } from './receipts.js';
 import { openFailFastRedis } from './redis-client.js';
 import { problemsOfRedis, readRedisFacts, type RedisProblem } from './redis-facts.js';
 import { createRedisMemory, type RedisMemory } from './redis-memory.js';
@@ -26,8 +27,10 @@ type JobQueues = { readonly [Q in QueueName]: JobQueue<Q> };
 export interface Queues extends JobQueues {
   /** Whether producers may add jobs to a queue. */
   readonly room: Readonly<Record<QueueName, QueueRoom>>;
-  /** The Redis that holds the log batches, for what is kept beside them. */
-  readonly logsRedis: Redis;
+  /** Which log batches have been shipped. */
+  readonly receipts: Receipts;
+  /** Removes corrupt keys of the queue `logs` and of its receipts; resolves to their names. */
+  repairLogs(): Promise<string[]>;
   /** The Redis instances in use: `main`, and `logs` where that is another one. */
   readonly redisNames: readonly RedisName[];
   /** Resolves when a Redis in use, the main one unless named, answers and writes; rejects within about two seconds otherwise. */
@@ -66,13 +69,21 @@ export function openQueues(urls: RedisUrls, log: Logger): Queues {
     openJobQueue(name, redisAt(redisUrlOf(name, urls)).client, onError),
   );
   const all = [...opened.values()];
+  const logsRedis = redisAt(redisUrlOf('logs', urls)).client;
 
   return {
     ...queues,
     room: forEachQueue((name) =>
       createQueueRoom(name, queues[name], redisAt(redisUrlOf(name, urls)).memory),
     ),
-    logsRedis: redisAt(urls.logsUrl).client,
+    receipts: createReceipts(logsRedis),
+    async repairLogs() {
+      const removed = await Promise.all([
+        queues.logs.removeForeignKeys(),
+        removeForeignReceipts(logsRedis),
+      ]);
+      return removed.flat();
+    },
     redisNames: all.map(({ name }) => name),
     async ping(name = 'main') {
       await (all.find((redis) => redis.name === name) ?? redisAt(urls.url)).probe();

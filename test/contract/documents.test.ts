@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import test from 'ava';
-import { generatedDocuments } from '../../dev/documents.js';
+import { generatedDocuments } from '../../dev/documents/generated-documents.js';
 import { projectRoot } from '../../dev/paths.js';
 
 test('every generated document is as the code makes it', async (t) => {

@@ -8,7 +8,7 @@ import test from 'ava';
 import * as z from 'zod';
 import { readDevEnv } from '../../dev/env.js';
 import { projectRoot } from '../../dev/paths.js';
-import { findLiveProcess, writePidFile } from '../../dev/stack/pid-file.js';
+import { findLiveProcess, writePidFile } from '../../dev/stack/processes/pid-file.js';
 import { eventually } from '../helpers/eventually.js';
 
 const Manifest = z.object({ scripts: z.record(z.string(), z.string()) });
@@ -63,8 +63,8 @@ async function makeProject(): Promise<string> {
   const { dev = '' } = await readScripts();
   const program = `
     import { appendFile, rename, writeFile } from 'node:fs/promises';
-    import { listenForStop } from '${compiled('signals.js')}';
-    import { startCommand } from '${compiled('stack/processes.js')}';
+    import { listenForStop } from '${compiled('command-line.js')}';
+    import { startCommand } from '${compiled('stack/processes/child-process.js')}';
     const stop = listenForStop();
     const server = await startCommand({
       name: 'server', command: process.execPath, args: ['-e', 'setInterval(() => {}, 1000)'],
@@ -79,16 +79,18 @@ async function makeProject(): Promise<string> {
       await appendFile('ends', 'server stopped\\n');
       clearInterval(timer);
     });`;
-  await Promise.all(['dev', 'dist/dev', 'node_modules'].map((name) => makeFolder(folder, name)));
+  await Promise.all(
+    ['dev/scripts', 'dist/dev/scripts', 'node_modules'].map((name) => makeFolder(folder, name)),
+  );
   const files = {
     'package.json': {
       type: 'module',
-      scripts: { light: dev.replace('main', 'light'), build: 'exit 0' },
+      scripts: { light: dev.replace(/dev$/, 'light'), build: 'exit 0' },
     },
     'package-lock.json': { packages: {} },
     'node_modules/.package-lock.json': { packages: {} },
-    'dev/light.ts': program,
-    'dist/dev/light.js': program,
+    'dev/scripts/light.ts': program,
+    'dist/dev/scripts/light.js': program,
   };
   await Promise.all([
     cp(join(projectRoot, 'dev/bootstrap.mjs'), join(folder, 'dev/bootstrap.mjs')),

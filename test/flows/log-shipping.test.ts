@@ -5,7 +5,7 @@ import test, { type ExecutionContext } from 'ava';
 import {
   openFirehoseEndpoint,
   type FirehoseEndpoint,
-} from '../../dev/firehose/firehose-endpoint.js';
+} from '../../dev/emulators/firehose/firehose-endpoint.js';
 import { createClient } from '../helpers/api-client.js';
 import { useContext } from '../helpers/context.js';
 import { eventually } from '../helpers/eventually.js';

@@ -2,7 +2,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import test from 'ava';
-import { startSesSimulator } from '../../dev/stack/ses-simulator.js';
+import { startSesSimulator } from '../../dev/emulators/ses-simulator.js';
 import { runCli, runCliJson } from '../cli/run-cli.js';
 import { useSystem } from '../helpers/api.js';
 import { useContext } from '../helpers/context.js';

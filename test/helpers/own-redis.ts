@@ -2,7 +2,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Redis } from 'ioredis';
-import { claimPort } from '../../dev/stack/ports.js';
+import { claimPort } from '../../dev/stack/processes/ports.js';
 import { openRedis } from '../../dev/stack/redis.js';
 import type { Scope } from './context.js';
 import { eventually } from './eventually.js';

@@ -1,7 +1,7 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { openPgbouncer } from '../../dev/stack/pgbouncer.js';
+import { openPgbouncer } from '../../dev/stack/postgres/pgbouncer.js';
 import type { Scope, TestContext } from './context.js';
 
 /** Opens a pooler in transaction mode before the file's database; resolves to the database's URL behind it. */

@@ -1,7 +1,7 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { join } from 'node:path';
 import { projectRoot } from '../../dev/paths.js';
-import { claimPort, loopback } from '../../dev/stack/ports.js';
+import { claimPort, loopback } from '../../dev/stack/processes/ports.js';
 import type { Scope, TestContext } from './context.js';
 import { environment, type Overrides } from './env.js';
 import { eventually, type Patience } from './eventually.js';

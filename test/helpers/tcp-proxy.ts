@@ -1,6 +1,6 @@
 import { once } from 'node:events';
 import { connect, createServer, type Server, type Socket } from 'node:net';
-import { claimPort, loopback } from '../../dev/stack/ports.js';
+import { claimPort, loopback } from '../../dev/stack/processes/ports.js';
 import type { Scope } from './context.js';
 
 /** A way to a real server that can be broken and mended: how tests take a server away from one process alone. */

@@ -5,7 +5,7 @@ import { createServer } from 'node:net';
 import test, { type ExecutionContext } from 'ava';
 import jwt from 'jsonwebtoken';
 import { deriveKeyRing, type KeyPurpose } from '../../shared/crypto/keys.js';
-import { loopback } from '../../dev/stack/ports.js';
+import { loopback } from '../../dev/stack/processes/ports.js';
 import type { TestAdmin } from '../helpers/admins.js';
 import { useApi } from '../helpers/api.js';
 import { useContext } from '../helpers/context.js';

@@ -5,7 +5,7 @@ import { Redis } from 'ioredis';
 import {
   openFirehoseEndpoint,
   type FirehoseEndpoint,
-} from '../../dev/firehose/firehose-endpoint.js';
+} from '../../dev/emulators/firehose/firehose-endpoint.js';
 import type { Scope, TestContext } from '../helpers/context.js';
 import { eventually } from '../helpers/eventually.js';
 import { openSmtpServer, type SmtpAnswer, type TestSmtpServer } from '../helpers/smtp-server.js';

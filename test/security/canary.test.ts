@@ -1,5 +1,5 @@
 import test, { type ExecutionContext } from 'ava';
-import type { FirehoseEndpoint } from '../../dev/firehose/firehose-endpoint.js';
+import type { FirehoseEndpoint } from '../../dev/emulators/firehose/firehose-endpoint.js';
 import { createClient, type ApiClient, type RequestOptions } from '../helpers/api-client.js';
 import type { Login } from '../helpers/admins.js';
 import { useContext, type Scope } from '../helpers/context.js';

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import test from 'ava';
 import { createTransport } from 'nodemailer';
-import { openFirehoseEndpoint } from '../../dev/firehose/firehose-endpoint.js';
+import { openFirehoseEndpoint } from '../../dev/emulators/firehose/firehose-endpoint.js';
 import { openMailbox } from '../../dev/stack/mailbox.js';
 import type { Scope } from '../helpers/context.js';
 

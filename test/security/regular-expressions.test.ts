@@ -4,7 +4,7 @@ import { readOpenApiDocument } from '../../api/openapi/document.js';
 import { findExpressions, slowness } from './regular-expressions.js';
 
 /** What runs as a service, or reads what one has written. */
-const folders = ['api', 'workers', 'shared', 'migrations', 'cli', 'dev/firehose'];
+const folders = ['api', 'workers', 'shared', 'migrations', 'cli', 'dev/emulators/firehose'];
 
 test('S81 no text makes any regular expression slow, wherever it stands', async (t) => {
   const { files, literals } = await findExpressions(folders);

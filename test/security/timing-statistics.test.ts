@@ -1,5 +1,5 @@
 import test from 'ava';
-import { compare } from '../../dev/timing/statistics.js';
+import { compare } from '../../bench/timing/statistics.js';
 
 const numbers = (from: number, to: number): number[] =>
   Array.from({ length: to - from + 1 }, (_, i) => from + i);

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import test from 'ava';
-import { sesEventsFor } from '../../dev/stack/ses-events.js';
+import { sesEventsFor } from '../../dev/emulators/ses-events.js';
 import { useContext } from '../helpers/context.js';
 import {
   bounceOf,

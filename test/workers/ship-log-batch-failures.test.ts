@@ -2,7 +2,7 @@ import test from 'ava';
 import { shipLogBatch } from '../../shared/jobs/ship-log-batch.js';
 import { JobReturned, QueueThrottled } from '../../workers/jobs/job-effects.js';
 import { recordsOf } from '../../workers/logs/log-batch.js';
-import { lines, openPickyServer, openServer, setLogStage } from './log-stage.js';
+import { lines, openPickyServer, openServer, setLogStage } from './log-fixture.js';
 import { jobContext } from './stage.js';
 
 // One environment says where the endpoint is.

@@ -5,14 +5,13 @@ import test from 'ava';
 import {
   openFirehoseEndpoint,
   type FirehoseEndpoint,
-} from '../../dev/firehose/firehose-endpoint.js';
-import { shipLogBatch } from '../../shared/jobs/ship-log-batch.js';
-import { packLines } from '../../shared/log-shipping/log-batch-codec.js';
+} from '../../dev/emulators/firehose/firehose-endpoint.js';
+import { packLines, shipLogBatch } from '../../shared/jobs/ship-log-batch.js';
 import { JobReturned, PermanentFailure, QueueThrottled } from '../../workers/jobs/job-effects.js';
 import { recordsOf } from '../../workers/logs/log-batch.js';
 import type { Scope } from '../helpers/context.js';
 import { eventually } from '../helpers/eventually.js';
-import { lines, openPickyServer, openServer, setLogStage } from './log-stage.js';
+import { lines, openPickyServer, openServer, setLogStage } from './log-fixture.js';
 import { jobContext } from './stage.js';
 
 let dataDir: string;

@@ -2,7 +2,6 @@ import test from 'ava';
 import { QueryTypes } from 'sequelize';
 import type { Redis } from 'ioredis';
 import { withTransaction } from '../../shared/database/transaction.js';
-import { createReceipts, repairLogQueue } from '../../shared/log-shipping/receipts.js';
 import { outboxJob, outboxJobId, outboxJobs } from '../../shared/outbox/outbox-job.js';
 import { createDependencyFaults } from '../../workers/jobs/dependency-faults.js';
 import { startJobWorker } from '../../workers/jobs/start-worker.js';
@@ -134,7 +133,7 @@ test.serial('keys of the log batches that hold another type of data are removed 
   await redis.mset('{logs}:logs:wait', 'text', '{logs}:logs:id', 'text', '{logs}:shipped', 'text');
   await sweep.run();
   t.true(stage.messages().includes('corrupt log queue keys removed'));
-  const receipts = createReceipts(stage.queues.logsRedis);
+  const { receipts } = stage.queues;
   await receipts.write('l-1');
   t.deepEqual([...(await receipts.find(['l-1']))], ['l-1']);
   await stage.queues.logs.add({ id: 'l-2', contract: anyJob('logs', 'ship-log-batch'), data: {} });
@@ -240,7 +239,7 @@ async function setUp(scope: Scope) {
   const sweep = createSweep({
     database: stage.database,
     queue: stage.queues.mail,
-    repairLogs: () => repairLogQueue(stage.queues),
+    repairLogs: () => stage.queues.repairLogs(),
     log: stage.log,
   });
   return { stage, sweep, redis: client };

@@ -90,7 +90,7 @@ for (const [what, reason, told] of [
     await work(stage, promised, () => Promise.reject(new UnrecoverableError(reason)));
     t.deepEqual(await sweep.run(), { checked: 0, returned: 1, buried: 0 });
     t.like(await stage.messageOf(promised.id), { state: 'pending', generation: 1 });
-    const line = stage.lines.find(({ msg }) => String(msg).startsWith('a job has failed but'));
+    const line = stage.lines.find(({ msg }) => String(msg).startsWith('job failed but'));
     t.is(line?.['event.reason'], told === undefined ? reason : `no to ${told}`);
   });
 

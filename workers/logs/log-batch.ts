@@ -1,8 +1,8 @@
 import type { JobPayload } from '../../shared/queues/job-contract.js';
-import { unpackLines } from '../../shared/log-shipping/log-batch-codec.js';
 import {
   MAX_BATCH_RECORDS,
   UNREADABLE_BATCH,
+  unpackLines,
   type shipLogBatch,
 } from '../../shared/jobs/ship-log-batch.js';
 import { PermanentFailure } from '../jobs/job-effects.js';

@@ -1,9 +1,8 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { JobPayload } from '../../shared/queues/job-contract.js';
-import type { shipLogBatch } from '../../shared/jobs/ship-log-batch.js';
-import { packLines } from '../../shared/log-shipping/log-batch-codec.js';
+import { packLines, type shipLogBatch } from '../../shared/jobs/ship-log-batch.js';
 import type { Logger } from '../../shared/logging/logger.js';
-import type { Receipts } from '../../shared/log-shipping/receipts.js';
+import type { Receipts } from '../../shared/queues/receipts.js';
 import type { DependencyFaults } from '../jobs/dependency-faults.js';
 import { JobReturned, QueueThrottled } from '../jobs/job-effects.js';
 import type { JobContext, Processor } from '../jobs/run-job.js';

@@ -6,8 +6,7 @@ import test from 'ava';
 import {
   openFirehoseEndpoint,
   type FirehoseEndpoint,
-} from '../../../dev/firehose/firehose-endpoint.js';
-import { createReceipts } from '../../../shared/log-shipping/receipts.js';
+} from '../../../dev/emulators/firehose/firehose-endpoint.js';
 import { openQueues } from '../../../shared/queues/queues.js';
 import { createAdmins } from '../../helpers/admins.js';
 import { createClient } from '../../helpers/api-client.js';
@@ -17,7 +16,7 @@ import { createRecordingLogger } from '../../helpers/log.js';
 import { openOwnRedis } from '../../helpers/own-redis.js';
 import { startApi, startWorker } from '../../helpers/processes.js';
 import { openSmtpServer } from '../../helpers/smtp-server.js';
-import { setSpoolStage } from '../../shared/log-shipping/stage.js';
+import { setSpoolStage } from '../../shared/log-shipping/spool-fixture.js';
 
 const context = useContext();
 const MEBIBYTE = 1_024 * 1_024;
@@ -73,7 +72,7 @@ async function openFlood(scope: Scope, redisUrl: string) {
   await eventually(() => queues.ping().then(() => true));
   opened.ship({
     queue: queues.logs,
-    receipts: createReceipts(queues.logsRedis),
+    receipts: queues.receipts,
     room: queues.room.logs,
   });
   return {

@@ -3,7 +3,7 @@ import test from 'ava';
 import { createDroppedLines } from '../../../shared/log-shipping/dropped-lines.js';
 import type { Scope } from '../../helpers/context.js';
 import { eventually } from '../../helpers/eventually.js';
-import { createRoute, KIB, MIB, setSpoolStage, upTo } from './stage.js';
+import { createRoute, KIB, MIB, setSpoolStage, upTo } from './spool-fixture.js';
 
 type Fields = Record<string, unknown>;
 const parse = (text: string): Fields => JSON.parse(text) as Fields;

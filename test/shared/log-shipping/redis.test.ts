@@ -2,7 +2,6 @@ import { setImmediate as turn } from 'node:timers/promises';
 import test, { type ExecutionContext } from 'ava';
 import { Queue, UnrecoverableError, Worker } from 'bullmq';
 import { Redis } from 'ioredis';
-import { createReceipts } from '../../../shared/log-shipping/receipts.js';
 import type { QueueRoom } from '../../../shared/queues/queue-room.js';
 import { openQueues, type Queues } from '../../../shared/queues/queues.js';
 import { redisAddress } from '../../../shared/queues/redis-client.js';
@@ -10,7 +9,7 @@ import { useContext } from '../../helpers/context.js';
 import { eventually } from '../../helpers/eventually.js';
 import { createRecordingLogger } from '../../helpers/log.js';
 import { openTcpProxy } from '../../helpers/tcp-proxy.js';
-import { line, setSpoolStage, upTo, type OpenedSpool } from './stage.js';
+import { line, setSpoolStage, upTo, type OpenedSpool } from './spool-fixture.js';
 
 const context = useContext();
 
@@ -98,7 +97,7 @@ async function startShipping(
   if (isReady) await eventually(() => queues.ping().then(() => true));
   opened.ship({
     queue: queues.logs,
-    receipts: createReceipts(queues.logsRedis),
+    receipts: queues.receipts,
     room: room ?? queues.room.logs,
   });
   for (const number of upTo(501)) opened.spool.write(line(number));
@@ -115,7 +114,7 @@ function work(t: ExecutionContext, ship: (id: string) => Promise<void>): void {
     'logs',
     async ({ id = '' }) => {
       await ship(id);
-      await createReceipts(queues.logsRedis).write(id);
+      await queues.receipts.write(id);
     },
     {
       connection: { ...redisAddress(context.redisUrl), maxRetriesPerRequest: null },

@@ -5,7 +5,14 @@ import test from 'ava';
 import { shipLogBatch, UNREADABLE_BATCH } from '../../../shared/jobs/ship-log-batch.js';
 import type { NewJob } from '../../../shared/queues/job-queue.js';
 import { eventually } from '../../helpers/eventually.js';
-import { createRoute, line, numbersOf, setSpoolStage, upTo, type OpenedSpool } from './stage.js';
+import {
+  createRoute,
+  line,
+  numbersOf,
+  setSpoolStage,
+  upTo,
+  type OpenedSpool,
+} from './spool-fixture.js';
 
 const linesOf = ({ data }: NewJob): string[] =>
   gunzipSync(Buffer.from(shipLogBatch.schema.parse(data).lines, 'base64'))

@@ -3,10 +3,9 @@ import { readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { setImmediate as turn } from 'node:timers/promises';
 import test from 'ava';
-import { shipLogBatch } from '../../../shared/jobs/ship-log-batch.js';
-import { unpackLines } from '../../../shared/log-shipping/log-batch-codec.js';
+import { shipLogBatch, unpackLines } from '../../../shared/jobs/ship-log-batch.js';
 import { eventually } from '../../helpers/eventually.js';
-import { createRoute, KIB, line, numbersOf, setSpoolStage, upTo } from './stage.js';
+import { createRoute, KIB, line, numbersOf, setSpoolStage, upTo } from './spool-fixture.js';
 
 test('the lines of one turn are on disk before they are on stdout', async (t) => {
   const stage = await setSpoolStage(t);

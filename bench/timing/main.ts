@@ -1,0 +1,149 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { availableParallelism, tmpdir } from 'node:os';
+import { join } from 'node:path';
+import pg from 'pg';
+import { createPasswords } from '../../api/passwords/passwords.js';
+import { migrateUp } from '../../migrations/migrate.js';
+import { loadApiConfig } from '../../shared/config/config.js';
+import { readDevEnv } from '../../dev/env.js';
+import { readOptions } from '../../dev/options.js';
+import { prepareDataDir } from '../../dev/paths.js';
+import { listenForStop } from '../../dev/command-line.js';
+import { createApplicationProcess } from '../../dev/stack/processes/application.js';
+import { loadSecrets, randomPassword } from '../../dev/stack/secrets.js';
+import { serviceEnvironment } from '../../dev/stack/service-environment.js';
+import { openStack, type Stack } from '../../dev/stack/stack.js';
+import { makeAccounts } from './accounts.js';
+import { measure, trials, type Trial } from './measure.js';
+import { compare, type Comparison } from './statistics.js';
+
+// `npm run timing`: can the time that an answer takes tell whether an address is known?
+
+/** The limits count requests of one network, and all of these come from one. */
+const RATE_LIMIT_SCALE = '100000';
+
+const USAGE = `npm run timing -- [--samples N] [--only ROUTE] [--json]
+
+  --samples N   how many answers of each kind, 10 to 10000; 200
+  --only ROUTE  register, resend, forgot or login; may be repeated
+  --json        the report as one JSON object
+
+Settings such as BCRYPT_COST are taken from the environment; RATE_LIMIT_SCALE is ${RATE_LIMIT_SCALE} unless it is set.
+Exit code 0 only when no route tells known addresses from unknown ones: area under the curve 0.40 to 0.60.
+`;
+
+const ACCEPTED = { from: 0.4, to: 0.6 } as const;
+const WARM_UP = 10;
+const HEADING = 'route     known      AUC    medians: known, unknown';
+const STOPPED = 130;
+
+interface Result extends Trial, Comparison {
+  readonly tells: boolean;
+}
+
+process.exitCode = await main();
+
+async function main(): Promise<number> {
+  const given = readOptions(USAGE, {
+    options: {
+      samples: { type: 'string', default: '200' },
+      only: { type: 'string', multiple: true },
+      json: { type: 'boolean', default: false },
+      help: { type: 'boolean', default: false },
+    },
+  });
+  if (!given) return 64;
+  const { help, json, only } = given.values;
+  const samples = Number(given.values.samples);
+  const chosen = trials.filter(({ route }) => only?.includes(route) ?? true);
+  const isUnknown = only?.some((name) => !trials.some(({ route }) => route === name)) ?? false;
+  const isCount = Number.isInteger(samples) && samples >= 10 && samples <= 10_000;
+  if (help || isUnknown || !isCount) {
+    process.stdout.write(USAGE);
+    return help ? 0 : 64;
+  }
+  const stop = listenForStop();
+  const dataDir = await mkdtemp(join(tmpdir(), 'rollcall-timing-'));
+  try {
+    const stack = await openStack({ dataDir, ports: 'any', signal: stop });
+    try {
+      return await compareAll(stack, chosen, { samples, json, stop });
+    } finally {
+      await stack.close();
+    }
+  } catch (error) {
+    if (!stop.aborted) throw error;
+    return STOPPED;
+  } finally {
+    await rm(dataDir, { recursive: true, force: true });
+  }
+}
+
+async function compareAll(
+  stack: Stack,
+  chosen: readonly Trial[],
+  { samples, json, stop }: { samples: number; json: boolean; stop: AbortSignal },
+): Promise<number> {
+  const secrets = await loadSecrets(stack.dataDir);
+  const layout = await prepareDataDir(stack.dataDir);
+  const environment = (api: string): Record<string, string> => ({
+    RATE_LIMIT_SCALE,
+    ...serviceEnvironment({ ...readDevEnv(), dataDir: stack.dataDir }, secrets, {
+      api,
+      postgres: stack.postgresUrl,
+      redis: stack.redisUrl,
+      firehose: stack.firehoseUrl,
+      mail: stack.mail,
+    }),
+  });
+  const client = new pg.Client({ connectionString: stack.postgresUrl });
+  await client.connect();
+  const api = await createApplicationProcess(
+    { name: 'api', script: 'dist/api/main.js', portVariable: 'PORT', preferredPort: 0, layout },
+    environment,
+  );
+  try {
+    await migrateUp(client);
+    await api.start({ signal: stop });
+    const { passwords } = loadApiConfig(environment(api.url));
+    const hash = await (await createPasswords(passwords)).hash(randomPassword());
+    const settings = settingsOf(environment(api.url), samples);
+    if (!json) process.stdout.write(`${settings}\n\n${HEADING}\n`);
+    const results: Result[] = [];
+    for (const trial of chosen) {
+      const count = samples + WARM_UP;
+      const addresses = {
+        known: await makeAccounts(client, trial.known, count, hash),
+        unknown: await makeAccounts(client, 'unknown', count, hash),
+      };
+      const measured = await measure(api.url, trial, addresses, { warmUp: WARM_UP, signal: stop });
+      const comparison = compare(measured.known, measured.unknown);
+      const tells = comparison.auc < ACCEPTED.from || comparison.auc > ACCEPTED.to;
+      const result = { ...trial, ...comparison, tells };
+      results.push(result);
+      if (!json) process.stdout.write(`${describe(result)}\n`);
+    }
+    if (json) process.stdout.write(`${JSON.stringify({ settings, results })}\n`);
+    return results.some(({ tells }) => tells) ? 1 : 0;
+  } finally {
+    await api.close();
+    await client.end();
+  }
+}
+
+function settingsOf(environment: Readonly<Record<string, string>>, samples: number): string {
+  return [
+    `${samples} samples of each kind, in random order, one at a time`,
+    ...['BCRYPT_COST', 'RATE_LIMIT_SCALE'].map((name) => `${name}=${environment[name]}`),
+    `Node ${process.versions.node}`,
+    `${availableParallelism()} cores`,
+  ].join(', ');
+}
+
+function describe({ route, known, auc, medians, tells }: Result): string {
+  const [ofKnown, ofUnknown] = medians.map((ms) => `${ms.toFixed(2)} ms`.padStart(10));
+  const verdict = tells
+    ? `TELLS known from unknown: outside ${ACCEPTED.from.toFixed(2)} to ${ACCEPTED.to.toFixed(2)}`
+    : `tells nothing: within ${ACCEPTED.from.toFixed(2)} to ${ACCEPTED.to.toFixed(2)}`;
+  return `${route.padEnd(9)} ${known.padEnd(10)} ${auc.toFixed(3)}  ${ofKnown} ${ofUnknown}  ${verdict}`;
+}

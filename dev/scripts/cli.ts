@@ -1,0 +1,27 @@
+import { spawnSync } from 'node:child_process';
+import { resolve } from 'node:path';
+import { readDevEnv } from '../env.js';
+import { prepareDataDir, projectRoot } from '../paths.js';
+import { loadSecrets } from '../stack/secrets.js';
+import { serviceEnvironment } from '../stack/service-environment.js';
+import { readStackFile } from '../stack/stack-file.js';
+
+// `npm run cli`: the operators' command line, on the stack that runs here unless the environment names a database.
+
+const env = readDevEnv();
+const isNamed = env.databaseUrl !== undefined || env.inherited['POSTGRES_HOST'] !== undefined;
+const stack = isNamed ? undefined : await readStackFile(env.dataDir);
+let environment: Readonly<Record<string, string>> = env.inherited;
+if (stack) {
+  await prepareDataDir(env.dataDir);
+  environment = {
+    ...env.inherited,
+    ...serviceEnvironment(env, await loadSecrets(env.dataDir), stack),
+  };
+}
+const script = resolve(projectRoot, 'dist/cli/main.js');
+const { status } = spawnSync(process.execPath, [script, ...process.argv.slice(2)], {
+  env: environment,
+  stdio: 'inherit',
+});
+process.exitCode = status ?? 1;

@@ -1,0 +1,277 @@
+import { join } from 'node:path';
+import { loadApiConfig } from '../../shared/config/config.js';
+import {
+  createApplicationProcess,
+  type ApplicationProcess,
+} from '../stack/processes/application.js';
+import { printBanner } from '../console/banner.js';
+import { readDevEnv, type DevEnv } from '../env.js';
+import { followLog } from '../console/log-follower.js';
+import { prepareDataDir, type DataLayout } from '../paths.js';
+import {
+  claimPidFile,
+  findLiveProcess,
+  releasePidFile,
+  stopLeftover,
+} from '../stack/processes/pid-file.js';
+import { startProcess } from '../stack/processes/child-process.js';
+import { loadSecrets, saveSecrets, type LocalSecrets } from '../stack/secrets.js';
+import type { openSeeder as OpenSeeder } from '../stack/seeder.js';
+import type { ServerProcess } from '../stack/processes/server-process.js';
+import { serviceEnvironment } from '../stack/service-environment.js';
+import { startSesSimulator } from '../emulators/ses-simulator.js';
+import { listenForStop } from '../command-line.js';
+import { claimStackFile, type StackDescription, type StackFile } from '../stack/stack-file.js';
+import { openStack, type Stack } from '../stack/stack.js';
+import { supervise } from '../stack/processes/supervisor.js';
+import { createTerminal, type Terminal } from '../console/terminal.js';
+
+// `npm run dev`: the whole product on this machine, until Ctrl-C.
+
+/** What every step of the start needs. */
+interface Session {
+  readonly env: DevEnv;
+  readonly layout: DataLayout;
+  secrets: LocalSecrets;
+  readonly stackFile: StackFile;
+  readonly terminal: Terminal;
+  /** Fires when everything is to stop. */
+  readonly stop: AbortSignal;
+  readonly startedAt: number;
+  /** What has been opened, in order; released in the opposite one. */
+  readonly releasers: (() => Promise<unknown>)[];
+}
+
+process.exitCode = await main();
+
+async function main(): Promise<number> {
+  const startedAt = Date.now();
+  const stop = listenForStop();
+  const env = readDevEnv();
+  const terminal = createTerminal(process.stdout, env.colour);
+  const layout = await prepareDataDir(env.dataDir);
+  const lock = join(layout.run, 'dev.json');
+  if (!(await claimPidFile(lock))) {
+    const holder = await findLiveProcess(lock);
+    terminal.say(
+      `Rollcall runs here already (process ${holder?.pid ?? 'unknown'}); ${join(env.dataDir, 'stack.json')} says where. ` +
+        'Stop it there with Ctrl-C, or set DEV_DATA_DIR to run a second one.',
+    );
+    return 1;
+  }
+  const secrets = await loadSecrets(env.dataDir);
+  const stackFile = await claimStackFile(env.dataDir);
+  const session = { env, layout, secrets, stackFile, terminal, stop, startedAt, releasers: [] };
+  try {
+    await runUntilStopped(session);
+    return 0;
+  } catch (error) {
+    if (stop.aborted) return 0;
+    terminal.say(`\n${terminal.red('Rollcall could not be kept running.')} ${messageOf(error)}`);
+    return 1;
+  } finally {
+    await releaseAll(session);
+    await releasePidFile(lock);
+  }
+}
+
+async function runUntilStopped(session: Session): Promise<void> {
+  await stopLeftovers(session);
+  // The services' modules take a second to load, which goes by while the servers start.
+  const [stack, { openSeeder }] = await Promise.all([
+    openServices(session),
+    import('../stack/seeder.js'),
+  ]);
+  await migrate(session, stack);
+  await ensureOperator(session, stack, openSeeder);
+  followLogs(session, ['api', 'worker']);
+  const { api, worker } = await createApplication(session, stack);
+  await Promise.all([api, worker].map((server) => server.start({ signal: session.stop })));
+
+  const simulator = startSesSimulator({
+    ...stack.services.mailbox,
+    workerUrl: worker.url,
+    onProblem: (text) => session.terminal.say(text),
+  });
+  session.releasers.push(() => simulator.stop());
+  const describe = () => describeStack(session, stack, api, worker);
+  await session.stackFile.write(describe());
+  session.releasers.push(() => session.stackFile.remove());
+  printBanner(session.terminal, describe(), {
+    logsDir: session.layout.logs,
+    seconds: (Date.now() - session.startedAt) / 1_000,
+  });
+  await keepRunning(session, [...serversOf(stack), api, worker], describe);
+}
+
+/** A run that was killed leaves its children. They go in the order of an orderly stop: nobody loses what it stands on. */
+async function stopLeftovers({ layout, terminal }: Session): Promise<void> {
+  const stopped: string[] = [];
+  for (const name of ['api', 'worker', 'mailbox', 'redis', 'postgres']) {
+    const pid = await stopLeftover(join(layout.run, `${name}.json`));
+    if (pid !== undefined) stopped.push(name);
+  }
+  if (stopped.length > 0)
+    terminal.say(`Stopped what an earlier run left behind: ${stopped.join(', ')}.`);
+}
+
+async function openServices({ env, terminal, stop, releasers }: Session): Promise<Stack> {
+  const stack = await openStack({
+    dataDir: env.dataDir,
+    ports: 'default',
+    databaseUrl: env.databaseUrl,
+    redisUrl: env.redisUrl,
+    signal: stop,
+    onProgress: (line) => terminal.say(line),
+  });
+  releasers.push(() => stack.close());
+  stop.throwIfAborted();
+  return stack;
+}
+
+async function migrate(session: Session, stack: Stack): Promise<void> {
+  const migration = await startProcess({
+    name: 'migrations',
+    script: 'dist/migrations/run.js',
+    args: ['up'],
+    env: environmentFor(session, stack, 'http://localhost'),
+    logFile: join(session.layout.logs, 'migrations.log'),
+  });
+  const { code } = await migration.exited;
+  session.stop.throwIfAborted();
+  if (code !== 0)
+    throw new Error(`The migrations failed:\n  ${migration.lastLines().join('\n  ')}`);
+}
+
+async function ensureOperator(
+  session: Session,
+  stack: Stack,
+  openSeeder: typeof OpenSeeder,
+): Promise<void> {
+  const seeder = await openSeeder(
+    loadApiConfig(environmentFor(session, stack, 'http://localhost')),
+  );
+  try {
+    const operator = await seeder.ensureAdmin({
+      ...session.secrets.operator,
+      name: 'Rollcall operator',
+    });
+    session.secrets = { ...session.secrets, operator };
+    await saveSecrets(session.env.dataDir, session.secrets);
+  } finally {
+    await seeder.close();
+  }
+  session.stop.throwIfAborted();
+}
+
+async function createApplication(
+  session: Session,
+  stack: Stack,
+): Promise<{ api: ApplicationProcess; worker: ApplicationProcess }> {
+  const { layout, releasers } = session;
+  const worker = await createApplicationProcess(
+    {
+      name: 'worker',
+      script: 'dist/workers/main.js',
+      portVariable: 'WORKER_PORT',
+      preferredPort: 8080,
+      layout,
+    },
+    () => environmentFor(session, stack, api.url),
+  );
+  releasers.push(() => worker.close());
+  const api = await createApplicationProcess(
+    { name: 'api', script: 'dist/api/main.js', portVariable: 'PORT', preferredPort: 5000, layout },
+    (url) => environmentFor(session, stack, url),
+  );
+  releasers.push(() => api.close());
+  return { api, worker };
+}
+
+function environmentFor(
+  { env, secrets }: Session,
+  stack: Stack,
+  apiUrl: string,
+): Record<string, string> {
+  return serviceEnvironment(env, secrets, {
+    api: apiUrl,
+    postgres: stack.postgresUrl,
+    redis: stack.redisUrl,
+    firehose: stack.firehoseUrl,
+    mail: stack.mail,
+  });
+}
+
+function serversOf({ services }: Stack): ServerProcess[] {
+  return [services.postgres.server, services.redis.server, services.mailbox.server].filter(
+    (server) => server !== undefined,
+  );
+}
+
+function describeStack(
+  { secrets }: Session,
+  stack: Stack,
+  api: ApplicationProcess,
+  worker: ApplicationProcess,
+): StackDescription {
+  const pids = [...serversOf(stack), api, worker].flatMap(({ name, pid }) =>
+    pid === undefined ? [] : [[name, pid] as const],
+  );
+  return {
+    api: api.url,
+    worker: worker.url,
+    mailbox: stack.mailboxUrl,
+    firehose: stack.firehoseUrl,
+    postgres: stack.postgresUrl,
+    redis: stack.redisUrl,
+    operator: secrets.operator,
+    pids: Object.fromEntries(pids),
+  };
+}
+
+function followLogs({ terminal, layout, releasers }: Session, names: readonly string[]): void {
+  for (const name of names) {
+    const file = join(layout.logs, `${name}.log`);
+    const follower = followLog(file, (line) => terminal.showLogLine(name, line));
+    releasers.push(() => Promise.resolve(follower.stop()));
+  }
+}
+
+/** Starts again what dies, and resolves when all is to stop; rejects if something cannot be kept alive. */
+function keepRunning(
+  { terminal, stackFile, stop, releasers }: Session,
+  servers: readonly ServerProcess[],
+  describe: () => StackDescription,
+): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const supervisors = servers.map((server) =>
+      supervise(server, {
+        onExit({ name, lastLines }, { code, signal }, isFailure) {
+          terminal.say(`${name} ended (${signal ?? `exit code ${code}`}), starting it again`);
+          if (isFailure) for (const line of lastLines(6)) terminal.say(`  ${line}`);
+        },
+        onReady({ name, pid }) {
+          terminal.say(`${name} is back (process ${pid})`);
+          stackFile.write(describe()).catch(reject);
+        },
+        onGiveUp: ({ name, lastLines }) =>
+          reject(new Error(`${name} failed too often in a row:\n  ${lastLines().join('\n  ')}`)),
+      }),
+    );
+    releasers.push(() => Promise.all(supervisors.map((supervisor) => supervisor.stop())));
+    stop.addEventListener('abort', () => resolve(), { once: true });
+    if (stop.aborted) resolve();
+  });
+}
+
+async function releaseAll({ releasers, terminal, stop }: Session): Promise<void> {
+  if (stop.aborted && releasers.length > 0) terminal.say('\nStopping ...');
+  for (const release of releasers.toReversed()) {
+    await release().catch((error: unknown) => terminal.say(`While stopping: ${messageOf(error)}`));
+  }
+  if (stop.aborted && releasers.length > 0) terminal.say('Stopped.');
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}

@@ -1,0 +1,123 @@
+import { chmod, mkdir, writeFile } from 'node:fs/promises';
+import { userInfo } from 'node:os';
+import { join } from 'node:path';
+import pg from 'pg';
+import { readDevEnv } from '../../env.js';
+import { projectRoot } from '../../paths.js';
+import {
+  findServerProgram,
+  lastLineOf,
+  versionOf,
+  type SearchOptions,
+} from '../processes/server-program.js';
+import { claimPort, loopback } from '../processes/ports.js';
+import { startCommand, waitUntilReady } from '../processes/child-process.js';
+
+/** A connection pooler in front of a PostgreSQL. */
+export interface Pgbouncer {
+  /** The database's URL, by way of the pooler. */
+  urlFor(databaseUrl: string): string;
+  close(): Promise<void>;
+}
+
+/** How the pooler is to run. */
+export interface PgbouncerOptions extends SearchOptions {
+  /** The server behind it, with the user that everybody connects as. */
+  readonly databaseUrl: string;
+  /** Its files are kept there. */
+  readonly dataDir: string;
+  /** Server connections for each database. */
+  readonly poolSize: number;
+}
+
+/** Opens PgBouncer in transaction mode on a free port, with its own defaults for all that it does to statements. */
+export async function openPgbouncer(options: PgbouncerOptions): Promise<Pgbouncer> {
+  const { dataDir, databaseUrl, signal } = options;
+  const program = await findServerProgram(
+    {
+      names: ['pgbouncer'],
+      packageName: 'pgbouncer',
+      companions: [],
+      unpackDir: join(projectRoot, '.local', 'pgbouncer'),
+      faultOf: (each) =>
+        versionOf(each).then(
+          () => undefined,
+          (error: unknown) => `${each.path} does not run: ${lastLineOf(error)}`,
+        ),
+      advice: [
+        'PgBouncer is needed, and there is none on PATH:',
+        '  Debian, Ubuntu   sudo apt-get install -y pgbouncer',
+        '  macOS            brew install pgbouncer',
+      ],
+    },
+    options,
+  );
+  const claim = await claimPort(0);
+  const configFile = await writeConfig(options, claim.port);
+  const running = await startCommand({
+    name: 'pgbouncer',
+    command: program.path,
+    args: [configFile],
+    env: { ...readDevEnv().inherited, ...program.env },
+    logFile: join(dataDir, 'pgbouncer.log'),
+  });
+  const urlFor = (url: string): string =>
+    Object.assign(new URL(url), { host: `${loopback}:${claim.port}` }).href;
+  const close = async (): Promise<void> => {
+    await running.stop();
+    await claim.release();
+  };
+  try {
+    await waitUntilReady(running, () => answers(urlFor(databaseUrl)), {
+      timeoutMs: 30_000,
+      signal,
+    });
+    return { urlFor, close };
+  } catch (error) {
+    await close();
+    throw error;
+  }
+}
+
+async function writeConfig(
+  { dataDir, databaseUrl, poolSize }: PgbouncerOptions,
+  port: number,
+): Promise<string> {
+  const { hostname, port: serverPort, username, password } = new URL(databaseUrl);
+  await mkdir(dataDir, { recursive: true });
+  const [configFile, usersFile] = [join(dataDir, 'pgbouncer.ini'), join(dataDir, 'users.txt')];
+  await writeFile(
+    usersFile,
+    `"${decodeURIComponent(username)}" "${decodeURIComponent(password)}"\n`,
+  );
+  const settings = {
+    listen_addr: loopback,
+    listen_port: port,
+    unix_socket_dir: '',
+    auth_file: usersFile,
+    pool_mode: 'transaction',
+    default_pool_size: poolSize,
+    // It refuses to run as root, and has read its files before it becomes somebody else.
+    ...(userInfo().uid === 0 && { user: 'nobody' }),
+  };
+  const lines = Object.entries(settings).map(([name, value]) => `${name} = ${value}`);
+  const databases = `[databases]\n* = host=${hostname} port=${serverPort}`;
+  await writeFile(configFile, `${databases}\n\n[pgbouncer]\n${lines.join('\n')}\n`);
+  await chmod(dataDir, 0o755);
+  return configFile;
+}
+
+async function answers(url: string): Promise<boolean> {
+  const client = new pg.Client({ connectionString: url, connectionTimeoutMillis: 2_000 });
+  // What fails is told by the query; without a listener it would end this process.
+  client.on('error', () => undefined);
+  try {
+    await client.connect();
+    await client.query('select 1');
+    return true;
+  } catch {
+    return false;
+  } finally {
+    await client.end().catch(() => undefined);
+  }
+}

@@ -1,0 +1,52 @@
+import type { Redis } from 'ioredis';
+
+/** Proof that log batches have reached the stream, by their jobs' ids. */
+export interface Receipts {
+  /** To be written once the stream has taken all of a batch, and before its job is done. */
+  write(jobId: string): Promise<void>;
+  /** Those of the ids that have a receipt. */
+  find(jobIds: readonly string[]): Promise<ReadonlySet<string>>;
+}
+
+const KEY = '{logs}:shipped';
+/** Producers look every few seconds; this is for those that are stopped over a weekend. */
+const KEPT_MS = 3 * 86_400_000;
+/** About 10 MB of Redis. Whose receipt is gone is shipped again. */
+const MAX_RECEIPTS = 100_000;
+const FIND_AT_ONCE = 500;
+
+/**
+ * Removes the receipts' key if it is of another type, which takes and shows no receipts: a batch without one is shipped
+ * again. Resolves to the names of what was removed.
+ */
+export async function removeForeignReceipts(redis: Redis): Promise<string[]> {
+  if (['zset', 'none'].includes(await redis.type(KEY))) return [];
+  await redis.del(KEY);
+  return ['shipped'];
+}
+
+/** Receipts in a sorted set by time, in the Redis of the log batches: what loses one loses the other. */
+export function createReceipts(redis: Redis): Receipts {
+  return {
+    async write(jobId) {
+      const now = Date.now();
+      const results = await redis
+        .multi()
+        .zadd(KEY, now, jobId)
+        .zremrangebyscore(KEY, '-inf', now - KEPT_MS)
+        .zremrangebyrank(KEY, 0, -1 - MAX_RECEIPTS)
+        .exec();
+      const failed = results?.find(([error]) => error !== null);
+      if (failed?.[0]) throw failed[0];
+    },
+    async find(jobIds) {
+      const found = new Set<string>();
+      for (let start = 0; start < jobIds.length; start += FIND_AT_ONCE) {
+        const some = jobIds.slice(start, start + FIND_AT_ONCE);
+        const times = await redis.zmscore(KEY, ...some);
+        for (const [i, id] of some.entries()) if (times[i] != null) found.add(id);
+      }
+      return found;
+    },
+  };
+}

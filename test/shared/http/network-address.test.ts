@@ -1,0 +1,25 @@
+import test from 'ava';
+import { isLocalHost, unmapped } from '../../../shared/http/network-address.js';
+
+test('a host is local when no name server on the internet can answer for it', (t) => {
+  for (const host of [
+    ...['localhost', 'LocalHost:8080', 'localhost.', 'a.localhost', '127.0.0.1', '127.0.0.1:80'],
+    ...['8.8.8.8', '[::1]', '[::1]:8080', 'worker', 'worker_1:8080', 'printer.local'],
+    ...['ip-10-0-0-9.eu-west-1.compute.internal:80', undefined],
+  ])
+    t.true(isLocalHost(host), host);
+  for (const host of [
+    ...['', ':80', '.', 'evil.test', 'evil.test:80', 'evil.test.', 'evillocalhost.com'],
+    ...['localhost.evil.test', '127.0.0.1.evil.test', '127.0.0.1@evil.test', 'notlocal.test'],
+    ...['[::1].evil.test', '[evil.test]', 'localhost:80.evil.test', 'a b', 'local host.local'],
+    ...['127.0.0.1, evil.test', 'evil.test/.local', 'évil.local', '2130706433.evil.test'],
+  ])
+    t.false(isLocalHost(host), host);
+});
+
+test('an IPv4 address that comes mapped into IPv6 is the IPv4 address; all others are left', (t) => {
+  t.is(unmapped('::ffff:10.0.0.1'), '10.0.0.1');
+  t.is(unmapped('::FFFF:10.0.0.1'), '10.0.0.1');
+  for (const address of ['10.0.0.1', '::1', '::ffff:0808:0808', '2001:db8::ffff:1', ''])
+    t.is(unmapped(address), address);
+});
