@@ -28,22 +28,20 @@ import {
 } from '../shared/queues/registry.js';
 import { noWords, type Answer, type Arguments, type Command } from './command.js';
 
-/** What each check of the doctor looks at, in Markdown. The runbook's table is generated from this list. */
+/** When each check of the doctor passes, in Markdown. The runbook's table is generated from this list. */
 export const doctorChecks = {
-  configuration:
-    "the environment is complete for the API or the worker; for what starts neither, each variable's problem",
+  configuration: 'the environment is complete for the API or for the worker',
   postgres:
     'PostgreSQL answers and writes a row, which is rolled back: [down](#postgresql-is-down), [refuses writes](#postgresql-refuses-writes)',
   'time-outs':
-    'only if `statement_timeout` did not take effect: [connection poolers](#connection-poolers)',
+    '`statement_timeout` took effect; shown only if not: [connection poolers](#connection-poolers)',
   migrations: 'none is pending',
-  mail: 'only if no mail was sent in ten minutes although some were attempted: [mail](#mail-does-not-arrive)',
+  mail: 'a mail was sent within ten minutes, or none has failed for longer; shown only if not: [mail](#mail-does-not-arrive)',
   outbox: 'messages are relayed and worked on: [the outbox](#the-outbox-grows-old)',
-  'dead letters':
-    'no mail was given up, and none is perhaps sent: [dead letters](#mails-were-given-up)',
+  'dead letters': 'no mail was given up, and none is perhaps sent: [dead letters](#dead-letters)',
   redis:
     'the Redis of `REDIS_URL` answers, writes, has room and is set up to hold queues: [refuses commands](#redis-refuses-commands), [full](#redis-is-full)',
-  'redis (logs)': 'the same for the Redis of `REDIS_URL_LOGS`, if that is another one',
+  'redis (logs)': 'the same for the Redis of `REDIS_URL_LOGS`, if that is a different Redis',
   'log spool':
     "with `FIREHOSE_DELIVERY_STREAM`: this host's spool is writable and less than 75 % full: [logs](#logs-do-not-reach-firehose)",
 } as const satisfies Readonly<Record<string, string>>;

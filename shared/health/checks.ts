@@ -22,13 +22,13 @@ type CheckMeanings = Readonly<Record<string, string>>;
 /** The readiness checks of both processes. */
 const commonChecks = {
   postgres:
-    '`postgres cannot be reached`, `postgres did not answer in time` (2 s). `postgres refuses writes`: [it is read-only or its disk is full](#postgresql-refuses-writes). `postgres refuses connections (SQLSTATE)`: it was reached; the log has its message',
+    '`postgres cannot be reached`, `postgres did not answer in time` (2 s). `postgres refuses writes`: [it is read-only or its disk is full](#postgresql-refuses-writes). `postgres refuses connections (SQLSTATE)`: it was reached; the log has its answer',
   redis:
     '`redis cannot be reached`, `redis did not answer in time`: the Redis of `REDIS_URL`. `redis refuses commands: …`, `redis is a cluster: …`: [Redis refuses commands](#redis-refuses-commands)',
-  redis_logs: 'the same for the Redis of `REDIS_URL_LOGS`, if that is another one',
+  redis_logs: 'the same for the Redis of `REDIS_URL_LOGS`, if that is a different Redis',
   migrations: '`migrations are pending`: the newest one that the code needs has not run',
   outbox:
-    '`pending messages are not relayed`: the oldest one is due for more than 120 s. `enqueued messages are not worked on`: one has been on the queue for more than 300 s without an attempt, and no attempt of any mail was begun in that time, so no worker with the role `mail` works. An outage of the mail server does not cause it: attempts go on. `pending`, `oldest_pending_seconds`, `oldest_untried_seconds` and `oldest_open_seconds` are always shown',
+    '`pending messages are not relayed`: the oldest one has been due for more than 120 s. `enqueued messages are not worked on`: one has been on the queue for more than 300 s without an attempt, and no attempt at any mail began in that time, so no worker with the role `mail` is working. An outage of the mail server does not cause this: attempts go on. `pending`, `oldest_pending_seconds`, `oldest_untried_seconds` and `oldest_open_seconds` are always shown',
 } as const satisfies CheckMeanings;
 
 export type CommonCheck = keyof typeof commonChecks;
@@ -41,12 +41,12 @@ export const redisChecks = {
 
 /** The readiness checks of dependencies that refuse to work until an operator acts; of the worker. */
 const dependencyChecks = {
-  smtp: "the mail server's answer when it refused our settings; stays until a mail is sent",
-  firehose: "Firehose's answer when it refused our settings; stays until a batch is shipped",
+  smtp: "the mail server's answer when it refused our settings; clears when a mail has been sent",
+  firehose: "Firehose's answer when it refused our settings; clears when a batch has been shipped",
 } as const satisfies CheckMeanings;
 
 const refusalMeaning = (queue: QueueName): string =>
-  `Redis has refused the consumer of the queue \`${queue}\`. \`Redis has no memory left\`: [Redis is full](#redis-is-full). \`Redis refuses commands: …\`, with Redis's error code: [Redis refuses commands](#redis-refuses-commands). Stays until a job of this queue is done`;
+  `the consumer of the queue \`${queue}\` was refused. \`Redis has no memory left\`: [Redis is full](#redis-is-full). \`Redis refuses commands: …\`, with the error that Redis gave: [Redis refuses commands](#redis-refuses-commands). Clears when a job of this queue completes`;
 
 const refusalChecks = Object.fromEntries(
   queueNames.map((queue) => [queueRegistry[queue].refusalCheck, refusalMeaning(queue)]),
