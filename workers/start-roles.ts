@@ -12,9 +12,9 @@ import type { WorkerDeps } from './deps.js';
 import { evenRateLimiter } from './jobs/even-rate-limiter.js';
 import { startJobWorker, workerName, type JobWorker } from './jobs/start-worker.js';
 import { createShipLogBatch } from './logs/ship-log-batch.processor.js';
-import { createConnectionLimit } from './mail/connection-limit.js';
-import { createDeliverMail } from './mail/deliver-mail.processor.js';
-import { smtpConnections } from './mail/smtp.mailer.js';
+import { createConnectionLimit } from './mail/smtp/connection-limit.js';
+import { createDeliverMail } from './mail/delivery/deliver-mail.processor.js';
+import { smtpConnections } from './mail/smtp/smtp.mailer.js';
 import { startRelay } from './relay/relay.js';
 import { startSweeping } from './relay/sweep.js';
 import { startHousekeeping } from './tasks/housekeeping.js';
@@ -75,7 +75,7 @@ const consumerOf = (name: QueueName, { config, deps, onStalled }: ConsumerStart)
 
 function startMailConsumer(start: ConsumerStart): JobWorker {
   const { mail } = start.config;
-  const { mailSources, mailer, faults, failpoint, log } = start.deps;
+  const { composeDeps, mailer, faults, failpoint, log } = start.deps;
   const concurrency = smtpConnections(mail);
   const connections = createConnectionLimit(concurrency, (limit) => {
     const fields = { 'labels.connections': limit };
@@ -86,7 +86,7 @@ function startMailConsumer(start: ConsumerStart): JobWorker {
     ...consumerOf('mail', start),
     jobs: outboxJobs,
     process: createDeliverMail({
-      ...mailSources,
+      ...composeDeps,
       mailer,
       connections,
       faults,
