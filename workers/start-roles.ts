@@ -17,7 +17,7 @@ import { createDeliverMail } from './mail/delivery/deliver-mail.processor.js';
 import { smtpConnections } from './mail/smtp/smtp.mailer.js';
 import { startRelay } from './relay/relay.js';
 import { startSweeping } from './relay/sweep.js';
-import { startHousekeeping } from './tasks/housekeeping.js';
+import { startHousekeeping } from './tasks/tasks.js';
 
 /**
  * How long work under way is waited for before it is handed back. That (3 s), the end of HTTP (1 s), the last log lines
