@@ -90,7 +90,9 @@ for (const [what, reason, told] of [
     await work(fixture, promised, () => Promise.reject(new UnrecoverableError(reason)));
     t.deepEqual(await sweep.run(), { checked: 0, returned: 1, deadLettered: 0 });
     t.like(await fixture.messageOf(promised.id), { state: 'pending', generation: 1 });
-    const line = fixture.lines.find(({ msg }) => String(msg).startsWith('a job has failed but'));
+    const line = fixture.lines.find(
+      ({ msg }) => msg === 'job failed but message open; re-enqueueing',
+    );
     t.is(line?.['event.reason'], told === undefined ? reason : `no to ${told}`);
   });
 
