@@ -1,7 +1,7 @@
 import test from 'ava';
 import { Queue, UnrecoverableError, Worker } from 'bullmq';
 import { outboxJob, outboxJobId } from '../../shared/outbox/outbox-job.js';
-import { queuePrefix } from '../../shared/queues/job-queue.js';
+import { queuePrefix } from '../../shared/queues/registry.js';
 import { redisAddress } from '../../shared/queues/redis-client.js';
 import { createSweep, startSweeping, sweepEverything } from '../../workers/relay/sweep.js';
 import { useContext, type Scope } from '../helpers/context.js';

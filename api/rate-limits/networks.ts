@@ -2,8 +2,8 @@ import { isIPv4, isIPv6 } from 'node:net';
 import { unmapped } from '../../shared/http/network-address.js';
 
 /**
- * The networks that one client may be: its IPv4 address, or, narrowest first, the IPv6 /64, /56 and /48 that it is in.
- * A host has a /64, a home a /56, a site a /48 (RFC 6177): whoever has one of them has every address in it.
+ * The networks that one client may control: its IPv4 address, or, narrowest first, its IPv6 /64, /56 and /48. A host
+ * usually has a /64, a home a /56, a site a /48 (RFC 6177), and can use every address in it.
  */
 export function clientNetworks(ip: string | undefined): readonly [string, ...string[]] {
   const address = unmapped(ip ?? 'unknown');
@@ -11,20 +11,20 @@ export function clientNetworks(ip: string | undefined): readonly [string, ...str
   return [ipv6Prefix(address, 64), ipv6Prefix(address, 56), ipv6Prefix(address, 48)];
 }
 
-/** The widest network that one client may have to itself: an IPv4 address, or an IPv6 /48. */
+/** The widest network that one client may control: an IPv4 address, or an IPv6 /48. */
 export const sharedNetworkOf = (ip: string | undefined): string => {
   const address = unmapped(ip ?? 'unknown');
   return isIPv6(address) ? ipv6Prefix(address, 48) : address;
 };
 
-/** The network that an address is in, as wide as a person's address moves: an IPv4 /24, or an IPv6 /64. */
+/** The network within which a person's address usually changes: an IPv4 /24, or an IPv6 /64. */
 export function networkOf(ip: string | undefined): string {
   const address = unmapped(ip ?? 'unknown');
   if (isIPv4(address)) return `${address.split('.').slice(0, 3).join('.')}.0/24`;
   return isIPv6(address) ? ipv6Prefix(address, 64) : address;
 }
 
-/** However the address is written, its network is written in one way. */
+/** Canonical: every spelling of an address gives the same text. */
 function ipv6Prefix(address: string, bits: 48 | 56 | 64): string {
   const [head = '', tail] = address.split('%')[0]?.split('::') ?? [];
   const left = head === '' ? [] : head.split(':');
