@@ -1,13 +1,14 @@
 import { Router } from 'express';
-import { readiness, type Check } from '../../shared/health/readiness.js';
+import type { Check } from '../../shared/health/checks.js';
+import { readiness } from '../../shared/health/readiness.js';
 
 export interface HealthRoutesDeps {
   readonly checks: Readonly<Record<string, Check>>;
-  /** True once the process has begun to stop. */
+  /** True once shutdown has started. */
   readonly isStopping: () => boolean;
 }
 
-/** For load balancers and people: is the process alive, and can it do its work? */
+/** Liveness and readiness. */
 export function healthRoutes({ checks, isStopping }: HealthRoutesDeps): Router {
   const router = Router();
 
