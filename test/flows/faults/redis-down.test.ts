@@ -5,6 +5,7 @@ import { createClient } from '../../helpers/api-client.js';
 import { useContext, type Scope } from '../../helpers/context.js';
 import { eventually } from '../../helpers/eventually.js';
 import { createMailbox } from '../../helpers/mailbox.js';
+import { startWorker } from '../../helpers/processes.js';
 import { runApi, runWorker } from '../../helpers/servers.js';
 import { openTcpProxy } from '../../helpers/tcp-proxy.js';
 
@@ -91,7 +92,7 @@ test.serial(
     await redis.flushdb();
     redis.disconnect();
 
-    await runWorker(context, { scope: t, env: { WORKER_ROLES: 'mail' } });
+    await startWorker(context, { scope: t, env: { WORKER_ROLES: 'mail' } });
     for (const email of emails) t.is((await mailbox.waitForMail(email)).envelope.to.length, 1);
   },
 );

@@ -3,6 +3,7 @@ import { createAdmins } from '../../helpers/admins.js';
 import { createClient } from '../../helpers/api-client.js';
 import { useContext } from '../../helpers/context.js';
 import { eventually } from '../../helpers/eventually.js';
+import { startWorker } from '../../helpers/processes.js';
 import { runApi, runWorker, type RunningServer } from '../../helpers/servers.js';
 import { openSmtpServer } from '../../helpers/smtp-server.js';
 import { openTcpProxy } from '../../helpers/tcp-proxy.js';
@@ -27,7 +28,7 @@ for (const how of ['refuse', 'hangUp'] as const) {
       const env = { MAIL_HOST: '127.0.0.1', MAIL_PORT: String(proxy.port) };
       const workers = [
         await runWorker(context, { scope: t, env }),
-        await runWorker(context, { scope: t, env: { ...env, WORKER_ROLES: 'mail' } }),
+        await startWorker(context, { scope: t, env: { ...env, WORKER_ROLES: 'mail' } }),
       ];
       const downSince = performance.now();
       await proxy[how]();
