@@ -1,16 +1,20 @@
 import { setImmediate as turn } from 'node:timers/promises';
 import test from 'ava';
-import { createDroppedLines } from '../../../shared/log-shipping/dropped-lines.js';
+import {
+  addDropped,
+  createDroppedLines,
+  takeUnreported,
+} from '../../../shared/log-shipping/dropped-lines.js';
 import type { Scope } from '../../helpers/context.js';
 import { eventually } from '../../helpers/eventually.js';
-import { createRoute, KIB, MIB, setSpoolStage, upTo } from './spool-fixture.js';
+import { createRoute, KIB, MIB, createSpoolFixture, upTo } from './spool-fixture.js';
 
 type Fields = Record<string, unknown>;
 const parse = (text: string): Fields => JSON.parse(text) as Fields;
 
 test('past its size the spool drops the oldest lines, and what it has says how many and from when to when', async (t) => {
-  const stage = await setSpoolStage(t);
-  const { log, spool, ship, printed } = stage.open({ maxBytes: 8 * MIB });
+  const fixture = await createSpoolFixture(t);
+  const { log, spool, ship, printed } = fixture.open({ maxBytes: 8 * MIB });
   const route = createRoute();
   route.isRefusing = true;
   ship(route.asRoute());
@@ -21,7 +25,7 @@ test('past its size the spool drops the oldest lines, and what it has says how m
   }
   await eventually(() => printed().includes('log lines dropped'));
   // What was dropped while that was told is told by the next one.
-  const onDisk = async (): Promise<Fields[]> => (await stage.lines()).map(parse);
+  const onDisk = async (): Promise<Fields[]> => (await fixture.lines()).map(parse);
   const isWhole = async (): Promise<boolean> => {
     const lines = await onDisk();
     const kept = lines.filter(({ message }) => message === 'filling').length;
@@ -43,8 +47,8 @@ test('past its size the spool drops the oldest lines, and what it has says how m
 });
 
 test('a gap is told whatever level is written otherwise', async (t) => {
-  const stage = await setSpoolStage(t);
-  const { spool, ship, printed } = stage.open({ maxBytes: MIB, level: 'fatal' });
+  const fixture = await createSpoolFixture(t);
+  const { spool, ship, printed } = fixture.open({ maxBytes: MIB, level: 'fatal' });
   const route = createRoute();
   route.isRefusing = true;
   ship(route.asRoute());
@@ -55,11 +59,11 @@ test('a gap is told whatever level is written otherwise', async (t) => {
 });
 
 test('copies of what the queue has go first, and are counted only if the queue loses them', async (t) => {
-  const { stage, spool, route } = await letCopiesGo(t);
+  const { fixture, spool, route } = await letCopiesGo(t);
   t.is(spool.droppedLines, 0);
   route.states.clear();
   await eventually(() => spool.droppedLines > 0);
-  const left = (await stage.lines()).filter((line) => !line.includes('"event.action":"gap"'));
+  const left = (await fixture.lines()).filter((line) => !line.includes('"event.action":"gap"'));
   await eventually(() => left.length + spool.droppedLines === 60, {
     of: 'every line being on disk or counted as dropped',
   });
@@ -76,8 +80,8 @@ test('a batch whose copy went is done with when its receipt is there', async (t)
 
 /** Sixty lines of 100 KiB, all of them enqueued as soon as may be, and room for forty. */
 async function letCopiesGo(scope: Scope) {
-  const stage = await setSpoolStage(scope);
-  const { spool, ship, local } = stage.open({ maxBytes: 4 * MIB });
+  const fixture = await createSpoolFixture(scope);
+  const { spool, ship, local } = fixture.open({ maxBytes: 4 * MIB });
   const route = createRoute();
   ship(route.asRoute());
   for (const number of upTo(60)) {
@@ -85,8 +89,8 @@ async function letCopiesGo(scope: Scope) {
     const segments = Math.floor(number / 11);
     if (number % 11 === 10) await eventually(() => route.added.length > segments);
   }
-  await eventually(async () => (await stage.segments()).length <= 4);
-  return { stage, spool, route, local };
+  await eventually(async () => (await fixture.segments()).length <= 4);
+  return { fixture, spool, route, local };
 }
 
 test('a record of a gap that is dropped itself is told again', (t) => {
@@ -99,9 +103,15 @@ test('a record of a gap that is dropped itself is told again', (t) => {
     'event.end': at(3),
     'labels.dropped_lines': 7,
   };
-  dropped.add(`${JSON.stringify({ '@timestamp': at(4), message: 'a' })}\n${JSON.stringify(gap)}\n`);
-  dropped.add(`${JSON.stringify({ '@timestamp': at(5), message: '"event.action":"gap"' })}\n`);
+  addDropped(
+    dropped,
+    `${JSON.stringify({ '@timestamp': at(4), message: 'a' })}\n${JSON.stringify(gap)}\n`,
+  );
+  addDropped(
+    dropped,
+    `${JSON.stringify({ '@timestamp': at(5), message: '"event.action":"gap"' })}\n`,
+  );
   t.is(dropped.total, 2);
-  t.deepEqual(dropped.takeUntold(), { lines: 9, from: at(1), to: at(5) });
-  t.is(dropped.takeUntold(), undefined);
+  t.deepEqual(takeUnreported(dropped), { lines: 9, from: at(1), to: at(5) });
+  t.is(takeUnreported(dropped), undefined);
 });

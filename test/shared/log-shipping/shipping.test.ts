@@ -10,7 +10,7 @@ import {
   createRoute,
   line,
   numbersOf,
-  setSpoolStage,
+  createSpoolFixture,
   upTo,
   type OpenedSpool,
 } from './spool-fixture.js';
@@ -26,8 +26,8 @@ function fill({ spool }: OpenedSpool, from = 0): void {
 }
 
 test('a batch fits its contract, unpacks to the very lines, and bears the id of its segment', async (t) => {
-  const stage = await setSpoolStage(t);
-  const opened = stage.open();
+  const fixture = await createSpoolFixture(t);
+  const opened = fixture.open();
   const route = createRoute();
   opened.ship(route.asRoute());
   opened.spool.write('{"message":"one"}\n');
@@ -36,13 +36,13 @@ test('a batch fits its contract, unpacks to the very lines, and bears the id of 
   const [job] = route.added;
   t.is(job?.name, 'ship-log-batch');
   t.deepEqual(job && linesOf(job), ['{"message":"one"}\n', '{"message":"zwei ü \u{1F600}"}\n']);
-  const [folder = ''] = await readdir(stage.dir);
+  const [folder = ''] = await readdir(fixture.dir);
   t.is(job?.id, `l-${folder.slice(0, 36)}-0`);
 });
 
 test('segments are shipped oldest first, those from before shipping began too', async (t) => {
-  const stage = await setSpoolStage(t);
-  const opened = stage.open();
+  const fixture = await createSpoolFixture(t);
+  const opened = fixture.open();
   for (const batch of upTo(3)) fill(opened, batch * 500);
   const route = createRoute();
   opened.ship(route.asRoute());
@@ -51,26 +51,26 @@ test('segments are shipped oldest first, those from before shipping began too', 
 });
 
 test('a segment stays until its receipt is there, and goes then', async (t) => {
-  const stage = await setSpoolStage(t);
-  const opened = stage.open();
+  const fixture = await createSpoolFixture(t);
+  const opened = fixture.open();
   const route = createRoute();
   opened.ship(route.asRoute());
   fill(opened);
   await eventually(() => route.asked.receipts >= 2);
-  t.is((await stage.segments()).length, 1);
+  t.is((await fixture.segments()).length, 1);
   route.arrive();
-  await eventually(async () => (await stage.segments()).length === 0);
+  await eventually(async () => (await fixture.segments()).length === 0);
   t.is(route.added.length, 1);
   t.is(opened.spool.droppedLines, 0);
 });
 
 test('with nothing under way nobody asks Redis for anything', async (t) => {
-  const stage = await setSpoolStage(t);
-  const opened = stage.open();
+  const fixture = await createSpoolFixture(t);
+  const opened = fixture.open();
   const idle = createRoute();
   opened.ship(idle.asRoute());
   const busy = createRoute();
-  const neighbour = stage.open();
+  const neighbour = fixture.open();
   neighbour.ship(busy.asRoute());
   fill(neighbour);
   await eventually(() => busy.asked.receipts >= 2);
@@ -79,8 +79,8 @@ test('with nothing under way nobody asks Redis for anything', async (t) => {
 });
 
 test('a batch whose job Redis has lost is enqueued again under its id', async (t) => {
-  const stage = await setSpoolStage(t);
-  const opened = stage.open();
+  const fixture = await createSpoolFixture(t);
+  const opened = fixture.open();
   const route = createRoute();
   opened.ship(route.asRoute());
   // More than are asked about at once.
@@ -97,12 +97,12 @@ test('a batch whose job Redis has lost is enqueued again under its id', async (t
     ids.toSorted(),
   );
   route.arrive();
-  await eventually(async () => (await stage.segments()).length === 0);
+  await eventually(async () => (await fixture.segments()).length === 0);
 });
 
 test('a batch whose job is lost again goes under the next generation of its id', async (t) => {
-  const stage = await setSpoolStage(t);
-  const opened = stage.open();
+  const fixture = await createSpoolFixture(t);
+  const opened = fixture.open();
   const route = createRoute();
   opened.ship({
     ...route.asRoute(),
@@ -123,12 +123,12 @@ test('a batch whose job is lost again goes under the next generation of its id',
     [id, id, `${id}-1`],
   );
   route.arrive();
-  await eventually(async () => (await stage.segments()).length === 0);
+  await eventually(async () => (await fixture.segments()).length === 0);
 });
 
 test('a batch that was shipped and forgotten while it was asked about is not enqueued again', async (t) => {
-  const stage = await setSpoolStage(t);
-  const opened = stage.open();
+  const fixture = await createSpoolFixture(t);
+  const opened = fixture.open();
   const route = createRoute();
   opened.ship({
     ...route.asRoute(),
@@ -143,13 +143,13 @@ test('a batch that was shipped and forgotten while it was asked about is not enq
   });
   fill(opened);
   await eventually(() => route.asked.states > 0);
-  await eventually(async () => (await stage.segments()).length === 0);
+  await eventually(async () => (await fixture.segments()).length === 0);
   t.is(route.added.length, 1);
 });
 
 test('a batch that the queue gave up goes again under the next generation of its id', async (t) => {
-  const stage = await setSpoolStage(t);
-  const opened = stage.open();
+  const fixture = await createSpoolFixture(t);
+  const opened = fixture.open();
   const route = createRoute();
   const shipping = opened.ship(route.asRoute());
   fill(opened);
@@ -160,12 +160,12 @@ test('a batch that the queue gave up goes again under the next generation of its
   t.is(route.added[1]?.id, `${id}-1`);
   t.is(shipping.failedBatches, 1);
   route.arrive();
-  await eventually(async () => (await stage.segments()).length === 0);
+  await eventually(async () => (await fixture.segments()).length === 0);
 });
 
 test('a batch that never can be unpacked is packed three times, then dropped and counted', async (t) => {
-  const stage = await setSpoolStage(t);
-  const opened = stage.open();
+  const fixture = await createSpoolFixture(t);
+  const opened = fixture.open();
   const route = createRoute();
   const shipping = opened.ship(route.asRoute());
   fill(opened);
@@ -180,8 +180,8 @@ test('a batch that never can be unpacked is packed three times, then dropped and
 });
 
 test('without room nothing is enqueued; it goes on by itself when there is', async (t) => {
-  const stage = await setSpoolStage(t);
-  const opened = stage.open();
+  const fixture = await createSpoolFixture(t);
+  const opened = fixture.open();
   const route = createRoute();
   let asked = 0;
   route.hasRoom = false;
@@ -204,8 +204,8 @@ test('without room nothing is enqueued; it goes on by itself when there is', asy
 });
 
 test('a queue that refuses is asked again, and a doubtful batch is looked for before it is added again', async (t) => {
-  const stage = await setSpoolStage(t);
-  const opened = stage.open();
+  const fixture = await createSpoolFixture(t);
+  const opened = fixture.open();
   const route = createRoute();
   let refusals = 0;
   opened.ship({
@@ -223,13 +223,13 @@ test('a queue that refuses is asked again, and a doubtful batch is looked for be
   fill(opened);
   await eventually(() => route.asked.states > 0);
   route.arrive();
-  await eventually(async () => (await stage.segments()).length === 0);
+  await eventually(async () => (await fixture.segments()).length === 0);
   t.deepEqual([refusals, route.added.length], [1, 1]);
 });
 
 test('a stop seals and enqueues what is there, and keeps asking until its deadline', async (t) => {
-  const stage = await setSpoolStage(t);
-  const opened = stage.open();
+  const fixture = await createSpoolFixture(t);
+  const opened = fixture.open();
   const route = createRoute();
   route.isRefusing = true;
   const shipping = opened.ship(route.asRoute());
@@ -239,12 +239,12 @@ test('a stop seals and enqueues what is there, and keeps asking until its deadli
   route.isRefusing = false;
   await stopped;
   t.is(route.added.length, 1);
-  t.is((await stage.segments()).length, 1, 'nobody has proven it shipped');
+  t.is((await fixture.segments()).length, 1, 'nobody has proven it shipped');
 });
 
 test('a stop gives up at its deadline, and leaves what it has to the next process', async (t) => {
-  const stage = await setSpoolStage(t);
-  const opened = stage.open();
+  const fixture = await createSpoolFixture(t);
+  const opened = fixture.open();
   const route = createRoute();
   route.isRefusing = true;
   const shipping = opened.ship(route.asRoute());
@@ -252,9 +252,9 @@ test('a stop gives up at its deadline, and leaves what it has to the next proces
   await shipping.stop(300);
   await shipping.stop(0);
   opened.spool.close();
-  t.deepEqual(await stage.owners(), ['-']);
+  t.deepEqual(await fixture.owners(), ['-']);
 
-  const next = stage.open();
+  const next = fixture.open();
   const works = createRoute();
   next.ship(works.asRoute());
   await eventually(() => works.added.length > 0);
@@ -262,11 +262,11 @@ test('a stop gives up at its deadline, and leaves what it has to the next proces
 });
 
 test('a segment that is gone or holds no line does not hold the others up', async (t) => {
-  const stage = await setSpoolStage(t);
-  const opened = stage.open();
+  const fixture = await createSpoolFixture(t);
+  const opened = fixture.open();
   for (const batch of upTo(3)) fill(opened, batch * 500);
   await turn();
-  const [first = '', second = ''] = await stage.segments();
+  const [first = '', second = ''] = await fixture.segments();
   await rm(first);
   await writeFile(second, '{"torn":');
   const route = createRoute();

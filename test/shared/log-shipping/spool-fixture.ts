@@ -18,7 +18,7 @@ export const KIB = 1_024;
 export const MIB = KIB * KIB;
 
 /** A folder for spools, and what is in it. */
-export interface SpoolStage {
+export interface SpoolFixture {
   readonly dir: string;
   open(options?: OpenOptions): OpenedSpool;
   /** The segments' paths, by folder and number. */
@@ -50,7 +50,7 @@ export interface OpenedSpool {
 }
 
 /** A fresh folder, which goes with the scope, like all spools in it. */
-export async function setSpoolStage(scope: Scope): Promise<SpoolStage> {
+export async function createSpoolFixture(scope: Scope): Promise<SpoolFixture> {
   const dir = await mkdtemp(join(tmpdir(), 'rollcall-spool-'));
   scope.teardown(() => rm(dir, { recursive: true, force: true }));
   const segments = async (): Promise<string[]> => {
@@ -79,7 +79,7 @@ export async function setSpoolStage(scope: Scope): Promise<SpoolStage> {
 function openTestSpool(
   scope: Scope,
   dir: string,
-  { maxBytes = 64 * MIB, me = stranger(), level = 'info' }: OpenOptions,
+  { maxBytes = 64 * MIB, me = remoteOwner(), level = 'info' }: OpenOptions,
 ): OpenedSpool {
   // Each stands for a process of its own, with an end of its own.
   process.setMaxListeners(100);
@@ -114,16 +114,16 @@ function openTestSpool(
 }
 
 /** A process on a host of its own: its neighbours know only by its silence that it is dead. */
-export const stranger = (): FolderOwner => ({
+export const remoteOwner = (): FolderOwner => ({
   ...thisProcess(),
   host: `host-${randomBytes(4).toString('hex')}`,
 });
 
 /** A process of this host that has ended: no system has pids like this. */
-export const deadNeighbour = (): FolderOwner => ({ ...thisProcess(), pid: 2 ** 30 });
+export const deadLocalOwner = (): FolderOwner => ({ ...thisProcess(), pid: 2 ** 30 });
 
 /** A process of this host that lives. */
-export const livingNeighbour = (): FolderOwner => ({ ...thisProcess(), pid: process.ppid });
+export const livingLocalOwner = (): FolderOwner => ({ ...thisProcess(), pid: process.ppid });
 
 /** A queue and its receipts, which do as they are told and count how often they are asked. */
 export function createRoute() {
