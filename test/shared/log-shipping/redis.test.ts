@@ -16,18 +16,15 @@ const context = useContext();
 // One Redis: each test empties it, so they take turns.
 test.serial.beforeEach(() => withRedis((redis) => redis.flushdb()));
 
-test.serial(
-  'what the queue has is shipped, gets its receipt, and leaves disk and queue',
-  async (t) => {
-    const { fixture } = await startShipping(t);
-    await eventually(async () => (await waitingIds()).length === 2);
-    work(t, async () => undefined);
-    await eventually(async () => (await fixture.segments()).length === 0);
-    t.deepEqual(await waitingIds(), []);
-  },
-);
+test.serial('a queued batch is shipped, gets its receipt, and leaves disk and queue', async (t) => {
+  const { fixture } = await startShipping(t);
+  await eventually(async () => (await waitingIds()).length === 2);
+  work(t, async () => undefined);
+  await eventually(async () => (await fixture.segments()).length === 0);
+  t.deepEqual(await waitingIds(), []);
+});
 
-test.serial('a Redis that loses everything is given everything again', async (t) => {
+test.serial('after Redis loses its data every batch is enqueued again', async (t) => {
   const { fixture } = await startShipping(t);
   await eventually(async () => (await waitingIds()).length === 2);
   const ids = await waitingIds();
@@ -38,27 +35,30 @@ test.serial('a Redis that loses everything is given everything again', async (t)
   await eventually(async () => (await fixture.segments()).length === 0);
 });
 
-test.serial('a job that failed for good is enqueued again under another id', async (t) => {
-  const { fixture } = await startShipping(t);
-  await eventually(async () => (await waitingIds()).length === 2);
-  const seen: string[] = [];
-  work(t, async (id) => {
-    seen.push(id);
-    if (id.endsWith('-0')) throw new UnrecoverableError('no');
-  });
-  await eventually(async () => (await fixture.segments()).length === 0);
-  const refused = seen.find((id) => id.endsWith('-0')) ?? '';
-  t.deepEqual(
-    seen.filter((id) => id.startsWith(refused)),
-    [refused, `${refused}-1`],
-  );
-});
+test.serial(
+  'a batch whose job failed permanently is enqueued again under another id',
+  async (t) => {
+    const { fixture } = await startShipping(t);
+    await eventually(async () => (await waitingIds()).length === 2);
+    const seen: string[] = [];
+    work(t, async (id) => {
+      seen.push(id);
+      if (id.endsWith('-0')) throw new UnrecoverableError('no');
+    });
+    await eventually(async () => (await fixture.segments()).length === 0);
+    const refused = seen.find((id) => id.endsWith('-0')) ?? '';
+    t.deepEqual(
+      seen.filter((id) => id.startsWith(refused)),
+      [refused, `${refused}-1`],
+    );
+  },
+);
 
 test.serial('a job whose answer was lost is in the queue once', async (t) => {
   const proxy = await openTcpProxy(t, context.redisUrl);
   const { opened } = await startShipping(t, proxy.urlFor(context.redisUrl), true, plentyOfRoom);
   await eventually(async () => (await waitingIds()).length === 2);
-  // Redis gets the job, the answer does not come back: the producer must take it for a failure.
+  // Redis gets the job, but its answer is lost: the producer cannot know.
   proxy.silenceAnswers();
   opened.spool.write(line(1_000));
   await eventually(async () => (await waitingIds()).length === 3);
@@ -69,21 +69,24 @@ test.serial('a job whose answer was lost is in the queue once', async (t) => {
   t.is(new Set(await waitingIds()).size, 4);
 });
 
-test.serial('with Redis gone lines wait on disk, and go when it is back', async (t) => {
-  const proxy = await openTcpProxy(t, context.redisUrl);
-  await proxy.refuse();
-  const { fixture, opened } = await startShipping(t, proxy.urlFor(context.redisUrl), false);
-  await turn();
-  t.is((await fixture.lines()).length, 501);
-  await proxy.restore();
-  await eventually(async () => (await waitingIds()).length === 2);
-  t.is(opened.spool.droppedLines, 0);
-});
+test.serial(
+  'while Redis is down lines wait on disk, and are enqueued when it is back',
+  async (t) => {
+    const proxy = await openTcpProxy(t, context.redisUrl);
+    await proxy.refuse();
+    const { fixture, opened } = await startShipping(t, proxy.urlFor(context.redisUrl), false);
+    await turn();
+    t.is((await fixture.lines()).length, 501);
+    await proxy.restore();
+    await eventually(async () => (await waitingIds()).length === 2);
+    t.is(opened.spool.droppedLines, 0);
+  },
+);
 
-/** For those who may not ask Redis. */
+/** Does not ask Redis. */
 const plentyOfRoom: QueueRoom = { has: () => Promise.resolve(true) };
 
-/** A spool with two batches, on its way to the file's Redis. */
+/** A spool that ships two batches to the file's Redis. */
 async function startShipping(
   t: ExecutionContext,
   url = context.redisUrl,
@@ -104,7 +107,7 @@ async function startShipping(
   return { fixture, opened };
 }
 
-/** Does a log worker's work: a receipt, then the job is done. */
+/** Does what a log worker does: writes a receipt, then completes the job. */
 function work(t: ExecutionContext, ship: (id: string) => Promise<void>): void {
   const queues = openQueues(
     { url: context.redisUrl, logsUrl: context.redisUrl },

@@ -26,8 +26,8 @@ import {
   type SpoolFixture,
 } from './spool-fixture.js';
 
-/** What a process leaves that is killed: full segments, and one that it was writing to. */
-async function leaveBehind(
+/** Leaves the folder of a killed process: a full segment, and one with a torn last line. */
+async function leaveFolder(
   fixture: SpoolFixture,
   owner: FolderOwner,
 ): Promise<{ id: string; path: string }> {
@@ -52,9 +52,9 @@ const shippedNumbers = (route: ReturnType<typeof createRoute>): unknown[] =>
     ),
   );
 
-test('what a dead process left is shipped under its own ids, without the torn line, before one’s own', async (t) => {
+test('segments of a dead process are shipped under their ids, without the torn line, before own ones', async (t) => {
   const fixture = await createSpoolFixture(t);
-  const { id } = await leaveBehind(fixture, deadLocalOwner());
+  const { id } = await leaveFolder(fixture, deadLocalOwner());
   const opened = fixture.open({ me: thisProcess() });
   const route = createRoute();
   opened.ship(route.asRoute());
@@ -70,9 +70,9 @@ test('what a dead process left is shipped under its own ids, without the torn li
   await eventually(async () => !(await readdir(fixture.dir)).some((name) => name.startsWith(id)));
 });
 
-test('what was shipped before its process died is not shipped again', async (t) => {
+test('a batch that was shipped before its process died is not shipped again', async (t) => {
   const fixture = await createSpoolFixture(t);
-  const { id } = await leaveBehind(fixture, deadLocalOwner());
+  const { id } = await leaveFolder(fixture, deadLocalOwner());
   const route = createRoute();
   route.shipped.add(`l-${id}-0`);
   route.states.set(`l-${id}-1`, { state: 'active' });
@@ -83,28 +83,28 @@ test('what was shipped before its process died is not shipped again', async (t) 
   t.false(route.added.some((job) => job.id.includes(id)));
 });
 
-test('of many who look at once exactly one takes a folder over', async (t) => {
+test('of many processes that scan at once exactly one takes a folder over', async (t) => {
   const fixture = await createSpoolFixture(t);
-  const left = await Promise.all(upTo(5).map(() => leaveBehind(fixture, noOwner)));
+  const left = await Promise.all(upTo(5).map(() => leaveFolder(fixture, noOwner)));
   const routes = upTo(4).map(() => {
     const route = createRoute();
     fixture.open().ship(route.asRoute());
     return route;
   });
-  const adopted = (): string[] =>
+  const takenOver = (): string[] =>
     routes
       .flatMap(({ added }) => added.map((job) => job.id))
       .filter((id) => left.some((folder) => id.includes(folder.id)));
-  await eventually(() => adopted().length >= 10);
-  t.is(new Set(adopted()).size, 10);
-  t.is(adopted().length, 10);
+  await eventually(() => takenOver().length >= 10);
+  t.is(new Set(takenOver()).size, 10);
+  t.is(takenOver().length, 10);
 });
 
-test('a folder whose owner lives is left alone; one that has been silent for a minute is not', async (t) => {
+test('a folder is taken over after a minute without a heartbeat, and not while its owner lives', async (t) => {
   const fixture = await createSpoolFixture(t);
-  const living = await leaveBehind(fixture, livingLocalOwner());
-  const away = await leaveBehind(fixture, remoteOwner());
-  const silent = await leaveBehind(fixture, remoteOwner());
+  const living = await leaveFolder(fixture, livingLocalOwner());
+  const away = await leaveFolder(fixture, remoteOwner());
+  const silent = await leaveFolder(fixture, remoteOwner());
   const aMinuteAgo = new Date(Date.now() - 61_000);
   await utimes(silent.path, aMinuteAgo, aMinuteAgo);
   const route = createRoute();
@@ -117,7 +117,7 @@ test('a folder whose owner lives is left alone; one that has been silent for a m
   t.false(route.added.some(({ id }) => id.includes(living.id) || id.includes(away.id)));
 });
 
-test('an owner shows that it lives: its folder is touched', async (t) => {
+test('an owner sends heartbeats: its folder is touched', async (t) => {
   const fixture = await createSpoolFixture(t);
   fixture.open();
   const [name = ''] = await readdir(fixture.dir);
@@ -127,13 +127,13 @@ test('an owner shows that it lives: its folder is touched', async (t) => {
   await t.notThrowsAsync(eventually(async () => Date.now() - (await stat(path)).mtimeMs < 10_000));
 });
 
-test('what another has taken over is not counted as dropped by whoever had it', async (t) => {
+test('lines that another process has taken over are not counted as dropped', async (t) => {
   const fixture = await createSpoolFixture(t);
   const late = fixture.open();
   for (const number of upTo(1_000)) late.spool.write(line(number));
   await turn();
   const [name = ''] = await readdir(fixture.dir);
-  // As after a minute in which it stood still.
+  // As after a minute in which the process was suspended.
   await rename(join(fixture.dir, name), join(fixture.dir, folderName(name.slice(0, 36), noOwner)));
   const lateRoute = createRoute();
   late.ship(lateRoute.asRoute());
@@ -149,10 +149,10 @@ test('what another has taken over is not counted as dropped by whoever had it', 
   });
 });
 
-test('what is no folder of a spool is left alone', async (t) => {
+test('other folders are left alone', async (t) => {
   const fixture = await createSpoolFixture(t);
   await mkdir(join(fixture.dir, 'lost+found'));
-  await leaveBehind(fixture, deadLocalOwner());
+  await leaveFolder(fixture, deadLocalOwner());
   const opened = fixture.open({ me: thisProcess() });
   const route = createRoute();
   opened.ship(route.asRoute());

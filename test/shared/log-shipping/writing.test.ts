@@ -61,7 +61,7 @@ test('a segment ends at 1 MiB, however few its lines', async (t) => {
   t.deepEqual(sizes, [1_100 * KIB, 100 * KIB]);
 });
 
-test('a lonely line is shipped without another one to push it', async (t) => {
+test('a single line is shipped without waiting for another', async (t) => {
   const fixture = await createSpoolFixture(t);
   const opened = fixture.open();
   const route = createRoute();
@@ -74,7 +74,7 @@ test('a lonely line is shipped without another one to push it', async (t) => {
   t.is((await unpackLines(payload)).toString(), line(0));
 });
 
-test('folders and segments are for their owner alone', async (t) => {
+test('folders and segments are readable by their user only', async (t) => {
   const fixture = await createSpoolFixture(t);
   fixture.open().spool.write(line(0));
   await turn();
@@ -83,7 +83,7 @@ test('folders and segments are for their owner alone', async (t) => {
   t.is((await stat(dirname(path))).mode & 0o777, 0o700);
 });
 
-test('a line over 256 KiB is cut on disk, and whole on stdout', async (t) => {
+test('a line over 256 KiB is truncated on disk, and whole on stdout', async (t) => {
   const fixture = await createSpoolFixture(t);
   const { spool, printed } = fixture.open();
   const whole = `${JSON.stringify({ message: 'm'.repeat(300 * KIB), 'event.id': 'e' })}\n`;
@@ -94,7 +94,7 @@ test('a line over 256 KiB is cut on disk, and whole on stdout', async (t) => {
   t.like(JSON.parse(text), { 'event.id': 'e', 'labels.cut': true });
 });
 
-test('closed, a spool leaves what is not shipped to anybody, and prints what still comes', async (t) => {
+test('a closed spool releases its folder, and prints later lines', async (t) => {
   const fixture = await createSpoolFixture(t);
   const { spool, printed } = fixture.open();
   spool.write(line(0));
@@ -108,17 +108,17 @@ test('closed, a spool leaves what is not shipped to anybody, and prints what sti
   t.deepEqual(numbersOf(await fixture.lines()), [0]);
 });
 
-test('closed with nothing in it, a spool leaves nothing', async (t) => {
+test('a closed empty spool leaves nothing', async (t) => {
   const fixture = await createSpoolFixture(t);
   fixture.open().spool.close();
   t.deepEqual(await fixture.owners(), []);
 });
 
-test('lines that cannot be spooled are on stdout all the same, counted, and told of once', async (t) => {
+test('lines that cannot be spooled are on stdout all the same, counted, and reported once', async (t) => {
   const fixture = await createSpoolFixture(t);
   const { spool, log, printed, local, ship } = fixture.open();
   ship(createRoute().asRoute());
-  // A file in the place of the spool: nothing can be made there, not even by root.
+  // A file in the place of the directory: not even root can create anything there.
   await rm(fixture.dir, { recursive: true });
   await writeFile(fixture.dir, '');
   for (const number of upTo(20)) {
@@ -138,19 +138,19 @@ test('lines that cannot be spooled are on stdout all the same, counted, and told
     await turn();
     return printed().includes('log lines dropped');
   });
-  const told = printed()
+  const record = printed()
     .split('\n')
     .find((text) => text.includes('log lines dropped'));
-  const gap = JSON.parse(told ?? '') as Record<string, unknown>;
+  const gap = JSON.parse(record ?? '') as Record<string, unknown>;
   t.is(gap['event.action'], 'gap');
   t.is(gap['labels.dropped_lines'], spool.droppedLines);
   const first = JSON.parse(printed().split('\n')[0] ?? '') as Record<string, unknown>;
   t.is(gap['event.start'], first['@timestamp']);
   t.true(String(gap['event.end']) >= String(gap['event.start']));
-  await eventually(async () => (await fixture.lines()).some((text) => text === `${told}\n`));
+  await eventually(async () => (await fixture.lines()).some((text) => text === `${record}\n`));
 });
 
-test('what was in a folder that somebody removes is counted, and a new folder takes the rest', async (t) => {
+test('lines in a folder that is deleted are counted, and later lines go to a new folder', async (t) => {
   const fixture = await createSpoolFixture(t);
   const { spool, local } = fixture.open();
   for (const number of upTo(502)) spool.write(line(number));
@@ -164,7 +164,7 @@ test('what was in a folder that somebody removes is counted, and a new folder ta
   t.deepEqual(numbersOf(await fixture.lines()), [502]);
 });
 
-test('a process whose folder was taken over writes to a new one, and counts nothing as dropped', async (t) => {
+test('a process whose folder was taken over writes to a new one, and counts no line as dropped', async (t) => {
   const fixture = await createSpoolFixture(t);
   const { spool, local, me } = fixture.open();
   for (const number of upTo(501)) spool.write(line(number));
