@@ -1,8 +1,7 @@
-import type { Migration } from './migration.js';
+import type { MigrationSteps } from './migration.js';
 
 /** Refresh tokens that rotate, sessions that say why they ended, and e-mail addresses that wait to be confirmed. */
-export const accountLife: Migration = {
-  name: '0002-account-life',
+export const migration: MigrationSteps = {
   up: `
     alter table sessions add column rotated_at timestamptz;
     alter table sessions add column ended_reason text;

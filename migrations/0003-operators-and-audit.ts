@@ -1,11 +1,10 @@
-import type { Migration } from './migration.js';
+import type { MigrationSteps } from './migration.js';
 
 /**
  * Operators who are granted the role, and the record of security events: kept per month, so that an old month is
  * dropped as a whole instead of row by row. What falls outside the prepared months goes to the default partition.
  */
-export const operatorsAndAudit: Migration = {
-  name: '0003-operators-and-audit',
+export const migration: MigrationSteps = {
   up: `
     alter table admins add column operator_since timestamptz;
     alter table sessions add column network text;

@@ -1,8 +1,7 @@
-import type { Migration } from './migration.js';
+import type { MigrationSteps } from './migration.js';
 
 /** What becomes of a mail after the server has taken it, and the addresses that no mail goes to any more. */
-export const mailEvents: Migration = {
-  name: '0004-mail-events',
+export const migration: MigrationSteps = {
   up: `
     create table mail_events (
       id uuid primary key,

@@ -1,11 +1,10 @@
-import type { Migration } from './migration.js';
+import type { MigrationSteps } from './migration.js';
 
 /**
  * Registrations of their own: `admins` holds confirmed admins only, and a mailed link belongs to an address instead of to
  * an account. What waits to be confirmed is moved; links that were mailed before have to be asked for again.
  */
-export const registrations: Migration = {
-  name: '0005-registrations',
+export const migration: MigrationSteps = {
   breaks: 'the code before it keeps unconfirmed registrations in `admins`',
   up: `
     create table registrations (

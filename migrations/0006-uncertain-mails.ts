@@ -1,8 +1,7 @@
-import type { Migration } from './migration.js';
+import type { MigrationSteps } from './migration.js';
 
 /** Mails of which nobody knows whether the server has them: how often the content was handed over, and a state of their own. */
-export const uncertainMails: Migration = {
-  name: '0006-uncertain-mails',
+export const migration: MigrationSteps = {
   up: `
     alter table outbox add column unanswered integer not null default 0;
     alter table outbox drop constraint outbox_state,

@@ -1,8 +1,7 @@
-import type { Migration } from './migration.js';
+import type { MigrationSteps } from './migration.js';
 
 /** What tells an answer that was lost, or a second tab, from a refresh token that was stolen. */
-export const usedRefreshGenerations: Migration = {
-  name: '0007-used-refresh-generations',
+export const migration: MigrationSteps = {
   up: `
     alter table sessions add column used_generation integer not null default 0;
     alter table sessions add column earlier_rotations timestamptz[] not null default '{}';

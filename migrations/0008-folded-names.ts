@@ -1,6 +1,6 @@
 import type pg from 'pg';
 import { canonicalName } from '../shared/identity/person-name.js';
-import type { Migration } from './migration.js';
+import type { MigrationSteps } from './migration.js';
 
 interface Name {
   readonly id: string;
@@ -12,8 +12,7 @@ interface Name {
  * Names are compared after full case folding: works out `name_canonical` again. Where two admins turn out to bear
  * the same name, the one who was first keeps it, and the other's stays comparable as it was.
  */
-export const foldedNames: Migration = {
-  name: '0008-folded-names',
+export const migration: MigrationSteps = {
   up: '',
   backfill: async (client) => {
     await foldNames(client, 'admins', 'integer');

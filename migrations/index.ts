@@ -1,21 +1,36 @@
-import { accountsAndOutbox } from './0001-accounts-and-outbox.js';
-import { accountLife } from './0002-account-life.js';
-import { operatorsAndAudit } from './0003-operators-and-audit.js';
-import { mailEvents } from './0004-mail-events.js';
-import { registrations } from './0005-registrations.js';
-import { uncertainMails } from './0006-uncertain-mails.js';
-import { usedRefreshGenerations } from './0007-used-refresh-generations.js';
-import { foldedNames } from './0008-folded-names.js';
-import type { Migration } from './migration.js';
+import { readdir } from 'node:fs/promises';
+import { schemaVersion } from '../shared/database/schema-version.js';
+import type { Migration, MigrationSteps } from './migration.js';
 
-/** Every migration, oldest first. */
-export const migrations: readonly Migration[] = [
-  accountsAndOutbox,
-  accountLife,
-  operatorsAndAudit,
-  mailEvents,
-  registrations,
-  uncertainMails,
-  usedRefreshGenerations,
-  foldedNames,
-];
+const COMPILED_MIGRATION = /^(\d{4}-[a-z0-9-]+)\.js$/;
+
+/** Every migration of this folder, oldest first. */
+export const migrations: readonly Migration[] = await loadMigrations();
+
+async function loadMigrations(): Promise<Migration[]> {
+  const files = await readdir(import.meta.dirname);
+  const names = files.flatMap((file) => COMPILED_MIGRATION.exec(file)?.[1] ?? []).toSorted();
+  refuseWrongNames(names);
+  return Promise.all(names.map(loadMigration));
+}
+
+async function loadMigration(name: string): Promise<Migration> {
+  const module = (await import(`./${name}.js`)) as { readonly migration: MigrationSteps };
+  return { name, ...module.migration };
+}
+
+/** Numbers must be consecutive, and the code must require the newest: otherwise a release would run on an older schema. */
+function refuseWrongNames(names: readonly string[]): void {
+  const misnumbered = names.find((name, i) => Number.parseInt(name, 10) !== i + 1);
+  if (misnumbered !== undefined)
+    throw new Error(
+      `migrations/${misnumbered} is out of sequence: number migrations 0001, 0002, … without gaps. ` +
+        'If its source is gone, delete dist/ and build again.',
+    );
+  if (names.at(-1) !== schemaVersion)
+    throw new Error(
+      `The newest migration is ${names.at(-1)}, but the code requires ${schemaVersion}: ` +
+        'set schemaVersion in shared/database/schema-version.ts to the newest. ' +
+        'If the source of that migration is gone, delete dist/ and build again.',
+    );
+}

@@ -1,7 +1,7 @@
 import { isUtf8 } from 'node:buffer';
 import type { Request, RequestHandler } from 'express';
 import { AppError } from '../../shared/errors/app-error.js';
-import { essenceOf, supportedMediaType } from '../../shared/http/media-type.js';
+import { essenceOf, supportedMediaType } from '../../shared/http/request-headers.js';
 import { isEncodedUtf8 } from './percent-encoding.js';
 import { parseJsonObject } from './strict-json.js';
 

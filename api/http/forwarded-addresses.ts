@@ -1,5 +1,5 @@
 import type { RequestHandler } from 'express';
-import { withoutPort } from '../../shared/http/without-port.js';
+import { withoutPort } from '../../shared/http/network-address.js';
 
 /** More proxies than a request passes that is meant seriously. Each adds its own at the end. */
 const MAX_ADDRESSES = 100;

@@ -1,8 +1,7 @@
 import type { NextFunction, Request, Response } from 'express';
 import { isDatabaseUnavailable } from '../../shared/database/failures.js';
-import { AppError } from '../../shared/errors/app-error.js';
+import { AppError, problemDocument } from '../../shared/errors/app-error.js';
 import type { ErrorCode } from '../../shared/errors/codes.js';
-import { problemDocument } from '../../shared/errors/problem-document.js';
 import { sendAndHangUp } from './hang-up.js';
 import { renderPage, wayOnOf } from './page.js';
 import { problemPage } from './problem-page.js';

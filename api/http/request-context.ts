@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import type { NextFunction, Request, RequestHandler, Response } from 'express';
 import type { Cause } from '../../shared/audit/audit.js';
-import { requestIdFrom } from '../../shared/http/request-id.js';
+import { requestIdFrom } from '../../shared/http/request-headers.js';
 import type { Logger } from '../../shared/logging/logger.js';
 import { maskPath } from '../../shared/logging/mask.js';
 import type { Principal } from '../../shared/models/index.js';

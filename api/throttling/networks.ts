@@ -1,5 +1,5 @@
 import { isIPv4, isIPv6 } from 'node:net';
-import { unmapped } from '../../shared/http/mapped-address.js';
+import { unmapped } from '../../shared/http/network-address.js';
 
 /**
  * The networks that one client may be: its IPv4 address, or, narrowest first, the IPv6 /64, /56 and /48 that it is in.

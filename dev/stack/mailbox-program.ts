@@ -2,7 +2,7 @@ import http, { type IncomingMessage, type Server, type ServerResponse } from 'no
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import type { Duplex } from 'node:stream';
-import { isLocalRequest } from '../../shared/http/local-request.js';
+import { isLocalRequest } from '../../shared/http/network-address.js';
 
 // Maildev, with the arguments that it takes itself, but for this user and this host alone: it lets every page on the web
 // read the mails, answers to any name, and writes files that everybody may read.

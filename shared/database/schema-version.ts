@@ -1,10 +1,13 @@
 import { QueryTypes } from 'sequelize';
 import type { Database } from './connect.js';
 
-/** The newest migration that this code needs; a test holds it equal to the newest in `migrations/`. */
+/**
+ * The newest file in `migrations/`, which the processes require. Change it with each new migration: the runner refuses any
+ * other. Written here because the worker's image holds no migrations.
+ */
 export const schemaVersion = '0008-folded-names';
 
-/** Resolves to true when the database has been migrated at least as far as this code needs. */
+/** Resolves to true when {@link schemaVersion} has been applied to the database. */
 export async function isSchemaCurrent(database: Database): Promise<boolean> {
   const [table] = await database.query<{ found: boolean }>(
     `select to_regclass('schema_migrations') is not null as found`,

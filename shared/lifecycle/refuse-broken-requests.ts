@@ -1,10 +1,11 @@
 import { randomUUID } from 'node:crypto';
-import type { Server, ServerResponse } from 'node:http';
+import { STATUS_CODES, type Server, type ServerResponse } from 'node:http';
 import type { Duplex } from 'node:stream';
-import { AppError } from '../errors/app-error.js';
+import { AppError, problemDocument } from '../errors/app-error.js';
 import type { ErrorCode } from '../errors/codes.js';
 import type { Logger } from '../logging/logger.js';
-import { refuseConnection } from './refuse-connection.js';
+
+const LINGER_MS = 1_000;
 
 /**
  * Has a server answer even what never became a request with a problem document, and log it: broken HTTP, clients that
@@ -55,4 +56,33 @@ function codeOf(parserError: string | undefined): ErrorCode {
   if (parserError === 'HPE_HEADER_OVERFLOW') return 'headers_too_large';
   if (parserError === 'ERR_HTTP_REQUEST_TIMEOUT') return 'request_timeout';
   return 'malformed_request';
+}
+
+/**
+ * Answers what never became a request, and closes the connection: at once on this side, and after a second altogether,
+ * whether the client closes its side or not.
+ */
+function refuseConnection(
+  socket: Duplex,
+  refusal: AppError,
+  requestId: string,
+  headers: Readonly<Record<string, string>>,
+): void {
+  const body = JSON.stringify(problemDocument(refusal, requestId));
+  const allHeaders = {
+    'Content-Type': 'application/problem+json',
+    'Content-Length': String(Buffer.byteLength(body)),
+    Date: new Date().toUTCString(),
+    ...headers,
+    ...refusal.headers,
+    'X-Request-Id': requestId,
+    Connection: 'close',
+  };
+  const lines = Object.entries(allHeaders).map(([name, value]) => `${name}: ${value}`);
+  const status = `HTTP/1.1 ${refusal.status} ${STATUS_CODES[refusal.status]}`;
+  // Whoever is refused may hang up at any time.
+  socket.on('error', () => undefined);
+  socket.end([status, ...lines, '', body].join('\r\n'));
+  const timer = setTimeout(() => socket.destroy(), LINGER_MS);
+  socket.once('close', () => clearTimeout(timer));
 }

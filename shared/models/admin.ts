@@ -1,15 +1,11 @@
 import type { CreationOptional, InferAttributes, InferCreationAttributes } from 'sequelize';
-import { Column, CreatedAt, DataType, Model, Table, UpdatedAt } from 'sequelize-typescript';
+import { Column, DataType, Model, Table } from 'sequelize-typescript';
+import { CreatedAtColumn, IdentityKey, UpdatedAtColumn } from './columns.js';
 
 /** Somebody who registered and confirmed the address: the owner of users. */
 @Table({ tableName: 'admins', underscored: true })
 export class Admin extends Model<InferAttributes<Admin>, InferCreationAttributes<Admin>> {
-  @Column({
-    type: DataType.INTEGER,
-    primaryKey: true,
-    autoIncrement: true,
-    autoIncrementIdentity: true,
-  })
+  @IdentityKey
   declare id: CreationOptional<number>;
 
   /** As typed; mail is sent to it. */
@@ -41,11 +37,9 @@ export class Admin extends Model<InferAttributes<Admin>, InferCreationAttributes
   @Column(DataType.DATE)
   declare operatorSince: CreationOptional<Date | null>;
 
-  @CreatedAt
-  @Column({ type: DataType.DATE, allowNull: false })
+  @CreatedAtColumn
   declare createdAt: CreationOptional<Date>;
 
-  @UpdatedAt
-  @Column({ type: DataType.DATE, allowNull: false })
+  @UpdatedAtColumn
   declare updatedAt: CreationOptional<Date>;
 }

@@ -1,5 +1,6 @@
 import type { CreationOptional, InferAttributes, InferCreationAttributes } from 'sequelize';
 import { Column, CreatedAt, DataType, Model, Table } from 'sequelize-typescript';
+import { UuidKey } from './columns.js';
 
 /** What can be said of security, in the words of the OWASP Logging Vocabulary where it has one. */
 export type AuditEventName =
@@ -34,7 +35,7 @@ export class AuditEvent extends Model<
   InferAttributes<AuditEvent>,
   InferCreationAttributes<AuditEvent>
 > {
-  @Column({ type: DataType.UUID, primaryKey: true })
+  @UuidKey
   declare id: string;
 
   @CreatedAt

@@ -1,6 +1,7 @@
 import type { CreationOptional, InferAttributes, InferCreationAttributes } from 'sequelize';
-import { Column, CreatedAt, DataType, ForeignKey, Model, Table } from 'sequelize-typescript';
+import { Column, DataType, ForeignKey, Model, Table } from 'sequelize-typescript';
 import { Admin } from './admin.js';
+import { CreatedAtColumn, UuidKey } from './columns.js';
 
 /**
  * What was asked for. A token of one purpose is worthless for the others, except that those of `registration` and
@@ -18,7 +19,7 @@ export class Confirmation extends Model<
   InferAttributes<Confirmation>,
   InferCreationAttributes<Confirmation>
 > {
-  @Column({ type: DataType.UUID, primaryKey: true })
+  @UuidKey
   declare id: string;
 
   /** For `email_change` the account that asked; for the others the account that the link was used for, once it was. */
@@ -44,8 +45,7 @@ export class Confirmation extends Model<
   @Column({ type: DataType.BOOLEAN, allowNull: false, defaultValue: false })
   declare repeated: CreationOptional<boolean>;
 
-  @CreatedAt
-  @Column({ type: DataType.DATE, allowNull: false })
+  @CreatedAtColumn
   declare createdAt: CreationOptional<Date>;
 
   @Column({ type: DataType.DATE, allowNull: false })

@@ -1,6 +1,7 @@
 import type { CreationOptional, InferAttributes, InferCreationAttributes } from 'sequelize';
-import { Column, CreatedAt, DataType, ForeignKey, Model, Table } from 'sequelize-typescript';
+import { Column, DataType, ForeignKey, Model, Table } from 'sequelize-typescript';
 import { OutboxMessage } from './outbox-message.js';
+import { CreatedAtColumn } from './columns.js';
 
 /** One try to deliver one outbox message. A try without `finishedAt` was cut short: nobody knows how it ended. */
 @Table({ tableName: 'deliveries', underscored: true, createdAt: 'startedAt', updatedAt: false })
@@ -25,8 +26,7 @@ export class Delivery extends Model<InferAttributes<Delivery>, InferCreationAttr
   @Column({ type: DataType.TEXT, allowNull: false })
   declare worker: string;
 
-  @CreatedAt
-  @Column({ type: DataType.DATE, allowNull: false })
+  @CreatedAtColumn
   declare startedAt: CreationOptional<Date>;
 
   @Column(DataType.DATE)

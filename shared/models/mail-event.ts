@@ -1,6 +1,7 @@
 import type { CreationOptional, InferAttributes, InferCreationAttributes } from 'sequelize';
-import { Column, CreatedAt, DataType, ForeignKey, Model, Table } from 'sequelize-typescript';
+import { Column, DataType, ForeignKey, Model, Table } from 'sequelize-typescript';
 import { OutboxMessage } from './outbox-message.js';
+import { CreatedAtColumn, UuidKey } from './columns.js';
 
 /** What the mail provider can tell about a mail that it has taken. */
 export type MailEventType = 'delivered' | 'bounced' | 'complained' | 'delayed' | 'rejected';
@@ -14,7 +15,7 @@ export class MailEvent extends Model<
   InferAttributes<MailEvent>,
   InferCreationAttributes<MailEvent>
 > {
-  @Column({ type: DataType.UUID, primaryKey: true })
+  @UuidKey
   declare id: string;
 
   /** Empty when no mail of ours is known by what the event names. */
@@ -37,8 +38,7 @@ export class MailEvent extends Model<
   @Column({ type: DataType.DATE, allowNull: false })
   declare at: Date;
 
-  @CreatedAt
-  @Column({ type: DataType.DATE, allowNull: false })
+  @CreatedAtColumn
   declare receivedAt: CreationOptional<Date>;
 
   /** What the receiving server said; without addresses. */

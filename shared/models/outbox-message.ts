@@ -1,6 +1,7 @@
 import type { CreationOptional, InferAttributes, InferCreationAttributes } from 'sequelize';
-import { Column, CreatedAt, DataType, ForeignKey, Model, Table } from 'sequelize-typescript';
+import { Column, DataType, ForeignKey, Model, Table } from 'sequelize-typescript';
 import { Admin } from './admin.js';
+import { CreatedAtColumn, UuidKey } from './columns.js';
 
 /**
  * Work that a committed transaction has promised. The row is the truth, a job in Redis is only its errand boy:
@@ -14,7 +15,7 @@ export class OutboxMessage extends Model<
   InferAttributes<OutboxMessage>,
   InferCreationAttributes<OutboxMessage>
 > {
-  @Column({ type: DataType.UUID, primaryKey: true })
+  @UuidKey
   declare id: string;
 
   /** The job contract by which the payload is read. */
@@ -61,8 +62,7 @@ export class OutboxMessage extends Model<
   @Column(DataType.TEXT)
   declare outcome: CreationOptional<'sent' | 'obsolete' | 'discarded' | null>;
 
-  @CreatedAt
-  @Column({ type: DataType.DATE, allowNull: false })
+  @CreatedAtColumn
   declare createdAt: CreationOptional<Date>;
 
   @Column({ type: DataType.DATE, allowNull: false, defaultValue: DataType.NOW })

@@ -1,5 +1,6 @@
 import type { CreationOptional, InferAttributes, InferCreationAttributes } from 'sequelize';
-import { Column, CreatedAt, DataType, Model, Table } from 'sequelize-typescript';
+import { Column, DataType, Model, Table } from 'sequelize-typescript';
+import { CreatedAtColumn, UuidKey } from './columns.js';
 
 /**
  * Somebody, perhaps a stranger, wants to become an admin with this address. It comes into force when whoever reads the
@@ -11,7 +12,7 @@ export class Registration extends Model<
   InferCreationAttributes<Registration>
 > {
   /** Version 7: a later registration has a greater id. */
-  @Column({ type: DataType.UUID, primaryKey: true })
+  @UuidKey
   declare id: string;
 
   /** As typed; mail is sent to it. */
@@ -32,7 +33,6 @@ export class Registration extends Model<
   @Column({ type: DataType.TEXT, allowNull: false })
   declare passwordHash: string;
 
-  @CreatedAt
-  @Column({ type: DataType.DATE, allowNull: false })
+  @CreatedAtColumn
   declare createdAt: CreationOptional<Date>;
 }

@@ -4,16 +4,9 @@ import type {
   InferCreationAttributes,
   NonAttribute,
 } from 'sequelize';
-import {
-  BelongsTo,
-  Column,
-  CreatedAt,
-  DataType,
-  ForeignKey,
-  Model,
-  Table,
-} from 'sequelize-typescript';
+import { BelongsTo, Column, DataType, ForeignKey, Model, Table } from 'sequelize-typescript';
 import { Admin } from './admin.js';
+import { CreatedAtColumn, IdentityKey } from './columns.js';
 
 /** Why a session ended before its time. */
 export type SessionEnd = 'logout' | 'revoked' | 'reuse' | 'password';
@@ -27,12 +20,7 @@ export interface Principal {
 /** One login of one admin. Both of its tokens are dead as soon as `endedAt` is set. */
 @Table({ tableName: 'sessions', underscored: true, updatedAt: false })
 export class Session extends Model<InferAttributes<Session>, InferCreationAttributes<Session>> {
-  @Column({
-    type: DataType.INTEGER,
-    primaryKey: true,
-    autoIncrement: true,
-    autoIncrementIdentity: true,
-  })
+  @IdentityKey
   declare id: CreationOptional<number>;
 
   @ForeignKey(() => Admin)
@@ -68,8 +56,7 @@ export class Session extends Model<InferAttributes<Session>, InferCreationAttrib
   @Column(DataType.TEXT)
   declare userAgent: CreationOptional<string | null>;
 
-  @CreatedAt
-  @Column({ type: DataType.DATE, allowNull: false })
+  @CreatedAtColumn
   declare createdAt: CreationOptional<Date>;
 
   @Column({ type: DataType.DATE, allowNull: false, defaultValue: DataType.NOW })

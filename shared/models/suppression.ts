@@ -1,6 +1,7 @@
 import type { CreationOptional, InferAttributes, InferCreationAttributes } from 'sequelize';
-import { Column, CreatedAt, DataType, ForeignKey, Model, Table } from 'sequelize-typescript';
+import { Column, DataType, ForeignKey, Model, Table } from 'sequelize-typescript';
 import { MailEvent } from './mail-event.js';
+import { CreatedAtColumn } from './columns.js';
 
 /** An address that no mail goes to any more: it does not exist, or its owner has complained. */
 @Table({ tableName: 'suppressions', underscored: true, updatedAt: false })
@@ -15,8 +16,7 @@ export class Suppression extends Model<
   @Column({ type: DataType.TEXT, allowNull: false })
   declare reason: 'bounce' | 'complaint';
 
-  @CreatedAt
-  @Column({ type: DataType.DATE, allowNull: false })
+  @CreatedAtColumn
   declare createdAt: CreationOptional<Date>;
 
   /** The event that caused it, as long as that is kept. */

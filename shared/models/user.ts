@@ -1,24 +1,12 @@
 import type { CreationOptional, InferAttributes, InferCreationAttributes } from 'sequelize';
-import {
-  Column,
-  CreatedAt,
-  DataType,
-  ForeignKey,
-  Model,
-  Table,
-  UpdatedAt,
-} from 'sequelize-typescript';
+import { Column, DataType, ForeignKey, Model, Table } from 'sequelize-typescript';
 import { Admin } from './admin.js';
+import { CreatedAtColumn, IdentityKey, UpdatedAtColumn } from './columns.js';
 
 /** A person whom an admin manages. Users don't log in. The e-mail address is unique per admin. */
 @Table({ tableName: 'users', underscored: true })
 export class User extends Model<InferAttributes<User>, InferCreationAttributes<User>> {
-  @Column({
-    type: DataType.INTEGER,
-    primaryKey: true,
-    autoIncrement: true,
-    autoIncrementIdentity: true,
-  })
+  @IdentityKey
   declare id: CreationOptional<number>;
 
   @ForeignKey(() => Admin)
@@ -37,11 +25,9 @@ export class User extends Model<InferAttributes<User>, InferCreationAttributes<U
   @Column({ type: DataType.BOOLEAN, allowNull: false, defaultValue: true })
   declare active: CreationOptional<boolean>;
 
-  @CreatedAt
-  @Column({ type: DataType.DATE, allowNull: false })
+  @CreatedAtColumn
   declare createdAt: CreationOptional<Date>;
 
-  @UpdatedAt
-  @Column({ type: DataType.DATE, allowNull: false })
+  @UpdatedAtColumn
   declare updatedAt: CreationOptional<Date>;
 }

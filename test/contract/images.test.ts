@@ -24,7 +24,12 @@ const images = [
   },
   {
     file: 'Dockerfile.firehose',
-    sources: ['dev/emulators/firehose', 'dev/env.ts', 'dev/paths.ts', 'shared/http'],
+    sources: [
+      'dev/emulators/firehose',
+      'dev/env.ts',
+      'dev/paths.ts',
+      'shared/http/network-address.ts',
+    ],
     programs: [],
   },
 ];

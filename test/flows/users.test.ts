@@ -5,18 +5,10 @@ import { useApi } from '../helpers/api.js';
 import { useContext } from '../helpers/context.js';
 import { isRequest } from '../helpers/processes.js';
 import { createFirehoseReader } from '../helpers/firehose.js';
+import { userAnswer, type UserAnswer } from '../helpers/samples.js';
 
 const context = useContext();
 const api = useApi(context);
-
-interface User {
-  readonly id: number;
-  readonly email: string;
-  readonly name: string | null;
-  readonly active: boolean;
-  readonly created_at: string;
-  readonly updated_at: string;
-}
 
 /** The two forms in which one user is named. */
 const forms = {
@@ -33,20 +25,16 @@ test.serial.before('log in', async () => {
 
 for (const [form, { collection, one }] of Object.entries(forms)) {
   test.serial(`${form}: a user is created, read, changed and deleted`, async (t) => {
-    const created = await ann.client.post<User>(collection, { email: 'Carl@X.test', name: 'Carl' });
+    const created = await ann.client.post<UserAnswer>(collection, {
+      email: 'Carl@X.test',
+      name: 'Carl',
+    });
     t.is(created.status, 201);
     const { id } = created.body;
     t.is(created.headers.get('location'), `/users/${id}`);
     t.deepEqual(
       { ...created.body, created_at: '', updated_at: '' },
-      {
-        id,
-        email: 'Carl@x.test',
-        name: 'Carl',
-        active: true,
-        created_at: '',
-        updated_at: '',
-      },
+      userAnswer({ id, email: 'Carl@x.test', name: 'Carl' }),
     );
     t.regex(created.body.created_at, /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/);
     const [row] = await context.rows('select admin_id, email_canonical from users where id = $1', [
@@ -56,14 +44,14 @@ for (const [form, { collection, one }] of Object.entries(forms)) {
 
     t.deepEqual((await ann.client.get(one(id))).body, created.body);
 
-    const changed = await ann.client.put<User>(one(id), { active: false });
+    const changed = await ann.client.put<UserAnswer>(one(id), { active: false });
     t.is(changed.status, 200);
     t.deepEqual(
       [changed.body.active, changed.body.name, changed.body.email],
       [false, 'Carl', 'Carl@x.test'],
     );
     t.true(changed.body.updated_at > created.body.updated_at);
-    t.deepEqual((await ann.client.put<User>(one(id), { name: null })).body.name, null);
+    t.deepEqual((await ann.client.put<UserAnswer>(one(id), { name: null })).body.name, null);
 
     const deleted = await ann.client.delete(one(id));
     t.deepEqual([deleted.status, deleted.text], [204, '']);
@@ -74,7 +62,7 @@ for (const [form, { collection, one }] of Object.entries(forms)) {
 
   test.serial(`${form}: another admin’s user is, byte for byte, one that never was`, async (t) => {
     const { id } = (
-      await ann.client.post<User>(collection, {
+      await ann.client.post<UserAnswer>(collection, {
         email: `hers-${collection}@x.test`.replace('/', ''),
       })
     ).body;
@@ -86,7 +74,7 @@ for (const [form, { collection, one }] of Object.entries(forms)) {
     ];
     const never = 2_147_483_647;
     t.deepEqual(await ask(id), await ask(never));
-    t.is((await ann.client.get<User>(one(id))).body.name, null);
+    t.is((await ann.client.get<UserAnswer>(one(id))).body.name, null);
     const notMine = await bob.client.get<{ code: string }>(one(id));
     t.deepEqual([notMine.status, notMine.body.code], [404, 'not_found']);
   });
@@ -107,7 +95,7 @@ test.serial(
     t.deepEqual([again.status, again.body.code], [409, 'email_taken']);
     t.is((await bob.client.post('/users', { email: 'dora@x.test' })).status, 201);
 
-    const eve = (await ann.client.post<User>('/users', { email: 'eve@x.test' })).body;
+    const eve = (await ann.client.post<UserAnswer>('/users', { email: 'eve@x.test' })).body;
     const moved = await ann.client.put<{ code: string }>(`/users/${eve.id}`, {
       email: 'dora@x.test',
     });
@@ -136,7 +124,7 @@ test.serial(
       "O'Brien; drop table users",
       '\u{1F468}\u{1F3FD} Ŭ',
     ].entries()) {
-      const { status, body } = await ann.client.post<User>('/users', {
+      const { status, body } = await ann.client.post<UserAnswer>('/users', {
         email: `named-${i}@x.test`,
         name,
       });

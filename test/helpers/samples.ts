@@ -1,3 +1,14 @@
+import type * as z from 'zod';
+import type { User } from '../../api/users/users.schemas.js';
+
+/** A user as the API answers with it. */
+export type UserAnswer = z.output<typeof User>;
+
+/** The answer that shows this user: what is not given has its default, and the times are left empty. */
+export const userAnswer = (
+  given: Pick<UserAnswer, 'id' | 'email'> & Partial<UserAnswer>,
+): UserAnswer => ({ name: null, active: true, created_at: '', updated_at: '', ...given });
+
 /** A body that fits each request of the document, by the name of its schema. None of them changes anything by itself. */
 export const sampleBodies: Readonly<Record<string, Readonly<Record<string, unknown>>>> = {
   RegisterRequest: {

@@ -1,5 +1,5 @@
 import test, { type ExecutionContext } from 'ava';
-import { withoutPort } from '../../shared/http/without-port.js';
+import { withoutPort } from '../../shared/http/network-address.js';
 import { createClient, type ApiClient } from '../helpers/api-client.js';
 import { useContext } from '../helpers/context.js';
 import { startApi, type ServerProcess } from '../helpers/processes.js';

@@ -1,6 +1,5 @@
-import { AppError } from '../../shared/errors/app-error.js';
+import { AppError, problemDocument } from '../../shared/errors/app-error.js';
 import type { ErrorCode } from '../../shared/errors/codes.js';
-import { problemDocument } from '../../shared/errors/problem-document.js';
 
 /** What a request to the worker is answered with. */
 export interface Answer {

@@ -1,7 +1,7 @@
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import { isDatabaseUnavailable } from '../../shared/database/failures.js';
 import { readiness, type Check } from '../../shared/health/readiness.js';
-import { requestIdFrom } from '../../shared/http/request-id.js';
+import { requestIdFrom } from '../../shared/http/request-headers.js';
 import { closeServer, listen } from '../../shared/lifecycle/http-server.js';
 import { refuseBrokenRequests } from '../../shared/lifecycle/refuse-broken-requests.js';
 import { maskError } from '../mask.js';

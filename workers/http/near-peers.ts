@@ -1,8 +1,11 @@
 import type { IncomingMessage } from 'node:http';
 import { BlockList, isIP, isIPv4, isIPv6 } from 'node:net';
-import { isLocalHost, isLocalRequest } from '../../shared/http/local-request.js';
-import { unmapped } from '../../shared/http/mapped-address.js';
-import { withoutPort } from '../../shared/http/without-port.js';
+import {
+  isLocalHost,
+  isLocalRequest,
+  unmapped,
+  withoutPort,
+} from '../../shared/http/network-address.js';
 
 /** Loopback, RFC 1918, RFC 4193 and link-local: the daemon, the container's gateway, the load balancer's health checks. */
 const near = new BlockList();

@@ -1,7 +1,7 @@
 import type { IncomingMessage } from 'node:http';
 import { isDatabaseUnavailable } from '../../shared/database/failures.js';
 import { AppError } from '../../shared/errors/app-error.js';
-import { supportedMediaType } from '../../shared/http/media-type.js';
+import { supportedMediaType } from '../../shared/http/request-headers.js';
 import type { Logger } from '../../shared/logging/logger.js';
 import type { SesEvents } from '../mail/ses-events/ses-events.js';
 import { maskError } from '../mask.js';

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
-import { isLocalRequest } from '../../../shared/http/local-request.js';
+import { isLocalRequest } from '../../../shared/http/network-address.js';
 import { AwsError } from './aws-error.js';
 import { createFaults, parseFaultPlan, type FaultPlan, type Faults } from './faults.js';
 import {

@@ -1,5 +1,5 @@
 import test from 'ava';
-import { requestIdFrom } from '../../../shared/http/request-id.js';
+import { requestIdFrom } from '../../../shared/http/request-headers.js';
 
 test('a name of 8 to 64 letters, digits, dashes and underscores is kept', (t) => {
   for (const given of ['12345678', 'a_b-C_d-9', 'x'.repeat(64)]) t.is(requestIdFrom(given), given);

@@ -1,5 +1,5 @@
 import test from 'ava';
-import { isLocalHost } from '../../../shared/http/local-request.js';
+import { isLocalHost, unmapped } from '../../../shared/http/network-address.js';
 
 test('a host is local when no name server on the internet can answer for it', (t) => {
   for (const host of [
@@ -15,4 +15,11 @@ test('a host is local when no name server on the internet can answer for it', (t
     ...['127.0.0.1, evil.test', 'evil.test/.local', 'évil.local', '2130706433.evil.test'],
   ])
     t.false(isLocalHost(host), host);
+});
+
+test('an IPv4 address that comes mapped into IPv6 is the IPv4 address; all others are left', (t) => {
+  t.is(unmapped('::ffff:10.0.0.1'), '10.0.0.1');
+  t.is(unmapped('::FFFF:10.0.0.1'), '10.0.0.1');
+  for (const address of ['10.0.0.1', '::1', '::ffff:0808:0808', '2001:db8::ffff:1', ''])
+    t.is(unmapped(address), address);
 });

@@ -1,11 +1,17 @@
+import { randomUUID } from 'node:crypto';
 import type { IncomingHttpHeaders } from 'node:http';
 import { MIMEType } from 'node:util';
 import { AppError } from '../errors/app-error.js';
 
+const REQUEST_ID = /^[A-Za-z0-9_-]{8,64}$/;
 /** What is UTF-8 by its right name and by the one that many write instead. */
 const UTF8_NAMES = new Set(['utf-8', 'utf8']);
 /** What names of charsets and codings are made of; another text is not repeated in an answer. */
 const PRINTABLE_NAME = /^[\w.+:'-]{1,40}$/;
+
+/** The request's id: its `X-Request-Id` where that is valid, otherwise a new one. */
+export const requestIdFrom = (given: string | string[] | undefined): string =>
+  typeof given === 'string' && REQUEST_ID.test(given) ? given : randomUUID();
 
 /**
  * Reads what a body is from the headers, and refuses it unless it is one of these media types, in UTF-8 and not

@@ -1,8 +1,18 @@
 import type { IncomingMessage } from 'node:http';
-import { isIP } from 'node:net';
-import { withoutPort } from './without-port.js';
+import { isIP, isIPv4, isIPv6 } from 'node:net';
 
 const LOCAL_ZONES = /(?:^|\.)(?:localhost|local|internal)$/;
+
+/** Strips the IPv4-mapped form in which dual-stack sockets show IPv4 addresses (RFC 4291, section 2.5.5.2). */
+export const unmapped = (address: string): string => address.replace(/^::ffff:(?=\d+\.)/i, '');
+
+/** Strips the port and the brackets from an address; text that is not an address is only trimmed. */
+export function withoutPort(text: string): string {
+  const given = text.trim();
+  const [, bracketed, plain] = /^(?:\[([^\]]*)\]|([\d.]+))(?::\d*)?$/.exec(given) ?? [];
+  if (bracketed !== undefined && isIPv6(bracketed)) return bracketed;
+  return plain !== undefined && isIPv4(plain) ? plain : given;
+}
 
 /**
  * True for a request that is meant for a server of this host or network: of a program, or of a page that the server
