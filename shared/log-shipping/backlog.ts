@@ -102,8 +102,8 @@ export function removeFolderSegments(backlog: Backlog, folder: SpoolFolder): Seg
 }
 
 /**
- * Selects the oldest segments until no more than `maxBytes` are left. Copies of what is in flight go first: such a
- * segment stays in the backlog, without bytes. Waiting ones are removed.
+ * Selects the oldest segments until no more than `maxBytes` are left. First those in flight, of which
+ * the queue has a copy: they stay in the backlog, without bytes. Then waiting ones, which are removed.
  */
 export function shrinkTo(
   backlog: Backlog,

@@ -126,7 +126,7 @@ async function syncAndClose(fd: number): Promise<void> {
   try {
     await fsync(fd);
   } catch {
-    // The lines are in the page cache all the same: only a crash of the machine could lose them.
+    // The lines are still in the page cache: only a crash of the machine could lose them.
   }
   await close(fd).catch(() => undefined);
 }

@@ -6,7 +6,7 @@ import { checkInFlight, enqueueSegment, type ShipSegmentDeps } from './ship-segm
 export interface Shipper {
   /** A segment is waiting. */
   wake(): void;
-  /** Goes on enqueueing until no segment waits or the deadline has passed, and stops then. */
+  /** Stops once no segment waits or the deadline has passed. */
   stop(deadlineMs: number): Promise<void>;
   /** How many batches' jobs the queue has failed; each was enqueued again or is unreadable. */
   readonly failedBatches: number;

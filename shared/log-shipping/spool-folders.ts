@@ -31,7 +31,7 @@ export interface SpoolFolders {
   touch(folder: SpoolFolder): void;
   /** Removes an empty folder that was taken over. */
   remove(folder: SpoolFolder): Promise<void>;
-  /** Gives up all folders synchronously: empty ones are removed, any process may take over the others. */
+  /** Releases all folders synchronously: empty ones are removed, any process may take over the others. */
   release(): void;
 }
 

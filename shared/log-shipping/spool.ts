@@ -44,7 +44,7 @@ import { truncateLine } from './truncate-line.js';
 export interface Spool extends LogDestination {
   /** Starts to ship segments, and to take over those of dead processes. */
   startShipping(route: ShippingRoute): Shipping;
-  /** Writes buffered lines and gives up the folders, synchronously. Later lines go to standard output alone. */
+  /** Writes buffered lines and releases the folders, synchronously. Later lines go to standard output alone. */
   close(): void;
   /** Lines dropped since the start: they will never be shipped. */
   readonly droppedLines: number;
