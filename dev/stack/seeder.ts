@@ -1,7 +1,10 @@
 import { randomBytes } from 'node:crypto';
+import { buildDeps, type ApiDeps } from '../../api/deps.js';
 import { confirm } from '../../api/registration/confirm.service.js';
 import { register } from '../../api/registration/registration.service.js';
-import { buildDeps, type ApiDeps } from '../../api/deps.js';
+import { logIn } from '../../api/sessions/login.service.js';
+import { logOut } from '../../api/sessions/sessions.service.js';
+import { createUser } from '../../api/users/users.service.js';
 import type { Cause } from '../../shared/audit/audit.js';
 import type { ApiConfig } from '../../shared/config/config.js';
 import { AppError } from '../../shared/errors/app-error.js';
@@ -11,19 +14,18 @@ import { createLogger } from '../../shared/logging/logger.js';
 import { Admin, Confirmation } from '../../shared/models/index.js';
 import { randomPassword, type Login } from './secrets.js';
 
-/** Makes example data, by the same services that the API's routes use. */
+/** Creates example data through the API's services. */
 export interface Seeder {
   /**
-   * Makes a confirmed admin, or finds it. If the address belongs to an admin with another password, as in a database
-   * that outlived its data folder, makes one with a new address instead. Resolves to the login that works.
+   * Creates a confirmed admin unless it exists. If the address belongs to an admin with another password (the database
+   * is older than the data folder), creates one with a new address instead. Resolves to the working login.
    */
   ensureAdmin(wanted: Login & { readonly name: string }): Promise<Login>;
-  /** Gives an admin the example users that it does not have yet. Resolves to how many were added. */
+  /** Creates the admin's missing example users. Resolves to how many were added. */
   ensureExampleUsers(owner: Login): Promise<number>;
   close(): Promise<void>;
 }
 
-/** Opens a seeder on the database of the configuration. */
 export async function openSeeder(config: ApiConfig): Promise<Seeder> {
   const log = createLogger({ service: 'rollcall-seed', ...config.logging, level: 'error' });
   const deps = await buildDeps(config, log);
@@ -47,7 +49,7 @@ export async function openSeeder(config: ApiConfig): Promise<Seeder> {
     for (const [index, name] of exampleNames.entries()) {
       const address = `${name.toLowerCase().replaceAll(/[^a-z]+/g, '.')}@example.com`;
       const user = { email: parse(address), name, active: index % 5 !== 4 };
-      added += await deps.users.create(admin.id, user).then(() => 1, ignoreTaken);
+      added += await createUser(admin.id, user).then(() => 1, ignoreTaken);
     }
     return added;
   }
@@ -80,7 +82,7 @@ function parse(address: string): EmailAddress {
   return parsed;
 }
 
-/** What all of it is said to be caused by. */
+/** The cause that the audit trail records. */
 const seeding: Cause = { traceId: randomBytes(16).toString('hex'), userAgent: 'seed' };
 
 function findAdmin({ canonical }: EmailAddress): Promise<Admin | null> {
@@ -89,8 +91,8 @@ function findAdmin({ canonical }: EmailAddress): Promise<Admin | null> {
 
 async function canLogIn(deps: ApiDeps, email: EmailAddress, password: string): Promise<boolean> {
   try {
-    const { admin, sessionId } = await deps.logins.logIn(email, password, seeding);
-    await deps.sessions.logOut({ admin, sessionId }, seeding);
+    const { admin, sessionId } = await logIn(deps, email, password, seeding);
+    await logOut(deps, { admin, sessionId }, seeding);
     return true;
   } catch (error) {
     if (error instanceof AppError && error.code === 'invalid_credentials') return false;
@@ -98,7 +100,7 @@ async function canLogIn(deps: ApiDeps, email: EmailAddress, password: string): P
   }
 }
 
-/** Follows the link that the worker would have mailed. */
+/** Confirms by the link that the worker would have mailed. */
 async function followLink(
   deps: ApiDeps,
   { address, canonical }: EmailAddress,

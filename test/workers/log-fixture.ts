@@ -5,12 +5,12 @@ import { openFirehoseSink } from '../../workers/logs/firehose.sink.js';
 import { createShipLogBatch } from '../../workers/logs/ship-log-batch.processor.js';
 import type { Scope } from '../helpers/context.js';
 import { createRecordingLogger } from '../helpers/log.js';
-import { jobContext, type TestJobContext } from './stage.js';
+import { jobContext, type TestJobContext } from './fixture.js';
 
 let streams = 0;
 
 /** A processor for a stream of its own at this endpoint. The process can have one endpoint at a time: run tests serially. */
-export function createLogFixture(scope: Scope, url: string) {
+export function openLogFixture(scope: Scope, url: string) {
   globalThis.process.env['AWS_ENDPOINT_URL_FIREHOSE'] = url;
   const stream = `s${++streams}`;
   const sink = openFirehoseSink({

@@ -2,8 +2,8 @@ import test from 'ava';
 import { shipLogBatch } from '../../shared/jobs/index.js';
 import { JobHandedBack, QueueThrottled } from '../../workers/jobs/job-effects.js';
 import { recordsOf } from '../../workers/logs/log-batch.js';
-import { lines, openStrictServer, openServer, createLogFixture } from './log-fixture.js';
-import { jobContext } from './stage.js';
+import { lines, openStrictServer, openServer, openLogFixture } from './log-fixture.js';
+import { jobContext } from './fixture.js';
 
 // Serial: all tests share the environment variable with the endpoint's address.
 for (const count of [1, 3, 40]) {
@@ -11,7 +11,7 @@ for (const count of [1, 3, 40]) {
     `a stream that rejects every record is misconfigured: none of ${count} is skipped, the queue pauses`,
     async (t) => {
       const server = await openStrictServer(t, /./);
-      const { ship, logged, problem, receipts } = createLogFixture(t, server.url);
+      const { ship, logged, problem, receipts } = openLogFixture(t, server.url);
       const context = jobContext();
       const error = await t.throwsAsync(ship(lines(count), context), {
         instanceOf: QueueThrottled,
@@ -41,7 +41,7 @@ test.serial('records accepted before a call failed are not put again', async (t)
     const FailedPutCount = isTaken.filter((is) => !is).length;
     return { status: 200, body: { FailedPutCount, RequestResponses: answers } };
   });
-  const { ship } = createLogFixture(t, server);
+  const { ship } = openLogFixture(t, server);
   const context = jobContext();
   await t.throwsAsync(ship(lines(9), context), { instanceOf: QueueThrottled });
   const left = await recordsOf(shipLogBatch.schema.parse(context.replaced[0]));
@@ -60,7 +60,7 @@ test.serial('records accepted during halving are not put again when a call fails
     const RequestResponses = records.map(() => ({ RecordId: 'r' }));
     return { status: 200, body: { FailedPutCount: 0, RequestResponses } };
   });
-  const { ship, logged } = createLogFixture(t, server);
+  const { ship, logged } = openLogFixture(t, server);
   const batch = lines(16).with(2, 'poison\n');
   const context = jobContext();
   await t.throwsAsync(ship(batch, context), { instanceOf: QueueThrottled });
@@ -81,7 +81,7 @@ test.serial('records accepted before the process stops are not put again', async
     const answers = records.map((_, i) => (i === 0 ? { ErrorCode: 'Slow' } : { RecordId: 'r' }));
     return { status: 200, body: { FailedPutCount: 1, RequestResponses: answers } };
   });
-  const { ship } = createLogFixture(t, server);
+  const { ship } = openLogFixture(t, server);
   await t.throwsAsync(ship(lines(4), context), { instanceOf: JobHandedBack });
   const left = await recordsOf(shipLogBatch.schema.parse(context.replaced[0]));
   t.deepEqual(left.map(String), lines(1));

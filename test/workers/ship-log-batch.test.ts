@@ -12,8 +12,8 @@ import { JobHandedBack, PermanentFailure, QueueThrottled } from '../../workers/j
 import { recordsOf } from '../../workers/logs/log-batch.js';
 import type { Scope } from '../helpers/context.js';
 import { eventually } from '../helpers/eventually.js';
-import { lines, openStrictServer, openServer, createLogFixture } from './log-fixture.js';
-import { jobContext } from './stage.js';
+import { lines, openStrictServer, openServer, openLogFixture } from './log-fixture.js';
+import { jobContext } from './fixture.js';
 
 let dataDir: string;
 let endpoint: FirehoseEndpoint;
@@ -232,7 +232,7 @@ test.serial('lines keep their newline, and empty lines are skipped', async (t) =
 /** A processor, and what has arrived at the endpoint. */
 async function setUp(scope: Scope, url = endpoint.url) {
   endpoint.resetFaults();
-  const fixture = createLogFixture(scope, url);
+  const fixture = openLogFixture(scope, url);
   return {
     ...fixture,
     arrived: async () => (await endpoint.records(fixture.stream)).map(textOf),
