@@ -1,7 +1,9 @@
 import { readFile } from 'node:fs/promises';
 import { openApiText } from '../../api/openapi/build.js';
+import { doctorChecks } from '../../cli/doctor.js';
 import { variables } from '../../shared/config/variables.js';
 import { errorCodes } from '../../shared/errors/codes.js';
+import { readinessChecks } from '../../shared/health/checks.js';
 import { logMessages } from '../../shared/logging/messages.js';
 import { securityDocument } from './security-document.js';
 import { readFailureMatrix } from './yaml-data.js';
@@ -24,7 +26,7 @@ export async function generatedDocuments(): Promise<GeneratedDocument[]> {
   return [
     { path: '.env.example', content: envExample() },
     { path: 'README.md', content: withGenerated(readme, 'environment', environmentTable()) },
-    { path: 'docs/runbook.md', content: withGenerated(runbook, 'log messages', messageTable()) },
+    { path: 'docs/runbook.md', content: withRunbookTables(runbook) },
     { path: 'docs/problems.md', content: problems() },
     {
       path: 'docs/reliability.md',
@@ -65,6 +67,32 @@ function environmentTable(): string {
       `| \`${name}\` | ${shown ? codeSpan(shown) : ''} | ${meaning} |`,
   );
   return ['| variable | default | meaning |', '| --- | --- | --- |', ...rows].join('\n');
+}
+
+function withRunbookTables(runbook: string): string {
+  const tables = {
+    'doctor checks': doctorTable(),
+    'readiness checks': readinessTable(),
+    'log messages': messageTable(),
+  };
+  return Object.entries(tables).reduce(
+    (document, [name, table]) => withGenerated(document, name, table),
+    runbook,
+  );
+}
+
+function doctorTable(): string {
+  const rows = Object.entries(doctorChecks).map(
+    ([name, meaning]) => `| \`${name}\` | ${meaning} |`,
+  );
+  return ['| check | passes if |', '| --- | --- |', ...rows].join('\n');
+}
+
+function readinessTable(): string {
+  const rows = Object.entries(readinessChecks).map(
+    ([name, { process, meaning }]) => `| \`${name}\` | ${process} | ${meaning} |`,
+  );
+  return ['| check | process | `problem` if it fails |', '| --- | --- | --- |', ...rows].join('\n');
 }
 
 function messageTable(): string {

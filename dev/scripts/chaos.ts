@@ -107,5 +107,6 @@ async function runChaos(
   };
 }
 
-const countUnexpectedExits = ({ processes }: ChaosEnvironment): number =>
-  processNames.flatMap((name) => processes[name].unexpectedExits).length;
+function countUnexpectedExits({ processes }: ChaosEnvironment): number {
+  return processNames.flatMap((name) => processes[name].unexpectedExits).length;
+}

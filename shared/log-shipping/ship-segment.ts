@@ -16,7 +16,7 @@ import { isMissing, type SpoolFolder } from './spool-folders.js';
 
 export interface ShipSegmentDeps {
   readonly backlog: Backlog;
-  readonly queue: Pick<JobQueue, 'add' | 'stateOf'>;
+  readonly queue: Pick<JobQueue<'logs'>, 'add' | 'stateOf'>;
   readonly receipts: Pick<Receipts, 'find'>;
   readonly room: QueueRoom;
   /** Sends a folder's heartbeat; if the folder is lost, its segments leave the backlog. */
@@ -61,7 +61,7 @@ export async function enqueueSegment(deps: ShipSegmentDeps, segment: Segment): P
   if (!data || !hasSegment(backlog, segment)) return;
   // From here on the job may be in the queue although its answer is lost.
   segment.mayBeQueued = true;
-  await queue.add({ id: jobIdOf(segment), name: shipLogBatch.name, data });
+  await queue.add({ id: jobIdOf(segment), contract: shipLogBatch, data });
   segment.timesAdded += 1;
   markInFlight(backlog, segment);
 }

@@ -59,7 +59,7 @@ export interface Shipping {
 
 /** Where segments are shipped to. */
 export interface ShippingRoute {
-  readonly queue: Pick<JobQueue, 'add' | 'stateOf'>;
+  readonly queue: Pick<JobQueue<'logs'>, 'add' | 'stateOf'>;
   readonly receipts: Receipts;
   readonly room: QueueRoom;
   /** Writes to this spool; takes the records of gaps. */

@@ -1,6 +1,6 @@
 import test from 'ava';
-import { shipLogBatch } from '../../shared/jobs/index.js';
-import { JobHandedBack, QueueThrottled } from '../../workers/jobs/job-effects.js';
+import { shipLogBatch } from '../../shared/jobs/ship-log-batch.js';
+import { JobReturned, QueueThrottled } from '../../workers/jobs/job-effects.js';
 import { recordsOf } from '../../workers/logs/log-batch.js';
 import { lines, openStrictServer, openServer, openLogFixture } from './log-fixture.js';
 import { jobContext } from './fixture.js';
@@ -16,7 +16,7 @@ for (const count of [1, 3, 40]) {
       const error = await t.throwsAsync(ship(lines(count), context), {
         instanceOf: QueueThrottled,
       });
-      t.is(error?.restMs, 60_000);
+      t.is(error?.pauseMs, 60_000);
       t.regex((await problem()) ?? '', /InvalidArgumentException/);
       t.deepEqual([logged(), receipts, context.replaced], [[], [], []]);
       t.true(server.calls() <= 40, `${server.calls()} calls`);
@@ -82,7 +82,7 @@ test.serial('records accepted before the process stops are not put again', async
     return { status: 200, body: { FailedPutCount: 1, RequestResponses: answers } };
   });
   const { ship } = openLogFixture(t, server);
-  await t.throwsAsync(ship(lines(4), context), { instanceOf: JobHandedBack });
+  await t.throwsAsync(ship(lines(4), context), { instanceOf: JobReturned });
   const left = await recordsOf(shipLogBatch.schema.parse(context.replaced[0]));
   t.deepEqual(left.map(String), lines(1));
 });

@@ -6,9 +6,8 @@ import {
   openFirehoseEndpoint,
   type FirehoseEndpoint,
 } from '../../dev/emulators/firehose/firehose-endpoint.js';
-import { shipLogBatch } from '../../shared/jobs/index.js';
-import { packLines } from '../../shared/jobs/ship-log-batch.js';
-import { JobHandedBack, PermanentFailure, QueueThrottled } from '../../workers/jobs/job-effects.js';
+import { packLines, shipLogBatch } from '../../shared/jobs/ship-log-batch.js';
+import { JobReturned, PermanentFailure, QueueThrottled } from '../../workers/jobs/job-effects.js';
 import { recordsOf } from '../../workers/logs/log-batch.js';
 import type { Scope } from '../helpers/context.js';
 import { eventually } from '../helpers/eventually.js';
@@ -82,7 +81,7 @@ for (const mode of ['throttle', 'unavailable', 'down'] as const) {
       endpoint.setFaults({ mode });
       const context = jobContext({ isLastAttempt: true });
       const error = await t.throwsAsync(ship(lines(2), context), { instanceOf: QueueThrottled });
-      t.true((error?.restMs ?? 0) >= 1_000 && (error?.restMs ?? 0) <= 5_000);
+      t.true((error?.pauseMs ?? 0) >= 1_000 && (error?.pauseMs ?? 0) <= 5_000);
       t.deepEqual(context.replaced, []);
       t.is(await problem(), undefined);
       endpoint.resetFaults();
@@ -102,8 +101,8 @@ test.serial(
     const shipping = ship(lines(2), context);
     await eventually(() => calls() === 1);
     context.abort();
-    await t.throwsAsync(shipping, { instanceOf: JobHandedBack });
-    await t.throwsAsync(ship(lines(2), context), { instanceOf: JobHandedBack });
+    await t.throwsAsync(shipping, { instanceOf: JobReturned });
+    await t.throwsAsync(ship(lines(2), context), { instanceOf: JobReturned });
   },
 );
 
@@ -166,7 +165,7 @@ for (const type of [
       const server = await openStrictServer(t, /./, type);
       const { ship, problem } = await setUp(t, server.url);
       const error = await t.throwsAsync(ship(lines(1)), { instanceOf: QueueThrottled });
-      t.is(error?.restMs, 60_000);
+      t.is(error?.pauseMs, 60_000);
       t.regex((await problem()) ?? '', new RegExp(type));
       server.acceptAll();
       t.is(await ship(lines(1)), 'shipped');
