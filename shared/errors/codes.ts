@@ -1,5 +1,5 @@
 /**
- * Every error that the API and the worker answer with: its HTTP status, its title, and what a client can do about it.
+ * Every error that the API and the worker respond with: its HTTP status, its title, and what the client can do about it.
  * Closed: a code not listed here cannot be thrown. `docs/problems.md` is generated from it.
  */
 export const errorCodes = {
@@ -123,5 +123,5 @@ export const errorCodes = {
   },
 } as const satisfies Record<string, { status: number; title: string; remedy: string }>;
 
-/** A stable, machine-readable name of what went wrong. */
+/** The stable, machine-readable name of an error. */
 export type ErrorCode = keyof typeof errorCodes;

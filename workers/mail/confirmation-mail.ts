@@ -1,6 +1,6 @@
 import { QueryTypes } from 'sequelize';
 import type { Database } from '../../shared/database/connect.js';
-import { mintConfirmationToken } from '../../shared/identity/confirmation-token.js';
+import { deriveConfirmationToken } from '../../shared/identity/confirmation-token.js';
 import type { JobPayload } from '../../shared/jobs/define-job.js';
 import type { sendConfirmationMail } from '../../shared/jobs/index.js';
 import type { ConfirmationPurpose } from '../../shared/models/index.js';
@@ -62,7 +62,7 @@ export async function composeConfirmationMail(
   if (template === 'account_exists')
     return { template, to, ...renderAccountExistsMail({ service, name, publicUrl }) };
   const { path, render } = links[template];
-  const url = `${publicUrl}${path}?token=${mintConfirmationToken(confirmationKeys, row)}`;
+  const url = `${publicUrl}${path}?token=${deriveConfirmationToken(confirmationKeys, row)}`;
   const { now, expiresAt } = row;
   const mail = render({ service, name, url, now, expiresAt });
   return { template, confirmationId: row.id, to, ...mail };

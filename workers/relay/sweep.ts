@@ -153,7 +153,7 @@ export function startSweeping(sweep: Sweep, log: Logger, intervalMs = INTERVAL_M
   return {
     everything() {
       isEverythingDue = true;
-      sweeping.hurry();
+      sweeping.runNow();
     },
     stop: () => sweeping.stop(),
   };
