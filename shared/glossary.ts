@@ -21,12 +21,15 @@
  * - **claim**: a worker's exclusive right to a message, for 30 seconds by the database's clock unless it is renewed.
  * - **delivery**: one attempt to deliver one outbox message; each claim opens one.
  * - **dead letter**: a message that was given up (state `dead`). **dead-letter**: to give it up.
- * - **uncertain**: the content was transmitted and the server never answered, so the mail may have been sent.
+ * - **perhaps sent** (state `uncertain`): the content was transmitted three times and the server never answered.
+ * - **in flight**: started, with an outcome that is not yet recorded.
+ * - **pause**: no job of a queue is started for a time, because every job would fail (a rate limit of BullMQ over all
+ *   workers).
  * - **redrive**: an operator's retry of a dead letter, under a new generation.
  * - **mail event**: what the provider reports about an accepted mail: delivered, bounced, complained.
  * - **suppression**: an address that gets no more mail after a bounce or a complaint.
  * - **circuit breaker**: pauses the mail queue while the SMTP server is unreachable, and probes it with one mail at a time.
- * - **stalled consumer**: a worker that takes no jobs although some wait; its process exits and is restarted.
+ * - **stalled job**: one whose worker died or was blocked; another worker gets it. **stalled consumer**: a worker that takes no jobs although some wait; its process exits and is restarted.
  *
  * Logs
  * - **spool**: the folder where log lines wait on disk. **segment**: one of its files.

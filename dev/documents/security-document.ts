@@ -10,7 +10,7 @@ const TITLE = /\btest(?:\.serial)?\(\s*["'`]((?:S\d\d )+)/g;
 
 const securityRequirements = await readSecurityRequirements();
 
-/** Chapters of the OWASP Application Security Verification Standard 5.0, and what of them there is here. */
+/** Chapters of the OWASP Application Security Verification Standard 5.0, and what applies here. */
 const chapters: readonly (readonly [number: number, title: string, here: string])[] = [
   [
     1,
@@ -25,38 +25,46 @@ const chapters: readonly (readonly [number: number, title: string, here: string]
   [
     3,
     'Web frontend security',
-    'pages without script, Swagger UI under a policy of its own; no cookies yet',
+    'pages without script, Swagger UI under its own policy; no cookies yet',
   ],
-  [4, 'API and web service', 'JSON in UTF-8 alone, one reading of every request'],
-  [5, 'File handling', 'no files are taken or given'],
+  [4, 'API and web service', 'JSON in UTF-8 alone, ambiguous requests are refused'],
+  [5, 'File handling', 'no uploads or downloads'],
   [
     6,
     'Authentication',
-    'passwords by NIST SP 800-63B-4, limits by account and network; but no cap on failures in a row (NIST has 100), and no second factor',
+    'passwords by NIST SP 800-63B-4, rate limits by account and network; but no cap on consecutive failures (NIST has 100), and no second factor',
   ],
   [
     7,
     'Session management',
-    'sessions in the database, looked up at every request; they end 30 days after their login (`JWT_REFRESH_TOKEN_EXPIRES`), and no sooner for being idle',
+    'sessions in the database, looked up at every request; they end 30 days after their login (`JWT_REFRESH_TOKEN_EXPIRES`), without an idle time-out',
   ],
-  [8, 'Authorization', 'every query names its admin; operators are appointed, never registered'],
+  [
+    8,
+    'Authorization',
+    'every query is restricted to its admin; operators are appointed, never registered',
+  ],
   [
     9,
     'Self-contained tokens',
     'RFC 9068 access tokens for 15 minutes, one algorithm, keys by purpose',
   ],
-  [10, 'OAuth and OIDC', 'no authorization server; refresh tokens rotate as RFC 9700 asks'],
+  [10, 'OAuth and OIDC', 'no authorization server; refresh tokens rotate as RFC 9700 requires'],
   [
     11,
     'Cryptography',
-    'HKDF keys by purpose, HMAC, SHA-256, bcrypt behind a pepper; Node’s own primitives alone',
+    'HKDF keys by purpose, HMAC, SHA-256, bcrypt behind a pepper; Node’s own primitives only',
   ],
   [
     12,
     'Secure communication',
     'names and chains are checked wherever TLS is spoken: in production to the mail server always, to PostgreSQL unless an operator sets `POSTGRES_SSL=disable`, to Redis if its URL is `rediss://`, which we recommend and do not enforce; TLS to clients ends at the load balancer',
   ],
-  [13, 'Configuration', 'one module reads and refuses; no weak secret starts in production'],
+  [
+    13,
+    'Configuration',
+    'one module reads and validates; production does not start with weak secrets',
+  ],
   [
     14,
     'Data protection',
@@ -65,28 +73,28 @@ const chapters: readonly (readonly [number: number, title: string, here: string]
   [
     15,
     'Secure coding and architecture',
-    'locked parts with checksums, bounded work, no shared mutable state',
+    'locked dependencies with checksums, bounded work, no shared mutable state',
   ],
   [
     16,
     'Security logging and error handling',
-    'an audit trail, RFC 9457 errors, 503 rather than a wrong answer',
+    'an audit trail, RFC 9457 errors, fails closed with 503',
   ],
   [17, 'WebRTC', 'none'],
 ];
 
 /**
  * `docs/security.md`: every requirement and where it is tested, read from the titles of the tests.
- * @throws when the list and the tests do not tell the same.
+ * @throws when the list and the tests disagree.
  */
 export async function securityDocument(root: URL): Promise<string> {
   const testedIn = await readTitles(new URL('test/security/', root));
-  refuseLies(testedIn);
+  assertConsistent(testedIn);
   return [
     '# Security',
     '',
-    'What the service must do and withstand, and the tests that say that it does. Each test bears the id at the start of',
-    'its title; this page is made from those titles by `npm run docs`, so that it cannot claim a test that is not there.',
+    'What the service must do and withstand, and the tests that check it. Each test has the id at the start of its title;',
+    'this page is generated from those titles by `npm run docs`, so that it cannot claim a test that does not exist.',
     'How to report a vulnerability: [SECURITY.md](../SECURITY.md). Numbers are of OWASP ASVS 5.0; CS is the OWASP Cheat',
     'Sheet Series.',
     '',
@@ -114,24 +122,24 @@ export async function securityDocument(root: URL): Promise<string> {
     '',
     '## Least privilege',
     '',
-    'The API and the command line need no more of PostgreSQL than this. They add to the audit, and can neither change nor',
-    'delete what it holds. Migrations run with the role that owns the tables, and so does the worker, which makes and',
-    'drops the months of the audit. Grant this again after a migration that adds a table.',
+    'The API and the command line need only these rights in PostgreSQL. They add to the audit, but can neither change nor',
+    'delete its rows. Migrations run with the role that owns the tables, and so does the worker, which creates and',
+    'drops the monthly partitions of the audit. Grant this again after a migration that adds a table.',
     '',
     '```sql',
     ...databaseGrants('ROLE').map((grant) => `${grant};`),
     '```',
     '',
-    'Both processes need no more of Redis than this:',
+    'Both processes need only these rights in Redis:',
     '',
     '```',
     `ACL SETUSER NAME on >PASSWORD ${redisRules.join(' ')}`,
     '```',
     '',
-    '## Parts',
+    '## Dependencies',
     '',
-    '`npm run sbom` writes the list of parts, CycloneDX, to `dist/sbom.cdx.json`. `security/min-versions.json` holds the',
-    'versions that are free of the advisories that we know of, `security/without-integrity.json` the few packages that are',
+    '`npm run sbom` writes the bill of materials, CycloneDX, to `dist/sbom.cdx.json`. `security/min-versions.json` holds the',
+    'versions that are free of known advisories, `security/without-integrity.json` the few packages that are',
     'locked without a checksum, and why.',
     '',
   ].join('\n');
@@ -148,10 +156,10 @@ async function readTitles(folder: URL): Promise<TestedIn> {
   return testedIn;
 }
 
-function refuseLies(testedIn: TestedIn): void {
+function assertConsistent(testedIn: TestedIn): void {
   for (const id of testedIn.keys()) {
     if (!(id in securityRequirements))
-      throw new Error(`a test bears the id ${id}, which is no requirement`);
+      throw new Error(`a test has the id ${id}, which is no requirement`);
   }
   for (const [id, { toCome, doesNotApply }] of Object.entries(securityRequirements)) {
     const isTested = testedIn.has(id);

@@ -1,9 +1,9 @@
-/** Where a message stands in the runbook's table. */
+/** A message's row in the runbook's table. */
 interface LogMessageFacts {
   readonly level: string;
   /** Which process logs it. */
   readonly process: string;
-  /** What it tells an operator, in Markdown; links lead to the runbook's sections. */
+  /** What it means to an operator, in Markdown; links lead to the runbook's sections. */
   readonly meaning: string;
 }
 
@@ -14,25 +14,24 @@ interface LogMessageFacts {
 export const logMessages = {
   'server listening': {
     level: 'info',
-    process: 'API, worker',
-    meaning: 'it is up; `event.action` is `sys_startup`',
+    process: 'API',
+    meaning: 'the API accepts requests; `event.action` is `sys_startup`',
   },
   'worker started': {
     level: 'info',
-    process: 'API, worker',
-    meaning: 'it is up; `event.action` is `sys_startup`',
+    process: 'worker',
+    meaning: 'the worker runs; `labels.roles` says what it does; `event.action` is `sys_startup`',
   },
   request: {
     level: 'info, warn, error',
-    process: 'API; aborted: both',
+    process: 'API',
     meaning:
-      'one line for each request: `error` for 500, `warn` above and for aborted ones; the worker tells only of those',
+      'one line for each answered request: `error` for 500, `warn` for 501 and above, else `info`',
   },
   'request aborted': {
-    level: 'info, warn, error',
-    process: 'API; aborted: both',
-    meaning:
-      'one line for each request: `error` for 500, `warn` above and for aborted ones; the worker tells only of those',
+    level: 'warn, error',
+    process: 'both',
+    meaning: 'the client closed the connection before the answer was complete',
   },
   'request failed': {
     level: 'error',
@@ -43,35 +42,43 @@ export const logMessages = {
     level: 'warn',
     process: 'both',
     meaning:
-      'no PostgreSQL; on the API also: the queue in front of bcrypt is full, or the client has its share of it',
+      'no PostgreSQL; on the API also: password checks are queued to the limit, or the client has used its share',
   },
   'malformed request rejected': {
     level: 'info',
     process: 'both',
-    meaning: 'broken or too slow HTTP',
+    meaning: 'invalid or too slow HTTP',
   },
   'security event': {
     level: 'info, warn',
     process: 'API, command line',
-    meaning: "a row of `audit_events`; `event.action` says which, in OWASP's words",
+    meaning: "a row of `audit_events`; `event.action` is the name in OWASP's vocabulary",
   },
   'enqueue after commit failed; relay will retry': {
     level: 'warn',
     process: 'API',
-    meaning: '[Redis](#redis-is-down); no mail is lost',
+    meaning: '[Redis is down](#redis-is-down); no mail is lost',
   },
-  'Redis connection error': { level: 'warn', process: 'both', meaning: '[Redis](#redis-is-down)' },
+  'Redis connection error': {
+    level: 'warn',
+    process: 'both',
+    meaning: '[Redis is down](#redis-is-down)',
+  },
   'queue consumer Redis error': {
     level: 'warn',
     process: 'worker',
-    meaning: '[Redis](#redis-is-down), [full](#redis-is-full)',
+    meaning: '[Redis is down](#redis-is-down), or [full](#redis-is-full)',
   },
   'job completed': {
     level: 'info; debug for logs',
     process: 'worker',
     meaning: '`labels.result`: `sent`, `obsolete`, `already`, `shipped`',
   },
-  'job failed; will retry': { level: 'warn', process: 'worker', meaning: 'with a growing pause' },
+  'job failed; will retry': {
+    level: 'warn',
+    process: 'worker',
+    meaning: 'one attempt failed; the next follows with back-off',
+  },
   'job failed permanently': {
     level: 'error',
     process: 'worker',
@@ -80,33 +87,38 @@ export const logMessages = {
   'stalled job failed': {
     level: 'error',
     process: 'worker',
-    meaning: 'its worker died of it too often; the sweep decides',
+    meaning: 'its workers died too often; the sweep decides what becomes of the message',
   },
   'stalled job recovered': {
     level: 'warn',
     process: 'worker',
-    meaning: 'a worker was killed or stood still; another has the job',
+    meaning: 'a worker was killed or blocked; another has the job',
   },
   'job delayed': {
     level: 'info',
     process: 'worker',
-    meaning: 'another worker has it; this one is stopping',
+    meaning:
+      '`error.message` says why: another worker holds the claim, say, or the mail server takes no further connection. It runs again soon',
   },
   'job returned to queue': {
     level: 'info',
     process: 'worker',
-    meaning: 'another worker has it; this one is stopping',
+    meaning: 'this worker is stopping; another takes the job',
   },
   'queue rate-limited': {
     level: 'warn',
     process: 'worker',
-    meaning: 'the whole queue rests; `error.message` says why',
+    meaning: 'the whole queue is paused; `error.message` says why',
   },
-  'queue paused': { level: 'debug', process: 'worker', meaning: 'a job came while it rests' },
+  'queue paused': {
+    level: 'debug',
+    process: 'worker',
+    meaning: 'a job arrived while the queue is paused; it waits',
+  },
   'mail queue full; messages wait in the outbox': {
     level: 'warn',
     process: 'worker',
-    meaning: '[Redis is full](#redis-is-full)',
+    meaning: 'backpressure: [Redis is full](#redis-is-full)',
   },
   'mail queue accepts jobs again': {
     level: 'info',
@@ -121,44 +133,45 @@ export const logMessages = {
   'Redis rejects commands; consumer paused': {
     level: 'error',
     process: 'worker',
-    meaning: "`event.reason` is Redis's word: [Redis refuses commands](#redis-refuses-commands)",
+    meaning:
+      '`event.reason` is the error that Redis gave: [Redis refuses commands](#redis-refuses-commands)',
   },
   'Redis misconfigured': {
     level: 'warn, error',
     process: 'both, once at their start',
-    meaning: '`event.reason` says what to mend',
+    meaning: '`event.reason` says what to correct',
   },
   'queue consumer stalled': {
     level: 'fatal',
     process: 'worker',
     meaning:
-      'it takes no jobs although some wait, and ends with 1: its supervisor must start it again ([a loop](#a-process-restarts-in-a-loop))',
+      'it takes no jobs although some wait, and the process ends with 1 so that its supervisor restarts it ([a loop](#a-process-restarts-in-a-loop))',
   },
   'readiness check failed': { level: 'warn', process: 'both', meaning: '`labels.check`, and why' },
   'readiness check recovered': {
     level: 'info',
     process: 'both',
-    meaning: '`labels.check`, and why',
+    meaning: '`labels.check`',
   },
   'console output captured': {
     level: 'by what it was',
     process: 'both',
-    meaning: '`error.message` or `err` has it',
+    meaning: 'a library printed it; the text is in `error.message`',
   },
   'Node.js warning': {
     level: 'by what it was',
     process: 'both',
-    meaning: '`error.message` or `err` has it',
+    meaning: 'a warning of the runtime, in `err`',
   },
   'SMTP server unreachable; mails wait': {
     level: 'warn',
     process: 'worker',
-    meaning: '[Mail](#mail-does-not-arrive); once each per worker and outage',
+    meaning: '[Mail](#mail-does-not-arrive); once per worker and outage',
   },
   'SMTP server recovered': {
     level: 'info',
     process: 'worker',
-    meaning: '[Mail](#mail-does-not-arrive); once each per worker and outage',
+    meaning: '[Mail](#mail-does-not-arrive); once per worker and outage',
   },
   'SMTP connections reduced': {
     level: 'warn',
@@ -183,12 +196,12 @@ export const logMessages = {
   'SMTP connection error': {
     level: 'warn',
     process: 'worker',
-    meaning: "the job's own line says what becomes of the mail",
+    meaning: "the job's own line says what happens to the mail",
   },
   'outbox message changed during delivery': {
     level: 'warn',
     process: 'worker',
-    meaning: 'another copy of the job was quicker: a mail may have gone out twice',
+    meaning: 'another copy of the job was faster: a mail may have been sent twice',
   },
   'failed attempt not recorded': {
     level: 'warn',
@@ -213,40 +226,41 @@ export const logMessages = {
   'sweep repaired messages without a job': {
     level: 'warn',
     process: 'worker',
-    meaning: 'it has put them back or given them up; counts are in `labels`',
+    meaning: 'they are pending again, or dead; counts are in `labels`',
   },
   'job corrupt; re-enqueueing': {
     level: 'warn',
     process: 'worker',
-    meaning: 'what Redis held of it cannot be read, or belongs to another message; it was removed',
+    meaning:
+      'its data in Redis cannot be read, or belong to another message; it was removed, and the message gets a new job',
   },
   'job failed but message open; re-enqueueing': {
     level: 'warn',
     process: 'worker',
     meaning:
-      'its worker died of it too often, or could not read it; `event.reason` has why. Ten times at most, then the message is `dead`',
+      'its workers died too often, or could not read it; `event.reason` has why. Ten times at most, then the message is `dead`',
   },
   'corrupt queue keys removed': {
     level: 'error',
     process: 'worker',
     meaning:
-      'somebody has written to a key of the queue (`labels.keys`); the jobs in it are made again. Find out who',
+      'a key of the queue (`labels.keys`) was overwritten; its jobs are recreated. Find out by which program',
   },
   'corrupt log queue keys removed': {
     level: 'error',
     process: 'worker',
     meaning:
-      'the same for the queue of the log batches and for `{logs}:shipped`: lines that were on their way may be shipped again',
+      'the same for the queue of the log batches and for `{logs}:shipped`: lines in flight may be shipped twice',
   },
   'log queue check failed': {
     level: 'warn',
     process: 'worker',
-    meaning: 'their Redis did not answer; mails do not wait for it',
+    meaning: 'the Redis of the log batches did not answer; mails do not wait for it',
   },
   'sweep failed': {
     level: 'warn',
     process: 'worker',
-    meaning: 'Redis or PostgreSQL did not answer',
+    meaning: 'Redis or PostgreSQL did not answer; it runs again in 30 seconds',
   },
   'job completed but message open; redelivering': {
     level: 'warn',
@@ -257,18 +271,17 @@ export const logMessages = {
     level: 'warn',
     process: 'both',
     meaning:
-      'whoever reads stdout has ended or has stopped reading (`ESTALLED`: one MiB waits for it), or the disk under it is full (`error.code`); told on stderr too. `labels.dropped_lines` counts what stdout has not got. The process goes on, and its lines go by the spool alone, without one nowhere. Writing is tried every ten seconds; a pipe whose reader is gone for good needs a restart of the process',
+      'the reader of stdout has ended or stopped reading (`ESTALLED`: one MiB waits), or the disk under it is full (`error.code`); reported on stderr too. `labels.dropped_lines` counts the lines that stdout lacks. The process continues; its lines go to the spool alone, or nowhere if there is none. It retries every ten seconds; a pipe whose reader has ended for good needs a restart of the process',
   },
   'stdout recovered': {
     level: 'info',
     process: 'both',
-    meaning:
-      'whoever reads stdout has ended or has stopped reading (`ESTALLED`: one MiB waits for it), or the disk under it is full (`error.code`); told on stderr too. `labels.dropped_lines` counts what stdout has not got. The process goes on, and its lines go by the spool alone, without one nowhere. Writing is tried every ten seconds; a pipe whose reader is gone for good needs a restart of the process',
+    meaning: 'stdout takes lines again after `stdout write failed`',
   },
   'log lines dropped': {
     level: 'warn',
     process: 'both',
-    meaning: 'a gap in what is shipped: [logs](#logs-do-not-reach-firehose)',
+    meaning: 'a gap in the shipped logs: [logs](#logs-do-not-reach-firehose)',
   },
   'spool write failed': {
     level: 'warn',
@@ -279,12 +292,12 @@ export const logMessages = {
     level: 'warn',
     process: 'both, stdout only',
     meaning:
-      'the process stood still for a minute and another ships its lines, or somebody deleted them',
+      'the process was blocked for a minute and another ships its lines, or the folder was deleted',
   },
   'spool taken over': {
     level: 'info',
     process: 'both',
-    meaning: 'lines that a process left are shipped by this one',
+    meaning: 'this process ships the lines that another left',
   },
   'spool takeover failed': {
     level: 'warn',
@@ -294,7 +307,7 @@ export const logMessages = {
   'spool segment removal failed': {
     level: 'warn',
     process: 'both, stdout only',
-    meaning: 'the disk; the next process looks for its receipt and removes it',
+    meaning: 'the disk; the next process finds its receipt and removes it',
   },
   'receipt write failed; batch may be shipped twice': {
     level: 'warn',
@@ -309,13 +322,13 @@ export const logMessages = {
   'mail event': {
     level: 'info',
     process: 'worker',
-    meaning: 'the provider has told about a mail; `labels.result`: `recorded`, `again`',
+    meaning: 'the provider reported about a mail; `labels.result`: `recorded`, `again`',
   },
   'mail event for unknown message': {
     level: 'warn',
     process: 'worker',
     meaning:
-      'counted since the start in `labels.events_since_start`, nothing is kept of them; at most once a minute',
+      'counted since the start in `labels.events_since_start`, not stored; at most once a minute',
   },
   'SQS message rejected': {
     level: 'warn',
@@ -325,7 +338,7 @@ export const logMessages = {
   'SNS subscription message ignored': {
     level: 'warn',
     process: 'worker',
-    meaning: 'somebody has subscribed the queue to a topic, or unsubscribed it',
+    meaning: 'the queue was subscribed to a topic, or unsubscribed',
   },
   'task completed': {
     level: 'info',
@@ -336,8 +349,7 @@ export const logMessages = {
   'task failed; will retry': {
     level: 'warn',
     process: 'worker',
-    meaning:
-      '`labels.task`, and for each count a field such as `labels.sessions`: [Housekeeping](#housekeeping)',
+    meaning: '`labels.task`: [Housekeeping](#housekeeping)',
   },
   'shutdown started': {
     level: 'info',
@@ -356,12 +368,12 @@ export const logMessages = {
   },
   'uncaught exception': {
     level: 'fatal',
-    process: 'both, worker',
+    process: 'both',
     meaning: '[A process restarts in a loop](#a-process-restarts-in-a-loop)',
   },
   'worker failed to start': {
     level: 'fatal',
-    process: 'both, worker',
+    process: 'worker',
     meaning: '[A process restarts in a loop](#a-process-restarts-in-a-loop)',
   },
   'receipt lookup failed; batch may be shipped twice': {

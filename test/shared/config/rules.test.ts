@@ -37,7 +37,7 @@ const production: Environment = {
   MAIL_PASSWORD: 'm8Zc4Wq0Lp6Gy2',
 };
 
-test('production is what a process takes itself for, unless it is told otherwise', (t) => {
+test('the environment is production unless NODE_ENV says otherwise', (t) => {
   t.true(loadApiConfig(production).isProduction);
   t.true(loadApiConfig({ ...production, NODE_ENV: 'production' }).isProduction);
   t.false(loadApiConfig({ ...production, NODE_ENV: 'development' }).isProduction);
@@ -190,7 +190,7 @@ test('without any environment every required variable is named at once', (t) => 
   ]);
 });
 
-test('an unusable DATABASE_URL is one fault: the variables it stands for are not asked for besides', (t) => {
+test('an invalid DATABASE_URL is one fault: the variables that it replaces are not required', (t) => {
   const {
     POSTGRES_HOST: _,
     POSTGRES_DB: __,
@@ -204,7 +204,7 @@ test('an unusable DATABASE_URL is one fault: the variables it stands for are not
   );
 });
 
-test('faults of different kinds are told together, in the order of reading, none of them twice', (t) => {
+test('faults of different kinds are reported together, in reading order, each once', (t) => {
   const env = { ...production, PORT: 'http', BCRYPT_COST: 'high', REDIS_URL: 'http://redis.test' };
   t.deepEqual(faultsOf(t, () => loadApiConfig(env)).toSorted(), [
     'BCRYPT_COST',
