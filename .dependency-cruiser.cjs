@@ -23,8 +23,8 @@ module.exports = {
     {
       name: 'cli-uses-the-services',
       comment:
-        "Services and nothing else. Those that only operators need live in api/ too: the operators' console will " +
-        'show over HTTP what the command line prints.',
+        'Services and nothing else. Those for operators live in api/ too, so that a console could show over HTTP what ' +
+        'the command line prints.',
       severity: 'error',
       from: { path: '^cli/' },
       to: { path: '^api/', pathNot: '^api/.+\\.service\\.ts$' },
@@ -50,7 +50,7 @@ module.exports = {
     },
     {
       name: 'services-know-nothing-of-http',
-      comment: 'Nor does anything that they stand on, however far down.',
+      comment: 'Nor does anything that they import, directly or not.',
       severity: 'error',
       from: { path: '^api/.+\\.service\\.ts$' },
       to: { path: '^api/http/|node_modules/(@types/)?(express|passport)/', reachable: true },
@@ -58,12 +58,12 @@ module.exports = {
     {
       name: 'only-the-edge-of-a-feature-knows-http',
       comment:
-        'What takes requests and shows answers. The rest of a feature serves the command line too.',
+        'Only what handles requests and renders responses. The rest of a feature serves the command line too.',
       severity: 'error',
       from: {
         path: '^api/[^/]+/',
         pathNot:
-          '^api/(http|openapi)/|\\.(routes|pages|limits|schemas)\\.ts$|/(admin-guard|throttle-requests)\\.ts$',
+          '^api/(http|openapi)/|\\.(routes|pages|schemas)\\.ts$|/(require-admin|limit-requests)\\.ts$',
       },
       to: { path: '^api/http/' },
     },

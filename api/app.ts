@@ -8,26 +8,23 @@ import { passwordResetRoutes } from './password-reset/password-reset.routes.js';
 import { registrationRoutes } from './registration/registration.routes.js';
 import { sessionRoutes } from './sessions/sessions.routes.js';
 import type { ApiDeps } from './deps.js';
-import { plainForwardedAddresses } from './http/forwarded-addresses.js';
 import { methodGuard } from './http/method-guard.js';
 import { problemHandler } from './http/problem.js';
-import { requestContext } from './http/request-context.js';
+import { normalizeForwardedFor, requestContext } from './http/request-context.js';
 import { requestGuard } from './http/request-guard.js';
 import { securityHeaders } from './http/security-headers.js';
-import { docsRoutes } from './openapi/docs.routes.js';
-import { readOpenApiDocument } from './openapi/document.js';
+import { docsRoutes, readOpenApiDocument } from './openapi/docs.routes.js';
 import { healthRoutes } from './ops/health.routes.js';
 import { homeRoutes } from './ops/home.routes.js';
 import { usersRoutes } from './users/users.routes.js';
 
-/** What the app takes from the configuration. */
 export type AppOptions = Pick<ApiConfig, 'publicUrl'> & {
   readonly trustProxy: ApiConfig['http']['trustProxy'];
   readonly passwordMinLength: number;
   readonly isStopping: () => boolean;
 };
 
-/** The HTTP application, in the order in which a request passes through it. Does not listen. */
+/** The HTTP application, in the order that a request passes through. Does not listen. */
 export function createApp(deps: ApiDeps, options: AppOptions): Express {
   const { passwordMinLength } = options;
   const document = readOpenApiDocument();
@@ -38,7 +35,7 @@ export function createApp(deps: ApiDeps, options: AppOptions): Express {
   app.set('trust proxy', options.trustProxy);
 
   app.use(
-    plainForwardedAddresses,
+    normalizeForwardedFor,
     requestContext(deps.log),
     securityHeaders(options.publicUrl),
     requestGuard,

@@ -1,6 +1,6 @@
 import type { RequestHandler } from 'express';
-import type { ApiConfig } from '../shared/config/config.js';
 import { createAudit } from '../shared/audit/audit.js';
+import type { ApiConfig } from '../shared/config/config.js';
 import { deriveKeyRing } from '../shared/crypto/keys.js';
 import { openDatabase } from '../shared/database/connect.js';
 import { commonChecks, type Check } from '../shared/health/readiness.js';
@@ -9,109 +9,79 @@ import type { Logger } from '../shared/logging/logger.js';
 import { createOutbox } from '../shared/outbox/outbox.js';
 import { openFailFastRedis } from '../shared/queues/redis-client.js';
 import { openQueues, type Queues } from '../shared/queues/queues.js';
-import { createAuthLimits, type AuthLimits } from './throttling/route-limits.js';
-import { createAdminsService, type AdminsService } from './admins/admins.service.js';
-import { createLoginService, type LoginService } from './sessions/login.service.js';
-import { createAccessTokens } from './sessions/access-tokens.js';
-import { createAccountNotices } from './admins/account-notices.js';
-import { createAccountService, type AccountService } from './account/account.service.js';
-import { createRoleOf, type RoleOf } from './admins/admins.views.js';
-import { createAdminGuard } from './sessions/admin-guard.js';
-import type { PasswordResetDeps } from './password-reset/password-reset.service.js';
-import { createPasswordGuard } from './passwords/password-guard.js';
+import type { AccountDeps } from './account/account.service.js';
+import { createRoleOf, type RoleOf } from './admins/admins.service.js';
+import { createCursors, type Cursors } from './http/pagination.js';
+import { createPasswordAttemptLimiter } from './passwords/password-attempts.js';
 import { createPasswords } from './passwords/passwords.js';
+import { createGenerations } from './rate-limits/generations.js';
+import type { RateLimiterDeps } from './rate-limits/rate-limiter.js';
+import { createRouteLimits, type RouteLimits } from './rate-limits/route-limits.js';
 import type { RegistrationDeps } from './registration/registration.service.js';
 import { createRepeatedRegistrations } from './registration/repeated-registrations.js';
-import { createSessionTokens } from './sessions/session-tokens.js';
-import { createSessionService, type SessionService } from './sessions/sessions.service.js';
-import { createThrottleByAdmin, createThrottleByClient } from './throttling/throttle-requests.js';
-import { createGenerations } from './throttling/generations.js';
-import { createThrottles } from './throttling/throttles.js';
-import { createCursors, type Cursors } from './http/pagination.js';
-import { createUserWriteLimit } from './users/users.limits.js';
-import { createUsersService, type UsersService } from './users/users.service.js';
+import { accessTokenConfig } from './sessions/access-tokens.js';
+import type { LoginDeps } from './sessions/login.service.js';
+import { createRequireAdmin } from './sessions/require-admin.js';
 
-/** Everything that the API's routes are given. */
-export interface ApiDeps extends RegistrationDeps, PasswordResetDeps {
+/** What the routes and their services need. */
+export interface ApiDeps extends RegistrationDeps, AccountDeps, LoginDeps {
   readonly log: Logger;
   readonly queues: Queues;
-  readonly logins: LoginService;
-  readonly sessions: SessionService;
-  readonly admins: AdminsService;
-  readonly accounts: AccountService;
-  readonly users: UsersService;
-  readonly limits: AuthLimits;
-  /** Bounds how fast one admin changes its users. */
-  readonly userWrites: RequestHandler;
+  readonly limits: RouteLimits;
   readonly cursors: Cursors;
   readonly roleOf: RoleOf;
   /** Lets a request pass only for an admin with a live session. */
-  readonly adminsOnly: RequestHandler;
+  readonly requireAdmin: RequestHandler;
   readonly checks: Readonly<Record<string, Check>>;
-  /** Waits for hand-overs under way, then lets go of Redis and PostgreSQL. */
+  /** Waits for outbox messages that are being enqueued, then closes Redis and PostgreSQL. */
   close(): Promise<void>;
 }
 
-/** The composition root: the one place that knows how the parts fit together. Connects lazily. */
+/** The composition root: the one place where the parts are wired together. Connects lazily. */
 export async function buildDeps(config: ApiConfig, log: Logger): Promise<ApiDeps> {
-  const { database, queues, outbox, throttleRedis, close } = openResources(config, log);
-  const passwords = await createPasswords(config.passwords);
-  const accessTokens = createAccessTokens(deriveKeyRing(config.secrets, 'access-token'), {
-    publicUrl: config.publicUrl,
-    expiresMs: config.tokens.accessExpiresMs,
-  });
-  const tokens = createSessionTokens({
-    accessTokens,
-    refreshKeys: deriveKeyRing(config.secrets, 'refresh-token'),
-    ...config.tokens,
-  });
-  const notices = createAccountNotices(outbox, config.rateLimitScale);
+  const { rateLimitScale, secrets, tokens } = config;
+  const { database, queues, outbox, rateLimitRedis, close } = openResources(config, log);
   const audit = createAudit(log);
-  const throttleKey = deriveKeyRing(config.secrets, 'throttle').current;
-  const throttles = createThrottles({
-    redis: throttleRedis,
-    key: throttleKey,
-    scale: config.rateLimitScale,
-  });
-  const throttleByAdmin = createThrottleByAdmin(throttles, audit);
-  const passwordGuard = createPasswordGuard(
-    throttles,
-    createGenerations(throttleRedis, throttleKey),
-  );
-  const common = {
-    database,
-    outbox,
-    passwords,
-    passwordGuard,
-    notices,
-    audit,
-    confirmationKeys: deriveKeyRing(config.secrets, 'confirmation'),
-    confirmationExpiresMs: config.confirmationExpiresMs,
-    repeatedRegistrations: createRepeatedRegistrations(),
+  const { current: rateLimitKey } = deriveKeyRing(secrets, 'throttle');
+  const rateLimiting: RateLimiterDeps = {
+    redis: rateLimitRedis,
+    key: rateLimitKey,
+    scale: rateLimitScale,
   };
-  const sessions = createSessionService({ ...common, tokens });
-  const roleOf = createRoleOf(config.operatorEmails);
+  const accessTokens = accessTokenConfig(
+    deriveKeyRing(secrets, 'access-token'),
+    config.publicUrl,
+    tokens.accessExpiresMs,
+  );
 
   return {
-    ...common,
     log,
+    database,
     queues,
-    logins: createLoginService({ ...common, tokens }),
-    sessions,
-    admins: createAdminsService(roleOf),
-    accounts: createAccountService(common),
-    users: createUsersService(),
-    limits: createAuthLimits(createThrottleByClient(throttles, audit), throttleByAdmin),
-    userWrites: createUserWriteLimit(throttleByAdmin),
-    cursors: createCursors(deriveKeyRing(config.secrets, 'cursor'), config.publicUrl),
-    roleOf,
-    adminsOnly: createAdminGuard(accessTokens, sessions),
+    outbox,
+    audit,
+    rateLimitScale,
+    accessTokens,
+    refreshKeys: deriveKeyRing(secrets, 'refresh-token'),
+    sessionExpiresMs: tokens.sessionExpiresMs,
+    confirmationKeys: deriveKeyRing(secrets, 'confirmation'),
+    confirmationExpiresMs: config.confirmationExpiresMs,
+    passwords: await createPasswords(config.passwords),
+    passwordAttempts: createPasswordAttemptLimiter(
+      rateLimiting,
+      createGenerations(rateLimitRedis, rateLimitKey),
+    ),
+    repeatedRegistrations: createRepeatedRegistrations(),
+    limits: createRouteLimits({ rateLimiting, audit }),
+    cursors: createCursors(deriveKeyRing(secrets, 'cursor'), config.publicUrl),
+    roleOf: createRoleOf(config.operatorEmails),
+    requireAdmin: createRequireAdmin(accessTokens),
     checks: commonChecks(database, queues, log),
     close,
   };
 }
 
-/** What is open as long as the process runs, and how it is let go of. */
+/** What stays open as long as the process runs, and how to close it. */
 function openResources(config: ApiConfig, log: Logger) {
   const database = openDatabase(config.database, 'rollcall-api');
   const queues = openQueues(config.redis, log);
@@ -123,16 +93,16 @@ function openResources(config: ApiConfig, log: Logger) {
     log,
   });
   const ignore = (): void => {
-    // The queues' client to the same Redis has logged it.
+    // The queues' client to the same Redis logs the error.
   };
-  // A login asks up to four times in a row: only the first may have to wait.
-  const throttleRedis = openFailFastRedis(config.redis.url, ignore, { leaveAfterMs: 700 });
+  // A login consumes up to four limits in a row: only the first may have to wait.
+  const rateLimitRedis = openFailFastRedis(config.redis.url, ignore, { leaveAfterMs: 700 });
 
   async function close(): Promise<void> {
     await outbox.close();
-    throttleRedis.disconnect();
+    rateLimitRedis.disconnect();
     await Promise.all([queues.close(), database.close()]);
   }
 
-  return { database, queues, outbox, throttleRedis, close };
+  return { database, queues, outbox, rateLimitRedis, close };
 }

@@ -2,7 +2,7 @@ import { constants } from 'node:fs';
 import { access, readdir, stat } from 'node:fs/promises';
 import { join, sep } from 'node:path';
 import { QueryTypes } from 'sequelize';
-import { createOutboxStateService } from '../api/ops/outbox-state.service.js';
+import { readOutboxState } from '../api/ops/outbox-state.service.js';
 import {
   ConfigError,
   loadApiConfig,
@@ -170,7 +170,7 @@ const MAIL_ADVICE = 'They are tried again until it works. See the runbook: mail 
 
 async function examineOutbox(database: Database): Promise<Finding[]> {
   const { ok, problem } = await checkOutbox(database);
-  const { pending, enqueued, dead, uncertain } = await createOutboxStateService(database).read();
+  const { pending, enqueued, dead, uncertain } = await readOutboxState({ database });
   const open = `${pending.count} pending, ${enqueued.count} enqueued`;
   const heldUp = await findHeldUp(database);
   return [

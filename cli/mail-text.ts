@@ -1,4 +1,4 @@
-import type { DeadLetters, LetterList } from '../api/ops/dead-letters.service.js';
+import type { DeadLetters, DeadLetterList } from '../api/ops/dead-letters.service.js';
 import type { MailStep, MailStory, MailTimeline } from '../api/ops/mail-timeline.service.js';
 
 /** The timeline of an address, for people: what is so now first, then each mail's story. */
@@ -39,7 +39,7 @@ export function describeDeadLetters({ uncertain, ...dead }: DeadLetters): string
   ];
 }
 
-function describeLetters({ total, letters }: LetterList): string[] {
+function describeLetters({ total, letters }: DeadLetterList): string[] {
   const rest = total - letters.length;
   return [
     ...letters.flatMap(({ id, mail, recipient, asked_at, attempts, error }) => [

@@ -1,6 +1,11 @@
-import { createDeadLettersService } from '../api/ops/dead-letters.service.js';
-import { createMailTimelineService } from '../api/ops/mail-timeline.service.js';
-import { createSuppressionsService } from '../api/ops/suppressions.service.js';
+import {
+  discardMail,
+  listDeadLetters,
+  redriveAllMails,
+  redriveMail,
+} from '../api/ops/dead-letters.service.js';
+import { readMailTimeline } from '../api/ops/mail-timeline.service.js';
+import { liftSuppression } from '../api/ops/suppressions.service.js';
 import {
   noWords,
   onlyWord,
@@ -44,8 +49,8 @@ export const mailCommands: readonly Command[] = [
 
 async function show(args: Arguments): Promise<Answer> {
   const email = readAddress(onlyWord(args, 'address'));
-  return withTools(args, async ({ database }) => {
-    const timeline = await createMailTimelineService(database).timelineOf(email);
+  return withTools(args, async (tools) => {
+    const timeline = await readMailTimeline(tools, email);
     const { messages, admin, registrations, suppressed } = timeline;
     if (messages.length === 0 && registrations === 0 && !admin && !suppressed)
       throw new Error(`nothing is known of ${email.address}: no mail, no admin`);
@@ -56,7 +61,7 @@ async function show(args: Arguments): Promise<Answer> {
 async function dead(args: Arguments): Promise<Answer> {
   noWords(args);
   return withTools(args, async (tools) => {
-    const letters = await createDeadLettersService(tools).list();
+    const letters = await listDeadLetters(tools);
     return { lines: describeDeadLetters(letters), facts: { ...letters } };
   });
 }
@@ -69,14 +74,14 @@ async function redrive(args: Arguments): Promise<Answer> {
   if (!args.all) {
     const id = readId(args);
     return withTools(args, async (tools) => {
-      await createDeadLettersService(tools).redrive(id, causeOfCommand());
+      await redriveMail(tools, id, causeOfCommand());
       return { lines: [`${id} is tried again`], facts: { id, redriven: 1 } };
     });
   }
   noWords(args);
   const rate = readRate(args.rate);
   return withTools(args, async (tools) => {
-    const count = await createDeadLettersService(tools).redriveAll(rate, causeOfCommand());
+    const count = await redriveAllMails(tools, rate, causeOfCommand());
     const text =
       count === 0
         ? 'no mail has been given up'
@@ -88,7 +93,7 @@ async function redrive(args: Arguments): Promise<Answer> {
 async function discard(args: Arguments): Promise<Answer> {
   const id = readId(args);
   return withTools(args, async (tools) => {
-    await createDeadLettersService(tools).discard(id, causeOfCommand());
+    await discardMail(tools, id, causeOfCommand());
     return { lines: [`${id} is discarded`], facts: { id, discarded: true } };
   });
 }
@@ -96,7 +101,7 @@ async function discard(args: Arguments): Promise<Answer> {
 async function unsuppress(args: Arguments): Promise<Answer> {
   const email = readAddress(onlyWord(args, 'address'));
   return withTools(args, async (tools) => {
-    const reason = await createSuppressionsService(tools).lift(email, causeOfCommand());
+    const reason = await liftSuppression(tools, email, causeOfCommand());
     return {
       lines: [`mail goes to ${email.address} again (there was none after a ${reason})`],
       facts: { email: email.address, reason },

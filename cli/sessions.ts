@@ -1,4 +1,4 @@
-import { createSessionEndsService } from '../api/sessions/session-ends.service.js';
+import { logOutEverywhere } from '../api/sessions/sessions.service.js';
 import { onlyWord, type Answer, type Arguments, type Command } from './command.js';
 import { causeOfCommand, readAddress, refuseUnknownAdmin, withTools } from './tools.js';
 
@@ -15,9 +15,7 @@ export const sessionCommands: readonly Command[] = [
 async function end(args: Arguments): Promise<Answer> {
   const email = readAddress(onlyWord(args, 'address'));
   return withTools(args, async (tools) => {
-    const ended = await createSessionEndsService(tools)
-      .endAll(email, causeOfCommand())
-      .catch(refuseUnknownAdmin);
+    const ended = await logOutEverywhere(tools, email, causeOfCommand()).catch(refuseUnknownAdmin);
     const text =
       ended === 0
         ? `${email.address} was not logged in`

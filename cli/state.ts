@@ -1,7 +1,4 @@
-import {
-  createOutboxStateService,
-  type OutboxStateCount,
-} from '../api/ops/outbox-state.service.js';
+import { readOutboxState, type OutboxStateCount } from '../api/ops/outbox-state.service.js';
 import { loadQueueToolConfig } from '../shared/config/config.js';
 import { openJobQueue, type JobCounts } from '../shared/queues/job-queue.js';
 import { connectRedis } from '../shared/queues/redis-client.js';
@@ -16,8 +13,8 @@ export const stateCommands: readonly Command[] = [
 
 async function outbox(args: Arguments): Promise<Answer> {
   noWords(args);
-  return withTools(args, async ({ database }) => {
-    const state = await createOutboxStateService(database).read();
+  return withTools(args, async (tools) => {
+    const state = await readOutboxState(tools);
     const { settled_last_day: settled, ...open } = state;
     const settledText = Object.entries(settled).map(([outcome, n]) => `${n} ${outcome}`);
     return {

@@ -10,12 +10,12 @@ import { openQueues, type Queues } from '../shared/queues/queues.js';
 import { createFaultBoard, type FaultBoard } from './jobs/fault-board.js';
 import { openFirehoseSink } from './logs/firehose.sink.js';
 import type { RecordSink } from './logs/record-sink.port.js';
-import type { MailSources } from './mail/mail-sources.js';
+import type { ComposeDeps } from './mail/mails/composition.js';
 import type { Mailer } from './mail/mail.port.js';
 import { fetchCertificate } from './mail/ses-events/fetch-certificate.js';
 import { createSesEvents, type SesEvents } from './mail/ses-events/ses-events.js';
 import { createSnsVerifier } from './mail/ses-events/sns-signature.js';
-import { openSmtpMailer } from './mail/smtp.mailer.js';
+import { openSmtpMailer } from './mail/smtp/smtp.mailer.js';
 import { createSweep, type Sweep } from './relay/sweep.js';
 import { createTasks, type Tasks } from './tasks/tasks.js';
 
@@ -29,7 +29,7 @@ export interface WorkerDeps {
   readonly failpoint: Failpoint;
   readonly faults: FaultBoard;
   readonly mailer: Mailer;
-  readonly mailSources: MailSources;
+  readonly composeDeps: ComposeDeps;
   /** Absent when logs go to stdout alone. */
   readonly sink: RecordSink | undefined;
   readonly sesEvents: SesEvents;
@@ -78,7 +78,7 @@ export function buildDeps(
     faults,
     checks: { ...commonChecks(database, queues, log), ...faults.checks },
     tasks: createTasks({ database, sweep, log }),
-    mailSources: {
+    composeDeps: {
       database,
       service: config.mail.from.name,
       publicUrl: config.publicUrl,

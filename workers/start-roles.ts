@@ -12,9 +12,9 @@ import {
   type JobWorkerSettings,
 } from './jobs/start-worker.js';
 import { createShipLogBatch } from './logs/ship-log-batch.processor.js';
-import { createConnectionLimit } from './mail/connection-limit.js';
-import { createDeliverMail } from './mail/deliver-mail.processor.js';
-import { smtpConnections } from './mail/smtp.mailer.js';
+import { createConnectionLimit } from './mail/smtp/connection-limit.js';
+import { createDeliverMail } from './mail/delivery/deliver-mail.processor.js';
+import { smtpConnections } from './mail/smtp/smtp.mailer.js';
 import { startRelay } from './relay/relay.js';
 import { startSweeping } from './relay/sweep.js';
 import { startHousekeeping } from './tasks/housekeeping.js';
@@ -67,7 +67,7 @@ export function startRoles(
 
 function startMailWorker(
   config: WorkerConfig,
-  { queues, mailSources, mailer, faults, failpoint, log }: WorkerDeps,
+  { queues, composeDeps, mailer, faults, failpoint, log }: WorkerDeps,
   onSilent: () => void,
 ): JobWorker {
   const most = smtpConnections(config.mail);
@@ -82,7 +82,7 @@ function startMailWorker(
     producer: queues.mail,
     schema: OutboxJobData,
     process: createDeliverMail({
-      ...mailSources,
+      ...composeDeps,
       mailer,
       connections,
       faults,

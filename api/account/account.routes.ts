@@ -2,22 +2,22 @@ import { Router, type RequestHandler } from 'express';
 import { jsonBody, SMALL_BODY } from '../http/body.js';
 import { causeOf, principalOf } from '../http/request-context.js';
 import { parse } from '../http/validate.js';
-import type { AccountService } from './account.service.js';
-import type { AuthLimits } from '../throttling/route-limits.js';
+import { adminView } from '../admins/admins.schemas.js';
+import type { RoleOf } from '../admins/admins.service.js';
+import type { RouteLimits } from '../rate-limits/route-limits.js';
 import { DeleteMeRequest, updateMeRequest } from './account.schemas.js';
-import { adminView, type RoleOf } from '../admins/admins.views.js';
+import { changeAccount, deleteAccount, type AccountDeps } from './account.service.js';
 
-export interface AccountRoutesDeps {
-  readonly limits: AuthLimits;
-  readonly accounts: AccountService;
+export interface AccountRoutesDeps extends AccountDeps {
+  readonly limits: RouteLimits;
   readonly roleOf: RoleOf;
-  readonly adminsOnly: RequestHandler;
+  readonly requireAdmin: RequestHandler;
   readonly passwordMinLength: number;
 }
 
-/** An admin's dealings with its own account. */
+/** An admin's own account. */
 export function accountRoutes(deps: AccountRoutesDeps): Router {
-  const { accounts, limits, roleOf, adminsOnly } = deps;
+  const { limits, roleOf, requireAdmin } = deps;
   const UpdateMeRequest = updateMeRequest(deps.passwordMinLength);
   const router = Router();
 
@@ -36,7 +36,7 @@ export function accountRoutes(deps: AccountRoutesDeps): Router {
    *     summary: Change my name, address or password
    *     description: >-
    *       A new password ends all other sessions. A new address stays `pending_email` until the link that is mailed to
-   *       it is followed; the old address is told. Three new addresses an hour can be asked for.
+   *       it is followed; the old address is notified. At most three changes of address an hour are accepted.
    *     requestBody: { required: true, content: { application/json: { schema: { $ref: '#/components/schemas/UpdateMeRequest' } } } }
    *     responses:
    *       429: { $ref: '#/components/responses/TooManyAttempts' }
@@ -50,32 +50,33 @@ export function accountRoutes(deps: AccountRoutesDeps): Router {
    *     requestBody: { required: true, content: { application/json: { schema: { $ref: '#/components/schemas/DeleteMeRequest' } } } }
    *     responses:
    *       429: { $ref: '#/components/responses/TooManyAttempts' }
-   *       204: { description: Gone. }
+   *       204: { description: Deleted. }
    *       403: { $ref: '#/components/responses/WrongPassword' }
    */
-  router.get('/auth/me', adminsOnly, (req, res) => {
+  router.get('/auth/me', requireAdmin, (req, res) => {
     res.json(adminView(principalOf(req).admin, roleOf));
   });
   router.put(
     '/auth/me',
-    adminsOnly,
+    requireAdmin,
     limits.accountChanges,
     ...jsonBody(SMALL_BODY),
     async (req, res) => {
       const { current_password: currentPassword, ...changes } = parse(UpdateMeRequest, req.body);
       const cause = causeOf(req);
-      const admin = await accounts.change(principalOf(req), { ...changes, currentPassword }, cause);
+      const wanted = { ...changes, currentPassword };
+      const admin = await changeAccount(deps, principalOf(req), wanted, cause);
       res.json(adminView(admin, roleOf));
     },
   );
   router.delete(
     '/auth/me',
-    adminsOnly,
+    requireAdmin,
     limits.accountChanges,
     ...jsonBody(SMALL_BODY),
     async (req, res) => {
       const { current_password: password } = parse(DeleteMeRequest, req.body);
-      await accounts.remove(principalOf(req), password, causeOf(req));
+      await deleteAccount(deps, principalOf(req), password, causeOf(req));
       res.status(204).end();
     },
   );

@@ -6,20 +6,24 @@ import { AppError } from '../../shared/errors/app-error.js';
 import type { EmailAddress } from '../../shared/identity/email-address.js';
 import { canonicalName } from '../../shared/identity/person-name.js';
 import type { Admin, Principal } from '../../shared/models/index.js';
-import type { AccountNotices } from '../admins/account-notices.js';
+import {
+  notifyAdmin,
+  notifyOfAddressChange,
+  type AccountNoticeDeps,
+} from '../admins/account-notices.js';
 import { lockAdmin } from '../admins/admin-lock.js';
-import { ownersClient } from '../passwords/known-networks.js';
 import {
   requestConfirmation,
   voidConfirmations,
   type ConfirmationDeps,
 } from '../mailed-links/confirmations.js';
-import type { PasswordGuard } from '../passwords/password-guard.js';
+import { ownersClient } from '../passwords/known-networks.js';
+import type { PasswordAttemptLimiter } from '../passwords/password-attempts.js';
 import { refuseCommonPassword } from '../passwords/password-policy.js';
 import type { Passwords } from '../passwords/passwords.js';
-import { endSessions } from '../sessions/session-end.js';
+import { endSessions } from '../sessions/sessions.service.js';
 
-/** What an admin changes of itself. An address and a password need the current password. */
+/** What an admin changes in its account. A new address and a new password need the current password. */
 export interface AccountChanges {
   readonly name?: string | undefined;
   readonly email?: EmailAddress | undefined;
@@ -27,113 +31,122 @@ export interface AccountChanges {
   readonly currentPassword?: string | undefined;
 }
 
-export interface AccountDeps extends ConfirmationDeps {
+export interface AccountDeps extends ConfirmationDeps, AccountNoticeDeps {
   readonly database: Database;
   readonly passwords: Passwords;
-  readonly passwordGuard: PasswordGuard;
-  readonly notices: AccountNotices;
+  readonly passwordAttempts: PasswordAttemptLimiter;
   readonly audit: Audit;
 }
 
-/** An admin's dealings with its own account. */
-export type AccountService = ReturnType<typeof createAccountService>;
-
-export function createAccountService(deps: AccountDeps) {
-  const { database, passwords, notices, audit } = deps;
-
-  /**
-   * Changes all that is asked for, or nothing. A new password ends all other sessions; a new address waits until the
-   * link mailed to it is followed, and the old one is told; three an hour can be asked for.
-   * @throws {AppError} `validation_failed` without the current password where it is needed, `wrong_password`, `password_too_common`, `name_taken`, `too_many_attempts`.
-   */
-  async function change(
-    principal: Principal,
-    changes: AccountChanges,
-    cause: Cause,
-  ): Promise<Admin> {
-    const { admin: asker, sessionId } = principal;
-    const { name, email, password } = changes;
-    const needsPassword = email !== undefined || password !== undefined;
-    if (needsPassword) await requirePassword(deps, principal, changes.currentPassword, cause);
-    if (password !== undefined) {
-      for (const { canonical } of [{ canonical: asker.emailCanonical }, ...(email ? [email] : [])])
-        refuseCommonPassword(password, { email: canonical, name: name ?? asker.name });
-    }
-    const passwordHash =
-      password === undefined ? undefined : await passwords.hash(password, ownersClient(cause));
-    try {
-      return await withTransaction(database, async (tx) => {
-        const admin = await lockAsker(tx, asker, needsPassword);
-        await admin.update(
-          {
-            ...(name !== undefined && { name, nameCanonical: canonicalName(name) }),
-            ...(passwordHash !== undefined && { passwordHash, pendingEmail: null }),
-          },
-          { transaction: tx },
-        );
-        if (passwordHash !== undefined) {
-          // Whoever knew the old password may have asked for another address.
-          await voidConfirmations(tx, { adminId: admin.id, purpose: 'email_change' });
-          const { emailCanonical } = admin;
-          await voidConfirmations(tx, { emailCanonical, purpose: 'password_reset' });
-          await endSessions({ adminId: admin.id, except: sessionId }, 'password', tx);
-          await notices.tell(tx, admin, 'password_changed', cause);
-          await audit.record('authn_password_change', cause, { adminId: admin.id, sessionId }, tx);
-        }
-        if (email !== undefined) await askForAddress(tx, admin, email, cause);
-        return admin;
-      });
-    } catch (error) {
-      if (violates(error, 'admins_name_key')) throw new AppError('name_taken', { cause: error });
-      throw error;
-    }
-  }
-
-  /**
-   * Deletes an admin with its users and sessions, and voids the links that were mailed to its address.
-   * @throws {AppError} `wrong_password`.
-   */
-  async function remove(
-    principal: Principal,
-    currentPassword: string,
-    cause: Cause,
-  ): Promise<void> {
-    await requirePassword(deps, principal, currentPassword, cause);
-    await withTransaction(database, async (tx) => {
-      const admin = await lockAsker(tx, principal.admin, true);
-      await voidConfirmations(tx, { emailCanonical: admin.emailCanonical });
-      await admin.destroy({ transaction: tx });
-      await audit.record('user_deleted', cause, { adminId: admin.id }, tx);
+/**
+ * Makes all changes, or none. A new password ends all other sessions; a new address takes effect when the link mailed to
+ * it is followed, and the old one is notified.
+ * @throws {AppError} `validation_failed` without the current password where it is needed, `wrong_password`,
+ *   `password_too_common`, `name_taken`, `too_many_attempts` (for passwords, or past three changes of address an hour).
+ */
+export async function changeAccount(
+  deps: AccountDeps,
+  principal: Principal,
+  changes: AccountChanges,
+  cause: Cause,
+): Promise<Admin> {
+  const { admin: asker, sessionId } = principal;
+  const { name, email, password } = changes;
+  const needsPassword = email !== undefined || password !== undefined;
+  if (needsPassword) await requirePassword(deps, principal, changes.currentPassword, cause);
+  if (password !== undefined) refuseCommonPasswordFor(asker, password, changes);
+  const passwordHash =
+    password === undefined ? undefined : await deps.passwords.hash(password, ownersClient(cause));
+  try {
+    return await withTransaction(deps.database, async (tx) => {
+      const admin = await lockAsker(tx, asker, needsPassword);
+      await admin.update(
+        {
+          ...(name !== undefined && { name, nameCanonical: canonicalName(name) }),
+          ...(passwordHash !== undefined && { passwordHash, pendingEmail: null }),
+        },
+        { transaction: tx },
+      );
+      if (passwordHash !== undefined)
+        await revokeOtherAccess(deps, tx, { admin, sessionId }, cause);
+      if (email !== undefined) await requestAddress(deps, tx, admin, email, cause);
+      return admin;
     });
+  } catch (error) {
+    if (violates(error, 'admins_name_key')) throw new AppError('name_taken', { cause: error });
+    throw error;
   }
-
-  /** The same whether somebody has the address or not: the worker mails a link, or tells its owner. */
-  async function askForAddress(
-    tx: Transaction,
-    admin: Admin,
-    email: EmailAddress,
-    cause: Cause,
-  ): Promise<void> {
-    if (email.canonical === admin.emailCanonical) {
-      await voidConfirmations(tx, { adminId: admin.id, purpose: 'email_change' });
-      await admin.update({ email: email.address, pendingEmail: null }, { transaction: tx });
-      return;
-    }
-    await notices.tellAddressChange(tx, admin, email, cause);
-    await voidConfirmations(tx, { adminId: admin.id, purpose: 'email_change' });
-    await admin.update({ pendingEmail: email.address }, { transaction: tx });
-    const request = { purpose: 'email_change', email, adminId: admin.id } as const;
-    const outboxId = await requestConfirmation(deps, tx, request, cause);
-    const facts = { adminId: admin.id, details: { outbox_id: outboxId } };
-    await audit.record('email_change_requested', cause, facts, tx);
-  }
-
-  return { change, remove };
 }
 
 /**
- * The asker's row as it is now.
- * @throws {AppError} `unauthorized` when it is gone; `wrong_password` when the password that was compared, if one was
+ * Deletes an admin with its users and sessions, and voids the links that were mailed to its address.
+ * @throws {AppError} `wrong_password`, `too_many_attempts`.
+ */
+export async function deleteAccount(
+  deps: AccountDeps,
+  principal: Principal,
+  currentPassword: string,
+  cause: Cause,
+): Promise<void> {
+  await requirePassword(deps, principal, currentPassword, cause);
+  await withTransaction(deps.database, async (tx) => {
+    const admin = await lockAsker(tx, principal.admin, true);
+    await voidConfirmations(tx, { emailCanonical: admin.emailCanonical });
+    await admin.destroy({ transaction: tx });
+    await deps.audit.record('user_deleted', cause, { adminId: admin.id }, tx);
+  });
+}
+
+/** The password must not be a common one with the current address or the new one, and the name that the account will have. */
+function refuseCommonPasswordFor(
+  asker: Admin,
+  password: string,
+  { email, name = asker.name }: AccountChanges,
+): void {
+  refuseCommonPassword(password, { email: asker.emailCanonical, name });
+  if (email !== undefined) refuseCommonPassword(password, { email: email.canonical, name });
+}
+
+/** After a change of password: ends all other sessions, and voids what somebody with the old one may have requested. */
+async function revokeOtherAccess(
+  deps: AccountDeps,
+  tx: Transaction,
+  { admin, sessionId }: Principal,
+  cause: Cause,
+): Promise<void> {
+  const { id: adminId, emailCanonical } = admin;
+  await voidConfirmations(tx, { adminId, purpose: 'email_change' });
+  await voidConfirmations(tx, { emailCanonical, purpose: 'password_reset' });
+  await endSessions(tx, { adminId, except: sessionId }, 'password');
+  await notifyAdmin(deps, tx, admin, 'password_changed', cause);
+  await deps.audit.record('authn_password_change', cause, { adminId, sessionId }, tx);
+}
+
+/** Runs the same statements whether or not the address is taken; the worker mails a link, or notifies the address's owner. */
+async function requestAddress(
+  deps: AccountDeps,
+  tx: Transaction,
+  admin: Admin,
+  email: EmailAddress,
+  cause: Cause,
+): Promise<void> {
+  if (email.canonical === admin.emailCanonical) {
+    await voidConfirmations(tx, { adminId: admin.id, purpose: 'email_change' });
+    await admin.update({ email: email.address, pendingEmail: null }, { transaction: tx });
+    return;
+  }
+  await notifyOfAddressChange(deps, tx, admin, email, cause);
+  await voidConfirmations(tx, { adminId: admin.id, purpose: 'email_change' });
+  await admin.update({ pendingEmail: email.address }, { transaction: tx });
+  const request = { purpose: 'email_change', email, adminId: admin.id } as const;
+  const outboxId = await requestConfirmation(deps, tx, request, cause);
+  const facts = { adminId: admin.id, details: { outbox_id: outboxId } };
+  await deps.audit.record('email_change_requested', cause, facts, tx);
+}
+
+/**
+ * The asker's row as it is now, locked.
+ * @throws {AppError} `unauthorized` when it was deleted; `wrong_password` when the password that was compared, if one was
  *   needed, has been changed since.
  */
 async function lockAsker(tx: Transaction, asker: Admin, needsPassword: boolean): Promise<Admin> {
@@ -145,11 +158,11 @@ async function lockAsker(tx: Transaction, asker: Admin, needsPassword: boolean):
 }
 
 /**
- * Every wrong password is counted, for this session alone, and recorded. One that is missing was no guess.
+ * Every wrong password is counted, per session, and audited. A missing one is not a guess.
  * @throws {AppError} `validation_failed`, `wrong_password`, `too_many_attempts`.
  */
 async function requirePassword(
-  { passwords, passwordGuard, audit }: Pick<AccountDeps, 'passwords' | 'passwordGuard' | 'audit'>,
+  { passwords, passwordAttempts, audit }: AccountDeps,
   { admin, sessionId }: Principal,
   password: string | undefined,
   cause: Cause,
@@ -167,7 +180,7 @@ async function requirePassword(
   };
   const compare = (): Promise<Admin | undefined> =>
     passwords.verify(password, () => Promise.resolve(admin), ownersClient(cause));
-  if (await passwordGuard.attempt(attempt, compare)) return;
+  if (await passwordAttempts.attempt(attempt, compare)) return;
   await audit.record('authn_password_change_fail', cause, { adminId });
   throw new AppError('wrong_password');
 }

@@ -10,62 +10,62 @@ import {
 import { OutboxMessage, type Admin } from '../../shared/models/index.js';
 import { MAX_LINKS_PER_HOUR, scaledLimit } from '../../shared/outbox/mail-limits.js';
 import type { Outbox } from '../../shared/outbox/outbox.js';
-import { tooManyRequests } from '../throttling/too-many-requests.js';
+import { tooManyRequests } from '../rate-limits/rate-limiter.js';
 
-/** Mails that tell admins what has happened to their accounts, promised in the transaction in which it happens. */
-export type AccountNotices = ReturnType<typeof createAccountNotices>;
+export interface AccountNoticeDeps {
+  readonly outbox: Outbox;
+  /** Multiplies the limits. */
+  readonly rateLimitScale: number;
+}
 
 const HOUR_MS = 3_600_000;
 const MAX_ADDRESS_CHANGES_PER_HOUR = 3;
 
-/** @param rateLimitScale multiplies the limits. */
-export function createAccountNotices(outbox: Outbox, rateLimitScale: number) {
-  const maxAddressChanges = scaledLimit(MAX_ADDRESS_CHANGES_PER_HOUR, rateLimitScale);
-  const maxLinks = scaledLimit(MAX_LINKS_PER_HOUR, rateLimitScale);
-
-  /** Tells an admin about a change that it, or somebody with its password or tokens, has made. */
-  async function tell(
-    tx: Transaction,
-    admin: Admin,
-    notice: SecurityNotice,
-    cause: Cause,
-  ): Promise<void> {
-    await outbox.enqueue(
-      tx,
-      sendSecurityNotice,
-      { v: 1, admin_id: admin.id, notice },
-      { adminId: admin.id, recipient: admin.email, cause },
-    );
-  }
-
-  /**
-   * Tells an admin that another address has been asked for in its name. The caller holds the admin's row.
-   * @throws {AppError} `too_many_attempts` instead of a fourth within an hour, or when as many have asked for the new
-   *   address within an hour as links are mailed to it.
-   */
-  async function tellAddressChange(
-    tx: Transaction,
-    admin: Admin,
-    newEmail: EmailAddress,
-    cause: Cause,
-  ): Promise<void> {
-    const asked = { adminId: admin.id, name: sendSecurityNotice.name };
-    const payload = { notice: 'email_change_requested' };
-    await refusePast(maxAddressChanges, tx, { ...asked, payload });
-    await refusePast(maxLinks, tx, {
-      name: sendConfirmationMail.name,
-      // Changes alone, whatever became of them: all else would tell whether somebody has the address.
-      adminId: { [Op.not]: null },
-      [Op.and]: where(fn('lower', col('recipient')), newEmail.canonical),
-    });
-    await tell(tx, admin, 'email_change_requested', cause);
-  }
-
-  return { tell, tellAddressChange };
+/** Sends an admin a mail about a change that was made with its password or tokens, committed with that change. */
+export async function notifyAdmin(
+  { outbox }: Pick<AccountNoticeDeps, 'outbox'>,
+  tx: Transaction,
+  admin: Admin,
+  notice: SecurityNotice,
+  cause: Cause,
+): Promise<void> {
+  await outbox.enqueue(
+    tx,
+    sendSecurityNotice,
+    { v: 1, admin_id: admin.id, notice },
+    { adminId: admin.id, recipient: admin.email, cause },
+  );
 }
 
-/** @throws {AppError} `too_many_attempts` when there have been so many such messages within an hour. */
-async function refusePast(
+/**
+ * Notifies an admin at its current address that a change of address was requested. The caller holds the admin's row lock.
+ * @throws {AppError} `too_many_attempts` for a fourth change within an hour, or when changes to the new address have
+ *   reached the hourly limit of links to one address.
+ */
+export async function notifyOfAddressChange(
+  deps: AccountNoticeDeps,
+  tx: Transaction,
+  admin: Admin,
+  newEmail: EmailAddress,
+  cause: Cause,
+): Promise<void> {
+  const { rateLimitScale } = deps;
+  await requireFewerThan(scaledLimit(MAX_ADDRESS_CHANGES_PER_HOUR, rateLimitScale), tx, {
+    adminId: admin.id,
+    name: sendSecurityNotice.name,
+    payload: { notice: 'email_change_requested' },
+  });
+  await requireFewerThan(scaledLimit(MAX_LINKS_PER_HOUR, rateLimitScale), tx, {
+    name: sendConfirmationMail.name,
+    // Only changes of address, whatever their outcome: counting anything else would reveal whether the address is taken.
+    adminId: { [Op.not]: null },
+    [Op.and]: where(fn('lower', col('recipient')), newEmail.canonical),
+  });
+  await notifyAdmin(deps, tx, admin, 'email_change_requested', cause);
+}
+
+/** @throws {AppError} `too_many_attempts` when so many such messages were written within the last hour. */
+async function requireFewerThan(
   limit: number,
   transaction: Transaction,
   messages: WhereOptions<OutboxMessage>,

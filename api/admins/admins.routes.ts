@@ -1,25 +1,18 @@
 import { Router, type RequestHandler } from 'express';
-import * as z from 'zod';
-import { pageQuery, readPage, type Cursors } from '../http/pagination.js';
+import { readPage, type Cursors } from '../http/pagination.js';
 import { principalOf } from '../http/request-context.js';
 import { parse } from '../http/validate.js';
-import type { AdminsService } from './admins.service.js';
-import { adminView, type RoleOf } from './admins.views.js';
+import { adminView, AdminsQuery } from './admins.schemas.js';
+import { listAdmins, type RoleOf } from './admins.service.js';
 
 export interface AdminsRoutesDeps {
-  readonly admins: AdminsService;
   readonly cursors: Cursors;
   readonly roleOf: RoleOf;
-  readonly adminsOnly: RequestHandler;
+  readonly requireAdmin: RequestHandler;
 }
 
-const AdminsQuery = z.strictObject({
-  ...pageQuery,
-  logged_in: z.enum(['true', 'false']).default('false'),
-});
-
-/** Looking at admins. */
-export function adminsRoutes({ admins, cursors, roleOf, adminsOnly }: AdminsRoutesDeps): Router {
+export function adminsRoutes(deps: AdminsRoutesDeps): Router {
+  const { cursors, roleOf, requireAdmin } = deps;
   const router = Router();
 
   /**
@@ -41,12 +34,12 @@ export function adminsRoutes({ admins, cursors, roleOf, adminsOnly }: AdminsRout
    *         content: { application/json: { schema: { $ref: '#/components/schemas/AdminList' } } }
    *       400: { $ref: '#/components/responses/InvalidCursor' }
    */
-  router.get('/auth/admins', adminsOnly, async (req, res) => {
+  router.get('/auth/admins', requireAdmin, async (req, res) => {
     const { admin } = principalOf(req);
     const { limit, cursor, logged_in: loggedIn } = parse(AdminsQuery, req.query);
     const page = { listing: `admins:${admin.id}`, limit, cursor };
     const found = await readPage(cursors, page, { req, res }, (count, after) =>
-      admins.list(admin, { limit: count, after, loggedIn: loggedIn === 'true' }),
+      listAdmins(deps, admin, { limit: count, after, loggedIn: loggedIn === 'true' }),
     );
     res.json(found.map((each) => adminView(each, roleOf)));
   });

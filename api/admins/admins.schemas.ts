@@ -1,4 +1,12 @@
 import * as z from 'zod';
+import type { Admin as AdminModel } from '../../shared/models/index.js';
+import { pageQuery } from '../http/pagination.js';
+import type { RoleOf } from './admins.service.js';
+
+export const AdminsQuery = z.strictObject({
+  ...pageQuery,
+  logged_in: z.enum(['true', 'false']).default('false'),
+});
 
 export const Admin = z.object({
   id: z.int().positive(),
@@ -13,5 +21,19 @@ export const Admin = z.object({
   created_at: z.iso.datetime(),
   updated_at: z.iso.datetime(),
 });
+
+/** An admin as the API shows it. */
+export function adminView(admin: AdminModel, roleOf: RoleOf): z.input<typeof Admin> {
+  return {
+    id: admin.id,
+    email: admin.email,
+    name: admin.name,
+    role: roleOf(admin),
+    confirmed_at: admin.confirmedAt.toISOString(),
+    ...(admin.pendingEmail !== null && { pending_email: admin.pendingEmail }),
+    created_at: admin.createdAt.toISOString(),
+    updated_at: admin.updatedAt.toISOString(),
+  };
+}
 
 export const AdminList = z.array(Admin);

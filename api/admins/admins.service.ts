@@ -1,8 +1,28 @@
 import { literal, Op } from 'sequelize';
+import type { Audit, Cause } from '../../shared/audit/audit.js';
+import type { Database } from '../../shared/database/connect.js';
+import { withTransaction } from '../../shared/database/transaction.js';
+import { AppError } from '../../shared/errors/app-error.js';
+import type { EmailAddress } from '../../shared/identity/email-address.js';
 import { Admin } from '../../shared/models/index.js';
-import type { RoleOf } from './admins.views.js';
+import { lockAdmin } from './admin-lock.js';
 
-/** Which admins a listing wants. */
+/** Determines the role of an admin. */
+export type RoleOf = (
+  admin: Pick<Admin, 'emailCanonical' | 'operatorSince'>,
+) => 'admin' | 'operator';
+
+/**
+ * Admins are operators when the configuration lists their address or an operator has granted the role.
+ * @param operatorEmails canonical.
+ */
+export function createRoleOf(operatorEmails: readonly string[]): RoleOf {
+  const operators = new Set(operatorEmails);
+  return ({ emailCanonical, operatorSince }) =>
+    operatorSince !== null || operators.has(emailCanonical) ? 'operator' : 'admin';
+}
+
+/** One page of admins. */
 export interface AdminQuery {
   readonly limit: number;
   /** Only admins with a greater id. */
@@ -11,24 +31,49 @@ export interface AdminQuery {
   readonly loggedIn: boolean;
 }
 
-/** Looking at admins. */
-export type AdminsService = ReturnType<typeof createAdminsService>;
-
 const HAS_LIVE_SESSION = literal(
   'exists (select from sessions s where s.admin_id = "Admin".id and s.ended_at is null and s.expires_at > now())',
 );
 
-export function createAdminsService(roleOf: RoleOf) {
-  /** All admins for an operator, oldest first; itself for any other admin. */
-  async function list(asker: Admin, { limit, after, loggedIn }: AdminQuery): Promise<Admin[]> {
-    const isOperator = roleOf(asker) === 'operator';
-    const id = isOperator ? { [Op.gt]: after } : { [Op.gt]: after, [Op.eq]: asker.id };
-    return Admin.findAll({
-      where: { id, ...(loggedIn && { [Op.and]: HAS_LIVE_SESSION }) },
-      order: [['id', 'ASC']],
-      limit,
-    });
-  }
+/** All admins for an operator, oldest first; for any other admin only itself. */
+export async function listAdmins(
+  { roleOf }: { readonly roleOf: RoleOf },
+  asker: Admin,
+  { limit, after, loggedIn }: AdminQuery,
+): Promise<Admin[]> {
+  const isOperator = roleOf(asker) === 'operator';
+  const id = isOperator ? { [Op.gt]: after } : { [Op.gt]: after, [Op.eq]: asker.id };
+  return Admin.findAll({
+    where: { id, ...(loggedIn && { [Op.and]: HAS_LIVE_SESSION }) },
+    order: [['id', 'ASC']],
+    limit,
+  });
+}
 
-  return { list };
+export interface OperatorDeps {
+  readonly database: Database;
+  readonly audit: Audit;
+}
+
+/**
+ * Grants or revokes the operator role; for the command line only, never by HTTP. Idempotent.
+ * @returns whether anything changed.
+ * @throws {AppError} `not_found` when no admin has the address.
+ */
+export async function setOperator(
+  { database, audit }: OperatorDeps,
+  email: EmailAddress,
+  isOperator: boolean,
+  cause: Cause,
+): Promise<boolean> {
+  return withTransaction(database, async (tx) => {
+    const admin = await lockAdmin(tx, { emailCanonical: email.canonical });
+    if (!admin) throw new AppError('not_found');
+    if ((admin.operatorSince !== null) === isOperator) return false;
+    await admin.update({ operatorSince: isOperator ? new Date() : null }, { transaction: tx });
+    const details = { role: isOperator ? 'operator' : 'admin' };
+    const facts = { adminId: admin.id, details };
+    await audit.record('privilege_permissions_changed', cause, facts, tx);
+    return true;
+  });
 }

@@ -2,27 +2,27 @@ import { isUtf8 } from 'node:buffer';
 import type { Request, RequestHandler } from 'express';
 import { AppError } from '../../shared/errors/app-error.js';
 import { essenceOf, supportedMediaType } from '../../shared/http/request-headers.js';
-import { isEncodedUtf8 } from './percent-encoding.js';
+import { isEncodedUtf8 } from './request-guard.js';
 import { parseJsonObject } from './strict-json.js';
 
 const JSON_TYPE = 'application/json';
 const FORM_TYPE = 'application/x-www-form-urlencoded';
 const MAX_FORM_FIELDS = 32;
 
-/** Bodies that hold credentials. */
+/** The limit for bodies with credentials. */
 export const SMALL_BODY = 4 * 1_024;
-/** All other bodies. */
+/** The limit for all other bodies. */
 export const NORMAL_BODY = 16 * 1_024;
 
-/** One media type and what makes an object of it. */
+/** A media type and its parser. */
 type Format = readonly [type: string, parse: (text: string) => object];
 
-/** Reads a JSON object of at most `maxBytes`; anything else is refused before a handler runs. */
+/** Middleware that reads a JSON object of at most `maxBytes`, and rejects anything else. */
 export const jsonBody = (maxBytes: number): RequestHandler[] => [
   bodyIn([[JSON_TYPE, parseJsonObject]], maxBytes),
 ];
 
-/** Reads a JSON object or an HTML form. */
+/** Middleware that reads a JSON object or an HTML form. */
 export const jsonOrFormBody = (maxBytes: number): RequestHandler[] => [
   bodyIn(
     [
@@ -33,13 +33,13 @@ export const jsonOrFormBody = (maxBytes: number): RequestHandler[] => [
   ),
 ];
 
-/** True when the request bears an HTML form, so that a person waits for a page. */
+/** True when the body is an HTML form: the client is a browser, and gets a page. */
 export const isForm = (req: { headers: { 'content-type'?: string | undefined } }): boolean =>
   essenceOf(req.headers['content-type']) === FORM_TYPE;
 
 /**
- * Stricter than Express's own parsers: those read a body that is too large to its end before they refuse it, put
- * U+FFFD in the place of what is not UTF-8, and let the last of two equal keys win.
+ * Stricter than the parsers of Express, which read an oversized body to its end before they reject it, replace invalid
+ * UTF-8 by U+FFFD, and let the last of two equal keys win.
  */
 function bodyIn(formats: readonly Format[], maxBytes: number): RequestHandler {
   const parsers = new Map(formats);
@@ -62,7 +62,7 @@ async function readChunks(req: Request, maxBytes: number): Promise<Buffer[]> {
   const chunks: Buffer[] = [];
   let bytes = 0;
   try {
-    // The connection must outlive a refusal in the middle: the answer goes over it.
+    // A rejection halfway must not destroy the connection: the response is sent over it.
     for await (const chunk of req.iterator({ destroyOnReturn: false }) as AsyncIterable<Buffer>) {
       bytes += chunk.length;
       if (bytes > maxBytes) throw new AppError('payload_too_large');

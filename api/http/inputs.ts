@@ -2,20 +2,20 @@ import * as z from 'zod';
 import { addressLength, readTypedAddress } from '../../shared/identity/email-address.js';
 import { mixesScripts, nameLength, readPersonName } from '../../shared/identity/person-name.js';
 
-/** The greatest id that a row can have: PostgreSQL's integer. */
+/** The largest id of a row: PostgreSQL's integer. */
 export const MAX_ID = 2_147_483_647;
 
-/** An id as it stands in a path or a query: digits and nothing else. */
+/** An id in a path or a query: only digits. */
 const IdText = z
   .string()
   .regex(/^[1-9]\d{0,9}$/, 'must be a whole number from 1')
   .transform(Number)
   .refine((id) => id <= MAX_ID, `must be at most ${MAX_ID}`);
 
-/** One id and nothing beside it: the parameters of a path, or a query in the original form. */
+/** An id and nothing else: the parameters of a path, or a query in the original form. */
 export const Id = z.strictObject({ id: IdText });
 
-/** An e-mail address as it is typed. */
+/** An e-mail address, surrounding whitespace trimmed. */
 export const EmailInput = z
   .string()
   .meta({
@@ -35,7 +35,7 @@ export const EmailInput = z
     return z.NEVER;
   });
 
-/** The name of a person, as it is stored. */
+/** The name of a person, normalised as it is stored. */
 export const PersonNameInput = z
   .string()
   .meta({
@@ -52,7 +52,7 @@ export const PersonNameInput = z
     return z.NEVER;
   });
 
-/** The name of an admin, which others tell it by: see ADR 20. */
+/** The name of an admin, which must not be confusable with another: see ADR 20. */
 export const AdminNameInput = PersonNameInput.refine(
   (name) => !mixesScripts(name),
   'must not mix scripts that look alike within a word',

@@ -3,10 +3,10 @@ import { AppError } from '../../shared/errors/app-error.js';
 
 const METHODS = ['get', 'post', 'put', 'patch', 'delete'] as const;
 
-/** The paths of an OpenAPI document: template to operations by method. */
+/** The paths of an OpenAPI document: operations by template and method. */
 export type DocumentedPaths = Readonly<Record<string, Readonly<Record<string, unknown>>>>;
 
-/** Answers OPTIONS, and 405 with `Allow` where the document has the path but not the method. HEAD goes with GET. */
+/** Answers OPTIONS, and 405 with `Allow` where the document has the path but not the method. GET implies HEAD. */
 export function methodGuard(paths: DocumentedPaths): RequestHandler {
   const routes = Object.entries(paths).map(([template, operations]) => ({
     pattern: patternOf(template),
@@ -27,7 +27,7 @@ export function methodGuard(paths: DocumentedPaths): RequestHandler {
   };
 }
 
-/** Matches the paths of a template as Express does: in any case, with or without a slash at the end. */
+/** Matches paths of a template as Express does: case-insensitive, with an optional trailing slash. */
 export const patternOf = (template: string): RegExp =>
   new RegExp(
     `^${template.replaceAll('.', String.raw`\.`).replaceAll(/\{[^{}]+\}/g, '[^/]+')}/?$`,

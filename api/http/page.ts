@@ -3,12 +3,12 @@ import { isForm } from './body.js';
 import { escapeHtml } from '../../shared/html/escape-html.js';
 import { allowPage } from './security-headers.js';
 
-/** Text that is safe to put into HTML. */
+/** Safe HTML. */
 export class Html {
   constructor(readonly text: string) {}
 }
 
-/** Makes HTML; every value that is not {@link Html} itself is escaped. */
+/** A template tag for HTML: escapes every value that is not {@link Html}. */
 export function markup(strings: TemplateStringsArray, ...values: (string | Html)[]): Html {
   return new Html(strings.reduce((text, part, i) => text + toHtml(values[i - 1] ?? '') + part));
 }
@@ -38,18 +38,17 @@ ul { margin: 0 0 18px; padding-left: 20px }
 code { font-size: .92em }
 `;
 
-/** What differs from page to page. */
 export interface Page {
   readonly title: string;
   readonly body: Html;
 }
 
-/** Answers with a page: plain, accessible, without script, nothing loaded from anywhere. */
+/** Sends a page: plain, accessible, without scripts and without external resources. */
 export function sendPage(res: Response, status: number, page: Page): void {
   res.status(status).send(renderPage(res, page));
 }
 
-/** The bytes of a page, with the headers set that it needs. */
+/** The bytes of a page; sets the headers that it needs. */
 export function renderPage(res: Response, { title, body }: Page): Buffer {
   allowPage(res, STYLES);
   res.type('html');
@@ -74,7 +73,7 @@ ${body}
   return Buffer.from(page.text);
 }
 
-/** A form that asks for an e-mail address and nothing else. */
+/** A form with an e-mail address as its only field. */
 export const emailForm = ({ action, button }: { action: string; button: string }): Html =>
   markup`<form method="post" action="${action}">
 <label for="email">E-mail address</label>
@@ -82,19 +81,19 @@ export const emailForm = ({ action, button }: { action: string; button: string }
 <button type="submit">${button}</button>
 </form>`;
 
-const waysOn = new WeakMap<Request, () => Html>();
+const errorForms = new WeakMap<Request, () => Html>();
 
 /**
- * For routes that take HTML forms: a person waits for a page, whatever goes wrong. Stands before everything that may refuse
- * the request.
- * @param wayOn a form or a link by which the person can go on.
+ * For routes that take HTML forms: errors are answered by a page. Must come before all middleware that may reject the
+ * request.
+ * @param form the form that the error page shows, to start again.
  */
 export const answerFormsWithPages =
-  (wayOn: () => Html): RequestHandler =>
+  (form: () => Html): RequestHandler =>
   (req, _res, next) => {
-    if (isForm(req)) waysOn.set(req, wayOn);
+    if (isForm(req)) errorForms.set(req, form);
     next();
   };
 
-/** How a person can go on who waits for a page; `undefined` for a program, which gets a problem document. */
-export const wayOnOf = (req: Request): Html | undefined => waysOn.get(req)?.();
+/** The form for an error page; `undefined` when the error is answered by a problem document. */
+export const formOf = (req: Request): Html | undefined => errorForms.get(req)?.();

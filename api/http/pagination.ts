@@ -6,11 +6,10 @@ import type { KeyRing, NamedKey } from '../../shared/crypto/keys.js';
 import { AppError } from '../../shared/errors/app-error.js';
 import { pathOf } from './request-context.js';
 
-/** How many rows a page has unless asked otherwise. */
+/** Default page size. */
 export const DEFAULT_LIMIT = 50;
-/** How many rows a page can have. */
+/** Maximum page size. */
 export const MAX_LIMIT = 100;
-/** How long a cursor can be, as text. */
 export const MAX_CURSOR_LENGTH = 200;
 const MAC_BYTES = 16;
 
@@ -25,16 +24,16 @@ export const pageQuery = {
   cursor: z.string().min(1).max(MAX_CURSOR_LENGTH).optional(),
 };
 
-/** Turns a place in one listing into an opaque cursor and back. A cursor is good for the listing it came from alone. */
+/** Opaque, signed cursors. A cursor is valid only for the listing that it came from. */
 export interface Cursors {
   encode(listing: string, lastId: number): string;
-  /** @throws {AppError} `invalid_cursor` for a cursor that was changed, or that another listing gave. */
+  /** @throws {AppError} `invalid_cursor` for a cursor that was tampered with, or that belongs to another listing. */
   decode(listing: string, cursor: string): number;
-  /** Where links to further pages point: what a client names as the host has no part in them. */
+  /** The base of links to further pages; the `Host` header is not trusted. */
   readonly publicUrl: string;
 }
 
-/** Cursors signed by the first of the keys and read by any. */
+/** Cursors signed with the current key and verified with any. */
 export function createCursors(keys: KeyRing, publicUrl: string): Cursors {
   return {
     publicUrl,
@@ -51,15 +50,14 @@ export function createCursors(keys: KeyRing, publicUrl: string): Cursors {
   };
 }
 
-/** One page as a request asks for it. */
 export interface PageRequest {
-  /** Names what is listed and for whom: a cursor of another listing is refused. */
+  /** Names the listing and its reader. */
   readonly listing: string;
   readonly limit: number;
   readonly cursor: string | undefined;
 }
 
-/** Reads one page, by id and oldest first, and links the next one by its absolute URL if there is one (RFC 8288). */
+/** Reads one page, ordered by id, and sets the `Link` header to the absolute URL of the next page, if any (RFC 8288). */
 export async function readPage<Row extends { id: number }>(
   cursors: Cursors,
   { listing, limit, cursor }: PageRequest,

@@ -2,17 +2,17 @@ import type { NextFunction, Request, Response } from 'express';
 import { isDatabaseUnavailable } from '../../shared/database/failures.js';
 import { AppError, problemDocument } from '../../shared/errors/app-error.js';
 import type { ErrorCode } from '../../shared/errors/codes.js';
-import { sendAndHangUp } from './hang-up.js';
-import { renderPage, wayOnOf } from './page.js';
-import { problemPage } from './problem-page.js';
+import { formOf, markup, renderPage, type Html, type Page } from './page.js';
 import { contextOf } from './request-context.js';
 
-/** What a 401 asks for (RFC 6750, section 3). */
+/** The challenge of every 401 (RFC 6750, section 3). */
 export const BEARER_CHALLENGE = 'Bearer realm="rollcall"';
 
 const RETRY_AFTER_SECONDS = '2';
+const LINGER_MS = 1_000;
+const LINGER_BYTES = 1_024 * 1_024;
 
-/** The only place that answers with an error. What is not meant for clients is logged and answered as `internal`. */
+/** The error handler of the app. Errors that are not meant for clients are logged and answered as `internal`. */
 export function problemHandler(
   thrown: unknown,
   req: Request,
@@ -31,21 +31,20 @@ export function problemHandler(
   if (error.status === 401) res.setHeader('WWW-Authenticate', BEARER_CHALLENGE);
   for (const [name, value] of Object.entries(error.headers)) res.setHeader(name, value);
   res.status(error.status);
-  const wayOn = wayOnOf(req);
-  const body = wayOn
-    ? renderPage(res, problemPage(error, wayOn, requestId))
+  const form = formOf(req);
+  const body = form
+    ? renderPage(res, problemPage(error, form, requestId))
     : renderProblem(res, error, requestId);
-  if (error.code === 'payload_too_large') sendAndHangUp(req, res, body);
+  if (error.code === 'payload_too_large') sendAndClose(req, res, body);
   else res.send(body);
 }
 
-/** As bytes: Express would add a charset, which JSON does not have (RFC 8259, section 11). */
+/** A buffer, because Express adds a charset to a string, and JSON has none (RFC 8259, section 11). */
 function renderProblem(res: Response, error: AppError, requestId: string): Buffer {
   res.setHeader('Content-Type', 'application/problem+json');
   return Buffer.from(JSON.stringify(problemDocument(error, requestId)));
 }
 
-/** What a thrown thing means to a client. */
 function asAppError(thrown: unknown): AppError {
   if (thrown instanceof AppError) return thrown;
   if (isDatabaseUnavailable(thrown)) {
@@ -58,7 +57,7 @@ function asAppError(thrown: unknown): AppError {
   return new AppError(code, { cause: thrown });
 }
 
-/** Express and its parts throw errors that bear a status; one of 4xx is the request's fault, whichever it is. */
+/** Express and its middleware throw errors with a `status`; any 4xx is the client's fault. */
 function codeOfHttpError(thrown: unknown): ErrorCode {
   if (typeof thrown !== 'object' || thrown === null || !('status' in thrown)) return 'internal';
   const { status } = thrown;
@@ -72,4 +71,59 @@ function codeOfHttpError(thrown: unknown): ErrorCode {
     default:
       return Number(status) >= 400 && Number(status) < 500 ? 'malformed_request' : 'internal';
   }
+}
+
+const TRY_LATER = 'Nothing has been changed. Please go back and try again in a moment.';
+const CHECK_INPUT =
+  'Nothing has been changed. Please go back, check what you entered, and try again.';
+
+/** What the page says for errors that the person can correct; all other errors say {@link TRY_LATER}. */
+const words: Partial<Record<ErrorCode, { readonly title: string; readonly text: string }>> = {
+  malformed_request: { title: 'We could not read what was sent', text: CHECK_INPUT },
+  validation_failed: { title: 'Something is missing or not valid', text: CHECK_INPUT },
+  payload_too_large: { title: 'That was too much', text: CHECK_INPUT },
+  unsupported_media_type: { title: 'We could not read what was sent', text: CHECK_INPUT },
+};
+
+/** The error page for a person who has submitted a form. */
+function problemPage(error: AppError, form: Html, requestId: string): Page {
+  const { title, text } = words[error.code] ?? otherWords(error);
+  return {
+    title,
+    body: markup`<p>${text}</p>
+<h2>Or start again</h2>
+${form}
+<p class="soft">If it goes on, tell the operators this number: ${requestId}</p>`,
+  };
+}
+
+function otherWords({ code, headers }: AppError): { title: string; text: string } {
+  if (code !== 'too_many_attempts') return { title: 'That did not work', text: TRY_LATER };
+  const minutes = Math.max(1, Math.ceil(Number(headers['Retry-After'] ?? 60) / 60));
+  const time = minutes === 1 ? 'a minute' : `${minutes} minutes`;
+  return {
+    title: 'Too many attempts',
+    text: `Nothing has been changed. Please try again in ${time}.`,
+  };
+}
+
+/**
+ * Answers a request whose body is not read, and closes the connection. The response is sent at once, but the connection
+ * stays open until the client has sent everything or closed it, for at most a second or a mebibyte: closed while data
+ * arrive, it would be reset, and the client would never see the response (RFC 9112, section 9.6).
+ */
+function sendAndClose(req: Request, res: Response, body: Buffer): void {
+  res.setHeader('Connection', 'close').setHeader('Content-Length', body.length);
+  res.write(body);
+  let bytes = 0;
+  const end = (): void => {
+    clearTimeout(timer);
+    res.end();
+  };
+  const timer = setTimeout(end, LINGER_MS);
+  req.on('data', (chunk: Buffer) => {
+    bytes += chunk.length;
+    if (bytes > LINGER_BYTES) end();
+  });
+  for (const event of ['end', 'error', 'close']) req.once(event, end);
 }

@@ -3,7 +3,7 @@ import type { RequestHandler, Response } from 'express';
 
 const ONE_YEAR_SECONDS = 31_536_000;
 
-/** Headers that every answer bears: nothing is cached, framed, sniffed, or referred from. */
+/** Headers of every response: no caching, framing, sniffing, or referrers. */
 export function securityHeaderValues(publicUrl: string): Readonly<Record<string, string>> {
   return {
     'Cache-Control': 'no-store',
@@ -18,7 +18,7 @@ export function securityHeaderValues(publicUrl: string): Readonly<Record<string,
   };
 }
 
-/** Puts them on every answer, whatever becomes of the request. */
+/** Middleware that sets them on every response. */
 export function securityHeaders(publicUrl: string): RequestHandler {
   const headers = new Map(Object.entries(securityHeaderValues(publicUrl)));
   return (_req, res, next) => {
@@ -27,7 +27,7 @@ export function securityHeaders(publicUrl: string): RequestHandler {
   };
 }
 
-/** Lets one inline style sheet through, and forms that post back here; still no script and nothing from elsewhere. */
+/** Allows one inline style sheet, and forms that post to this origin; still no scripts and no external resources. */
 export function allowPage(res: Response, styles: string): void {
   const hash = createHash('sha256').update(styles).digest('base64');
   res.setHeader(

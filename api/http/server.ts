@@ -5,22 +5,22 @@ import type { Logger } from '../../shared/logging/logger.js';
 
 export { listen };
 
-/** Longer than an AWS load balancer keeps an idle connection (60 s), or it would meet closed ones and answer 502. */
+/** Longer than the idle time-out of an AWS load balancer (60 s), which would answer 502 for a closed connection. */
 const KEEP_ALIVE_TIMEOUT_MS = 65_000;
 const HEADERS_TIMEOUT_MS = 10_000;
 const REQUEST_TIMEOUT_MS = 15_000;
-/** A client that takes nothing of its answer is cut off after this or, by the way Node counts, twice this. */
+/** A client that does not read its response is disconnected after this or, as Node counts, at most twice this. */
 const STALL_TIMEOUT_MS = 20_000;
 const CHECK_INTERVAL_MS = 1_000;
 const MAX_HEADER_BYTES = 8 * 1_024;
-/** Far above what one process serves, and below what the system lets it open. */
+/** Far above what one process serves, and below its limit of open files. */
 const MAX_CONNECTIONS = 10_000;
-/** Longer than any answer takes; what is left of the time to stop belongs to the logs. */
-const CUT_AFTER_MS = 8_000;
+/** Longer than any response takes; the rest of the shutdown deadline is for the logs. */
+const DRAIN_TIMEOUT_MS = 8_000;
 
 /**
- * An HTTP server that cuts slow clients off and answers even broken requests with a problem document.
- * @param headers what every answer bears; Express, which sets them otherwise, never sees these requests.
+ * An HTTP server that disconnects slow clients and answers malformed requests with a problem document.
+ * @param headers for the responses to malformed requests, which never reach Express.
  */
 export function createHttpServer(
   listener: RequestListener,
@@ -34,7 +34,7 @@ export function createHttpServer(
       requestTimeout: REQUEST_TIMEOUT_MS,
       connectionsCheckingInterval: CHECK_INTERVAL_MS,
       keepAliveTimeout: KEEP_ALIVE_TIMEOUT_MS,
-      // Node would answer without a problem document; the request guard looks for the header.
+      // Node would answer without a problem document; the request guard checks the header.
       requireHostHeader: false,
     },
     listener,
@@ -45,5 +45,5 @@ export function createHttpServer(
   return server;
 }
 
-/** Takes no more requests; resolves when those under way are answered, or cut off after eight seconds. */
-export const closeServer = (server: Server): Promise<void> => closeWithin(server, CUT_AFTER_MS);
+/** Stops listening; resolves when requests in flight are answered, or aborted after eight seconds. */
+export const closeServer = (server: Server): Promise<void> => closeWithin(server, DRAIN_TIMEOUT_MS);

@@ -5,8 +5,8 @@ const MAX_KEYS = 32;
 const BYTE_ORDER_MARK = '\ufeff';
 
 /**
- * Reads a JSON object that every reader reads alike (RFC 8259, section 4: no name twice; I-JSON, RFC 7493), of at most
- * 8 levels and 32 members each. A byte order mark in front of it is ignored (RFC 8259, section 8.1).
+ * Parses a JSON object that every parser reads alike (no duplicate names: RFC 8259, section 4; I-JSON, RFC 7493), with at
+ * most 8 levels of at most 32 members. A leading byte order mark is ignored (RFC 8259, section 8.1).
  * @throws {AppError} `malformed_request`.
  */
 export function parseJsonObject(body: string): object {
@@ -15,7 +15,7 @@ export function parseJsonObject(body: string): object {
   if (typeof value !== 'object' || value === null || Array.isArray(value))
     throw malformed('The body must be a JSON object.');
   refuseDeep(value, 1);
-  refuseRepeatedNames(text);
+  refuseDuplicateNames(text);
   return value;
 }
 
@@ -36,12 +36,12 @@ function refuseDeep(value: object, depth: number): void {
   }
 }
 
-/** The end of a text is optional only so that the search cannot begin anew in the middle of one. */
+/** The closing quote is optional only so that a match cannot start in the middle of a string. */
 const TOKEN = /"(?:[^"\\]|\\.)*"?|[{}[\]:,]/g;
 
-/** JSON.parse lets the last of two equal names win; another reader takes the first. The text is known to be JSON. */
-function refuseRepeatedNames(text: string): void {
-  // One set of names for each object that is open, and none for a list.
+/** JSON.parse lets the last of two equal names win; another parser takes the first. The text is known to be JSON. */
+function refuseDuplicateNames(text: string): void {
+  // One set of names for each open object, `undefined` for an open array.
   const open: (Set<string> | undefined)[] = [];
   let last = '';
   for (const [token] of text.matchAll(TOKEN)) {

@@ -2,7 +2,7 @@ import type * as z from 'zod';
 import { AppError, type FieldFault } from '../../shared/errors/app-error.js';
 
 /**
- * Reads what came from outside.
+ * Parses untrusted input.
  * @throws {AppError} `validation_failed` with every field at fault.
  */
 export function parse<S extends z.ZodType>(schema: S, value: unknown): z.output<S> {

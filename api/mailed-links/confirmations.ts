@@ -9,32 +9,30 @@ import type { EmailAddress } from '../../shared/identity/email-address.js';
 import { sendConfirmationMail } from '../../shared/jobs/index.js';
 import { Confirmation, type ConfirmationPurpose } from '../../shared/models/index.js';
 import type { Outbox } from '../../shared/outbox/outbox.js';
-import { networkOf } from '../throttling/networks.js';
+import { networkOf } from '../rate-limits/networks.js';
 
-/** What mailed links are made and read with. */
 export interface ConfirmationDeps {
   readonly outbox: Outbox;
   readonly confirmationKeys: KeyRing;
-  /** How long a link works that proves an address. */
+  /** Lifetime of a link that proves an address. */
   readonly confirmationExpiresMs: number;
 }
 
-/** What is asked for, and for which address. */
 export interface ConfirmationRequest {
   readonly purpose: ConfirmationPurpose;
   readonly email: EmailAddress;
-  /** The account that asks to have the address; for `email_change` alone. */
+  /** The account that moves to the address; for `email_change` only. */
   readonly adminId?: number;
-  /** The same was asked for a moment before: no second mail, if the first one goes out. */
+  /** A duplicate of a request a moment before: no second mail, if the first one is sent. */
   readonly repeated?: boolean;
 }
 
-/** Shorter than a link that proves an address, because it lets whoever has it into the account. */
+/** Shorter than for a link that proves an address, because this one gives access to the account. */
 const PASSWORD_RESET_EXPIRES_MS = 3_600_000;
 
 /**
- * Has the owner of an address mailed what is due: a link, word of the account that exists, or nothing. The worker decides
- * that, so this runs the same statements for every address and takes the same time.
+ * Enqueues the mail for an address: a link, a notice that the account exists, or nothing. The worker decides which, so
+ * this runs the same statements for every address and takes the same time.
  * @returns the id of the outbox message.
  */
 export async function requestConfirmation(
@@ -66,8 +64,8 @@ export async function requestConfirmation(
 }
 
 /**
- * The row that a token was made from. It may have been used, replaced or expired.
- * @throws {AppError} `invalid_token` when the token is not one of ours, or has another purpose.
+ * The confirmation of a token. It may be used, superseded or expired.
+ * @throws {AppError} `invalid_token` when the token is forged, or has another purpose.
  */
 export async function findConfirmation(
   { confirmationKeys }: Pick<ConfirmationDeps, 'confirmationKeys'>,
@@ -82,19 +80,19 @@ export async function findConfirmation(
   return confirmation;
 }
 
-/** Whether the link still works: not used, not replaced by a newer one, not expired. */
+/** True unless the link was used, superseded by a newer one, or has expired. */
 const isOpen = ({ confirmedAt, supersededAt, expiresAt }: Confirmation): boolean =>
   confirmedAt === null && supersededAt === null && expiresAt > new Date();
 
-/** @throws {AppError} `invalid_token` for a link that does not work any more. */
+/** @throws {AppError} `invalid_token` for a link that is used, superseded or expired. */
 export function requireOpen(confirmation: Confirmation | null): Confirmation {
   if (!confirmation || !isOpen(confirmation)) throw new AppError('invalid_token');
   return confirmation;
 }
 
 /**
- * The row as it is now, held until the transaction ends: of many uses at once, one finds it open. All open links of the
- * address are held, always in the same order, because using one of them settles the others.
+ * The row as it is now, locked until the transaction ends: of concurrent uses, only one finds it open. All open links of
+ * the address are locked, always in the same order, because using one of them updates the others.
  */
 export async function lockConfirmation(
   transaction: Transaction,
@@ -111,8 +109,8 @@ export async function lockConfirmation(
 }
 
 /**
- * Marks a link as used for an account, with every other link to the same address that would do what this one has done.
- * The network that it was used from is remembered as the owner's.
+ * Marks a link as used for an account, with every other open link to the same address for the same purpose. The network
+ * that it was used from becomes a known network of the owner.
  */
 export async function markUsed(
   tx: Transaction,
@@ -129,12 +127,12 @@ export async function markUsed(
   );
 }
 
-/** Links that may be voided: an account's changes of address, or the links that were mailed to an address. */
+/** An account's changes of address, or the links that were mailed to an address. */
 export type WhichConfirmations =
   | { readonly adminId: number; readonly purpose: 'email_change' }
   | { readonly emailCanonical: string; readonly purpose?: 'password_reset' };
 
-/** Makes links worthless that have not been used. */
+/** Voids open links. */
 export async function voidConfirmations(tx: Transaction, which: WhichConfirmations): Promise<void> {
   await Confirmation.update(
     { supersededAt: new Date() },

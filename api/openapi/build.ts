@@ -1,20 +1,24 @@
 import { fileURLToPath } from 'node:url';
 import swaggerJsdoc from 'swagger-jsdoc';
 import { product } from '../../shared/config/version.js';
-import { sharedComponents } from './components.js';
-import { problemResponses } from './problems.js';
+import { problemResponses, sharedComponents } from './components.js';
 import { addRequestExample } from './request-examples.js';
 import { componentSchemas } from './schemas.js';
 
 /** The part of an OpenAPI 3.1 document that the build works on. */
 export interface OpenApiDocument {
   openapi: string;
-  paths: Record<string, Record<string, Operation>>;
+  paths: Paths;
   components: Record<string, Record<string, unknown>>;
   [field: string]: unknown;
 }
 
+type Paths = Record<string, Record<string, Operation>>;
+
 interface Operation {
+  operationId: string;
+  tags: string[];
+  summary: string;
   security?: unknown[];
   requestBody?: unknown;
   parameters?: unknown[];
@@ -22,6 +26,8 @@ interface Operation {
 }
 
 const METHODS = new Set(['get', 'post', 'put', 'patch', 'delete']);
+const ORIGINAL_FORM_TAG = 'Users (original form)';
+const TAGS = ['Registration', 'Sessions', 'Account', 'Users', ORIGINAL_FORM_TAG, 'Service'];
 const DESCRIPTION = `An **admin** registers, confirms by a mailed link, logs in, and manages **users**.
 
 1. \`POST /auth/register\` and follow the link in the mail.
@@ -35,8 +41,8 @@ export const openApiText = async (): Promise<string> =>
   `${JSON.stringify(await buildOpenApi(), null, 2)}\n`;
 
 /**
- * Builds the document: paths and prose from the comments beside the routes, schemas from zod, and the problems that
- * any operation of its kind can answer with.
+ * Builds the document: paths and prose from the comments beside the routes, schemas from zod, and the errors that any
+ * operation of its kind can answer with.
  */
 async function buildOpenApi(): Promise<OpenApiDocument> {
   const routes = fileURLToPath(new URL('../**/*.routes.js', import.meta.url));
@@ -52,14 +58,7 @@ async function buildOpenApi(): Promise<OpenApiDocument> {
         license: { name: 'MIT', identifier: 'MIT' },
       },
       servers: [{ url: '/' }],
-      tags: [
-        'Registration',
-        'Sessions',
-        'Account',
-        'Users',
-        'Users (original form)',
-        'Service',
-      ].map((name) => ({ name })),
+      tags: TAGS.map((name) => ({ name })),
       security: [{ accessToken: [] }],
       components: {
         ...sharedComponents,
@@ -67,7 +66,9 @@ async function buildOpenApi(): Promise<OpenApiDocument> {
       },
     },
   }) as OpenApiDocument;
-  for (const operation of operationsOf(document)) {
+  inlineSharedParameters(document.paths);
+  addOriginalForm(document.paths);
+  for (const operation of operationsOf(document.paths)) {
     addProblems(operation);
     addRequestExample(operation.requestBody, document.components['schemas'] ?? {});
   }
@@ -75,18 +76,59 @@ async function buildOpenApi(): Promise<OpenApiDocument> {
   return sortPaths(document);
 }
 
-function* operationsOf({ paths }: OpenApiDocument): Generator<Operation> {
+/** Copies the parameters of a path into each of its operations. */
+function inlineSharedParameters(paths: Paths): void {
   for (const item of Object.values(paths)) {
     const shared = item['parameters'] as unknown as unknown[] | undefined;
-    for (const [method, operation] of Object.entries(item)) {
-      if (!METHODS.has(method)) continue;
-      yield shared
-        ? Object.assign(operation, { parameters: [...shared, ...(operation.parameters ?? [])] })
-        : operation;
-    }
     delete item['parameters'];
+    if (!shared) continue;
+    for (const operation of Object.values(item))
+      operation.parameters = [...shared, ...(operation.parameters ?? [])];
   }
 }
+
+const operationsOf = (paths: Paths): Operation[] =>
+  Object.values(paths).flatMap((item) =>
+    Object.entries(item)
+      .filter(([method]) => METHODS.has(method))
+      .map(([, operation]) => operation),
+  );
+
+/** Where the original application's operations of `/user` are described. */
+const SOURCES = {
+  post: '/users',
+  get: '/users/{id}',
+  put: '/users/{id}',
+  delete: '/users/{id}',
+} as const;
+
+/**
+ * The original application's form of the users' operations, `/user?id=`: the same operations under another id and tag, with
+ * the user's id in the query instead of the path.
+ */
+function addOriginalForm(paths: Paths): void {
+  const operations = Object.entries(SOURCES).map(([method, source]) => {
+    const operation = paths[source]?.[method];
+    if (!operation) throw new Error(`There is no ${method} ${source}`);
+    return [method, originalForm(operation, `${method.toUpperCase()} ${source}`)] as const;
+  });
+  paths['/user'] = Object.fromEntries(operations);
+}
+
+function originalForm(operation: Operation, sameAs: string): Operation {
+  const { operationId, tags: _tags, summary, parameters, ...rest } = structuredClone(operation);
+  return {
+    operationId: `${operationId}ByQuery`,
+    tags: [ORIGINAL_FORM_TAG],
+    summary,
+    ...(parameters ? {} : { description: `The same as \`${sameAs}\`.` }),
+    ...(parameters && { parameters: parameters.map(inQuery) }),
+    ...rest,
+  };
+}
+
+const inQuery = (parameter: unknown): unknown =>
+  JSON.parse(JSON.stringify(parameter).replace('/IdInPath"', '/IdInQuery"'));
 
 function addProblems(operation: Operation): void {
   const needsToken = operation.security === undefined;
@@ -112,7 +154,7 @@ function addProblems(operation: Operation): void {
 const takesForms = ({ requestBody }: Operation): boolean =>
   JSON.stringify(requestBody ?? {}).includes('application/x-www-form-urlencoded');
 
-/** Whoever sends a form gets a page, whatever the answer is. */
+/** A client that sends a form gets a page, errors included. */
 function addPages(operation: Operation): void {
   const page = { 'text/html': { schema: { type: 'string' } } };
   for (const [status, response] of Object.entries(operation.responses)) {
@@ -128,7 +170,7 @@ function addPages(operation: Operation): void {
   }
 }
 
-/** Responses that stand in full wherever they occur, for their pages. */
+/** Drops shared responses that are only used inline, with a page added. */
 function dropUnusedResponses({ paths, components }: OpenApiDocument): void {
   const text = JSON.stringify(paths);
   components['responses'] = Object.fromEntries(

@@ -1,8 +1,29 @@
+import * as z from 'zod';
+import { errorCodes, type ErrorCode } from '../../shared/errors/codes.js';
 import { MAX_ID } from '../http/inputs.js';
 import { DEFAULT_LIMIT, MAX_CURSOR_LENGTH, MAX_LIMIT } from '../http/pagination.js';
-import { problemResponse } from './problems.js';
 
-/** What the routes' comments refer to, besides schemas. */
+/** The body of every error: RFC 9457, with a stable code, the request id, and the invalid fields. */
+export const Problem = z
+  .object({
+    type: z.string(),
+    title: z.string(),
+    status: z.int(),
+    detail: z.string(),
+    code: z.string(),
+    instance: z.string(),
+    request_id: z.string(),
+    errors: z
+      .array(z.object({ pointer: z.string().meta({ examples: ['#/email'] }), detail: z.string() }))
+      .optional(),
+  })
+  .meta({ description: 'A problem document (RFC 9457).' });
+
+const content = {
+  'application/problem+json': { schema: { $ref: '#/components/schemas/Problem' } },
+};
+
+/** The components that the routes' comments refer to, besides schemas. */
 export const sharedComponents = {
   securitySchemes: {
     accessToken: {
@@ -86,3 +107,20 @@ export const sharedComponents = {
     },
   },
 };
+
+/** The responses for these codes, by status; one code per status. */
+export function problemResponses(codes: readonly ErrorCode[]): Record<string, unknown> {
+  return Object.fromEntries(codes.map((code) => [errorCodes[code].status, problemResponse(code)]));
+}
+
+/** The response for a code. */
+function problemResponse(code: ErrorCode) {
+  const { status, title } = errorCodes[code];
+  const headers =
+    status === 401
+      ? { 'WWW-Authenticate': { description: 'RFC 6750.', schema: { type: 'string' } } }
+      : status === 503
+        ? { 'Retry-After': { $ref: '#/components/headers/RetryAfter' } }
+        : undefined;
+  return { description: `\`${code}\`: ${title}.`, ...(headers && { headers }), content };
+}

@@ -1,7 +1,16 @@
+import { readFileSync } from 'node:fs';
 import { Router } from 'express';
 import swaggerUi from 'swagger-ui-express';
+import * as z from 'zod';
 import { AppError } from '../../shared/errors/app-error.js';
 import { pathOf } from '../http/request-context.js';
+
+const Document = z.looseObject({ paths: z.record(z.string(), z.record(z.string(), z.unknown())) });
+
+/** The built document, from beside this file. @throws when the build has not written it. */
+export function readOpenApiDocument(): z.infer<typeof Document> {
+  return Document.parse(JSON.parse(readFileSync(new URL('openapi.json', import.meta.url), 'utf8')));
+}
 
 const OPTIONS = {
   customSiteTitle: 'Rollcall API',
@@ -14,7 +23,7 @@ const OPTIONS = {
   },
 };
 
-/** What the page loads; the rest of Swagger UI's package stays where it is. */
+/** The files that the page loads; no other file of Swagger UI's package is served. */
 const FILES: ReadonlySet<string> = new Set([
   '/swagger-ui.css',
   '/swagger-ui-bundle.js',
@@ -24,7 +33,7 @@ const FILES: ReadonlySet<string> = new Set([
   '/favicon-32x32.png',
 ]);
 
-/** Swagger UI styles itself by attributes and two style elements; scripts still come from here alone. */
+/** Swagger UI needs inline styles; scripts are still allowed from this origin only. */
 const POLICY =
   "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; connect-src 'self'; form-action 'none'; base-uri 'none'; frame-ancestors 'none'";
 
@@ -54,7 +63,7 @@ export function docsRoutes(document: Readonly<Record<string, unknown>>): Router 
   router.get('/openapi.json', (_req, res) => void res.json(document));
 
   const page = swaggerUi.generateHTML(document, OPTIONS);
-  // Without the slash at the end, the page's own folder is one further away.
+  // Without the trailing slash, relative URLs resolve against the parent folder.
   const pageWithoutSlash = page.replaceAll('"./', '"./apidocs/');
   router.use('/apidocs', (req, res, next) => {
     if (req.path !== '/' && !FILES.has(req.path)) throw new AppError('not_found');

@@ -1,4 +1,3 @@
-/** A request's body in the document. */
 interface RequestBody {
   readonly content: Record<
     string,
@@ -16,16 +15,16 @@ interface ObjectSchema {
   readonly required?: readonly string[];
 }
 
-/** The optional fields of these may be proposed: there is nothing yet that they could change. */
+/** Requests without an example, so that all fields are proposed: there is nothing yet that they could change. */
 const WHOLE = new Set(['CreateUserRequest']);
-/** What is proposed where no field is required: the change that does least. */
+/** Proposed where no field is required: the least harmful change. */
 const LEAST_CHANGE = ['name'];
 const SCHEMA = /^#\/components\/schemas\/(\w+)$/;
 
 /**
- * Gives a body the example that Swagger UI's "Try it out" proposes. By itself it would propose every field: sent as it
- * is, that would rename who only confirms an address, or move an account to the example's address.
- * An example that the route's comment gives stays.
+ * Sets the example that Swagger UI's "Try it out" proposes. By default it would propose every field: sent unchanged, that
+ * would rename an admin who only confirms an address, or move an account to the example's address. An example in the
+ * route's comment is kept.
  */
 export function addRequestExample(body: unknown, schemas: Readonly<Record<string, unknown>>): void {
   for (const media of Object.values((body as RequestBody | undefined)?.content ?? {})) {

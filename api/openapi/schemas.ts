@@ -1,23 +1,23 @@
 import { readdir } from 'node:fs/promises';
 import * as z from 'zod';
 import { DEFAULT_PASSWORD_MIN_LENGTH } from '../../shared/config/variables.js';
-import { Problem } from './problems.js';
+import { Problem } from './components.js';
 
 const api = new URL('../', import.meta.url);
-/** Exports that are parts of requests, and documented as parameters. */
+/** Parts of requests, and queries, which are documented as parameters. */
 const NOT_COMPONENTS = /(?:Input|Query)$/;
 
 /**
- * The document's schemas: what the `*.schemas.ts` files of all features export under a capital letter or, for requests
- * that depend on the configured password length, as a function. Requests are described as they are sent, answers as they
- * arrive.
+ * The document's schemas: all zod types that `*.schemas.ts` files export with a capital first letter and, for requests that
+ * depend on the configured password length, functions named `…Request`. Requests are described as the client sends them,
+ * responses as the client receives them.
  */
 export async function componentSchemas(): Promise<Record<string, unknown>> {
   const requests: Record<string, z.ZodType> = {};
-  const answers: Record<string, z.ZodType> = { Problem };
+  const responses: Record<string, z.ZodType> = { Problem };
   for (const [name, value] of await exportsOfSchemaFiles()) {
-    if (name in requests || name in answers)
-      throw new Error(`Two files export a schema of the name ${name}`);
+    if (name in requests || name in responses)
+      throw new Error(`Two files export a schema named ${name}`);
     if (typeof value === 'function' && name.endsWith('Request'))
       requests[capitalized(name)] = (value as (minLength: number) => z.ZodType)(
         DEFAULT_PASSWORD_MIN_LENGTH,
@@ -25,9 +25,9 @@ export async function componentSchemas(): Promise<Record<string, unknown>> {
     if (!(value instanceof z.ZodType) || !/^[A-Z]/.test(name) || NOT_COMPONENTS.test(name))
       continue;
     if (name.endsWith('Request')) requests[name] = value;
-    else answers[name] = value;
+    else responses[name] = value;
   }
-  const all = { ...toJsonSchemas(requests, 'input'), ...toJsonSchemas(answers, 'output') };
+  const all = { ...toJsonSchemas(requests, 'input'), ...toJsonSchemas(responses, 'output') };
   return Object.fromEntries(Object.entries(all).toSorted(([a], [b]) => (a < b ? -1 : 1)));
 }
 
@@ -55,7 +55,7 @@ function toJsonSchemas(
     unrepresentable: 'any',
     uri: (id) => `#/components/schemas/${id}`,
     override: ({ jsonSchema }) => {
-      // zod spells formats out as long regular expressions; the format says it better.
+      // zod adds a long regular expression to each format; the format is enough.
       if (jsonSchema.format !== undefined) delete jsonSchema.pattern;
     },
   });

@@ -3,11 +3,11 @@ import { readiness, type Check } from '../../shared/health/readiness.js';
 
 export interface HealthRoutesDeps {
   readonly checks: Readonly<Record<string, Check>>;
-  /** True once the process has begun to stop. */
+  /** True once shutdown has started. */
   readonly isStopping: () => boolean;
 }
 
-/** For load balancers and people: is the process alive, and can it do its work? */
+/** Liveness and readiness. */
 export function healthRoutes({ checks, isStopping }: HealthRoutesDeps): Router {
   const router = Router();
 

@@ -2,7 +2,7 @@ import { Router } from 'express';
 import { product } from '../../shared/config/version.js';
 import { markup, sendPage } from '../http/page.js';
 
-/** The front door: JSON for programs, a small page for people. */
+/** The root: JSON, or a small page for browsers. */
 export function homeRoutes(): Router {
   const router = Router();
 

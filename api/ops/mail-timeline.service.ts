@@ -3,7 +3,7 @@ import type { Database } from '../../shared/database/connect.js';
 import type { EmailAddress } from '../../shared/identity/email-address.js';
 import type { MailEventType } from '../../shared/models/index.js';
 
-/** One thing that happened to a message. */
+/** One event in the history of a message. */
 export type MailStep =
   | { readonly at: Date; readonly step: 'asked' }
   | { readonly at: Date; readonly step: 'enqueued'; readonly times: number }
@@ -12,7 +12,7 @@ export type MailStep =
       readonly step: 'tried';
       readonly attempt: number;
       readonly worker: string;
-      /** Empty as long as nobody knows how it ended. */
+      /** Null while the attempt is in progress, or if the worker died. */
       readonly finished_at: Date | null;
       readonly outcome: string | null;
       readonly response: string | null;
@@ -28,16 +28,16 @@ export type MailStep =
   | { readonly at: Date; readonly step: 'redriven' | 'discarded'; readonly error: string | null }
   | { readonly at: Date; readonly step: 'settled'; readonly outcome: string | null };
 
-/** A promised mail with what happened to it, in order. */
+/** A mail and its history, in order. */
 export interface MailStory {
   readonly id: string;
-  /** The job, and what it is about: `send-confirmation-mail`, `registration`. */
+  /** The job, and its subject: `send-confirmation-mail`, `registration`. */
   readonly mail: string;
   readonly about: string | null;
   readonly recipient: string | null;
   readonly asked_at: Date;
   readonly trace_id: string;
-  /** The request that caused it: as its client called it, and by the server's own id. */
+  /** The request that caused it: the client's request id, and the server's span id. */
   readonly request_id: string | null;
   readonly span_id: string | null;
   readonly state: string;
@@ -48,11 +48,11 @@ export interface MailStory {
   readonly steps: readonly MailStep[];
 }
 
-/** Everything that is known of the mails to an address. */
+/** Everything known about the mails to an address. */
 export interface MailTimeline {
   readonly address: string;
   readonly suppressed: { readonly reason: string; readonly since: Date } | null;
-  /** How many registrations of the address wait to be confirmed. */
+  /** Unconfirmed registrations of the address. */
   readonly registrations: number;
   /** The admin that has the address. */
   readonly admin: {
@@ -60,7 +60,7 @@ export interface MailTimeline {
     readonly confirmed_at: Date;
     readonly has_pending_address: boolean;
   } | null;
-  /** The newest hundred, the oldest of them first. */
+  /** The newest 100, the oldest of them first. */
   readonly messages: readonly MailStory[];
 }
 
@@ -73,85 +73,104 @@ type StepRow = MailStep & { readonly outbox_id: string };
 
 const MAX_MESSAGES = 100;
 
-/** Tells what became of mails, from their cause to what the provider said. Holds no link and no token: there is none. */
-export function createMailTimelineService(database: Database) {
-  const select = <R extends object>(sql: string, bind: Record<string, unknown>): Promise<R[]> =>
-    database.query<R>(sql, { type: QueryTypes.SELECT, bind });
+/**
+ * The mails that were enqueued to an address and those of the admin who has it, each from its cause to the provider's
+ * events. Contains no links and no tokens: none are stored.
+ */
+export async function readMailTimeline(
+  { database }: { readonly database: Database },
+  { address, canonical }: EmailAddress,
+): Promise<MailTimeline> {
+  const [admin] = await select<NonNullable<MailTimeline['admin']>>(
+    database,
+    `select id, confirmed_at, pending_email is not null as has_pending_address
+       from admins where email_canonical = $canonical`,
+    { canonical },
+  );
+  const [open] = await select<{ registrations: number }>(
+    database,
+    'select count(*)::int as registrations from registrations where email_canonical = $canonical',
+    { canonical },
+  );
+  const [suppressed] = await select<NonNullable<MailTimeline['suppressed']>>(
+    database,
+    'select reason, created_at as since from suppressions where email_canonical = $canonical',
+    { canonical },
+  );
+  const rows = await newestMessages(database, canonical, admin?.id ?? null);
+  return {
+    address,
+    suppressed: suppressed ?? null,
+    registrations: open?.registrations ?? 0,
+    admin: admin ?? null,
+    messages: await storiesOf(database, rows),
+  };
+}
 
-  /** The mails that were promised to an address, and those of the admin that has it. */
-  async function timelineOf({ address, canonical }: EmailAddress): Promise<MailTimeline> {
-    const [admin] = await select<NonNullable<MailTimeline['admin']>>(
-      `select id, confirmed_at, pending_email is not null as has_pending_address
-         from admins where email_canonical = $canonical`,
-      { canonical },
-    );
-    const [open] = await select<{ registrations: number }>(
-      'select count(*)::int as registrations from registrations where email_canonical = $canonical',
-      { canonical },
-    );
-    const [suppressed] = await select<NonNullable<MailTimeline['suppressed']>>(
-      'select reason, created_at as since from suppressions where email_canonical = $canonical',
-      { canonical },
-    );
-    const rows = await newestMessages(canonical, admin?.id ?? null);
-    return {
-      address,
-      suppressed: suppressed ?? null,
-      registrations: open?.registrations ?? 0,
-      admin: admin ?? null,
-      messages: await storiesOf(rows),
-    };
-  }
+const select = <R extends object>(
+  database: Database,
+  sql: string,
+  bind: Record<string, unknown>,
+): Promise<R[]> => database.query<R>(sql, { type: QueryTypes.SELECT, bind });
 
-  async function newestMessages(canonical: string, adminId: number | null): Promise<StoryRow[]> {
-    const rows = await select<StoryRow>(
-      `select o.id, o.name as mail, coalesce(o.template, c.purpose, o.payload->>'notice') as about, o.recipient,
-              o.created_at as asked_at, o.trace_id, o.request_id, o.span_id, o.state, o.outcome, o.attempts, o.available_at, o.last_error,
-              o.enqueued_at, o.enqueue_count, o.settled_at
-         from (
-           (select * from outbox where lower(recipient) = $canonical order by created_at desc limit $limit)
-           union
-           (select * from outbox where admin_id = $adminId order by created_at desc limit $limit)
-         ) o
-         left join confirmations c on c.id = (o.payload->>'confirmation_id')::uuid
-        order by o.created_at desc limit $limit`,
-      { canonical, adminId, limit: MAX_MESSAGES },
-    );
-    return rows.toReversed();
-  }
+async function newestMessages(
+  database: Database,
+  canonical: string,
+  adminId: number | null,
+): Promise<StoryRow[]> {
+  const rows = await select<StoryRow>(
+    database,
+    `select o.id, o.name as mail, coalesce(o.template, c.purpose, o.payload->>'notice') as about, o.recipient,
+            o.created_at as asked_at, o.trace_id, o.request_id, o.span_id, o.state, o.outcome, o.attempts, o.available_at, o.last_error,
+            o.enqueued_at, o.enqueue_count, o.settled_at
+       from (
+         (select * from outbox where lower(recipient) = $canonical order by created_at desc limit $limit)
+         union
+         (select * from outbox where admin_id = $adminId order by created_at desc limit $limit)
+       ) o
+       left join confirmations c on c.id = (o.payload->>'confirmation_id')::uuid
+      order by o.created_at desc limit $limit`,
+    { canonical, adminId, limit: MAX_MESSAGES },
+  );
+  return rows.toReversed();
+}
 
-  async function storiesOf(rows: readonly StoryRow[]): Promise<MailStory[]> {
-    if (rows.length === 0) return [];
-    const ids = rows.map(({ id }) => id);
-    const steps = [
-      ...(await select<StepRow>(
-        `select outbox_id, started_at as at, 'tried' as step, attempt, worker, finished_at, outcome, response, provider_id
-           from deliveries where outbox_id = any($ids::uuid[]) order by id`,
-        { ids },
-      )),
-      ...(await select<StepRow>(
-        `select outbox_id, at, type as step, subtype, detail, provider_id
-           from mail_events where outbox_id = any($ids::uuid[]) order by at, id`,
-        { ids },
-      )),
-      ...(await decisionsAbout(rows, ids)),
-    ];
-    return rows.map((row) => storyOf(row, steps));
-  }
+async function storiesOf(database: Database, rows: readonly StoryRow[]): Promise<MailStory[]> {
+  if (rows.length === 0) return [];
+  const ids = rows.map(({ id }) => id);
+  const steps = [
+    ...(await select<StepRow>(
+      database,
+      `select outbox_id, started_at as at, 'tried' as step, attempt, worker, finished_at, outcome, response, provider_id
+         from deliveries where outbox_id = any($ids::uuid[]) order by id`,
+      { ids },
+    )),
+    ...(await select<StepRow>(
+      database,
+      `select outbox_id, at, type as step, subtype, detail, provider_id
+         from mail_events where outbox_id = any($ids::uuid[]) order by at, id`,
+      { ids },
+    )),
+    ...(await decisionsAbout(database, rows, ids)),
+  ];
+  return rows.map((row) => storyOf(row, steps));
+}
 
-  /** What operators have decided stands in the audit. */
-  function decisionsAbout(rows: readonly StoryRow[], ids: readonly string[]): Promise<StepRow[]> {
-    return select<StepRow>(
-      `select details->>'outbox_id' as outbox_id, at, substr(event, 6) as step, details->>'error' as error
-         from audit_events
-        where event in ('mail_redriven', 'mail_discarded') and at >= $since
-          and details->>'outbox_id' = any($ids::text[])
-        order by at, id`,
-      { ids, since: rows[0]?.asked_at },
-    );
-  }
-
-  return { timelineOf };
+/** The decisions of operators, from the audit. */
+function decisionsAbout(
+  database: Database,
+  rows: readonly StoryRow[],
+  ids: readonly string[],
+): Promise<StepRow[]> {
+  return select<StepRow>(
+    database,
+    `select details->>'outbox_id' as outbox_id, at, substr(event, 6) as step, details->>'error' as error
+       from audit_events
+      where event in ('mail_redriven', 'mail_discarded') and at >= $since
+        and details->>'outbox_id' = any($ids::text[])
+      order by at, id`,
+    { ids, since: rows[0]?.asked_at },
+  );
 }
 
 function storyOf(row: StoryRow, all: readonly StepRow[]): MailStory {
@@ -163,7 +182,7 @@ function storyOf(row: StoryRow, all: readonly StepRow[]): MailStory {
     { at: row.asked_at, step: 'asked' },
     ...(enqueued_at ? [{ at: enqueued_at, step: 'enqueued', times: enqueue_count } as const] : []),
     ...own,
-    // What was sent or refused is told by its try; what an operator has discarded, by the audit.
+    // Shown by the attempt if it was sent or refused, and by the audit if an operator discarded it.
     ...(settled_at && row.outcome !== 'discarded'
       ? [{ at: settled_at, step: 'settled', outcome: row.outcome } as const]
       : []),

@@ -7,49 +7,49 @@ export interface OutboxStateCount {
   readonly oldest_seconds: number | null;
 }
 
-/** How far the outbox has come. */
+/** Open and recently settled outbox messages, counted by state. */
 export interface OutboxState {
-  /** Due, and not on the queue yet. */
+  /** Due, not enqueued yet. */
   readonly pending: OutboxStateCount;
-  /** To be due later. */
+  /** Due later. */
   readonly scheduled: OutboxStateCount;
   readonly enqueued: OutboxStateCount;
   readonly dead: OutboxStateCount;
-  /** Perhaps sent; an operator decides. */
+  /** Possibly sent; awaiting the decision of an operator. */
   readonly uncertain: OutboxStateCount;
   /** Settled within the last 24 hours, by outcome. */
   readonly settled_last_day: Readonly<Record<string, number>>;
 }
 
-/** Tells how many promised messages there are, and how old. */
-export function createOutboxStateService(database: Database) {
-  async function read(): Promise<OutboxState> {
-    const open = await database.query<{ state: string; count: number; age: number | null }>(
-      `select case when state = 'pending' and available_at > now() then 'scheduled' else state end as state,
-              count(*)::int as count, extract(epoch from now() - min(created_at))::int as age
-         from outbox where state in ('pending', 'enqueued', 'dead', 'uncertain') group by 1`,
-      { type: QueryTypes.SELECT },
-    );
-    const settled = await database.query<{ outcome: string | null; count: number }>(
-      `select outcome, count(*)::int as count from outbox
-        where state = 'settled' and settled_at > now() - interval '24 hours' group by 1 order by 1`,
-      { type: QueryTypes.SELECT },
-    );
-    const of = (state: string): OutboxStateCount => {
-      const row = open.find((each) => each.state === state);
-      return { count: row?.count ?? 0, oldest_seconds: row?.age ?? null };
-    };
-    return {
-      pending: of('pending'),
-      scheduled: of('scheduled'),
-      enqueued: of('enqueued'),
-      dead: of('dead'),
-      uncertain: of('uncertain'),
-      settled_last_day: Object.fromEntries(
-        settled.map(({ outcome, count }) => [outcome ?? 'unknown', count]),
-      ),
-    };
-  }
-
-  return { read };
+/** Counts the outbox messages by state, with the age of the oldest. */
+export async function readOutboxState({
+  database,
+}: {
+  readonly database: Database;
+}): Promise<OutboxState> {
+  const open = await database.query<{ state: string; count: number; age: number | null }>(
+    `select case when state = 'pending' and available_at > now() then 'scheduled' else state end as state,
+            count(*)::int as count, extract(epoch from now() - min(created_at))::int as age
+       from outbox where state in ('pending', 'enqueued', 'dead', 'uncertain') group by 1`,
+    { type: QueryTypes.SELECT },
+  );
+  const settled = await database.query<{ outcome: string | null; count: number }>(
+    `select outcome, count(*)::int as count from outbox
+      where state = 'settled' and settled_at > now() - interval '24 hours' group by 1 order by 1`,
+    { type: QueryTypes.SELECT },
+  );
+  const of = (state: string): OutboxStateCount => {
+    const row = open.find((each) => each.state === state);
+    return { count: row?.count ?? 0, oldest_seconds: row?.age ?? null };
+  };
+  return {
+    pending: of('pending'),
+    scheduled: of('scheduled'),
+    enqueued: of('enqueued'),
+    dead: of('dead'),
+    uncertain: of('uncertain'),
+    settled_last_day: Object.fromEntries(
+      settled.map(({ outcome, count }) => [outcome ?? 'unknown', count]),
+    ),
+  };
 }

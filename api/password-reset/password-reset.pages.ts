@@ -1,17 +1,16 @@
 import { markup, type Page } from '../http/page.js';
 import { forgotForm } from '../mailed-links/mailed-links.pages.js';
 
-/** What the page asks for, and what it says of the last try. */
 export interface NewPasswordForm {
   readonly token: string;
   readonly minLength: number;
-  /** Why the last try was refused. */
+  /** Why the last attempt was rejected. */
   readonly refusal?: string;
-  /** The name that the account is to have; absent for an account that has one. */
+  /** The name for the new account; absent for an existing account. */
   readonly name?: string | undefined;
 }
 
-/** Where a mailed link leads: one field, one button. */
+/** The page of a mailed link. */
 export const newPasswordPage = ({ token, minLength, refusal, name }: NewPasswordForm): Page => ({
   title: 'Choose a new password',
   body: markup`${refusal === undefined ? '' : markup`<p class="refusal" role="alert">${refusal}</p>`}
@@ -38,14 +37,14 @@ ${
 <p class="soft">You did not ask for this? Then close this page: nothing happens.</p>`,
 });
 
-/** After the button. */
+/** After the password is set. */
 export const passwordSetPage = (): Page => ({
   title: 'Your password is set',
   body: markup`<p>You can log in with it now. Every session that was open has ended.</p>
 <a class="button" href="/apidocs">Open the API's documentation</a>`,
 });
 
-/** One page for every link that does not work. */
+/** One page for all invalid links, so that it does not reveal which ones exist. */
 export const invalidResetLinkPage = (): Page => ({
   title: 'This link does not work',
   body: markup`<p>It is incomplete, expired, used, or a newer one has been sent in its place. Open the newest mail, or ask for another link:</p>

@@ -1,16 +1,17 @@
 import { Router } from 'express';
 import { AppError } from '../../shared/errors/app-error.js';
 import { isForm, jsonOrFormBody, SMALL_BODY } from '../http/body.js';
-import { answerFormsWithPages, sendPage, type Page } from '../http/page.js';
+import { answerFormsWithPages, sendPage } from '../http/page.js';
 import { causeOf } from '../http/request-context.js';
 import { parse } from '../http/validate.js';
 import { ForgotPasswordRequest, resetPasswordRequest } from './password-reset.schemas.js';
-import type { AuthLimits } from '../throttling/route-limits.js';
+import type { RouteLimits } from '../rate-limits/route-limits.js';
 import {
-  faultInWords,
+  answerForm,
   forgotForm,
   mailSentPage,
   textIn,
+  type RejectionPages,
 } from '../mailed-links/mailed-links.pages.js';
 import { invalidResetLinkPage, newPasswordPage, passwordSetPage } from './password-reset.pages.js';
 import {
@@ -21,11 +22,11 @@ import {
 } from './password-reset.service.js';
 
 export interface PasswordResetRoutesDeps extends PasswordResetDeps {
-  readonly limits: AuthLimits;
+  readonly limits: RouteLimits;
   readonly passwordMinLength: number;
 }
 
-/** For admins who have forgotten their password. Reading the page changes nothing: mail scanners read every link. */
+/** For admins who have forgotten their password. GET changes nothing: mail scanners open every link. */
 export function passwordResetRoutes(deps: PasswordResetRoutesDeps): Router {
   const { limits, passwordMinLength } = deps;
   const ResetPasswordRequest = resetPasswordRequest(passwordMinLength);
@@ -121,51 +122,36 @@ export function passwordResetRoutes(deps: PasswordResetRoutesDeps): Router {
     limits.tokens,
     ...jsonOrFormBody(SMALL_BODY),
     async (req, res) => {
-      try {
+      await answerForm({ req, res }, rejectionPages(passwordMinLength), async () => {
         await resetPassword(deps, parse(ResetPasswordRequest, req.body), causeOf(req));
         if (isForm(req)) sendPage(res, 200, passwordSetPage());
         else res.status(204).end();
-      } catch (error) {
-        if (!isForm(req) || !(error instanceof AppError)) throw error;
-        const refusal = refusalOf(req.body, passwordMinLength, error);
-        if (!refusal) throw error;
-        sendPage(res, ...refusal);
-      }
+      });
     },
   );
 
   return router;
 }
 
-/** What a form is answered with that was refused; nothing for what is not about its content. */
-function refusalOf(
-  form: unknown,
-  minLength: number,
-  { code, status, fields = [] }: AppError,
-): [status: number, page: Page] | undefined {
-  const faultOf = (field: string): string | undefined =>
-    fields.find(({ pointer }) => pointer === `#/${field}`)?.detail;
-  const token = textIn(form, 'token');
-  const entered = textIn(form, 'name');
-  switch (code) {
-    case 'invalid_token':
-      return [status, invalidResetLinkPage()];
-    case 'name_taken': {
-      const refusal = 'Somebody else has the name of this account. Choose another one.';
-      return [status, newPasswordPage({ token, minLength, refusal, name: entered })];
+const rejectionPages = (minLength: number): RejectionPages => ({
+  invalidLink: invalidResetLinkPage,
+  rejected({ error, token, name: entered, faultOf }) {
+    switch (error.code) {
+      case 'name_taken': {
+        const refusal = 'Somebody else has the name of this account. Choose another one.';
+        return newPasswordPage({ token, minLength, refusal, name: entered });
+      }
+      case 'password_too_common':
+      case 'validation_failed': {
+        const [nameFault, passwordFault] = [faultOf('name'), faultOf('password')];
+        const fault = nameFault ?? passwordFault;
+        if (fault === undefined) return undefined;
+        const refusal = `That ${nameFault === undefined ? 'password' : 'name'} ${fault}.`;
+        const name = nameFault !== undefined || entered !== '' ? entered : undefined;
+        return newPasswordPage({ token, minLength, refusal, name });
+      }
+      default:
+        return undefined;
     }
-    case 'password_too_common':
-    case 'validation_failed': {
-      const [name, password] = [faultOf('name'), faultOf('password')];
-      if (faultOf('token') !== undefined) return [400, invalidResetLinkPage()];
-      if ((name ?? password) === undefined) return undefined;
-      const fault = faultInWords(name ?? password ?? '');
-      const refusal = `That ${name === undefined ? 'password' : 'name'} ${fault}.`;
-      const isNameShown = name !== undefined || entered !== '';
-      const shown = isNameShown ? entered : undefined;
-      return [status, newPasswordPage({ token, minLength, refusal, name: shown })];
-    }
-    default:
-      return undefined;
-  }
-}
+  },
+});

@@ -5,9 +5,8 @@ import { withTransaction, type Transaction } from '../../shared/database/transac
 import { AppError } from '../../shared/errors/app-error.js';
 import type { EmailAddress } from '../../shared/identity/email-address.js';
 import { Admin, Registration, type Confirmation } from '../../shared/models/index.js';
-import type { AccountNotices } from '../admins/account-notices.js';
+import { notifyAdmin, type AccountNoticeDeps } from '../admins/account-notices.js';
 import { lockAdmin } from '../admins/admin-lock.js';
-import { createAdmin } from '../registration/confirm.service.js';
 import {
   findConfirmation,
   lockConfirmation,
@@ -18,20 +17,20 @@ import {
   type ConfirmationDeps,
 } from '../mailed-links/confirmations.js';
 import { ownersClient } from '../passwords/known-networks.js';
-import type { PasswordGuard } from '../passwords/password-guard.js';
+import type { PasswordAttemptLimiter } from '../passwords/password-attempts.js';
 import { refuseCommonPassword } from '../passwords/password-policy.js';
 import type { Passwords } from '../passwords/passwords.js';
-import { endSessions } from '../sessions/session-end.js';
+import { createAdmin } from '../registration/confirm.service.js';
+import { endSessions } from '../sessions/sessions.service.js';
 
-export interface PasswordResetDeps extends ConfirmationDeps {
+export interface PasswordResetDeps extends ConfirmationDeps, AccountNoticeDeps {
   readonly database: Database;
   readonly passwords: Passwords;
-  readonly passwordGuard: PasswordGuard;
-  readonly notices: AccountNotices;
+  readonly passwordAttempts: PasswordAttemptLimiter;
   readonly audit: Audit;
 }
 
-/** What is sent from the page of a mailed link. */
+/** The input of the page that a mailed link opens. */
 export interface NewPassword {
   readonly token: string;
   readonly password: string;
@@ -39,7 +38,7 @@ export interface NewPassword {
   readonly name?: string | undefined;
 }
 
-/** Has a link mailed that sets a password, if somebody has the address. Runs the same statements for every address. */
+/** Requests the mail with a reset link, if an admin has the address. Runs the same statements for every address. */
 export async function forgotPassword(
   deps: PasswordResetDeps,
   email: EmailAddress,
@@ -54,8 +53,8 @@ export async function forgotPassword(
 }
 
 /**
- * What a link's page asks for: of an address that has only been registered also the name, since a stranger may have entered
- * it. Changes nothing.
+ * The name to confirm on a link's page, for an address that has only been registered: a stranger may have entered it.
+ * Changes nothing.
  * @throws {AppError} `invalid_token` unless the link can set a password now.
  */
 export async function readResetLink(
@@ -76,9 +75,9 @@ async function requireResetLink(
 }
 
 /**
- * Sets a new password by a mailed link, which works once, ends every session and forgives the guesses at the old one. Of
- * an address that has only been registered it confirms the newest registration, with this password.
- * @throws {AppError} `invalid_token`, `password_too_common`, `name_taken` (the link stays good), `overloaded`.
+ * Sets a new password by a mailed link, which works once, ends every session and resets the failed logins. For an address
+ * that has only been registered it confirms the newest registration, with this password.
+ * @throws {AppError} `invalid_token`, `password_too_common`, `name_taken` (the link remains valid), `overloaded`.
  */
 export async function resetPassword(
   deps: PasswordResetDeps,
@@ -94,7 +93,7 @@ export async function resetPassword(
   try {
     await withTransaction(deps.database, async (tx) => {
       const admin = await lockAdmin(tx, { emailCanonical });
-      // Two at once: the second one finds it used.
+      // Of concurrent requests, only the first finds the link open.
       requireOpen(await lockConfirmation(tx, link));
       const adminId = admin
         ? await replacePassword(deps, tx, admin, passwordHash, cause)
@@ -106,7 +105,7 @@ export async function resetPassword(
     if (violates(error, 'admins_email_key')) throw new AppError('invalid_token', { cause: error });
     throw error;
   }
-  await deps.passwordGuard.forgive(emailCanonical);
+  await deps.passwordAttempts.reset(emailCanonical);
 }
 
 const newestOf = (
@@ -119,9 +118,9 @@ const newestOf = (
     transaction: transaction ?? null,
   });
 
-/** Whoever knew the old password is logged out, and may have asked for another address. */
+/** Logs out and voids the requested change of address: both may belong to somebody else who knew the old password. */
 async function replacePassword(
-  { notices, audit }: PasswordResetDeps,
+  deps: PasswordResetDeps,
   tx: Transaction,
   admin: Admin,
   passwordHash: string,
@@ -130,14 +129,14 @@ async function replacePassword(
   const { id: adminId } = admin;
   await voidConfirmations(tx, { adminId, purpose: 'email_change' });
   await admin.update({ passwordHash, pendingEmail: null }, { transaction: tx });
-  await endSessions({ adminId }, 'password', tx);
-  await notices.tell(tx, admin, 'password_changed', cause);
+  await endSessions(tx, { adminId }, 'password');
+  await notifyAdmin(deps, tx, admin, 'password_changed', cause);
   const details = { by: 'mailed link' };
-  await audit.record('authn_password_change', cause, { adminId, details }, tx);
+  await deps.audit.record('authn_password_change', cause, { adminId, details }, tx);
   return adminId;
 }
 
-/** The link proves the mailbox, and the password is its reader's own: no stranger's comes into force. */
+/** The link proves the mailbox, and its reader has chosen the password: no password of a stranger takes effect. */
 async function confirmNewest(
   { audit }: PasswordResetDeps,
   tx: Transaction,

@@ -1,8 +1,8 @@
 /**
- * What many people use where fifteen characters are asked for: long entries of published lists of the most used passwords
- * (those of 2023 and 2025; Django's, BSD-3-Clause; the first 200,000 of Mark Burnett's) that the rules for words and patterns don't cover, lines of songs,
- * films, prayers and games, bands and heroes, declarations of love, and what examples teach. Lower case, letters and
- * digits only.
+ * Common passwords of fifteen characters and more: long entries of published lists (2023 and 2025; Django's, BSD-3-Clause;
+ * the first 200,000 of Mark Burnett's) that the rules for words and patterns don't cover, lines of songs, films, prayers
+ * and games, names of bands and heroes, declarations of love, and passwords from examples. Lower case, letters and digits
+ * only.
  */
 const TEXT = `
   theworldinyourhand theworldinyourhands theworldisyours theworldismine theworldismyoyster
@@ -112,5 +112,5 @@ const TEXT = `
   rgihlxoyoclmgiqsu
 `;
 
-/** In the form in which `refuseCommonPassword` compares them. */
+/** In the normalised form that `refuseCommonPassword` compares. */
 export const commonPhrases: readonly string[] = TEXT.trim().split(/\s+/);

@@ -1,53 +1,51 @@
 import { AppError } from '../../shared/errors/app-error.js';
-import { sharedNetworkOf } from '../throttling/networks.js';
+import { sharedNetworkOf } from '../rate-limits/networks.js';
 
-/** Who asks for a hash. The cause of an audit event (`Cause`) will do for one. */
+/** The client that a hash is for. A `Cause` has this shape. */
 export interface HashClient {
   readonly ip?: string | undefined;
-  /** Whether the account's owner has logged in from this network before. Asked only when there is no other place left. */
+  /** Whether the account's owner has been seen in this network. Called only when the general capacity is used up. */
   readonly isKnownNetwork?: () => Promise<boolean>;
 }
 
-/** Lets a few password hashes run at a time and refuses those that would wait too long. */
+/** Limits concurrent password hashes, and rejects those that would wait too long. */
 export interface HashLimiter {
   /**
-   * Runs the work when its turn comes.
-   * @throws {AppError} `overloaded` at once, with `Retry-After`, when the queue is full, whoever asks.
+   * Runs the work when a slot is free.
+   * @throws {AppError} `overloaded` at once, with `Retry-After`, when the queue is full.
    */
   run<T>(work: () => Promise<T>): Promise<T>;
   /**
-   * Holds a place for work that comes to its hash later: what would be refused then is refused before its look-ups.
-   * @throws {AppError} `overloaded` at once, with `Retry-After`, when there is no place left for this client.
+   * Reserves capacity for work that will need a hash later, so that it is rejected before its look-ups, not after.
+   * @throws {AppError} `overloaded` at once, with `Retry-After`, when there is no capacity left for this client.
    */
   reserve<T>(work: () => Promise<T>, client?: HashClient): Promise<T>;
 }
 
-/** How a limiter is made. */
 export interface HashLimiterOptions {
-  /** How long one hash takes here; measured at start. */
+  /** Duration of one hash on this machine, measured at start. */
   readonly hashMs: number;
-  /** How many hashes may run at once. */
   readonly concurrency: number;
 }
 
 const MAX_WAIT_MS = 2_500;
 const MIN_QUEUE = 4;
 const MAX_QUEUE = 1_000;
-/** The last of the places, for clients in networks that the account's owner has logged in from. */
+/** The share of the capacity that is reserved for clients in known networks of the account's owner. */
 const SHARE_FOR_KNOWN_NETWORKS = 1 / 4;
-/** What one client may hold once half of the other places are taken; before that nobody is in its way. */
-const PLACES_PER_CLIENT = 2;
+/** How many reservations one client may hold once half of the general capacity is taken; unlimited before. */
+const MAX_PER_CLIENT = 2;
 
 /**
- * How many hashes may run at once. Native bcrypt takes a whole core and a thread of libuv's pool each: one core stays for
- * everything else, and two threads for files and look-ups of names, without which no connection is made.
+ * How many hashes may run concurrently. Each takes a core and a thread of libuv's pool: one core is left for everything
+ * else, and two threads for file system and DNS calls, without which no connection can be opened.
  */
 export const hashConcurrency = ({ cores, threads }: { cores: number; threads: number }): number =>
   Math.max(1, Math.min(cores - 1, threads - 2));
 
 /**
- * A bounded first-in, first-out queue in front of bcrypt, so that a flood of logins never starves the other routes, and
- * one client's flood never the logins of others.
+ * A bounded FIFO queue in front of bcrypt, so that a flood of logins cannot starve the other routes, and one client's flood
+ * cannot starve the logins of others.
  */
 export function createHashLimiter({ hashMs, concurrency }: HashLimiterOptions): HashLimiter {
   const maxQueue = Math.min(
@@ -55,19 +53,19 @@ export function createHashLimiter({ hashMs, concurrency }: HashLimiterOptions): 
     Math.max(MIN_QUEUE, Math.floor((MAX_WAIT_MS * concurrency) / Math.max(hashMs, 1))),
   );
   const slots = createSlots(concurrency);
-  const places = createPlaces(maxQueue + concurrency);
+  const reservations = createReservations(maxQueue + concurrency);
 
   const overloaded = (): AppError => {
-    const ahead = Math.max(slots.waiting() + slots.running(), places.taken());
-    const drainedInMs = (ahead * hashMs) / concurrency;
-    const seconds = Math.ceil(drainedInMs / 1_000) + Math.floor(Math.random() * 3);
+    const ahead = Math.max(slots.waiting() + slots.running(), reservations.count());
+    const drainMs = (ahead * hashMs) / concurrency;
+    const seconds = Math.ceil(drainMs / 1_000) + Math.floor(Math.random() * 3);
     return new AppError('overloaded', { headers: { 'Retry-After': String(seconds) } });
   };
 
   return {
     async reserve(work, client) {
       if (slots.waiting() >= maxQueue) throw overloaded();
-      const release = await places.take(client);
+      const release = await reservations.take(client);
       if (!release) throw overloaded();
       try {
         return await work();
@@ -82,14 +80,14 @@ export function createHashLimiter({ hashMs, concurrency }: HashLimiterOptions): 
   };
 }
 
-/** Runs so much work at once; the rest waits, first in, first out. */
+/** Runs a limited number of tasks concurrently; the others wait in FIFO order. */
 function createSlots(concurrency: number) {
   const waiting: (() => void)[] = [];
   let running = 0;
 
   const enter = async (): Promise<void> => {
     if (running < concurrency) running += 1;
-    // Whoever leaves hands the slot over, so `running` does not change.
+    // The slot passes to the next waiter, so `running` does not change.
     else await new Promise<void>((resolve) => waiting.push(resolve));
   };
   const leave = (): void => {
@@ -112,25 +110,25 @@ function createSlots(concurrency: number) {
   };
 }
 
-/** Who may wait for a hash. */
-function createPlaces(total: number) {
-  const forAll = total - Math.ceil(total * SHARE_FOR_KNOWN_NETWORKS);
+/** Decides which clients may wait for a hash. */
+function createReservations(total: number) {
+  const general = total - Math.ceil(total * SHARE_FOR_KNOWN_NETWORKS);
   const heldBy = new Map<string, number>();
   let taken = 0;
 
-  const isWithinItsShare = (key: string): boolean =>
-    taken < forAll / 2 || (heldBy.get(key) ?? 0) < PLACES_PER_CLIENT;
+  const isWithinShare = (key: string): boolean =>
+    taken < general / 2 || (heldBy.get(key) ?? 0) < MAX_PER_CLIENT;
 
   return {
-    taken: () => taken,
-    /** Resolves to what gives the place back, or to `undefined` when there is none for this client. */
+    count: () => taken,
+    /** Resolves to a function that releases the reservation, or to `undefined` when there is no capacity for this client. */
     async take(client: HashClient = {}): Promise<(() => void) | undefined> {
       const key = sharedNetworkOf(client.ip);
-      if (taken >= total || !isWithinItsShare(key)) return undefined;
-      if (taken >= forAll) {
+      if (taken >= total || !isWithinShare(key)) return undefined;
+      if (taken >= general) {
         if (!(await client.isKnownNetwork?.())) return undefined;
-        // Others may have come during the look-up.
-        if (taken >= total || !isWithinItsShare(key)) return undefined;
+        // Concurrent requests may have used the capacity up during the look-up.
+        if (taken >= total || !isWithinShare(key)) return undefined;
       }
       taken += 1;
       heldBy.set(key, (heldBy.get(key) ?? 0) + 1);

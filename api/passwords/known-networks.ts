@@ -1,12 +1,12 @@
 import { QueryTypes } from 'sequelize';
 import type { Database } from '../../shared/database/connect.js';
 import type { EmailAddress } from '../../shared/identity/email-address.js';
-import { networkOf } from '../throttling/networks.js';
+import { networkOf } from '../rate-limits/networks.js';
 import type { HashClient } from './hash-limiter.js';
 
 /**
- * True when the address's owner has been seen in this network: logged in from it, or followed a mailed link. Such networks
- * are not locked out by strangers.
+ * True when the owner of the address has logged in from this network, or followed a mailed link there. Attempts by strangers
+ * don't lock such networks out.
  */
 export async function isKnownNetwork(
   database: Database,
@@ -23,7 +23,7 @@ export async function isKnownNetwork(
   return row?.isKnown ?? false;
 }
 
-/** Whoever follows a mailed link, or has a session, is the account's owner, in whatever network. */
+/** A client with a mailed link or a session counts as the account's owner, in any network. */
 export const ownersClient = ({ ip }: { readonly ip?: string | undefined }): HashClient => ({
   ip,
   isKnownNetwork: () => Promise.resolve(true),

@@ -1,13 +1,13 @@
 import { adjacencyGraphs } from '@zxcvbn-ts/language-common';
 
 const MIN_RUN_LENGTH = 3;
-/** A walk along neighbouring keys that turns has more ways to go than one that goes straight. */
+/** Longer than for straight runs: a walk that turns has more variants. */
 const MIN_WALK_LENGTH = 6;
-/** Two hands, or three or four columns of digits that count. */
+/** How many interleaved sequences are recognised. */
 const MAX_STRANDS = 4;
 const MIN_STRAND_LENGTH = 3;
 
-/** What a text is made of when it is one thing over and over, the last time perhaps in part: `abc` of `abcabcab`. */
+/** The shortest unit that a text repeats, the last time perhaps cut off: `abc` of `abcabcab`. */
 export function repeatedUnit(text: string): string | undefined {
   const points = [...text];
   for (let unit = 1; unit <= points.length / 2; unit += 1) {
@@ -18,22 +18,22 @@ export function repeatedUnit(text: string): string | undefined {
 }
 
 /**
- * True when a text takes no more thought than where to begin: it is made of runs (`abcdef123456`, `1qaz2wsx3edc`), of
- * a walk along neighbouring keys (`qawsedrftgyh`), of up to four of these in turns (`1q2w3e4r`, `a1b2c3d4`, `aabbcc`), or
- * it counts (`1011121314`). The text is in lower case; the work grows with the square of its length.
+ * True for sequences and keyboard walks: runs (`abcdef123456`, `1qaz2wsx3edc`), a walk along neighbouring keys
+ * (`qawsedrftgyh`), up to four interleaved sequences (`1q2w3e4r`, `a1b2c3d4`, `aabbcc`), or consecutive numbers
+ * (`1011121314`). The text is in lower case; the work grows with the square of its length.
  */
-export function isTypedWithoutThought(text: string): boolean {
+export function isSequentialOrWalk(text: string): boolean {
   const points = [...text];
   return (
     isSequence(points) ||
     isWalk(points) ||
     isSequence(points.filter((point, i) => point !== points[i - 1])) ||
-    isBraid(points) ||
+    isInterleaved(points) ||
     isCounting(text)
   );
 }
 
-/** True when a text is made of nothing but runs: one character, the next one in the alphabet, or the next key. */
+/** True when a text consists of runs: the same character, the next one in the alphabet, or the next key. */
 function isSequence(points: readonly string[]): boolean {
   const isInRun = points.map(() => false);
   let lengths = new Map<string, number>();
@@ -46,7 +46,7 @@ function isSequence(points: readonly string[]): boolean {
   return points.length > 0 && isInRun.every((isIt) => isIt);
 }
 
-/** True when each key is a neighbour of the one before, on one keyboard. */
+/** True when each key is next to the previous one, on one keyboard. */
 const isWalk = (points: readonly string[]): boolean =>
   points.length >= MIN_WALK_LENGTH &&
   KEYBOARDS.some((keyboard) =>
@@ -58,8 +58,8 @@ const isWalk = (points: readonly string[]): boolean =>
     ),
   );
 
-/** True when characters of two to four sequences, or of a sequence of letters and one of digits, take turns. */
-function isBraid(points: readonly string[]): boolean {
+/** True when the characters of two to four sequences alternate, or those of a sequence of letters and one of digits. */
+function isInterleaved(points: readonly string[]): boolean {
   const digits = points.filter((point) => /\p{N}/u.test(point));
   const others = points.filter((point) => !/\p{N}/u.test(point));
   const byPlace = Array.from({ length: MAX_STRANDS - 1 }, (_, more) =>
@@ -72,7 +72,7 @@ function isBraid(points: readonly string[]): boolean {
   );
 }
 
-/** True for numbers in a row, up or down, the last one perhaps in part: `2023202420252026`. */
+/** True for consecutive numbers, up or down, the last one perhaps cut off: `2023202420252026`. */
 function isCounting(text: string): boolean {
   if (!/^\d{6,}$/.test(text)) return false;
   return [1, 2, 3, 4].some((digits) =>
@@ -85,7 +85,7 @@ function isCounting(text: string): boolean {
   );
 }
 
-/** What people write in place of letters, and expect nobody to think of. `1` and its like stand for two. */
+/** Common substitutes for letters. `1`, `!` and `|` stand for two letters each, see {@link I_OR_L}. */
 const SUBSTITUTES: ReadonlyMap<string, string> = new Map(
   Object.entries({
     a: '4@',
@@ -100,12 +100,12 @@ const SUBSTITUTES: ReadonlyMap<string, string> = new Map(
   }).flatMap(([letter, signs]) => [...signs].map((sign) => [sign, letter] as const)),
 );
 const I_OR_L = /[1!|]/g;
-/** So many of the signs behind the last letter may belong to the word: `dav1d3` with digits behind it. */
+/** How many signs behind the last letter may belong to the word: `dav1d3`. */
 const MAX_SIGNS_AT_END = 2;
 
 const isLetter = (point: string): boolean => /\p{L}/u.test(point);
 
-/** The words that a text may stand for, without the digits and signs around them: `password` for `P@ssw0rd123!`. */
+/** The words that a text may be a spelling of, without the digits and signs around them: `password` for `P@ssw0rd123!`. */
 export function withoutSubstitutes(text: string): string[] {
   const points = [...text.normalize('NFKC').toLowerCase()];
   const first = points.findIndex(isLetter);
@@ -126,10 +126,10 @@ export function withoutSubstitutes(text: string): string[] {
 }
 
 const KEYBOARDS = ['qwerty', 'qwertz', 'azerty'] as const;
-/** Whose keys have no graph in the dictionary: by rows. */
+/** The Cyrillic keyboard, which has no graph in the dictionary, by rows. */
 const ROWS = ['йцукенгшщзхъ', 'фывапролджэ', 'ячсмитьбю'];
 
-/** The steps of all keyboards, by the two keys. */
+/** The steps of all keyboards, by pairs of keys. */
 const keySteps = readKeySteps();
 
 function readKeySteps(): ReadonlyMap<string, readonly string[]> {
@@ -155,12 +155,12 @@ function readKeySteps(): ReadonlyMap<string, readonly string[]> {
   return steps;
 }
 
-/** The ways in which one character can be the next after another. */
+/** The steps that lead from one character to another. */
 function stepsBetween(one: string, other: string): string[] {
   const difference = (other.codePointAt(0) ?? 0) - (one.codePointAt(0) ?? 0);
   const steps = [...(keySteps.get(`${one}${other}`) ?? [])];
   if (Math.abs(difference) <= 1) steps.push(`alphabet ${difference}`);
-  // After nine comes nought.
+  // On the keyboard and in counting, 0 follows 9.
   if (`${one}${other}` === '90') steps.push('alphabet 1');
   if (`${one}${other}` === '09') steps.push('alphabet -1');
   return steps;

@@ -2,38 +2,38 @@ import { dictionary } from '@zxcvbn-ts/language-common';
 import { product } from '../../shared/config/version.js';
 import { AppError } from '../../shared/errors/app-error.js';
 import { commonPhrases } from './common-phrases.js';
-import { isTypedWithoutThought, repeatedUnit, withoutSubstitutes } from './password-patterns.js';
+import { isSequentialOrWalk, repeatedUnit, withoutSubstitutes } from './password-patterns.js';
 
-/** Whose password it is to be: what an attacker who knows them would try first. */
+/** Data of the owner that an attacker would try first. */
 export interface PasswordOwner {
   readonly email: string;
   readonly name: string;
 }
 
-/** Most common first. */
+/** Sorted, the most common first. */
 const RANKED = dictionary['passwords-common'];
 const COMMON = new Set([...RANKED, ...commonPhrases]);
-/** Any three of these are fewer than two of all. */
+/** There are fewer combinations of three of these than of two of all. */
 const MOST_COMMON = new Set(RANKED.slice(0, 1_000));
 const MIN_WORD_LENGTH = 3;
-/** A word over and over is still a word, and fewer characters than it takes to make one are less. */
+/** A repeated unit of up to this length is as easy to guess as a word. */
 const MAX_UNIT_LENGTH = 4;
-/** Digits around less than this are not padding: they are the password. */
+/** Digits around a shorter text are not padding, but the larger part of the password. */
 const MIN_PADDED_LENGTH = 8;
-/** A compatibility character may stand for eighteen others: so much of them is looked at. */
-const MAX_LOOKED_AT = 256;
-/** Digits between words that say nothing: a year, or one or two. */
+/** NFKC may expand one character to eighteen, so the normalised text is cut to this length. */
+const MAX_NORMALISED_LENGTH = 256;
+/** Digits between words that add little: a year, or one or two digits. */
 const DIGITS_BETWEEN = /(?<!\d)(?:(?:19|20)\d\d|\d{1,2})(?!\d)/g;
 const YEARS_AND_COUNTS = /(?:19|20)\d\d(?!\d)|(?<=\p{Ll})\d{1,2}(?=\p{Lu})/gu;
 
 type IsKnown = (text: string) => boolean;
 
 /**
- * Refuses passwords that are long without being strong: a phrase that many people use; one or two of the 49,000 most
- * common passwords, or of the owner's and the service's own words, or three of the first thousand, with digits around
- * and between them, spelt with signs, backwards, or none of that; a few characters or any of these over and over; and
- * what takes no more thought than where on the keyboard or in the alphabet to begin. Asks nobody but lists that ship
- * with the code (NIST SP 800-63B, 3.1.1.2: "blocklist"). The work is bounded by the length that passwords may have.
+ * Rejects long passwords that are easy to guess: common phrases; one or two of the 49,000 most common passwords, or of the
+ * words of the owner's data and the service's name, or three of the thousand most common passwords, also with digits
+ * around or between them, with substituted signs, or backwards; repetitions of any of these or of a few characters; and
+ * keyboard walks and sequences. Uses only lists that ship with the code (NIST SP 800-63B, 3.1.1.2: "blocklist"). The work is
+ * bounded by the maximum length of passwords.
  * @throws {AppError} `password_too_common`.
  */
 export function refuseCommonPassword(password: string, owner: PasswordOwner): void {
@@ -42,17 +42,17 @@ export function refuseCommonPassword(password: string, owner: PasswordOwner): vo
     text.length >= MIN_WORD_LENGTH && (COMMON.has(text) || words.has(text));
   const unit = repeatedUnit(letters(password));
   const isEasy =
-    isMadeOfWords(password, isKnown) ||
-    (unit !== undefined && isMadeOfWords(unit, isKnown)) ||
-    isTyped(password);
+    consistsOfWords(password, isKnown) ||
+    (unit !== undefined && consistsOfWords(unit, isKnown)) ||
+    isPattern(password);
   if (!isEasy) return;
   const detail =
     'is too easy to guess: choose something that is not made of common words or your own data';
   throw new AppError('password_too_common', { fields: [{ pointer: '#/password', detail }] });
 }
 
-/** True when a text is one or two known words, or three of the best known, however they are spelt and padded. */
-function isMadeOfWords(text: string, isKnown: IsKnown): boolean {
+/** True when a text is one or two known words, or three of the most common ones, in any spelling and padding. */
+function consistsOfWords(text: string, isKnown: IsKnown): boolean {
   const plain = letters(text);
   const spelt = [text, text.replace(YEARS_AND_COUNTS, '')].flatMap(withoutSubstitutes).map(letters);
   const forms = new Set([
@@ -73,8 +73,8 @@ function isMadeOfWords(text: string, isKnown: IsKnown): boolean {
   });
 }
 
-/** True when a text is typed along the keys or the alphabet, or is a few characters over and over. */
-function isTyped(password: string): boolean {
+/** True when a text is a keyboard walk or a sequence, or repeats a few characters. */
+function isPattern(password: string): boolean {
   const text = letters(password);
   const core = unpadded(text);
   const forms = core.length >= MIN_PADDED_LENGTH ? [text, core] : [text];
@@ -83,12 +83,12 @@ function isTyped(password: string): boolean {
     return unit !== undefined && [...unit].length <= MAX_UNIT_LENGTH;
   };
   return (
-    forms.some((form) => hasShortUnit(form) || isTypedWithoutThought(form)) ||
-    hasShortUnit(withoutPictures(password))
+    forms.some((form) => hasShortUnit(form) || isSequentialOrWalk(form)) ||
+    hasShortUnit(withoutEmoji(password))
   );
 }
 
-/** True when the text is two known words in a row. */
+/** True when the text is two known words. */
 function isTwo(text: string, isKnown: IsKnown): boolean {
   for (let at = MIN_WORD_LENGTH; at <= text.length - MIN_WORD_LENGTH; at += 1) {
     if (isKnown(text.slice(0, at)) && isKnown(text.slice(at))) return true;
@@ -96,7 +96,7 @@ function isTwo(text: string, isKnown: IsKnown): boolean {
   return false;
 }
 
-/** True when the text is three of the best known words in a row. */
+/** True when the text is three of the most common words. */
 function isThree(text: string): boolean {
   for (let at = MIN_WORD_LENGTH; at <= text.length - 2 * MIN_WORD_LENGTH; at += 1) {
     if (
@@ -123,15 +123,15 @@ function wordsOf({ email, name }: PasswordOwner): Set<string> {
   return new Set(parts.map(letters));
 }
 
-/** What is left of a text when case, accents' spelling, spaces and punctuation don't count. */
+/** The letters and digits of a text, normalised and in lower case. */
 const letters = (text: string): string =>
   text
     .normalize('NFKC')
     .toLowerCase()
     .replace(/[^\p{L}\p{N}]/gu, '')
-    .slice(0, MAX_LOOKED_AT);
+    .slice(0, MAX_NORMALISED_LENGTH);
 
-/** Without the digits ahead and behind. */
+/** Without leading and trailing digits. */
 const unpadded = (text: string): string =>
   text.replaceAll(/\d+/g, (digits, at: number) =>
     at === 0 || at + digits.length === text.length ? '' : digits,
@@ -139,6 +139,6 @@ const unpadded = (text: string): string =>
 
 const reversed = (text: string): string => [...text].toReversed().join('');
 
-/** A picture is chosen from thousands, a sign from the few on the keys. */
-const withoutPictures = (text: string): string =>
+/** Emoji are kept out of this check: there are thousands of them, but few signs on a keyboard. */
+const withoutEmoji = (text: string): string =>
   text.toLowerCase().replace(/\p{Extended_Pictographic}|\p{Regional_Indicator}/gu, '');

@@ -1,23 +1,23 @@
 import * as z from 'zod';
 
 const MAX_PASSWORD_CODE_POINTS = 128;
-/** A composed code point may come decomposed, as up to four of two units each: no password that is taken is longer. */
+/** A composed code point may arrive decomposed, as up to four code points of two UTF-16 units: no valid password is longer. */
 const MAX_PASSWORD_UNITS = MAX_PASSWORD_CODE_POINTS * 8;
-/** A login must accept what registration did, and may not say what registration would have said. */
+/** A login must accept every password that registration ever accepted, and must not reveal the rules for new ones. */
 const MAX_LOGIN_PASSWORD_LENGTH = 2_048;
-/** Is taken, and nobody would keep it. */
+/** Valid, and obviously to be replaced. */
 const EXAMPLE_PASSWORD = 'replace me with a password of your own';
 
-/** Of the form that is hashed: a letter and its accent are one, however they came. */
+/** Counted in the form that is hashed (NFC): a letter and its accent are one. */
 const codePoints = (text: string): number => [...text.normalize('NFC')].length;
 
-/** Hashing would read a lone surrogate as U+FFFD, so two passwords would be one. */
+/** Hashing replaces a lone surrogate by U+FFFD, so different passwords would be equal. */
 const isWellFormed = (text: string): boolean => text.isWellFormed();
 
 const isShortEnough = (text: string): boolean =>
   text.length <= MAX_PASSWORD_UNITS && codePoints(text) <= MAX_PASSWORD_CODE_POINTS;
 
-/** A new password. The least length is the operator's choice, so the schema is made with it. */
+/** A new password. The minimum length is configurable. */
 export const newPassword = (minLength: number) =>
   z
     .string()
@@ -35,7 +35,7 @@ export const newPassword = (minLength: number) =>
       maxLength: MAX_PASSWORD_CODE_POINTS,
     });
 
-/** A password that somebody has: not judged, only bounded. */
+/** An existing password: only its length is limited. */
 export const knownPassword = z
   .string()
   .min(1, 'must not be empty')

@@ -9,18 +9,18 @@ export interface PasswordConfig {
   readonly previousPeppers: readonly string[];
   /** bcrypt's work factor. */
   readonly cost: number;
-  /** Of libuv's pool, which hashes share with files and look-ups of names. */
+  /** Size of libuv's pool, which hashes share with file system and DNS calls. */
   readonly threads: number;
 }
 
 /**
- * Hashes and compares passwords, a few at a time; when too many wait, each call throws `overloaded`. Whoever asks is
- * given as `client`, once for a request: to `reserve`, or to the one hash or compare that the request is about.
+ * Hashes and compares passwords, a few at a time; throws `overloaded` when too many wait. Each request passes its `client`
+ * once: to `reserve`, or to its only call of `hash` or `verify`.
  */
 export interface Passwords {
-  /** Runs work that will come to a hash, if there is a place for it: a full queue is not worth a look-up. */
+  /** Runs work that will need a hash, if there is capacity: a request that will be rejected should not cost look-ups. */
   reserve<T>(work: () => Promise<T>, client?: HashClient): Promise<T>;
-  /** A hash to store; takes as long as a compare. */
+  /** A hash to store; takes as long as `verify`. */
   hash(password: string, client?: HashClient): Promise<string>;
   /**
    * Finds the owner and resolves to it if the password is its own. Without an owner it does the same work and resolves
@@ -31,7 +31,7 @@ export interface Passwords {
     find: () => Promise<T | null>,
     client?: HashClient,
   ): Promise<T | undefined>;
-  /** True for a hash made with another pepper or work factor than new ones are: to be renewed at the next login. */
+  /** True for a hash with another pepper or work factor than the current ones: to be rehashed at the next login. */
   isOutdated(stored: string): boolean;
 }
 
@@ -43,24 +43,21 @@ interface Pepper {
 const STORED = /^v1\$(p\d+)\$(\$2b\$\d\d\$[./A-Za-z0-9]{53})$/;
 
 /**
- * `v1$<pepper id>$<bcrypt>` over bcrypt(base64(HMAC-SHA-384(pepper, "pw/v1" NUL NFC(password)))). The HMAC takes
- * passwords of any length past bcrypt's 72 bytes, and makes a stolen table worthless without the pepper
+ * `v1$<pepper id>$<bcrypt>` over bcrypt(base64(HMAC-SHA-384(pepper, "pw/v1" NUL NFC(password)))). The HMAC supports
+ * passwords longer than bcrypt's 72 bytes, and makes a stolen table worthless without the pepper
  * (OWASP Password Storage Cheat Sheet, "Peppering" and "Input limits of bcrypt").
  */
 export async function createPasswords(config: PasswordConfig): Promise<Passwords> {
+  const { cost } = config;
   const [current, ...previous] = [config.pepper, ...config.previousPeppers].map(derivePepper);
   if (!current) throw new Error('There is always a pepper');
   const peppers = new Map([current, ...previous].map((pepper) => [pepper.id, pepper]));
-
-  const hash = async (password: string): Promise<string> =>
-    `v1$${current.id}$${await bcrypt.hash(condense(current, password), config.cost)}`;
-
-  /** What a compare for an unknown address is made against, so that it costs what any other costs. */
+  const hash = (password: string): Promise<string> => hashPassword(current, password, cost);
+  /** What is compared for an unknown address, so that it takes as long as a known one. */
   const decoy = await hash('nobody has this password');
   const hashMs = await measureMs(() => hash('how long does it take?'));
   const concurrency = hashConcurrency({ cores: availableParallelism(), threads: config.threads });
   const limiter = createHashLimiter({ hashMs, concurrency });
-
   const reservedFor = <T>(client: HashClient | undefined, work: () => Promise<T>): Promise<T> =>
     client ? limiter.reserve(work, client) : work();
 
@@ -69,26 +66,29 @@ export async function createPasswords(config: PasswordConfig): Promise<Passwords
     hash: (password, client) => reservedFor(client, () => limiter.run(() => hash(password))),
     verify(password, find, client) {
       return reservedFor(client, async () => {
-        // Looked up before its turn comes: a database that hangs shall not hold up the others.
+        // Before it takes a slot: a slow database must not block other hashes.
         const owner = await find();
-        const known = read(peppers, owner?.passwordHash);
-        const { pepper, digest } = known ?? read(peppers, decoy) ?? { pepper: current, digest: '' };
-        const matches = await limiter.run(() =>
-          compare(condense(pepper, password), digest, config.cost),
-        );
-        return matches && known && owner ? owner : undefined;
+        const stored = readHash(peppers, owner?.passwordHash);
+        const { pepper, digest } = stored ??
+          readHash(peppers, decoy) ?? { pepper: current, digest: '' };
+        const matches = await limiter.run(() => compare(condense(pepper, password), digest, cost));
+        return matches && stored && owner ? owner : undefined;
       });
     },
-    isOutdated(stored) {
-      const known = read(peppers, stored);
-      return known?.pepper !== current || bcrypt.getRounds(known.digest) !== config.cost;
+    isOutdated(passwordHash) {
+      const stored = readHash(peppers, passwordHash);
+      return stored?.pepper !== current || bcrypt.getRounds(stored.digest) !== cost;
     },
   };
 }
 
+async function hashPassword(pepper: Pepper, password: string, cost: number): Promise<string> {
+  return `v1$${pepper.id}$${await bcrypt.hash(condense(pepper, password), cost)}`;
+}
+
 /**
- * Compares in the time that a hash of the given cost takes, also with a cheaper one: otherwise, after the cost was
- * raised, a quick answer would tell that there is an account. 2^cost rounds are 2^stored + 2^stored + ... + 2^(cost-1).
+ * Takes as long as a hash with the given cost, also for a stored hash with a lower one: otherwise, after the cost was
+ * raised, a fast response would reveal that an account exists. 2^cost rounds are 2^stored + 2^stored + ... + 2^(cost-1).
  */
 async function compare(input: string, digest: string, cost: number): Promise<boolean> {
   const matches = await bcrypt.compare(input, digest);
@@ -97,7 +97,7 @@ async function compare(input: string, digest: string, cost: number): Promise<boo
   return matches;
 }
 
-/** The least of a few: what a hash takes, not what a busy start adds to it. */
+/** The fastest of a few runs: the others include the load of starting up. */
 async function measureMs(work: () => Promise<unknown>): Promise<number> {
   let least = Infinity;
   for (let sample = 0; sample < 3; sample += 1) {
@@ -108,13 +108,13 @@ async function measureMs(work: () => Promise<unknown>): Promise<number> {
   return least;
 }
 
-function read(peppers: ReadonlyMap<string, Pepper>, stored: string | undefined) {
+function readHash(peppers: ReadonlyMap<string, Pepper>, stored: string | undefined) {
   const [, pepperId, digest] = STORED.exec(stored ?? '') ?? [];
   const pepper = peppers.get(pepperId ?? '');
   return pepper && digest !== undefined ? { pepper, digest } : undefined;
 }
 
-/** 64 ASCII characters: bcrypt reads all of them. */
+/** 64 ASCII characters, within bcrypt's limit of 72. */
 function condense({ key }: Pepper, password: string): string {
   return createHmac('sha384', key)
     .update('pw/v1\0')

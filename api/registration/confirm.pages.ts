@@ -4,7 +4,7 @@ import { forgotForm, resendForm } from '../mailed-links/mailed-links.pages.js';
 const passwordField = markup`<label for="password">Your password</label>
 <input type="password" id="password" name="password" required autocomplete="current-password" />`;
 
-/** Where a mailed link leads. @param refusal why the last try was refused. */
+/** The page of a mailed link. @param refusal why the last attempt was rejected. */
 export const confirmPage = (token: string, refusal?: string): Page => ({
   title: 'Confirm your address',
   body: markup`${refusal === undefined ? '' : markup`<p class="refusal" role="alert">${refusal}</p>`}
@@ -17,7 +17,7 @@ ${passwordField}
 <p class="soft">You did not ask for this? Then close this page: nothing happens.</p>`,
 });
 
-/** A wrong password, and the way to a new one. */
+/** After a wrong password: with a form to reset it. */
 export const wrongPasswordPage = (token: string): Page => {
   const { title, body } = confirmPage(token, 'This is not the password that you chose.');
   return {
@@ -29,14 +29,14 @@ ${forgotForm()}`,
   };
 };
 
-/** After the button; again, if it is pressed again. */
+/** After confirming; also when it is repeated. */
 export const confirmedPage = (): Page => ({
   title: 'Your address is confirmed',
   body: markup`<p>You can log in now.</p>
 <a class="button" href="/apidocs">Open the API's documentation</a>`,
 });
 
-/** One page for every link that does not work, so that it tells nothing about the others. */
+/** One page for all invalid links, so that it does not reveal which ones exist. */
 export const invalidLinkPage = (): Page => ({
   title: 'This link does not work',
   body: markup`<p>It is incomplete, expired, or a newer one has been sent in its place. Open the newest mail, or ask for another link:</p>
@@ -44,7 +44,7 @@ ${resendForm()}
 <p class="soft">You wanted to change the address of your account? Log in and ask for the change again.</p>`,
 });
 
-/** Somebody else was first with the name, or another one that was entered here is refused. @param name as it was entered. */
+/** The registered name has been taken, or the one entered here was rejected. @param name as it was entered. */
 export const otherNamePage = (token: string, refusal: string, name: string): Page => ({
   title: 'Choose another name',
   body: markup`<p class="refusal" role="alert">${refusal}</p>

@@ -1,12 +1,16 @@
 import { Router } from 'express';
-import { AppError } from '../../shared/errors/app-error.js';
 import { isForm, jsonOrFormBody, SMALL_BODY } from '../http/body.js';
-import { answerFormsWithPages, sendPage, type Page } from '../http/page.js';
+import { answerFormsWithPages, sendPage } from '../http/page.js';
 import { causeOf } from '../http/request-context.js';
 import { parse } from '../http/validate.js';
-import type { AuthLimits } from '../throttling/route-limits.js';
+import type { RouteLimits } from '../rate-limits/route-limits.js';
 import { ConfirmRequest } from './registration.schemas.js';
-import { faultInWords, resendForm, textIn } from '../mailed-links/mailed-links.pages.js';
+import {
+  answerForm,
+  resendForm,
+  textIn,
+  type RejectionPages,
+} from '../mailed-links/mailed-links.pages.js';
 import {
   confirmedPage,
   confirmPage,
@@ -17,10 +21,10 @@ import {
 import { canBeConfirmed, confirm, type ConfirmDeps } from './confirm.service.js';
 
 export interface ConfirmRoutesDeps extends ConfirmDeps {
-  readonly limits: AuthLimits;
+  readonly limits: RouteLimits;
 }
 
-/** Following the mailed link. Reading the page changes nothing: mail scanners read every link. */
+/** Following the mailed link. GET changes nothing: mail scanners open every link. */
 export function confirmRoutes(deps: ConfirmRoutesDeps): Router {
   const { limits } = deps;
   const router = Router();
@@ -78,49 +82,34 @@ export function confirmRoutes(deps: ConfirmRoutesDeps): Router {
     limits.tokens,
     ...jsonOrFormBody(SMALL_BODY),
     async (req, res) => {
-      try {
+      await answerForm({ req, res }, rejectionPages, async () => {
         await confirm(deps, parse(ConfirmRequest, req.body), causeOf(req));
         if (isForm(req)) sendPage(res, 200, confirmedPage());
         else res.json({ status: 'confirmed' });
-      } catch (error) {
-        if (!isForm(req) || !(error instanceof AppError)) throw error;
-        const refusal = refusalOf(req.body, error);
-        if (!refusal) throw error;
-        sendPage(res, ...refusal);
-      }
+      });
     },
   );
 
   return router;
 }
 
-/** What a form is answered with that was refused; nothing for what is not about its content. */
-function refusalOf(
-  form: unknown,
-  { code, status, fields = [] }: AppError,
-): [status: number, page: Page] | undefined {
-  const faultOf = (field: string): string | undefined =>
-    fields.find(({ pointer }) => pointer === `#/${field}`)?.detail;
-  const [token, name] = [textIn(form, 'token'), textIn(form, 'name')];
-  const wrong = 'This is not the password that you chose.';
-  switch (code) {
-    case 'wrong_password':
-      return [status, name === '' ? wrongPasswordPage(token) : otherNamePage(token, wrong, name)];
-    case 'name_taken':
-      return [status, otherNamePage(token, 'Somebody else has this name already.', name)];
-    case 'invalid_token':
-      return [status, invalidLinkPage()];
-    case 'validation_failed':
-      if (faultOf('token') !== undefined) return [400, invalidLinkPage()];
-      if (faultOf('name') !== undefined)
-        return [
-          status,
-          otherNamePage(token, `This name ${faultInWords(faultOf('name') ?? '')}.`, name),
-        ];
-      return faultOf('password') === undefined
-        ? undefined
-        : [status, confirmPage(token, 'Enter your password.')];
-    default:
-      return undefined;
-  }
-}
+const rejectionPages: RejectionPages = {
+  invalidLink: invalidLinkPage,
+  rejected({ error, token, name, faultOf }) {
+    const wrong = 'This is not the password that you chose.';
+    switch (error.code) {
+      case 'wrong_password':
+        return name === '' ? wrongPasswordPage(token) : otherNamePage(token, wrong, name);
+      case 'name_taken':
+        return otherNamePage(token, 'Somebody else has this name already.', name);
+      case 'validation_failed': {
+        const nameFault = faultOf('name');
+        if (nameFault !== undefined) return otherNamePage(token, `This name ${nameFault}.`, name);
+        if (faultOf('password') === undefined) return undefined;
+        return confirmPage(token, 'Enter your password.');
+      }
+      default:
+        return undefined;
+    }
+  },
+};

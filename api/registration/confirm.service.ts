@@ -5,7 +5,7 @@ import { withTransaction, type Transaction } from '../../shared/database/transac
 import { AppError } from '../../shared/errors/app-error.js';
 import { canonicalName } from '../../shared/identity/person-name.js';
 import { Admin, Confirmation, Registration } from '../../shared/models/index.js';
-import { networkOf } from '../throttling/networks.js';
+import { networkOf } from '../rate-limits/networks.js';
 import { lockAdmin } from '../admins/admin-lock.js';
 import {
   findConfirmation,
@@ -16,14 +16,14 @@ import {
   type ConfirmationDeps,
 } from '../mailed-links/confirmations.js';
 import { ownersClient } from '../passwords/known-networks.js';
-import type { PasswordGuard } from '../passwords/password-guard.js';
+import type { PasswordAttemptLimiter } from '../passwords/password-attempts.js';
 import type { Passwords } from '../passwords/passwords.js';
 import { KEPT_REGISTRATIONS } from './registration.service.js';
 
-/** What is sent from the page of a mailed link. */
+/** The input of the page that a mailed link opens. */
 export interface ConfirmationAnswer {
   readonly token: string;
-  /** Of a registration of the address; of the account, if it is to have another address. */
+  /** Of a registration of the address; for a change of address, of the account. */
   readonly password: string;
   /** Taken in place of the registered name. */
   readonly name?: string | undefined;
@@ -32,18 +32,18 @@ export interface ConfirmationAnswer {
 export interface ConfirmDeps extends Pick<ConfirmationDeps, 'confirmationKeys'> {
   readonly database: Database;
   readonly passwords: Passwords;
-  readonly passwordGuard: PasswordGuard;
+  readonly passwordAttempts: PasswordAttemptLimiter;
   readonly audit: Audit;
 }
 
-/** Somebody else may confirm the address between the comparison of the password and the transaction. */
-const MAX_TRIES = 2;
+/** Another request may confirm the address between the comparison of the password and the transaction. */
+const MAX_ATTEMPTS = 2;
 
 /**
- * Confirms the address that a link was mailed to. The link proves the mailbox and the password picks the registration, so
- * that nothing comes into force that a stranger has chosen. A second time it does nothing, if the password is right.
- * @throws {AppError} `invalid_token` for a link that is wrong, replaced or expired, or an address that has become
- *   somebody else's; `wrong_password`, which is counted; `too_many_attempts`; `name_taken`, and the link stays good.
+ * Confirms the address that a link was mailed to. The link proves the mailbox and the password selects the registration,
+ * so that nothing takes effect that a stranger has chosen. Idempotent, if the password is right.
+ * @throws {AppError} `invalid_token` for a link that is wrong, superseded or expired, or an address that another account
+ *   has taken; `wrong_password`, which is counted; `too_many_attempts`; `name_taken`, and the link remains valid.
  */
 export async function confirm(
   deps: ConfirmDeps,
@@ -56,7 +56,7 @@ export async function confirm(
   else await confirmRegistration(deps, link, answer, cause);
 }
 
-/** Whether a link's page has anything to ask: it works, or has worked before. Changes nothing. */
+/** Whether a link is valid, or was used and has not expired. Changes nothing. */
 export async function canBeConfirmed(deps: ConfirmDeps, token: string): Promise<boolean> {
   try {
     const purposes = ['registration', 'resend', 'email_change'] as const;
@@ -79,7 +79,7 @@ async function confirmRegistration(
   cause: Cause,
 ): Promise<void> {
   let link: Confirmation | null = found;
-  for (let tries = 1; link && tries <= MAX_TRIES; tries += 1) {
+  for (let attempts = 1; link && attempts <= MAX_ATTEMPTS; attempts += 1) {
     const { emailCanonical } = link;
     const admin = await Admin.findOne({ where: { emailCanonical } });
     if (link.confirmedAt === null) requireOpen(link);
@@ -88,19 +88,20 @@ async function confirmRegistration(
       ? [admin]
       : await registrationsOf(emailCanonical);
     if (candidates.length > 0) {
-      const chosen = await comparePassword(deps, link, { password, candidates }, cause);
-      if (!(chosen instanceof Registration)) return; // confirmed before, with this password
-      if (await bringIntoForce(deps, link, { registration: chosen, name }, cause)) return;
+      const chosen = await selectByPassword(deps, link, { password, candidates }, cause);
+      if (!(chosen instanceof Registration)) return; // already confirmed, with this password
+      if (await activate(deps, link, { registration: chosen, name }, cause)) return;
     }
-    // Without candidates, too, the address may have been confirmed since the admin was looked for.
+    // Another request may have confirmed the address meanwhile, also if there were no candidates.
     link = await Confirmation.findByPk(link.id);
   }
   throw new AppError('invalid_token');
 }
 
 /**
- * A link that was used answers the same again, to whoever it was used by, as long as it would have worked.
- * @throws {AppError} `invalid_token` otherwise: what lies in a history or a forwarded mail is no place to guess passwords.
+ * A used link answers the same again for the account that used it, until it expires.
+ * @throws {AppError} `invalid_token` otherwise: a link found in a browser history or a forwarded mail must not serve to
+ *   guess passwords.
  */
 function requireUsedBy(link: Confirmation, admin: Admin | null): void {
   const isUsers = admin?.id === link.adminId && admin?.emailCanonical === link.emailCanonical;
@@ -114,9 +115,9 @@ const registrationsOf = (emailCanonical: string): Promise<Registration[]> =>
     limit: KEPT_REGISTRATIONS,
   });
 
-/** Makes an admin of a registration. Resolves to false when the link or the address was used meanwhile. */
-async function bringIntoForce(
-  { database, passwordGuard, audit }: ConfirmDeps,
+/** Turns a registration into an admin. Resolves to false when the link or the address was used meanwhile. */
+async function activate(
+  { database, passwordAttempts, audit }: ConfirmDeps,
   link: Confirmation,
   { registration, name }: { registration: Registration; name: string | undefined },
   cause: Cause,
@@ -132,17 +133,17 @@ async function bringIntoForce(
     });
   } catch (error) {
     if (violates(error, 'admins_name_key')) throw new AppError('name_taken', { cause: error });
-    // Many press the button at once: one of them is first.
+    // Of concurrent requests, only the first succeeds.
     if (violates(error, 'admins_email_key') || isInvalidToken(error)) return false;
     throw error;
   }
-  await passwordGuard.forgive(link.emailCanonical);
+  await passwordAttempts.reset(link.emailCanonical);
   return true;
 }
 
 /**
- * Makes the admin of a registration, and drops all registrations of the address.
- * @param instead what is taken in place of what was registered.
+ * Creates the admin of a registration, and deletes all registrations of the address.
+ * @param instead overrides the registered values.
  */
 export async function createAdmin(
   tx: Transaction,
@@ -169,7 +170,7 @@ export async function createAdmin(
   return admin;
 }
 
-/** Makes the proven address the account's own. */
+/** Moves the account to its confirmed new address. */
 async function confirmNewAddress(
   deps: ConfirmDeps,
   link: Confirmation,
@@ -181,7 +182,7 @@ async function confirmNewAddress(
   if (!asker) throw new AppError('invalid_token');
   if (link.confirmedAt === null) requireOpen(link);
   else requireUsedBy(link, asker);
-  await comparePassword(deps, link, { password, candidates: [asker] }, cause);
+  await selectByPassword(deps, link, { password, candidates: [asker] }, cause);
   if (link.confirmedAt !== null) return;
   try {
     await withTransaction(database, async (tx) => {
@@ -198,10 +199,10 @@ async function confirmNewAddress(
     if (violates(error, 'admins_email_key')) throw new AppError('invalid_token', { cause: error });
     throw error;
   }
-  await deps.passwordGuard.forgive(link.emailCanonical);
+  await deps.passwordAttempts.reset(link.emailCanonical);
 }
 
-/** Registrations of the address give way, and links that were mailed to the old address or the new one. */
+/** Also deletes registrations of the new address, and voids all links that were mailed to the old or the new one. */
 async function moveAddress(
   tx: Transaction,
   admin: Admin,
@@ -217,12 +218,12 @@ async function moveAddress(
 }
 
 /**
- * The one of the candidates whose password it is. Only who reads the address's mail comes here, so guesses are counted
- * apart from those at the login: no stranger can use them up.
+ * The candidate that the password belongs to. Only readers of the address's mail get here, so attempts are counted
+ * separately from those at the login, and strangers cannot use them up.
  * @throws {AppError} `wrong_password`, `too_many_attempts`.
  */
-async function comparePassword<Candidate extends Admin | Registration>(
-  { passwords, passwordGuard, audit }: ConfirmDeps,
+async function selectByPassword<Candidate extends Admin | Registration>(
+  { passwords, passwordAttempts, audit }: ConfirmDeps,
   { emailCanonical, adminId }: Confirmation,
   { password, candidates }: { password: string; candidates: readonly Candidate[] },
   cause: Cause,
@@ -242,7 +243,7 @@ async function comparePassword<Candidate extends Admin | Registration>(
     return undefined;
   };
   const chosen = await passwords.reserve(
-    () => passwordGuard.attempt(attempt, compare),
+    () => passwordAttempts.attempt(attempt, compare),
     ownersClient(cause),
   );
   if (chosen) return chosen;

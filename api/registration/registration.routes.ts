@@ -3,19 +3,19 @@ import { isForm, jsonBody, jsonOrFormBody, SMALL_BODY } from '../http/body.js';
 import { answerFormsWithPages, sendPage } from '../http/page.js';
 import { causeOf } from '../http/request-context.js';
 import { parse } from '../http/validate.js';
-import type { AuthLimits } from '../throttling/route-limits.js';
+import type { RouteLimits } from '../rate-limits/route-limits.js';
 import { registerRequest, ResendRequest } from './registration.schemas.js';
 import { mailSentPage, resendForm } from '../mailed-links/mailed-links.pages.js';
 import { register, resendConfirmation, type RegistrationDeps } from './registration.service.js';
 
 export interface RegistrationRoutesDeps extends RegistrationDeps {
-  readonly limits: AuthLimits;
+  readonly limits: RouteLimits;
   readonly passwordMinLength: number;
 }
 
 const ACCEPTED = { status: 'accepted' } as const;
 
-/** Becoming an admin, up to the mail with the link. */
+/** Registering, and requesting another link. */
 export function registrationRoutes(deps: RegistrationRoutesDeps): Router {
   const { limits } = deps;
   const RegisterRequest = registerRequest(deps.passwordMinLength);

@@ -12,7 +12,6 @@ import { refuseCommonPassword } from '../passwords/password-policy.js';
 import type { Passwords } from '../passwords/passwords.js';
 import type { RepeatedRegistrations } from './repeated-registrations.js';
 
-/** What somebody registers with. */
 export interface NewRegistration {
   readonly email: EmailAddress;
   readonly name: string;
@@ -26,13 +25,13 @@ export interface RegistrationDeps extends ConfirmationDeps {
   readonly audit: Audit;
 }
 
-/** An address keeps its latest registrations: each may cost a comparison of the password when it is confirmed. */
+/** How many of its latest registrations an address keeps: confirming may compare the password with each. */
 export const KEPT_REGISTRATIONS = 5;
 
 /**
- * Registers an admin. It counts once somebody who reads the address's mail follows a link and enters this password: the
- * link proves the mailbox, the password tells whose registration it is. Runs the same statements for every address.
- * @throws {AppError} `password_too_common`; `name_taken` when an admin has the name, whatever the address; `overloaded`.
+ * Registers an admin. It takes effect once a reader of the address's mail follows the link and enters this password: the
+ * link proves the mailbox, the password selects the registration. Runs the same statements for every address.
+ * @throws {AppError} `password_too_common`; `name_taken` when an admin has the name; `overloaded`.
  */
 export async function register(
   deps: RegistrationDeps,
@@ -42,7 +41,7 @@ export async function register(
   const { database, passwords, audit } = deps;
   refuseCommonPassword(password, { email: email.canonical, name });
   const nameCanonical = canonicalName(name);
-  // An early answer for the client; the constraint decides when the address is confirmed.
+  // Early feedback only; the unique constraint decides when the address is confirmed.
   if (await isNameTaken(nameCanonical)) throw new AppError('name_taken');
   const passwordHash = await passwords.hash(password, cause);
   const repeated = deps.repeatedRegistrations.isRepeated(email.canonical, nameCanonical, password);
@@ -54,7 +53,7 @@ export async function register(
   });
 }
 
-/** Has the link sent again, if the address has been registered. Runs the same statements for every address. */
+/** Requests another mail with a link, if the address is registered. Runs the same statements for every address. */
 export async function resendConfirmation(
   deps: Omit<RegistrationDeps, 'passwords' | 'repeatedRegistrations'>,
   email: EmailAddress,
@@ -71,7 +70,7 @@ async function isNameTaken(nameCanonical: string): Promise<boolean> {
   return (await Admin.count({ where: { nameCanonical } })) > 0;
 }
 
-/** Enters a registration, and drops the oldest of the same address past the latest few. */
+/** Inserts a registration, and deletes the oldest ones of the address past {@link KEPT_REGISTRATIONS}. */
 async function insertRegistration(
   database: Database,
   tx: Transaction,

@@ -1,8 +1,8 @@
 import { createHmac, randomBytes } from 'node:crypto';
 
-/** Recognises a registration that is sent twice: a button that was pressed twice, an answer that was lost. */
+/** Detects a registration that is sent twice: a double click, a retry after a lost response. */
 export interface RepeatedRegistrations {
-  /** Remembers the registration, and tells whether this process has seen the same within the last half minute. */
+  /** Records the registration. True if this process has seen the same one within the last 30 seconds. */
   isRepeated(emailCanonical: string, nameCanonical: string, password: string): boolean;
 }
 
@@ -10,9 +10,8 @@ const WITHIN_MS = 30_000;
 const MAX_REMEMBERED = 10_000;
 
 /**
- * Remembers digests in memory alone, made with a key that dies with the process: what could be guessed from a quick
- * digest of a password must not reach a store.
- * @param now milliseconds of a clock that never goes back.
+ * Keeps keyed digests in memory only, under a key that is never stored: a fast digest of a password could be brute-forced.
+ * @param now milliseconds of a monotonic clock.
  */
 export function createRepeatedRegistrations(
   now: () => number = () => performance.now(),
@@ -26,7 +25,7 @@ export function createRepeatedRegistrations(
         .update(JSON.stringify(registration))
         .digest('base64');
       const isRepeated = (rememberedUntil.get(digest) ?? -Infinity) > now();
-      // Last in the map, so that the first is always the one to forget.
+      // Reinserted at the end of the map, so that the first entry is always the oldest.
       rememberedUntil.delete(digest);
       rememberedUntil.set(digest, now() + WITHIN_MS);
       const [oldest] = rememberedUntil.keys();

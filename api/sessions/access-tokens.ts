@@ -3,7 +3,16 @@ import jwt from 'jsonwebtoken';
 import * as z from 'zod';
 import type { KeyRing } from '../../shared/crypto/keys.js';
 
-/** Who an access token says that its bearer is. Whether the session still lives is for the database to say. */
+/** How access tokens are signed: JWTs, `typ: at+jwt` (RFC 9068), HS256. */
+export interface AccessTokenConfig {
+  readonly keys: KeyRing;
+  /** This service, by its public address. */
+  readonly issuer: string;
+  readonly audience: string;
+  readonly expiresMs: number;
+}
+
+/** What an access token claims. Whether the session is still live, only the database knows. */
 export interface AccessClaims {
   readonly adminId: number;
   readonly sessionId: number;
@@ -11,27 +20,10 @@ export interface AccessClaims {
   readonly generation: number;
 }
 
-/** How access tokens are made. */
-export interface AccessTokenConfig {
-  /** Issuer and audience: this service, by its public address. */
-  readonly publicUrl: string;
-  readonly expiresMs: number;
-}
-
-/** Issues and reads access tokens: signed JWTs, `typ: at+jwt` (RFC 9068), HS256. */
-export interface AccessTokens {
-  issue(claims: AccessClaims): string;
-  /** The claims of a good token; `undefined` for anything else. */
-  readHeaderAndClaims(header: unknown, claims: unknown): AccessClaims | undefined;
-  readonly keys: KeyRing;
-  readonly issuer: string;
-  readonly audience: string;
-}
-
-/** Clocks of two hosts may differ by this much. */
+/** The clocks of two hosts may differ by this much. */
 export const CLOCK_TOLERANCE_SECONDS = 5;
 
-/** Exactly the header that we write: a token with `crit`, `jku`, or another type is not ours. */
+/** Exactly the header that this service writes: a token with `crit`, `jku`, or another type is rejected. */
 const Header = z.strictObject({
   alg: z.literal('HS256'),
   typ: z.literal('at+jwt'),
@@ -54,45 +46,49 @@ const Claims = z.strictObject({
   exp: z.int(),
 });
 
-/** Access tokens of one service: see {@link AccessTokens}. */
-export function createAccessTokens(
+/** The issuer and audience of a service at a public address, with the keys to sign and verify by. */
+export const accessTokenConfig = (
   keys: KeyRing,
-  { publicUrl, expiresMs }: AccessTokenConfig,
-): AccessTokens {
-  const lifeSeconds = Math.floor(expiresMs / 1_000);
-  const issuer = publicUrl;
-  const audience = `${publicUrl}/`;
-  return {
-    keys,
-    issuer,
-    audience,
-    issue({ adminId, sessionId, generation }) {
-      const iat = Math.floor(Date.now() / 1_000);
-      const claims: z.input<typeof Claims> = {
-        iss: issuer,
-        aud: audience,
-        sub: String(adminId),
-        sid: sessionId,
-        gen: generation,
-        jti: randomUUID(),
-        iat,
-        nbf: iat,
-        exp: iat + lifeSeconds,
-      };
-      const { id: kid, key } = keys.current;
-      return jwt.sign(claims, key, {
-        algorithm: 'HS256',
-        header: { alg: 'HS256', typ: 'at+jwt', kid },
-      });
-    },
-    readHeaderAndClaims(header, claims) {
-      const parsed = Claims.safeParse(claims);
-      if (!Header.safeParse(header).success || !parsed.success) return undefined;
-      const { sub, sid, gen, iat, exp } = parsed.data;
-      const isFromTheFuture = iat > Date.now() / 1_000 + CLOCK_TOLERANCE_SECONDS;
-      const livesTooLong = exp - iat > lifeSeconds;
-      if (isFromTheFuture || livesTooLong) return undefined;
-      return { adminId: sub, sessionId: sid, generation: gen };
-    },
+  publicUrl: string,
+  expiresMs: number,
+): AccessTokenConfig => ({ keys, issuer: publicUrl, audience: `${publicUrl}/`, expiresMs });
+
+/** A signed token, valid from now on. */
+export function issueAccessToken(
+  config: AccessTokenConfig,
+  { adminId, sessionId, generation }: AccessClaims,
+): string {
+  const iat = Math.floor(Date.now() / 1_000);
+  const claims: z.input<typeof Claims> = {
+    iss: config.issuer,
+    aud: config.audience,
+    sub: String(adminId),
+    sid: sessionId,
+    gen: generation,
+    jti: randomUUID(),
+    iat,
+    nbf: iat,
+    exp: iat + lifetimeSeconds(config),
   };
+  const { id: kid, key } = config.keys.current;
+  return jwt.sign(claims, key, {
+    algorithm: 'HS256',
+    header: { alg: 'HS256', typ: 'at+jwt', kid },
+  });
 }
+
+/** The claims of a token whose signature, issuer, audience and expiry are verified; `undefined` if the rest is not valid. */
+export function readAccessClaims(
+  config: AccessTokenConfig,
+  token: { readonly header?: unknown; readonly payload?: unknown },
+): AccessClaims | undefined {
+  const parsed = Claims.safeParse(token.payload);
+  if (!Header.safeParse(token.header).success || !parsed.success) return undefined;
+  const { sub, sid, gen, iat, exp } = parsed.data;
+  const isFromTheFuture = iat > Date.now() / 1_000 + CLOCK_TOLERANCE_SECONDS;
+  const livesTooLong = exp - iat > lifetimeSeconds(config);
+  if (isFromTheFuture || livesTooLong) return undefined;
+  return { adminId: sub, sessionId: sid, generation: gen };
+}
+
+const lifetimeSeconds = ({ expiresMs }: AccessTokenConfig): number => Math.floor(expiresMs / 1_000);

@@ -6,103 +6,107 @@ import { AppError } from '../../shared/errors/app-error.js';
 import type { EmailAddress } from '../../shared/identity/email-address.js';
 import { lockAdmin } from '../admins/admin-lock.js';
 import { isKnownNetwork } from '../passwords/known-networks.js';
-import type { PasswordGuard } from '../passwords/password-guard.js';
+import type { PasswordAttemptLimiter } from '../passwords/password-attempts.js';
 import type { Passwords } from '../passwords/passwords.js';
-import type { IssuedTokens, SessionTokens } from './session-tokens.js';
+import { openSession, type IssuedTokens, type SessionTokenDeps } from './session-tokens.js';
 
-export interface LoginDeps {
+export interface LoginDeps extends SessionTokenDeps {
   readonly database: Database;
   readonly passwords: Passwords;
-  readonly passwordGuard: PasswordGuard;
-  readonly tokens: SessionTokens;
+  readonly passwordAttempts: PasswordAttemptLimiter;
   readonly audit: Audit;
 }
 
-/** Opening a session by address and password. */
-export type LoginService = ReturnType<typeof createLoginService>;
+/** The stored hash can change between comparison and session: another login rehashes it, or the password is changed. */
+const MAX_ATTEMPTS = 2;
 
-/** The hash can change between a compare and the session: another login renews it, or the password is changed. */
-const MAX_TRIES = 2;
-
-export function createLoginService(deps: LoginDeps) {
-  const { database, passwords, passwordGuard, tokens, audit } = deps;
-
-  /**
-   * Opens a session. Whatever is known of the address, a refusal costs the same work.
-   * @throws {AppError} `invalid_credentials`; `too_many_attempts`; `overloaded`; `email_not_confirmed` for the password of
-   *   a registration, whether the address is somebody's account or not.
-   */
-  async function logIn(email: EmailAddress, password: string, cause: Cause): Promise<IssuedTokens> {
-    for (let tries = 1; tries <= MAX_TRIES; tries += 1) {
-      const admin = await comparePassword(email, password, cause);
-      if (!admin) break;
-      const isOutdated = passwords.isOutdated(admin.passwordHash);
-      const renewedHash = isOutdated ? await passwords.hash(password) : undefined;
-      const issued = await openSession(admin, renewedHash, cause);
-      if (issued) return issued;
-    }
-    throw new AppError('invalid_credentials');
+/**
+ * Opens a session. A refusal costs the same work whether or not the address is known.
+ * @throws {AppError} `invalid_credentials`; `too_many_attempts`; `overloaded`; `email_not_confirmed` for the password of
+ *   a registration, whether or not an account has the address.
+ */
+export async function logIn(
+  deps: LoginDeps,
+  email: EmailAddress,
+  password: string,
+  cause: Cause,
+): Promise<IssuedTokens> {
+  for (let attempts = 1; attempts <= MAX_ATTEMPTS; attempts += 1) {
+    const admin = await checkPassword(deps, email, password, cause);
+    if (!admin) break;
+    const isOutdated = deps.passwords.isOutdated(admin.passwordHash);
+    const newHash = isOutdated ? await deps.passwords.hash(password) : undefined;
+    const issued = await openSessionIfUnchanged(deps, admin, newHash, cause);
+    if (issued) return issued;
   }
+  throw new AppError('invalid_credentials');
+}
 
-  /**
-   * Opens a session for whoever knew the password that is in force, and takes a hash under a new pepper or work factor
-   * into use. Does nothing when that password has been changed since it was compared: its sessions have all ended.
-   */
-  function openSession(
-    { id, passwordHash: compared }: KnownAdmin,
-    renewedHash: string | undefined,
-    cause: Cause,
-  ): Promise<IssuedTokens | undefined> {
-    return withTransaction(database, async (tx) => {
-      const admin = await lockAdmin(tx, { id });
-      if (admin?.passwordHash !== compared) return undefined;
-      if (renewedHash !== undefined)
-        await admin.update({ passwordHash: renewedHash }, { silent: true, transaction: tx });
-      const issued = await tokens.open(tx, admin, cause);
-      const facts = { adminId: id, sessionId: issued.sessionId };
-      await audit.record('authn_login_success', cause, facts, tx);
-      return issued;
-    });
-  }
+/**
+ * Opens the session, and stores the new hash if the pepper or work factor has changed. Resolves to `undefined` when the
+ * password has been changed since it was compared: that has ended all of its sessions.
+ */
+function openSessionIfUnchanged(
+  deps: LoginDeps,
+  { id, passwordHash: compared }: KnownAdmin,
+  newHash: string | undefined,
+  cause: Cause,
+): Promise<IssuedTokens | undefined> {
+  return withTransaction(deps.database, async (tx) => {
+    const admin = await lockAdmin(tx, { id });
+    if (admin?.passwordHash !== compared) return undefined;
+    if (newHash !== undefined)
+      await admin.update({ passwordHash: newHash }, { silent: true, transaction: tx });
+    const issued = await openSession(deps, tx, admin, cause);
+    const facts = { adminId: id, sessionId: issued.sessionId };
+    await deps.audit.record('authn_login_success', cause, facts, tx);
+    return issued;
+  });
+}
 
-  /** The admin, if it is its password. Every failure is counted and recorded, and the first try past the limits. */
-  async function comparePassword(
-    email: EmailAddress,
-    password: string,
-    cause: Cause,
-  ): Promise<KnownAdmin | undefined> {
-    const emailCanonical = email.canonical;
-    const tried: { adminId?: number | undefined } = {};
-    const look = async (): Promise<KnownPasswords> => {
-      const known = await knownPasswords(database, emailCanonical);
-      tried.adminId = known.admin?.id;
-      return known;
-    };
-    const onLock = async (): Promise<void> => {
-      await look();
-      await audit.record('authn_login_lock', cause, tried);
-    };
-    let known: Promise<boolean> | undefined;
-    const isFromKnownNetwork = (): Promise<boolean> =>
-      (known ??= isKnownNetwork(database, email, cause.ip));
-    const compare = async (): Promise<KnownAdmin | undefined> => {
-      const { admin, registration } = await look();
-      const match = await passwords.verify(password, () => Promise.resolve(admin));
-      if (match) return match;
-      // For confirmed addresses too: who registers one with a password and tries that is not to learn which it is.
-      if (await passwords.verify(password, () => Promise.resolve(registration)))
-        throw new AppError('email_not_confirmed');
-      return undefined;
-    };
-    const within = { isKnownNetwork: isFromKnownNetwork };
-    const attempt = { emailCanonical, ip: cause.ip, within, onLock };
-    const client = { ip: cause.ip, isKnownNetwork: isFromKnownNetwork };
-    const admin = await passwords.reserve(() => passwordGuard.attempt(attempt, compare), client);
-    if (!admin) await audit.record('authn_login_fail', cause, tried);
-    return admin;
-  }
+/** The admin, if the password is its own. Every failure is counted and audited, and so is the first refused attempt. */
+async function checkPassword(
+  { database, passwords, passwordAttempts, audit }: LoginDeps,
+  email: EmailAddress,
+  password: string,
+  cause: Cause,
+): Promise<KnownAdmin | undefined> {
+  const emailCanonical = email.canonical;
+  const audited: { adminId?: number | undefined } = {};
+  const find = async (): Promise<StoredPasswords> => {
+    const stored = await findStoredPasswords(database, emailCanonical);
+    audited.adminId = stored.admin?.id;
+    return stored;
+  };
+  const onLock = async (): Promise<void> => {
+    await find();
+    await audit.record('authn_login_lock', cause, audited);
+  };
+  let known: Promise<boolean> | undefined;
+  const isFromKnownNetwork = (): Promise<boolean> =>
+    (known ??= isKnownNetwork(database, email, cause.ip));
+  const compare = async (): Promise<KnownAdmin | undefined> =>
+    comparePassword(passwords, password, await find());
+  const within = { isKnownNetwork: isFromKnownNetwork };
+  const attempt = { emailCanonical, ip: cause.ip, within, onLock };
+  const client = { ip: cause.ip, isKnownNetwork: isFromKnownNetwork };
+  const admin = await passwords.reserve(() => passwordAttempts.attempt(attempt, compare), client);
+  if (!admin) await audit.record('authn_login_fail', cause, audited);
+  return admin;
+}
 
-  return { logIn };
+/** @throws {AppError} `email_not_confirmed` for the password of the registration. */
+async function comparePassword(
+  passwords: Passwords,
+  password: string,
+  { admin, registration }: StoredPasswords,
+): Promise<KnownAdmin | undefined> {
+  const match = await passwords.verify(password, () => Promise.resolve(admin));
+  if (match) return match;
+  // For confirmed addresses too: registering an address and trying that password must not reveal which addresses they are.
+  if (await passwords.verify(password, () => Promise.resolve(registration)))
+    throw new AppError('email_not_confirmed');
+  return undefined;
 }
 
 interface KnownAdmin {
@@ -110,14 +114,16 @@ interface KnownAdmin {
   readonly passwordHash: string;
 }
 
-/** The passwords that are known for an address. */
-interface KnownPasswords {
+interface StoredPasswords {
   readonly admin: KnownAdmin | null;
-  /** The newest of the registrations that nobody has confirmed. */
+  /** The newest unconfirmed registration of the address. */
   readonly registration: { readonly passwordHash: string } | null;
 }
 
-async function knownPasswords(database: Database, emailCanonical: string): Promise<KnownPasswords> {
+async function findStoredPasswords(
+  database: Database,
+  emailCanonical: string,
+): Promise<StoredPasswords> {
   const rows = await database.query<{ id: number | null; passwordHash: string }>(
     `select id, password_hash as "passwordHash" from admins where email_canonical = $emailCanonical
       union all

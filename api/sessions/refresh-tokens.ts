@@ -2,14 +2,14 @@ import { createHash, createHmac, randomBytes } from 'node:crypto';
 import { areEqualSecrets } from '../../shared/crypto/equal-secrets.js';
 import type { KeyRing, NamedKey } from '../../shared/crypto/keys.js';
 
-/** The part of a session that its refresh tokens are derived from. */
+/** The part of a session from which its refresh tokens are derived. */
 export interface RefreshSource {
   readonly sessionId: number;
-  /** The nonce that makes one session's tokens its own. */
+  /** Random, so that no other session derives the same tokens. */
   readonly nonce: Buffer;
 }
 
-/** What a refresh token says of itself; nothing of it is proven. */
+/** What a refresh token claims; unverified. */
 export interface RefreshClaim {
   readonly sessionId: number;
   readonly generation: number;
@@ -20,11 +20,11 @@ const MAX_ID = 2_147_483_647;
 
 export const newRefreshNonce = (): Buffer => randomBytes(16);
 
-/** What the database keeps of a refresh token. */
+/** The digest of a refresh token that the database stores. */
 export const hashRefreshToken = (token: string): Buffer =>
   createHash('sha256').update(token).digest();
 
-/** Reads what a token claims, or returns `undefined` if it cannot be one. */
+/** Reads what a token claims; `undefined` if it is malformed. */
 export function readRefreshToken(token: string): RefreshClaim | undefined {
   const [, sessionId, generation] = TOKEN.exec(token) ?? [];
   const claim = { sessionId: Number(sessionId), generation: Number(generation) };
@@ -32,8 +32,8 @@ export function readRefreshToken(token: string): RefreshClaim | undefined {
 }
 
 /**
- * A session's refresh token of one generation: opaque, 256 bits. It is derived, so that a lost answer can be given
- * again although the token was never stored: generation n + 1 follows from the keys and the session alone.
+ * A session's refresh token of one generation: opaque, 256 bits. Derived from the keys and the session alone, so that a
+ * lost response can be repeated although the token was never stored.
  */
 export function deriveRefreshToken(
   { current }: KeyRing,
@@ -43,7 +43,7 @@ export function deriveRefreshToken(
   return derive(current, source, generation);
 }
 
-/** Derives the token of a generation whose hash is known, by whichever key it was made with. */
+/** Derives the token of a generation whose hash is known again, with the key that it was made with. */
 export function recallRefreshToken(
   keys: KeyRing,
   source: RefreshSource,

@@ -4,25 +4,28 @@ import { jsonBody, SMALL_BODY } from '../http/body.js';
 import { Id } from '../http/inputs.js';
 import { causeOf, contextOf, principalOf } from '../http/request-context.js';
 import { parse } from '../http/validate.js';
-import { LoginRequest, RefreshRequest } from './sessions.schemas.js';
-import type { AuthLimits } from '../throttling/route-limits.js';
-import type { RoleOf } from '../admins/admins.views.js';
-import { loginView, sessionView } from './sessions.views.js';
-import type { LoginService } from './login.service.js';
-import type { SessionService } from './sessions.service.js';
+import type { RoleOf } from '../admins/admins.service.js';
+import type { RouteLimits } from '../rate-limits/route-limits.js';
+import { logIn, type LoginDeps } from './login.service.js';
+import { LoginRequest, loginView, RefreshRequest, sessionView } from './sessions.schemas.js';
+import {
+  listSessions,
+  logOut,
+  refreshSession,
+  revokeSession,
+  type RefreshDeps,
+} from './sessions.service.js';
 
-export interface SessionRoutesDeps {
-  readonly limits: AuthLimits;
-  readonly logins: LoginService;
-  readonly sessions: SessionService;
+export interface SessionRoutesDeps extends LoginDeps, RefreshDeps {
+  readonly limits: RouteLimits;
   readonly roleOf: RoleOf;
-  readonly adminsOnly: RequestHandler;
+  readonly requireAdmin: RequestHandler;
 }
 
 const SessionsQuery = z.strictObject({});
 
 export function sessionRoutes(deps: SessionRoutesDeps): Router {
-  const { logins, sessions, limits, roleOf, adminsOnly } = deps;
+  const { limits, roleOf, requireAdmin } = deps;
   const router = Router();
 
   /**
@@ -42,7 +45,7 @@ export function sessionRoutes(deps: SessionRoutesDeps): Router {
    */
   router.post('/auth/login', limits.logins, ...jsonBody(SMALL_BODY), async (req, res) => {
     const { email, password } = parse(LoginRequest, req.body);
-    const issued = await logins.logIn(email, password, causeOf(req));
+    const issued = await logIn(deps, email, password, causeOf(req));
     contextOf(req).adminId = issued.admin.id;
     res.json(loginView(issued, roleOf));
   });
@@ -67,10 +70,8 @@ export function sessionRoutes(deps: SessionRoutesDeps): Router {
    *       401: { $ref: '#/components/responses/InvalidRefreshToken' }
    */
   router.post('/auth/refresh', limits.tokens, ...jsonBody(SMALL_BODY), async (req, res) => {
-    const issued = await sessions.refresh(
-      parse(RefreshRequest, req.body).refresh_token,
-      causeOf(req),
-    );
+    const { refresh_token: token } = parse(RefreshRequest, req.body);
+    const issued = await refreshSession(deps, token, causeOf(req));
     contextOf(req).adminId = issued.admin.id;
     res.json(loginView(issued, roleOf));
   });
@@ -82,12 +83,12 @@ export function sessionRoutes(deps: SessionRoutesDeps): Router {
    *     operationId: logOut
    *     tags: [Sessions]
    *     summary: Log out
-   *     description: Ends the session; both of its tokens are dead at once.
+   *     description: Ends the session; both of its tokens are revoked at once.
    *     responses:
    *       204: { description: Logged out. }
    */
-  router.post('/auth/logout', adminsOnly, async (req, res) => {
-    await sessions.logOut(principalOf(req), causeOf(req));
+  router.post('/auth/logout', requireAdmin, async (req, res) => {
+    await logOut(deps, principalOf(req), causeOf(req));
     res.status(204).end();
   });
 
@@ -109,17 +110,18 @@ export function sessionRoutes(deps: SessionRoutesDeps): Router {
    *     summary: End one of my sessions
    *     parameters: [{ $ref: '#/components/parameters/IdInPath' }]
    *     responses:
-   *       204: { description: Its tokens are dead. }
+   *       204: { description: Its tokens are revoked. }
    *       404: { $ref: '#/components/responses/NotFound' }
    */
-  router.get('/auth/sessions', adminsOnly, async (req, res) => {
+  router.get('/auth/sessions', requireAdmin, async (req, res) => {
     const { admin, sessionId } = principalOf(req);
     parse(SessionsQuery, req.query);
-    const found = await sessions.list(admin.id);
+    const found = await listSessions(admin.id);
     res.json(found.map((session) => sessionView(session, sessionId)));
   });
-  router.delete('/auth/sessions/:id', adminsOnly, async (req, res) => {
-    await sessions.revoke(principalOf(req).admin.id, parse(Id, req.params).id, causeOf(req));
+  router.delete('/auth/sessions/:id', requireAdmin, async (req, res) => {
+    const { id: adminId } = principalOf(req).admin;
+    await revokeSession(deps, adminId, parse(Id, req.params).id, causeOf(req));
     res.status(204).end();
   });
 

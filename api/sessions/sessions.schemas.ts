@@ -1,7 +1,10 @@
 import * as z from 'zod';
-import { Admin } from '../admins/admins.schemas.js';
+import type { Session as SessionModel } from '../../shared/models/index.js';
+import { Admin, adminView } from '../admins/admins.schemas.js';
+import type { RoleOf } from '../admins/admins.service.js';
 import { EmailInput } from '../http/inputs.js';
 import { knownPassword } from '../passwords/passwords.schemas.js';
+import type { IssuedTokens } from './session-tokens.js';
 
 export const LoginRequest = z.strictObject({ email: EmailInput, password: knownPassword });
 
@@ -24,6 +27,19 @@ export const Session = z.object({
   expires_at: z.iso.datetime(),
 });
 
+/** A session as its admin sees it. */
+export function sessionView(session: SessionModel, currentId: number): z.input<typeof Session> {
+  return {
+    id: session.id,
+    current: session.id === currentId,
+    ip: session.ip,
+    user_agent: session.userAgent,
+    created_at: session.createdAt.toISOString(),
+    last_used_at: session.lastUsedAt.toISOString(),
+    expires_at: session.expiresAt.toISOString(),
+  };
+}
+
 export const SessionList = z.array(Session);
 
 export const Login = z.object({
@@ -36,3 +52,15 @@ export const Login = z.object({
   refresh_expires_in: z.int().positive().meta({ description: 'Seconds.' }),
   admin: Admin,
 });
+
+/** The response to a login or a refresh. */
+export function loginView(issued: IssuedTokens, roleOf: RoleOf): z.input<typeof Login> {
+  return {
+    access_token: issued.accessToken,
+    token_type: 'Bearer',
+    expires_in: Math.floor(issued.accessExpiresMs / 1_000),
+    refresh_token: issued.refreshToken,
+    refresh_expires_in: Math.floor(issued.refreshExpiresMs / 1_000),
+    admin: adminView(issued.admin, roleOf),
+  };
+}

@@ -4,63 +4,24 @@ import { Id } from '../http/inputs.js';
 import { readPage, type Cursors } from '../http/pagination.js';
 import { principalOf } from '../http/request-context.js';
 import { parse } from '../http/validate.js';
-import { CreateUserRequest, UpdateUserRequest, UsersQuery } from './users.schemas.js';
-import type { UsersService } from './users.service.js';
-import { userView } from './users.views.js';
+import type { RouteLimits } from '../rate-limits/route-limits.js';
+import { CreateUserRequest, UpdateUserRequest, UsersQuery, userView } from './users.schemas.js';
+import { createUser, deleteUser, listUsers, readUser, updateUser } from './users.service.js';
 
 export interface UsersRoutesDeps {
-  readonly users: UsersService;
   readonly cursors: Cursors;
-  readonly adminsOnly: RequestHandler;
-  /** Bounds how fast one admin changes its users. */
-  readonly userWrites: RequestHandler;
+  readonly limits: Pick<RouteLimits, 'userWrites'>;
+  readonly requireAdmin: RequestHandler;
 }
 
-/** Where a request says which user it means. */
-type IdSource = (req: Request) => unknown;
-
-const inPath: IdSource = (req) => ({ id: req.params['id'] });
-/** The original application's form, `/user?id=`. */
-const inQuery: IdSource = (req) => req.query;
-
-const adminIdOf = (req: Request): number => principalOf(req).admin.id;
-
-export function usersRoutes(deps: UsersRoutesDeps): Router {
-  const { users, cursors, adminsOnly, userWrites } = deps;
+/**
+ * An admin's users, in two forms: `/users/{id}`, and the original application's `/user?id=`. Both have the same handlers,
+ * and the document's operations of the original form are derived from the others (openapi/build.ts).
+ */
+export function usersRoutes({ cursors, limits, requireAdmin }: UsersRoutesDeps): Router {
   const router = Router();
+  const write = [requireAdmin, limits.userWrites];
   const body = jsonBody(NORMAL_BODY);
-
-  const create: RequestHandler = async (req, res) => {
-    const user = await users.create(adminIdOf(req), parse(CreateUserRequest, req.body));
-    res.status(201).location(`/users/${user.id}`).json(userView(user));
-  };
-  const list: RequestHandler = async (req, res) => {
-    const { limit, cursor } = parse(UsersQuery, req.query);
-    const page = { listing: `users:${adminIdOf(req)}`, limit, cursor };
-    const found = await readPage(cursors, page, { req, res }, (count, after) =>
-      users.list(adminIdOf(req), count, after),
-    );
-    res.json(found.map(userView));
-  };
-  const read =
-    (idSource: IdSource): RequestHandler =>
-    async (req, res) => {
-      res.json(userView(await users.read(adminIdOf(req), parse(Id, idSource(req)).id)));
-    };
-  const update =
-    (idSource: IdSource): RequestHandler =>
-    async (req, res) => {
-      const { id } = parse(Id, idSource(req));
-      res.json(
-        userView(await users.update(adminIdOf(req), id, parse(UpdateUserRequest, req.body))),
-      );
-    };
-  const remove =
-    (idSource: IdSource): RequestHandler =>
-    async (req, res) => {
-      await users.remove(adminIdOf(req), parse(Id, idSource(req)).id);
-      res.status(204).end();
-    };
 
   /**
    * @openapi
@@ -92,8 +53,20 @@ export function usersRoutes(deps: UsersRoutesDeps): Router {
    *         content: { application/json: { schema: { $ref: '#/components/schemas/UserList' } } }
    *       400: { $ref: '#/components/responses/InvalidCursor' }
    */
-  router.post('/users', adminsOnly, userWrites, ...body, create);
-  router.get('/users', adminsOnly, list);
+  for (const path of ['/users', '/user']) {
+    router.post(path, ...write, ...body, async (req, res) => {
+      const user = await createUser(adminIdOf(req), parse(CreateUserRequest, req.body));
+      res.status(201).location(`/users/${user.id}`).json(userView(user));
+    });
+  }
+  router.get('/users', requireAdmin, async (req, res) => {
+    const { limit, cursor } = parse(UsersQuery, req.query);
+    const page = { listing: `users:${adminIdOf(req)}`, limit, cursor };
+    const found = await readPage(cursors, page, { req, res }, (count, after) =>
+      listUsers(adminIdOf(req), count, after),
+    );
+    res.json(found.map(userView));
+  });
 
   /**
    * @openapi
@@ -122,62 +95,30 @@ export function usersRoutes(deps: UsersRoutesDeps): Router {
    *     summary: Delete a user
    *     responses:
    *       429: { $ref: '#/components/responses/TooManyAttempts' }
-   *       204: { description: Gone. }
+   *       204: { description: Deleted. }
    *       404: { $ref: '#/components/responses/NotFound' }
    */
-  router.get('/users/:id', adminsOnly, read(inPath));
-  router.put('/users/:id', adminsOnly, userWrites, ...body, update(inPath));
-  router.delete('/users/:id', adminsOnly, userWrites, remove(inPath));
-
-  /**
-   * @openapi
-   * /user:
-   *   post:
-   *     operationId: createUserByQuery
-   *     tags: [Users (original form)]
-   *     summary: Create a user
-   *     description: The same as `POST /users`.
-   *     requestBody: { required: true, content: { application/json: { schema: { $ref: '#/components/schemas/CreateUserRequest' } } } }
-   *     responses:
-   *       429: { $ref: '#/components/responses/TooManyAttempts' }
-   *       201:
-   *         description: Created.
-   *         headers: { Location: { $ref: '#/components/headers/Location' } }
-   *         content: { application/json: { schema: { $ref: '#/components/schemas/User' } } }
-   *       409: { $ref: '#/components/responses/EmailTaken' }
-   *   get:
-   *     operationId: getUserByQuery
-   *     tags: [Users (original form)]
-   *     summary: Read a user
-   *     parameters: [{ $ref: '#/components/parameters/IdInQuery' }]
-   *     responses:
-   *       200: { description: The user., content: { application/json: { schema: { $ref: '#/components/schemas/User' } } } }
-   *       404: { $ref: '#/components/responses/NotFound' }
-   *   put:
-   *     operationId: updateUserByQuery
-   *     tags: [Users (original form)]
-   *     summary: Change a user
-   *     parameters: [{ $ref: '#/components/parameters/IdInQuery' }]
-   *     requestBody: { required: true, content: { application/json: { schema: { $ref: '#/components/schemas/UpdateUserRequest' } } } }
-   *     responses:
-   *       429: { $ref: '#/components/responses/TooManyAttempts' }
-   *       200: { description: The user as it is now., content: { application/json: { schema: { $ref: '#/components/schemas/User' } } } }
-   *       404: { $ref: '#/components/responses/NotFound' }
-   *       409: { $ref: '#/components/responses/EmailTaken' }
-   *   delete:
-   *     operationId: deleteUserByQuery
-   *     tags: [Users (original form)]
-   *     summary: Delete a user
-   *     parameters: [{ $ref: '#/components/parameters/IdInQuery' }]
-   *     responses:
-   *       429: { $ref: '#/components/responses/TooManyAttempts' }
-   *       204: { description: Gone. }
-   *       404: { $ref: '#/components/responses/NotFound' }
-   */
-  router.post('/user', adminsOnly, userWrites, ...body, create);
-  router.get('/user', adminsOnly, read(inQuery));
-  router.put('/user', adminsOnly, userWrites, ...body, update(inQuery));
-  router.delete('/user', adminsOnly, userWrites, remove(inQuery));
+  for (const [path, idOf] of [['/users/:id', idInPath] as const, ['/user', idInQuery] as const]) {
+    router.get(path, requireAdmin, async (req, res) => {
+      res.json(userView(await readUser(adminIdOf(req), idOf(req))));
+    });
+    router.put(path, ...write, ...body, async (req, res) => {
+      const id = idOf(req);
+      const changes = parse(UpdateUserRequest, req.body);
+      res.json(userView(await updateUser(adminIdOf(req), id, changes)));
+    });
+    router.delete(path, ...write, async (req, res) => {
+      await deleteUser(adminIdOf(req), idOf(req));
+      res.status(204).end();
+    });
+  }
 
   return router;
 }
+
+const adminIdOf = (req: Request): number => principalOf(req).admin.id;
+
+const idInPath = (req: Request): number => parse(Id, { id: req.params['id'] }).id;
+
+/** A query with anything beside the id is refused. */
+const idInQuery = (req: Request): number => parse(Id, req.query).id;

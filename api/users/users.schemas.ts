@@ -1,4 +1,5 @@
 import * as z from 'zod';
+import type { User as UserModel } from '../../shared/models/index.js';
 import { EmailInput, PersonNameInput } from '../http/inputs.js';
 import { pageQuery } from '../http/pagination.js';
 
@@ -27,5 +28,17 @@ export const User = z.object({
   created_at: z.iso.datetime(),
   updated_at: z.iso.datetime(),
 });
+
+/** A user as the API shows it. */
+export function userView(user: UserModel): z.input<typeof User> {
+  return {
+    id: user.id,
+    email: user.email,
+    name: user.name,
+    active: user.active,
+    created_at: user.createdAt.toISOString(),
+    updated_at: user.updatedAt.toISOString(),
+  };
+}
 
 export const UserList = z.array(User);

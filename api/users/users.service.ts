@@ -4,86 +4,79 @@ import { AppError } from '../../shared/errors/app-error.js';
 import type { EmailAddress } from '../../shared/identity/email-address.js';
 import { User } from '../../shared/models/index.js';
 
-/** What a user is made of. */
+// Every function takes the admin whose users it is about. A user of another admin is `not_found`, exactly like one that does
+// not exist.
+
+/** The fields that a client sets. */
 export interface NewUser {
   readonly email: EmailAddress;
   readonly name?: string | null | undefined;
   readonly active?: boolean | undefined;
 }
 
-/** What changes; the rest stays. */
+/** Fields that are absent stay as they are. */
 export type UserChanges = { readonly [Field in keyof NewUser]?: NewUser[Field] | undefined };
 
-/** One admin's users. */
-export type UsersService = ReturnType<typeof createUsersService>;
-
-/**
- * Every call names the admin whose users it is about; another admin's user is `not_found`, exactly as one that never was.
- */
-export function createUsersService() {
-  /** @throws {AppError} `email_taken` when this admin has a user with the address; `unauthorized` when it is gone. */
-  async function create(adminId: number, { email, name, active }: NewUser): Promise<User> {
-    return mapTaken(() =>
-      User.create({
-        adminId,
-        email: email.address,
-        emailCanonical: email.canonical,
-        name: name ?? null,
-        active: active ?? true,
-      }),
-    );
-  }
-
-  /** @throws {AppError} `not_found`. */
-  async function read(adminId: number, id: number): Promise<User> {
-    const user = await User.findOne({ where: { id, adminId } });
-    if (!user) throw new AppError('not_found');
-    return user;
-  }
-
-  /** @throws {AppError} `not_found`, `email_taken`. */
-  async function update(
-    adminId: number,
-    id: number,
-    { email, name, active }: UserChanges,
-  ): Promise<User> {
-    const changes = {
-      ...(email && { email: email.address, emailCanonical: email.canonical }),
-      ...(name !== undefined && { name }),
-      ...(active !== undefined && { active }),
-    };
-    const [, [user]] = await mapTaken(() =>
-      User.update(changes, { where: { id, adminId }, returning: true }),
-    );
-    if (!user) throw new AppError('not_found');
-    return user;
-  }
-
-  /** @throws {AppError} `not_found`. */
-  async function remove(adminId: number, id: number): Promise<void> {
-    const count = await User.destroy({ where: { id, adminId } });
-    if (count === 0) throw new AppError('not_found');
-  }
-
-  /** Up to `limit` users with ids greater than `after`, oldest first. As fast on the last page as on the first. */
-  function list(adminId: number, limit: number, after: number): Promise<User[]> {
-    return User.findAll({
-      where: { adminId, id: { [Op.gt]: after } },
-      order: [['id', 'ASC']],
-      limit,
-    });
-  }
-
-  return { create, read, update, remove, list };
+/** @throws {AppError} `email_taken` when this admin has a user with the address; `unauthorized` when it was deleted. */
+export async function createUser(adminId: number, { email, name, active }: NewUser): Promise<User> {
+  return mapConstraints(() =>
+    User.create({
+      adminId,
+      email: email.address,
+      emailCanonical: email.canonical,
+      name: name ?? null,
+      active: active ?? true,
+    }),
+  );
 }
 
-async function mapTaken<Written>(write: () => Promise<Written>): Promise<Written> {
+/** @throws {AppError} `not_found`. */
+export async function readUser(adminId: number, id: number): Promise<User> {
+  const user = await User.findOne({ where: { id, adminId } });
+  if (!user) throw new AppError('not_found');
+  return user;
+}
+
+/** @throws {AppError} `not_found`, `email_taken`. */
+export async function updateUser(
+  adminId: number,
+  id: number,
+  { email, name, active }: UserChanges,
+): Promise<User> {
+  const changes = {
+    ...(email && { email: email.address, emailCanonical: email.canonical }),
+    ...(name !== undefined && { name }),
+    ...(active !== undefined && { active }),
+  };
+  const [, [user]] = await mapConstraints(() =>
+    User.update(changes, { where: { id, adminId }, returning: true }),
+  );
+  if (!user) throw new AppError('not_found');
+  return user;
+}
+
+/** @throws {AppError} `not_found`. */
+export async function deleteUser(adminId: number, id: number): Promise<void> {
+  const count = await User.destroy({ where: { id, adminId } });
+  if (count === 0) throw new AppError('not_found');
+}
+
+/** Up to `limit` users with ids greater than `after`, oldest first. As fast on the last page as on the first. */
+export function listUsers(adminId: number, limit: number, after: number): Promise<User[]> {
+  return User.findAll({
+    where: { adminId, id: { [Op.gt]: after } },
+    order: [['id', 'ASC']],
+    limit,
+  });
+}
+
+async function mapConstraints<Written>(write: () => Promise<Written>): Promise<Written> {
   try {
     return await write();
   } catch (error) {
     if (violates(error, 'users_admin_email_key'))
       throw new AppError('email_taken', { cause: error });
-    // Deleted since it was authenticated.
+    // The admin was deleted after it was authenticated.
     if (violates(error, 'users_admin_id_fkey'))
       throw new AppError('unauthorized', { cause: error });
     throw error;

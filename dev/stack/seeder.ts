@@ -2,6 +2,9 @@ import { randomBytes } from 'node:crypto';
 import { confirm } from '../../api/registration/confirm.service.js';
 import { register } from '../../api/registration/registration.service.js';
 import { buildDeps, type ApiDeps } from '../../api/deps.js';
+import { logIn } from '../../api/sessions/login.service.js';
+import { logOut } from '../../api/sessions/sessions.service.js';
+import { createUser } from '../../api/users/users.service.js';
 import type { Cause } from '../../shared/audit/audit.js';
 import type { ApiConfig } from '../../shared/config/config.js';
 import { AppError } from '../../shared/errors/app-error.js';
@@ -47,7 +50,7 @@ export async function openSeeder(config: ApiConfig): Promise<Seeder> {
     for (const [index, name] of exampleNames.entries()) {
       const address = `${name.toLowerCase().replaceAll(/[^a-z]+/g, '.')}@example.com`;
       const user = { email: parse(address), name, active: index % 5 !== 4 };
-      added += await deps.users.create(admin.id, user).then(() => 1, ignoreTaken);
+      added += await createUser(admin.id, user).then(() => 1, ignoreTaken);
     }
     return added;
   }
@@ -89,8 +92,8 @@ function findAdmin({ canonical }: EmailAddress): Promise<Admin | null> {
 
 async function canLogIn(deps: ApiDeps, email: EmailAddress, password: string): Promise<boolean> {
   try {
-    const { admin, sessionId } = await deps.logins.logIn(email, password, seeding);
-    await deps.sessions.logOut({ admin, sessionId }, seeding);
+    const { admin, sessionId } = await logIn(deps, email, password, seeding);
+    await logOut(deps, { admin, sessionId }, seeding);
     return true;
   } catch (error) {
     if (error instanceof AppError && error.code === 'invalid_credentials') return false;

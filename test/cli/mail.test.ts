@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { userInfo } from 'node:os';
 import test from 'ava';
 import { useContext } from '../helpers/context.js';
-import { insertAdmin, insertMessage, setStage } from '../workers/stage.js';
+import { insertAdmin, insertMessage, openFixture } from '../workers/fixture.js';
 import { runCli, runCliJson } from './run-cli.js';
 
 const context = useContext();
@@ -20,8 +20,8 @@ interface Story {
 }
 
 test('mail show lists the history of a mail in order, from its cause to the provider’s events', async (t) => {
-  const stage = await setStage(t, context);
-  const promised = await stage.promiseConfirmation({ message: { state: 'settled' } });
+  const fixture = await openFixture(t, context);
+  const promised = await fixture.promiseConfirmation({ message: { state: 'settled' } });
   const { id, email } = promised;
   await context.rows(
     `update outbox set recipient = upper($2), created_at = now() - interval '10 minutes', outcome = 'sent',
@@ -112,8 +112,8 @@ test('an unknown address is reported in one line and is a failure', async (t) =>
 test.serial(
   'a dead letter is listed, tried again under a new generation, and its error stays visible',
   async (t) => {
-    const stage = await setStage(t, context);
-    const { id, email } = await stage.promiseConfirmation({ message: { state: 'dead' } });
+    const fixture = await openFixture(t, context);
+    const { id, email } = await fixture.promiseConfirmation({ message: { state: 'dead' } });
     await context.rows(
       `update outbox set recipient = $2, last_error = '550 refused', attempts = 3 where id = $1`,
       [id, email],
@@ -130,7 +130,7 @@ test.serial(
 
     const { code, stdout } = await runCli(context, ['mail', 'redrive', id]);
     t.deepEqual([code, stdout], [0, `${id} is tried again\n`]);
-    t.like(await stage.messageOf(id), { state: 'pending', generation: 1, enqueue_count: 0 });
+    t.like(await fixture.messageOf(id), { state: 'pending', generation: 1, enqueue_count: 0 });
     const events = await context.rows(
       `select details from audit_events where event = 'mail_redriven'`,
     );
@@ -146,7 +146,7 @@ test.serial(
 );
 
 test.serial('all dead letters are tried again at a pace', async (t) => {
-  const stage = await setStage(t, context);
+  const fixture = await openFixture(t, context);
   const dead = { state: 'dead', createdAt: `now() - interval '1 day'` };
   const ids = await Promise.all(
     Array.from({ length: 205 }, () => insertMessage(context, null, 'x', {}, dead)),
@@ -165,15 +165,15 @@ test.serial('all dead letters are tried again at a pace', async (t) => {
   t.true(seconds >= 204 / 5 - 1 && seconds <= 2 * (204 / 5), `spread over ${seconds} s`);
   const nothing = await runCli(context, ['mail', 'redrive', '--all']);
   t.deepEqual([nothing.code, nothing.stdout], [0, 'no mail has been given up\n']);
-  t.is((await stage.messageOf(ids[0] ?? '')).attempts, 0);
+  t.is((await fixture.messageOf(ids[0] ?? '')).attempts, 0);
 });
 
 test.serial('a dead letter that is discarded is settled, and the audit knows', async (t) => {
-  const stage = await setStage(t, context);
-  const { id } = await stage.promiseConfirmation({ message: { state: 'dead' } });
+  const fixture = await openFixture(t, context);
+  const { id } = await fixture.promiseConfirmation({ message: { state: 'dead' } });
   const { code, json } = await runCliJson(context, ['mail', 'discard', id]);
   t.deepEqual([code, json], [0, { ok: true, id, discarded: true }]);
-  const message = await stage.messageOf(id);
+  const message = await fixture.messageOf(id);
   t.like(message, { state: 'settled', outcome: 'discarded' });
   t.not(message.settled_at, null);
   const audited = `select event from audit_events where details->>'outbox_id' = $1`;
@@ -186,10 +186,10 @@ test.serial('a dead letter that is discarded is settled, and the audit knows', a
 test.serial(
   'a mail that is perhaps sent is a group of its own; --all leaves it alone, redrive and discard decide about it',
   async (t) => {
-    const stage = await setStage(t, context);
+    const fixture = await openFixture(t, context);
     await context.rows('delete from outbox');
     const uncertain = async (): Promise<string> => {
-      const { id, email } = await stage.promiseConfirmation({ message: { state: 'uncertain' } });
+      const { id, email } = await fixture.promiseConfirmation({ message: { state: 'uncertain' } });
       await context.rows(
         `update outbox set recipient = $2, last_error = 'perhaps sent: no answer', unanswered = 3, attempts = 3 where id = $1`,
         [id, email],
@@ -216,18 +216,18 @@ test.serial(
     );
 
     t.is((await runCliJson(context, ['mail', 'redrive', '--all'])).json['redriven'], 0);
-    t.is((await stage.messageOf(id)).state, 'uncertain');
+    t.is((await fixture.messageOf(id)).state, 'uncertain');
     t.is((await runCli(context, ['mail', 'redrive', id])).code, 0);
-    t.like(await stage.messageOf(id), { state: 'pending', generation: 1, unanswered: 0 });
+    t.like(await fixture.messageOf(id), { state: 'pending', generation: 1, unanswered: 0 });
     const other = await uncertain();
     t.is((await runCli(context, ['mail', 'discard', other])).code, 0);
-    t.like(await stage.messageOf(other), { state: 'settled', outcome: 'discarded' });
+    t.like(await fixture.messageOf(other), { state: 'settled', outcome: 'discarded' });
   },
 );
 
 test('an address is taken off the suppression list, once, and the audit knows', async (t) => {
-  const stage = await setStage(t, context);
-  const { id, email } = await stage.promiseConfirmation();
+  const fixture = await openFixture(t, context);
+  const { id, email } = await fixture.promiseConfirmation();
   await context.rows(
     `with event as (insert into mail_events (id, outbox_id, provider_id, type, at, fingerprint)
        values (gen_random_uuid(), $2, 'p', 'complained', now(), gen_random_uuid()) returning id)

@@ -4,7 +4,7 @@ import { useContext } from '../helpers/context.js';
 import { openTestDatabase } from '../helpers/database.js';
 import { eventually } from '../helpers/eventually.js';
 import { openOwnRedis } from '../helpers/own-redis.js';
-import { insertAdmin, insertMessage, setStage } from '../workers/stage.js';
+import { insertAdmin, insertMessage, openFixture } from '../workers/fixture.js';
 import { runCli, runCliJson, runCliProcess } from './run-cli.js';
 
 const context = useContext();
@@ -57,7 +57,7 @@ test('without PostgreSQL or Redis it ends with 1 and one line', async (t) => {
 });
 
 test.serial('operator grants and revokes', async (t) => {
-  const { promiseConfirmation } = await setStage(t, context);
+  const { promiseConfirmation } = await openFixture(t, context);
   const { email } = await promiseConfirmation();
   const unconfirmed = await runCli(context, ['operator', 'grant', email]);
   t.deepEqual([unconfirmed.code, unconfirmed.stderr], [1, 'no confirmed admin has this address\n']);
@@ -74,7 +74,7 @@ test.serial('operator grants and revokes', async (t) => {
 test.serial(
   'sessions end reports how many there were; an unknown address is a failure',
   async (t) => {
-    const { promiseConfirmation } = await setStage(t, context);
+    const { promiseConfirmation } = await openFixture(t, context);
     const { email } = await promiseConfirmation();
     const pending = await runCli(context, ['sessions', 'end', email]);
     t.deepEqual([pending.code, pending.stderr], [1, 'no confirmed admin has this address\n']);
@@ -124,7 +124,7 @@ test.serial('outbox counts by state, with ages', async (t) => {
 });
 
 test.serial('queues counts the jobs of each queue by state', async (t) => {
-  const { queues } = await setStage(t, context);
+  const { queues } = await openFixture(t, context);
   await queues.mail.add({ id: 'o-1', name: 'x', data: {} });
   await queues.logs.add({ id: 'l-1', name: 'x', data: {} });
   await queues.logs.add({ id: 'l-2', name: 'x', data: {} });

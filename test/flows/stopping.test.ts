@@ -9,7 +9,7 @@ import { eventually } from '../helpers/eventually.js';
 import { startApi, startWorker, type ServerProcess } from '../helpers/processes.js';
 import { openSmtpServer } from '../helpers/smtp-server.js';
 import { openTcpProxy } from '../helpers/tcp-proxy.js';
-import { setStage } from '../workers/stage.js';
+import { openFixture } from '../workers/fixture.js';
 import { openConnection, readAnswer } from '../helpers/raw-http.js';
 
 const context = useContext();
@@ -92,13 +92,13 @@ test.serial(
   async (t) => {
     const redis = await openTcpProxy(t, context.redisUrl);
     const smtp = await openSmtpServer(t, { onMail: () => 'hang' });
-    const stage = await setStage(t, context);
+    const fixture = await openFixture(t, context);
     const worker = await startWorker(context, {
       scope: t,
       env: { ...smtp.env, REDIS_URL: redis.urlFor(context.redisUrl) },
     });
-    const { id } = await stage.promiseConfirmation();
-    await stage.queues.mail.add(outboxJob({ id, name: 'send-confirmation-mail', generation: 0 }));
+    const { id } = await fixture.promiseConfirmation();
+    await fixture.queues.mail.add(outboxJob({ id, name: 'send-confirmation-mail', generation: 0 }));
     await eventually(() => smtp.received.length === 1);
     await openRequest(worker.url, '/tasks/sweep-outbox');
     redis.silence();

@@ -3,7 +3,7 @@ import test from 'ava';
 import { runCli, runCliJson, runCliProcess } from '../cli/run-cli.js';
 import { useApi } from '../helpers/api.js';
 import { useContext } from '../helpers/context.js';
-import { setStage } from '../workers/stage.js';
+import { openFixture } from '../workers/fixture.js';
 
 const context = useContext();
 const api = useApi(context);
@@ -44,12 +44,12 @@ test('S77 who makes an operator is recorded, and told as a line on stderr', asyn
 });
 
 test('S77 who decides about a dead letter is recorded and told', async (t) => {
-  const stage = await setStage(t, context);
+  const fixture = await openFixture(t, context);
   for (const [command, event] of [
     ['redrive', 'mail_redriven'],
     ['discard', 'mail_discarded'],
   ] as const) {
-    const { id } = await stage.promiseConfirmation({ message: { state: 'dead' } });
+    const { id } = await fixture.promiseConfirmation({ message: { state: 'dead' } });
     const { code, stdout, stderr } = await runCliProcess(t, context, ['mail', command, id]);
     t.is(code, 0);
     t.true(stdout.startsWith(id), 'the answer alone is on stdout');

@@ -10,7 +10,7 @@ import { useSystem } from '../helpers/api.js';
 import { useContext, type Scope } from '../helpers/context.js';
 import { eventually } from '../helpers/eventually.js';
 import { createFirehoseReader } from '../helpers/firehose.js';
-import { setStage } from '../workers/stage.js';
+import { openFixture } from '../workers/fixture.js';
 
 const context = useContext();
 const system = useSystem(context);
@@ -75,10 +75,10 @@ test.serial('S72 a job of a version to come is left to the workers to come', asy
 test.serial(
   'S72 a job says where its message is, not what it is: a foreign name changes nothing',
   async (t) => {
-    const stage = await setStage(t, context);
-    const promised = await stage.promiseConfirmation();
+    const fixture = await openFixture(t, context);
+    const promised = await fixture.promiseConfirmation();
     const foreign = { id: promised.id, name: sendSecurityNotice.name, generation: 0 };
-    await stage.queues.mail.add(outboxJob(foreign));
+    await fixture.queues.mail.add(outboxJob(foreign));
     t.regex((await system.mailbox.waitForMail(promised.email)).subject, /^Confirm/);
   },
 );

@@ -11,7 +11,7 @@ import { openTestDatabase } from '../helpers/database.js';
 import { eventually } from '../helpers/eventually.js';
 import { createFirehoseReader } from '../helpers/firehose.js';
 import { startApi, startWorker } from '../helpers/processes.js';
-import { setStage } from '../workers/stage.js';
+import { openFixture } from '../workers/fixture.js';
 
 const context = useContext();
 
@@ -150,8 +150,8 @@ async function liveAFullLife(url: string): Promise<void> {
 
 /** What the command line does in the database. */
 async function giveEveryCommand(t: ExecutionContext, databaseUrl: string): Promise<void> {
-  const stage = await setStage(t, context);
-  const { id, email } = await stage.promiseConfirmation({
+  const fixture = await openFixture(t, context);
+  const { id, email } = await fixture.promiseConfirmation({
     purpose: 'password_reset',
     message: { state: 'dead' },
   });

@@ -1,6 +1,6 @@
 import test from 'ava';
 import { patternOf } from '../../api/http/method-guard.js';
-import { readOpenApiDocument } from '../../api/openapi/document.js';
+import { readOpenApiDocument } from '../../api/openapi/docs.routes.js';
 import { findExpressions, slowness } from './regular-expressions.js';
 
 /** What runs as a service, or reads what one has written. */

@@ -2,7 +2,7 @@ import test from 'ava';
 import { escapeControls } from '../../cli/escape-controls.js';
 import { runCli, runCliJson } from '../cli/run-cli.js';
 import { useContext } from '../helpers/context.js';
-import { bounceOf, mailObject, setSesStage } from '../workers/ses-stage.js';
+import { bounceOf, mailObject, openSesFixture } from '../workers/ses-fixture.js';
 
 const context = useContext();
 
@@ -44,7 +44,7 @@ const rawIn = (output: string): string | undefined =>
   output.split('\n').find((line) => RAW.test(line));
 
 test.serial('S69 a bounce says what it likes: `mail show` keeps it in its place', async (t) => {
-  const { sentMail, postJson, eventsOf } = await setSesStage(t, context);
+  const { sentMail, postJson, eventsOf } = await openSesFixture(t, context);
   for (const [what, text, shown] of hostile) {
     const { id, email, providerId } = await sentMail();
     const bounce = bounceOf(mailObject(providerId, id), email);
@@ -67,7 +67,7 @@ test.serial('S69 a bounce says what it likes: `mail show` keeps it in its place'
 test.serial(
   'S69 nor does anything else that others write: answers of servers, errors, names of workers',
   async (t) => {
-    const { promiseConfirmation } = await setSesStage(t, context);
+    const { promiseConfirmation } = await openSesFixture(t, context);
     const dead = { state: 'dead' } as const;
     const { id, email } = await promiseConfirmation({ message: dead });
     const text = ALL.replaceAll('\u0000', '');

@@ -1,5 +1,5 @@
 import test from 'ava';
-import { createConnectionLimit } from '../../workers/mail/connection-limit.js';
+import { createConnectionLimit } from '../../workers/mail/smtp/connection-limit.js';
 
 test('each refusal takes one away, down to one; time gives them back one by one', (t) => {
   const { limit, wait } = setUp(4);

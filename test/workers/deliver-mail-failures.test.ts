@@ -8,104 +8,104 @@ import {
 import { useContext } from '../helpers/context.js';
 import { eventually } from '../helpers/eventually.js';
 import { openTcpProxy } from '../helpers/tcp-proxy.js';
-import { setUpDelivery } from './delivery-stage.js';
-import { insertMessage, jobContext, type Stage } from './stage.js';
+import { setUpDelivery } from './delivery-fixture.js';
+import { insertMessage, jobContext, type Fixture } from './fixture.js';
 
 const context = useContext();
 
 test('a deferral gives the claim back and tells why, without the address', async (t) => {
-  const { stage, deliver } = await setUpDelivery(t, context, {
+  const { fixture, deliver } = await setUpDelivery(t, context, {
     smtp: { onRecipient: (to) => ({ code: 451, text: `<${to}> greylisted` }) },
   });
-  const { id } = await stage.promiseConfirmation({ message: { state: 'enqueued' } });
+  const { id } = await fixture.promiseConfirmation({ message: { state: 'enqueued' } });
   const error = await t.throwsAsync(deliver({ id }));
   t.false(error instanceof PermanentFailure);
   t.is(error?.message, '451 <[address]> greylisted');
-  t.like(await stage.messageOf(id), {
+  t.like(await fixture.messageOf(id), {
     state: 'enqueued',
     claimed_until: null,
     last_error: '451 <[address]> greylisted',
   });
-  t.like((await stage.deliveriesOf(id))[0], {
+  t.like((await fixture.deliveriesOf(id))[0], {
     outcome: 'deferred',
     response: '451 <[address]> greylisted',
   });
 });
 
 test('a refusal ends in a dead message', async (t) => {
-  const { stage, deliver } = await setUpDelivery(t, context, {
+  const { fixture, deliver } = await setUpDelivery(t, context, {
     smtp: { onRecipient: () => ({ code: 550, text: 'no such user' }) },
   });
-  const { id } = await stage.promiseConfirmation({ message: { state: 'enqueued' } });
+  const { id } = await fixture.promiseConfirmation({ message: { state: 'enqueued' } });
   await t.throwsAsync(deliver({ id }), {
     instanceOf: PermanentFailure,
     message: '550 no such user',
   });
-  t.like(await stage.messageOf(id), {
+  t.like(await fixture.messageOf(id), {
     state: 'dead',
     claimed_until: null,
     last_error: '550 no such user',
   });
-  t.like((await stage.deliveriesOf(id))[0], { outcome: 'refused' });
+  t.like((await fixture.deliveriesOf(id))[0], { outcome: 'refused' });
 });
 
 test('the last try of a deferral ends in a dead message', async (t) => {
-  const { stage, deliver } = await setUpDelivery(t, context, {
+  const { fixture, deliver } = await setUpDelivery(t, context, {
     smtp: { onMail: () => ({ code: 452, text: 'full' }) },
   });
-  const { id } = await stage.promiseConfirmation();
+  const { id } = await fixture.promiseConfirmation();
   await t.throwsAsync(deliver({ id }, jobContext({ isLastAttempt: true })), {
     instanceOf: PermanentFailure,
   });
-  t.like(await stage.messageOf(id), { state: 'dead', last_error: '452 full' });
-  t.like((await stage.deliveriesOf(id))[0], { outcome: 'deferred' });
+  t.like(await fixture.messageOf(id), { state: 'dead', last_error: '452 full' });
+  t.like((await fixture.deliveriesOf(id))[0], { outcome: 'deferred' });
 });
 
 test('a payload that no version has ends in a dead message; an unknown kind of mail is left to a newer worker', async (t) => {
-  const { stage, deliver } = await setUpDelivery(t, context);
+  const { fixture, deliver } = await setUpDelivery(t, context);
   const bad = await insertMessage(context, null, 'send-confirmation-mail', {
     v: 1,
     confirmation_id: "1'; drop table users",
   });
   await t.throwsAsync(deliver({ id: bad }), { instanceOf: PermanentFailure });
-  t.is((await stage.messageOf(bad)).state, 'dead');
+  t.is((await fixture.messageOf(bad)).state, 'dead');
 
   const newer = await insertMessage(context, null, 'send-birthday-mail', { v: 1 });
   const error = await t.throwsAsync(deliver({ id: newer }));
   t.false(error instanceof PermanentFailure);
-  t.is((await stage.messageOf(newer)).state, 'pending');
+  t.is((await fixture.messageOf(newer)).state, 'pending');
 });
 
 test('a throttled server gives the whole queue a rest, even at the last try', async (t) => {
-  const { stage, deliver, problem } = await setUpDelivery(t, context, {
+  const { fixture, deliver, problem } = await setUpDelivery(t, context, {
     smtp: {
       onMail: () => ({ code: 454, text: 'Throttling failure: Maximum sending rate exceeded' }),
     },
   });
-  const { id } = await stage.promiseConfirmation();
+  const { id } = await fixture.promiseConfirmation();
   const error = await t.throwsAsync(deliver({ id }, jobContext({ isLastAttempt: true })), {
     instanceOf: QueueThrottled,
   });
   t.true((error?.restMs ?? 0) <= 1_500);
-  t.like(await stage.messageOf(id), { state: 'pending', claimed_until: null });
+  t.like(await fixture.messageOf(id), { state: 'pending', claimed_until: null });
   t.is(await problem(), undefined);
 });
 
 test('a daily quota that is used up rests the queue for less than readiness waits for a try, and turns it red until a mail has gone', async (t) => {
   let isUsedUp = true;
-  const { stage, deliver, problem } = await setUpDelivery(t, context, {
+  const { fixture, deliver, problem } = await setUpDelivery(t, context, {
     smtp: {
       onMail: () =>
         isUsedUp ? { code: 454, text: 'Throttling failure: Daily message quota exceeded' } : 'take',
     },
   });
-  const { id } = await stage.promiseConfirmation();
+  const { id } = await fixture.promiseConfirmation();
   const error = await t.throwsAsync(deliver({ id }, jobContext({ isLastAttempt: true })), {
     instanceOf: QueueThrottled,
   });
   t.is(error?.restMs, 240_000);
   t.is(await problem(), '454 Throttling failure: Daily message quota exceeded');
-  t.like(await stage.messageOf(id), { state: 'pending', attempts: 0, claimed_until: null });
+  t.like(await fixture.messageOf(id), { state: 'pending', attempts: 0, claimed_until: null });
   isUsedUp = false;
   t.is(await deliver({ id }), 'sent');
   t.is(await problem(), undefined);
@@ -113,7 +113,7 @@ test('a daily quota that is used up rests the queue for less than readiness wait
 
 test('wrong credentials rest the queue and turn readiness red until a mail has gone', async (t) => {
   let isRight = false;
-  const { stage, server, deliver, problem } = await setUpDelivery(t, context, {
+  const { fixture, server, deliver, problem } = await setUpDelivery(t, context, {
     credentials: { username: 'u', password: 'p' },
     smtp: {
       server: {
@@ -130,7 +130,7 @@ test('wrong credentials rest the queue and turn readiness red until a mail has g
       },
     },
   });
-  const { id } = await stage.promiseConfirmation();
+  const { id } = await fixture.promiseConfirmation();
   const error = await t.throwsAsync(deliver({ id }, jobContext({ isLastAttempt: true })), {
     instanceOf: QueueThrottled,
   });
@@ -143,27 +143,27 @@ test('wrong credentials rest the queue and turn readiness red until a mail has g
 });
 
 test('at shutdown a job that has not begun, or whose mail the server has not got, is handed back', async (t) => {
-  const { stage, server, deliver } = await setUpDelivery(t, context, {
+  const { fixture, server, deliver } = await setUpDelivery(t, context, {
     smtp: { onRecipient: () => 'hang' },
   });
-  const { id } = await stage.promiseConfirmation();
+  const { id } = await fixture.promiseConfirmation();
   const aborted = jobContext();
   aborted.abort();
   await t.throwsAsync(deliver({ id }, aborted), { instanceOf: JobHandedBack });
-  t.is((await stage.deliveriesOf(id)).length, 0);
+  t.is((await fixture.deliveriesOf(id)).length, 0);
 
   const tried = jobContext();
   const sending = deliver({ id }, tried);
-  await eventually(async () => (await stage.deliveriesOf(id)).length === 1);
+  await eventually(async () => (await fixture.deliveriesOf(id)).length === 1);
   tried.abort();
   await t.throwsAsync(sending, { instanceOf: JobHandedBack });
-  t.like(await stage.messageOf(id), { state: 'pending', claimed_until: null });
+  t.like(await fixture.messageOf(id), { state: 'pending', claimed_until: null });
   t.is(server.received.length, 0);
 });
 
 test('a mail at whose naming the server hangs up is to blame if another got through meanwhile', async (t) => {
   const others: { id: string }[] = [];
-  const { stage, deliver } = await setUpDelivery(t, context, {
+  const { fixture, deliver } = await setUpDelivery(t, context, {
     smtp: {
       async onRecipient(address) {
         if (!address.includes('poison')) return 'take';
@@ -172,20 +172,20 @@ test('a mail at whose naming the server hangs up is to blame if another got thro
       },
     },
   });
-  const poison = await promisePoison(stage);
+  const poison = await promisePoison(fixture);
   const alone = await t.throwsAsync(deliver(poison), { instanceOf: QueueCutOff });
   t.true((alone?.delayMs ?? 0) >= (alone?.restMs ?? Infinity), 'another mail looks next');
-  t.is((await stage.messageOf(poison.id)).attempts, 0);
+  t.is((await fixture.messageOf(poison.id)).attempts, 0);
 
-  others.push(await stage.promiseConfirmation());
-  await eventually(async () => (await deliver(await stage.promiseConfirmation())) === 'sent');
+  others.push(await fixture.promiseConfirmation());
+  await eventually(async () => (await deliver(await fixture.promiseConfirmation())) === 'sent');
   const blamed = await t.throwsAsync(deliver(poison));
   t.false(blamed instanceof QueueThrottled, blamed?.message);
-  t.is((await stage.messageOf(poison.id)).attempts, 1);
+  t.is((await fixture.messageOf(poison.id)).attempts, 1);
 });
 
-async function promisePoison(stage: Stage): Promise<{ id: string }> {
-  const promised = await stage.promiseConfirmation();
+async function promisePoison(fixture: Fixture): Promise<{ id: string }> {
+  const promised = await fixture.promiseConfirmation();
   await context.rows(`update confirmations set email = 'poison-' || email where id = $1`, [
     promised.confirmationId,
   ]);
@@ -194,7 +194,7 @@ async function promisePoison(stage: Stage): Promise<{ id: string }> {
 
 test('a mail that was sent while an operator redrove it is settled', async (t) => {
   const redrive = `update outbox set state = 'pending', generation = generation + 1`;
-  const { stage, deliver } = await setUpDelivery(t, context, {
+  const { fixture, deliver } = await setUpDelivery(t, context, {
     smtp: {
       onMail: async () => {
         await context.rows(`${redrive} where id = $1`, [promised.id]);
@@ -202,17 +202,17 @@ test('a mail that was sent while an operator redrove it is settled', async (t) =
       },
     },
   });
-  const promised = await stage.promiseConfirmation();
+  const promised = await fixture.promiseConfirmation();
   t.is(await deliver(promised), 'sent');
-  t.like(await stage.messageOf(promised.id), { state: 'settled', outcome: 'sent' });
+  t.like(await fixture.messageOf(promised.id), { state: 'settled', outcome: 'sent' });
 });
 
 test('with PostgreSQL gone nothing is counted against the job', async (t) => {
   const proxy = await openTcpProxy(t, context.databaseUrl);
-  const { stage, server, deliver } = await setUpDelivery(t, context, {
+  const { fixture, server, deliver } = await setUpDelivery(t, context, {
     databaseUrl: proxy.urlFor(context.databaseUrl),
   });
-  const { id } = await stage.promiseConfirmation();
+  const { id } = await fixture.promiseConfirmation();
   await proxy.refuse();
   await t.throwsAsync(deliver({ id }, jobContext({ isLastAttempt: true })), {
     instanceOf: QueueThrottled,
@@ -224,7 +224,7 @@ test('with PostgreSQL gone nothing is counted against the job', async (t) => {
 
 test('PostgreSQL gone right after the server took the mail: the marker waits for it, the mail is not sent again', async (t) => {
   const proxy = await openTcpProxy(t, context.databaseUrl);
-  const { stage, server, deliver } = await setUpDelivery(t, context, {
+  const { fixture, server, deliver } = await setUpDelivery(t, context, {
     databaseUrl: proxy.urlFor(context.databaseUrl),
     smtp: {
       onMail: async () => {
@@ -233,11 +233,11 @@ test('PostgreSQL gone right after the server took the mail: the marker waits for
       },
     },
   });
-  const { id } = await stage.promiseConfirmation();
+  const { id } = await fixture.promiseConfirmation();
   const delivering = deliver({ id });
   await eventually(() => server.taken.length === 1);
   await proxy.restore();
   t.is(await delivering, 'sent');
-  t.like(await stage.messageOf(id), { state: 'settled', outcome: 'sent' });
+  t.like(await fixture.messageOf(id), { state: 'settled', outcome: 'sent' });
   t.is(server.received.length, 1);
 });

@@ -6,14 +6,14 @@ import { JobPostponed } from '../../workers/jobs/job-effects.js';
 import { useContext } from '../helpers/context.js';
 import { eventually } from '../helpers/eventually.js';
 import { linksIn } from '../helpers/mailbox.js';
-import { setUpDelivery } from './delivery-stage.js';
-import { insertAdmin, insertMessage, jobContext, type Stage } from './stage.js';
+import { setUpDelivery } from './delivery-fixture.js';
+import { insertAdmin, insertMessage, jobContext, type Fixture } from './fixture.js';
 
 const context = useContext();
 
 test('a promised mail is sent once, with a link that names the confirmation, and recorded', async (t) => {
-  const { stage, server, deliver } = await setUpDelivery(t, context);
-  const promised = await stage.promiseConfirmation();
+  const { fixture, server, deliver } = await setUpDelivery(t, context);
+  const promised = await fixture.promiseConfirmation();
   const tried = jobContext();
   t.is(await deliver(promised, tried), 'sent');
 
@@ -24,7 +24,7 @@ test('a promised mail is sent once, with a link that names the confirmation, and
   t.is(link?.pathname, '/auth/confirm');
   t.is(confirmationIdOf(link?.searchParams.get('token') ?? ''), promised.confirmationId);
 
-  const message = await stage.messageOf(promised.id);
+  const message = await fixture.messageOf(promised.id);
   t.like(message, {
     state: 'settled',
     outcome: 'sent',
@@ -33,7 +33,7 @@ test('a promised mail is sent once, with a link that names the confirmation, and
     last_error: null,
   });
   t.not(message.settled_at, null);
-  const [delivery, ...others] = await stage.deliveriesOf(promised.id);
+  const [delivery, ...others] = await fixture.deliveriesOf(promised.id);
   t.is(others.length, 0);
   t.like(delivery, { attempt: 1, worker: 'test:1', outcome: 'sent' });
   t.regex(delivery?.response ?? '', /^250 /);
@@ -42,28 +42,28 @@ test('a promised mail is sent once, with a link that names the confirmation, and
 });
 
 test('a message whose job was not marked yet is carried out all the same, and stays settled', async (t) => {
-  const { stage, deliver } = await setUpDelivery(t, context);
-  const { id } = await stage.promiseConfirmation();
-  t.is((await stage.messageOf(id)).state, 'pending');
+  const { fixture, deliver } = await setUpDelivery(t, context);
+  const { id } = await fixture.promiseConfirmation();
+  t.is((await fixture.messageOf(id)).state, 'pending');
   t.is(await deliver({ id }), 'sent');
-  t.is((await stage.messageOf(id)).state, 'settled');
+  t.is((await fixture.messageOf(id)).state, 'settled');
 });
 
 test('the second copy of a job finds the marker and does nothing', async (t) => {
-  const { stage, server, deliver } = await setUpDelivery(t, context);
-  const { id } = await stage.promiseConfirmation();
+  const { fixture, server, deliver } = await setUpDelivery(t, context);
+  const { id } = await fixture.promiseConfirmation();
   t.is(await deliver({ id }), 'sent');
   t.is(await deliver({ id }), 'already');
   t.is(server.received.length, 1);
-  t.is((await stage.deliveriesOf(id)).length, 1);
+  t.is((await fixture.deliveriesOf(id)).length, 1);
 });
 
 test('a job of another generation, of a dead message or of none does nothing', async (t) => {
-  const { stage, server, deliver } = await setUpDelivery(t, context);
-  const { id } = await stage.promiseConfirmation();
+  const { fixture, server, deliver } = await setUpDelivery(t, context);
+  const { id } = await fixture.promiseConfirmation();
   t.is(await deliver({ id, generation: 1 }), 'already');
   t.is(await deliver({ id: randomUUID() }), 'already');
-  const dead = await stage.promiseConfirmation({ message: { state: 'dead' } });
+  const dead = await fixture.promiseConfirmation({ message: { state: 'dead' } });
   t.is(await deliver(dead), 'already');
   t.is(server.received.length, 0);
 });
@@ -73,10 +73,10 @@ test('two workers at once: one sends, the other waits for the rest of the claim'
   const asked = new Promise<'take'>((resolve) => {
     answer = () => resolve('take');
   });
-  const { stage, server, deliver } = await setUpDelivery(t, context, {
+  const { fixture, server, deliver } = await setUpDelivery(t, context, {
     smtp: { onMail: () => asked },
   });
-  const { id } = await stage.promiseConfirmation();
+  const { id } = await fixture.promiseConfirmation();
   const first = deliver({ id });
   await eventually(() => server.received.length === 1);
   const postponed = await t.throwsAsync(deliver({ id }), { instanceOf: JobPostponed });
@@ -84,12 +84,12 @@ test('two workers at once: one sends, the other waits for the rest of the claim'
   answer();
   t.is(await first, 'sent');
   t.is(server.received.length, 1);
-  t.is((await stage.deliveriesOf(id)).length, 1);
+  t.is((await fixture.deliveriesOf(id)).length, 1);
 });
 
 test('many claims at the same moment: one wins', async (t) => {
-  const { stage, server, deliver } = await setUpDelivery(t, context, { poolMax: 20 });
-  const { id } = await stage.promiseConfirmation();
+  const { fixture, server, deliver } = await setUpDelivery(t, context, { poolMax: 20 });
+  const { id } = await fixture.promiseConfirmation();
   const outcomes = await Promise.all(
     Array.from({ length: 20 }, () =>
       deliver({ id }).catch((error: unknown) =>
@@ -106,68 +106,69 @@ test('many claims at the same moment: one wins', async (t) => {
 });
 
 test('the claim of a worker that died runs out, and the next try sends', async (t) => {
-  const { stage, server, deliver } = await setUpDelivery(t, context);
-  const { id } = await stage.promiseConfirmation();
+  const { fixture, server, deliver } = await setUpDelivery(t, context);
+  const { id } = await fixture.promiseConfirmation();
   await context.rows(
     `update outbox set claimed_until = now() - interval '1 millisecond', attempts = 1 where id = $1`,
     [id],
   );
   t.is(await deliver({ id }), 'sent');
-  t.is((await stage.messageOf(id)).attempts, 2);
+  t.is((await fixture.messageOf(id)).attempts, 2);
   t.is(server.received.length, 1);
 });
 
-const obsolete: readonly [why: string, overrides: Parameters<Stage['promiseConfirmation']>[0]][] = [
-  ['the link has been used', { confirmedAt: 'now()' }],
-  ['a newer link has taken its place', { supersededAt: 'now()' }],
-  ['the link has expired', { expiresAt: `now() - interval '1 second'` }],
-];
+const obsolete: readonly [why: string, overrides: Parameters<Fixture['promiseConfirmation']>[0]][] =
+  [
+    ['the link has been used', { confirmedAt: 'now()' }],
+    ['a newer link has taken its place', { supersededAt: 'now()' }],
+    ['the link has expired', { expiresAt: `now() - interval '1 second'` }],
+  ];
 for (const [why, overrides] of obsolete) {
   test(`no mail is sent when ${why}`, async (t) => {
-    const { stage, server, deliver } = await setUpDelivery(t, context);
-    const { id } = await stage.promiseConfirmation(overrides);
+    const { fixture, server, deliver } = await setUpDelivery(t, context);
+    const { id } = await fixture.promiseConfirmation(overrides);
     t.is(await deliver({ id }), 'obsolete');
     t.is(server.received.length, 0);
-    t.like(await stage.messageOf(id), {
+    t.like(await fixture.messageOf(id), {
       state: 'settled',
       outcome: 'obsolete',
       claimed_until: null,
     });
-    t.like((await stage.deliveriesOf(id))[0], { outcome: 'obsolete', response: why });
+    t.like((await fixture.deliveriesOf(id))[0], { outcome: 'obsolete', response: why });
   });
 }
 
 test('no mail is sent when the admin is gone', async (t) => {
-  const { stage, server, deliver } = await setUpDelivery(t, context);
+  const { fixture, server, deliver } = await setUpDelivery(t, context);
   for (const purpose of ['password_reset', 'email_change'] as const) {
-    const promised = await stage.promiseConfirmation({ purpose });
+    const promised = await fixture.promiseConfirmation({ purpose });
     await context.rows('delete from admins where id = $1', [promised.adminId]);
     t.is(await deliver(promised), 'obsolete');
-    t.like(await stage.messageOf(promised.id), { state: 'settled', outcome: 'obsolete' });
+    t.like(await fixture.messageOf(promised.id), { state: 'settled', outcome: 'obsolete' });
   }
   t.is(server.received.length, 0);
 });
 
 test('no mail is sent to a suppressed address, however it is spelled', async (t) => {
-  const { stage, server, deliver } = await setUpDelivery(t, context);
+  const { fixture, server, deliver } = await setUpDelivery(t, context);
   for (const purpose of ['registration', 'password_reset'] as const) {
-    const promised = await stage.promiseConfirmation({ purpose });
+    const promised = await fixture.promiseConfirmation({ purpose });
     await context.rows(`insert into suppressions (email_canonical, reason) values ($1, 'bounce')`, [
       promised.email,
     ]);
     await context.rows('update admins set email = upper(email) where id = $1', [promised.adminId]);
     t.is(await deliver(promised), 'obsolete');
-    t.like(await stage.messageOf(promised.id), { state: 'settled', outcome: 'obsolete' });
-    const [delivery] = await stage.deliveriesOf(promised.id);
+    t.like(await fixture.messageOf(promised.id), { state: 'settled', outcome: 'obsolete' });
+    const [delivery] = await fixture.deliveriesOf(promised.id);
     t.is(delivery?.response, 'the address is suppressed');
   }
   t.is(server.received.length, 0);
 });
 
 test('the owner of an account is told, without any token', async (t) => {
-  const { stage, server, deliver } = await setUpDelivery(t, context);
+  const { fixture, server, deliver } = await setUpDelivery(t, context);
   const { email } = await insertAdmin(context);
-  const promised = await stage.promiseConfirmation({ email });
+  const promised = await fixture.promiseConfirmation({ email });
   t.is(await deliver(promised), 'sent');
   t.deepEqual(server.taken[0]?.to, [promised.email]);
   t.regex(server.taken[0]?.source ?? '', /^Subject: You already have an account\r$/m);
@@ -180,8 +181,8 @@ for (const [purpose, subject, path] of [
   ['password_reset', 'Choose a new password', '/auth/password/reset'],
 ] as const) {
   test(`the link of a confirmation for ${purpose} leads to ${path}`, async (t) => {
-    const { stage, server, deliver } = await setUpDelivery(t, context);
-    t.is(await deliver(await stage.promiseConfirmation({ purpose })), 'sent');
+    const { fixture, server, deliver } = await setUpDelivery(t, context);
+    t.is(await deliver(await fixture.promiseConfirmation({ purpose })), 'sent');
     const source = decodeQuotedPrintable(server.taken[0]?.source ?? '');
     t.regex(source, new RegExp(`^Subject: ${subject}\r$`, 'm'));
     t.is(linksIn({ text: source })[0]?.pathname, path);
@@ -201,10 +202,10 @@ test('an admin is told of a change to its account, unless it is gone', async (t)
 
 test('the fail points lie between the effects that a crash can part', async (t) => {
   const passed: [FailpointName, number][] = [];
-  const { stage, server, deliver } = await setUpDelivery(t, context, {
+  const { fixture, server, deliver } = await setUpDelivery(t, context, {
     failpoint: (name) => void passed.push([name, server.taken.length]),
   });
-  const { id } = await stage.promiseConfirmation();
+  const { id } = await fixture.promiseConfirmation();
   await deliver({ id });
   t.deepEqual(passed, [
     ['after-250', 1],

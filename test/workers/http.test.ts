@@ -3,7 +3,7 @@ import { request, type OutgoingHttpHeaders } from 'node:http';
 import type { Socket } from 'node:net';
 import test from 'ava';
 import { openWorkerHttp } from '../../workers/http/http.js';
-import { isNear } from '../../workers/http/near-peers.js';
+import { isNear } from '../../workers/http/private-peers.js';
 import type { QueueMessage } from '../../workers/mail/ses-events/ses-events.js';
 import type { Tasks } from '../../workers/tasks/tasks.js';
 import type { Scope } from '../helpers/context.js';

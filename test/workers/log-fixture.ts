@@ -5,12 +5,12 @@ import { openFirehoseSink } from '../../workers/logs/firehose.sink.js';
 import { createShipLogBatch } from '../../workers/logs/ship-log-batch.processor.js';
 import type { Scope } from '../helpers/context.js';
 import { createRecordingLogger } from '../helpers/log.js';
-import { jobContext, type TestJobContext } from './stage.js';
+import { jobContext, type TestJobContext } from './fixture.js';
 
 let streams = 0;
 
 /** Shipping to a stream of its own at this endpoint, which the process has one of: tests take turns. */
-export function setLogStage(scope: Scope, url: string) {
+export function openLogFixture(scope: Scope, url: string) {
   globalThis.process.env['AWS_ENDPOINT_URL_FIREHOSE'] = url;
   const stream = `s${++streams}`;
   const sink = openFirehoseSink({

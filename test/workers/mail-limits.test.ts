@@ -1,20 +1,32 @@
 import test, { type ExecutionContext } from 'ava';
 import type { Database } from '../../shared/database/connect.js';
-import { countMail, type DueMail } from '../../workers/mail/mail-limits.js';
+import {
+  ACCOUNT_EXISTS_LIMIT,
+  EMAIL_CHANGE_LIMIT,
+} from '../../workers/mail/mails/confirmation-mail.js';
+import { countMail, USUAL_LIMIT, type DueMail } from '../../workers/mail/mails/mail-limits.js';
 import { useContext } from '../helpers/context.js';
 import { openTestDatabase } from '../helpers/database.js';
-import { insertMessage, setStage } from './stage.js';
+import { insertMessage, openFixture } from './fixture.js';
 
 const context = useContext();
 
-type Template = DueMail['template'];
+const limits = {
+  confirmation: USUAL_LIMIT,
+  first_password: USUAL_LIMIT,
+  password_reset: USUAL_LIMIT,
+  password_changed: USUAL_LIMIT,
+  email_change: EMAIL_CHANGE_LIMIT,
+  account_exists: ACCOUNT_EXISTS_LIMIT,
+};
+type Template = keyof typeof limits;
 
 /** Messages to one address, each due as the mail that is named. */
 async function due(address: string, templates: readonly Template[]): Promise<DueMail[]> {
   const mails: DueMail[] = [];
   for (const template of templates) {
     const outboxId = await insertMessage(context, null, 'any', {}, { recipient: address });
-    mails.push({ outboxId, template, address });
+    mails.push({ outboxId, template, limit: limits[template], address });
   }
   return mails;
 }
@@ -101,17 +113,18 @@ test('a mail that is tried again is counted once, and the limits are scaled', as
 });
 
 test('an address whose links no longer work gets others past its limit, up to twice as many', async (t) => {
-  const stage = await setStage(t, context);
+  const fixture = await openFixture(t, context);
   const database = openDatabase(t);
-  const { email } = await stage.promiseConfirmation();
+  const { email } = await fixture.promiseConfirmation();
   const next = async (): Promise<boolean> => {
-    const { id, confirmationId } = await stage.promiseConfirmation({ email, purpose: 'resend' });
+    const { id, confirmationId } = await fixture.promiseConfirmation({ email, purpose: 'resend' });
     const mail = {
       outboxId: id,
       template: 'confirmation',
+      limit: USUAL_LIMIT,
       address: email,
       confirmationId,
-    } as const;
+    };
     const isSent = await countMail(database, mail, 1);
     await context.rows(`update outbox set state = 'settled', outcome = $2 where id = $1`, [
       id,
@@ -133,18 +146,24 @@ test('an address whose links no longer work gets others past its limit, up to tw
 });
 
 test('a link that is sent voids the older ones of its kind to the same address, and no others', async (t) => {
-  const stage = await setStage(t, context);
-  const older = await stage.promiseConfirmation();
+  const fixture = await openFixture(t, context);
+  const older = await fixture.promiseConfirmation();
   const { email } = older;
-  const reset = await stage.promiseConfirmation({ purpose: 'password_reset' });
+  const reset = await fixture.promiseConfirmation({ purpose: 'password_reset' });
   await context.rows('update confirmations set email = $2, email_canonical = $2 where id = $1', [
     reset.confirmationId,
     email,
   ]);
-  const newer = await stage.promiseConfirmation({ purpose: 'resend', email });
-  const stranger = await stage.promiseConfirmation();
+  const newer = await fixture.promiseConfirmation({ purpose: 'resend', email });
+  const stranger = await fixture.promiseConfirmation();
   const { id: outboxId, confirmationId } = newer;
-  const mail = { outboxId, template: 'confirmation', address: email, confirmationId } as const;
+  const mail = {
+    outboxId,
+    template: 'confirmation',
+    limit: USUAL_LIMIT,
+    address: email,
+    confirmationId,
+  };
   t.true(await countMail(openDatabase(t), mail, 1));
   const open = await context.rows<{ id: string }>(
     'select id from confirmations where superseded_at is null',

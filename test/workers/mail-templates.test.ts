@@ -1,11 +1,13 @@
 import test from 'ava';
-import { renderAccountExistsMail } from '../../workers/mail/templates/account-exists.js';
-import { renderConfirmationMail } from '../../workers/mail/templates/confirmation.js';
-import { renderEmailChangeMail } from '../../workers/mail/templates/email-change.js';
-import { renderFirstPasswordMail } from '../../workers/mail/templates/first-password.js';
-import { renderPasswordResetMail } from '../../workers/mail/templates/password-reset.js';
-import { renderSecurityNotice } from '../../workers/mail/templates/security-notice.js';
-import { inWords, utcTime } from '../../workers/mail/templates/time.js';
+import {
+  renderAccountExistsMail,
+  renderConfirmationMail,
+  renderEmailChangeMail,
+  renderFirstPasswordMail,
+  renderPasswordResetMail,
+} from '../../workers/mail/mails/confirmation-texts.js';
+import { renderSecurityNotice } from '../../workers/mail/mails/mails.js';
+import { inWords, utcTime } from '../../workers/mail/mails/wording.js';
 
 const now = new Date('2026-11-22T14:05:00Z');
 const url = `https://rollcall.example/auth/confirm?token=ct_${'0'.repeat(32)}_${'x'.repeat(43)}`;

@@ -2,8 +2,8 @@ import test from 'ava';
 import { PermanentFailure, QueueCutOff, QueueThrottled } from '../../workers/jobs/job-effects.js';
 import { useContext, type Scope } from '../helpers/context.js';
 import type { SmtpAnswer } from '../helpers/smtp-server.js';
-import { setUpDelivery } from './delivery-stage.js';
-import { jobContext, type PromisedMail } from './stage.js';
+import { setUpDelivery } from './delivery-fixture.js';
+import { jobContext, type PromisedMail } from './fixture.js';
 
 const context = useContext();
 
@@ -21,7 +21,7 @@ for (const text of [
   test.serial(
     `554 ${text.slice(0, 60)} rests the queue, turns readiness red and counts no try; all mails leave once it is mended (field: 0pdd 240, ecs-agent 533, platform 8899)`,
     async (t) => {
-      const { stage, server, deliver, promise, mend, problem } = await setUp(t, {
+      const { fixture, server, deliver, promise, mend, problem } = await setUp(t, {
         code: 554,
         text,
       });
@@ -32,7 +32,7 @@ for (const text of [
         });
         t.is(error?.restMs, 60_000);
         t.true((error?.delayMs ?? 0) > 60_000, 'another one looks next');
-        t.like(await stage.messageOf(mail.id), { state: 'enqueued', attempts: 0, unanswered: 0 });
+        t.like(await fixture.messageOf(mail.id), { state: 'enqueued', attempts: 0, unanswered: 0 });
       }
       t.regex((await problem()) ?? '', /^554 /);
       mend();
@@ -46,7 +46,7 @@ for (const text of [
 test.serial(
   'such an answer to one mail, while others go, is about that mail: it is tried again, and counted',
   async (t) => {
-    const { stage, deliver, promise, mend, breakAgain } = await setUp(t, {
+    const { fixture, deliver, promise, mend, breakAgain } = await setUp(t, {
       code: 554,
       text: PAUSED,
     });
@@ -57,7 +57,7 @@ test.serial(
     breakAgain();
     const error = await t.throwsAsync(deliver(odd));
     t.false(error instanceof QueueThrottled || error instanceof PermanentFailure, error?.message);
-    t.like(await stage.messageOf(odd.id), { state: 'enqueued', attempts: 1 });
+    t.like(await fixture.messageOf(odd.id), { state: 'enqueued', attempts: 1 });
     const other = await t.throwsAsync(deliver(await promise()));
     t.true(other instanceof QueueThrottled, 'of another mail nothing is known yet');
   },
@@ -67,18 +67,18 @@ test.serial(
   'an answer in unknown words to several mails in a row is ours: those that were given up come back, and leave once it is mended',
   async (t) => {
     const unknown = { code: 554, text: '5.7.1 <x@y.test> Computer says no (id 4XYZ1)' };
-    const { stage, server, deliver, promise, mend, problem } = await setUp(t, unknown);
+    const { fixture, server, deliver, promise, mend, problem } = await setUp(t, unknown);
     const mails = [await promise(), await promise(), await promise()];
     for (const mail of mails.slice(0, 2)) {
       await t.throwsAsync(deliver(mail), { instanceOf: PermanentFailure });
-      t.is((await stage.messageOf(mail.id)).state, 'dead', 'it may be about this mail');
+      t.is((await fixture.messageOf(mail.id)).state, 'dead', 'it may be about this mail');
     }
     t.is(await problem(), undefined);
     const error = await t.throwsAsync(deliver(last(mails)), { instanceOf: QueueThrottled });
     t.true((error?.restMs ?? 0) >= 5_000);
     t.regex((await problem()) ?? '', /Computer says no/);
     for (const { id } of mails)
-      t.like(await stage.messageOf(id), { state: 'pending', generation: 1, attempts: 0 });
+      t.like(await fixture.messageOf(id), { state: 'pending', generation: 1, attempts: 0 });
 
     const longer = await t.throwsAsync(deliver({ ...last(mails), generation: 1 }), {
       instanceOf: QueueThrottled,
@@ -86,7 +86,7 @@ test.serial(
     t.true((longer?.restMs ?? 0) > (error?.restMs ?? Infinity), 'the rest grows');
     mend();
     for (const { id } of mails) {
-      const { generation } = await stage.messageOf(id);
+      const { generation } = await fixture.messageOf(id);
       t.is(await deliver({ id, generation }), 'sent');
     }
     t.is(server.taken.length, 3);
@@ -101,7 +101,7 @@ for (const text of [
   test.serial(
     `550 ${text} to each recipient in a row is ours as well: the mails come back, and leave once it is mended`,
     async (t) => {
-      const { stage, server, deliver, promise, mend, problem } = await setUp(
+      const { fixture, server, deliver, promise, mend, problem } = await setUp(
         t,
         { code: 550, text },
         'onRecipient',
@@ -114,7 +114,7 @@ for (const text of [
       t.is(await problem(), `550 ${text}`);
       mend();
       for (const { id } of mails) {
-        t.like(await stage.messageOf(id), { state: 'pending', generation: 1, attempts: 0 });
+        t.like(await fixture.messageOf(id), { state: 'pending', generation: 1, attempts: 0 });
         t.is(await deliver({ id, generation: 1 }), 'sent');
       }
       t.is(server.taken.length, 3);
@@ -124,19 +124,19 @@ for (const text of [
 }
 
 test.serial('many refused at the same moment come back all the same', async (t) => {
-  const { stage, deliver, promise } = await setUp(t, { code: 550, text: 'no' });
+  const { fixture, deliver, promise } = await setUp(t, { code: 550, text: 'no' });
   const mails = await Promise.all(Array.from({ length: 5 }, () => promise()));
   const errors = await Promise.all(
     mails.map((mail) => deliver(mail).catch((error: unknown) => error)),
   );
   t.true(errors.some((error) => error instanceof QueueThrottled));
-  for (const { id } of mails) t.is((await stage.messageOf(id)).state, 'pending');
+  for (const { id } of mails) t.is((await fixture.messageOf(id)).state, 'pending');
 });
 
 test.serial(
   'a mail that was put back and is refused again after another was sent is given up',
   async (t) => {
-    const { stage, deliver, promise, mend, breakAgain } = await setUp(t, {
+    const { fixture, deliver, promise, mend, breakAgain } = await setUp(t, {
       code: 554,
       text: 'spam',
     });
@@ -147,7 +147,7 @@ test.serial(
     breakAgain();
     for (const { id } of mails) {
       await t.throwsAsync(deliver({ id, generation: 1 }), { instanceOf: PermanentFailure });
-      t.like(await stage.messageOf(id), { state: 'dead', generation: 1 });
+      t.like(await fixture.messageOf(id), { state: 'dead', generation: 1 });
     }
   },
 );
@@ -156,13 +156,13 @@ test.serial(
   'mails that are refused with other answers, or to one recipient, or with a success in between, are no series',
   async (t) => {
     let text = 'reason A';
-    const { stage, deliver, promise, mend, breakAgain } = await setUp(t, () => ({
+    const { fixture, deliver, promise, mend, breakAgain } = await setUp(t, () => ({
       code: 554,
       text,
     }));
     const refuse = async (mail: PromisedMail): Promise<void> => {
       await t.throwsAsync(deliver(mail), { instanceOf: PermanentFailure });
-      t.is((await stage.messageOf(mail.id)).state, 'dead');
+      t.is((await fixture.messageOf(mail.id)).state, 'dead');
     };
     await refuse(await promise());
     await refuse(await promise());
@@ -180,14 +180,14 @@ test.serial(
 test.serial(
   'a recipient that does not exist is given up at once, however many there are',
   async (t) => {
-    const { stage, deliver, promise, problem } = await setUp(t, {
+    const { fixture, deliver, promise, problem } = await setUp(t, {
       code: 550,
       text: '5.1.1 no such user',
     });
     for (let i = 0; i < 4; i++) {
       const { id } = await promise();
       await t.throwsAsync(deliver({ id }), { instanceOf: PermanentFailure });
-      t.is((await stage.messageOf(id)).state, 'dead');
+      t.is((await fixture.messageOf(id)).state, 'dead');
     }
     t.is(await problem(), undefined);
   },
@@ -208,7 +208,7 @@ async function setUp(
   return {
     ...delivery,
     async promise(recipient?: string) {
-      const promised = await delivery.stage.promiseConfirmation({
+      const promised = await delivery.fixture.promiseConfirmation({
         message: { state: 'enqueued' },
       });
       await context.rows('update outbox set recipient = $2 where id = $1', [

@@ -7,49 +7,49 @@ import { useContext, type Scope } from '../helpers/context.js';
 import { eventually } from '../helpers/eventually.js';
 import { openOwnRedis } from '../helpers/own-redis.js';
 import { openTcpProxy } from '../helpers/tcp-proxy.js';
-import { setStage } from './stage.js';
+import { openFixture } from './fixture.js';
 
 const context = useContext();
 const past = (seconds: number): string => `now() - interval '${seconds} seconds'`;
 const old = { createdAt: past(10), availableAt: past(10) };
 
 test.serial('a pending message is put on its queue under its id, and marked', async (t) => {
-  const { stage, start } = await setUp(t);
-  const { id } = await stage.promiseConfirmation({ message: old });
+  const { fixture, start } = await setUp(t);
+  const { id } = await fixture.promiseConfirmation({ message: old });
   start();
   const row = await eventually(async () => {
-    const message = await stage.messageOf(id);
+    const message = await fixture.messageOf(id);
     return message.state === 'enqueued' && message;
   });
   t.like(row, { enqueue_count: 1, generation: 0, checked_at: null });
   t.not(row.enqueued_at, null);
-  t.deepEqual(await stage.queues.mail.stateOf(outboxJobId({ id, generation: 0 })), {
+  t.deepEqual(await fixture.queues.mail.stateOf(outboxJobId({ id, generation: 0 })), {
     state: 'waiting',
   });
 });
 
 test.serial('a message younger than the grace, or not due yet, is left alone', async (t) => {
-  const { stage, start } = await setUp(t);
-  const young = await stage.promiseConfirmation({ message: { createdAt: past(1) } });
-  const early = await stage.promiseConfirmation({
+  const { fixture, start } = await setUp(t);
+  const young = await fixture.promiseConfirmation({ message: { createdAt: past(1) } });
+  const early = await fixture.promiseConfirmation({
     message: { ...old, availableAt: `now() + interval '1 hour'` },
   });
-  const due = await stage.promiseConfirmation({ message: old });
+  const due = await fixture.promiseConfirmation({ message: old });
   start();
-  await eventually(async () => (await stage.messageOf(due.id)).state === 'enqueued');
-  t.is((await stage.messageOf(young.id)).state, 'pending');
-  t.is((await stage.messageOf(early.id)).state, 'pending');
+  await eventually(async () => (await fixture.messageOf(due.id)).state === 'enqueued');
+  t.is((await fixture.messageOf(young.id)).state, 'pending');
+  t.is((await fixture.messageOf(early.id)).state, 'pending');
 });
 
 test.serial('settled and dead messages are left alone', async (t) => {
-  const { stage, start } = await setUp(t);
-  const settled = await stage.promiseConfirmation({ message: { ...old, state: 'settled' } });
-  const dead = await stage.promiseConfirmation({ message: { ...old, state: 'dead' } });
-  const due = await stage.promiseConfirmation({ message: old });
+  const { fixture, start } = await setUp(t);
+  const settled = await fixture.promiseConfirmation({ message: { ...old, state: 'settled' } });
+  const dead = await fixture.promiseConfirmation({ message: { ...old, state: 'dead' } });
+  const due = await fixture.promiseConfirmation({ message: old });
   start();
-  await eventually(async () => (await stage.messageOf(due.id)).state === 'enqueued');
+  await eventually(async () => (await fixture.messageOf(due.id)).state === 'enqueued');
   for (const { id } of [settled, dead]) {
-    t.is((await stage.queues.mail.stateOf(outboxJobId({ id, generation: 0 }))).state, 'unknown');
+    t.is((await fixture.queues.mail.stateOf(outboxJobId({ id, generation: 0 }))).state, 'unknown');
   }
 });
 
@@ -84,17 +84,17 @@ for (const how of ['refuse', 'silence'] as const) {
     `with Redis down (${how}) messages stay pending, one warning is told, and all goes on when it is back`,
     async (t) => {
       const proxy = await openTcpProxy(t, context.redisUrl);
-      const { stage, start, warnings } = await setUp(t, proxy.urlFor(context.redisUrl));
+      const { fixture, start, warnings } = await setUp(t, proxy.urlFor(context.redisUrl));
       await proxy[how]();
-      const { id } = await stage.promiseConfirmation({ message: old });
+      const { id } = await fixture.promiseConfirmation({ message: old });
       start();
       await eventually(() => warnings().length > 0);
-      const row = await stage.messageOf(id);
+      const row = await fixture.messageOf(id);
       t.like(row, { state: 'pending', enqueue_count: 0 });
       await proxy.restore();
-      await eventually(async () => (await stage.messageOf(id)).state === 'enqueued');
+      await eventually(async () => (await fixture.messageOf(id)).state === 'enqueued');
       t.deepEqual(warnings(), ['relay failed; messages wait in the outbox']);
-      t.true(stage.messages().includes('relay recovered'));
+      t.true(fixture.messages().includes('relay recovered'));
     },
   );
 }
@@ -102,16 +102,16 @@ for (const how of ['refuse', 'silence'] as const) {
 test.serial(
   'a job that is there already is not made twice: the message is only marked',
   async (t) => {
-    const { stage, start } = await setUp(t);
-    const { id } = await stage.promiseConfirmation({ message: old });
-    await stage.queues.mail.add({
+    const { fixture, start } = await setUp(t);
+    const { id } = await fixture.promiseConfirmation({ message: old });
+    await fixture.queues.mail.add({
       id: outboxJobId({ id, generation: 0 }),
       name: 'send-confirmation-mail',
       data: { first: true },
     });
     start();
-    await eventually(async () => (await stage.messageOf(id)).state === 'enqueued');
-    t.is((await stage.messageOf(id)).enqueue_count, 1);
+    await eventually(async () => (await fixture.messageOf(id)).state === 'enqueued');
+    t.is((await fixture.messageOf(id)).enqueue_count, 1);
   },
 );
 
@@ -120,17 +120,18 @@ test.serial(
   async (t) => {
     const redis = new Redis(context.redisUrl);
     t.teardown(() => redis.disconnect());
-    const { stage, start, warnings } = await setUp(t);
+    const { fixture, start, warnings } = await setUp(t);
     const promised = [];
-    for (let i = 0; i < 3; i += 1) promised.push(await stage.promiseConfirmation({ message: old }));
+    for (let i = 0; i < 3; i += 1)
+      promised.push(await fixture.promiseConfirmation({ message: old }));
     const [before, spoilt, after] = promised.map(({ id }) => id);
     const jobId = outboxJobId({ id: spoilt ?? '', generation: 0 });
     await redis.set(`{mail}:mail:${jobId}`, 'junk');
     start();
     for (const id of [before, spoilt, after])
-      await eventually(async () => (await stage.messageOf(id ?? '')).state === 'enqueued');
-    t.is((await stage.queues.mail.stateOf(jobId)).state, 'waiting');
-    t.is((await stage.messageOf(before ?? '')).enqueue_count, 1);
+      await eventually(async () => (await fixture.messageOf(id ?? '')).state === 'enqueued');
+    t.is((await fixture.queues.mail.stateOf(jobId)).state, 'waiting');
+    t.is((await fixture.messageOf(before ?? '')).enqueue_count, 1);
     t.deepEqual(warnings(), ['relay failed; messages wait in the outbox']);
   },
 );
@@ -138,15 +139,15 @@ test.serial(
 test.serial(
   'when Redis has lost its data everything is looked after, once; at the start nothing is',
   async (t) => {
-    const { stage, start, losses } = await setUp(t);
+    const { fixture, start, losses } = await setUp(t);
     start();
-    const { id } = await stage.promiseConfirmation({ message: old });
-    await eventually(async () => (await stage.messageOf(id)).state === 'enqueued');
+    const { id } = await fixture.promiseConfirmation({ message: old });
+    await eventually(async () => (await fixture.messageOf(id)).state === 'enqueued');
     t.is(losses(), 0);
     await loseRedisData();
     await eventually(() => losses() > 0);
-    const next = await stage.promiseConfirmation({ message: old });
-    await eventually(async () => (await stage.messageOf(next.id)).state === 'enqueued');
+    const next = await fixture.promiseConfirmation({ message: old });
+    await eventually(async () => (await fixture.messageOf(next.id)).state === 'enqueued');
     t.is(losses(), 1);
   },
 );
@@ -154,16 +155,16 @@ test.serial(
 test.serial('while Redis has no room, messages wait in the outbox; it is told once', async (t) => {
   const redis = await openOwnRedis(t, { maxMemory: '16mb' });
   await redis.fillTo(0.8);
-  const { stage, start } = await setUp(t, redis.url);
-  const { id } = await stage.promiseConfirmation({ message: old });
+  const { fixture, start } = await setUp(t, redis.url);
+  const { id } = await fixture.promiseConfirmation({ message: old });
   start();
-  await eventually(() => toldOfRoom(stage.messages()).length === 1);
-  t.is((await stage.messageOf(id)).state, 'pending');
+  await eventually(() => toldOfRoom(fixture.messages()).length === 1);
+  t.is((await fixture.messageOf(id)).state, 'pending');
   await redis.client.del(await redis.client.keys('filling:*'));
-  await eventually(async () => (await stage.messageOf(id)).state === 'enqueued');
+  await eventually(async () => (await fixture.messageOf(id)).state === 'enqueued');
   // The row is there before the relay hears that it is.
-  await eventually(() => toldOfRoom(stage.messages()).length > 1);
-  t.deepEqual(toldOfRoom(stage.messages()), [
+  await eventually(() => toldOfRoom(fixture.messages()).length > 1);
+  t.deepEqual(toldOfRoom(fixture.messages()), [
     'mail queue full; messages wait in the outbox',
     'mail queue accepts jobs again',
   ]);
@@ -173,31 +174,31 @@ const toldOfRoom = (messages: unknown[]): unknown[] =>
   messages.filter((message) => String(message).includes('mail queue'));
 
 test.serial('stopped, it takes nothing more', async (t) => {
-  const { stage, start } = await setUp(t);
+  const { fixture, start } = await setUp(t);
   const relay = start();
   await relay.stop();
   await relay.stop();
-  const { id } = await stage.promiseConfirmation({ message: old });
+  const { id } = await fixture.promiseConfirmation({ message: old });
   const other = await setUp(t);
-  t.is((await stage.messageOf(id)).state, 'pending');
+  t.is((await fixture.messageOf(id)).state, 'pending');
   other.start();
-  await eventually(async () => (await stage.messageOf(id)).state === 'enqueued');
+  await eventually(async () => (await fixture.messageOf(id)).state === 'enqueued');
 });
 
 async function setUp(scope: Scope, redisUrl?: string) {
-  const stage = await setStage(scope, context, redisUrl);
+  const fixture = await openFixture(scope, context, redisUrl);
   let losses = 0;
   return {
-    stage,
+    fixture,
     losses: () => losses,
     warnings: () =>
-      stage.lines
+      fixture.lines
         .filter(({ level, msg }) => level === 40 && String(msg).includes('relay'))
         .map(({ msg }) => msg),
     start() {
       const relay = startRelay(
         {
-          ...stage,
+          ...fixture,
           failpoint: () => undefined,
           onDataLoss: () => {
             losses += 1;

@@ -1,7 +1,7 @@
 import test from 'ava';
 import { useContext } from '../helpers/context.js';
-import { setUpDelivery } from './delivery-stage.js';
-import { insertAdmin, insertMessage } from './stage.js';
+import { setUpDelivery } from './delivery-fixture.js';
+import { insertAdmin, insertMessage } from './fixture.js';
 
 const context = useContext();
 

@@ -11,9 +11,9 @@ import {
   deliveryOf,
   envelope,
   mailObject,
-  setSesStage,
+  openSesFixture,
   TOPIC_ARN,
-} from './ses-stage.js';
+} from './ses-fixture.js';
 
 const context = useContext();
 
@@ -28,7 +28,7 @@ const CONFIRMATION = [
 for (const version of ['1', '2'] as const) {
   test(`a message signed by version ${version} is taken, and the certificate fetched once`, async (t) => {
     const fetched: string[] = [];
-    const { sentMail, postJson } = await setSesStage(t, context, {
+    const { sentMail, postJson } = await openSesFixture(t, context, {
       fetchCertificate: async (url) => {
         fetched.push(url);
         return signer.pem;
@@ -51,7 +51,7 @@ for (const version of ['1', '2'] as const) {
 }
 
 test('a message that is not signed as it says is 403 and changes nothing', async (t) => {
-  const { sentMail, postJson, eventsOf } = await setSesStage(t, context, {
+  const { sentMail, postJson, eventsOf } = await openSesFixture(t, context, {
     fetchCertificate: async (url) => (url.includes('broken') ? 'no certificate' : signer.pem),
   });
   const { id, email, providerId } = await sentMail();
@@ -143,7 +143,7 @@ test('a certificate is taken from the region of the topic, and no bucket of S3 p
 
 test('a message whose topic or certificate names a bucket called "sns" is 403, and nothing is fetched', async (t) => {
   const fetched: string[] = [];
-  const { postJson } = await setSesStage(t, context, {
+  const { postJson } = await openSesFixture(t, context, {
     fetchCertificate: async (url) => {
       fetched.push(url);
       return signer.pem;
@@ -164,7 +164,7 @@ test('a message whose topic or certificate names a bucket called "sns" is 403, a
 
 test('a certificate that cannot be had now is 503, and asked for again with the next message', async (t) => {
   let isDown = true;
-  const { sentMail, postJson } = await setSesStage(t, context, {
+  const { sentMail, postJson } = await openSesFixture(t, context, {
     async fetchCertificate() {
       if (isDown) throw new Error('out of reach');
       return signer.pem;
@@ -182,7 +182,7 @@ test('a certificate that cannot be had now is 503, and asked for again with the 
 });
 
 test('with a topic of ours nothing is taken but what SNS has signed for it', async (t) => {
-  const { sentMail, postJson, eventsOf, suppressionOf } = await setSesStage(t, context, {
+  const { sentMail, postJson, eventsOf, suppressionOf } = await openSesFixture(t, context, {
     topicArn: TOPIC_ARN,
     fetchCertificate: async () => signer.pem,
   });
@@ -219,7 +219,7 @@ test('with a topic of ours nothing is taken but what SNS has signed for it', asy
 });
 
 test('JSON in UTF-8 is taken however its type is written; what else it says is at fault', async (t) => {
-  const { sentMail, post } = await setSesStage(t, context);
+  const { sentMail, post } = await openSesFixture(t, context);
   const { id, email, providerId } = await sentMail();
   const text = JSON.stringify(deliveryOf(mailObject(providerId, id), email));
   for (const type of [
@@ -240,7 +240,7 @@ test('JSON in UTF-8 is taken however its type is written; what else it says is a
 });
 
 test('what cannot be read is 400, so that it ends in the dead-letter queue', async (t) => {
-  const { post } = await setSesStage(t, context);
+  const { post } = await openSesFixture(t, context);
   const mail = mailObject('0100-x');
   for (const body of [
     '',
@@ -269,7 +269,7 @@ test('what cannot be read is 400, so that it ends in the dead-letter queue', asy
 });
 
 test('too large is 413, another media type 415', async (t) => {
-  const { post } = await setSesStage(t, context);
+  const { post } = await openSesFixture(t, context);
   const event = (length: number) => JSON.stringify({ eventType: 'Send', x: 'y'.repeat(length) });
   t.is((await post(event(256 * 1_024 - 40))).status, 200);
   t.is((await post(event(256 * 1_024))).status, 413);
@@ -279,7 +279,7 @@ test('too large is 413, another media type 415', async (t) => {
 });
 
 test('without PostgreSQL the answer is 503, so that the daemon comes again', async (t) => {
-  const { postJson } = await setSesStage(t, context, {
+  const { postJson } = await openSesFixture(t, context, {
     databaseUrl: 'postgres://nobody:x@127.0.0.1:1/none',
   });
   const answer = await postJson(bounceOf(mailObject('0100-x'), 'a@b.test'));

@@ -8,13 +8,13 @@ import {
   deliveryOf,
   envelope,
   mailObject,
-  setSesStage,
-} from './ses-stage.js';
+  openSesFixture,
+} from './ses-fixture.js';
 
 const context = useContext();
 
 test('a delivery is recorded with what the server said, and suppresses nobody', async (t) => {
-  const { sentMail, postJson, eventsOf, suppressionOf } = await setSesStage(t, context);
+  const { sentMail, postJson, eventsOf, suppressionOf } = await openSesFixture(t, context);
   const { id, email, providerId } = await sentMail();
   const answer = await postJson(envelope(deliveryOf(mailObject(providerId, id), email)));
   t.deepEqual([answer.status, answer.body], [200, { result: 'recorded' }]);
@@ -26,31 +26,31 @@ test('a delivery is recorded with what the server said, and suppresses nobody', 
 });
 
 test('a permanent bounce suppresses the promised address, and the audit and the log hear of it', async (t) => {
-  const stage = await setSesStage(t, context);
-  const { id, email, adminId, providerId } = await stage.sentMail();
+  const fixture = await openSesFixture(t, context);
+  const { id, email, adminId, providerId } = await fixture.sentMail();
   const spelled = `"Somebody" <${email.toUpperCase()}>`;
-  const answer = await stage.postJson(envelope(bounceOf(mailObject(providerId, id), spelled)), {
+  const answer = await fixture.postJson(envelope(bounceOf(mailObject(providerId, id), spelled)), {
     'x-request-id': 'bounce-request-1',
   });
   t.is(answer.status, 200);
-  const [event] = await stage.eventsOf(providerId);
+  const [event] = await fixture.eventsOf(providerId);
   t.like(event, { outbox_id: id, type: 'bounced', subtype: 'Permanent/NoEmail' });
   t.is(event?.detail, 'smtp; 550 5.1.1 <"Somebody" <[address]>>: no such user');
-  t.deepEqual(await stage.suppressionOf(email), { reason: 'bounce', event_id: event?.id ?? '' });
-  t.deepEqual(await stage.auditOf(adminId), [
+  t.deepEqual(await fixture.suppressionOf(email), { reason: 'bounce', event_id: event?.id ?? '' });
+  t.deepEqual(await fixture.auditOf(adminId), [
     {
       event: 'email_suppressed',
       details: { reason: 'bounce', outbox_id: id },
       request_id: 'bounce-request-1',
     },
   ]);
-  t.true(stage.messages().includes('mail event'));
-  t.false(JSON.stringify(stage.lines).toLowerCase().includes(email));
+  t.true(fixture.messages().includes('mail event'));
+  t.false(JSON.stringify(fixture.lines).toLowerCase().includes(email));
 });
 
 for (const type of ['Transient/MailboxFull', 'Undetermined/Undetermined']) {
   test(`a bounce that is ${type} is recorded only`, async (t) => {
-    const { sentMail, postJson, eventsOf, suppressionOf } = await setSesStage(t, context);
+    const { sentMail, postJson, eventsOf, suppressionOf } = await openSesFixture(t, context);
     const { id, email, providerId } = await sentMail();
     t.is((await postJson(bounceOf(mailObject(providerId, id), email, type))).status, 200);
     t.like((await eventsOf(providerId))[0], { type: 'bounced', subtype: type });
@@ -63,7 +63,10 @@ for (const [feedback, subtype] of [
   [null, null],
 ] as const) {
   test(`a complaint (${feedback ?? 'without a word'}) suppresses until it is taken back`, async (t) => {
-    const { sentMail, postJson, eventsOf, suppressionOf, auditOf } = await setSesStage(t, context);
+    const { sentMail, postJson, eventsOf, suppressionOf, auditOf } = await openSesFixture(
+      t,
+      context,
+    );
     const { id, email, adminId, providerId } = await sentMail();
     const mail = mailObject(providerId, id);
     t.is((await postJson(complaintOf(mail, email, feedback))).status, 200);
@@ -80,7 +83,7 @@ for (const [feedback, subtype] of [
 }
 
 test('taking a complaint back does not lift a bounce', async (t) => {
-  const { sentMail, postJson, suppressionOf } = await setSesStage(t, context);
+  const { sentMail, postJson, suppressionOf } = await openSesFixture(t, context);
   const { id, email, providerId } = await sentMail();
   const mail = mailObject(providerId, id);
   await postJson(bounceOf(mail, email));
@@ -89,7 +92,7 @@ test('taking a complaint back does not lift a bounce', async (t) => {
 });
 
 test('a complaint after a bounce takes its place, and a later bounce does not', async (t) => {
-  const { sentMail, postJson, suppressionOf } = await setSesStage(t, context);
+  const { sentMail, postJson, suppressionOf } = await openSesFixture(t, context);
   const { id, email, providerId } = await sentMail();
   const mail = mailObject(providerId, id);
   await postJson(bounceOf(mail, email));
@@ -100,7 +103,7 @@ test('a complaint after a bounce takes its place, and a later bounce does not', 
 });
 
 test('delays and rejections are recorded only', async (t) => {
-  const { sentMail, postJson, eventsOf, suppressionOf } = await setSesStage(t, context);
+  const { sentMail, postJson, eventsOf, suppressionOf } = await openSesFixture(t, context);
   const { id, email, providerId } = await sentMail();
   const mail = mailObject(providerId, id);
   const delayedRecipients = [{ emailAddress: email, status: '4.4.1' }];
@@ -123,7 +126,7 @@ test('delays and rejections are recorded only', async (t) => {
 });
 
 test('an identity says `notificationType`; without a tag the mail is found by the id that SES gave it', async (t) => {
-  const { sentMail, postJson, eventsOf, suppressionOf } = await setSesStage(t, context);
+  const { sentMail, postJson, eventsOf, suppressionOf } = await openSesFixture(t, context);
   const { id, email, providerId } = await sentMail();
   const { eventType, ...rest } = bounceOf(mailObject(providerId), email);
   const event = { notificationType: eventType, ...rest, unheard: { of: [1] } };
@@ -133,7 +136,7 @@ test('an identity says `notificationType`; without a tag the mail is found by th
 });
 
 test('what says nothing about delivery is answered with 200 and recorded as nothing', async (t) => {
-  const { sentMail, postJson, eventsOf } = await setSesStage(t, context);
+  const { sentMail, postJson, eventsOf } = await openSesFixture(t, context);
   const { id, providerId } = await sentMail();
   const mail = mailObject(providerId, id);
   for (const body of [
@@ -157,38 +160,40 @@ test('what says nothing about delivery is answered with 200 and recorded as noth
 });
 
 test('redelivery changes nothing: by the message of SNS, by that of the queue, by the content', async (t) => {
-  const stage = await setSesStage(t, context);
-  const { id, email, adminId, providerId } = await stage.sentMail();
+  const fixture = await openSesFixture(t, context);
+  const { id, email, adminId, providerId } = await fixture.sentMail();
   const mail = mailObject(providerId, id);
   const first = envelope(bounceOf(mail, email));
-  t.deepEqual((await stage.postJson(first)).body, { result: 'recorded' });
+  t.deepEqual((await fixture.postJson(first)).body, { result: 'recorded' });
   await context.rows('delete from suppressions where email_canonical = $1', [email]);
   const sameMessage = { ...first, Message: JSON.stringify(deliveryOf(mail, email)) };
   for (const again of [first, sameMessage, envelope(bounceOf(mail, email)), bounceOf(mail, email)])
-    t.deepEqual((await stage.postJson(again)).body, { result: 'again' });
+    t.deepEqual((await fixture.postJson(again)).body, { result: 'again' });
 
   const queued = { 'x-aws-sqsd-msgid': randomUUID() };
-  t.deepEqual((await stage.postJson(deliveryOf(mail, email), queued)).body, { result: 'recorded' });
+  t.deepEqual((await fixture.postJson(deliveryOf(mail, email), queued)).body, {
+    result: 'recorded',
+  });
   const other = bounceOf(mail, email, 'Permanent/General');
-  t.deepEqual((await stage.postJson(other, queued)).body, { result: 'again' });
-  t.is((await stage.eventsOf(providerId)).length, 2);
-  t.is(await stage.suppressionOf(email), undefined);
-  t.is((await stage.auditOf(adminId)).length, 1);
+  t.deepEqual((await fixture.postJson(other, queued)).body, { result: 'again' });
+  t.is((await fixture.eventsOf(providerId)).length, 2);
+  t.is(await fixture.suppressionOf(email), undefined);
+  t.is((await fixture.auditOf(adminId)).length, 1);
 });
 
 test('the same event twenty times at once counts once', async (t) => {
-  const stage = await setSesStage(t, context);
-  const { id, email, adminId, providerId } = await stage.sentMail();
+  const fixture = await openSesFixture(t, context);
+  const { id, email, adminId, providerId } = await fixture.sentMail();
   const event = envelope(bounceOf(mailObject(providerId, id), email));
-  const answers = await Promise.all(Array.from({ length: 20 }, () => stage.postJson(event)));
+  const answers = await Promise.all(Array.from({ length: 20 }, () => fixture.postJson(event)));
   t.deepEqual([...new Set(answers.map(({ status }) => status))], [200]);
   t.is(answers.filter(({ body }) => body['result'] === 'recorded').length, 1);
-  t.is((await stage.eventsOf(providerId)).length, 1);
-  t.is((await stage.auditOf(adminId)).length, 1);
+  t.is((await fixture.eventsOf(providerId)).length, 1);
+  t.is((await fixture.auditOf(adminId)).length, 1);
 });
 
 test('events about mails that nobody knows are answered with 200 and counted; nothing is kept of them', async (t) => {
-  const { postJson, eventsOf, suppressionOf, lines } = await setSesStage(t, context);
+  const { postJson, eventsOf, suppressionOf, lines } = await openSesFixture(t, context);
   const providerId = `0100${randomUUID()}`;
   const email = context.uniqueAddress();
   const answer = await postJson(bounceOf(mailObject(providerId, randomUUID()), email));
@@ -204,7 +209,7 @@ test('events about mails that nobody knows are answered with 200 and counted; no
 });
 
 test('an address to which the mail was not promised is not suppressed, whatever the event names', async (t) => {
-  const { sentMail, postJson, suppressionOf } = await setSesStage(t, context);
+  const { sentMail, postJson, suppressionOf } = await openSesFixture(t, context);
   const { id, email, providerId } = await sentMail();
   const victim = context.uniqueAddress('victim');
   const answer = await postJson(bounceOf(mailObject(providerId, id), victim));

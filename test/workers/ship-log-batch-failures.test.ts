@@ -2,8 +2,8 @@ import test from 'ava';
 import { shipLogBatch } from '../../shared/jobs/index.js';
 import { JobHandedBack, QueueThrottled } from '../../workers/jobs/job-effects.js';
 import { recordsOf } from '../../workers/logs/log-batch.js';
-import { lines, openPickyServer, openServer, setLogStage } from './log-fixture.js';
-import { jobContext } from './stage.js';
+import { lines, openPickyServer, openServer, openLogFixture } from './log-fixture.js';
+import { jobContext } from './fixture.js';
 
 // One environment says where the endpoint is.
 for (const count of [1, 3, 40]) {
@@ -11,7 +11,7 @@ for (const count of [1, 3, 40]) {
     `a stream that refuses every record is at fault itself: none of ${count} is left out, the queue rests`,
     async (t) => {
       const server = await openPickyServer(t, /./);
-      const { ship, told, problem, receipts } = setLogStage(t, server.url);
+      const { ship, told, problem, receipts } = openLogFixture(t, server.url);
       const tried = jobContext();
       const error = await t.throwsAsync(ship(lines(count), tried), { instanceOf: QueueThrottled });
       t.is(error?.restMs, 60_000);
@@ -39,7 +39,7 @@ test.serial('what was taken before a call failed is not put again', async (t) =>
     const FailedPutCount = isTaken.filter((is) => !is).length;
     return { status: 200, body: { FailedPutCount, RequestResponses: answers } };
   });
-  const { ship } = setLogStage(t, server);
+  const { ship } = openLogFixture(t, server);
   const tried = jobContext();
   await t.throwsAsync(ship(lines(9), tried), { instanceOf: QueueThrottled });
   const left = await recordsOf(shipLogBatch.schema.parse(tried.replaced[0]));
@@ -58,7 +58,7 @@ test.serial('what halving brought on its way is not put again when a call fails'
     const RequestResponses = records.map(() => ({ RecordId: 'r' }));
     return { status: 200, body: { FailedPutCount: 0, RequestResponses } };
   });
-  const { ship, told } = setLogStage(t, server);
+  const { ship, told } = openLogFixture(t, server);
   const batch = lines(16).with(2, 'poison\n');
   const tried = jobContext();
   await t.throwsAsync(ship(batch, tried), { instanceOf: QueueThrottled });
@@ -79,7 +79,7 @@ test.serial('what was taken before the process is stopped is not put again', asy
     const answers = records.map((_, i) => (i === 0 ? { ErrorCode: 'Slow' } : { RecordId: 'r' }));
     return { status: 200, body: { FailedPutCount: 1, RequestResponses: answers } };
   });
-  const { ship } = setLogStage(t, server);
+  const { ship } = openLogFixture(t, server);
   await t.throwsAsync(ship(lines(4), tried), { instanceOf: JobHandedBack });
   const left = await recordsOf(shipLogBatch.schema.parse(tried.replaced[0]));
   t.deepEqual(left.map(String), lines(1));

@@ -12,8 +12,8 @@ import { JobHandedBack, PermanentFailure, QueueThrottled } from '../../workers/j
 import { recordsOf } from '../../workers/logs/log-batch.js';
 import type { Scope } from '../helpers/context.js';
 import { eventually } from '../helpers/eventually.js';
-import { lines, openPickyServer, openServer, setLogStage } from './log-fixture.js';
-import { jobContext } from './stage.js';
+import { lines, openPickyServer, openServer, openLogFixture } from './log-fixture.js';
+import { jobContext } from './fixture.js';
 
 let dataDir: string;
 let endpoint: FirehoseEndpoint;
@@ -229,10 +229,10 @@ test.serial('lines keep their newline, empty ones are no records', async (t) => 
 /** The shipping, and the endpoint that arrived lines are read from. */
 async function setUp(scope: Scope, url = endpoint.url) {
   endpoint.resetFaults();
-  const stage = setLogStage(scope, url);
+  const fixture = openLogFixture(scope, url);
   return {
-    ...stage,
-    arrived: async () => (await endpoint.records(stage.stream)).map(textOf),
+    ...fixture,
+    arrived: async () => (await endpoint.records(fixture.stream)).map(textOf),
     callsSince() {
       const { calls } = endpoint.stats();
       return () => endpoint.stats().calls - calls;

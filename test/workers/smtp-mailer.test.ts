@@ -11,8 +11,8 @@ import {
   openSmtpMailer,
   smtpConnections,
   type MailConfig,
-  type SmtpTimeouts,
-} from '../../workers/mail/smtp.mailer.js';
+} from '../../workers/mail/smtp/smtp.mailer.js';
+import type { SmtpTimeouts } from '../../workers/mail/smtp/send-attempt.js';
 
 const never = new AbortController().signal;
 setMaxListeners(0, never);
@@ -161,7 +161,7 @@ test('taken back while the server has not got the content, the mail is not sent'
 test('taken back after the server has got the content, the answer is waited for a moment, and then nobody knows', async (t) => {
   const { server, send } = await setUp(t, {
     onMail: () => 'hang',
-    limits: { answerAfterTakeBackMs: 100 },
+    limits: { answerAfterAbortMs: 100 },
   });
   const controller = new AbortController();
   const sending = send(aMail(), controller.signal).catch(effectOf);
@@ -309,7 +309,7 @@ async function setUp(scope: Scope, { config = {}, limits = {}, ...behaviour }: S
       greetingMs: 10_000,
       sendMs: 10_000,
       answerMs: 10_000,
-      answerAfterTakeBackMs: 10_000,
+      answerAfterAbortMs: 10_000,
       ...limits,
     },
   );

@@ -19,7 +19,7 @@ import {
 import { useContext, type Scope } from '../helpers/context.js';
 import { eventually } from '../helpers/eventually.js';
 import { openTcpProxy } from '../helpers/tcp-proxy.js';
-import { setStage } from './stage.js';
+import { openFixture } from './fixture.js';
 
 const context = useContext();
 
@@ -282,7 +282,7 @@ async function setUp(
   settings: Partial<JobWorkerSettings> = {},
   limit?: () => number,
 ) {
-  const { queues, log, lines } = await setStage(scope, context);
+  const { queues, log, lines } = await openFixture(scope, context);
   // Outlives the test: a worker whose stop was given up closes its connections a moment later. Without its Redis it never would.
   const proxy = await openTcpProxy(context, context.redisUrl);
   context.teardown(() => eventually(() => proxy.connections() === 0));

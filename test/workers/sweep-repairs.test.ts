@@ -10,7 +10,7 @@ import { createSweep, startSweeping, sweepEverything } from '../../workers/relay
 import { useContext, type Scope } from '../helpers/context.js';
 import { eventually } from '../helpers/eventually.js';
 import { openOwnRedis } from '../helpers/own-redis.js';
-import { setStage, type Stage } from './stage.js';
+import { openFixture, type Fixture } from './fixture.js';
 
 const context = useContext();
 const enqueued = { state: 'enqueued', enqueuedAt: `now() - interval '5 minutes'`, enqueueCount: 1 };
@@ -48,21 +48,21 @@ const damages: Readonly<Record<string, (redis: Redis, id: string) => Promise<unk
 
 for (const [what, spoil] of Object.entries(damages)) {
   test.serial(`a job ${what}: its message gets a new one, and nothing is left of it`, async (t) => {
-    const { stage, sweep, redis, id, intact } = await setUpSpoilt(t, spoil);
+    const { fixture, sweep, redis, id, intact } = await setUpSpoilt(t, spoil);
     t.deepEqual(await sweep.run(), { checked: 1, returned: 1, buried: 0 });
-    t.like(await stage.messageOf(id), { state: 'pending', generation: 1 });
-    t.true(stage.messages().includes('job corrupt; re-enqueueing'));
+    t.like(await fixture.messageOf(id), { state: 'pending', generation: 1 });
+    t.true(fixture.messages().includes('job corrupt; re-enqueueing'));
     t.is(await redis.exists(keyOf(id)), 0);
-    t.is((await stage.queues.mail.stateOf(outboxJobId({ id, generation: 0 }))).state, 'unknown');
-    t.like(await stage.messageOf(intact.id), { state: 'enqueued', generation: 0 });
+    t.is((await fixture.queues.mail.stateOf(outboxJobId({ id, generation: 0 }))).state, 'unknown');
+    t.like(await fixture.messageOf(intact.id), { state: 'enqueued', generation: 0 });
   });
 
   test.serial(`a job ${what}: a worker that meets it first loses no mail by it`, async (t) => {
-    const { stage, sweep, redis, id, intact } = await setUpSpoilt(t, spoil);
-    const done = startWorker(t, stage, redis);
+    const { fixture, sweep, redis, id, intact } = await setUpSpoilt(t, spoil);
+    const done = startWorker(t, fixture, redis);
     await eventually(() => done.has(`${intact.id}/0`), { of: 'the other mail being worked on' });
     await context.rows(`update outbox set state = 'settled' where id = $1`, [intact.id]);
-    startRelaying(t, stage);
+    startRelaying(t, fixture);
     await eventually(
       async () => {
         await context.rows(
@@ -74,23 +74,23 @@ for (const [what, spoil] of Object.entries(damages)) {
       },
       { of: 'the mail of the broken job being worked on' },
     );
-    t.not((await stage.messageOf(id)).state, 'dead');
+    t.not((await fixture.messageOf(id)).state, 'dead');
   });
 }
 
 test.serial('after ten broken jobs the message is dead, and says why', async (t) => {
-  const { stage, sweep, redis } = await setUp(t);
-  const { id } = await stage.promiseConfirmation({ message: { ...enqueued, enqueueCount: 10 } });
-  await stage.queues.mail.add(outboxJob({ id, name, generation: 0 }));
+  const { fixture, sweep, redis } = await setUp(t);
+  const { id } = await fixture.promiseConfirmation({ message: { ...enqueued, enqueueCount: 10 } });
+  await fixture.queues.mail.add(outboxJob({ id, name, generation: 0 }));
   await setData('[')(redis, id);
   t.deepEqual(await sweep.run(), { checked: 0, returned: 0, buried: 1 });
-  t.like(await stage.messageOf(id), { state: 'dead', last_error: 'the job is broken' });
+  t.like(await fixture.messageOf(id), { state: 'dead', last_error: 'the job is broken' });
 });
 
 test.serial('a job of a newer version is left to a newer worker', async (t) => {
-  const { stage, sweep, redis } = await setUp(t);
-  const { id } = await stage.promiseConfirmation({ message: enqueued });
-  await stage.queues.mail.add(outboxJob({ id, name, generation: 0 }));
+  const { fixture, sweep, redis } = await setUp(t);
+  const { id } = await fixture.promiseConfirmation({ message: enqueued });
+  await fixture.queues.mail.add(outboxJob({ id, name, generation: 0 }));
   await setData(JSON.stringify({ v: 2, message: id }))(redis, id);
   t.deepEqual(await sweep.run(), { checked: 1, returned: 0, buried: 0 });
 });
@@ -98,15 +98,17 @@ test.serial('a job of a newer version is left to a newer worker', async (t) => {
 const keys = ['wait', 'active', 'delayed', 'failed', 'marker', 'stalled', 'meta', 'events'];
 for (const key of [...keys, 'limiter', 'id']) {
   test.serial(`a queue whose key ${key} holds another type of data works again`, async (t) => {
-    const { stage, sweep, redis } = await setUp(t);
-    const { id } = await stage.promiseConfirmation({ message: enqueued });
-    await stage.queues.mail.add(outboxJob({ id, name, generation: 0 }));
+    const { fixture, sweep, redis } = await setUp(t);
+    const { id } = await fixture.promiseConfirmation({ message: enqueued });
+    await fixture.queues.mail.add(outboxJob({ id, name, generation: 0 }));
     await redis.set(`{mail}:mail:${key}`, 'text');
     t.is((await sweep.run()).buried, 0);
-    t.true(stage.messages().includes('corrupt queue keys removed'));
-    const next = await stage.promiseConfirmation({ message: enqueued });
-    await stage.queues.mail.add(outboxJob({ id: next.id, name, generation: 0 }));
-    const { state } = await stage.queues.mail.stateOf(outboxJobId({ id: next.id, generation: 0 }));
+    t.true(fixture.messages().includes('corrupt queue keys removed'));
+    const next = await fixture.promiseConfirmation({ message: enqueued });
+    await fixture.queues.mail.add(outboxJob({ id: next.id, name, generation: 0 }));
+    const { state } = await fixture.queues.mail.stateOf(
+      outboxJobId({ id: next.id, generation: 0 }),
+    );
     t.is(state, 'waiting');
   });
 }
@@ -114,11 +116,11 @@ for (const key of [...keys, 'limiter', 'id']) {
 test.serial(
   'counts of the queue that are numbers are left alone, and lists in their place are not',
   async (t) => {
-    const { stage, sweep, redis } = await setUp(t);
+    const { fixture, sweep, redis } = await setUp(t);
     await redis.mset('{mail}:mail:limiter', Number.MAX_SAFE_INTEGER, '{mail}:mail:id', '7');
     await sweep.run();
     t.is(await redis.exists('{mail}:mail:limiter', '{mail}:mail:id'), 2);
-    t.false(stage.messages().some((message) => String(message).startsWith('corrupt')));
+    t.false(fixture.messages().some((message) => String(message).startsWith('corrupt')));
     await redis.del('{mail}:mail:limiter', '{mail}:mail:id');
     await redis.lpush('{mail}:mail:limiter', '1');
     await redis.set('{mail}:mail:id', '99999999999999999999');
@@ -128,36 +130,38 @@ test.serial(
 );
 
 test.serial('keys of the log batches that hold another type of data are removed too', async (t) => {
-  const { stage, sweep, redis } = await setUp(t);
+  const { fixture, sweep, redis } = await setUp(t);
   await redis.mset('{logs}:logs:wait', 'text', '{logs}:logs:id', 'text', '{logs}:shipped', 'text');
   await sweep.run();
-  t.true(stage.messages().includes('corrupt log queue keys removed'));
-  await stage.queues.receipts.write('l-1');
-  t.deepEqual([...(await stage.queues.receipts.find(['l-1']))], ['l-1']);
-  await stage.queues.logs.add({ id: 'l-2', name: 'ship-log-batch', data: {} });
-  t.is((await stage.queues.logs.stateOf('l-2')).state, 'waiting');
+  t.true(fixture.messages().includes('corrupt log queue keys removed'));
+  await fixture.queues.receipts.write('l-1');
+  t.deepEqual([...(await fixture.queues.receipts.find(['l-1']))], ['l-1']);
+  await fixture.queues.logs.add({ id: 'l-2', name: 'ship-log-batch', data: {} });
+  t.is((await fixture.queues.logs.stateOf('l-2')).state, 'waiting');
 });
 
 test.serial('the name of Redis’s data in a key of another type counts as lost data', async (t) => {
-  const { stage, redis } = await setUp(t);
-  const before = await stage.queues.epoch();
+  const { fixture, redis } = await setUp(t);
+  const before = await fixture.queues.epoch();
   await redis.del('{mail}:epoch');
   await redis.lpush('{mail}:epoch', 'x');
-  t.not(await stage.queues.epoch(), before);
+  t.not(await fixture.queues.epoch(), before);
   t.is(await redis.type('{mail}:epoch'), 'string');
 });
 
 test.serial(
   'one row in somebody’s open transaction holds up no other, and is repaired once it is free (field: graphile/worker #121)',
   async (t) => {
-    const { stage, sweep } = await setUp(t);
-    const locked = await stage.promiseConfirmation({ message: enqueued });
-    const failed = await stage.promiseConfirmation({ message: { ...enqueued, enqueueCount: 10 } });
-    await stage.queues.mail.add(outboxJob({ id: failed.id, name, generation: 0 }));
-    for (let i = 0; i < 7; i++) await stage.promiseConfirmation({ message: enqueued });
-    await holding(stage, [locked.id], async () => {
+    const { fixture, sweep } = await setUp(t);
+    const locked = await fixture.promiseConfirmation({ message: enqueued });
+    const failed = await fixture.promiseConfirmation({
+      message: { ...enqueued, enqueueCount: 10 },
+    });
+    await fixture.queues.mail.add(outboxJob({ id: failed.id, name, generation: 0 }));
+    for (let i = 0; i < 7; i++) await fixture.promiseConfirmation({ message: enqueued });
+    await holding(fixture, [locked.id], async () => {
       t.deepEqual(await sweep.run(), { checked: 1, returned: 7, buried: 0 });
-      t.is((await stage.messageOf(locked.id)).state, 'enqueued');
+      t.is((await fixture.messageOf(locked.id)).state, 'enqueued');
     });
     t.deepEqual(await sweep.run(), { checked: 0, returned: 1, buried: 0 });
   },
@@ -166,27 +170,29 @@ test.serial(
 test.serial(
   'a sweep of everything ends though more rows are locked than it takes at once',
   async (t) => {
-    const { stage, sweep } = await setUp(t);
+    const { fixture, sweep } = await setUp(t);
     const rows = await context.rows<{ id: string }>(
       `insert into outbox (id, name, payload, trace_id, state, enqueued_at, enqueue_count)
      select gen_random_uuid(), 'x', '{}', 'x', 'enqueued', now() - interval '5 minutes', 1
        from generate_series(1, 60) returning id`,
     );
-    const free = await stage.promiseConfirmation({ message: { ...enqueued, enqueuedAt: 'now()' } });
+    const free = await fixture.promiseConfirmation({
+      message: { ...enqueued, enqueuedAt: 'now()' },
+    });
     await holding(
-      stage,
+      fixture,
       rows.map(({ id }) => id),
       async () => {
         t.deepEqual(await sweepEverything(sweep), { checked: 0, returned: 1, buried: 0 });
-        t.is((await stage.messageOf(free.id)).state, 'pending');
+        t.is((await fixture.messageOf(free.id)).state, 'pending');
       },
     );
   },
 );
 
 test.serial('the relay goes on while the sweep cannot: it waits for no repair', async (t) => {
-  const { stage } = await setUp(t);
-  const { id } = await stage.promiseConfirmation({
+  const { fixture } = await setUp(t);
+  const { id } = await fixture.promiseConfirmation({
     message: { createdAt: `now() - interval '1 minute'` },
   });
   let repairs = 0;
@@ -200,7 +206,7 @@ test.serial('the relay goes on while the sweep cannot: it waits for no repair', 
         });
       },
     },
-    stage.log,
+    fixture.log,
     20,
   );
   t.teardown(() => sweeping.stop());
@@ -208,9 +214,9 @@ test.serial('the relay goes on while the sweep cannot: it waits for no repair', 
   let isFirst = true;
   const relay = startRelay(
     {
-      ...stage,
+      ...fixture,
       queues: {
-        ...stage.queues,
+        ...fixture.queues,
         // Another name at the second look: the data are lost.
         epoch: async () => (isFirst ? ((isFirst = false), 'one') : 'two'),
       },
@@ -220,43 +226,43 @@ test.serial('the relay goes on while the sweep cannot: it waits for no repair', 
     { intervalMs: 20, graceMs: 2_000 },
   );
   t.teardown(() => relay.stop());
-  await eventually(async () => (await stage.messageOf(id)).state === 'enqueued');
-  const next = await stage.promiseConfirmation({
+  await eventually(async () => (await fixture.messageOf(id)).state === 'enqueued');
+  const next = await fixture.promiseConfirmation({
     message: { createdAt: `now() - interval '1 minute'` },
   });
   await eventually(() =>
-    stage.messages().some((message) => String(message).startsWith('Redis data loss')),
+    fixture.messages().some((message) => String(message).startsWith('Redis data loss')),
   );
-  await eventually(async () => (await stage.messageOf(next.id)).state === 'enqueued');
+  await eventually(async () => (await fixture.messageOf(next.id)).state === 'enqueued');
   t.pass();
 });
 
 async function setUp(scope: Scope) {
   const { url, client } = await openOwnRedis(scope, { maxMemory: '64mb' });
-  const stage = await setStage(scope, context, url);
+  const fixture = await openFixture(scope, context, url);
   const sweep = createSweep({
-    database: stage.database,
-    queue: stage.queues.mail,
-    repairLogs: () => stage.queues.repairLogs(),
-    log: stage.log,
+    database: fixture.database,
+    queue: fixture.queues.mail,
+    repairLogs: () => fixture.queues.repairLogs(),
+    log: fixture.log,
   });
-  return { stage, sweep, redis: client };
+  return { fixture, sweep, redis: client };
 }
 
 /** Two messages with a job each, one of which is spoilt. */
 async function setUpSpoilt(t: Scope, spoil: (redis: Redis, id: string) => Promise<unknown>) {
-  const { stage, sweep, redis } = await setUp(t);
-  const { id } = await stage.promiseConfirmation({ message: enqueued });
-  const intact = await stage.promiseConfirmation({ message: enqueued });
+  const { fixture, sweep, redis } = await setUp(t);
+  const { id } = await fixture.promiseConfirmation({ message: enqueued });
+  const intact = await fixture.promiseConfirmation({ message: enqueued });
   for (const each of [id, intact.id])
-    await stage.queues.mail.add(outboxJob({ id: each, name, generation: 0 }));
+    await fixture.queues.mail.add(outboxJob({ id: each, name, generation: 0 }));
   await spoil(redis, id);
-  return { stage, sweep, redis, id, intact };
+  return { fixture, sweep, redis, id, intact };
 }
 
 /** Holds the rows' locks in an open transaction meanwhile. */
 async function holding(
-  { database }: Stage,
+  { database }: Fixture,
   ids: readonly string[],
   work: () => Promise<void>,
 ): Promise<void> {
@@ -271,12 +277,12 @@ async function holding(
 }
 
 /** Works jobs without effect; the set gets each message and generation that it has met. */
-function startWorker(scope: Scope, stage: Stage, redis: Redis): ReadonlySet<string> {
+function startWorker(scope: Scope, fixture: Fixture, redis: Redis): ReadonlySet<string> {
   const done = new Set<string>();
   const worker = startJobWorker({
     queue: 'mail',
     redisUrl: `redis://${redis.options.host}:${redis.options.port}/0`,
-    producer: stage.queues.mail,
+    producer: fixture.queues.mail,
     schema: OutboxJobData,
     process: async ({ outbox_id: id, generation }) => {
       done.add(`${id}/${generation}`);
@@ -290,7 +296,7 @@ function startWorker(scope: Scope, stage: Stage, redis: Redis): ReadonlySet<stri
       stalledIntervalMs: 500,
     },
     faults: createFaultBoard(),
-    log: stage.log,
+    log: fixture.log,
     onSilent: () => undefined,
     successLevel: 'info',
   });
@@ -298,9 +304,9 @@ function startWorker(scope: Scope, stage: Stage, redis: Redis): ReadonlySet<stri
   return done;
 }
 
-function startRelaying(scope: Scope, stage: Stage): void {
+function startRelaying(scope: Scope, fixture: Fixture): void {
   const relay = startRelay(
-    { ...stage, failpoint: () => undefined, onDataLoss: () => undefined },
+    { ...fixture, failpoint: () => undefined, onDataLoss: () => undefined },
     { intervalMs: 30, graceMs: 0 },
   );
   scope.teardown(() => relay.stop());

@@ -5,7 +5,7 @@ import { createSweep, startSweeping, sweepEverything } from '../../workers/relay
 import { useContext, type Scope } from '../helpers/context.js';
 import { openTestDatabase } from '../helpers/database.js';
 import { eventually } from '../helpers/eventually.js';
-import { setStage } from './stage.js';
+import { openFixture } from './fixture.js';
 
 const context = useContext();
 const minutesAgo = (minutes: number): string => `now() - interval '${minutes} minutes'`;
@@ -14,19 +14,19 @@ const enqueued = { state: 'enqueued', enqueuedAt: minutesAgo(5), enqueueCount: 1
 test.afterEach.always(() => context.rows('delete from outbox'));
 
 test.serial('one connection is enough', async (t) => {
-  const { stage, sweep } = await setUp(t, { poolMax: 1 });
-  const lost = await stage.promiseConfirmation({ message: enqueued });
-  const waiting = await stage.promiseConfirmation({ message: enqueued });
-  await stage.queues.mail.add(
+  const { fixture, sweep } = await setUp(t, { poolMax: 1 });
+  const lost = await fixture.promiseConfirmation({ message: enqueued });
+  const waiting = await fixture.promiseConfirmation({ message: enqueued });
+  await fixture.queues.mail.add(
     outboxJob({ id: waiting.id, name: 'send-confirmation-mail', generation: 0 }),
   );
   t.deepEqual(await sweep.run(), { checked: 1, returned: 1, buried: 0 });
-  t.is((await stage.messageOf(lost.id)).state, 'pending');
+  t.is((await fixture.messageOf(lost.id)).state, 'pending');
 });
 
 test.serial('what is returned is due from now on, not since it was promised', async (t) => {
-  const { stage, sweep } = await setUp(t);
-  const { id } = await stage.promiseConfirmation({
+  const { fixture, sweep } = await setUp(t);
+  const { id } = await fixture.promiseConfirmation({
     message: { ...enqueued, availableAt: minutesAgo(90), createdAt: minutesAgo(90) },
   });
   t.is((await sweep.run()).returned, 1);
@@ -45,7 +45,7 @@ for (const [what, state] of [
   test.serial(
     `a message that is settled while its job is looked for (${what}) is left as it is, without a word`,
     async (t) => {
-      const { stage, sweep } = await setUp(t, {
+      const { fixture, sweep } = await setUp(t, {
         async stateOf(jobId) {
           await context.rows(
             `update outbox set state = 'settled', settled_at = now()
@@ -55,10 +55,10 @@ for (const [what, state] of [
           return { state };
         },
       });
-      const { id } = await stage.promiseConfirmation({ message: enqueued });
+      const { id } = await fixture.promiseConfirmation({ message: enqueued });
       t.deepEqual(await sweep.run(), { checked: 0, returned: 0, buried: 0 });
-      t.like(await stage.messageOf(id), { state: 'settled', generation: 0 });
-      t.deepEqual(stage.messages(), []);
+      t.like(await fixture.messageOf(id), { state: 'settled', generation: 0 });
+      t.deepEqual(fixture.messages(), []);
     },
   );
 }
@@ -81,12 +81,14 @@ test.serial(
 test.serial(
   'a message that is where it should be is looked at once in a sweep of everything',
   async (t) => {
-    const { stage, sweep } = await setUp(t);
+    const { fixture, sweep } = await setUp(t);
     for (let i = 0; i < 3; i++) {
-      const { id } = await stage.promiseConfirmation({
+      const { id } = await fixture.promiseConfirmation({
         message: { ...enqueued, enqueuedAt: 'now()' },
       });
-      await stage.queues.mail.add(outboxJob({ id, name: 'send-confirmation-mail', generation: 0 }));
+      await fixture.queues.mail.add(
+        outboxJob({ id, name: 'send-confirmation-mail', generation: 0 }),
+      );
     }
     t.deepEqual(await sweepEverything(sweep), { checked: 3, returned: 0, buried: 0 });
     t.is((await sweep.run()).checked, 0);
@@ -96,9 +98,9 @@ test.serial(
 test.serial(
   'the first turn after a start looks at everything: Redis may have lost its data while nobody ran',
   async (t) => {
-    const { stage, sweep } = await setUp(t);
+    const { fixture, sweep } = await setUp(t);
     await insertMany(520, 'now()');
-    const sweeping = startSweeping(sweep, stage.log);
+    const sweeping = startSweeping(sweep, fixture.log);
     t.teardown(() => sweeping.stop());
     await eventually(async () => (await countIn('enqueued')) === 0);
     t.is(await countIn('pending'), 520);
@@ -107,19 +109,21 @@ test.serial(
 
 test.serial('a first turn that could not see everything is made again', async (t) => {
   let isDown = true;
-  const { stage, sweep } = await setUp(t, {
+  const { fixture, sweep } = await setUp(t, {
     async stateOf(jobId) {
       if (isDown) throw new Error('as told');
-      return stage.queues.mail.stateOf(jobId);
+      return fixture.queues.mail.stateOf(jobId);
     },
   });
-  const { id } = await stage.promiseConfirmation({ message: { ...enqueued, enqueuedAt: 'now()' } });
-  const sweeping = startSweeping(sweep, stage.log, 30);
+  const { id } = await fixture.promiseConfirmation({
+    message: { ...enqueued, enqueuedAt: 'now()' },
+  });
+  const sweeping = startSweeping(sweep, fixture.log, 30);
   t.teardown(() => sweeping.stop());
-  await eventually(() => stage.messages().length > 1);
-  t.is((await stage.queues.mail.stateOf(outboxJobId({ id, generation: 0 }))).state, 'unknown');
+  await eventually(() => fixture.messages().length > 1);
+  t.is((await fixture.queues.mail.stateOf(outboxJobId({ id, generation: 0 }))).state, 'unknown');
   isDown = false;
-  await eventually(async () => (await stage.messageOf(id)).state === 'pending');
+  await eventually(async () => (await fixture.messageOf(id)).state === 'pending');
   t.pass();
 });
 
@@ -127,13 +131,13 @@ async function setUp(
   scope: Scope,
   { poolMax, stateOf }: { poolMax?: number; stateOf?: JobQueue['stateOf'] } = {},
 ) {
-  const stage = await setStage(scope, context);
+  const fixture = await openFixture(scope, context);
   const database = poolMax
     ? openTestDatabase(scope, context.databaseUrl, { poolMax })
-    : stage.database;
-  const { mail } = stage.queues;
+    : fixture.database;
+  const { mail } = fixture.queues;
   const queue = stateOf ? { ...mail, stateOf } : mail;
-  return { stage, sweep: createSweep({ database, queue, log: stage.log }) };
+  return { fixture, sweep: createSweep({ database, queue, log: fixture.log }) };
 }
 
 async function insertMany(count: number, enqueuedAt = minutesAgo(5)): Promise<void> {

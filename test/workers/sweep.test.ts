@@ -8,7 +8,7 @@ import { useContext, type Scope } from '../helpers/context.js';
 import { eventually } from '../helpers/eventually.js';
 import { openOwnRedis } from '../helpers/own-redis.js';
 import { openTcpProxy } from '../helpers/tcp-proxy.js';
-import { setStage, type PromisedMail, type Stage } from './stage.js';
+import { openFixture, type PromisedMail, type Fixture } from './fixture.js';
 
 const context = useContext();
 const minutesAgo = (minutes: number): string => `now() - interval '${minutes} minutes'`;
@@ -21,11 +21,11 @@ test.afterEach.always(async () => {
 test.serial(
   'a job that Redis does not know: the message is pending again, for the same job',
   async (t) => {
-    const { stage, sweep } = await setUp(t);
-    const { id } = await stage.promiseConfirmation({ message: enqueued });
+    const { fixture, sweep } = await setUp(t);
+    const { id } = await fixture.promiseConfirmation({ message: enqueued });
     t.deepEqual(await sweep.run(), { checked: 0, returned: 1, buried: 0 });
-    t.like(await stage.messageOf(id), { state: 'pending', generation: 0 });
-    t.true(stage.messages().includes('sweep repaired messages without a job'));
+    t.like(await fixture.messageOf(id), { state: 'pending', generation: 0 });
+    t.true(fixture.messages().includes('sweep repaired messages without a job'));
   },
 );
 
@@ -33,46 +33,46 @@ test.serial(
   'a job of which Redis has kept the id alone: once it is lost again the message gets a new job',
   async (t) => {
     const redis = await openOwnRedis(t, { maxMemory: '64mb' });
-    const { stage, sweep } = await setUp(t, redis.url);
-    const { id } = await stage.promiseConfirmation({ message: { ...enqueued, enqueueCount: 2 } });
+    const { fixture, sweep } = await setUp(t, redis.url);
+    const { id } = await fixture.promiseConfirmation({ message: { ...enqueued, enqueueCount: 2 } });
     const job = { id, name: 'send-confirmation-mail', generation: 0 };
-    await stage.queues.mail.add(outboxJob(job));
+    await fixture.queues.mail.add(outboxJob(job));
     await redis.client.del('{mail}:mail:wait');
-    await stage.queues.mail.add(outboxJob(job));
-    t.is((await stage.queues.mail.stateOf(outboxJobId(job))).state, 'unknown');
+    await fixture.queues.mail.add(outboxJob(job));
+    t.is((await fixture.queues.mail.stateOf(outboxJobId(job))).state, 'unknown');
 
     t.deepEqual(await sweep.run(), { checked: 0, returned: 1, buried: 0 });
-    t.like(await stage.messageOf(id), { state: 'pending', generation: 1 });
+    t.like(await fixture.messageOf(id), { state: 'pending', generation: 1 });
     const next = { ...job, generation: 1 };
-    await stage.queues.mail.add(outboxJob(next));
-    t.is((await stage.queues.mail.stateOf(outboxJobId(next))).state, 'waiting');
+    await fixture.queues.mail.add(outboxJob(next));
+    t.is((await fixture.queues.mail.stateOf(outboxJobId(next))).state, 'waiting');
   },
 );
 
 test.serial(
   'a job that waits or is delayed: the message is noted as seen, and left alone for a minute',
   async (t) => {
-    const { stage, sweep } = await setUp(t);
-    const { id } = await stage.promiseConfirmation({ message: enqueued });
-    await stage.queues.mail.add(outboxJob({ id, name: 'send-confirmation-mail', generation: 0 }));
+    const { fixture, sweep } = await setUp(t);
+    const { id } = await fixture.promiseConfirmation({ message: enqueued });
+    await fixture.queues.mail.add(outboxJob({ id, name: 'send-confirmation-mail', generation: 0 }));
     t.deepEqual(await sweep.run(), { checked: 1, returned: 0, buried: 0 });
-    t.not((await stage.messageOf(id)).checked_at, null);
+    t.not((await fixture.messageOf(id)).checked_at, null);
     t.deepEqual(await sweep.run(), { checked: 0, returned: 0, buried: 0 });
-    t.like(await stage.messageOf(id), { state: 'enqueued', generation: 0 });
+    t.like(await fixture.messageOf(id), { state: 'enqueued', generation: 0 });
   },
 );
 
 test.serial('a job that is being worked on is left alone', async (t) => {
-  const { stage, sweep, work } = await setUp(t);
-  const promised = await stage.promiseConfirmation({ message: enqueued });
+  const { fixture, sweep, work } = await setUp(t);
+  const promised = await fixture.promiseConfirmation({ message: enqueued });
   let finish: () => void = () => undefined;
   const working = new Promise<void>((resolve) => {
     finish = resolve;
   });
-  const done = work(stage, promised, () => working);
+  const done = work(fixture, promised, () => working);
   await eventually(
     async () =>
-      (await stage.queues.mail.stateOf(outboxJobId({ ...promised, generation: 0 }))).state ===
+      (await fixture.queues.mail.stateOf(outboxJobId({ ...promised, generation: 0 }))).state ===
       'active',
   );
   t.deepEqual(await sweep.run(), { checked: 1, returned: 0, buried: 0 });
@@ -85,46 +85,46 @@ for (const [what, reason, told] of [
   ['that failed for a reason that its message does not know', 'no to ada@x.example', '[address]'],
 ] as const) {
   test.serial(`a job ${what}: the message gets a new job`, async (t) => {
-    const { stage, sweep, work } = await setUp(t);
-    const promised = await stage.promiseConfirmation({ message: enqueued });
-    await work(stage, promised, () => Promise.reject(new UnrecoverableError(reason)));
+    const { fixture, sweep, work } = await setUp(t);
+    const promised = await fixture.promiseConfirmation({ message: enqueued });
+    await work(fixture, promised, () => Promise.reject(new UnrecoverableError(reason)));
     t.deepEqual(await sweep.run(), { checked: 0, returned: 1, buried: 0 });
-    t.like(await stage.messageOf(promised.id), { state: 'pending', generation: 1 });
-    const line = stage.lines.find(({ msg }) => String(msg).startsWith('a job has failed but'));
+    t.like(await fixture.messageOf(promised.id), { state: 'pending', generation: 1 });
+    const line = fixture.lines.find(({ msg }) => String(msg).startsWith('a job has failed but'));
     t.is(line?.['event.reason'], told === undefined ? reason : `no to ${told}`);
   });
 
   test.serial(`after ten jobs ${what} the message is dead, without an address`, async (t) => {
-    const { stage, sweep, work } = await setUp(t);
+    const { fixture, sweep, work } = await setUp(t);
     const message = { ...enqueued, enqueueCount: 10 };
-    const promised = await stage.promiseConfirmation({ message });
-    await work(stage, promised, () => Promise.reject(new UnrecoverableError(reason)));
+    const promised = await fixture.promiseConfirmation({ message });
+    await work(fixture, promised, () => Promise.reject(new UnrecoverableError(reason)));
     t.deepEqual(await sweep.run(), { checked: 0, returned: 0, buried: 1 });
     const lastError = told === undefined ? reason : `no to ${told}`;
-    t.like(await stage.messageOf(promised.id), { state: 'dead', last_error: lastError });
+    t.like(await fixture.messageOf(promised.id), { state: 'dead', last_error: lastError });
   });
 }
 
 test.serial(
   'a job that is completed while its message is not settled: a new job, and a warning',
   async (t) => {
-    const { stage, sweep, work } = await setUp(t);
-    const promised = await stage.promiseConfirmation({ message: enqueued });
-    await work(stage, promised, async () => undefined);
+    const { fixture, sweep, work } = await setUp(t);
+    const promised = await fixture.promiseConfirmation({ message: enqueued });
+    await work(fixture, promised, async () => undefined);
     t.deepEqual(await sweep.run(), { checked: 0, returned: 1, buried: 0 });
-    t.like(await stage.messageOf(promised.id), { state: 'pending', generation: 1 });
-    t.true(stage.messages().includes('job completed but message open; redelivering'));
+    t.like(await fixture.messageOf(promised.id), { state: 'pending', generation: 1 });
+    t.true(fixture.messages().includes('job completed but message open; redelivering'));
   },
 );
 
 test.serial(
   'messages in any other state, and those enqueued lately, are not looked at',
   async (t) => {
-    const { stage, sweep } = await setUp(t);
+    const { fixture, sweep } = await setUp(t);
     for (const state of ['pending', 'settled', 'dead']) {
-      await stage.promiseConfirmation({ message: { ...enqueued, state } });
+      await fixture.promiseConfirmation({ message: { ...enqueued, state } });
     }
-    await stage.promiseConfirmation({
+    await fixture.promiseConfirmation({
       message: { ...enqueued, enqueuedAt: `now() - interval '50 seconds'` },
     });
     t.deepEqual(await sweep.run(), { checked: 0, returned: 0, buried: 0 });
@@ -134,15 +134,15 @@ test.serial(
 test.serial(
   'when Redis has lost its data, all messages are looked after, however new and however many',
   async (t) => {
-    const { stage, sweep } = await setUp(t);
+    const { fixture, sweep } = await setUp(t);
     await context.rows(
       `insert into outbox (id, name, payload, trace_id, state, enqueued_at, enqueue_count)
      select gen_random_uuid(), 'send-confirmation-mail', '{}', 'x', 'enqueued', now(), 1 from generate_series(1, 620)`,
     );
-    const { id } = await stage.promiseConfirmation({
+    const { id } = await fixture.promiseConfirmation({
       message: { ...enqueued, enqueuedAt: 'now()' },
     });
-    await stage.queues.mail.add(outboxJob({ id, name: 'send-confirmation-mail', generation: 0 }));
+    await fixture.queues.mail.add(outboxJob({ id, name: 'send-confirmation-mail', generation: 0 }));
     t.deepEqual(await sweepEverything(sweep), { checked: 1, returned: 620, buried: 0 });
   },
 );
@@ -159,7 +159,7 @@ test.serial('a routine sweep looks at no more than 500 messages', async (t) => {
 
 test.serial('a sweep of a thousand jobs that wait copies no list for any of them', async (t) => {
   const redis = await openOwnRedis(t, { maxMemory: '256mb' });
-  const { stage, sweep } = await setUp(t, redis.url);
+  const { fixture, sweep } = await setUp(t, redis.url);
   const ids = await context.rows<{ id: string }>(
     `insert into outbox (id, name, payload, trace_id, state, enqueued_at, enqueue_count)
      select gen_random_uuid(), 'send-confirmation-mail', '{}', 'x', 'enqueued', now(), 1 from generate_series(1, 1000)
@@ -180,7 +180,7 @@ test.serial('a sweep of a thousand jobs that wait copies no list for any of them
   await redis.client.config('RESETSTAT');
   t.deepEqual(await sweepEverything(sweep), { checked: 1_000, returned: 0, buried: 0 });
   t.notRegex(await redis.client.info('commandstats'), /cmdstat_lrange/);
-  t.is((await stage.queues.mail.stateOf('no-job')).state, 'unknown');
+  t.is((await fixture.queues.mail.stateOf('no-job')).state, 'unknown');
 });
 
 for (const how of ['refuse', 'silence'] as const) {
@@ -188,19 +188,19 @@ for (const how of ['refuse', 'silence'] as const) {
     `with Redis down (${how}) the sweep stops and changes nothing: down is not the same as lost`,
     async (t) => {
       const proxy = await openTcpProxy(t, context.redisUrl);
-      const { stage, sweep } = await setUp(t, proxy.urlFor(context.redisUrl));
-      const { id } = await stage.promiseConfirmation({ message: enqueued });
+      const { fixture, sweep } = await setUp(t, proxy.urlFor(context.redisUrl));
+      const { id } = await fixture.promiseConfirmation({ message: enqueued });
       await proxy[how]();
       await t.throwsAsync(sweep.run(), { message: /could not be seen/ });
-      t.like(await stage.messageOf(id), { state: 'enqueued', checked_at: null });
+      t.like(await fixture.messageOf(id), { state: 'enqueued', checked_at: null });
     },
   );
 }
 
 test.serial('two sweeps at once: one works, the other leaves it to it', async (t) => {
-  const { stage, sweep } = await setUp(t);
+  const { fixture, sweep } = await setUp(t);
   const other = await setUp(t);
-  for (let i = 0; i < 20; i++) await stage.promiseConfirmation({ message: enqueued });
+  for (let i = 0; i < 20; i++) await fixture.promiseConfirmation({ message: enqueued });
   const results = await Promise.all([sweep.run(), other.sweep.run()]);
   t.deepEqual(
     results.map(({ returned }) => returned).toSorted((a, b) => a - b),
@@ -210,26 +210,30 @@ test.serial('two sweeps at once: one works, the other leaves it to it', async (t
 
 test.serial('it runs by itself until it is stopped, and survives what goes wrong', async (t) => {
   const proxy = await openTcpProxy(t, context.redisUrl);
-  const { stage, sweep } = await setUp(t, proxy.urlFor(context.redisUrl));
-  const { id } = await stage.promiseConfirmation({ message: enqueued });
+  const { fixture, sweep } = await setUp(t, proxy.urlFor(context.redisUrl));
+  const { id } = await fixture.promiseConfirmation({ message: enqueued });
   await proxy.refuse();
-  const sweeping = startSweeping(sweep, stage.log, 30);
+  const sweeping = startSweeping(sweep, fixture.log, 30);
   t.teardown(() => sweeping.stop());
   await eventually(() =>
-    stage.messages().some((message) => String(message).startsWith('sweep failed')),
+    fixture.messages().some((message) => String(message).startsWith('sweep failed')),
   );
   await proxy.restore();
-  await eventually(async () => (await stage.messageOf(id)).state === 'pending');
+  await eventually(async () => (await fixture.messageOf(id)).state === 'pending');
   await sweeping.stop();
   t.pass();
 });
 
 async function setUp(scope: Scope, redisUrl?: string) {
-  const stage = await setStage(scope, context, redisUrl);
-  const sweep = createSweep({ database: stage.database, queue: stage.queues.mail, log: stage.log });
+  const fixture = await openFixture(scope, context, redisUrl);
+  const sweep = createSweep({
+    database: fixture.database,
+    queue: fixture.queues.mail,
+    log: fixture.log,
+  });
   /** Has the message's job worked on by BullMQ itself until it has ended. */
   const work = async (
-    on: Stage,
+    on: Fixture,
     { id }: PromisedMail,
     process: () => Promise<void>,
   ): Promise<void> => {
@@ -252,5 +256,5 @@ async function setUp(scope: Scope, redisUrl?: string) {
       await worker.close();
     }
   };
-  return { stage, sweep, work };
+  return { fixture, sweep, work };
 }

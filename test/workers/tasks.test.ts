@@ -3,7 +3,7 @@ import test from 'ava';
 import { createTasks, isTaskName } from '../../workers/tasks/tasks.js';
 import type { SweepResult } from '../../workers/relay/sweep.js';
 import { useContext, type Scope } from '../helpers/context.js';
-import { insertAdmin, insertMessage, setStage } from './stage.js';
+import { insertAdmin, insertMessage, openFixture } from './fixture.js';
 
 const context = useContext();
 const daysAgo = (days: number): string => `now() - interval '${days} days'`;
@@ -11,8 +11,8 @@ const daysAgo = (days: number): string => `now() - interval '${days} days'`;
 test.serial(
   'purge-expired deletes what ended more than 30 days ago, and nothing else',
   async (t) => {
-    const { stage, tasks } = await setUp(t);
-    await stage.promiseConfirmation({ message: { state: 'dead', createdAt: daysAgo(90) } });
+    const { fixture, tasks } = await setUp(t);
+    await fixture.promiseConfirmation({ message: { state: 'dead', createdAt: daysAgo(90) } });
     const { adminId } = await insertAdmin(context);
     await context.rows('delete from confirmations');
 
@@ -47,7 +47,7 @@ test.serial(
       mailEvents: 0,
       suppressions: 0,
     });
-    t.is((await stage.messageOf(newMessage)).state, 'settled');
+    t.is((await fixture.messageOf(newMessage)).state, 'settled');
     t.is(await count('outbox'), 2, 'the new one and the dead one');
     t.is(await count('deliveries'), 1);
     t.is(await count('confirmations'), 2);
@@ -67,7 +67,7 @@ test.serial('purge-expired goes on until nothing is left, batch by batch', async
 test.serial(
   'a task that is called while it runs is joined, not run twice; later it is run anew',
   async (t) => {
-    const { stage } = await setUp(t);
+    const { fixture } = await setUp(t);
     let runs = 0;
     let finish: (result: SweepResult) => void = () => undefined;
     const sweep = {
@@ -78,13 +78,13 @@ test.serial(
         });
       },
     };
-    const tasks = createTasks({ database: stage.database, log: stage.log, sweep });
+    const tasks = createTasks({ database: fixture.database, log: fixture.log, sweep });
     const both = [tasks.run('sweep-outbox'), tasks.run('sweep-outbox')];
     const result = { checked: 1, returned: 2, buried: 3 };
     finish(result);
     t.deepEqual(await Promise.all(both), [result, result]);
     t.is(runs, 1);
-    t.deepEqual(stage.messages(), ['task completed']);
+    t.deepEqual(fixture.messages(), ['task completed']);
     const again = tasks.run('sweep-outbox');
     finish(result);
     await again;
@@ -93,11 +93,11 @@ test.serial(
 );
 
 test.serial('a task that failed can be run again', async (t) => {
-  const { stage } = await setUp(t);
+  const { fixture } = await setUp(t);
   let runs = 0;
   const tasks = createTasks({
-    database: stage.database,
-    log: stage.log,
+    database: fixture.database,
+    log: fixture.log,
     sweep: {
       run: async () => {
         runs += 1;
@@ -113,10 +113,10 @@ test.serial('a task that failed can be run again', async (t) => {
 test.serial(
   'a run is one line, with a field for each count and the request that asked',
   async (t) => {
-    const { stage, tasks } = await setUp(t);
+    const { fixture, tasks } = await setUp(t);
     await tasks.run('sweep-outbox', 'my-request-1');
     await tasks.run('purge-expired');
-    const [asked, unasked] = stage.lines;
+    const [asked, unasked] = fixture.lines;
     t.like(asked, {
       msg: 'task completed',
       'labels.task': 'sweep-outbox',
@@ -138,30 +138,30 @@ test('there are three tasks, and no other', (t) => {
 });
 
 test.serial('a task that is stopped ends after the batch that it is at', async (t) => {
-  const { stage, tasks } = await setUp(t);
+  const { fixture, tasks } = await setUp(t);
   await context.rows(
     `insert into outbox (id, name, payload, trace_id, state, settled_at)
      select gen_random_uuid(), 'x', '{}', 'x', 'settled', ${daysAgo(40)} from generate_series(1, 2100)`,
   );
   const before = await count('outbox');
   let stopped: Promise<void> | undefined;
-  stage.database.addHook('afterQuery', () => {
+  fixture.database.addHook('afterQuery', () => {
     stopped ??= tasks.stop();
   });
   t.like(await tasks.run('purge-expired'), { messages: 1_000, confirmations: 0 });
   await stopped;
   t.is(await count('outbox'), before - 1_000);
   t.deepEqual(await tasks.run('rotate-audit'), { prepared: 0, dropped: 0 });
-  t.deepEqual(stage.messages(), [], 'neither is done');
+  t.deepEqual(fixture.messages(), [], 'neither is done');
   await context.rows('delete from outbox');
 });
 
 test.serial('a stop waits for the run under way', async (t) => {
-  const { stage } = await setUp(t);
+  const { fixture } = await setUp(t);
   let hasEnded = false;
   const tasks = createTasks({
-    database: stage.database,
-    log: stage.log,
+    database: fixture.database,
+    log: fixture.log,
     sweep: {
       run: ({ signal } = {}) =>
         new Promise<SweepResult>((resolve) => {
@@ -180,9 +180,9 @@ test.serial('a stop waits for the run under way', async (t) => {
 });
 
 async function setUp(scope: Scope) {
-  const stage = await setStage(scope, context);
+  const fixture = await openFixture(scope, context);
   const sweep = { run: async () => ({ checked: 0, returned: 0, buried: 0 }) };
-  return { stage, tasks: createTasks({ database: stage.database, log: stage.log, sweep }) };
+  return { fixture, tasks: createTasks({ database: fixture.database, log: fixture.log, sweep }) };
 }
 
 async function insertSettled(days: number): Promise<string> {
@@ -223,9 +223,9 @@ async function count(table: string): Promise<number> {
 test.serial(
   'purge-expired deletes registrations that nobody has confirmed for a month',
   async (t) => {
-    const { stage, tasks } = await setUp(t);
-    const forgotten = await stage.promiseConfirmation();
-    const recent = await stage.promiseConfirmation();
+    const { fixture, tasks } = await setUp(t);
+    const forgotten = await fixture.promiseConfirmation();
+    const recent = await fixture.promiseConfirmation();
     const age = async (email: string, days: number): Promise<unknown> =>
       context.rows(`update registrations set created_at = ${daysAgo(days)} where email = $1`, [
         email,
@@ -270,8 +270,8 @@ test.serial(
 test.serial(
   'purge-expired forgets events about unknown mails after 30 days, bounces after a year, complaints never',
   async (t) => {
-    const { stage, tasks } = await setUp(t);
-    const { id } = await stage.promiseConfirmation();
+    const { fixture, tasks } = await setUp(t);
+    const { id } = await fixture.promiseConfirmation();
     const insertEvent = (outboxId: string | null, days: number) =>
       context.rows(
         `insert into mail_events (id, outbox_id, provider_id, type, at, received_at, fingerprint)

@@ -7,7 +7,7 @@ import { createFirehoseReader } from '../helpers/firehose.js';
 import { createMailbox, linksIn, tokenIn } from '../helpers/mailbox.js';
 import { startWorker } from '../helpers/processes.js';
 import { openTcpProxy } from '../helpers/tcp-proxy.js';
-import { setStage } from './stage.js';
+import { openFixture } from './fixture.js';
 
 const context = useContext();
 const mailbox = createMailbox(context.stack);
@@ -16,14 +16,14 @@ const firehose = createFirehoseReader(context);
 test.serial(
   'a promised mail arrives; one log line tells of it, here and on the stream; neither holds an address or a token',
   async (t) => {
-    const stage = await setStage(t, context);
+    const fixture = await openFixture(t, context);
     const worker = await startWorker(context, { scope: t });
-    const promised = await stage.promiseConfirmation();
+    const promised = await fixture.promiseConfirmation();
 
     const mail = await mailbox.waitForMail(promised.email);
     t.is(mail.subject, 'Confirm your e-mail address');
     t.is(linksIn(mail)[0]?.pathname, '/auth/confirm');
-    await eventually(async () => (await stage.messageOf(promised.id)).state === 'settled');
+    await eventually(async () => (await fixture.messageOf(promised.id)).state === 'settled');
 
     const isAboutIt = (line: Readonly<Record<string, unknown>>): boolean =>
       line['labels.outbox_id'] === promised.id;
@@ -49,40 +49,40 @@ test.serial(
 );
 
 test.serial('it does only what its roles say', async (t) => {
-  const stage = await setStage(t, context);
+  const fixture = await openFixture(t, context);
   const worker = await startWorker(context, { scope: t, env: { WORKER_ROLES: 'relay' } });
-  const { id } = await stage.promiseConfirmation({
+  const { id } = await fixture.promiseConfirmation({
     message: {
       createdAt: `now() - interval '5 seconds'`,
       availableAt: `now() - interval '5 seconds'`,
     },
   });
-  await eventually(async () => (await stage.messageOf(id)).state === 'enqueued');
-  t.is((await stage.queues.mail.stateOf(outboxJobId({ id, generation: 0 }))).state, 'waiting');
+  await eventually(async () => (await fixture.messageOf(id)).state === 'enqueued');
+  t.is((await fixture.queues.mail.stateOf(outboxJobId({ id, generation: 0 }))).state, 'waiting');
   await worker.stop();
-  t.is((await stage.messageOf(id)).state, 'enqueued');
+  t.is((await fixture.messageOf(id)).state, 'enqueued');
 
   await startWorker(context, { scope: t, env: { WORKER_ROLES: 'mail' } });
-  await eventually(async () => (await stage.messageOf(id)).state === 'settled');
+  await eventually(async () => (await fixture.messageOf(id)).state === 'settled');
 });
 
 test.serial('without a stream nothing is put on the logs queue', async (t) => {
-  const stage = await setStage(t, context);
+  const fixture = await openFixture(t, context);
   const worker = await startWorker(context, {
     scope: t,
     env: { FIREHOSE_DELIVERY_STREAM: undefined },
   });
-  const { id } = await stage.promiseConfirmation();
-  await eventually(async () => (await stage.messageOf(id)).state === 'settled');
+  const { id } = await fixture.promiseConfirmation();
+  await eventually(async () => (await fixture.messageOf(id)).state === 'settled');
   t.false(worker.logLines().some((line) => line['labels.queue'] === 'logs'));
 });
 
 test.serial(
   'jobs that nobody meant harm no one: each fails with a reason, mails go on',
   async (t) => {
-    const stage = await setStage(t, context);
+    const fixture = await openFixture(t, context);
     const worker = await startWorker(context, { scope: t });
-    const { mail } = stage.queues;
+    const { mail } = fixture.queues;
     await mail.add({
       id: 'evil-1',
       name: 'send-spam',
@@ -94,7 +94,7 @@ test.serial(
       data: { to: 'victim@x.example' },
     });
     await mail.add({ id: 'evil-3', name: 'x', data: { v: 99 } });
-    const promised = await stage.promiseConfirmation();
+    const promised = await fixture.promiseConfirmation();
     await mail.add(outboxJob({ id: promised.id, name: 'send-spam', generation: 0 }));
     for (const id of ['evil-1', 'evil-2']) {
       const { failedReason } = await eventually(async () => {
@@ -123,14 +123,14 @@ test.serial('SIGTERM with Redis down: an idle worker does not wait for it', asyn
 test.serial(
   'started while Redis is down, it says so, is alive but not ready, and works when Redis is back',
   async (t) => {
-    const stage = await setStage(t, context);
+    const fixture = await openFixture(t, context);
     const proxy = await openTcpProxy(t, context.redisUrl);
     await proxy.refuse();
     const worker = await startWorker(context, {
       scope: t,
       env: { REDIS_URL: proxy.urlFor(context.redisUrl) },
     });
-    const promised = await stage.promiseConfirmation();
+    const promised = await fixture.promiseConfirmation();
     const ready = await fetch(`${worker.url}/health/ready`);
     t.is(ready.status, 503);
     t.like(await ready.json(), {

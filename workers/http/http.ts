@@ -6,8 +6,8 @@ import { closeServer, listen } from '../../shared/lifecycle/http-server.js';
 import { refuseBrokenRequests } from '../../shared/lifecycle/refuse-broken-requests.js';
 import { maskError } from '../mask.js';
 import { isTaskName, type TaskName, type Tasks } from '../tasks/tasks.js';
-import { notAllowed, problem, tooLarge, type Answer } from './http-answers.js';
-import { isFromNear } from './near-peers.js';
+import { notAllowed, problem, tooLarge, type Answer } from './http-messages.js';
+import { isFromNear } from './private-peers.js';
 import { takeQueueMessage, type QueueMessageDeps } from './queue-message.route.js';
 import { readBody } from './read-body.js';
 

@@ -5,7 +5,7 @@ import { supportedMediaType } from '../../shared/http/request-headers.js';
 import type { Logger } from '../../shared/logging/logger.js';
 import type { SesEvents } from '../mail/ses-events/ses-events.js';
 import { maskError } from '../mask.js';
-import { problem, tooLarge, type Answer } from './http-answers.js';
+import { problem, tooLarge, type Answer } from './http-messages.js';
 import { readBody } from './read-body.js';
 
 export interface QueueMessageDeps {

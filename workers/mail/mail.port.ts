@@ -1,6 +1,6 @@
-/** A mail, complete. */
+/** A complete mail. */
 export interface OutgoingMail {
-  /** The outbox message's id: names the mail in its headers and in the provider's events. */
+  /** The outbox message's id: identifies the mail in its headers and in the provider's events. */
   readonly id: string;
   readonly to: { readonly name: string; readonly address: string };
   readonly subject: string;
@@ -8,52 +8,51 @@ export interface OutgoingMail {
   readonly html: string;
 }
 
-/** The server has taken the mail and is answerable for it. */
+/** The server has accepted the mail and is responsible for it. */
 export interface MailReceipt {
-  /** What it said; without addresses. */
+  /** The server's reply, without addresses. */
   readonly response: string;
-  /** The id under which it took the mail, if it named one. */
+  /** The provider's id of the mail, if the reply has one. */
   readonly providerId: string | undefined;
 }
 
-/** How far a mail had come: waiting for a session, named in one, or its content handed over. */
-export type MailProgress = 'waiting' | 'named' | 'content';
+/** How far an SMTP transaction has come: waiting for a session, envelope sent, or content sent. */
+export type MailProgress = 'waiting' | 'envelope' | 'content';
 
-/** What a mail's sender wants to know and decide on the way. */
 export interface SendOptions {
-  /** Gives up when so many milliseconds have passed and the content is not handed over, or sooner. */
+  /** Time-out until the content is transmitted; the mailer's own applies if it is shorter. */
   readonly withinMs?: number;
   /** Called when a session is open for the mail. */
   readonly onSession?: () => void;
   /**
-   * Awaited when the server is ready for the content, once. If it rejects, the content is kept back and the sending
-   * fails with the same error.
+   * Awaited once, when the server is ready for the content. If it rejects, the content is not transmitted and `send`
+   * rejects with the same error.
    */
   readonly beforeContent?: () => Promise<void>;
 }
 
-/** Hands mails to whatever delivers them. */
+/** Sends mails through a mail server. */
 export interface Mailer {
   /**
-   * Resolves once the server has taken the mail. Aborting takes it back as long as the server has not been given its
-   * content; later the answer is waited for only a moment longer.
+   * Resolves once the server has accepted the mail. Aborting cancels it unless the content is transmitted already; then
+   * the reply is awaited only a moment longer.
    * @throws {MailFailure} and what `beforeContent` throws.
    */
   send(mail: OutgoingMail, signal: AbortSignal, options?: SendOptions): Promise<MailReceipt>;
-  /** Ends the connections; a mail that is being sent then fails. */
+  /** Closes the connections; a mail that is being sent then fails. */
   close(): Promise<void>;
 }
 
 /**
- * What a failed hand-over means:
- * - `retry`: later, as it may be a matter of time
- * - `refuse`: never; it is about this mail
- * - `unreachable`: no session could be had; if others get one the server has enough of them, else it is away
- * - `lost`: the connection ended or fell silent while this mail was being named; it may be about the mail
- * - `unanswered`: the content was handed over and no answer came: the server may have the mail
- * - `throttle`: nothing is wrong, but we send too fast
- * - `misconfigured`: no mail can go until an operator mends the settings, or the account with the provider
- * - `abort`: taken back before the server had it
+ * What a failed attempt means for the mail:
+ * - `retry`: may succeed later
+ * - `refuse`: never succeeds; it is about this mail
+ * - `unreachable`: no session could be opened; if other mails get one the server limits connections, else it is down
+ * - `lost`: the connection ended or timed out during the envelope; it may be about the mail
+ * - `unanswered`: the content was transmitted and no reply came: the server may have accepted the mail
+ * - `throttle`: nothing is wrong, but we exceed a rate limit or quota
+ * - `misconfigured`: no mail can be sent until an operator fixes the settings, or the account with the provider
+ * - `abort`: cancelled before the content was transmitted
  */
 export type MailFailureEffect =
   | 'retry'
@@ -65,22 +64,21 @@ export type MailFailureEffect =
   | 'misconfigured'
   | 'abort';
 
-/** What more is known of a failure. */
 export interface MailFailureDetails {
-  /** How long sending should rest, where the server said so. */
-  readonly restMs?: number;
-  /** The server gave this reply, as opposed to none. */
+  /** How long to pause sending, for `throttle`. */
+  readonly pauseMs?: number;
+  /** The server replied, as opposed to a lost or refused connection. */
   readonly hasReply?: boolean;
-  /** The server refused for good, in words that do not tell whether it is about this mail or about who sends. */
+  /** A permanent refusal that does not say whether it is about this mail or about the sender. */
   readonly isUnclear?: boolean;
-  /** The account has sent what it may in a day: for hours no mail goes, unless an operator has the quota raised. */
+  /** The daily quota is used up: no mail can be sent for hours, unless an operator has it raised. */
   readonly isQuotaUsedUp?: boolean;
 }
 
-/** Why a mail was not taken. Its message holds no address. */
+/** Why a mail was not accepted. Its message holds no address. */
 export class MailFailure extends Error {
   override readonly name = 'MailFailure';
-  readonly restMs: number | undefined;
+  readonly pauseMs: number | undefined;
   readonly hasReply: boolean;
   readonly isUnclear: boolean;
   readonly isQuotaUsedUp: boolean;
@@ -88,10 +86,15 @@ export class MailFailure extends Error {
   constructor(
     readonly effect: MailFailureEffect,
     message: string,
-    { restMs, hasReply = false, isUnclear = false, isQuotaUsedUp = false }: MailFailureDetails = {},
+    {
+      pauseMs,
+      hasReply = false,
+      isUnclear = false,
+      isQuotaUsedUp = false,
+    }: MailFailureDetails = {},
   ) {
     super(message);
-    this.restMs = restMs;
+    this.pauseMs = pauseMs;
     this.hasReply = hasReply;
     this.isUnclear = isUnclear;
     this.isQuotaUsedUp = isQuotaUsedUp;

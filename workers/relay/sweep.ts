@@ -16,7 +16,7 @@ import {
   type Change,
   type EnqueuedMessage,
   type Position,
-} from './outbox-enqueued.js';
+} from './enqueued-messages.js';
 
 /** What a sweep did. */
 export interface SweepResult {

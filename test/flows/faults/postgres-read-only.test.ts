@@ -7,7 +7,7 @@ import { useContext } from '../../helpers/context.js';
 import { eventually } from '../../helpers/eventually.js';
 import { createMailbox } from '../../helpers/mailbox.js';
 import { startApi, startWorker } from '../../helpers/processes.js';
-import { bounceOf, mailObject } from '../../workers/ses-stage.js';
+import { bounceOf, mailObject } from '../../workers/ses-fixture.js';
 
 const context = useContext();
 const mailbox = createMailbox(context.stack);

@@ -1,0 +1,127 @@
+import { AppError } from '../../shared/errors/app-error.js';
+import type { Generations } from '../rate-limits/generations.js';
+import { networkOf } from '../rate-limits/networks.js';
+import {
+  createRateLimiter,
+  tooManyRequests,
+  type RateLimiter,
+  type RateLimiterDeps,
+} from '../rate-limits/rate-limiter.js';
+
+/** One attempt to prove a password: for which account, and from where. */
+export interface PasswordAttempt {
+  readonly emailCanonical: string;
+  readonly ip: string | undefined;
+  /** Where the password is asked for. At a login: whether the owner has been seen in this network before. */
+  readonly within:
+    | { isKnownNetwork(): Promise<boolean> }
+    | { readonly sessionId: number }
+    | 'mailed link';
+  /** Called at the first refused attempt of a rate-limit window only. */
+  readonly onLock: () => Promise<void>;
+}
+
+/** Rate limits for guessing passwords. */
+export interface PasswordAttemptLimiter {
+  /**
+   * Counts an attempt before the password is compared, so that concurrent attempts cannot outrun the count, then compares.
+   * A successful attempt is refunded, and so is one that ends in an {@link AppError}: the password was not wrong.
+   * @throws {AppError} `too_many_attempts`, whether or not the password is right or the account exists.
+   */
+  attempt<T>(
+    attempt: PasswordAttempt,
+    compare: () => Promise<T | undefined>,
+  ): Promise<T | undefined>;
+  /** Resets all failed logins of an account, from any network: its owner has proven to read the address's mail. */
+  reset(emailCanonical: string): Promise<void>;
+}
+
+const QUARTER_HOUR = 15 * 60;
+const HOUR = 60 * 60;
+const LIMITS = {
+  /** One person who has forgotten the password. */
+  perAccountAndNetwork: { name: 'password-network', points: 5, seconds: QUARTER_HOUR },
+  /** Many networks against one account. Networks in which the owner has been seen are not locked out. */
+  perAccount: { name: 'password-account', points: 20, seconds: HOUR },
+  /** A stolen token. Separate from the login: the owner can still log in, and end the session. */
+  perSession: { name: 'password-session', points: 5, seconds: QUARTER_HOUR },
+  perSessionAndHour: { name: 'password-session-hour', points: 20, seconds: HOUR },
+  /**
+   * A reader of the address's mail. Separate from the login: strangers cannot use this limit up. High, because a button
+   * that is pressed repeatedly sends as many requests at once.
+   */
+  perMailedLink: { name: 'password-link', points: 30, seconds: QUARTER_HOUR },
+} as const;
+
+type Limiters = Readonly<Record<keyof typeof LIMITS, RateLimiter>>;
+
+/** A point that an attempt has consumed: of which limiter, under which key. */
+type Point = readonly [limiter: RateLimiter, key: string];
+
+/** OWASP Authentication Cheat Sheet, "Protect against automated attacks"; keyed by address whether it exists or not. */
+export function createPasswordAttemptLimiter(
+  deps: RateLimiterDeps,
+  generations: Generations,
+): PasswordAttemptLimiter {
+  const limiters: Limiters = {
+    perAccountAndNetwork: createRateLimiter(deps, LIMITS.perAccountAndNetwork),
+    perAccount: createRateLimiter(deps, LIMITS.perAccount),
+    perSession: createRateLimiter(deps, LIMITS.perSession),
+    perSessionAndHour: createRateLimiter(deps, LIMITS.perSessionAndHour),
+    perMailedLink: createRateLimiter(deps, LIMITS.perMailedLink),
+  };
+  return {
+    attempt: (attempt, compare) =>
+      attemptPassword(pointsOf(limiters, generations, attempt), attempt, compare),
+    reset: (emailCanonical) => generations.advance(emailCanonical),
+  };
+}
+
+/** The points that an attempt needs, the narrowest first; the look-ups for the next are made only if that one is granted. */
+async function* pointsOf(
+  limiters: Limiters,
+  generations: Generations,
+  { within, emailCanonical, ip }: PasswordAttempt,
+): AsyncGenerator<Point> {
+  if (within === 'mailed link') {
+    yield [limiters.perMailedLink, emailCanonical];
+  } else if ('sessionId' in within) {
+    yield [limiters.perSession, String(within.sessionId)];
+    yield [limiters.perSessionAndHour, String(within.sessionId)];
+  } else {
+    const account = `${emailCanonical}\0${await generations.of(emailCanonical)}`;
+    yield [limiters.perAccountAndNetwork, `${account}\0${networkOf(ip)}`];
+    if (!(await within.isKnownNetwork())) yield [limiters.perAccount, account];
+  }
+}
+
+async function attemptPassword<T>(
+  points: AsyncGenerator<Point>,
+  { onLock }: PasswordAttempt,
+  compare: () => Promise<T | undefined>,
+): Promise<T | undefined> {
+  const consumed: Point[] = [];
+  for await (const [limiter, key] of points) {
+    const left = await limiter.consume(key);
+    if (left.isFirstRefusal) await onLock();
+    if (left.isExceeded) throw tooManyRequests(left);
+    consumed.push([limiter, key]);
+  }
+  let result: T | undefined;
+  try {
+    result = await compare();
+  } catch (error) {
+    if (error instanceof AppError) await refund(consumed);
+    throw error;
+  }
+  if (result === undefined) return undefined;
+  const [narrowest, ...wider] = consumed;
+  // Clients that log in concurrently with the right password may have hit the limit together: it resets.
+  if (narrowest) await narrowest[0].reset(narrowest[1]);
+  await refund(wider);
+  return result;
+}
+
+async function refund(points: readonly Point[]): Promise<void> {
+  for (const [limiter, key] of points) await limiter.refund(key);
+}

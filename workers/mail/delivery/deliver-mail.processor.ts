@@ -1,0 +1,202 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import type * as z from 'zod';
+import { isDatabaseUnavailable } from '../../../shared/database/failures.js';
+import type { Failpoint } from '../../../shared/lifecycle/failpoint.js';
+import type { OutboxJobData } from '../../../shared/outbox/outbox-job.js';
+import {
+  JobHandedBack,
+  JobPostponed,
+  QueueResting,
+  QueueThrottled,
+} from '../../jobs/job-effects.js';
+import type { JobContext, Processor } from '../../jobs/start-worker.js';
+import type { Mailer } from '../mail.port.js';
+import { composeMail } from '../mails/compose-mail.js';
+import type { ComposeDeps } from '../mails/composition.js';
+import {
+  createCircuitBreaker,
+  recordReached,
+  recordSession,
+  releasePermit,
+  requestPermit,
+  type SendPermit,
+} from './circuit-breaker.js';
+import { keepClaim, type ClaimDeps, type ClaimKeeper } from './claim-keeper.js';
+import {
+  DATABASE_PAUSE_MS,
+  MAX_COPIES,
+  PerhapsSent,
+  recordFailure,
+  type FailureDeps,
+} from './failed-delivery.js';
+import { claimMessage, type ClaimedMessage } from './outbox-claim.js';
+import { settleMessage, type Settlement } from './outbox-outcome.js';
+
+export interface DeliverMailDeps extends ComposeDeps, ClaimDeps, FailureDeps {
+  readonly mailer: Mailer;
+  readonly failpoint: Failpoint;
+}
+
+/** A mail is not sent with less than this share of its claim left. */
+const MIN_CLAIM_SHARE = 1 / 3;
+/** The share of the claim that is reserved for recording the outcome. */
+const CLAIM_MARGIN_SHARE = 1 / 15;
+const SETTLE_ATTEMPTS = 8;
+/** During an outage of the database, for ten minutes or more: giving up would send the mail again. */
+const SETTLE_ATTEMPTS_DURING_OUTAGE = 1_200;
+/** Short: if the process dies before the message is settled, the mail is sent again. */
+const MAX_SETTLE_PAUSE_MS = 500;
+
+/**
+ * Delivers the mail of one outbox message: claim, compose from the rows as they are now, send, record the outcome. At least
+ * once: if this process dies between the server's 250 and the record of it, a second copy is sent (ADR 8 lists all such
+ * cases). Each transmission of the content is recorded before it starts; without an answer there are three copies at most.
+ * While the mail server is unreachable the queue is paused, and no attempt is counted.
+ */
+export function createDeliverMail(
+  deps: DeliverMailDeps,
+): Processor<z.output<typeof OutboxJobData>> {
+  const { log } = deps;
+  const breaker = createCircuitBreaker((state) => {
+    if (state === 'open') log.warn('SMTP server unreachable; mails wait');
+    else log.info('SMTP server recovered');
+  });
+  return async (data, context) => {
+    if (context.signal.aborted) throw new JobHandedBack();
+    const permit = requestPermit(breaker);
+    if (typeof permit === 'number')
+      throw new QueueResting('the mail server is out of reach', permit);
+    try {
+      return await claimAndDeliver(deps, { permit, context }, data);
+    } finally {
+      releasePermit(permit);
+    }
+  };
+}
+
+interface Attempt {
+  readonly permit: SendPermit;
+  readonly context: JobContext;
+}
+
+async function claimAndDeliver(
+  deps: DeliverMailDeps,
+  attempt: Attempt,
+  { outbox_id: id, generation }: z.output<typeof OutboxJobData>,
+): Promise<string> {
+  const { context } = attempt;
+  // Measured before the claim is made, so that it is never assumed to last longer than it does.
+  const claimedAt = performance.now();
+  const claim = await claimMessage(deps.database, { id, generation }, deps).catch(
+    throttleIfUnavailable,
+  );
+  context.annotate({ 'labels.outbox_id': id });
+  switch (claim.kind) {
+    case 'over':
+      return 'already';
+    case 'busy':
+      throw new JobPostponed('another worker has claimed the message', claim.remainingMs);
+    case 'claimed':
+      context.annotate({
+        'trace.id': claim.message.traceId,
+        ...(claim.message.adminId !== null && { 'user.id': String(claim.message.adminId) }),
+        'labels.try': claim.message.attempt,
+      });
+      return deliverClaimed(deps, attempt, claim.message, claimedAt);
+  }
+}
+
+async function deliverClaimed(
+  deps: DeliverMailDeps,
+  attempt: Attempt,
+  message: ClaimedMessage,
+  claimedAt: number,
+): Promise<string> {
+  const claim = keepClaim(deps, message, claimedAt);
+  try {
+    return await deliver(deps, attempt, message, claim);
+  } finally {
+    await claim.stop();
+  }
+}
+
+async function deliver(
+  deps: DeliverMailDeps,
+  { permit, context }: Attempt,
+  message: ClaimedMessage,
+  claim: ClaimKeeper,
+): Promise<string> {
+  const { signal } = context;
+  /** How often the content was transmitted without an answer, this attempt included. */
+  let transmissions = Promise.resolve(message.unanswered);
+  try {
+    const mail = await composeMail(deps, message);
+    if ('obsolete' in mail)
+      return await settle(deps, message, { outcome: 'obsolete', response: mail.obsolete }, signal);
+    if (message.unanswered >= MAX_COPIES) throw new PerhapsSent('its workers died of it');
+    const withinMs = claim.heldForMs() - deps.claimMs * CLAIM_MARGIN_SHARE;
+    if (withinMs < deps.claimMs * MIN_CLAIM_SHARE)
+      throw new JobPostponed('the claim has almost run out', DATABASE_PAUSE_MS);
+    const receipt = await deps.mailer.send({ id: message.id, ...mail }, signal, {
+      withinMs,
+      onSession: () => recordSession(permit),
+      beforeContent: async () => {
+        transmissions = claim.recordTransmission();
+        await transmissions;
+      },
+    });
+    recordReached(permit);
+    deps.failpoint('after-250');
+    await settle(deps, message, { outcome: 'sent', ...receipt }, signal);
+    deps.failpoint('after-marker');
+    deps.faults.clear('smtp');
+    return 'sent';
+  } catch (error) {
+    if (error instanceof UnrecordedSuccess) throw error;
+    await claim.stop();
+    // If the connection ends while the transmission is being recorded, it is recorded though nothing was sent.
+    const failed = {
+      permit,
+      context,
+      message,
+      transmissions: await transmissions.catch(() => message.unanswered),
+    };
+    throw await recordFailure(deps, failed, error);
+  }
+}
+
+/** The work is done, but could not be recorded. */
+class UnrecordedSuccess extends Error {
+  override readonly name = 'UnrecordedSuccess';
+}
+
+/** Settles the message, and retries for long: what is not recorded is done again. */
+async function settle(
+  { database, log }: DeliverMailDeps,
+  message: ClaimedMessage,
+  settlement: Settlement,
+  signal: AbortSignal,
+): Promise<string> {
+  for (let attempts = 1; ; attempts++) {
+    try {
+      const wasOpen = await settleMessage(database, message, settlement);
+      if (!wasOpen)
+        log.warn({ 'labels.outbox_id': message.id }, 'outbox message changed during delivery');
+      return settlement.outcome;
+    } catch (error) {
+      const limit =
+        isDatabaseUnavailable(error) && !signal.aborted
+          ? SETTLE_ATTEMPTS_DURING_OUTAGE
+          : SETTLE_ATTEMPTS;
+      if (attempts >= limit)
+        throw new UnrecordedSuccess('done, but not recorded', { cause: error });
+      await delay(Math.min(50 * 2 ** attempts, MAX_SETTLE_PAUSE_MS));
+    }
+  }
+}
+
+function throttleIfUnavailable(error: unknown): never {
+  if (isDatabaseUnavailable(error))
+    throw new QueueThrottled('the database is unavailable', DATABASE_PAUSE_MS, { cause: error });
+  throw error;
+}

@@ -1,0 +1,243 @@
+import type { Database } from '../../../shared/database/connect.js';
+import { isDatabaseUnavailable } from '../../../shared/database/failures.js';
+import type { Logger } from '../../../shared/logging/logger.js';
+import type { FaultBoard } from '../../jobs/fault-board.js';
+import {
+  JobHandedBack,
+  JobPostponed,
+  PermanentFailure,
+  QueueCutOff,
+  QueueThrottled,
+} from '../../jobs/job-effects.js';
+import type { JobContext } from '../../jobs/start-worker.js';
+import { maskError } from '../../mask.js';
+import { MailFailure } from '../mail.port.js';
+import type { ConnectionLimit } from '../smtp/connection-limit.js';
+import {
+  countOthers,
+  haveOthersReached,
+  othersGetThrough,
+  recordReached,
+  recordUnreachable,
+  type SendPermit,
+} from './circuit-breaker.js';
+import { ClaimLost } from './claim-keeper.js';
+import type { ClaimedMessage } from './outbox-claim.js';
+import { recordFailedAttempt, type FailedAttempt, type NextState } from './outbox-outcome.js';
+import { hasAnotherWorkerSent, isAboutThisMail, reopenRefusedSeries } from './refusal-history.js';
+
+export interface FailureDeps {
+  readonly database: Database;
+  readonly faults: FaultBoard;
+  readonly connections: ConnectionLimit;
+  readonly log: Logger;
+  /** The name of this process in deliveries. */
+  readonly worker: string;
+}
+
+/** One attempt to deliver a message. */
+export interface DeliveryAttempt {
+  readonly permit: SendPermit;
+  readonly context: JobContext;
+  readonly message: ClaimedMessage;
+  /** How often the content was transmitted without an answer, as far as known before the failure. */
+  readonly transmissions: number;
+}
+
+/** How often the content is transmitted at most when no answer comes. */
+export const MAX_COPIES = 3;
+/** How long the queue pauses while PostgreSQL is unavailable. */
+export const DATABASE_PAUSE_MS = 2_000;
+const MISCONFIGURED_PAUSE_MS = 60_000;
+/** Added to the delay of a mail that met a misconfiguration, so that another one probes first. */
+const ANOTHER_FIRST_MS = 10_000;
+const CONNECTION_REFUSED_DELAY_MS = 1_000;
+/** A mail that another worker sent so recently shows that the server is up. */
+const RECENTLY_MS = 5_000;
+/** At shutdown: time for the provider's event or another copy of the job to settle the message. */
+const UNANSWERED_AT_STOP_DELAY_MS = 10_000;
+const CLAIM_LOST_DELAY_MS = 1_000;
+const FIRST_SERIES_PAUSE_MS = 5_000;
+const MAX_SERIES_PAUSE_MS = 60_000;
+
+/** The content was transmitted as often as allowed, and it is uncertain whether the server accepted it. */
+export class PerhapsSent extends PermanentFailure {
+  constructor(why: string) {
+    super(`perhaps sent: the content was sent ${MAX_COPIES} times without an answer: ${why}`);
+  }
+}
+
+/**
+ * Records why the attempt failed, in the database, the circuit breaker, the connection limit and the readiness check of the
+ * mail server.
+ * @returns the error that says what happens to the job.
+ */
+export async function recordFailure(
+  deps: FailureDeps,
+  attempt: DeliveryAttempt,
+  thrown: unknown,
+): Promise<Error> {
+  const { context, message, transmissions } = attempt;
+  const { database, log } = deps;
+  const isUnanswered = thrown instanceof MailFailure && thrown.effect === 'unanswered';
+  const effect = await effectOnJob(deps, attempt, thrown);
+  const outcome =
+    isUnanswered && transmissions >= MAX_COPIES ? new PerhapsSent(effect.message) : effect;
+  const next = nextStateAfter(outcome, context);
+  const failed: FailedAttempt = {
+    outcome: next === 'dead' && outcome instanceof PermanentFailure ? 'refused' : 'deferred',
+    response: outcome.message,
+    isCounted: isCounted(outcome),
+    isAnswered: transmissions > message.unanswered && !isUnanswered,
+  };
+  try {
+    if (!(await recordFailedAttempt(database, message, failed, next)))
+      log.warn({ 'labels.outbox_id': message.id }, 'outbox message changed during delivery');
+    if (thrown instanceof MailFailure && thrown.isUnclear)
+      return (await pauseIfAllAreRefused(deps, thrown.message)) ?? outcome;
+  } catch (error) {
+    // The claim expires by itself; what the job does next decides what becomes of the message.
+    log.warn(
+      { 'labels.outbox_id': message.id, err: maskError(error) },
+      'failed attempt not recorded',
+    );
+    if (isDatabaseUnavailable(error))
+      return new QueueThrottled('the database is unavailable', DATABASE_PAUSE_MS);
+  }
+  return next === 'open' || outcome instanceof PermanentFailure
+    ? outcome
+    : new PermanentFailure(outcome.message, { cause: outcome.cause });
+}
+
+function nextStateAfter(outcome: Error, { isLastAttempt }: JobContext): NextState {
+  if (outcome instanceof PerhapsSent) return 'uncertain';
+  if (outcome instanceof PermanentFailure) return 'dead';
+  return isLastAttempt && isCounted(outcome) ? 'dead' : 'open';
+}
+
+/** Whether the attempt counts against the mail. */
+const isCounted = (outcome: Error): boolean =>
+  !(
+    outcome instanceof QueueThrottled ||
+    outcome instanceof JobHandedBack ||
+    outcome instanceof JobPostponed
+  );
+
+/** What the failure means for the job. Updates the circuit breaker, the connection limit and the faults. */
+async function effectOnJob(
+  deps: FailureDeps,
+  attempt: DeliveryAttempt,
+  thrown: unknown,
+): Promise<Error> {
+  if (!(thrown instanceof MailFailure)) return effectOfOwnError(thrown);
+  const { message } = thrown;
+  const { permit, context } = attempt;
+  switch (thrown.effect) {
+    case 'unreachable':
+      return (await isServerUp(deps, permit, thrown.hasReply))
+        ? connectionRefused(deps, permit, message)
+        : serverUnreachable(permit, message);
+    case 'lost':
+      // If others got through meanwhile, the mail is the cause, else an outage.
+      return haveOthersReached(permit) ? new Error(message) : serverUnreachable(permit, message);
+    case 'unanswered':
+      if (context.signal.aborted) return new JobPostponed(message, UNANSWERED_AT_STOP_DELAY_MS);
+      return haveOthersReached(permit) ? new Error(message) : serverUnreachable(permit, message);
+    case 'retry':
+      recordReached(permit);
+      return new Error(message);
+    case 'refuse':
+      recordReached(permit);
+      return new PermanentFailure(message);
+    case 'throttle':
+      recordReached(permit);
+      return throttled(deps, thrown);
+    case 'misconfigured':
+      recordReached(permit);
+      return misconfigured(deps, attempt.message, message);
+    case 'abort':
+      return new JobHandedBack();
+  }
+}
+
+function serverUnreachable(permit: SendPermit, message: string): Error {
+  const pauseMs = recordUnreachable(permit);
+  const why = `the mail server is out of reach: ${message}`;
+  return new QueueCutOff(why, pauseMs, pauseMs + Math.ceil(Math.random() * pauseMs));
+}
+
+async function isServerUp(
+  { database, worker }: FailureDeps,
+  permit: SendPermit,
+  hasReplied: boolean,
+): Promise<boolean> {
+  if (await othersGetThrough(permit, hasReplied)) return true;
+  return falseIfUnavailable(hasAnotherWorkerSent(database, worker, RECENTLY_MS));
+}
+
+/** The server is up, but does not accept so many connections at once. */
+function connectionRefused(
+  { connections }: FailureDeps,
+  permit: SendPermit,
+  message: string,
+): Error {
+  connections.refused(countOthers(permit));
+  const why = `the mail server takes no further connection: ${message}`;
+  return new JobPostponed(why, CONNECTION_REFUSED_DELAY_MS * (0.5 + Math.random()));
+}
+
+function throttled({ faults }: FailureDeps, thrown: MailFailure): Error {
+  const { message, pauseMs, isQuotaUsedUp } = thrown;
+  if (isQuotaUsedUp) faults.raise('smtp', message);
+  return new QueueThrottled(message, pauseMs ?? MISCONFIGURED_PAUSE_MS);
+}
+
+async function misconfigured(
+  { database, faults }: FailureDeps,
+  failed: ClaimedMessage,
+  message: string,
+): Promise<Error> {
+  if (await falseIfUnavailable(isAboutThisMail(database, failed, message)))
+    return new Error(message);
+  faults.raise('smtp', message);
+  const delayMs = MISCONFIGURED_PAUSE_MS + Math.ceil(Math.random() * ANOTHER_FIRST_MS);
+  return new QueueCutOff(message, MISCONFIGURED_PAUSE_MS, delayMs);
+}
+
+/** The effect of an error that did not come from the mail server. */
+function effectOfOwnError(thrown: unknown): Error {
+  if (isDatabaseUnavailable(thrown))
+    return new QueueThrottled('the database is unavailable', DATABASE_PAUSE_MS);
+  if (thrown instanceof ClaimLost) return new JobPostponed(thrown.message, CLAIM_LOST_DELAY_MS);
+  const isEffect = thrown instanceof PermanentFailure || thrown instanceof JobPostponed;
+  return isEffect ? thrown : maskError(thrown);
+}
+
+/** The same answer to several mails in a row is about the sender: those mails are reopened, and the queue pauses. */
+async function pauseIfAllAreRefused(
+  { database, faults, log }: FailureDeps,
+  answer: string,
+): Promise<Error | undefined> {
+  const series = await reopenRefusedSeries(database, answer);
+  if (!series) return undefined;
+  faults.raise('smtp', answer);
+  log.warn(
+    { 'labels.mails': series.reopened, 'event.reason': answer },
+    'SMTP server rejects all mail; messages reopened',
+  );
+  const pauseMs = Math.min(
+    (FIRST_SERIES_PAUSE_MS * 2 ** Math.min(series.attempts, 10)) / 2 ** 3,
+    MAX_SERIES_PAUSE_MS,
+  );
+  return new QueueThrottled(answer, pauseMs);
+}
+
+/** While the database is unavailable the answer is unknown; recording the failure will report that. */
+async function falseIfUnavailable(answer: Promise<boolean>): Promise<boolean> {
+  try {
+    return await answer;
+  } catch (error) {
+    if (isDatabaseUnavailable(error)) return false;
+    throw error;
+  }
+}

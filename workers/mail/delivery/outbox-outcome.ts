@@ -1,0 +1,90 @@
+import { QueryTypes } from 'sequelize';
+import type { Database } from '../../../shared/database/connect.js';
+import { IS_STILL_CLAIMED, type ClaimedMessage } from './outbox-claim.js';
+
+type Claimed = Pick<ClaimedMessage, 'id' | 'generation' | 'deliveryId' | 'claimedUntil'>;
+
+/** How a message is settled: the mail server accepted the mail, or it is obsolete. */
+export interface Settlement {
+  readonly outcome: 'sent' | 'obsolete';
+  /** The server's reply, or why the mail is obsolete; without addresses. */
+  readonly response: string;
+  readonly providerId?: string | undefined;
+}
+
+/** How an attempt failed; without addresses. */
+export interface FailedAttempt {
+  readonly outcome: 'deferred' | 'refused';
+  readonly response: string;
+  /** False: the mail is not the cause, so its next attempt has the same number. */
+  readonly isCounted: boolean;
+  /** True: a transmission was recorded in this attempt, and the server certainly did not accept the mail. */
+  readonly isAnswered: boolean;
+}
+
+/**
+ * Records that the work is done, so that no later copy of the job repeats it. A mail that was sent settles the message even
+ * if it was dead-lettered or redriven meanwhile. Resolves to false when there was nothing to settle.
+ */
+export async function settleMessage(
+  database: Database,
+  { id, generation, deliveryId }: Claimed,
+  { outcome, response, providerId }: Settlement,
+): Promise<boolean> {
+  const rows = await database.query(
+    `with delivery as (
+       update deliveries
+          set finished_at = now(), outcome = $outcome, response = $response, provider_id = $providerId
+        where id = $deliveryId
+     )
+     update outbox
+        set state = 'settled', outcome = $outcome, settled_at = now(), claimed_until = null, last_error = null
+      where id = $id and state <> 'settled'
+        and ($outcome = 'sent' or (generation = $generation and state not in ('dead', 'uncertain')))
+     returning id`,
+    {
+      type: QueryTypes.SELECT,
+      bind: { id, generation, deliveryId, outcome, response, providerId: providerId ?? null },
+    },
+  );
+  return rows.length > 0;
+}
+
+/** The state of a message after a failed attempt. `open` is retried; an operator decides about the others. */
+export type NextState = 'open' | 'dead' | 'uncertain';
+
+/**
+ * Records how the attempt failed and releases the claim, so that the next attempt need not wait for it to expire. Resolves
+ * to false when the message is not claimed by this worker any more: then only the delivery is recorded.
+ */
+export async function recordFailedAttempt(
+  database: Database,
+  { id, generation, deliveryId, claimedUntil }: Claimed,
+  { outcome, response, isCounted, isAnswered }: FailedAttempt,
+  next: NextState,
+): Promise<boolean> {
+  const rows = await database.query(
+    `with delivery as (
+       update deliveries set finished_at = now(), outcome = $outcome, response = $response where id = $deliveryId
+     )
+     update outbox
+        set state = case $next when 'open' then state else $next end, claimed_until = null, last_error = $response,
+            attempts = attempts - $uncounted, unanswered = unanswered - $answered
+      where id = $id and ${IS_STILL_CLAIMED} returning id`,
+    {
+      type: QueryTypes.SELECT,
+      bind: {
+        id,
+        generation,
+        deliveryId,
+        claimedUntil,
+        outcome,
+        response,
+        next,
+        uncounted: isCounted ? 0 : 1,
+        answered: isAnswered ? 1 : 0,
+      },
+    },
+  );
+  return rows.length > 0;
+}

@@ -1,0 +1,40 @@
+import { QueryTypes } from 'sequelize';
+import type { KeyRing } from '../../../shared/crypto/keys.js';
+import type { Database } from '../../../shared/database/connect.js';
+import type { OutgoingMail } from '../mail.port.js';
+import type { MailLimit } from './mail-limits.js';
+
+export interface ComposeDeps {
+  readonly database: Database;
+  /** The name of the service in mails. */
+  readonly service: string;
+  /** Base of every link. */
+  readonly publicUrl: string;
+  readonly confirmationKeys: KeyRing;
+  /** Multiplies the limits on mails to one address. */
+  readonly rateLimitScale: number;
+}
+
+/** A mail to send, or why it is obsolete. */
+export type Composed =
+  | (Omit<OutgoingMail, 'id'> & {
+      /** The kind of mail: stored with the message, and what its limit counts. */
+      readonly template: string;
+      /** Three an hour to one address unless given. */
+      readonly limit?: MailLimit;
+      /** The confirmation whose link the mail holds: sending it invalidates older ones. */
+      readonly confirmationId?: string;
+    })
+  | { readonly obsolete: string };
+
+/** Name and current address of an admin, or `undefined` when the account is gone. */
+export async function findAdmin(
+  database: Database,
+  id: number,
+): Promise<{ readonly name: string; readonly email: string } | undefined> {
+  const [row] = await database.query<{ name: string; email: string }>(
+    'select name, email from admins where id = $id',
+    { type: QueryTypes.SELECT, bind: { id } },
+  );
+  return row;
+}

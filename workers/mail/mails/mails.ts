@@ -1,0 +1,103 @@
+import type * as z from 'zod';
+import {
+  sendConfirmationMail,
+  sendSecurityNotice,
+  type OutboxContract,
+  type SecurityNotice,
+} from '../../../shared/jobs/index.js';
+import { findAdmin, type ComposeDeps, type Composed } from './composition.js';
+import { composeConfirmationMail } from './confirmation-mail.js';
+import { renderMail, type RenderedMail } from './layout.js';
+import { quoteName } from './wording.js';
+
+/** Composes a mail from its payload and from the rows as they are now. */
+export type Compose<Payload> = (
+  deps: ComposeDeps,
+  payload: Payload,
+  recipient: string | null,
+) => Promise<Composed>;
+
+interface Mail<C extends OutboxContract> {
+  readonly contract: C;
+  readonly compose: Compose<z.output<C['schema']>>;
+}
+
+/** Every mail by the name of its contract: without an entry for each contract this does not compile. */
+export const mails: { readonly [C in OutboxContract as C['name']]: Mail<C> } = {
+  'send-confirmation-mail': { contract: sendConfirmationMail, compose: composeConfirmationMail },
+  'send-security-notice': { contract: sendSecurityNotice, compose: composeSecurityNotice },
+};
+
+/**
+ * Notifies an admin of a change, at the address that the account had at the time: the change may be of that very address,
+ * and its owner has to hear of it.
+ */
+async function composeSecurityNotice(
+  { database, service, publicUrl }: ComposeDeps,
+  { admin_id: id, notice }: z.output<(typeof sendSecurityNotice)['schema']>,
+  recipient: string | null,
+): Promise<Composed> {
+  const admin = await findAdmin(database, id);
+  if (!admin) return { obsolete: 'the admin is gone' };
+  const { name, email } = admin;
+  return {
+    template: notice,
+    to: { name, address: recipient ?? email },
+    ...renderSecurityNotice({ service, name, publicUrl, notice }),
+  };
+}
+
+export interface SecurityNoticeFacts {
+  readonly service: string;
+  readonly name: string;
+  readonly publicUrl: string;
+  readonly notice: SecurityNotice;
+}
+
+interface NoticeText {
+  readonly subject: string;
+  readonly text: string;
+  readonly ifNotYou: string;
+}
+
+const securityNotices: Readonly<Record<SecurityNotice, NoticeText>> = {
+  password_changed: {
+    subject: 'Your password has been changed',
+    text: 'The password of your account has just been changed. All other sessions have ended.',
+    ifNotYou:
+      'Somebody else knows your old password or reads your mail. Ask for a new password now, and change the password of your mailbox.',
+  },
+  email_change_requested: {
+    subject: 'Your account is to use another e-mail address',
+    text: 'Somebody who knows your password has asked that your account use another e-mail address. It stays with this one until the new one is confirmed.',
+    ifNotYou:
+      'Somebody else knows your password. Log in and change it now: that ends their session.',
+  },
+  session_ended_by_reuse: {
+    subject: 'We have ended one of your sessions',
+    text: 'A token of one of your sessions was used twice. That happens when it has been stolen, so the session has ended. You can log in again.',
+    ifNotYou:
+      'If you did not copy the token yourself, look for what could have: the device or program that was logged in.',
+  },
+};
+
+export function renderSecurityNotice({
+  service,
+  name,
+  publicUrl,
+  notice,
+}: SecurityNoticeFacts): RenderedMail {
+  const { subject, text, ifNotYou } = securityNotices[notice];
+  return renderMail({
+    service,
+    subject,
+    preview: text,
+    blocks: [
+      { kind: 'paragraph', text: `Hello ${quoteName(name)},` },
+      { kind: 'paragraph', text },
+      { kind: 'aside', title: 'If it was not you', text: ifNotYou },
+      { kind: 'address', label: `${service} is at:`, url: publicUrl },
+    ],
+    footer: `Sent by ${service} because of a change to your account. You cannot switch this notice off.`,
+  });
+}

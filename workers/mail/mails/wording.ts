@@ -1,0 +1,72 @@
+import type { MailBlock } from './layout.js';
+
+export interface LinkMailFacts {
+  readonly service: string;
+  /** The name of the account; empty for one that is not confirmed. */
+  readonly name: string;
+  readonly url: string;
+  readonly now: Date;
+  readonly expiresAt: Date;
+}
+
+type Link = Pick<LinkMailFacts, 'url' | 'now' | 'expiresAt'>;
+
+/** How long the link works, in words. */
+export const lifetimeOf = ({ now, expiresAt }: Link): string =>
+  inWords(expiresAt.getTime() - now.getTime());
+
+/**
+ * The link: a button, a note, and its address to copy.
+ * @param note what to know before following it; by default how long it works.
+ */
+export function linkBlocks(
+  link: Link,
+  label: string,
+  note = `The link works for ${lifetimeOf(link)}, until ${utcTime(link.expiresAt)}.`,
+): MailBlock[] {
+  return [
+    { kind: 'button', label, url: link.url },
+    { kind: 'paragraph', text: note },
+    {
+      kind: 'address',
+      label: 'If the button does not work, copy this address into your browser:',
+      url: link.url,
+    },
+  ];
+}
+
+/**
+ * An untrusted name as it may be shown in a mail: on one line, of at most 80 characters, and so that no mail program turns
+ * a part of it into a link. Whoever registers chooses the name, and the owner of the address reads it.
+ */
+export function quoteName(text: string): string {
+  const line = text.replace(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]+/gu, ' ').trim();
+  const short = [...line].length > 80 ? `${[...line].slice(0, 79).join('')}…` : line;
+  // An invisible word joiner breaks up what looks like an address.
+  return short.replace(/(?<=[\p{L}\p{N}])[.:@](?=[\p{L}\p{N}/])/gu, '$&\u2060');
+}
+
+const MINUTE_MS = 60_000;
+const HOUR_MS = 60 * MINUTE_MS;
+const DAY_MS = 24 * HOUR_MS;
+
+/** A duration in words, rounded: `45 minutes`, `24 hours`, `3 days`. At least a minute. */
+export function inWords(ms: number): string {
+  if (ms >= 2 * DAY_MS) return counted(ms / DAY_MS, 'day');
+  if (ms >= 1.5 * HOUR_MS) return counted(ms / HOUR_MS, 'hour');
+  return counted(Math.max(ms / MINUTE_MS, 1), 'minute');
+}
+
+function counted(amount: number, unit: string): string {
+  const count = Math.round(amount);
+  return `${count} ${unit}${count === 1 ? '' : 's'}`;
+}
+
+const utcFormat = new Intl.DateTimeFormat('en-GB', {
+  dateStyle: 'long',
+  timeStyle: 'short',
+  timeZone: 'UTC',
+});
+
+/** A time in UTC: `23 November 2026 at 14:05 UTC`. */
+export const utcTime = (time: Date): string => `${utcFormat.format(time)} UTC`;
