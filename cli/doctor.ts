@@ -21,18 +21,18 @@ import { connectRedis } from '../shared/queues/redis-client.js';
 import { problemsOfRedis, readRedisFacts, type RedisFacts } from '../shared/queues/redis-facts.js';
 import { tryWrites } from '../shared/queues/redis-probe.js';
 import { refusalOfRedis } from '../shared/queues/redis-refusals.js';
-import { noWords, type Answer, type Arguments, type Command } from './command.js';
+import { refuseArguments, type CommandResult, type Arguments, type Command } from './command.js';
 
-/** Whether all is well. */
+/** Checks everything that Rollcall depends on. */
 export const doctorCommands: readonly Command[] = [
   {
     name: 'doctor',
-    does: 'looks at everything that Rollcall stands on, and says what to do',
+    summary: 'checks configuration, PostgreSQL, Redis and spool, and says what to do',
     run: doctor,
   },
 ];
 
-/** What was found about one thing. */
+/** The result of one check. */
 interface Finding {
   readonly check: string;
   readonly ok: boolean;
@@ -41,8 +41,8 @@ interface Finding {
   readonly advice?: string;
 }
 
-async function doctor(args: Arguments): Promise<Answer> {
-  noWords(args);
+async function doctor(args: Arguments): Promise<CommandResult> {
+  refuseArguments(args);
   const findings = await examine(args.env);
   const isOk = findings.every(({ ok }) => ok);
   return {
