@@ -14,27 +14,57 @@ import { openDatabase, type Database } from '../shared/database/connect.js';
 import { refusalOfDatabase } from '../shared/database/failures.js';
 import { isSchemaCurrent } from '../shared/database/schema-version.js';
 import { tryWrite } from '../shared/database/writes.js';
-import { checkOutbox, findHeldUp } from '../shared/health/outbox-check.js';
-import type { QueueName } from '../shared/jobs/define-job.js';
-import { queueBounds } from '../shared/queues/queue-room.js';
+import { checkOutbox, findDeliveryFailure } from '../shared/health/outbox-check.js';
 import { connectRedis } from '../shared/queues/redis-client.js';
 import { problemsOfRedis, readRedisFacts, type RedisFacts } from '../shared/queues/redis-facts.js';
 import { tryWrites } from '../shared/queues/redis-probe.js';
 import { refusalOfRedis } from '../shared/queues/redis-refusals.js';
+import {
+  queueRegistry,
+  redisInstances,
+  type QueueName,
+  type RedisInstance,
+  type RedisName,
+} from '../shared/queues/registry.js';
 import { refuseArguments, type CommandResult, type Arguments, type Command } from './command.js';
 
-/** Checks everything that Rollcall depends on. */
+/** When each check of the doctor passes, in Markdown. The runbook's table is generated from this list. */
+export const doctorChecks = {
+  configuration: 'the environment is complete for the API or for the worker',
+  postgres:
+    'PostgreSQL answers and writes a row, which is rolled back: [down](#postgresql-is-down), [refuses writes](#postgresql-refuses-writes)',
+  'time-outs':
+    '`statement_timeout` took effect; shown only if not: [connection poolers](#connection-poolers)',
+  migrations: 'none is pending',
+  mail: 'a mail was sent within ten minutes, or none has failed for longer; shown only if not: [mail](#mail-does-not-arrive)',
+  outbox: 'messages are relayed and worked on: [the outbox](#the-outbox-grows-old)',
+  'dead letters': 'no mail was given up, and none is perhaps sent: [dead letters](#dead-letters)',
+  redis:
+    'the Redis of `REDIS_URL` answers, writes, has room and is set up to hold queues: [refuses commands](#redis-refuses-commands), [full](#redis-is-full)',
+  'redis (logs)': 'the same for the Redis of `REDIS_URL_LOGS`, if that is a different Redis',
+  'log spool':
+    "with `FIREHOSE_DELIVERY_STREAM`: this host's spool is writable and less than 75 % full: [logs](#logs-do-not-reach-firehose)",
+} as const satisfies Readonly<Record<string, string>>;
+
+type DoctorCheck = keyof typeof doctorChecks;
+
+const redisChecks = {
+  main: 'redis',
+  logs: 'redis (logs)',
+} as const satisfies Record<RedisName, DoctorCheck>;
+
+/** Whether all is well. */
 export const doctorCommands: readonly Command[] = [
   {
     name: 'doctor',
-    summary: 'checks configuration, PostgreSQL, Redis and spool, and says what to do',
+    summary: 'checks everything that Rollcall depends on, and says what to do',
     run: doctor,
   },
 ];
 
 /** The result of one check. */
 interface Finding {
-  readonly check: string;
+  readonly check: DoctorCheck;
   readonly ok: boolean;
   readonly found: string;
   /** What to do about it. */
@@ -62,7 +92,7 @@ async function examine(env: Environment): Promise<Finding[]> {
   if (config instanceof ConfigError) return [misconfigured(faultsIn(config))];
   const [ofDatabase, ...ofRedis] = await Promise.all([
     examineDatabase(config),
-    ...redisesOf(config).map((redis) => examineRedis(redis, config.isProduction)),
+    ...redisInstances(config.redis).map((redis) => examineRedis(redis, config.isProduction)),
   ]);
   return [
     examineConfig(env),
@@ -91,7 +121,7 @@ const misconfigured = (found: string): Finding => ({
 const faultsIn = ({ faults }: ConfigError): string =>
   faults.map(({ variable, problem }) => `${variable} ${problem}`).join('; ');
 
-/** A host may be the API's or the worker's: one of the two must be able to start with this environment. */
+/** A host may run the API or the worker: one of the two must be able to start with this environment. */
 function examineConfig(env: Environment): Finding {
   const api = faultsOf(() => loadApiConfig(env));
   const worker = faultsOf(() => loadWorkerConfig(env));
@@ -108,7 +138,7 @@ async function examineDatabase({ database: address }: Config): Promise<Finding[]
   const database = openDatabase(address, 'rollcall-cli');
   try {
     const session = await describeSession(database);
-    const postgres = { check: 'postgres', ok: true, found: `version ${session.version}` };
+    const postgres: Finding = { check: 'postgres', ok: true, found: `version ${session.version}` };
     if (!(await isSchemaCurrent(database))) {
       const advice = 'Run `node dist/migrations/run.js`.';
       const found = 'migrations are pending';
@@ -117,7 +147,7 @@ async function examineDatabase({ database: address }: Config): Promise<Finding[]
     await tryWrite(database);
     return [
       postgres,
-      ...lackOfTimeouts(session, address),
+      ...checkTimeouts(session, address),
       { check: 'migrations', ok: true, found: 'none is pending' },
       ...(await examineOutbox(database)),
     ];
@@ -126,8 +156,8 @@ async function examineDatabase({ database: address }: Config): Promise<Finding[]
     const found = refusal === undefined ? messageOf(error) : `${refusal}: ${messageOf(error)}`;
     const advice =
       refusal === 'refuses writes'
-        ? 'See the runbook: PostgreSQL refuses writes. Until then the API answers 503 to what writes, and no mail is sent.'
-        : 'Bring it back; until then the API answers 503 and no mail is sent.';
+        ? 'See the runbook: PostgreSQL refuses writes. Until then the API answers 503 to requests that write, and no mail is sent.'
+        : 'Start PostgreSQL or restore the connection; until then the API answers 503 and no mail is sent.';
     return [{ check: 'postgres', ok: false, found, advice }];
   } finally {
     await database.close();
@@ -136,7 +166,7 @@ async function examineDatabase({ database: address }: Config): Promise<Finding[]
 
 interface Session {
   readonly version: string;
-  /** 0 when the server bounds no statement. */
+  /** 0: statements have no time limit. */
   readonly statementTimeoutMs: number;
 }
 
@@ -149,8 +179,8 @@ async function describeSession(database: Database): Promise<Session> {
   return row ?? { version: 'unknown', statementTimeoutMs: 0 };
 }
 
-/** Each session has its time-out from the start, unless it comes from a pooler. */
-function lackOfTimeouts(
+/** Each session sets its time-out when it connects, unless a pooler drops the option. */
+function checkTimeouts(
   { statementTimeoutMs }: Session,
   { user, name, timeoutMs }: Config['database'],
 ): Finding[] {
@@ -166,25 +196,27 @@ function lackOfTimeouts(
   ];
 }
 
-const MAIL_ADVICE = 'They are tried again until it works. See the runbook: mail does not arrive.';
+const MAIL_ADVICE = 'They are retried until it works. See the runbook: Mail does not arrive.';
 
 async function examineOutbox(database: Database): Promise<Finding[]> {
   const { ok, problem } = await checkOutbox(database);
   const { pending, enqueued, dead, uncertain } = await readOutboxState({ database });
   const open = `${pending.count} pending, ${enqueued.count} enqueued`;
-  const heldUp = await findHeldUp(database);
-  return [
-    ...(heldUp === undefined
+  const failure = await findDeliveryFailure(database);
+  const mail: Finding[] =
+    failure === undefined
       ? []
-      : [{ check: 'mail', ok: false, found: heldUp, advice: MAIL_ADVICE }]),
+      : [{ check: 'mail', ok: false, found: failure, advice: MAIL_ADVICE }];
+  return [
+    ...mail,
     ok
       ? { check: 'outbox', ok, found: open }
       : {
           check: 'outbox',
           ok,
-          found: `${problem ?? 'it does not move'} (${open})`,
+          found: `${problem ?? 'messages do not move on'} (${open})`,
           advice:
-            'Is a worker with the roles `mail` and `relay` running? See the runbook: the outbox grows old.',
+            'Is a worker with the roles `mail` and `relay` running? See the runbook: The outbox grows old.',
         },
     dead.count + uncertain.count === 0
       ? { check: 'dead letters', ok: true, found: 'none' }
@@ -192,30 +224,16 @@ async function examineOutbox(database: Database): Promise<Finding[]> {
           check: 'dead letters',
           ok: false,
           found: `${dead.count} given up, ${uncertain.count} perhaps sent`,
-          advice: 'Look with `mail dead`, then `mail redrive` or `mail discard`.',
+          advice: 'List them with `mail dead`, then `mail redrive` or `mail discard` each.',
         },
   ];
 }
 
-/** A Redis, and the queues that it holds. */
-interface QueueRedis {
-  readonly check: string;
-  readonly url: string;
-  readonly queues: readonly QueueName[];
-}
-
-function redisesOf({ redis: { url, logsUrl } }: Config): QueueRedis[] {
-  if (logsUrl === url) return [{ check: 'redis', url, queues: ['mail', 'logs'] }];
-  return [
-    { check: 'redis', url, queues: ['mail'] },
-    { check: 'redis (logs)', url: logsUrl, queues: ['logs'] },
-  ];
-}
-
 async function examineRedis(
-  { check, url, queues }: QueueRedis,
+  { name, url, queues }: RedisInstance,
   isProduction: boolean,
 ): Promise<Finding[]> {
+  const check = redisChecks[name];
   let facts: RedisFacts;
   try {
     facts = await askRedis(url, queues);
@@ -223,21 +241,21 @@ async function examineRedis(
     const refusal = refusalOfRedis(error);
     const advice =
       refusal === undefined
-        ? 'Bring it back; mails wait in the outbox until then.'
+        ? 'Start Redis or restore the connection; mails wait in the outbox until then.'
         : 'See the runbook: Redis refuses commands. Mails wait in the outbox until then.';
     return [{ check, ok: false, found: refusal ?? messageOf(error), advice }];
   }
   const memory = `${mib(facts.usedBytes)} MiB of ${facts.maxBytes === 0 ? 'no limit' : `${mib(facts.maxBytes)} MiB`}`;
   const found = `version ${facts.version}, ${facts.policy}, ${facts.isPersistent ? 'persistent' : 'not persistent'}, ${memory}`;
-  const complaints = [
-    // A laptop may do without what is not serious.
+  const problems = [
+    // Only production needs what is not serious.
     ...problemsOfRedis(facts)
       .filter(({ isSerious }) => isSerious || isProduction)
       .map(({ problem }) => problem),
-    ...lackOfRoom(facts, queues),
+    ...checkRoom(facts, queues),
   ];
-  if (complaints.length === 0) return [{ check, ok: true, found }];
-  return complaints.map((advice) => ({ check, ok: false, found, advice }));
+  if (problems.length === 0) return [{ check, ok: true, found }];
+  return problems.map((advice) => ({ check, ok: false, found, advice }));
 }
 
 async function askRedis(url: string, queues: readonly QueueName[]): Promise<RedisFacts> {
@@ -250,31 +268,31 @@ async function askRedis(url: string, queues: readonly QueueName[]): Promise<Redi
   }
 }
 
-/** One complaint if any of the queues is given no more jobs. */
-function lackOfRoom({ usedBytes, limitBytes }: RedisFacts, queues: readonly QueueName[]): string[] {
+/** One problem if producers may add no more jobs to any of the queues. */
+function checkRoom({ usedBytes, limitBytes }: RedisFacts, queues: readonly QueueName[]): string[] {
   const usedShare = usedBytes / limitBytes;
-  const stopped = queues.filter((queue) => usedShare >= queueBounds[queue].memoryShare);
+  const stopped = queues.filter((queue) => usedShare >= queueRegistry[queue].bounds.memoryShare);
   if (stopped.length === 0) return [];
   const percent = Math.round(usedShare * 100);
   return [
-    `${percent} % of its memory is used, and nothing more is put on ${stopped.join(' and ')}: see the runbook, Redis is full`,
+    `${percent} % of its memory is used, and no jobs are added to ${stopped.join(' and ')}: see the runbook: Redis is full`,
   ];
 }
 
-/** Of a process's part of the spool: soon lines will be dropped. */
+/** Share of the size limit of a process's spool folder above which lines may soon be dropped. */
 const SPOOL_NEARLY_FULL = 0.75;
 
 async function examineSpool({ dir, maxBytes }: NonNullable<Config['spool']>): Promise<Finding> {
   const check = 'log spool';
   try {
     const bytes = await fullestFolder(dir);
-    const found = `${dir}: at most ${mib(bytes)} of ${mib(maxBytes)} MiB wait in a process's folder`;
+    const found = `${dir}: the fullest process's folder holds ${mib(bytes)} of ${mib(maxBytes)} MiB`;
     if (bytes <= SPOOL_NEARLY_FULL * maxBytes) return { check, ok: true, found };
     const advice =
-      'Past that the oldest lines are dropped. See the runbook: logs do not reach Firehose.';
+      'Beyond that the oldest lines are dropped. See the runbook: Logs do not reach Firehose.';
     return { check, ok: false, found, advice };
   } catch (error) {
-    const advice = 'Let the process write there, or set SPOOL_DIR: log lines wait in it.';
+    const advice = 'Let the process write there, or set SPOOL_DIR: log lines are spooled in it.';
     return { check, ok: false, found: messageOf(error), advice };
   }
 }
@@ -289,7 +307,7 @@ async function fullestFolder(dir: string): Promise<number> {
   }
   const bytes = new Map<string, number>();
   for (const name of await readdir(dir, { recursive: true })) {
-    // What is shipped meanwhile is gone.
+    // A segment that was shipped meanwhile is gone.
     const file = await stat(join(dir, name)).catch(() => undefined);
     const [folder = ''] = name.split(sep);
     if (file?.isFile()) bytes.set(folder, (bytes.get(folder) ?? 0) + file.size);

@@ -2,12 +2,13 @@ import { readOutboxState, type OutboxStateCount } from '../api/ops/outbox-state.
 import { loadQueueToolConfig } from '../shared/config/config.js';
 import { openJobQueue, type JobCounts } from '../shared/queues/job-queue.js';
 import { connectRedis } from '../shared/queues/redis-client.js';
+import { queueNames, redisUrlOf, type QueueName } from '../shared/queues/registry.js';
 import { refuseArguments, type CommandResult, type Arguments, type Command } from './command.js';
 import { withTools } from './tools.js';
 
-/** Counts of outbox messages and jobs. */
+/** How much work is waiting, and where. */
 export const stateCommands: readonly Command[] = [
-  { name: 'outbox', summary: 'counts the outbox messages by state, with their ages', run: outbox },
+  { name: 'outbox', summary: 'counts the promised mails by state, with their ages', run: outbox },
   { name: 'queues', summary: 'counts the jobs of each queue by state', run: queues },
 ];
 
@@ -41,19 +42,22 @@ function ageText(seconds: number): string {
 async function queues(args: Arguments): Promise<CommandResult> {
   refuseArguments(args);
   const { redis } = loadQueueToolConfig(args.env);
-  const mail = await countJobs('mail', redis.url);
-  const logs = await countJobs('logs', redis.logsUrl);
-  const line = (name: string, counts: JobCounts): string =>
-    `${name.padEnd(6)}${Object.entries(counts)
-      .map(([state, n]) => `${n} ${state}`)
-      .join(', ')}`;
+  const counted: [QueueName, JobCounts][] = [];
+  for (const name of queueNames)
+    counted.push([name, await countJobs(name, redisUrlOf(name, redis))]);
+  const width = Math.max(...queueNames.map((name) => name.length)) + 2;
   return {
-    lines: [line('mail', mail), line('logs', logs)],
-    facts: { queues: { mail, logs } },
+    lines: counted.map(([name, counts]) => `${name.padEnd(width)}${countsText(counts)}`),
+    facts: { queues: Object.fromEntries(counted) },
   };
 }
 
-async function countJobs(name: 'mail' | 'logs', url: string): Promise<JobCounts> {
+const countsText = (counts: JobCounts): string =>
+  Object.entries(counts)
+    .map(([state, n]) => `${n} ${state}`)
+    .join(', ');
+
+async function countJobs(name: QueueName, url: string): Promise<JobCounts> {
   const redis = await connectRedis(url).catch((error: unknown) => {
     throw new Error(`the Redis of the queue "${name}" cannot be reached`, { cause: error });
   });

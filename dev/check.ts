@@ -1,11 +1,11 @@
 import { existsSync } from 'node:fs';
 import { join, resolve } from 'node:path';
-import { readDevEnv } from './env.js';
-import { projectRoot, sourceFolders } from './paths.js';
 import { runTests } from './checks/run-tests.js';
 import { add, report, type Tally } from './checks/tally.js';
 import { runTool } from './checks/tool.js';
 import { listenForStop } from './command-line.js';
+import { readDevEnv } from './env.js';
+import { projectRoot, sourceFolders } from './paths.js';
 
 // `npm test` and `npm run check`: everything that continuous integration checks, each check and each test counted.
 // With file names (`npm test -- test/contract/images.test.ts`) only those tests.

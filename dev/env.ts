@@ -1,20 +1,20 @@
 import { resolve } from 'node:path';
 import { projectRoot } from './paths.js';
 
-/** What the local stack takes from the environment of whoever started it. */
+/** What development programs read from the environment. */
 export interface DevEnv {
   readonly dataDir: string;
   readonly databaseUrl: string | undefined;
   readonly redisUrl: string | undefined;
   readonly nodeEnv: string | undefined;
-  /** `PATH`, split; where server programs are looked for. */
+  /** The folders in `PATH`. */
   readonly searchPath: readonly string[];
   readonly colour: boolean;
-  /** Everything that was set, for handing on to child processes; npm's own variables are left out. */
+  /** The whole environment without npm's variables, to pass on to child processes. */
   readonly inherited: Readonly<Record<string, string>>;
 }
 
-/** Reads the environment: the only place in dev/ that looks at `process.env`. */
+/** Reads the environment. This file is the only one in dev/ and bench/ that uses `process.env`. */
 export function readDevEnv(): DevEnv {
   const inherited: Record<string, string> = {};
   for (const [name, value] of Object.entries(process.env)) {
@@ -32,7 +32,7 @@ export function readDevEnv(): DevEnv {
   };
 }
 
-/** Reads what the Firehose endpoint needs when it runs on its own, in a container for one. */
+/** Settings of the Firehose endpoint when it runs on its own, for example in a container. */
 export function readFirehoseEnv(): { port: number; host: string; dataDir: string } {
   return {
     port: Number(process.env['PORT'] || 4573),
@@ -41,7 +41,7 @@ export function readFirehoseEnv(): { port: number; host: string; dataDir: string
   };
 }
 
-/** Reads where the browser of the tour is. */
+/** The browser that `npm run tour` uses. */
 export function readTourEnv(): { chromium: string } {
   return { chromium: process.env['CHROMIUM'] || '/usr/bin/chromium' };
 }

@@ -1,10 +1,10 @@
 import { mkdir } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 
-/** The project's root, seen from the compiled file in dist/dev/. */
+/** The project's root; this file is compiled to dist/dev/. */
 export const projectRoot = resolve(import.meta.dirname, '..', '..');
 
-/** The folders at the top that hold code. */
+/** The top-level folders of source code. */
 export const sourceFolders = [
   'api',
   'workers',
@@ -16,16 +16,16 @@ export const sourceFolders = [
   'test',
 ] as const;
 
-/** Where the local stack keeps what must outlive it. */
+/** The folders in which the local stack keeps its state. */
 export interface DataLayout {
   readonly root: string;
   /** One log file per process. */
   readonly logs: string;
-  /** One pid file per process, by which the next start finds what a `kill -9` left behind. */
+  /** One pid file per process, by which the next start finds processes orphaned by a `kill -9`. */
   readonly run: string;
 }
 
-/** Creates the data folder and the folders that every part of the stack uses. */
+/** Creates the data folder with its subfolders for logs and pid files. */
 export async function prepareDataDir(root: string): Promise<DataLayout> {
   const layout = { root, logs: join(root, 'logs'), run: join(root, 'run') };
   await mkdir(layout.logs, { recursive: true });

@@ -1,4 +1,4 @@
-/** A source of random numbers that a seed decides, so that a run can be had again. */
+/** A pseudo-random number generator: the same seed gives the same numbers, so that a run can be repeated. */
 export interface Random {
   /** At least `from`, less than `to`. */
   between(from: number, to: number): number;

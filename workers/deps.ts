@@ -2,12 +2,13 @@ import { createAudit } from '../shared/audit/audit.js';
 import type { WorkerConfig } from '../shared/config/config.js';
 import { deriveKeyRing } from '../shared/crypto/keys.js';
 import { openDatabase, type Database } from '../shared/database/connect.js';
-import { commonChecks, type Check } from '../shared/health/readiness.js';
+import type { Check } from '../shared/health/checks.js';
+import { commonChecks } from '../shared/health/readiness.js';
 import { createFailpoint, type Failpoint } from '../shared/lifecycle/failpoint.js';
 import type { Lifecycle } from '../shared/lifecycle/lifecycle.js';
 import type { Logger } from '../shared/logging/logger.js';
 import { openQueues, type Queues } from '../shared/queues/queues.js';
-import { createFaultBoard, type FaultBoard } from './jobs/fault-board.js';
+import { createDependencyFaults, type DependencyFaults } from './jobs/dependency-faults.js';
 import { openFirehoseSink } from './logs/firehose.sink.js';
 import type { RecordSink } from './logs/record-sink.port.js';
 import type { ComposeDeps } from './mail/mails/composition.js';
@@ -19,15 +20,14 @@ import { openSmtpMailer } from './mail/smtp/smtp.mailer.js';
 import { createSweep, type Sweep } from './relay/sweep.js';
 import { createTasks, type Tasks } from './tasks/tasks.js';
 
-/** Everything that the worker's parts are made of. */
 export interface WorkerDeps {
   readonly log: Logger;
-  /** Does not ship: for whatever has to do with shipping. */
+  /** Writes to stdout only: for everything that shipping logs depends on. */
   readonly localLog: Logger;
   readonly database: Database;
   readonly queues: Queues;
   readonly failpoint: Failpoint;
-  readonly faults: FaultBoard;
+  readonly faults: DependencyFaults;
   readonly mailer: Mailer;
   readonly composeDeps: ComposeDeps;
   /** Absent when logs go to stdout alone. */
@@ -38,7 +38,7 @@ export interface WorkerDeps {
   readonly checks: Readonly<Record<string, Check>>;
 }
 
-/** Opens the worker's resources, each with its release, and builds what stands on them. Connects lazily. */
+/** Opens the worker's resources, registers the release of each, and builds the services over them. Connects lazily. */
 export function buildDeps(
   config: WorkerConfig,
   { log, localLog, onStop }: { log: Logger; localLog: Logger; onStop: Lifecycle['onStop'] },
@@ -52,7 +52,7 @@ export function buildDeps(
   const sink = config.firehose && openFirehoseSink(config.firehose);
   if (sink) onStop('record sink', () => sink.close());
 
-  const faults = createFaultBoard();
+  const faults = createDependencyFaults();
   const sweep = createSweep({
     database,
     queue: queues.mail,

@@ -3,12 +3,13 @@ import type { Cause } from '../../shared/audit/audit.js';
 import type { Transaction } from '../../shared/database/transaction.js';
 import type { EmailAddress } from '../../shared/identity/email-address.js';
 import {
+  MAX_LINKS_PER_HOUR,
+  scaledLimit,
   sendConfirmationMail,
   sendSecurityNotice,
   type SecurityNotice,
-} from '../../shared/jobs/index.js';
+} from '../../shared/jobs/mail-jobs.js';
 import { OutboxMessage, type Admin } from '../../shared/models/index.js';
-import { MAX_LINKS_PER_HOUR, scaledLimit } from '../../shared/outbox/mail-limits.js';
 import type { Outbox } from '../../shared/outbox/outbox.js';
 import { tooManyRequests } from '../rate-limits/rate-limiter.js';
 

@@ -6,7 +6,7 @@ import type { Transaction } from '../../shared/database/transaction.js';
 import { AppError } from '../../shared/errors/app-error.js';
 import { confirmationIdOf, isConfirmationToken } from '../../shared/identity/confirmation-token.js';
 import type { EmailAddress } from '../../shared/identity/email-address.js';
-import { sendConfirmationMail } from '../../shared/jobs/index.js';
+import { sendConfirmationMail } from '../../shared/jobs/mail-jobs.js';
 import { Confirmation, type ConfirmationPurpose } from '../../shared/models/index.js';
 import type { Outbox } from '../../shared/outbox/outbox.js';
 import { networkOf } from '../rate-limits/networks.js';

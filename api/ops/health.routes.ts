@@ -1,5 +1,6 @@
 import { Router } from 'express';
-import { readiness, type Check } from '../../shared/health/readiness.js';
+import type { Check } from '../../shared/health/checks.js';
+import { readiness } from '../../shared/health/readiness.js';
 
 export interface HealthRoutesDeps {
   readonly checks: Readonly<Record<string, Check>>;

@@ -1,29 +1,29 @@
 import { randomBytes } from 'node:crypto';
 import type pg from 'pg';
 
-/** What the service knows of an address. */
-export type Knowledge = 'unknown' | 'pending' | 'confirmed';
+/** The state of an address in the service. */
+export type AddressState = 'unknown' | 'pending' | 'confirmed';
 
-/** An address that no account has yet. All are of one length: what is longer takes longer to read. */
+/** A new address. All have the same length, since longer ones take longer to parse. */
 const freshAddress = (): string => `${randomBytes(8).toString('hex')}@timing.example`;
 
 /**
- * Makes accounts with one password, in one statement each kind: over HTTP it would take as long as what is measured.
- * Resolves to their addresses.
+ * Creates accounts with the same password by one SQL statement, since creating them over HTTP would take as long as the
+ * measurement. Resolves to their addresses.
  */
-export async function makeAccounts(
+export async function createAccounts(
   client: pg.Client,
-  knowledge: Knowledge,
+  state: AddressState,
   count: number,
   passwordHash: string,
 ): Promise<string[]> {
   const addresses = Array.from({ length: count }, freshAddress);
-  if (knowledge !== 'unknown') await client.query(INSERTS[knowledge], [addresses, passwordHash]);
+  if (state !== 'unknown') await client.query(INSERTS[state], [addresses, passwordHash]);
   return addresses;
 }
 
-/** An address is in lower case, so it is its own canonical form; as a name it is free. */
-const INSERTS: Readonly<Record<Exclude<Knowledge, 'unknown'>, string>> = {
+/** A lower-case address is its own canonical form; it also serves as a unique name. */
+const INSERTS: Readonly<Record<Exclude<AddressState, 'unknown'>, string>> = {
   confirmed: `
     insert into admins (email, email_canonical, name, name_canonical, password_hash, confirmed_at)
     select address, address, address, address, $2, now() from unnest($1::text[]) as address`,

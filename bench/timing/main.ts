@@ -3,33 +3,27 @@ import { availableParallelism, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import pg from 'pg';
 import { createPasswords } from '../../api/passwords/passwords.js';
-import { migrateUp } from '../../migrations/migrate.js';
+import { listenForStop, readOptions } from '../../dev/command-line.js';
+import { randomPassword } from '../../dev/stack/secrets.js';
 import { loadApiConfig } from '../../shared/config/config.js';
-import { readDevEnv } from '../../dev/env.js';
-import { readOptions } from '../../dev/options.js';
-import { prepareDataDir } from '../../dev/paths.js';
-import { listenForStop } from '../../dev/command-line.js';
-import { createApplicationProcess } from '../../dev/stack/processes/application.js';
-import { loadSecrets, randomPassword } from '../../dev/stack/secrets.js';
-import { serviceEnvironment } from '../../dev/stack/service-environment.js';
-import { openStack, type Stack } from '../../dev/stack/stack.js';
-import { makeAccounts } from './accounts.js';
+import { openLocalApi, type LocalApi } from '../local-api.js';
+import { createAccounts } from './accounts.js';
 import { measure, trials, type Trial } from './measure.js';
 import { compare, type Comparison } from './statistics.js';
 
-// `npm run timing`: can the time that an answer takes tell whether an address is known?
+// `npm run timing`: measures whether response times reveal that an address is known (a timing side channel).
 
-/** The limits count requests of one network, and all of these come from one. */
+/** All requests come from one network, so the rate limits must be out of the way. */
 const RATE_LIMIT_SCALE = '100000';
 
 const USAGE = `npm run timing -- [--samples N] [--only ROUTE] [--json]
 
-  --samples N   how many answers of each kind, 10 to 10000; 200
+  --samples N   how many responses of each kind, 10 to 10000; 200
   --only ROUTE  register, resend, forgot or login; may be repeated
   --json        the report as one JSON object
 
 Settings such as BCRYPT_COST are taken from the environment; RATE_LIMIT_SCALE is ${RATE_LIMIT_SCALE} unless it is set.
-Exit code 0 only when no route tells known addresses from unknown ones: area under the curve 0.40 to 0.60.
+Exit code 0 only when no route distinguishes known from unknown addresses: area under the ROC curve 0.40 to 0.60.
 `;
 
 const ACCEPTED = { from: 0.4, to: 0.6 } as const;
@@ -38,6 +32,7 @@ const HEADING = 'route     known      AUC    medians: known, unknown';
 const STOPPED = 130;
 
 interface Result extends Trial, Comparison {
+  /** True if the response times reveal that an address is known. */
   readonly tells: boolean;
 }
 
@@ -65,11 +60,12 @@ async function main(): Promise<number> {
   const stop = listenForStop();
   const dataDir = await mkdtemp(join(tmpdir(), 'rollcall-timing-'));
   try {
-    const stack = await openStack({ dataDir, ports: 'any', signal: stop });
+    const variables = { RATE_LIMIT_SCALE };
+    const api = await openLocalApi({ dataDir, durable: true, variables, signal: stop });
     try {
-      return await compareAll(stack, chosen, { samples, json, stop });
+      return await compareAll(api, chosen, { samples, json, stop });
     } finally {
-      await stack.close();
+      await api.close();
     }
   } catch (error) {
     if (!stop.aborted) throw error;
@@ -80,43 +76,28 @@ async function main(): Promise<number> {
 }
 
 async function compareAll(
-  stack: Stack,
+  { server, postgresUrl, environment }: LocalApi,
   chosen: readonly Trial[],
   { samples, json, stop }: { samples: number; json: boolean; stop: AbortSignal },
 ): Promise<number> {
-  const secrets = await loadSecrets(stack.dataDir);
-  const layout = await prepareDataDir(stack.dataDir);
-  const environment = (api: string): Record<string, string> => ({
-    RATE_LIMIT_SCALE,
-    ...serviceEnvironment({ ...readDevEnv(), dataDir: stack.dataDir }, secrets, {
-      api,
-      postgres: stack.postgresUrl,
-      redis: stack.redisUrl,
-      firehose: stack.firehoseUrl,
-      mail: stack.mail,
-    }),
-  });
-  const client = new pg.Client({ connectionString: stack.postgresUrl });
+  const { passwords } = loadApiConfig(environment);
+  const hash = await (await createPasswords(passwords)).hash(randomPassword());
+  const settings = settingsOf(environment, samples);
+  if (!json) process.stdout.write(`${settings}\n\n${HEADING}\n`);
+  const client = new pg.Client({ connectionString: postgresUrl });
   await client.connect();
-  const api = await createApplicationProcess(
-    { name: 'api', script: 'dist/api/main.js', portVariable: 'PORT', preferredPort: 0, layout },
-    environment,
-  );
   try {
-    await migrateUp(client);
-    await api.start({ signal: stop });
-    const { passwords } = loadApiConfig(environment(api.url));
-    const hash = await (await createPasswords(passwords)).hash(randomPassword());
-    const settings = settingsOf(environment(api.url), samples);
-    if (!json) process.stdout.write(`${settings}\n\n${HEADING}\n`);
     const results: Result[] = [];
     for (const trial of chosen) {
       const count = samples + WARM_UP;
       const addresses = {
-        known: await makeAccounts(client, trial.known, count, hash),
-        unknown: await makeAccounts(client, 'unknown', count, hash),
+        known: await createAccounts(client, trial.known, count, hash),
+        unknown: await createAccounts(client, 'unknown', count, hash),
       };
-      const measured = await measure(api.url, trial, addresses, { warmUp: WARM_UP, signal: stop });
+      const measured = await measure(server.url, trial, addresses, {
+        warmUp: WARM_UP,
+        signal: stop,
+      });
       const comparison = compare(measured.known, measured.unknown);
       const tells = comparison.auc < ACCEPTED.from || comparison.auc > ACCEPTED.to;
       const result = { ...trial, ...comparison, tells };
@@ -126,7 +107,6 @@ async function compareAll(
     if (json) process.stdout.write(`${JSON.stringify({ settings, results })}\n`);
     return results.some(({ tells }) => tells) ? 1 : 0;
   } finally {
-    await api.close();
     await client.end();
   }
 }
@@ -143,7 +123,7 @@ function settingsOf(environment: Readonly<Record<string, string>>, samples: numb
 function describe({ route, known, auc, medians, tells }: Result): string {
   const [ofKnown, ofUnknown] = medians.map((ms) => `${ms.toFixed(2)} ms`.padStart(10));
   const verdict = tells
-    ? `TELLS known from unknown: outside ${ACCEPTED.from.toFixed(2)} to ${ACCEPTED.to.toFixed(2)}`
-    : `tells nothing: within ${ACCEPTED.from.toFixed(2)} to ${ACCEPTED.to.toFixed(2)}`;
+    ? `REVEALS known addresses: outside ${ACCEPTED.from.toFixed(2)} to ${ACCEPTED.to.toFixed(2)}`
+    : `reveals nothing: within ${ACCEPTED.from.toFixed(2)} to ${ACCEPTED.to.toFixed(2)}`;
   return `${route.padEnd(9)} ${known.padEnd(10)} ${auc.toFixed(3)}  ${ofKnown} ${ofUnknown}  ${verdict}`;
 }

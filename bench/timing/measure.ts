@@ -2,18 +2,18 @@ import { randomInt } from 'node:crypto';
 import { once } from 'node:events';
 import { Agent, request, type IncomingMessage } from 'node:http';
 import { setTimeout as delay } from 'node:timers/promises';
-import type { Knowledge } from './accounts.js';
+import type { AddressState } from './accounts.js';
 
-/** The routes whose answers must not tell whether an address is known. */
+/** The routes whose responses must not reveal whether an address is known. */
 export type RouteName = 'register' | 'resend' | 'forgot' | 'login';
 
-/** One route and one kind of known address, to be told from unknown ones. */
+/** A comparison of one kind of known address with unknown ones on one route. */
 export interface Trial {
   readonly route: RouteName;
-  readonly known: Exclude<Knowledge, 'unknown'>;
+  readonly known: Exclude<AddressState, 'unknown'>;
 }
 
-/** How long the answers took, in milliseconds. */
+/** Response times in milliseconds. */
 export interface Samples {
   readonly known: readonly number[];
   readonly unknown: readonly number[];
@@ -25,7 +25,6 @@ interface Route {
   body(email: string): object;
 }
 
-/** Every comparison. */
 export const trials: readonly Trial[] = [
   { route: 'register', known: 'confirmed' },
   { route: 'register', known: 'pending' },
@@ -48,19 +47,19 @@ const routes: Readonly<Record<RouteName, Route>> = {
   login: { path: '/auth/login', status: 401, body: (email) => ({ email, password: PASSWORD }) },
 };
 
-/** What is still done after an answer shall not slow the next one: that is of the other kind half of the time. */
+/** Work that continues after a response must not slow the next request, which is of the other kind half of the time. */
 const PAUSE_MS = 15;
 const ANSWER_WITHIN_MS = 30_000;
 
-/** Addresses that are used once each. */
+/** Addresses, each used once. */
 export interface Addresses {
   readonly known: readonly string[];
   readonly unknown: readonly string[];
 }
 
 /**
- * Asks for one known and one unknown address after the other, each pair in random order, over one connection.
- * The first `warmUp` pairs are not counted.
+ * Sends requests for one known and one unknown address, each pair in random order, over one connection. The first
+ * `warmUp` pairs are not counted.
  */
 export async function measure(
   api: string,
@@ -78,7 +77,7 @@ export async function measure(
       ] as const;
       for (const [kind, email] of randomInt(2) === 0 ? pair : pair.toReversed()) {
         signal.throwIfAborted();
-        const tookMs = await timed(agent, api, routes[route], email);
+        const tookMs = await responseTime(agent, api, routes[route], email);
         if (index >= warmUp) samples[kind].push(tookMs);
         await delay(PAUSE_MS);
       }
@@ -89,7 +88,12 @@ export async function measure(
   }
 }
 
-async function timed(agent: Agent, api: string, route: Route, email: string): Promise<number> {
+async function responseTime(
+  agent: Agent,
+  api: string,
+  route: Route,
+  email: string,
+): Promise<number> {
   const body = JSON.stringify(route.body(email));
   const headers = { 'content-type': 'application/json', 'content-length': body.length };
   const startedAt = performance.now();

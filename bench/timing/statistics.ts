@@ -1,15 +1,15 @@
-/** How well two samples can be told apart. */
+/** How well two samples can be distinguished. */
 export interface Comparison {
   /**
-   * Area under the ROC curve: the chance that a value of the first sample is greater than one of the second, ties
-   * counted by half. 0.5 tells nothing; 0 and 1 tell them apart each time. It is the Mann–Whitney statistic U over the
-   * number of pairs (Fawcett, "An introduction to ROC analysis", 2006, section 7).
+   * Area under the ROC curve: the probability that a value of the first sample is greater than one of the second, ties
+   * counted as half. 0.5 means indistinguishable, 0 and 1 fully separable. It is the Mann–Whitney U statistic divided by
+   * the number of pairs (Fawcett, "An introduction to ROC analysis", 2006, section 7).
    */
   readonly auc: number;
   readonly medians: readonly [number, number];
 }
 
-/** Compares two samples. @throws {RangeError} when one is empty. */
+/** Compares two samples. @throws {RangeError} if one is empty. */
 export function compare(first: readonly number[], second: readonly number[]): Comparison {
   return { auc: areaUnderCurve(first, second), medians: [median(first), median(second)] };
 }

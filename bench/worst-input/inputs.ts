@@ -1,13 +1,13 @@
-/** A request that somebody might make as costly as the limits on size allow. */
+/** A request that is as costly to handle as the size limits allow. */
 export interface Input {
   readonly name: string;
   readonly path: string;
   readonly headers: Readonly<Record<string, string>>;
 }
 
-/** What all headers together may have, less what every request has. */
+/** The limit for all headers together, minus those of every request. */
 const HEADER_CHARACTERS = 7_600;
-/** What a path may have and is still looked at. */
+/** The longest path that is not rejected. */
 const PATH_CHARACTERS = 2_047;
 
 const repeat = (unit: string, characters: number): string =>
@@ -28,7 +28,7 @@ const paths: Readonly<Record<string, string>> = {
   'segments of a route': `/users${pathOf('/a').slice(6)}`,
   'a query of many names': `/?${repeat('a=&', PATH_CHARACTERS)}`,
   'a query of escapes': `/?${repeat('%41', PATH_CHARACTERS)}`,
-  'a path that is refused as too long': `/${repeat('a', HEADER_CHARACTERS)}`,
+  'a path that is rejected as too long': `/${repeat('a', HEADER_CHARACTERS)}`,
 };
 
 const headers: readonly (readonly [name: string, header: string, value: string, path?: string])[] =
@@ -57,10 +57,10 @@ const headers: readonly (readonly [name: string, header: string, value: string, 
     ['letters', 'Host', repeat('a', HEADER_CHARACTERS)],
   ];
 
-/** What most visitors ask for that is not there. */
+/** The cheapest common request, as a baseline. */
 export const ordinary: Input = { name: 'an ordinary 404', path: '/favicon.ico', headers: {} };
 
-/** Each kind of path, and each kind of header, at its worst as far as we can think of it. */
+/** The worst cases that we know of, by kind of path and of header. */
 export const inputs: readonly Input[] = [
   ...Object.entries(paths).map(([name, path]) => ({ name: `path: ${name}`, path, headers: {} })),
   ...headers.map(([name, header, value, path = '/nothing']) => ({

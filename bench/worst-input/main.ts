@@ -2,18 +2,17 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
-import { readOptions } from '../../dev/options.js';
-import { listenForStop } from '../../dev/command-line.js';
+import { listenForStop, readOptions } from '../../dev/command-line.js';
 import { openApiUnderLoad, type ApiUnderLoad } from './api-under-load.js';
 import { inputs, ordinary, type Input } from './inputs.js';
 
-// `npm run bench:worst-input`: what the costliest requests that we can think of take of the API's event loop, and whether
-// other requests notice. It measures and asserts nothing: how long things take is for the machine to say.
+// `npm run bench:worst-input`: measures how long the costliest requests that we know of block the API's event loop, and how
+// much they delay other requests. It asserts nothing, since times depend on the machine.
 
 const USAGE = `npm run bench:worst-input -- [--seconds N] [--rate N] [--rounds N]
 
-  --seconds N   how long each phase of a round takes; 10
-  --rate N      requests a second, beside which /health/live is asked; 30
+  --seconds N   duration of each phase of a round; 10
+  --rate N      requests per second of load while /health/live is probed; 30
   --rounds N    rounds of two phases: ordinary 404s, then the worst path and the worst header; 3
 `;
 
@@ -39,8 +38,8 @@ async function main(): Promise<number> {
     given.values.rate,
     given.values.rounds,
   ].map(Number);
-  const isRight = [seconds, rate, rounds].every((figure) => figure !== undefined && figure > 0);
-  if (given.values.help || !isRight) {
+  const isValid = [seconds, rate, rounds].every((figure) => figure !== undefined && figure > 0);
+  if (given.values.help || !isValid) {
     process.stdout.write(USAGE);
     return given.values.help ? 0 : 64;
   }
@@ -59,10 +58,10 @@ async function main(): Promise<number> {
   return 0;
 }
 
-/** Prints what each kind of request takes; resolves to the costliest path and the costliest header. */
+/** Prints the cost of each kind of request; resolves to the costliest path and the costliest header. */
 async function findWorst(api: ApiUnderLoad): Promise<[path: Input, header: Input]> {
   const costs = [ordinary, ...inputs].map((input) => ({ input, ms: Infinity }));
-  // The least of several passes: what else the machine does, and compiling what is new, only ever adds to it.
+  // The minimum of several passes: other load on the machine and JIT compilation only ever add to it.
   for (let pass = 0; pass < PASSES; pass += 1)
     for (const cost of costs) cost.ms = Math.min(cost.ms, await costOf(api, cost.input));
   costs.sort((one, other) => other.ms - one.ms);
@@ -74,9 +73,9 @@ async function findWorst(api: ApiUnderLoad): Promise<[path: Input, header: Input
 }
 
 async function costOf(api: ApiUnderLoad, input: Input): Promise<number> {
-  const before = api.workedMs();
+  const before = api.cpuMs();
   for (let i = 0; i < REQUESTS_PER_PASS; i += 1) await api.send(input);
-  return (api.workedMs() - before) / REQUESTS_PER_PASS;
+  return (api.cpuMs() - before) / REQUESTS_PER_PASS;
 }
 
 interface Plan {
@@ -85,40 +84,40 @@ interface Plan {
   readonly rounds: number;
 }
 
-/** Asks `/health/live` beside ordinary requests and beside the worst ones, by turns, and prints how long it took. */
+/** Probes `/health/live` under load by ordinary requests and by the worst ones, in turns, and prints the latencies. */
 async function compare(
   api: ApiUnderLoad,
   worst: readonly Input[],
   { seconds, rate, rounds }: Plan,
 ): Promise<void> {
-  const beside = { ordinary: [] as number[], worst: [] as number[] };
+  const latencies = { ordinary: [] as number[], worst: [] as number[] };
   for (let round = 0; round < rounds; round += 1) {
-    beside.ordinary.push(
-      ...(await probeBeside(
+    latencies.ordinary.push(
+      ...(await probeUnderLoad(
         api,
         worst.map(() => ordinary),
         seconds,
         rate,
       )),
     );
-    beside.worst.push(...(await probeBeside(api, worst, seconds, rate)));
+    latencies.worst.push(...(await probeUnderLoad(api, worst, seconds, rate)));
   }
-  print(`\n/health/live beside ${rate} requests a second of each kind:`);
-  print(summary(beside.ordinary, ordinary.name));
-  print(summary(beside.worst, worst.map(({ name }) => name).join(' + ')));
+  print(`\n/health/live beside ${rate} requests per second of each kind:`);
+  print(summary(latencies.ordinary, ordinary.name));
+  print(summary(latencies.worst, worst.map(({ name }) => name).join(' + ')));
 }
 
-async function probeBeside(
+async function probeUnderLoad(
   api: ApiUnderLoad,
   load: readonly Input[],
   seconds: number,
   rate: number,
 ): Promise<number[]> {
-  const underWay = new Set<Promise<unknown>>();
+  const inFlight = new Set<Promise<unknown>>();
   const timer = setInterval(() => {
     for (const input of load) {
-      const sending = api.send(input).finally(() => underWay.delete(sending));
-      underWay.add(sending);
+      const sending = api.send(input).finally(() => inFlight.delete(sending));
+      inFlight.add(sending);
     }
   }, 1_000 / rate);
   const until = performance.now() + seconds * 1_000;
@@ -128,7 +127,7 @@ async function probeBeside(
     await delay(PAUSE_BETWEEN_PROBES_MS);
   }
   clearInterval(timer);
-  await Promise.all(underWay);
+  await Promise.all(inFlight);
   return took;
 }
 
@@ -136,7 +135,7 @@ function summary(took: readonly number[], name: string): string {
   const sorted = took.toSorted((one, other) => one - other);
   const at = (part: number): string =>
     (sorted[Math.floor((sorted.length - 1) * part)] ?? Number.NaN).toFixed(2).padStart(8);
-  return `  median ${at(0.5)} ms  p99 ${at(0.99)} ms  (${took.length} asked)  ${name}`;
+  return `  median ${at(0.5)} ms  p99 ${at(0.99)} ms  (${took.length} probes)  ${name}`;
 }
 
 function print(line: string): void {

@@ -1,68 +1,88 @@
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import pg from 'pg';
-import { readDevEnv } from '../env.js';
 import {
   openFirehoseEndpoint,
   type FirehoseEndpoint,
 } from '../emulators/firehose/firehose-endpoint.js';
-import { prepareDataDir } from '../paths.js';
-import { claimPort, loopback } from '../stack/processes/ports.js';
+import { readDevEnv } from '../env.js';
+import { prepareDataDir, type DataLayout } from '../paths.js';
 import { openPostgres, type PostgresServer } from '../stack/postgres/postgres.js';
-import { startProcess } from '../stack/processes/child-process.js';
+import { runMigrations } from '../stack/processes/application.js';
+import { claimPort, loopback } from '../stack/processes/ports.js';
 import { openRedis, type RedisServer } from '../stack/redis.js';
 import { loadSecrets } from '../stack/secrets.js';
 import { serviceEnvironment } from '../stack/service-environment.js';
-import { keepAlive, type Immortal } from './respawning-process.js';
 import { openMailSink, type MailSink } from './mail-sink.js';
-import { victims, type Victim } from './plan.js';
+import { startRespawning, type RespawningProcess } from './respawning-process.js';
 
-/** The whole product on servers of its own, all of which may be hurt. */
-export interface Stage {
+/** The API, the workers and the servers they need, every one of which can be made to fail. */
+export interface ChaosEnvironment extends Servers {
+  /** The API's URL. */
   readonly api: string;
+  readonly processes: Processes;
+  /** Resolves when the API answers its liveness probe. */
+  untilLive(): Promise<void>;
+  /** Stops everything. */
+  close(): Promise<void>;
+}
+
+interface Servers {
   readonly postgres: PostgresServer;
   readonly postgresUrl: string;
   readonly redis: RedisServer;
   readonly mail: MailSink;
   readonly firehose: FirehoseEndpoint;
-  readonly processes: Readonly<Record<Victim, Immortal>>;
-  /** Resolves when the API answers. */
-  untilLive(): Promise<void>;
-  /** Stops all of it. */
-  close(): Promise<void>;
 }
 
-/** The stream that the records go to. */
+type Processes = Readonly<Record<ProcessName, RespawningProcess>>;
+
+/** A process that is killed with SIGKILL and started again. */
+export type ProcessName = (typeof processNames)[number];
+export const processNames = ['api', 'worker-1', 'worker-2', 'relay'] as const;
+
+/** The delivery stream of the log records. */
 export const STREAM = 'rollcall-local';
 
 const START_WITHIN_MS = 60_000;
 
-const roles: Record<Victim, string> = {
-  api: '',
+const workerRoles: Record<Exclude<ProcessName, 'api'>, string> = {
   'worker-1': 'mail,logs',
   'worker-2': 'mail,logs',
   relay: 'relay',
 };
 
-/** Opens the stage with all its data below `dataDir`. Redis keeps nothing on disk: a kill loses everything. */
-export async function openStage(dataDir: string): Promise<Stage> {
+type OnClose = (release: () => Promise<unknown>) => void;
+
+/**
+ * Opens the environment with all its data below `dataDir`. Redis keeps nothing on disk, so that killing it loses all of
+ * its data.
+ */
+export async function openChaosEnvironment(dataDir: string): Promise<ChaosEnvironment> {
   const releases: (() => Promise<unknown>)[] = [];
+  const onClose: OnClose = (release) => releases.push(release);
   const close = async (): Promise<void> => {
     for (const release of releases.splice(0).toReversed()) await release();
   };
   try {
-    return { ...(await openAll(dataDir, (release) => releases.push(release))), close };
+    const layout = await prepareDataDir(dataDir);
+    const servers = await openServers(dataDir, onClose);
+    const port = await claimPort(0);
+    onClose(() => port.release());
+    const api = `http://${loopback}:${port.port}`;
+    const env = await processEnvironment(dataDir, servers, { api, port: port.port });
+    await runMigrations(env, layout);
+    const processes = startProcesses(layout, env, onClose);
+    const untilLive = () => waitUntilLive(api);
+    await untilLive();
+    return { api, ...servers, processes, untilLive, close };
   } catch (error) {
     await close();
     throw error;
   }
 }
 
-async function openAll(
-  dataDir: string,
-  onClose: (release: () => Promise<unknown>) => void,
-): Promise<Omit<Stage, 'close'>> {
-  const layout = await prepareDataDir(dataDir);
+async function openServers(dataDir: string, onClose: OnClose): Promise<Servers> {
   const postgres = await openPostgres({ dataDir, port: 0, durable: false });
   onClose(() => postgres.close());
   const redis = await openRedis({ dataDir, port: 0, persistent: false });
@@ -75,52 +95,57 @@ async function openAll(
     host: loopback,
   });
   onClose(() => firehose.close());
-  if (!postgres.server || !redis.server) throw new Error('the servers are not our own to hurt');
+  if (!postgres.server || !redis.server)
+    throw new Error('chaos needs servers that it has started itself');
+  return {
+    postgres: postgres.server,
+    postgresUrl: postgres.url,
+    redis: redis.server,
+    mail,
+    firehose,
+  };
+}
 
-  const port = await claimPort(0);
-  onClose(() => port.release());
-  const api = `http://${loopback}:${port.port}`;
-  const env = {
+async function processEnvironment(
+  dataDir: string,
+  { postgresUrl, redis, mail, firehose }: Servers,
+  { api, port }: { api: string; port: number },
+): Promise<Record<string, string>> {
+  return {
     ...serviceEnvironment(readDevEnv(), await loadSecrets(dataDir), {
       api,
-      postgres: postgres.url,
+      postgres: postgresUrl,
       redis: redis.url,
       firehose: firehose.url,
       mail: { host: mail.host, port: mail.port },
     }),
-    PORT: String(port.port),
+    PORT: String(port),
     WORKER_PORT: '0',
     BCRYPT_COST: '4',
     RATE_LIMIT_SCALE: '100000',
     SPOOL_DIR: join(dataDir, 'spool'),
   };
-  await migrate(env, join(layout.logs, 'migrations.log'));
-  const start = (name: Victim): Immortal => {
-    const immortal = keepAlive({
+}
+
+function startProcesses(
+  layout: DataLayout,
+  env: Record<string, string>,
+  onClose: OnClose,
+): Processes {
+  const start = (name: ProcessName): RespawningProcess => {
+    const respawning = startRespawning({
       name,
       script: name === 'api' ? 'dist/api/main.js' : 'dist/workers/main.js',
-      env: name === 'api' ? env : { ...env, WORKER_ROLES: roles[name] },
-      logFileOf: (life) => join(layout.logs, `${name}-${life}.log`),
+      env: name === 'api' ? env : { ...env, WORKER_ROLES: workerRoles[name] },
+      logFileOf: (run) => join(layout.logs, `${name}-${run}.log`),
     });
-    onClose(() => immortal.stop());
-    return immortal;
+    onClose(() => respawning.stop());
+    return respawning;
   };
-  const processes = Object.fromEntries(victims.map((name) => [name, start(name)])) as Record<
-    Victim,
-    Immortal
+  return Object.fromEntries(processNames.map((name) => [name, start(name)])) as Record<
+    ProcessName,
+    RespawningProcess
   >;
-  const untilLive = () => waitUntilLive(api);
-  await untilLive();
-  return {
-    api,
-    untilLive,
-    mail,
-    firehose,
-    processes,
-    postgres: postgres.server,
-    postgresUrl: postgres.url,
-    redis: redis.server,
-  };
 }
 
 async function waitUntilLive(api: string): Promise<void> {
@@ -136,22 +161,12 @@ async function waitUntilLive(api: string): Promise<void> {
   }
 }
 
-async function migrate(env: Record<string, string>, logFile: string): Promise<void> {
-  const migration = await startProcess({
-    name: 'migrations',
-    script: 'dist/migrations/run.js',
-    args: ['up'],
-    env,
-    logFile,
-  });
-  const { code } = await migration.exited;
-  if (code !== 0)
-    throw new Error(`the migrations failed:\n  ${migration.lastLines().join('\n  ')}`);
-}
-
-/** Asks the stage's database. */
-export async function ask<R extends object>(stage: Stage, sql: string): Promise<R[]> {
-  const client = new pg.Client({ connectionString: stage.postgresUrl });
+/** Runs a query on the environment's database. */
+export async function query<R extends object>(
+  { postgresUrl }: ChaosEnvironment,
+  sql: string,
+): Promise<R[]> {
+  const client = new pg.Client({ connectionString: postgresUrl });
   await client.connect();
   try {
     return (await client.query<R>(sql)).rows;

@@ -1,13 +1,74 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import type { Fault } from './plan.js';
-import type { Stage } from './environment.js';
+import type { Random } from '../random.js';
+import { processNames, type ChaosEnvironment, type ProcessName } from './environment.js';
 
-/** How many faults of each kind were brought about. */
+/** A fault, and when it is injected. */
+export type Fault = { readonly atMs: number } & (
+  | { readonly kind: 'kill'; readonly target: ProcessName }
+  /** SIGKILL; Redis comes back without any of its data. */
+  | { readonly kind: 'wipe-redis' }
+  | { readonly kind: 'restart-postgres' }
+  /** Connections are cut, and refused for this long. */
+  | { readonly kind: 'smtp-outage'; readonly forMs: number }
+  | {
+      readonly kind: 'firehose-outage';
+      readonly forMs: number;
+      readonly mode: (typeof firehoseModes)[number];
+    }
+);
+
+/** How many faults of each kind were injected. */
 export type FaultCounts = Record<Fault['kind'], number>;
 
-/** Brings the planned faults about, each in its time; resolves when the last is over and everything runs again. */
-export async function bringAbout(
-  stage: Stage,
+const firehoseModes = ['down', 'unavailable', 'throttle', 'partial'] as const;
+
+/** Milliseconds between two faults of a kind, on average. */
+const meanIntervalMs: Record<Fault['kind'], number> = {
+  kill: 1_600,
+  'wipe-redis': 12_000,
+  'restart-postgres': 45_000,
+  'smtp-outage': 14_000,
+  'firehose-outage': 11_000,
+};
+
+/** No fault before this, so that everything can start. */
+const FIRST_AFTER_MS = 1_000;
+
+/** The faults of a run in chronological order; the same seed and length give the same plan. */
+export function planFaults(random: Random, durationMs: number): Fault[] {
+  const faults = (Object.keys(meanIntervalMs) as Fault['kind'][]).flatMap((kind) =>
+    timesOf(random, meanIntervalMs[kind], durationMs).map((atMs) => faultOf(random, kind, atMs)),
+  );
+  return faults.toSorted((one, other) => one.atMs - other.atMs);
+}
+
+function timesOf(random: Random, intervalMs: number, durationMs: number): number[] {
+  const times: number[] = [];
+  const first = Math.min(FIRST_AFTER_MS, intervalMs) + random.between(0, intervalMs / 2);
+  for (let at = first; at < durationMs; at += random.between(intervalMs / 2, intervalMs * 1.5))
+    times.push(Math.round(at));
+  return times;
+}
+
+function faultOf(random: Random, kind: Fault['kind'], atMs: number): Fault {
+  switch (kind) {
+    case 'kill':
+      return { atMs, kind, target: random.pick(processNames) };
+    case 'wipe-redis':
+    case 'restart-postgres':
+      return { atMs, kind };
+    case 'smtp-outage':
+      return { atMs, kind, forMs: Math.round(random.between(200, 4_000)) };
+    case 'firehose-outage': {
+      const forMs = Math.round(random.between(200, 5_000));
+      return { atMs, kind, forMs, mode: random.pick(firehoseModes) };
+    }
+  }
+}
+
+/** Injects each planned fault at its time; resolves when the last outage is over and every server runs again. */
+export async function injectFaults(
+  environment: ChaosEnvironment,
   plan: readonly Fault[],
   durationMs: number,
 ): Promise<FaultCounts> {
@@ -20,39 +81,39 @@ export async function bringAbout(
   };
   const startedAt = performance.now();
   const until = (atMs: number) => delay(Math.max(atMs - (performance.now() - startedAt), 0));
-  const underWay: Promise<void>[] = [];
+  const inProgress: Promise<void>[] = [];
   for (const fault of plan) {
     await until(fault.atMs);
     counts[fault.kind] += 1;
-    underWay.push(hurt(stage, fault));
+    inProgress.push(inject(environment, fault));
   }
   await until(durationMs);
-  await Promise.all(underWay);
+  await Promise.all(inProgress);
   return counts;
 }
 
-async function hurt(stage: Stage, fault: Fault): Promise<void> {
+async function inject(environment: ChaosEnvironment, fault: Fault): Promise<void> {
   switch (fault.kind) {
     case 'kill':
-      return killProcess(stage, fault.victim);
+      return killProcess(environment, fault.target);
     case 'wipe-redis':
-      await stage.redis.kill();
-      return stage.redis.start();
+      await environment.redis.kill();
+      return environment.redis.start();
     case 'restart-postgres':
-      await stage.postgres.stop();
-      return stage.postgres.start();
+      await environment.postgres.stop();
+      return environment.postgres.start();
     case 'smtp-outage':
-      await stage.mail.goAway();
+      await environment.mail.stop();
       await delay(fault.forMs);
-      return stage.mail.comeBack();
+      return environment.mail.start();
     case 'firehose-outage':
-      stage.firehose.setFaults({ mode: fault.mode });
+      environment.firehose.setFaults({ mode: fault.mode });
       await delay(fault.forMs);
-      return stage.firehose.resetFaults();
+      return environment.firehose.resetFaults();
   }
 }
 
-/** One that is just being started is waited for: a kill that hits nobody is none. */
-async function killProcess({ processes }: Stage, victim: keyof Stage['processes']): Promise<void> {
-  while (!processes[victim].kill()) await delay(10);
+/** Waits while the process is being restarted, so that every counted kill hits a running process. */
+async function killProcess({ processes }: ChaosEnvironment, target: ProcessName): Promise<void> {
+  while (!processes[target].kill()) await delay(10);
 }

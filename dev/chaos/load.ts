@@ -1,25 +1,24 @@
 import { setTimeout as delay } from 'node:timers/promises';
 
-/** Registers admins, one after another in each of a few clients, until stopped. */
+/** Clients that register admins, each one after another, until stopped. */
 export interface Load {
-  /** Addresses whose registration was answered with 202. */
+  /** Addresses whose registration was acknowledged with 202. */
   readonly acknowledged: ReadonlySet<string>;
-  /** Calls without an answer, or with one of 5xx: nothing was promised. */
+  /** Calls without an answer or with a 5xx: nothing was promised. */
   readonly unanswered: () => number;
   stop(): Promise<void>;
 }
 
-/** Where the load goes, and how much of it. */
 export interface LoadOptions {
   readonly api: string;
   readonly clients: number;
-  /** Of each client, after each call. */
+  /** After each call of a client. */
   readonly pauseMs: number;
 }
 
 const CALL_TIMEOUT_MS = 10_000;
 
-/** Starts the load. Every address is new. */
+/** Starts the clients. Each registration uses a new address. */
 export function startLoad({ api, clients, pauseMs }: LoadOptions): Load {
   const acknowledged = new Set<string>();
   const stopping = new AbortController();

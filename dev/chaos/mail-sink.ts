@@ -4,29 +4,29 @@ import { text } from 'node:stream/consumers';
 import { SMTPServer } from 'smtp-server';
 import { claimPort, loopback } from '../stack/processes/ports.js';
 
-/** A mail server that counts what it has taken, and can be away. */
+/** A mail server that counts the mails it has accepted, and whose outages can be simulated. */
 export interface MailSink {
   readonly host: string;
   readonly port: number;
-  /** How often a mail was taken, by its Message-ID: the id of the outbox message. */
-  readonly taken: ReadonlyMap<string, number>;
-  /** Who got at least one mail. */
+  /** How often each mail was accepted, by its Message-ID: the id of the outbox message. */
+  readonly received: ReadonlyMap<string, number>;
+  /** The addresses that got at least one mail. */
   readonly recipients: ReadonlySet<string>;
   /** Cuts every connection and refuses new ones. */
-  goAway(): Promise<void>;
-  comeBack(): Promise<void>;
+  stop(): Promise<void>;
+  start(): Promise<void>;
   close(): Promise<void>;
 }
 
 /** Opens the sink on a free port of loopback. */
 export async function openMailSink(): Promise<MailSink> {
   const claim = await claimPort(0);
-  const taken = new Map<string, number>();
+  const received = new Map<string, number>();
   const recipients = new Set<string>();
   const sockets = new Set<Socket>();
   let server: SMTPServer | undefined;
 
-  const comeBack = async (): Promise<void> => {
+  const start = async (): Promise<void> => {
     if (server) return;
     server = new SMTPServer({
       authOptional: true,
@@ -36,13 +36,13 @@ export async function openMailSink(): Promise<MailSink> {
       onData(stream, { envelope }, respond) {
         text(stream).then((source) => {
           const id = /^Message-ID: <([^@>\s]+)@/im.exec(source)?.[1] ?? 'without an id';
-          taken.set(id, (taken.get(id) ?? 0) + 1);
+          received.set(id, (received.get(id) ?? 0) + 1);
           for (const { address } of envelope.rcptTo) recipients.add(address);
           respond();
         }, respond);
       },
     });
-    // Whoever dies in the middle of a mail is the subject of the run.
+    // Clients are killed in the middle of a mail: that is what the run is about.
     server.on('error', () => undefined);
     server.server.on('connection', (socket: Socket) => {
       sockets.add(socket);
@@ -51,7 +51,7 @@ export async function openMailSink(): Promise<MailSink> {
     server.listen(claim.port, loopback);
     await once(server.server, 'listening');
   };
-  const goAway = async (): Promise<void> => {
+  const stop = async (): Promise<void> => {
     if (!server) return;
     const closed = once(server.server, 'close');
     server.close(() => undefined);
@@ -60,16 +60,16 @@ export async function openMailSink(): Promise<MailSink> {
     await closed;
   };
 
-  await comeBack();
+  await start();
   return {
     host: loopback,
     port: claim.port,
-    taken,
+    received,
     recipients,
-    goAway,
-    comeBack,
+    stop,
+    start,
     async close() {
-      await goAway();
+      await stop();
       await claim.release();
     },
   };

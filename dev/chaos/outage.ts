@@ -1,10 +1,10 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import { linesWritten, settleLines, type LinesOutcome } from './reconcile.js';
-import { measure, type Latencies } from './latencies.js';
-import type { Stage } from './environment.js';
+import type { ChaosEnvironment } from './environment.js';
+import { measureLatencies, type Latencies } from './latencies.js';
+import { readWrittenLines, reconcileLogLines, type LogLinesOutcome } from './reconcile.js';
 
-/** What a long outage came to. */
-export interface OutageReport extends LinesOutcome {
+/** The result of one long outage. */
+export interface OutageReport extends LogLinesOutcome {
   readonly before: Latencies;
   readonly during: Latencies;
   readonly after: Latencies;
@@ -14,39 +14,41 @@ export interface OutageReport extends LinesOutcome {
 }
 
 const CALLS_PER_SECOND = 100;
-/** Redis is away for this part of the time in which Firehose is. */
+/** Redis is down for this part of the Firehose outage. */
 const REDIS_PART = 0.2;
 
 /**
- * Firehose is away all the time, Redis for a fifth of it in the middle; then, with all lines since the beginning in
- * flight, the API is killed. Before, meanwhile and afterwards the answers' times are taken.
+ * Firehose is down for the whole outage, Redis for a fifth of it in the middle. At its end, with every line since its
+ * beginning in flight, the API is killed. Latencies of the API are measured before, during and after.
  */
-export async function runOutage(stage: Stage, outageMs: number): Promise<OutageReport> {
+export async function runOutage(
+  environment: ChaosEnvironment,
+  outageMs: number,
+): Promise<OutageReport> {
+  const { api, processes, firehose, redis } = environment;
   const calmMs = Math.min(outageMs, 60_000);
-  const phase = (work: Promise<unknown>): Promise<Latencies> =>
-    measure(`${stage.api}/`, CALLS_PER_SECOND, work);
-  // The first calls of a process are its slowest.
-  await phase(delay(calmMs / 4));
-  const before = await phase(delay(calmMs));
+  const measure = (phase: Promise<unknown>): Promise<Latencies> =>
+    measureLatencies(`${api}/`, CALLS_PER_SECOND, phase);
+  // Warm-up: the first calls of a process are its slowest.
+  await measure(delay(calmMs / 4));
+  const before = await measure(delay(calmMs));
 
-  let inFlightAtKill = 0;
-  const during = await phase(
-    (async () => {
-      stage.firehose.setFaults({ mode: 'unavailable' });
-      await delay((outageMs * (1 - REDIS_PART)) / 2);
-      await stage.redis.stop();
-      await delay(outageMs * REDIS_PART);
-      await stage.redis.start();
-      await delay((outageMs * (1 - REDIS_PART)) / 2);
-    })(),
-  );
-  inFlightAtKill = (await linesWritten(stage)).size - stage.firehose.stats().records;
-  stage.processes.api.kill();
-  stage.firehose.resetFaults();
-  await stage.untilLive();
-  const after = await phase(delay(calmMs));
+  const outage = async (): Promise<void> => {
+    firehose.setFaults({ mode: 'unavailable' });
+    await delay((outageMs * (1 - REDIS_PART)) / 2);
+    await redis.stop();
+    await delay(outageMs * REDIS_PART);
+    await redis.start();
+    await delay((outageMs * (1 - REDIS_PART)) / 2);
+  };
+  const during = await measure(outage());
+  const inFlightAtKill = (await readWrittenLines(environment)).size - firehose.stats().records;
+  processes.api.kill();
+  firehose.resetFaults();
+  await environment.untilLive();
+  const after = await measure(delay(calmMs));
 
-  const lines = await settleLines(stage);
-  const refusedFirehoseCalls = stage.firehose.stats().refused_calls;
+  const lines = await reconcileLogLines(environment);
+  const refusedFirehoseCalls = firehose.stats().refused_calls;
   return { before, during, after, inFlightAtKill, refusedFirehoseCalls, ...lines };
 }

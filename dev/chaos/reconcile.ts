@@ -1,102 +1,103 @@
 import { readFile } from 'node:fs/promises';
 import { setTimeout as delay } from 'node:timers/promises';
-import { ask, STREAM, type Stage } from './environment.js';
+import { query, STREAM, type ChaosEnvironment } from './environment.js';
 
-/** What became of the lines that the API wrote. */
-export interface LinesOutcome {
+/** Log lines that the API wrote, compared with the records at Firehose. */
+export interface LogLinesOutcome {
   readonly lines: number;
   readonly lostLines: readonly string[];
-  /** Further copies of a line. */
+  /** Copies of a line beyond the first. */
   readonly doubledLines: number;
-  /** From the end of the faults until everything had arrived. */
+  /** From the end of the faults until every line had arrived. */
   readonly linesDrainedMs: number;
 }
 
-/** What became of what was promised. */
-export interface Outcome extends LinesOutcome {
-  /** Mails that a committed transaction or an answered registration promised and the mail server never got. */
+/** Promised mails and log lines, compared with what arrived. */
+export interface Outcome extends LogLinesOutcome {
+  /** Mails that a committed transaction or an acknowledged registration promised and the mail server never got. */
   readonly lostMails: readonly string[];
-  /** Mails that it got more often than once; each further copy counts. */
+  /** Copies of a mail beyond the first. */
   readonly doubledMails: number;
   readonly promisedMails: number;
   readonly mailsDrainedMs: number;
 }
 
 const DRAIN_WITHIN_MS = 300_000;
-const LOOK_EVERY_MS = 500;
+const POLL_MS = 500;
 
-/** Waits, in peace, until everything promised has arrived, or five minutes; then compares. */
-export async function settleAccounts(
-  stage: Stage,
+/**
+ * Waits, at most five minutes and without faults, until every promised mail and log line has arrived; then compares what
+ * was promised with what arrived.
+ */
+export async function reconcile(
+  environment: ChaosEnvironment,
   acknowledged: ReadonlySet<string>,
 ): Promise<Outcome> {
-  const clock = startClock();
-  while ((await openMessages(stage)) > 0 && clock.hasTime()) await delay(LOOK_EVERY_MS);
-  const mailsDrainedMs = clock.elapsedMs();
-  const promised = await ask<{ id: string }>(
-    stage,
+  const drain = startDrain();
+  while ((await countOpenMessages(environment)) > 0 && drain.hasTime()) await delay(POLL_MS);
+  const mailsDrainedMs = drain.elapsedMs();
+  const promised = await query<{ id: string }>(
+    environment,
     `select id from outbox where outcome is distinct from 'obsolete'`,
   );
+  const { mail } = environment;
   return {
     lostMails: [
-      ...promised.map(({ id }) => id).filter((id) => !stage.mail.taken.has(id)),
-      ...[...acknowledged].filter((address) => !stage.mail.recipients.has(address)),
+      ...promised.map(({ id }) => id).filter((id) => !mail.received.has(id)),
+      ...[...acknowledged].filter((address) => !mail.recipients.has(address)),
     ],
-    doubledMails: extraOf(stage.mail.taken),
+    doubledMails: countDuplicates(mail.received),
     promisedMails: promised.length,
     mailsDrainedMs,
-    ...(await settleLines(stage)),
+    ...(await reconcileLogLines(environment)),
   };
 }
 
-/** Stops the API, and waits until every line that it has written has arrived, or five minutes. */
-export async function settleLines(stage: Stage): Promise<LinesOutcome> {
-  const clock = startClock();
-  await stage.processes.api.stop();
-  const written = await linesWritten(stage);
-  let records = await recordsOf(stage);
-  while (missingOf(written, records).length > 0 && clock.hasTime()) {
-    await delay(LOOK_EVERY_MS * 4);
-    records = await recordsOf(stage);
+/** Stops the API, waits at most five minutes until every line that it wrote is at Firehose, and compares. */
+export async function reconcileLogLines(environment: ChaosEnvironment): Promise<LogLinesOutcome> {
+  const drain = startDrain();
+  await environment.processes.api.stop();
+  const written = await readWrittenLines(environment);
+  let records = await countRecords(environment);
+  while (missingFrom(records, written).length > 0 && drain.hasTime()) {
+    await delay(POLL_MS * 4);
+    records = await countRecords(environment);
   }
   return {
     lines: written.size,
-    lostLines: missingOf(written, records),
-    doubledLines: extraOf(new Map([...records].filter(([id]) => written.has(id)))),
-    linesDrainedMs: clock.elapsedMs(),
+    lostLines: missingFrom(records, written),
+    doubledLines: countDuplicates(new Map([...records].filter(([id]) => written.has(id)))),
+    linesDrainedMs: drain.elapsedMs(),
   };
 }
 
-/** The ids of the lines that all lives of the API have written so far. */
-export const linesWritten = ({ processes }: Stage): Promise<Set<string>> =>
-  linesOf(processes.api.logFiles);
-
-function startClock() {
-  const startedAt = performance.now();
-  const elapsedMs = (): number => performance.now() - startedAt;
-  return { elapsedMs, hasTime: () => elapsedMs() < DRAIN_WITHIN_MS };
-}
-
-async function openMessages(stage: Stage): Promise<number> {
-  const [row] = await ask<{ n: number }>(
-    stage,
-    `select count(*)::int as n from outbox where state in ('pending', 'enqueued')`,
-  );
-  return row?.n ?? 0;
-}
-
-/** The ids of the lines in these files. What a kill cut off is no line yet. */
-async function linesOf(files: readonly string[]): Promise<Set<string>> {
+/** The ids of the log lines that the API has written so far, over all its restarts. */
+export async function readWrittenLines({ processes }: ChaosEnvironment): Promise<Set<string>> {
   const ids = new Set<string>();
-  for (const file of files) {
+  for (const file of processes.api.logFiles) {
+    // The last line of a killed process may be torn: it was never complete.
     const lines = (await readFile(file, 'utf8')).split('\n').slice(0, -1);
     for (const line of lines) ids.add(idOf(JSON.parse(line) as Record<string, unknown>));
   }
   return ids;
 }
 
-/** How often each record arrived. */
-async function recordsOf({ firehose }: Stage): Promise<Map<string, number>> {
+function startDrain() {
+  const startedAt = performance.now();
+  const elapsedMs = (): number => performance.now() - startedAt;
+  return { elapsedMs, hasTime: () => elapsedMs() < DRAIN_WITHIN_MS };
+}
+
+async function countOpenMessages(environment: ChaosEnvironment): Promise<number> {
+  const [row] = await query<{ n: number }>(
+    environment,
+    `select count(*)::int as n from outbox where state in ('pending', 'enqueued')`,
+  );
+  return row?.n ?? 0;
+}
+
+/** How often each record arrived, by its id. */
+async function countRecords({ firehose }: ChaosEnvironment): Promise<Map<string, number>> {
   const counts = new Map<string, number>();
   for (const { document = {} } of await firehose.records(STREAM)) {
     const id = idOf(document);
@@ -107,8 +108,10 @@ async function recordsOf({ firehose }: Stage): Promise<Map<string, number>> {
 
 const idOf = (document: Readonly<Record<string, unknown>>): string => String(document['event.id']);
 
-const missingOf = (wanted: ReadonlySet<string>, there: ReadonlyMap<string, number>): string[] =>
-  [...wanted].filter((id) => !there.has(id));
+const missingFrom = (
+  arrived: ReadonlyMap<string, number>,
+  expected: ReadonlySet<string>,
+): string[] => [...expected].filter((id) => !arrived.has(id));
 
-const extraOf = (counts: ReadonlyMap<string, number>): number =>
+const countDuplicates = (counts: ReadonlyMap<string, number>): number =>
   [...counts.values()].reduce((sum, count) => sum + count - 1, 0);

@@ -1,26 +1,26 @@
 import type { FaultCounts } from './faults.js';
-import type { Outcome } from './reconcile.js';
 import type { OutageReport } from './outage.js';
+import type { Outcome } from './reconcile.js';
 
-/** What a run of chaos came to. */
+/** The result of a chaos run. */
 export interface ChaosReport extends Outcome {
   readonly seed: number;
   readonly seconds: number;
   readonly faults: FaultCounts;
   readonly acknowledged: number;
   readonly unanswered: number;
-  /** Processes that nobody killed. */
+  /** Unexpected process exits: those that the run did not cause. */
   readonly ownEnds: number;
   readonly refusedFirehoseCalls: number;
 }
 
-/** Whether the run kept the promises. */
+/** True if no mail and no log line was lost, and no call exceeded a limit of Firehose. */
 export const lostNothing = (report: ChaosReport | OutageReport): boolean =>
   report.lostLines.length === 0 &&
   report.refusedFirehoseCalls === 0 &&
   (!('lostMails' in report) || report.lostMails.length === 0);
 
-/** The report for people: a row for each figure. */
+/** The report as text, a row for each figure. */
 export function describe(report: ChaosReport | OutageReport): string {
   const rows = 'before' in report ? rowsOfOutage(report) : rowsOfChaos(report);
   return rows.map(([what, value]) => `${what.padEnd(36)}${value}\n`).join('');
@@ -62,7 +62,7 @@ function rowsOfChaos(report: ChaosReport): [string, string][] {
     ['PostgreSQL restarts', String(faults['restart-postgres'])],
     ['SMTP outages', String(faults['smtp-outage'])],
     ['Firehose outages', String(faults['firehose-outage'])],
-    ['processes that ended by themselves', String(report.ownEnds)],
+    ['unexpected process exits', String(report.ownEnds)],
     ['registrations acknowledged', `${report.acknowledged} (${report.unanswered} unanswered)`],
     ['mails promised', String(report.promisedMails)],
     ['mails lost', String(report.lostMails.length)],

@@ -4,45 +4,50 @@ import {
   type RunningProcess,
 } from '../stack/processes/child-process.js';
 
-/** A program that is started again whenever it ends, until it is stopped. */
-export interface Immortal {
-  /** SIGKILL. False when it was just being started. */
+/** A process that is started again whenever it ends, until it is stopped. */
+export interface RespawningProcess {
+  /** SIGKILL. False while it is being restarted. */
   kill(): boolean;
-  /** SIGTERM; resolves when it is gone for good. */
+  /** SIGTERM; resolves when it has ended and will not be started again. */
   stop(): Promise<void>;
-  /** How it ended when nobody had killed it: none of that should happen. */
-  readonly ownEnds: readonly ProcessExit[];
-  /** One file for each life: all that it wrote on stdout and stderr. */
+  /** Exits that neither `kill` nor `stop` caused. A correct run has none. */
+  readonly unexpectedExits: readonly ProcessExit[];
+  /** One file for each run of the program, with its stdout and stderr. */
   readonly logFiles: readonly string[];
 }
 
-/** How to start a life. */
-export interface LifeOptions {
+/** The program to run. */
+export interface RespawnOptions {
   readonly name: string;
   readonly script: string;
   readonly env: Readonly<Record<string, string>>;
-  /** The file of the life with this number. */
-  readonly logFileOf: (life: number) => string;
+  /** The log file of run number `run`, counted from 0. */
+  readonly logFileOf: (run: number) => string;
 }
 
-/** Starts a program and keeps it alive. */
-export function keepAlive({ name, script, env, logFileOf }: LifeOptions): Immortal {
-  const ownEnds: ProcessExit[] = [];
+/** Starts a program and keeps it running. */
+export function startRespawning({
+  name,
+  script,
+  env,
+  logFileOf,
+}: RespawnOptions): RespawningProcess {
+  const unexpectedExits: ProcessExit[] = [];
   const logFiles: string[] = [];
   let running: RunningProcess | undefined;
   let isStopping = false;
 
-  const live = async (): Promise<void> => {
+  const respawn = async (): Promise<void> => {
     while (!isStopping) {
       const logFile = logFileOf(logFiles.length);
       logFiles.push(logFile);
       running = await startProcess({ name, script, env, logFile });
       const exit = await running.exited;
       running = undefined;
-      if (exit.signal !== 'SIGKILL' && !isStopping) ownEnds.push(exit);
+      if (exit.signal !== 'SIGKILL' && !isStopping) unexpectedExits.push(exit);
     }
   };
-  const lives = live();
+  const respawning = respawn();
 
   return {
     kill() {
@@ -52,9 +57,9 @@ export function keepAlive({ name, script, env, logFileOf }: LifeOptions): Immort
     async stop() {
       isStopping = true;
       await running?.stop(30_000);
-      await lives;
+      await respawning;
     },
-    ownEnds,
+    unexpectedExits,
     logFiles,
   };
 }

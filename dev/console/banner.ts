@@ -2,7 +2,7 @@ import { relative } from 'node:path';
 import type { StackDescription } from '../stack/stack-file.js';
 import type { Terminal } from './terminal.js';
 
-/** Prints where everything is, whom to log in as, and what to try first. */
+/** Prints every URL, the operator's login, and what to try first. */
 export function printBanner(
   terminal: Terminal,
   stack: StackDescription,
@@ -11,7 +11,7 @@ export function printBanner(
   const { say, bold, dim, accent } = terminal;
   const row = (name: string, value: string, note = ''): void =>
     say(`  ${name.padEnd(12)}${accent(value)}${note === '' ? '' : `  ${dim(note)}`}`);
-  const logs = shortest(context.logsDir);
+  const logs = shortestPath(context.logsDir);
 
   say();
   say(`  ${bold('Rollcall is ready')} ${dim(`after ${context.seconds.toFixed(1)} s`)}`);
@@ -39,7 +39,7 @@ export function printBanner(
   say();
 }
 
-function shortest(path: string): string {
+function shortestPath(path: string): string {
   const fromHere = relative(process.cwd(), path);
   return fromHere.startsWith('..') ? path : fromHere;
 }

@@ -1,15 +1,15 @@
 import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
 
-/** Reads what is appended to a file. */
+/** Follows a file that grows, like `tail -F`. */
 export interface LogFollower {
-  /** Reads what is there, for the last time. */
+  /** Reads what has been appended since, then stops. */
   stop(): void;
 }
 
 const intervalMs = 200;
 const maxChunkBytes = 1024 * 1024;
 
-/** Calls `onLine` for each line appended to the file from now on, also after another file has taken its place. */
+/** Calls `onLine` for each line appended to the file from now on, also after log rotation has replaced the file. */
 export function followLog(file: string, onLine: (line: string) => void): LogFollower {
   let { inode, position } = withFile((handle) => {
     const { ino, size } = fstatSync(handle);

@@ -1,7 +1,7 @@
-/** What is said to the person at the terminal. */
+/** Output for the person at the terminal. */
 export interface Terminal {
   say(line?: string): void;
-  /** Shows a JSON log line of a process if it is a warning or graver; any other text as it is. */
+  /** Prints a JSON log line of a process if its level is warn or above; any other text unchanged. */
   showLogLine(source: string, line: string): void;
   bold(text: string): string;
   dim(text: string): string;
@@ -10,12 +10,13 @@ export interface Terminal {
 }
 
 const shownLevels: Readonly<Record<string, string>> = { warn: '33', error: '31', fatal: '31' };
-/** Fields that every line has, or that say it twice. */
-const fieldsLeftOut =
+/** Fields that every line has, or that repeat others. */
+const omittedFields =
   /^(?:@timestamp|log\.level|message|service\..*|host\.name|process\.pid|event\.id|trace\.id|error\.stack_trace)$/;
+/** The same message of the same process is shown once in this time: in an outage it repeats many times a second. */
 const repeatMs = 5_000;
 
-/** Writes to a stream, in colour if that is wanted. */
+/** A terminal on a stream, with or without colour. */
 export function createTerminal(stream: NodeJS.WritableStream, colour: boolean): Terminal {
   const paint = (code: string) => (text: string) =>
     colour ? `\u001B[${code}m${text}\u001B[0m` : text;
@@ -33,13 +34,12 @@ export function createTerminal(stream: NodeJS.WritableStream, colour: boolean): 
     const code = shownLevels[level];
     if (code === undefined) return;
     const message = String(record['message']);
-    // An outage makes every process say the same thing many times a second.
     const key = `${source} ${message}`;
     if (Date.now() - (lastShown.get(key) ?? 0) < repeatMs) return;
     lastShown.set(key, Date.now());
     const time = String(record['@timestamp']).slice(11, 19);
     const fields = Object.entries(record)
-      .filter(([name]) => !fieldsLeftOut.test(name))
+      .filter(([name]) => !omittedFields.test(name))
       .map(
         ([name, value]) => `${name}=${typeof value === 'string' ? value : JSON.stringify(value)}`,
       );

@@ -1,13 +1,14 @@
-import { readFile, writeFile } from 'node:fs/promises';
-import { pathToFileURL } from 'node:url';
+import { readFile } from 'node:fs/promises';
 import { openApiText } from '../../api/openapi/build.js';
+import { doctorChecks } from '../../cli/doctor.js';
 import { variables } from '../../shared/config/variables.js';
 import { errorCodes } from '../../shared/errors/codes.js';
+import { readinessChecks } from '../../shared/health/checks.js';
 import { logMessages } from '../../shared/logging/messages.js';
-import { reliabilityDocument } from './reliability-document.js';
 import { securityDocument } from './security-document.js';
+import { readFailureMatrix } from './yaml-data.js';
 
-/** A file, or a part of one, that is made from the code and never edited by hand. */
+/** A file that is generated from the code, entirely or in part. */
 export interface GeneratedDocument {
   /** Relative to the project's root. */
   readonly path: string;
@@ -17,16 +18,20 @@ export interface GeneratedDocument {
 const root = new URL('../../../', import.meta.url);
 const END = '<!-- /generated -->';
 
-/** Every generated document as it should be. `npm run docs` writes them; a test holds the committed ones against them. */
+/** Every generated document, up to date. `npm run docs` writes them; a test compares them with the committed ones. */
 export async function generatedDocuments(): Promise<GeneratedDocument[]> {
   const readme = await readFile(new URL('README.md', root), 'utf8');
   const runbook = await readFile(new URL('docs/runbook.md', root), 'utf8');
+  const reliability = await readFile(new URL('docs/reliability.md', root), 'utf8');
   return [
     { path: '.env.example', content: envExample() },
     { path: 'README.md', content: withGenerated(readme, 'environment', environmentTable()) },
-    { path: 'docs/runbook.md', content: withGenerated(runbook, 'log messages', messageTable()) },
+    { path: 'docs/runbook.md', content: withRunbookTables(runbook) },
     { path: 'docs/problems.md', content: problems() },
-    { path: 'docs/reliability.md', content: await reliabilityDocument(root) },
+    {
+      path: 'docs/reliability.md',
+      content: withGenerated(reliability, 'failure matrix', await failureMatrixTable()),
+    },
     { path: 'docs/security.md', content: await securityDocument(root) },
     { path: 'api/openapi/openapi.json', content: await openApiText() },
   ];
@@ -47,12 +52,12 @@ function envExample(): string {
   ].join('\n');
 }
 
-/** The document with this in the place that is marked for it. @throws when it has no such place. */
+/** The document with `content` between its markers. @throws if it has no markers of this name. */
 function withGenerated(document: string, name: string, content: string): string {
   const begin = `<!-- generated: ${name} -->`;
   const start = document.indexOf(begin);
   const end = document.indexOf(END, start);
-  if (start < 0 || end < start) throw new Error(`the document must hold ${begin} and ${END}`);
+  if (start < 0 || end < start) throw new Error(`the document must contain ${begin} and ${END}`);
   return `${document.slice(0, start)}${begin}\n\n${content}\n\n${document.slice(end)}`;
 }
 
@@ -62,6 +67,32 @@ function environmentTable(): string {
       `| \`${name}\` | ${shown ? codeSpan(shown) : ''} | ${meaning} |`,
   );
   return ['| variable | default | meaning |', '| --- | --- | --- |', ...rows].join('\n');
+}
+
+function withRunbookTables(runbook: string): string {
+  const tables = {
+    'doctor checks': doctorTable(),
+    'readiness checks': readinessTable(),
+    'log messages': messageTable(),
+  };
+  return Object.entries(tables).reduce(
+    (document, [name, table]) => withGenerated(document, name, table),
+    runbook,
+  );
+}
+
+function doctorTable(): string {
+  const rows = Object.entries(doctorChecks).map(
+    ([name, meaning]) => `| \`${name}\` | ${meaning} |`,
+  );
+  return ['| check | passes if |', '| --- | --- |', ...rows].join('\n');
+}
+
+function readinessTable(): string {
+  const rows = Object.entries(readinessChecks).map(
+    ([name, { process, meaning }]) => `| \`${name}\` | ${process} | ${meaning} |`,
+  );
+  return ['| check | process | `problem` if it fails |', '| --- | --- | --- |', ...rows].join('\n');
 }
 
 function messageTable(): string {
@@ -98,7 +129,22 @@ function problems(): string {
   ].join('\n');
 }
 
-if (import.meta.url === pathToFileURL(process.argv[1] ?? '').href) {
-  for (const { path, content } of await generatedDocuments())
-    await writeFile(new URL(path, root), content);
+/** The failure matrix, each row with links to its tests. @throws if a test that it names does not exist. */
+async function failureMatrixTable(): Promise<string> {
+  const rows = await Promise.all(
+    (await readFailureMatrix()).map(async ({ event, outcome, tests }) => {
+      const links = await Promise.all(tests.map(({ file, title }) => linkToTest(file, title)));
+      return `| ${event} | ${outcome} | ${[...new Set(links)].join(', ')} |`;
+    }),
+  );
+  return ['| what fails | what becomes of it | tested in |', '| --- | --- | --- |', ...rows].join(
+    '\n',
+  );
+}
+
+async function linkToTest(file: string, title: string): Promise<string> {
+  const source = await readFile(new URL(`test/${file}`, root), 'utf8');
+  const exists = ["'", '`', '"'].some((quote) => source.includes(`${quote}${title}`));
+  if (!exists) throw new Error(`test/${file} has no test whose title begins with: ${title}`);
+  return `[${file.replace('.test.ts', '').replace(/^.*\//, '')}](../test/${file})`;
 }

@@ -1,13 +1,13 @@
-/** What the API and the command line write. */
+/** Tables that the API and the command line write. */
 const WRITTEN_TABLES =
   'admins, registrations, users, sessions, confirmations, outbox, suppressions';
-/** What they only read: the worker writes it, or the migrations do. */
+/** Tables that they only read: the worker or the migrations write them. */
 const READ_TABLES = 'deliveries, mail_events, schema_migrations';
 
 /**
- * What the API's role in PostgreSQL needs: rows, and no tables. What the audit holds it can neither change nor delete.
- * The tables are named one by one, since a grant on all of them, or by default, would open the months of the audit.
- * Run by the role that migrates, which owns the tables, and again after a migration that adds one.
+ * The grants that the API's role in PostgreSQL needs: no DDL, and neither update nor delete on the audit trail. Tables are
+ * named one by one, since a grant on all tables, or by default, would include the audit's monthly partitions. Run by the
+ * role that migrates, which owns the tables, and again after a migration that adds one.
  */
 export const databaseGrants = (role: string): readonly string[] => [
   `grant usage on schema public to ${role}`,
@@ -17,7 +17,7 @@ export const databaseGrants = (role: string): readonly string[] => [
   `grant usage on all sequences in schema public to ${role}`,
 ];
 
-/** The rules of a user of Redis (`ACL SETUSER NAME on >PASSWORD …`): our keys alone, and nothing that administers. */
+/** The ACL rules of the Redis user (`ACL SETUSER NAME on >PASSWORD …`): our keys only, and no administration. */
 export const redisRules: readonly string[] = [
   '~{mail}:*',
   '~{logs}:*',

@@ -1,95 +1,27 @@
 import { readdir, readFile } from 'node:fs/promises';
 import { mutationTable, readSummary } from '../mutation/summary.js';
 import { databaseGrants, redisRules } from './least-privilege.js';
-import { readSecurityRequirements, type SecurityRequirement } from './records.js';
+import {
+  readAsvsChapters,
+  readSecurityRequirements,
+  type SecurityRequirement,
+} from './yaml-data.js';
 
-/** The titles' ids by test file. */
+/** The test files by the requirement ids in their titles. */
 type TestedIn = ReadonlyMap<string, readonly string[]>;
 
 const TITLE = /\btest(?:\.serial)?\(\s*["'`]((?:S\d\d )+)/g;
 
-const securityRequirements = await readSecurityRequirements();
-
-/** Chapters of the OWASP Application Security Verification Standard 5.0, and what applies here. */
-const chapters: readonly (readonly [number: number, title: string, here: string])[] = [
-  [
-    1,
-    'Encoding and sanitization',
-    'bound SQL parameters, escaped pages and mails, one JSON object a log line',
-  ],
-  [
-    2,
-    'Validation and business logic',
-    'strict schemas for every request, constraints in the database, limits for what costs',
-  ],
-  [
-    3,
-    'Web frontend security',
-    'pages without script, Swagger UI under its own policy; no cookies yet',
-  ],
-  [4, 'API and web service', 'JSON in UTF-8 alone, ambiguous requests are refused'],
-  [5, 'File handling', 'no uploads or downloads'],
-  [
-    6,
-    'Authentication',
-    'passwords by NIST SP 800-63B-4, rate limits by account and network; but no cap on consecutive failures (NIST has 100), and no second factor',
-  ],
-  [
-    7,
-    'Session management',
-    'sessions in the database, looked up at every request; they end 30 days after their login (`JWT_REFRESH_TOKEN_EXPIRES`), without an idle time-out',
-  ],
-  [
-    8,
-    'Authorization',
-    'every query is restricted to its admin; operators are appointed, never registered',
-  ],
-  [
-    9,
-    'Self-contained tokens',
-    'RFC 9068 access tokens for 15 minutes, one algorithm, keys by purpose',
-  ],
-  [10, 'OAuth and OIDC', 'no authorization server; refresh tokens rotate as RFC 9700 requires'],
-  [
-    11,
-    'Cryptography',
-    'HKDF keys by purpose, HMAC, SHA-256, bcrypt behind a pepper; Node’s own primitives only',
-  ],
-  [
-    12,
-    'Secure communication',
-    'names and chains are checked wherever TLS is spoken: in production to the mail server always, to PostgreSQL unless an operator sets `POSTGRES_SSL=disable`, to Redis if its URL is `rediss://`, which we recommend and do not enforce; TLS to clients ends at the load balancer',
-  ],
-  [
-    13,
-    'Configuration',
-    'one module reads and validates; production does not start with weak secrets',
-  ],
-  [
-    14,
-    'Data protection',
-    'nothing is cached; no store holds a usable token; e-mail addresses stay out of Redis and log lines, and are plain in PostgreSQL; IP addresses are logged and audited',
-  ],
-  [
-    15,
-    'Secure coding and architecture',
-    'locked dependencies with checksums, bounded work, no shared mutable state',
-  ],
-  [
-    16,
-    'Security logging and error handling',
-    'an audit trail, RFC 9457 errors, fails closed with 503',
-  ],
-  [17, 'WebRTC', 'none'],
-];
+type Requirements = Readonly<Record<string, SecurityRequirement>>;
 
 /**
- * `docs/security.md`: every requirement and where it is tested, read from the titles of the tests.
- * @throws when the list and the tests disagree.
+ * `docs/security.md`: every requirement and the tests that bear its id in their titles.
+ * @throws if a requirement has no test, or a test names an unknown requirement.
  */
 export async function securityDocument(root: URL): Promise<string> {
+  const requirements = await readSecurityRequirements();
   const testedIn = await readTitles(new URL('test/security/', root));
-  assertConsistent(testedIn);
+  checkConsistency(requirements, testedIn);
   return [
     '# Security',
     '',
@@ -102,7 +34,7 @@ export async function securityDocument(root: URL): Promise<string> {
     '',
     '| id | requirement | sources | state |',
     '| --- | --- | --- | --- |',
-    ...Object.entries(securityRequirements).map(
+    ...Object.entries(requirements).map(
       ([id, each]) =>
         `| ${id} | ${each.requirement} | ${each.sources} | ${stateOf(each, testedIn.get(id))} |`,
     ),
@@ -111,9 +43,9 @@ export async function securityDocument(root: URL): Promise<string> {
     '',
     '| chapter | here | ids |',
     '| --- | --- | --- |',
-    ...chapters.map(
-      ([number, title, here]) =>
-        `| V${number} ${title} | ${here} | ${idsOf(number).join(' ') || '–'} |`,
+    ...(await readAsvsChapters()).map(
+      ({ chapter, title, here }) =>
+        `| V${chapter} ${title} | ${here} | ${idsOf(requirements, chapter).join(' ') || '–'} |`,
     ),
     '',
     '## Would the tests notice?',
@@ -156,12 +88,12 @@ async function readTitles(folder: URL): Promise<TestedIn> {
   return testedIn;
 }
 
-function assertConsistent(testedIn: TestedIn): void {
+function checkConsistency(requirements: Requirements, testedIn: TestedIn): void {
   for (const id of testedIn.keys()) {
-    if (!(id in securityRequirements))
-      throw new Error(`a test has the id ${id}, which is no requirement`);
+    if (!(id in requirements))
+      throw new Error(`a test title has the id ${id}, which is not a requirement`);
   }
-  for (const [id, { toCome, doesNotApply }] of Object.entries(securityRequirements)) {
+  for (const [id, { toCome, doesNotApply }] of Object.entries(requirements)) {
     const isTested = testedIn.has(id);
     if (isTested && doesNotApply !== undefined)
       throw new Error(`${id} does not apply, but is tested`);
@@ -180,9 +112,9 @@ function stateOf(
   return `tested in ${links.join(', ')}${toCome === undefined ? '' : `; to come: ${toCome}`}`;
 }
 
-/** The requirements that have a source in the chapter: ASVS comes first. */
-const idsOf = (chapter: number): string[] =>
-  Object.entries(securityRequirements)
+/** The ids of the requirements with a source in this chapter: ASVS sections come first in `sources`. */
+const idsOf = (requirements: Requirements, chapter: number): string[] =>
+  Object.entries(requirements)
     .filter(([, { sources }]) =>
       (sources.split(';')[0] ?? '').split(', ').some((each) => each.startsWith(`${chapter}.`)),
     )

@@ -1,26 +1,26 @@
 import { randomUUID } from 'node:crypto';
 
-/** A mail that the mail catcher has taken, as far as Amazon SES would tell of it. */
+/** A mail in the mail catcher: the parts that SES events mention. */
 export interface CaughtMail {
   readonly recipient: string;
   readonly source: string;
   readonly subject: string;
-  /** By name; what `X-SES-MESSAGE-TAGS` said. */
+  /** The message tags of `X-SES-MESSAGE-TAGS`, by name. */
   readonly tags: Readonly<Record<string, string>>;
 }
 
-/** An event as SES publishes it to a topic. */
+/** An event as SES publishes it to an SNS topic. */
 export type SesEventBody = Readonly<Record<string, unknown>>;
 
-/** The addresses of the mailbox simulator, labels left out. */
+/** The addresses of the SES mailbox simulator, with or without a label. */
 const SIMULATOR =
   /^(success|bounce|complaint|ooto|suppressionlist)(?:\+[^@]*)?@simulator\.amazonses\.com$/i;
 
 const REPORTING_MTA = 'dns; a8-70.smtp-out.amazonses.com';
 
 /**
- * What SES would tell about a mail, in order: ordinary addresses are delivered to, those of the mailbox simulator behave
- * as documented. https://docs.aws.amazon.com/ses/latest/dg/send-an-email-from-console.html
+ * The events that SES would publish about a mail, in order: a delivery for ordinary addresses, for those of the mailbox
+ * simulator what is documented. https://docs.aws.amazon.com/ses/latest/dg/send-an-email-from-console.html
  */
 export function sesEventsFor(mail: CaughtMail, now = new Date()): SesEventBody[] {
   const about = mailObject(mail, now);

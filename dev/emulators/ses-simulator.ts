@@ -4,50 +4,50 @@ import { setTimeout as delay } from 'node:timers/promises';
 import * as z from 'zod';
 import { sesEventsFor, type CaughtMail, type SesEventBody } from './ses-events.js';
 
-/** Where mails are caught, and who wants to hear what became of them. */
+/** Options of the simulator. */
 export interface SesSimulatorOptions {
-  /** Each mail is a file here. */
+  /** The mail catcher's folder, with a file for each mail. */
   readonly mailDir: string;
-  /** The mail catcher's page. */
+  /** The mail catcher's web page. */
   readonly url: string;
   readonly workerUrl: string;
   readonly onProblem: (text: string) => void;
 }
 
-/** Tells the worker about mails until stopped. */
+/** Posts SES events to the worker until stopped. */
 export interface SesSimulator {
-  /** Ends what is under way; safe twice. */
+  /** Aborts what is in progress, and resolves when it has ended. Safe twice. */
   stop(): Promise<void>;
 }
 
 const TOPIC_ARN = 'arn:aws:sns:us-east-1:000000000000:rollcall-ses-events';
 const QUEUE = 'rollcall-local-worker-queue';
-/** The catcher reads a mail before it lists it. */
+/** Delays before each attempt to find a mail: the catcher lists it a moment after its file appears. */
 const LISTED_AFTER_MS = [100, 300, 1_000, 3_000];
 /** The daemon's `ErrorVisibilityTimeout` and `MaxRetries`. */
 const REPOST_AFTER_MS = 2_000;
 const MAX_POSTS = 10;
 
 /**
- * Stands for Amazon SES, SNS, SQS and the worker tier's daemon: each mail that arrives in the catcher from now on is
- * reported to the worker. The folder tells of new mails, so nobody asks again and again.
+ * Emulates Amazon SES, SNS, SQS and the worker tier's daemon (aws-sqsd): posts the events of each mail that arrives in the
+ * catcher from now on to the worker. Watches the catcher's folder instead of polling.
  */
 export function startSesSimulator(options: SesSimulatorOptions): SesSimulator {
   const stopping = new AbortController();
   const { signal } = stopping;
   const seen = new Set<string>();
-  const underWay = new Set<Promise<void>>();
+  const inProgress = new Set<Promise<void>>();
 
   const watcher = watch(options.mailDir, { persistent: false }, (_event, file) => {
     const id = file?.endsWith('.eml') ? file.slice(0, -'.eml'.length) : undefined;
     if (id === undefined || seen.has(id)) return;
     seen.add(id);
-    const task = tellOf(options, id, signal)
+    const task = simulate(options, id, signal)
       .catch((error: unknown) => {
         if (!signal.aborted) options.onProblem(`The SES simulator: ${String(error)}`);
       })
-      .finally(() => underWay.delete(task));
-    underWay.add(task);
+      .finally(() => inProgress.delete(task));
+    inProgress.add(task);
   });
   watcher.on('error', (error) => options.onProblem(`The SES simulator: ${String(error)}`));
 
@@ -55,28 +55,32 @@ export function startSesSimulator(options: SesSimulatorOptions): SesSimulator {
     async stop() {
       watcher.close();
       stopping.abort();
-      await Promise.all(underWay);
+      await Promise.all(inProgress);
     },
   };
 }
 
-async function tellOf(
+async function simulate(
   { url, workerUrl }: SesSimulatorOptions,
   id: string,
   signal: AbortSignal,
 ): Promise<void> {
   const mail = await findMail(url, id, signal);
-  if (mail) await reportMail(workerUrl, mail, signal);
+  if (mail) await postEvents(workerUrl, mail, signal);
 }
 
-/** Posts what SES would tell about a mail, in order, each until the worker has taken it. */
-async function reportMail(workerUrl: string, mail: CaughtMail, signal: AbortSignal): Promise<void> {
+/** Posts the events of a mail in order, each until the worker has accepted it. */
+async function postEvents(workerUrl: string, mail: CaughtMail, signal: AbortSignal): Promise<void> {
   for (const event of sesEventsFor(mail)) {
-    await postUntilTaken(workerUrl, JSON.stringify(envelopeOf(event)), signal);
+    await postUntilAccepted(workerUrl, JSON.stringify(envelopeOf(event)), signal);
   }
 }
 
-async function postUntilTaken(workerUrl: string, body: string, signal: AbortSignal): Promise<void> {
+async function postUntilAccepted(
+  workerUrl: string,
+  body: string,
+  signal: AbortSignal,
+): Promise<void> {
   const messageId = randomUUID();
   const firstReceivedAt = new Date().toISOString();
   for (let posts = 1; ; posts++) {
@@ -90,12 +94,12 @@ async function postUntilTaken(workerUrl: string, body: string, signal: AbortSign
     });
     if (status === 200) return;
     if (posts === MAX_POSTS)
-      throw new Error(`the worker did not take an event: ${status ?? 'no answer'}`);
+      throw new Error(`the worker did not accept an event: ${status ?? 'no answer'}`);
     await delay(REPOST_AFTER_MS, undefined, { signal });
   }
 }
 
-/** Resolves to the status, or to `undefined` when nobody answers. */
+/** Resolves to the status, or to `undefined` without an answer. */
 async function post(
   url: string,
   body: string,
@@ -111,7 +115,7 @@ async function post(
   }
 }
 
-/** What SNS puts around it. There is no signature: nobody here has the key of SNS. */
+/** The SNS notification around an event, without a signature: only SNS has the key. */
 function envelopeOf(event: SesEventBody): Readonly<Record<string, string>> {
   return {
     Type: 'Notification',
@@ -134,7 +138,7 @@ const Listed = z.array(
   }),
 );
 
-/** The mail with this id; `undefined` when it is gone again. Asks the list: a look at the mail would mark it as read. */
+/** The mail with this id; `undefined` if it has been deleted. Reads the list, since reading the mail marks it as read. */
 async function findMail(
   url: string,
   id: string,

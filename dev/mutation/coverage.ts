@@ -3,13 +3,13 @@ import { mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import type { Mutant } from './mutants.js';
-import { runFiles, type FilesRun } from './run-files.js';
+import { runTestFiles, type TestFilesRun } from './run-files.js';
 
-/** What one test file does when nothing is mutated. */
+/** A test file's run without a mutant. */
 export interface MeasuredFile {
   readonly name: string;
   readonly ms: number;
-  /** The ids of the mutants whose place it runs. */
+  /** The ids of the mutants whose code it covers. */
   readonly reaches: readonly string[];
 }
 
@@ -27,16 +27,16 @@ interface Range {
 const TIMEOUT_MS = 300_000;
 
 /**
- * Runs each test file once as it is, and finds out which mutants' places it runs; one that fails or takes too long is of
- * no use and left out. What was measured of the same build before is read from `cache`.
+ * Runs each test file once without a mutant, and finds out which mutants it covers. Files that fail or time out are left
+ * out. Measurements of the same build are read from `cache`.
  */
-export async function measureFiles(
+export async function measureCoverage(
   names: readonly string[],
   mutants: readonly Mutant[],
-  run: Omit<FilesRun, 'files' | 'timeoutMs'> & {
+  run: Omit<TestFilesRun, 'files' | 'timeoutMs'> & {
     readonly cache: string;
     /** How many files run at once. */
-    readonly lanes: number;
+    readonly concurrency: number;
     readonly print: (line: string) => void;
   },
 ): Promise<MeasuredFile[]> {
@@ -55,22 +55,22 @@ export async function measureFiles(
     run.print(`${(file.ms / 1_000).toFixed(0).padStart(4)} s  ${file.reaches.length}  ${name}`);
   };
   const queue = names.values();
-  const lane = async (): Promise<void> => {
+  const work = async (): Promise<void> => {
     for (const name of queue) await measureNext(name);
   };
-  await Promise.all(Array.from({ length: run.lanes }, lane));
+  await Promise.all(Array.from({ length: run.concurrency }, work));
   return measured;
 }
 
 async function measureFile(
   name: string,
   mutants: readonly Mutant[],
-  run: Omit<FilesRun, 'files' | 'timeoutMs'>,
+  run: Omit<TestFilesRun, 'files' | 'timeoutMs'>,
 ): Promise<MeasuredFile> {
   const folder = join(run.root, 'coverage', name.replaceAll('/', '~'));
   await rm(folder, { recursive: true, force: true });
   const startedAt = performance.now();
-  const outcome = await runFiles({
+  const outcome = await runTestFiles({
     ...run,
     files: [name],
     timeoutMs: TIMEOUT_MS,
@@ -107,7 +107,7 @@ async function readJson<T>(file: string): Promise<T | undefined> {
   try {
     return JSON.parse(await readFile(file, 'utf8')) as T;
   } catch {
-    // Not there yet, or torn by a process that was killed while it wrote.
+    // It does not exist yet, or is torn: its process was killed while writing.
     return undefined;
   }
 }

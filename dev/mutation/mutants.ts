@@ -1,16 +1,16 @@
 import { createHash } from 'node:crypto';
 import { parse } from '@swc/core';
 
-/** One change to a compiled file that a test should notice. */
+/** One change to a compiled file that a test should detect. */
 export interface Mutant {
-  /** Stays the same as long as the file does. */
+  /** Stable while the file does not change. */
   readonly id: string;
-  /** Below the project's root, with forward slashes: `dist/api/auth/passwords.js`. */
+  /** Relative to the project's root, with forward slashes: `dist/api/auth/passwords.js`. */
   readonly file: string;
   readonly start: number;
   readonly end: number;
   readonly replacement: string;
-  /** What is changed, in a few words. */
+  /** The change in a few words. */
   readonly what: string;
 }
 
@@ -36,15 +36,15 @@ const operators: Readonly<Record<string, readonly string[]>> = {
   '*': ['/'],
 };
 
-/** A statement that gives every span of the file its place: spans count from where the parser's last file ended. */
+/** Prepended to find the base of the spans: swc counts them from the end of the file that it parsed before. */
 const MARK = '0;';
 
-/** Every mutant of a compiled file: operators, conditions, negations, booleans, results, and statements left out. */
+/** All mutants of a compiled file: operators, conditions, negations, booleans, return values, and removed statements. */
 export async function findMutants(file: string, source: string): Promise<Mutant[]> {
   const program = await parse(MARK + source, { syntax: 'ecmascript', target: 'es2022' });
   const marked = Buffer.from(MARK + source);
   const base = program.body[0]?.span.start ?? 0;
-  /** Spans count bytes; texts are cut by characters. */
+  /** Spans count bytes, strings count UTF-16 units. */
   const at = (position: number): number =>
     marked.subarray(0, position - base).toString().length - MARK.length;
   const changes: Change[] = [];
@@ -62,7 +62,7 @@ export async function findMutants(file: string, source: string): Promise<Mutant[
     );
 }
 
-/** The file with the change made. */
+/** The file with the change applied. */
 export const mutated = (source: string, { start, end, replacement }: Mutant): string =>
   source.slice(0, start) + replacement + source.slice(end);
 

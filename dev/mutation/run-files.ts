@@ -3,11 +3,12 @@ import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { readDevEnv } from '../env.js';
 
-/** How test files ended. */
-export type Outcome = 'passed' | 'failed' | 'timed out';
+/** The result of running test files. */
+export type TestOutcome = 'passed' | 'failed' | 'timed out';
 
-/** Which test files run where, and for how long at most. */
-export interface FilesRun {
+/** The test files to run, and where. */
+export interface TestFilesRun {
+  /** A copy of the project. */
   readonly root: string;
   /** Below `test/`, without `.test.ts`. */
   readonly files: readonly string[];
@@ -18,8 +19,8 @@ export interface FilesRun {
 
 const KILL_AFTER_MS = 3_000;
 
-/** Runs test files until the first fails. What they start is in their process group, and ends with it. */
-export async function runFiles(run: FilesRun): Promise<Outcome> {
+/** Runs test files until the first fails. Whatever they start is in their process group, which is killed at the end. */
+export async function runTestFiles(run: TestFilesRun): Promise<TestOutcome> {
   run.signal.throwIfAborted();
   const paths = run.files.map((file) => `test/${file}.test.ts`);
   const child = spawn(join(run.root, 'node_modules/.bin/ava'), ['--fail-fast', ...paths], {
@@ -32,29 +33,29 @@ export async function runFiles(run: FilesRun): Promise<Outcome> {
     child.once('error', reject);
     child.once('exit', (code) => resolve(code));
   });
-  const given = new AbortController();
-  const tooLong = delay(run.timeoutMs, 'too long' as const, { signal: given.signal }).catch(
-    () => 'too long' as const,
+  const timer = new AbortController();
+  const timedOut = delay(run.timeoutMs, 'timed out' as const, { signal: timer.signal }).catch(
+    () => 'timed out' as const,
   );
-  const onAbort = (): void => given.abort();
+  const onAbort = (): void => timer.abort();
   run.signal.addEventListener('abort', onAbort);
-  const first = await Promise.race([ended, tooLong]);
+  const first = await Promise.race([ended, timedOut]);
   run.signal.removeEventListener('abort', onAbort);
-  given.abort();
-  await endGroup(child.pid ?? 0, ended);
+  timer.abort();
+  await killGroup(child.pid ?? 0, ended);
   run.signal.throwIfAborted();
-  if (first === 'too long') return 'timed out';
+  if (first === 'timed out') return 'timed out';
   return first === 0 ? 'passed' : 'failed';
 }
 
-async function endGroup(group: number, ended: Promise<unknown>): Promise<void> {
+async function killGroup(group: number, ended: Promise<unknown>): Promise<void> {
   if (!signalGroup(group, 'SIGTERM')) return;
   await Promise.race([ended, delay(KILL_AFTER_MS)]);
   signalGroup(group, 'SIGKILL');
   await ended;
 }
 
-/** False when nothing is left of the group. */
+/** False if the group has no process left. */
 function signalGroup(group: number, signal: NodeJS.Signals): boolean {
   try {
     process.kill(-group, signal);

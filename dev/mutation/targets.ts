@@ -1,6 +1,5 @@
 /**
- * What is mutated, by the name under which its score is told. Paths of this project are named here and nowhere else in
- * dev/mutation/.
+ * The mutated folders, by the name in the summary. Paths of this project appear only here in dev/mutation/.
  */
 export const targets: Readonly<Record<string, string>> = {
   'api/account': 'api/account',
@@ -16,8 +15,8 @@ export const targets: Readonly<Record<string, string>> = {
 };
 
 /**
- * The test files below test/ that may notice a mutant, by the beginning of their names: those about what the targets do,
- * and quick enough to run for every change. Which of them runs which line is measured, not written down.
+ * The test files below test/ that may detect a mutant, by the prefixes of their names: those that concern the targets and
+ * are quick enough to run for every mutant. Which of them covers which line is measured.
  */
 export const testFiles: readonly string[] = [
   'contract/http',

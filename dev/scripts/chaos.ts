@@ -2,29 +2,28 @@ import { randomInt } from 'node:crypto';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { bringAbout } from '../chaos/faults.js';
-import { settleAccounts } from '../chaos/reconcile.js';
+import { openChaosEnvironment, processNames, type ChaosEnvironment } from '../chaos/environment.js';
+import { injectFaults, planFaults } from '../chaos/faults.js';
 import { startLoad } from '../chaos/load.js';
 import { runOutage } from '../chaos/outage.js';
-import { planFaults, victims } from '../chaos/plan.js';
-import { createRandom } from '../random.js';
+import { reconcile } from '../chaos/reconcile.js';
 import { describe, lostNothing, type ChaosReport } from '../chaos/report.js';
-import { openStage, type Stage } from '../chaos/environment.js';
-import { readOptions } from '../options.js';
-import { listenForStop } from '../command-line.js';
+import { listenForStop, readOptions } from '../command-line.js';
+import { createRandom } from '../random.js';
 
-// `npm run chaos`: everything is killed and cut off at random while admins register; then the accounts are settled.
+// `npm run chaos`: kills processes and servers at random while admins register, then counts lost and doubled mails and
+// log lines.
 
 const USAGE = `npm run chaos -- [--seconds N] [--seed N] [--outage] [--json] [--keep]
 
-  --seconds N   how long faults are brought about; 20
-  --seed N      the plan of a run before; else a new one, which is printed
-  --outage      not chaos but one long outage of Firehose and, for a fifth of it, of Redis, with the API killed at its
-                end; measures how fast the API answers meanwhile
+  --seconds N   how long faults are injected; 20
+  --seed N      repeats the fault plan of an earlier run; without it, a new seed is chosen and printed
+  --outage      instead of random faults, one long outage of Firehose and, for a fifth of it, of Redis, with the API
+                killed at its end; measures the API's latency before, during and after
   --json        the report as one JSON object
-  --keep        leave the logs and records where they are, and say where
+  --keep        keep the logs and records, and print where they are
 
-Exit code 0 only when nothing was lost and no process ended by itself. Ctrl-C stops all of it, and settles nothing.
+Exit code 0 only when nothing was lost and no process exited unexpectedly. Ctrl-C stops the run without a report.
 `;
 
 const STOPPED = 130;
@@ -33,7 +32,7 @@ const PAUSE_MS = 400;
 
 const stop = listenForStop();
 process.exitCode = await main();
-// The run that was broken off may be about to start something again: it ends here, and takes that with it.
+// The interrupted run may still be restarting a process: exiting kills its children.
 if (stop.aborted) process.exit(STOPPED);
 
 async function main(): Promise<number> {
@@ -56,17 +55,18 @@ async function main(): Promise<number> {
   }
   const dataDir = await mkdtemp(join(tmpdir(), 'rollcall-chaos-'));
   try {
-    const stage = await openStage(dataDir);
+    const environment = await openChaosEnvironment(dataDir);
     try {
       const report = await untilStopped(async () =>
-        values.outage ? runOutage(stage, seconds * 1_000) : runChaos(stage, seconds, seed),
+        values.outage
+          ? runOutage(environment, seconds * 1_000)
+          : runChaos(environment, seconds, seed),
       );
       if (!report) return STOPPED;
       process.stdout.write(values.json ? `${JSON.stringify(report)}\n` : describe(report));
-      const ownEnds = victims.flatMap((name) => stage.processes[name].ownEnds).length;
-      return lostNothing(report) && ownEnds === 0 ? 0 : 1;
+      return lostNothing(report) && countUnexpectedExits(environment) === 0 ? 0 : 1;
     } finally {
-      await stage.close();
+      await environment.close();
     }
   } finally {
     if (values.keep) process.stderr.write(`logs and records: ${dataDir}\n`);
@@ -74,7 +74,7 @@ async function main(): Promise<number> {
   }
 }
 
-/** What the run resolves to, or `undefined` as soon as all is to stop. */
+/** Resolves to the result of the run, or to `undefined` as soon as the program is told to stop. */
 async function untilStopped<T>(run: () => Promise<T>): Promise<T | undefined> {
   if (stop.aborted) return undefined;
   const stopped = new Promise<undefined>((resolve) => {
@@ -83,14 +83,18 @@ async function untilStopped<T>(run: () => Promise<T>): Promise<T | undefined> {
   return Promise.race([run(), stopped]);
 }
 
-async function runChaos(stage: Stage, seconds: number, seed: number): Promise<ChaosReport> {
+async function runChaos(
+  environment: ChaosEnvironment,
+  seconds: number,
+  seed: number,
+): Promise<ChaosReport> {
   process.stderr.write(`seed ${seed}, ${seconds} s of faults\n`);
-  const load = startLoad({ api: stage.api, clients: CLIENTS, pauseMs: PAUSE_MS });
+  const load = startLoad({ api: environment.api, clients: CLIENTS, pauseMs: PAUSE_MS });
   const durationMs = seconds * 1_000;
   const plan = planFaults(createRandom(seed), durationMs);
-  const faults = await bringAbout(stage, plan, durationMs);
+  const faults = await injectFaults(environment, plan, durationMs);
   await load.stop();
-  const outcome = await settleAccounts(stage, load.acknowledged);
+  const outcome = await reconcile(environment, load.acknowledged);
   return {
     seed,
     seconds,
@@ -98,7 +102,11 @@ async function runChaos(stage: Stage, seconds: number, seed: number): Promise<Ch
     acknowledged: load.acknowledged.size,
     unanswered: load.unanswered(),
     ...outcome,
-    ownEnds: victims.flatMap((name) => stage.processes[name].ownEnds).length,
-    refusedFirehoseCalls: stage.firehose.stats().refused_calls,
+    ownEnds: countUnexpectedExits(environment),
+    refusedFirehoseCalls: environment.firehose.stats().refused_calls,
   };
+}
+
+function countUnexpectedExits({ processes }: ChaosEnvironment): number {
+  return processNames.flatMap((name) => processes[name].unexpectedExits).length;
 }

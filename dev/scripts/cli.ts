@@ -6,7 +6,7 @@ import { loadSecrets } from '../stack/secrets.js';
 import { serviceEnvironment } from '../stack/service-environment.js';
 import { readStackFile } from '../stack/stack-file.js';
 
-// `npm run cli`: the operators' command line, on the stack that runs here unless the environment names a database.
+// `npm run cli`: the operators' command line, for the running `npm run dev` unless the environment names a database.
 
 const env = readDevEnv();
 const isNamed = env.databaseUrl !== undefined || env.inherited['POSTGRES_HOST'] !== undefined;

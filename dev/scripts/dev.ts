@@ -1,44 +1,43 @@
 import { join } from 'node:path';
 import { loadApiConfig } from '../../shared/config/config.js';
+import { listenForStop } from '../command-line.js';
+import { printBanner } from '../console/banner.js';
+import { followLog } from '../console/log-follower.js';
+import { createTerminal, type Terminal } from '../console/terminal.js';
+import { startSesSimulator } from '../emulators/ses-simulator.js';
+import { readDevEnv, type DevEnv } from '../env.js';
+import { prepareDataDir, type DataLayout } from '../paths.js';
 import {
   createApplicationProcess,
+  runMigrations,
   type ApplicationProcess,
 } from '../stack/processes/application.js';
-import { printBanner } from '../console/banner.js';
-import { readDevEnv, type DevEnv } from '../env.js';
-import { followLog } from '../console/log-follower.js';
-import { prepareDataDir, type DataLayout } from '../paths.js';
 import {
   claimPidFile,
   findLiveProcess,
   releasePidFile,
-  stopLeftover,
+  stopOrphan,
 } from '../stack/processes/pid-file.js';
-import { startProcess } from '../stack/processes/child-process.js';
+import type { ServerProcess } from '../stack/processes/server-process.js';
+import { supervise } from '../stack/processes/supervisor.js';
 import { loadSecrets, saveSecrets, type LocalSecrets } from '../stack/secrets.js';
 import type { openSeeder as OpenSeeder } from '../stack/seeder.js';
-import type { ServerProcess } from '../stack/processes/server-process.js';
 import { serviceEnvironment } from '../stack/service-environment.js';
-import { startSesSimulator } from '../emulators/ses-simulator.js';
-import { listenForStop } from '../command-line.js';
-import { claimStackFile, type StackDescription, type StackFile } from '../stack/stack-file.js';
 import { openStack, type Stack } from '../stack/stack.js';
-import { supervise } from '../stack/processes/supervisor.js';
-import { createTerminal, type Terminal } from '../console/terminal.js';
+import { claimStackFile, type StackDescription, type StackFile } from '../stack/stack-file.js';
 
 // `npm run dev`: the whole product on this machine, until Ctrl-C.
 
-/** What every step of the start needs. */
+/** One run of the stack, shared by all steps of its start. */
 interface Session {
   readonly env: DevEnv;
   readonly layout: DataLayout;
   secrets: LocalSecrets;
   readonly stackFile: StackFile;
   readonly terminal: Terminal;
-  /** Fires when everything is to stop. */
   readonly stop: AbortSignal;
   readonly startedAt: number;
-  /** What has been opened, in order; released in the opposite one. */
+  /** Release what has been opened, in the order of opening; called in reverse. */
   readonly releasers: (() => Promise<unknown>)[];
 }
 
@@ -76,8 +75,8 @@ async function main(): Promise<number> {
 }
 
 async function runUntilStopped(session: Session): Promise<void> {
-  await stopLeftovers(session);
-  // The services' modules take a second to load, which goes by while the servers start.
+  await stopOrphans(session);
+  // Loading the API's services takes a second: done while the servers start.
   const [stack, { openSeeder }] = await Promise.all([
     openServices(session),
     import('../stack/seeder.js'),
@@ -104,15 +103,15 @@ async function runUntilStopped(session: Session): Promise<void> {
   await keepRunning(session, [...serversOf(stack), api, worker], describe);
 }
 
-/** A run that was killed leaves its children. They go in the order of an orderly stop: nobody loses what it stands on. */
-async function stopLeftovers({ layout, terminal }: Session): Promise<void> {
+/** Stops processes orphaned by a run that was killed, in the order of a regular stop: dependents before their servers. */
+async function stopOrphans({ layout, terminal }: Session): Promise<void> {
   const stopped: string[] = [];
   for (const name of ['api', 'worker', 'mailbox', 'redis', 'postgres']) {
-    const pid = await stopLeftover(join(layout.run, `${name}.json`));
+    const pid = await stopOrphan(join(layout.run, `${name}.json`));
     if (pid !== undefined) stopped.push(name);
   }
   if (stopped.length > 0)
-    terminal.say(`Stopped what an earlier run left behind: ${stopped.join(', ')}.`);
+    terminal.say(`Stopped processes of an earlier run: ${stopped.join(', ')}.`);
 }
 
 async function openServices({ env, terminal, stop, releasers }: Session): Promise<Stack> {
@@ -130,17 +129,8 @@ async function openServices({ env, terminal, stop, releasers }: Session): Promis
 }
 
 async function migrate(session: Session, stack: Stack): Promise<void> {
-  const migration = await startProcess({
-    name: 'migrations',
-    script: 'dist/migrations/run.js',
-    args: ['up'],
-    env: environmentFor(session, stack, 'http://localhost'),
-    logFile: join(session.layout.logs, 'migrations.log'),
-  });
-  const { code } = await migration.exited;
+  await runMigrations(environmentFor(session, stack, 'http://localhost'), session.layout);
   session.stop.throwIfAborted();
-  if (code !== 0)
-    throw new Error(`The migrations failed:\n  ${migration.lastLines().join('\n  ')}`);
 }
 
 async function ensureOperator(
@@ -237,7 +227,7 @@ function followLogs({ terminal, layout, releasers }: Session, names: readonly st
   }
 }
 
-/** Starts again what dies, and resolves when all is to stop; rejects if something cannot be kept alive. */
+/** Restarts processes that exit. Resolves when told to stop; rejects if a process keeps failing. */
 function keepRunning(
   { terminal, stackFile, stop, releasers }: Session,
   servers: readonly ServerProcess[],
@@ -247,11 +237,11 @@ function keepRunning(
     const supervisors = servers.map((server) =>
       supervise(server, {
         onExit({ name, lastLines }, { code, signal }, isFailure) {
-          terminal.say(`${name} ended (${signal ?? `exit code ${code}`}), starting it again`);
+          terminal.say(`${name} exited (${signal ?? `exit code ${code}`}), restarting it`);
           if (isFailure) for (const line of lastLines(6)) terminal.say(`  ${line}`);
         },
         onReady({ name, pid }) {
-          terminal.say(`${name} is back (process ${pid})`);
+          terminal.say(`${name} is ready again (process ${pid})`);
           stackFile.write(describe()).catch(reject);
         },
         onGiveUp: ({ name, lastLines }) =>

@@ -4,21 +4,21 @@ import { lintSource } from '@secretlint/core';
 import { creator } from '@secretlint/secretlint-rule-preset-recommend';
 import { projectRoot } from '../paths.js';
 
-// Looks for keys, tokens and passwords in every file that could be committed: `node dist/dev/scripts/scan-secrets.js`.
+// `node dist/dev/scripts/scan-secrets.js`: scans every file that could be committed for keys, tokens and passwords.
 
-/** What `.gitignore` keeps out. */
+/** Files that `.gitignore` excludes. */
 const IGNORED = new Set(['.git', '.local', 'coverage', 'dist', 'node_modules']);
 const isIgnored = (name: string): boolean =>
   IGNORED.has(name) || /^\.env(?:\.|$)(?!example$)|\.log$/.test(name);
 const isText = (path: string): boolean => !/\.(?:png|ico|jpe?g|gif|woff2?)$/.test(path);
-/** The tests connect to hosts that nobody else can reach: RFC 2606 names, loopback, one letter. */
-const isForShow = (secret: string): boolean =>
+/** Credentials of the tests' fake hosts: RFC 2606 names, loopback, one letter. */
+const isTestCredential = (secret: string): boolean =>
   /@(?:127\.0\.0\.1|10\.0\.0\.1|[\w-]+\.test|\w)(?:[:/]|$)/.test(secret);
 
 const rule = { id: '@secretlint/secretlint-rule-preset-recommend', rule: creator };
 
 const paths = await filesBelow(projectRoot);
-// Read beforehand: whenever anything is waited for, secretlint's profiler works, in the square of the files so far.
+// All files are read first: secretlint's profiler does work quadratic in the files so far whenever the loop awaits.
 const contents = await Promise.all(paths.map((path) => readFile(path, 'utf8')));
 let found = 0;
 for (const [index, path] of paths.entries()) {
@@ -28,7 +28,7 @@ for (const [index, path] of paths.entries()) {
   }
 }
 process.stdout.write(`${found} secrets found in ${paths.length} files\n`);
-// At once, for the same reason.
+// An immediate exit, for the same reason.
 process.exit(found > 0 ? 1 : 0);
 
 async function secretsIn(path: string, content: string) {
@@ -41,7 +41,7 @@ async function secretsIn(path: string, content: string) {
     },
     options: { config: { rules: [rule] }, maskSecrets: true, noPhysicFilePath: true },
   });
-  return messages.filter(({ range: [start, end] }) => !isForShow(content.slice(start, end)));
+  return messages.filter(({ range: [start, end] }) => !isTestCredential(content.slice(start, end)));
 }
 
 async function filesBelow(folder: string): Promise<string[]> {

@@ -6,7 +6,8 @@ import { openSeeder } from '../stack/seeder.js';
 import { serviceEnvironment } from '../stack/service-environment.js';
 import { readStackFile } from '../stack/stack-file.js';
 
-// `npm run seed`: an operator, an example admin and its users, in the stack that runs here or where the environment says.
+// `npm run seed`: creates an operator, an example admin and its users, in the running `npm run dev` or, if the environment
+// names a database, there.
 
 process.exitCode = await main();
 
@@ -14,7 +15,7 @@ async function main(): Promise<number> {
   const env = readDevEnv();
   if (env.nodeEnv === 'production') {
     console.error(
-      'Example data do not belong in production: NODE_ENV is production, nothing was done.',
+      'Example data does not belong in production: NODE_ENV is production, nothing was done.',
     );
     return 1;
   }
@@ -39,16 +40,17 @@ async function main(): Promise<number> {
     const added = await seeder.ensureExampleUsers(exampleAdmin);
     const isOperator = config.operatorEmails.includes(operator.email);
     console.log(`Operator       ${operator.email}  ${operator.password}`);
-    if (!isOperator) console.log(`               (once OPERATOR_EMAILS holds ${operator.email})`);
+    if (!isOperator)
+      console.log(`               (once OPERATOR_EMAILS contains ${operator.email})`);
     console.log(`Example admin  ${exampleAdmin.email}  ${exampleAdmin.password}`);
-    console.log(added === 0 ? 'Its users were there already.' : `Its users      ${added} added`);
+    console.log(added === 0 ? 'Its users existed already.' : `Its users      ${added} added`);
     return 0;
   } finally {
     await seeder.close();
   }
 }
 
-/** The stack of `npm run dev`, unless the environment names a database itself. */
+/** The configuration of the running `npm run dev`, unless the environment names a database. */
 async function findTarget(env: DevEnv, secrets: LocalSecrets): Promise<ApiConfig | undefined> {
   const isNamed = env.databaseUrl !== undefined || env.inherited['POSTGRES_HOST'] !== undefined;
   if (isNamed)

@@ -1,15 +1,15 @@
 import { randomBytes } from 'node:crypto';
+import { readOptions } from '../command-line.js';
 import { readDevEnv, type DevEnv } from '../env.js';
-import { readOptions } from '../options.js';
 import { check, createClient, type Client } from '../smoke/client.js';
 import { createMailFinder } from '../smoke/mail-finder.js';
 import { readStackFile } from '../stack/stack-file.js';
 
-// `npm run smoke -- URL [--mailbox URL]`: walks a running deployment through its main job, as a client would.
-// Without a mailbox to look into it logs in with SMOKE_EMAIL and SMOKE_PASSWORD, and leaves that account as it was.
+// `npm run smoke -- URL [--mailbox URL]`: checks a running deployment end to end, as a client would.
+// Without a mailbox it logs in with SMOKE_EMAIL and SMOKE_PASSWORD, and leaves that account unchanged.
 
-/** Runs one part of the walk, tells how long it took, and hands on what it found. */
-type Step = <Result>(name: string, walk: () => Promise<Result>) => Promise<Result>;
+/** Runs one step, prints how long it took, and returns its result. */
+type Step = <Result>(name: string, run: () => Promise<Result>) => Promise<Result>;
 
 interface Credentials {
   readonly email: string;
@@ -41,14 +41,14 @@ async function main(args: string[]): Promise<number> {
   const given = credentialsIn(env);
   if (mailbox === undefined && given === undefined) {
     console.error(
-      'A registration ends in a mail. Give --mailbox URL (maildev or Mailpit), or set SMOKE_EMAIL and SMOKE_PASSWORD.',
+      'Registration needs the confirmation mail. Give --mailbox URL (maildev or Mailpit), or set SMOKE_EMAIL and SMOKE_PASSWORD.',
     );
     return 64;
   }
-  return walk(createClient(url), url, mailbox, given);
+  return checkDeployment(createClient(url), url, mailbox, given);
 }
 
-async function walk(
+async function checkDeployment(
   client: Client,
   url: string,
   mailbox: string | undefined,
@@ -56,19 +56,19 @@ async function walk(
 ): Promise<number> {
   const startedAt = performance.now();
   let passed = 0;
-  const step: Step = async (name, part) => {
+  const step: Step = async (name, run) => {
     const stepStartedAt = performance.now();
     process.stdout.write(`  ${name.padEnd(58)}`);
-    const result = await part();
+    const result = await run();
     passed += 1;
     console.log(`${(performance.now() - stepStartedAt).toFixed(0).padStart(6)} ms`);
     return result;
   };
   console.log(`${url}\n`);
   try {
-    await lookAround(client, step);
+    await checkPublicRoutes(client, step);
     if (mailbox === undefined && given !== undefined) {
-      console.log('  registration and its mail: left out, there is no --mailbox to look into');
+      console.log('  registration and its mail: skipped without --mailbox');
       await useAccount(client, step, given);
     } else if (mailbox !== undefined) {
       const own = await register(client, step, mailbox);
@@ -81,22 +81,22 @@ async function walk(
   } catch (error) {
     console.log('FAILED');
     console.log(`\n  ${error instanceof Error ? describe(error) : String(error)}`);
-    console.log(`\n${passed} passed, 1 failed; the steps after it were not tried`);
+    console.log(`\n${passed} passed, 1 failed; the steps after it were skipped`);
     return 1;
   }
 }
 
-async function lookAround(client: Client, step: Step): Promise<void> {
-  await step('it lives', () => client.expect(200, '/health/live'));
+async function checkPublicRoutes(client: Client, step: Step): Promise<void> {
+  await step('it is live', () => client.expect(200, '/health/live'));
   await step('it is ready', () => client.expect(200, '/health/ready'));
   await step('its API is documented', async () => {
     const { json } = await client.expect(200, '/openapi.json');
     check(String(json['openapi']).startsWith('3.1'), 'openapi.json is not OpenAPI 3.1');
   });
-  await step('what is not there is a 404 problem', () =>
+  await step('an unknown page is a 404 problem', () =>
     client.expectProblem(404, 'not_found', '/no-such-page'),
   );
-  await step('users are not for strangers: 401', () => client.expect(401, '/users'));
+  await step('users need a login: 401', () => client.expect(401, '/users'));
 }
 
 async function register(client: Client, step: Step, mailbox: string): Promise<Credentials> {
@@ -130,7 +130,7 @@ async function register(client: Client, step: Step, mailbox: string): Promise<Cr
       body: { token, password: 'a password of somebody else' },
     }),
   );
-  await step('its button and the password confirm the address', () =>
+  await step('its form with the right password confirms the address', () =>
     client.expect(200, '/auth/confirm', {
       method: 'POST',
       body: { token, password: own.password },
@@ -147,19 +147,22 @@ async function useAccount(client: Client, step: Step, login: Credentials): Promi
     }),
   );
   const token = await step('the admin logs in', () => logIn(client, login));
-  await step('it is who it is', async () => {
+  await step('/auth/me is the admin', async () => {
     const { json } = await client.expect(200, '/auth/me', { token });
-    check(String(json['email']).toLowerCase() === login.email.toLowerCase(), 'another admin');
+    check(
+      String(json['email']).toLowerCase() === login.email.toLowerCase(),
+      '/auth/me is another admin',
+    );
   });
   await manageUsers(client, step, token, '/users', (id) => `/users/${id}`);
   await manageUsers(client, step, token, '/user', (id) => `/user?id=${id}`);
-  await step('the admin logs out, and the token is dead', async () => {
+  await step('the admin logs out, and the token is revoked', async () => {
     await client.expect(204, '/auth/logout', { method: 'POST', token });
     await client.expect(401, '/auth/me', { token });
   });
 }
 
-/** The same walk for both forms of the routes: `/users/ID` and the original application's `/user?id=ID`. */
+/** The same steps for both forms of the routes: `/users/ID` and the original application's `/user?id=ID`. */
 async function manageUsers(
   client: Client,
   step: Step,
@@ -194,7 +197,7 @@ async function manageUsers(
   await step('GET /users lists it', async () => {
     const { text, headers } = await client.expect(200, '/users?limit=100', { token });
     const isOnLaterPage = headers.get('link')?.includes('rel="next"') === true;
-    check(text.includes(email) || isOnLaterPage, 'the list lacks it');
+    check(text.includes(email) || isOnLaterPage, 'the user is not in the list');
   });
   await step(`DELETE ${pathOf('ID')} removes it; then it is a 404 problem`, async () => {
     await client.expect(204, path, { method: 'DELETE', token });

@@ -6,10 +6,10 @@ import { readDevEnv, readTourEnv } from '../env.js';
 import { projectRoot } from '../paths.js';
 
 /**
- * Walks through the main job in a real browser, against a running `npm run dev`, as a person would: registers in
- * Swagger UI, finds the mail, enters the password, presses the button, logs in, authorizes, creates a user, follows the registration through
- * the log viewer. Leaves a picture of each stop in `.local/tour/`, and the README's pictures in docs/images/. Deletes
- * its account at the end, so that the next tour finds the name free.
+ * `npm run tour`: takes the README's screenshots, in a real browser against a running `npm run dev`. It registers in
+ * Swagger UI, confirms by the mailed link, logs in, creates a user, and follows the registration through the log viewer.
+ * Screenshots of every step are in `.local/tour/`, those of the README in docs/images/. The account is deleted at the
+ * end, so that its name is free for the next run.
  */
 
 const Stack = z.object({ api: z.string(), mailbox: z.string(), firehose: z.string() });
@@ -19,14 +19,14 @@ interface Size {
   readonly height: number;
 }
 
-/** So narrow that a page can be read when the README shows it at half of its column. */
+/** Narrow enough to be legible at half of the README's column. */
 const narrow = { width: 560, height: 900 };
 const mailClient = { width: 760, height: 800 };
 const wide = { width: 1_100, height: 900 };
-/** The two pictures that stand side by side: height by width. */
+/** Height by width of the two screenshots that the README shows side by side. */
 const halfShape = 1.02;
 
-const readmePictures = resolve(projectRoot, 'docs/images');
+const readmeFolder = resolve(projectRoot, 'docs/images');
 const person = {
   email: `ada${Date.now() % 10_000}@example.com`,
   name: 'Ada Lovelace',
@@ -34,9 +34,9 @@ const person = {
 };
 
 const { dataDir } = readDevEnv();
-const pictures = resolve(dataDir, 'tour');
+const screenshotsFolder = resolve(dataDir, 'tour');
 const stack = Stack.parse(JSON.parse(await readFile(resolve(dataDir, 'stack.json'), 'utf8')));
-await mkdir(pictures, { recursive: true });
+await mkdir(screenshotsFolder, { recursive: true });
 const chrome = await chromium.launch({
   executablePath: readTourEnv().chromium,
   args: [
@@ -70,13 +70,13 @@ async function tour(browser: Browser): Promise<void> {
 /** Resolves to the id of the request. */
 async function register(docs: Page): Promise<string> {
   const response = await call(docs, 'Registration', 'register', JSON.stringify(person, null, 2));
-  await picture(docs, 'swagger-register');
-  // As if its corner had been dragged: the box is much higher than the fields in it.
+  await screenshot(docs, 'swagger-register');
+  // The text box is much higher than its content: shrunk, as by dragging its corner.
   await docs.addStyleTag({
     content: '.body-param__text { height: 96px; min-height: 0 !important }',
   });
   const operation = docs.locator('#operations-Registration-register');
-  await readmePicture(operation, 'register', halfShape);
+  await readmeScreenshot(operation, 'register', halfShape);
   return response.headers()['x-request-id'] ?? '';
 }
 
@@ -87,19 +87,19 @@ async function confirm(browser: Browser): Promise<void> {
   const mail = mailbox.frameLocator('iframe >> nth=0');
   const button = mail.getByRole('link', { name: 'Confirm my address' });
   await button.waitFor();
-  await picture(mailbox, 'mailbox');
-  await readmePicture(mailbox.locator('.email-container'), 'mail', halfShape);
+  await screenshot(mailbox, 'mailbox');
+  await readmeScreenshot(mailbox.locator('.email-container'), 'mail', halfShape);
 
   const page = await openPage(browser, narrow);
   await page.goto((await button.getAttribute('href')) ?? '');
-  await picture(page, 'confirm');
+  await screenshot(page, 'confirm');
   await page.getByLabel('Your password').fill(person.password);
   await page.getByRole('button', { name: 'Confirm my address' }).click();
   await page.getByRole('heading', { name: 'Your address is confirmed' }).waitFor();
-  await picture(page, 'confirmed');
+  await screenshot(page, 'confirmed');
 }
 
-/** Resolves to the access token, which the page bears from now on, too. */
+/** Authorizes the page, and resolves to the access token. */
 async function logIn(docs: Page): Promise<string> {
   const { email, password } = person;
   const response = await call(docs, 'Sessions', 'logIn', JSON.stringify({ email, password }));
@@ -117,15 +117,15 @@ async function logIn(docs: Page): Promise<string> {
 async function createUser(docs: Page): Promise<void> {
   const user = { email: 'grace@example.com', name: 'Grace' };
   await call(docs, 'Users', 'createUser', JSON.stringify(user, null, 2));
-  await picture(docs, 'swagger-create-user');
+  await screenshot(docs, 'swagger-create-user');
 }
 
-/** One trace leads from the request in the API to the mail that the worker has sent. */
+/** One trace id joins the API's request and the worker's mail job. */
 async function followInLogs(browser: Browser, requestId: string): Promise<void> {
   const logs = await openPage(browser, wide);
   await logs.goto(stack.firehose);
   await logs.getByText('/users').first().waitFor();
-  await picture(logs, 'log-viewer');
+  await screenshot(logs, 'log-viewer');
   const search = logs.getByRole('searchbox');
   await search.fill(requestId);
   await logs.locator('tr.record').nth(2).waitFor({ state: 'detached' });
@@ -135,7 +135,7 @@ async function followInLogs(browser: Browser, requestId: string): Promise<void> 
   await logs.getByText('job completed').click();
   await logs.locator('dt', { hasText: 'labels.job_id' }).waitFor();
   await logs.mouse.move(0, 0);
-  await readmePicture(logs.locator('body'), 'logs');
+  await readmeScreenshot(logs.locator('body'), 'logs');
 }
 
 async function deleteAccount(token: string): Promise<void> {
@@ -144,7 +144,7 @@ async function deleteAccount(token: string): Promise<void> {
     headers: { authorization: `Bearer ${token}`, 'content-type': 'application/json' },
     body: JSON.stringify({ current_password: person.password }),
   });
-  if (!response.ok) throw new Error(`Deleting the account was answered ${response.status}`);
+  if (!response.ok) throw new Error(`Deleting the account was answered with ${response.status}`);
 }
 
 async function openPage(browser: Browser, viewport: Size): Promise<Page> {
@@ -159,7 +159,7 @@ async function openPage(browser: Browser, viewport: Size): Promise<Page> {
   return page;
 }
 
-/** Runs one operation in Swagger UI and resolves to the answer. */
+/** Runs one operation in Swagger UI and resolves to the response. */
 async function call(page: Page, tag: string, operationId: string, body: string): Promise<Response> {
   const operation = page.locator(`#operations-${tag}-${operationId}`);
   await operation.locator('.opblock-summary-control').click();
@@ -169,24 +169,26 @@ async function call(page: Page, tag: string, operationId: string, body: string):
   await operation.getByRole('button', { name: 'Execute' }).click();
   const response = await answered;
   if (!response.ok())
-    throw new Error(`${operationId} answered ${response.status()}: ${await response.text()}`);
+    throw new Error(
+      `${operationId} was answered with ${response.status()}: ${await response.text()}`,
+    );
   await operation.locator('.live-responses-table').waitFor();
   await operation.scrollIntoViewIfNeeded();
   return response;
 }
 
-async function picture(page: Page, name: string): Promise<void> {
-  const path = resolve(pictures, `${name}.png`);
+async function screenshot(page: Page, name: string): Promise<void> {
+  const path = resolve(screenshotsFolder, `${name}.png`);
   await page.screenshot({ path });
   process.stdout.write(`${path}\n`);
 }
 
-/** A picture of one part of a page, from its top and as high as `shape` says (height by width), or as it is. */
-async function readmePicture(part: Locator, name: string, shape?: number): Promise<void> {
-  const path = resolve(readmePictures, `${name}.png`);
+/** A screenshot of one element, cropped at the bottom to `shape` (height by width) if it is given. */
+async function readmeScreenshot(part: Locator, name: string, shape?: number): Promise<void> {
+  const path = resolve(readmeFolder, `${name}.png`);
   const page = part.page();
   const box = await part.boundingBox();
-  if (box === null) throw new Error(`There is nothing to be seen for ${name}.png`);
+  if (box === null) throw new Error(`The element of ${name}.png is not visible`);
   const y = box.y + z.number().parse(await page.evaluate('window.scrollY'));
   const height = shape === undefined ? box.height : Math.min(box.height, shape * box.width);
   await page.screenshot({ path, fullPage: true, clip: { ...box, y, height } });

@@ -1,13 +1,13 @@
-/** An answer of the deployment under test. */
+/** A response of the deployment under test. */
 export interface Answer {
   readonly status: number;
   readonly headers: Headers;
   readonly text: string;
-  /** The body as a JSON object; empty if it is none. */
+  /** The body as a JSON object; empty if it is not one. */
   readonly json: Readonly<Record<string, unknown>>;
 }
 
-/** What is sent. */
+/** A request. */
 export interface Call {
   readonly method?: string;
   readonly body?: object;
@@ -15,14 +15,15 @@ export interface Call {
   readonly accept?: string;
 }
 
-/** Talks to a deployment and insists on the status that it expects. */
+/** An HTTP client that rejects every response without the expected status. */
 export interface Client {
-  /** Rejects, with what came instead, unless the answer has the status. Problems must be RFC 9457 with `code`. */
+  /** Rejects, with the actual response, unless it has the status. */
   expect(status: number, path: string, call?: Call): Promise<Answer>;
+  /** Also rejects unless the response is a problem document (RFC 9457) with this `code`. */
   expectProblem(status: number, code: string, path: string, call?: Call): Promise<Answer>;
 }
 
-/** Makes a client for the deployment at `baseUrl`. */
+/** A client for the deployment at `baseUrl`. */
 export function createClient(baseUrl: string): Client {
   async function send(path: string, call: Call): Promise<Answer> {
     const response = await fetch(new URL(path, baseUrl), {
@@ -65,9 +66,9 @@ export function createClient(baseUrl: string): Client {
   return { expect, expectProblem };
 }
 
-/** Rejects what is not as it should be. */
-export function check(isTrue: boolean, otherwise: string): void {
-  if (!isTrue) throw new Error(otherwise);
+/** @throws an error with `message` unless the condition holds. */
+export function check(condition: boolean, message: string): void {
+  if (!condition) throw new Error(message);
 }
 
 function parseObject(text: string): Record<string, unknown> {

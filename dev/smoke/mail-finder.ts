@@ -1,12 +1,12 @@
 import { setTimeout as delay } from 'node:timers/promises';
 
-/** Looks for mails in a mail catcher, by its JSON API: maildev's or Mailpit's. */
+/** Finds mails in a mail catcher by the JSON API of maildev or Mailpit. */
 export interface MailFinder {
   /** Waits for a mail to the address and resolves to the token in its link. Rejects after `timeoutMs`. */
   waitForToken(address: string, timeoutMs: number): Promise<string>;
 }
 
-/** Makes a finder for the mail catcher whose web page is at `url`. */
+/** A finder for the mail catcher whose web page is at `url`. */
 export function createMailFinder(url: string): MailFinder {
   const base = url.replace(/(?<!\/)\/+$/, '');
   return {

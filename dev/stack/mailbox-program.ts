@@ -4,10 +4,10 @@ import { dirname, join } from 'node:path';
 import type { Duplex } from 'node:stream';
 import { isLocalRequest } from '../../shared/http/network-address.js';
 
-// Maildev, with the arguments that it takes itself, but for this user and this host alone: it lets every page on the web
-// read the mails, answers to any name, and writes files that everybody may read.
+// Runs maildev with its own arguments, restricted to this user and this host. By itself it allows every origin (CORS) to
+// read the mails, accepts any Host header, and writes world-readable files.
 
-// Of files that are made from now on.
+// The files that maildev creates are readable by this user alone.
 process.umask(0o077);
 
 const createServer = http.createServer;
@@ -18,19 +18,19 @@ Object.assign(http, {
 const require = createRequire(import.meta.url);
 require(join(dirname(require.resolve('maildev/package.json')), 'bin', 'maildev'));
 
-/** Refuses foreign requests before any listener hears of them, those that would become a WebSocket included. */
+/** Rejects requests from other hosts or origins, WebSocket upgrades included, before any listener sees them. */
 function guarded(server: Server): Server {
   const emit = server.emit.bind(server) as (event: string | symbol, ...args: unknown[]) => boolean;
   const guard = (event: string | symbol, ...args: unknown[]): boolean => {
     if (event !== 'request' && event !== 'upgrade') return emit(event, ...args);
-    const isOurs = isLocalRequest(args[0] as IncomingMessage);
+    const isLocal = isLocalRequest(args[0] as IncomingMessage);
     if (event === 'upgrade') {
-      if (isOurs) return emit(event, ...args);
+      if (isLocal) return emit(event, ...args);
       (args[1] as Duplex).destroy();
       return true;
     }
     const response = args[1] as ServerResponse;
-    if (isOurs) return emit(event, args[0], withoutCors(response));
+    if (isLocal) return emit(event, args[0], withoutCors(response));
     response
       .writeHead(403, { 'content-type': 'text/plain' })
       .end('This mailbox is for its own host.\n');

@@ -3,18 +3,18 @@ import { connect } from 'node:net';
 import { join } from 'node:path';
 import { readDevEnv } from '../env.js';
 import { prepareDataDir } from '../paths.js';
-import { stopLeftover } from './processes/pid-file.js';
-import { claimPort, loopback } from './processes/ports.js';
 import { startProcess, waitUntilReady } from './processes/child-process.js';
+import { stopOrphan } from './processes/pid-file.js';
+import { claimPort, loopback } from './processes/ports.js';
 import { createServerProcess, type ServerProcess } from './processes/server-process.js';
 
-/** A mail catcher: it takes every mail, delivers none, and shows them on a web page. */
+/** A mail catcher: accepts every mail, delivers none, and shows them on a web page. */
 export interface Mailbox {
-  /** Plain SMTP, without TLS and without a login. */
+  /** SMTP without TLS and authentication. */
   readonly smtp: { readonly host: string; readonly port: number };
   /** The web page; its `/email` lists the mails as JSON. */
   readonly url: string;
-  /** Holds each mail as `ID.eml`. */
+  /** The folder with each mail as `ID.eml`. */
   readonly mailDir: string;
   readonly server: ServerProcess;
   close(): Promise<void>;
@@ -23,20 +23,20 @@ export interface Mailbox {
 /** Options of the mail catcher. */
 export interface MailboxOptions {
   readonly dataDir: string;
-  /** Preferred ports: taken if free, else the next one; 0 is any. */
+  /** Preferred ports: the next free one if one is taken; 0 is any. */
   readonly smtpPort: number;
   readonly webPort: number;
   readonly signal?: AbortSignal | undefined;
 }
 
-/** Opens maildev as a process of its own, for this user and host alone; its mails stay in `dataDir/mail` and are there again at the next start. */
+/** Opens maildev as a child process, for this user and host alone. Its mails are kept in `dataDir/mail` across restarts. */
 export async function openMailbox(options: MailboxOptions): Promise<Mailbox> {
   const layout = await prepareDataDir(options.dataDir);
   const mailDir = join(options.dataDir, 'mail');
-  await keepToOneself(mailDir);
+  await makePrivate(mailDir);
   const pidFile = join(layout.run, 'mailbox.json');
-  // Before a port is chosen, or what a killed run left behind would still hold it.
-  await stopLeftover(pidFile);
+  // Before a port is chosen: an orphan of a killed run would still hold it.
+  await stopOrphan(pidFile);
   const smtp = await claimPort(options.smtpPort);
   const web = await claimPort(options.webPort);
   const url = `http://${loopback}:${web.port}`;
@@ -60,8 +60,8 @@ export async function openMailbox(options: MailboxOptions): Promise<Mailbox> {
         timeoutMs: 30_000,
         signal,
       }),
-    // It waits for idle SMTP connections to end; the mails are on disk already.
-    stopPatienceMs: 1_000,
+    // maildev waits for idle SMTP connections to end; the mails are on disk already.
+    stopTimeoutMs: 1_000,
   });
 
   async function close(): Promise<void> {
@@ -79,8 +79,8 @@ export async function openMailbox(options: MailboxOptions): Promise<Mailbox> {
   return { smtp: { host: loopback, port: smtp.port }, url, mailDir, server, close };
 }
 
-/** Mails bear links that act for somebody: nobody else on this machine reads them, nor those of earlier versions. */
-async function keepToOneself(mailDir: string): Promise<void> {
+/** Mails contain links that act for an admin, so other users of this machine may not read them, older ones included. */
+async function makePrivate(mailDir: string): Promise<void> {
   await mkdir(mailDir, { recursive: true, mode: 0o700 });
   await chmod(mailDir, 0o700);
   for (const entry of await readdir(mailDir, { withFileTypes: true }))

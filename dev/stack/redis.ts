@@ -2,52 +2,57 @@ import { mkdir } from 'node:fs/promises';
 import { connect } from 'node:net';
 import { join } from 'node:path';
 import { readDevEnv } from '../env.js';
-import { prepareDataDir } from '../paths.js';
-import { stopLeftover } from './processes/pid-file.js';
-import { claimPort, loopback } from './processes/ports.js';
+import { prepareDataDir, projectRoot } from '../paths.js';
 import { startCommand, waitUntilReady } from './processes/child-process.js';
-import { findRedisServer } from './redis-program.js';
+import { stopOrphan } from './processes/pid-file.js';
+import { claimPort, loopback } from './processes/ports.js';
 import { createServerProcess, type ServerProcess } from './processes/server-process.js';
+import {
+  findServerProgram,
+  lastLineOf,
+  versionOf,
+  type SearchOptions,
+  type ServerProgram,
+} from './processes/server-program.js';
 
-/** How a local Redis is to run. */
-export interface RedisServerOptions {
+/** Settings of one Redis server. */
+interface RedisServerOptions {
   readonly port: number;
-  /** The folder of its append-only file; made if it is missing. */
+  /** The folder of its append-only file; created if it is missing. */
   readonly dataDir: string;
-  /** False keeps everything in memory: faster, and gone when it stops. */
+  /** False: data is kept in memory alone, and lost when it stops. */
   readonly persistent: boolean;
-  /** What its configuration has besides. */
+  /** Further settings of its configuration. */
   readonly settings?: Readonly<Record<string, string>>;
   readonly logFile?: string;
   readonly pidFile?: string;
-  /** Says what is being installed, if Redis has to be. */
   readonly onProgress?: (line: string) => void;
   readonly signal?: AbortSignal | undefined;
 }
 
-/** A Redis of our own. `kill()` is SIGKILL: with `persistent`, at most the last second of writes is lost (appendfsync everysec). */
+/** A Redis that this process has started. With `persistent`, `kill()` loses at most the last second of writes (appendfsync everysec). */
 export interface RedisServer extends ServerProcess {
   readonly port: number;
   readonly url: string;
 }
 
-/** A Redis that is ready to use, ours or somebody else's. */
+/** A Redis that is ready to use, started here or given by URL. */
 export interface Redis {
   readonly url: string;
-  /** Set if the server is ours. */
+  /** The server, if it was started here. */
   readonly server: RedisServer | undefined;
   close(): Promise<void>;
 }
 
 /** Options of the stack's Redis. */
 export interface RedisOptions {
-  /** A Redis that runs already; then nothing is started. */
+  /** A running Redis; then none is started. */
   readonly url?: string | undefined;
   readonly dataDir: string;
-  /** Preferred port: taken if free, else the next one; 0 is any. */
+  /** Preferred port: the next free one if it is taken; 0 is any. */
   readonly port: number;
   readonly persistent: boolean;
-  /** What its configuration has besides. */
+  /** Further settings of its configuration. */
   readonly settings?: Readonly<Record<string, string>>;
   readonly onProgress?: (line: string) => void;
   readonly signal?: AbortSignal | undefined;
@@ -61,8 +66,8 @@ export async function openRedis(options: RedisOptions): Promise<Redis> {
   const { port: preferredPort, dataDir, url: _, ...rest } = options;
   const layout = await prepareDataDir(dataDir);
   const pidFile = join(layout.run, 'redis.json');
-  // Before a port is chosen, or what a killed run left behind would still hold it.
-  await stopLeftover(pidFile);
+  // Before a port is chosen: an orphan of a killed run would still hold it.
+  await stopOrphan(pidFile);
   const claim = await claimPort(preferredPort);
   try {
     const server = await startRedisServer({
@@ -86,7 +91,7 @@ export async function openRedis(options: RedisOptions): Promise<Redis> {
   }
 }
 
-/** Starts a Redis on exactly this port and resolves when it answers; it can be killed and started again. */
+/** Starts a Redis on exactly this port, and resolves when it answers. */
 async function startRedisServer(options: RedisServerOptions): Promise<RedisServer> {
   const { port, dataDir, signal } = options;
   const program = await findRedisServer(options);
@@ -113,7 +118,7 @@ function redisArguments({
   port,
   dataDir,
   persistent,
-  settings: others,
+  settings: overrides,
 }: RedisServerOptions): string[] {
   const settings = {
     bind: loopback,
@@ -125,10 +130,10 @@ function redisArguments({
     save: '',
     maxmemory: '256mb',
     'maxmemory-policy': 'noeviction',
-    // Test files isolate themselves by database number.
+    // Each test file uses a database number of its own.
     databases: '1024',
     daemonize: 'no',
-    ...others,
+    ...overrides,
   };
   return Object.entries(settings).flatMap(([name, value]) => [`--${name}`, value]);
 }
@@ -146,4 +151,40 @@ function answersPing(port: number): Promise<boolean> {
     socket.once('error', () => resolve(false));
     socket.once('close', () => resolve(false));
   });
+}
+
+const oldestVersion = [6, 2] as const;
+
+/** Finds `redis-server` or `valkey-server`, or installs one. Rejects with the commands that would help. */
+const findRedisServer = (options: SearchOptions): Promise<ServerProgram> =>
+  findServerProgram(
+    {
+      names: ['redis-server', 'valkey-server'],
+      packageName: 'redis-server',
+      companions: ['redis-tools'],
+      unpackDir: join(projectRoot, '.local', 'redis-server'),
+      faultOf: faultOfProgram,
+      advice: [
+        'Redis is needed, and there is no redis-server or valkey-server on PATH. Any one of these helps:',
+        '  Debian, Ubuntu   sudo apt-get install -y redis-server',
+        '  macOS            brew install redis',
+        '  Docker           docker run -d -p 6379:6379 redis:7 redis-server --appendonly yes --maxmemory-policy noeviction',
+        '                   and then start with REDIS_URL=redis://127.0.0.1:6379/0',
+      ],
+    },
+    options,
+  );
+
+/** Undefined if the program runs and is new enough for BullMQ, else what is wrong with it. */
+async function faultOfProgram(program: ServerProgram): Promise<string | undefined> {
+  try {
+    const [, major = '0', minor = '0'] = /v=(\d+)\.(\d+)/.exec(await versionOf(program)) ?? [];
+    const isNewEnough =
+      Number(major) > oldestVersion[0] ||
+      (Number(major) === oldestVersion[0] && Number(minor) >= oldestVersion[1]);
+    if (isNewEnough) return undefined;
+    return `${program.path} is ${major}.${minor}; ${oldestVersion.join('.')} or newer is needed`;
+  } catch (error) {
+    return `${program.path} does not run: ${lastLineOf(error)}`;
+  }
 }

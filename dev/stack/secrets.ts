@@ -8,7 +8,7 @@ export interface Login {
   readonly password: string;
 }
 
-/** Secrets of one local stack: made once, and kept with its data, for they belong together. */
+/** Secrets of one local stack, generated once and kept with its data, which is useless without them. */
 export interface LocalSecrets {
   readonly secretKey: string;
   readonly passwordPepper: string;
@@ -16,28 +16,28 @@ export interface LocalSecrets {
   readonly exampleAdmin: Login;
 }
 
-/** Reads the secrets of the data folder, or makes them. */
+/** Reads the secrets of the data folder; generates and saves them on the first run. */
 export async function loadSecrets(dataDir: string): Promise<LocalSecrets> {
-  const kept = await readFile(fileIn(dataDir), 'utf8').catch(() => undefined);
-  if (kept !== undefined) return JSON.parse(kept) as LocalSecrets;
-  const made: LocalSecrets = {
+  const saved = await readFile(fileIn(dataDir), 'utf8').catch(() => undefined);
+  if (saved !== undefined) return JSON.parse(saved) as LocalSecrets;
+  const generated: LocalSecrets = {
     secretKey: randomBytes(32).toString('base64url'),
     passwordPepper: randomBytes(32).toString('base64url'),
     operator: { email: 'operator@rollcall.test', password: randomPassword() },
     exampleAdmin: { email: 'ada@rollcall.test', password: randomPassword() },
   };
-  await saveSecrets(dataDir, made);
-  return made;
+  await saveSecrets(dataDir, generated);
+  return generated;
 }
 
-/** Keeps the secrets, in a file that is the owner's alone. */
+/** Writes the secrets atomically, to a file that only its owner can read. */
 export async function saveSecrets(dataDir: string, secrets: LocalSecrets): Promise<void> {
   const draft = `${fileIn(dataDir)}.new`;
   await writeFile(draft, `${JSON.stringify(secrets, null, 2)}\n`, { mode: 0o600 });
   await rename(draft, fileIn(dataDir));
 }
 
-/** Four groups of four letters and digits: long enough for the rules, and short enough to be typed. */
+/** Four groups of four letters and digits, 80 bits: long enough for the password rules, short enough to type. */
 export function randomPassword(): string {
   const letters = 'abcdefghijkmnpqrstuvwxyz23456789';
   const text = [...randomBytes(16)].map((byte) => letters[byte % letters.length]).join('');

@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
+import { buildDeps, type ApiDeps } from '../../api/deps.js';
 import { confirm } from '../../api/registration/confirm.service.js';
 import { register } from '../../api/registration/registration.service.js';
-import { buildDeps, type ApiDeps } from '../../api/deps.js';
 import { logIn } from '../../api/sessions/login.service.js';
 import { logOut } from '../../api/sessions/sessions.service.js';
 import { createUser } from '../../api/users/users.service.js';
@@ -14,19 +14,18 @@ import { createLogger } from '../../shared/logging/logger.js';
 import { Admin, Confirmation } from '../../shared/models/index.js';
 import { randomPassword, type Login } from './secrets.js';
 
-/** Makes example data, by the same services that the API's routes use. */
+/** Creates example data through the API's services. */
 export interface Seeder {
   /**
-   * Makes a confirmed admin, or finds it. If the address belongs to an admin with another password, as in a database
-   * that outlived its data folder, makes one with a new address instead. Resolves to the login that works.
+   * Creates a confirmed admin unless it exists. If the address belongs to an admin with another password (the database
+   * is older than the data folder), creates one with a new address instead. Resolves to the working login.
    */
   ensureAdmin(wanted: Login & { readonly name: string }): Promise<Login>;
-  /** Gives an admin the example users that it does not have yet. Resolves to how many were added. */
+  /** Creates the admin's missing example users. Resolves to how many were added. */
   ensureExampleUsers(owner: Login): Promise<number>;
   close(): Promise<void>;
 }
 
-/** Opens a seeder on the database of the configuration. */
 export async function openSeeder(config: ApiConfig): Promise<Seeder> {
   const log = createLogger({ service: 'rollcall-seed', ...config.logging, level: 'error' });
   const deps = await buildDeps(config, log);
@@ -83,7 +82,7 @@ function parse(address: string): EmailAddress {
   return parsed;
 }
 
-/** What all of it is said to be caused by. */
+/** The cause that the audit trail records. */
 const seeding: Cause = { traceId: randomBytes(16).toString('hex'), userAgent: 'seed' };
 
 function findAdmin({ canonical }: EmailAddress): Promise<Admin | null> {
@@ -101,7 +100,7 @@ async function canLogIn(deps: ApiDeps, email: EmailAddress, password: string): P
   }
 }
 
-/** Follows the link that the worker would have mailed. */
+/** Confirms by the link that the worker would have mailed. */
 async function followLink(
   deps: ApiDeps,
   { address, canonical }: EmailAddress,

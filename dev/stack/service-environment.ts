@@ -3,30 +3,30 @@ import type { DevEnv } from '../env.js';
 import { loopback } from './processes/ports.js';
 import type { LocalSecrets } from './secrets.js';
 
-/** What the API and the worker are told about the stack around them. */
-export interface Surroundings {
+/** The addresses that the API and the worker need. */
+export interface ServiceAddresses {
   readonly api: string;
   readonly postgres: string;
   readonly redis: string;
   readonly firehose: string;
-  /** Where SMTP is spoken; a program that sends no mail may leave it out. */
+  /** The SMTP server; not needed by a program that sends no mail. */
   readonly mail?: { readonly host: string; readonly port: number };
 }
 
-/** Variables of the caller that would lead our processes to another database, mail server or account. */
-const replaced =
+/** Variables that would point the processes to another database, mail server or AWS account. */
+const overridden =
   /^(?:POSTGRES_(?!POOL_MAX$|TIMEOUT$|SSL$|CA_FILE$)|MAIL_(?!RATE$)|AWS_|REDIS_URL_LOGS$|SES_)/;
 
 /**
- * A whole development environment for the API, the worker and their tools. What the caller has set is kept
- * (LOG_LEVEL, RATE_LIMIT_SCALE, BCRYPT_COST ...), but for what says where the stack is.
+ * The complete environment of the API, the worker and their tools in development. Variables that are set already
+ * (LOG_LEVEL, RATE_LIMIT_SCALE, BCRYPT_COST ...) are kept, except those that name servers.
  */
 export function serviceEnvironment(
   env: DevEnv,
   secrets: LocalSecrets,
-  surroundings: Surroundings,
+  addresses: ServiceAddresses,
 ): Record<string, string> {
-  const kept = Object.entries(env.inherited).filter(([name]) => !replaced.test(name));
+  const kept = Object.entries(env.inherited).filter(([name]) => !overridden.test(name));
   const operators = [env.inherited['OPERATOR_EMAILS'], secrets.operator.email]
     .filter(Boolean)
     .join(',');
@@ -40,22 +40,22 @@ export function serviceEnvironment(
     NODE_ENV: 'development',
     APP_ENV: 'development',
     HOST: loopback,
-    PUBLIC_URL: surroundings.api,
+    PUBLIC_URL: addresses.api,
     OPERATOR_EMAILS: operators,
-    DATABASE_URL: surroundings.postgres,
-    REDIS_URL: surroundings.redis,
+    DATABASE_URL: addresses.postgres,
+    REDIS_URL: addresses.redis,
     FIREHOSE_DELIVERY_STREAM: 'rollcall-local',
     AWS_REGION: 'us-east-1',
     AWS_KEY: 'local',
     AWS_SECRET: 'local',
-    // The SDK's notice about Node's age is for whoever deploys, not for every start.
+    // The SDK's deprecation warning about old Node versions would be printed at every start.
     AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED: 'true',
-    AWS_ENDPOINT_URL_FIREHOSE: surroundings.firehose,
-    ...(surroundings.mail !== undefined && {
-      MAIL_HOST: surroundings.mail.host,
-      MAIL_PORT: String(surroundings.mail.port),
+    AWS_ENDPOINT_URL_FIREHOSE: addresses.firehose,
+    ...(addresses.mail !== undefined && {
+      MAIL_HOST: addresses.mail.host,
+      MAIL_PORT: String(addresses.mail.port),
       MAIL_FROM: 'Rollcall <no-reply@rollcall.test>',
-      // Puts the tag on each mail by which the simulator's events find it.
+      // Adds the message tag to each mail by which the simulator's events identify it.
       MAIL_CONFIGURATION_SET: 'rollcall-local',
     }),
   };

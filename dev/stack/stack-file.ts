@@ -1,7 +1,7 @@
 import { readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 
-/** What a running `npm run dev` tells other programs, in `stack.json` of its data folder. */
+/** How other programs find a running `npm run dev`: `stack.json` in its data folder. */
 export interface StackDescription {
   readonly api: string;
   readonly worker: string;
@@ -10,19 +10,19 @@ export interface StackDescription {
   readonly postgres: string;
   readonly redis: string;
   readonly operator: { readonly email: string; readonly password: string };
-  /** Of the processes that are ours. */
+  /** The pids of the processes that `npm run dev` has started, by name. */
   readonly pids: Readonly<Record<string, number>>;
 }
 
-/** The description of the stack that this process runs: absent until the first `write`, and after `remove`. */
+/** `stack.json` of the stack that this process runs: absent before the first `write` and after `remove`. */
 export interface StackFile {
-  /** Whoever reads at the same time sees the old description or the new one, whole. */
+  /** Replaces the file atomically: concurrent readers see the old or the new description. */
   write(description: StackDescription): Promise<void>;
-  /** From now on the stack is not ready; later writes do nothing. Safe twice. */
+  /** Removes the file; later writes do nothing. Safe twice. */
   remove(): Promise<void>;
 }
 
-/** Takes over `stack.json` of a data folder, and removes what a killed run has left there. */
+/** Takes over `stack.json` of a data folder, and removes a stale one. */
 export async function claimStackFile(dataDir: string): Promise<StackFile> {
   const file = fileIn(dataDir);
   let isRemoved = false;
@@ -49,7 +49,7 @@ export async function claimStackFile(dataDir: string): Promise<StackFile> {
   };
 }
 
-/** The stack that runs on this data folder, if one does. */
+/** The description of the stack that runs on this data folder, if there is one. */
 export async function readStackFile(dataDir: string): Promise<StackDescription | undefined> {
   const text = await readFile(fileIn(dataDir), 'utf8').catch(() => undefined);
   return text === undefined ? undefined : (JSON.parse(text) as StackDescription);

@@ -5,11 +5,11 @@ import {
   type FirehoseEndpoint,
 } from '../emulators/firehose/firehose-endpoint.js';
 import { openMailbox, type Mailbox } from './mailbox.js';
-import { claimPort, loopback } from './processes/ports.js';
 import { openPostgres, type Postgres } from './postgres/postgres.js';
+import { claimPort, loopback } from './processes/ports.js';
 import { openRedis, type Redis } from './redis.js';
 
-/** Everything that the API and the worker need around them, running. */
+/** The running servers that the API and the worker need. */
 export interface Stack {
   readonly dataDir: string;
   readonly postgresUrl: string;
@@ -17,13 +17,12 @@ export interface Stack {
   readonly mail: { readonly host: string; readonly port: number };
   readonly mailboxUrl: string;
   readonly firehoseUrl: string;
-  /** The services themselves, for those who stop, kill or break them. */
+  /** The servers themselves, for tests that stop, kill or break them. */
   readonly services: StackServices;
-  /** Stops all of it, and resolves when nothing is left running. Safe twice. */
+  /** Stops every server, and resolves when none is left running. Safe twice. */
   close(): Promise<void>;
 }
 
-/** What the stack is made of. */
 export interface StackServices {
   readonly postgres: Postgres;
   readonly redis: Redis;
@@ -31,23 +30,22 @@ export interface StackServices {
   readonly firehose: FirehoseEndpoint;
 }
 
-/** Options of the stack. */
 export interface StackOptions {
-  /** Everything is kept below it. */
+  /** All data is kept below it. */
   readonly dataDir: string;
-  /** `default`: the documented ports, each replaced by the next free one if it is taken. `any`: whatever is free, for tests. */
+  /** `default`: the documented ports, or the next free ones if they are taken. `any`: any free ports, for tests. */
   readonly ports: 'default' | 'any';
-  /** Services that run already, and are used instead of our own. */
+  /** Running servers to use instead of starting them. */
   readonly databaseUrl?: string | undefined;
   readonly redisUrl?: string | undefined;
-  /** False: data need not survive this stack, or a crash of the machine; faster. */
+  /** False: data need not survive this stack or a crash of the machine. Faster. */
   readonly durable?: boolean;
   readonly onProgress?: (line: string) => void;
-  /** Breaks off the start. */
+  /** Aborts the start. */
   readonly signal?: AbortSignal | undefined;
 }
 
-/** The ports of `npm run dev`. Those of PostgreSQL and Redis leave the usual ones to servers of the system. */
+/** The ports of `npm run dev`. PostgreSQL and Redis leave their standard ports to system servers. */
 const defaultPorts = {
   postgres: 5433,
   redis: 6380,
@@ -56,7 +54,7 @@ const defaultPorts = {
   firehose: 4573,
 } as const;
 
-/** Opens PostgreSQL, Redis, a mail catcher and a Firehose endpoint, all on loopback. If one cannot be had, closes the others and rejects. */
+/** Opens PostgreSQL, Redis, a mail catcher and a Firehose endpoint on loopback. If one fails, closes the others and rejects. */
 export async function openStack(options: StackOptions): Promise<Stack> {
   const { dataDir, signal, onProgress, durable = true } = options;
   const portOf = (name: keyof typeof defaultPorts) =>

@@ -1,5 +1,6 @@
 import * as z from 'zod';
 import { failpointNames } from '../lifecycle/failpoint.js';
+import { workerRoles } from '../queues/registry.js';
 import { ehloName, emailAddresses, proxies, sender } from './addresses.js';
 import { databaseUrl, publicUrl, redisUrl } from './urls.js';
 
@@ -38,9 +39,7 @@ const duration = (bareUnit: keyof typeof unitMs) =>
 /** Less than the API's time-out of idle connections. */
 const MAX_POSTGRES_TIMEOUT_MS = 15_000;
 
-const roles = list.pipe(
-  z.array(z.enum(['mail', 'logs', 'relay'])).min(1, 'must name at least one role'),
-);
+const roles = list.pipe(z.array(z.enum(workerRoles)).min(1, 'must name at least one role'));
 
 /** How long a password must be unless set otherwise, in code points (NIST SP 800-63B-4, for an only factor). */
 export const DEFAULT_PASSWORD_MIN_LENGTH = 15;
@@ -232,7 +231,7 @@ export const variables = {
     '0',
     'proxies in front of the API: a hop count, or their CIDRs; production refuses public networks, in which any client may have an address',
   ),
-  WORKER_ROLES: withDefault(roles, 'mail,logs,relay', 'roles of this worker'),
+  WORKER_ROLES: withDefault(roles, workerRoles.join(), 'roles of this worker'),
   LOG_LEVEL: withDefault(
     z.enum(['trace', 'debug', 'info', 'warn', 'error', 'fatal']),
     'info',

@@ -1,13 +1,13 @@
 import { QueryTypes } from 'sequelize';
 import type { Database } from '../database/connect.js';
-import type { CheckResult } from './check.js';
+import type { CheckResult } from './checks.js';
 
-/** Pending for longer than this means that nobody relays. */
+/** A message pending for longer means that no relay runs. */
 const MAX_PENDING_SECONDS = 120;
-/** On the queue for longer than this without a try, and no try of any other either, means that nobody works. */
+/** A message enqueued for longer without an attempt, and no attempt of any other either, means that no consumer runs. */
 const MAX_UNTRIED_SECONDS = 300;
 
-/** Older than this while none is sent, although it is tried, means that no mail leaves. */
+/** A failed message open for longer, while none is sent, means that all mail is failing. */
 const MAX_UNSENT_SECONDS = 600;
 
 interface OutboxAges {
@@ -15,14 +15,14 @@ interface OutboxAges {
   readonly oldestPending: number;
   readonly oldestUntried: number;
   readonly oldestOpen: number;
-  /** Since a worker last tried any mail. */
-  readonly sinceTry: number | null;
+  /** Seconds since the last attempt of any mail. */
+  readonly sinceAttempt: number | null;
 }
 
 /**
- * Tells whether promised messages move on. The API marks most of them as enqueued by itself, so a worker that is gone
- * shows only in what is on the queue and never tried. Looks at so many of each kind at most, by index: those that have
- * waited longest to be relayed, or to be looked after by the sweep.
+ * Checks that outbox messages make progress. The API enqueues most of them itself, so a missing worker shows only in
+ * enqueued messages without an attempt. Reads a bounded number of each kind, by index: those that have waited longest for
+ * the relay, or for the sweep.
  */
 export async function checkOutbox(database: Database): Promise<CheckResult> {
   const [row] = await database.query<OutboxAges>(
@@ -43,13 +43,13 @@ export async function checkOutbox(database: Database): Promise<CheckResult> {
             coalesce(extract(epoch from now() - pending_since), 0)::int as "oldestPending",
             coalesce(extract(epoch from now() - untried_since), 0)::int as "oldestUntried",
             coalesce(extract(epoch from now() - open_since), 0)::int as "oldestOpen",
-            (select extract(epoch from now() - started_at)::int from deliveries order by id desc limit 1) as "sinceTry"
+            (select extract(epoch from now() - started_at)::int from deliveries order by id desc limit 1) as "sinceAttempt"
        from ages`,
     { type: QueryTypes.SELECT },
   );
   const { pending = 0, oldestPending = 0, oldestUntried = 0, oldestOpen = 0 } = row ?? {};
-  // While the mail server is away the tries that are made do not count, but they are made.
-  const sinceTry = row?.sinceTry ?? Infinity;
+  // While the mail server is down attempts are made, though they do not count.
+  const sinceAttempt = row?.sinceAttempt ?? Infinity;
   const measures = {
     pending,
     oldest_pending_seconds: oldestPending,
@@ -58,7 +58,7 @@ export async function checkOutbox(database: Database): Promise<CheckResult> {
   };
   if (oldestPending > MAX_PENDING_SECONDS)
     return { ok: false, problem: 'pending messages are not relayed', ...measures };
-  if (Math.min(oldestUntried, sinceTry) > MAX_UNTRIED_SECONDS)
+  if (Math.min(oldestUntried, sinceAttempt) > MAX_UNTRIED_SECONDS)
     return { ok: false, problem: 'enqueued messages are not worked on', ...measures };
   return { ok: true, ...measures };
 }
@@ -71,11 +71,11 @@ interface FailedOpen {
 }
 
 /**
- * What holds mails up that are tried while none leaves, such as a wrong password, a paused account or a host without an
- * address, in words for an operator. Undefined while a mail was sent in the last ten minutes, or none that has failed is
- * older than that. Not part of readiness: no process is at fault. Looks at all open messages.
+ * For an operator: why every delivery fails, such as a wrong password, a paused account or an unknown host. Undefined
+ * when a mail was sent in the last ten minutes, or no failed message is older than that. Not part of readiness: no process
+ * is at fault. Reads all open messages.
  */
-export async function findHeldUp(database: Database): Promise<string | undefined> {
+export async function findDeliveryFailure(database: Database): Promise<string | undefined> {
   const [row] = await database.query<FailedOpen>(
     `with failed as (
        select created_at, last_error from outbox

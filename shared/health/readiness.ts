@@ -6,10 +6,8 @@ import { isSchemaCurrent } from '../database/schema-version.js';
 import type { Logger } from '../logging/logger.js';
 import type { Queues } from '../queues/queues.js';
 import { refusalOfRedis } from '../queues/redis-refusals.js';
-import type { Check, CheckResult } from './check.js';
+import { redisChecks, type Check, type CheckResult, type CommonCheck } from './checks.js';
 import { checkOutbox } from './outbox-check.js';
-
-export type { Check } from './check.js';
 
 /** Whether the process can do its work, and if not, why. */
 export const Readiness = z.object({
@@ -24,46 +22,43 @@ export const Readiness = z.object({
 
 const CHECK_TIMEOUT_MS = 2_000;
 
-/** Runs all checks side by side, each for at most two seconds. A process that has begun to stop is not ready. */
+/** Runs all checks concurrently, each for at most two seconds. A process that is shutting down is not ready. */
 export async function readiness(
   checks: Readonly<Record<string, Check>>,
   isStopping: () => boolean,
 ): Promise<z.infer<typeof Readiness>> {
   const results = await Promise.all(
-    Object.entries(checks).map(
-      async ([name, check]) => [name, await bounded(name, check)] as const,
-    ),
+    Object.entries(checks).map(async ([name, check]) => [name, await run(name, check)] as const),
   );
   const isReady = results.every(([, { ok }]) => ok) && !isStopping();
   return { status: isReady ? 'ready' : 'not_ready', checks: Object.fromEntries(results) };
 }
 
 /**
- * The checks that both processes need. With a logger, what goes wrong is told once, when it begins, and once when it is
- * over, however often somebody asks.
+ * The checks that both processes need. With a logger, each outage is logged once when it begins and once when it is over,
+ * however often readiness is requested.
  */
 export function commonChecks(
   database: Database,
-  queues: Pick<Queues, 'ping' | 'pingLogs'>,
+  queues: Pick<Queues, 'ping' | 'redisNames'>,
   log?: Logger,
-): Record<string, Check> {
-  const { pingLogs } = queues;
-  const checks: Record<string, Check> = {
+): Readonly<Record<string, Check>> {
+  const checks: Partial<Record<CommonCheck, Check>> = {
     postgres: async () => {
       await checkWrites(database);
       return { ok: true };
     },
-    redis: () => answers(queues.ping()),
-    ...(pingLogs && { redis_logs: () => answers(pingLogs()) }),
+    ...Object.fromEntries(
+      queues.redisNames.map((name) => [redisChecks[name], () => answers(queues.ping(name))]),
+    ),
     migrations: async () =>
       (await isSchemaCurrent(database))
         ? { ok: true }
         : { ok: false, problem: 'migrations are pending' },
     outbox: () => checkOutbox(database),
   };
-  if (!log) return checks;
   return Object.fromEntries(
-    Object.entries(checks).map(([name, check]) => [name, telling(name, check, log)]),
+    Object.entries(checks).map(([name, check]) => [name, log ? logged(name, check, log) : check]),
   );
 }
 
@@ -72,29 +67,30 @@ async function answers(ping: Promise<void>): Promise<CheckResult> {
   return { ok: true };
 }
 
-/** The check, with one line in the log for each outage. */
-function telling(name: string, check: Check, log: Logger): Check {
+/** The check, with one log line when it begins to fail and one when it recovers. */
+function logged(name: string, check: Check, log: Logger): Check {
   let isFailing = false;
-  const tell = (fields: Record<string, unknown> | undefined): void => {
+  const report = (failure: Record<string, unknown> | undefined): void => {
     const wasFailing = isFailing;
-    isFailing = fields !== undefined;
+    isFailing = failure !== undefined;
     if (isFailing === wasFailing) return;
-    if (fields) log.warn({ 'labels.check': name, ...fields }, 'readiness check failed');
+    if (failure) log.warn({ 'labels.check': name, ...failure }, 'readiness check failed');
     else log.info({ 'labels.check': name }, 'readiness check recovered');
   };
   return async () => {
     try {
       const result = await check();
-      tell(result.ok ? undefined : { 'event.reason': result.problem });
+      report(result.ok ? undefined : { 'event.reason': result.problem });
       return result;
     } catch (error) {
-      tell({ err: error });
+      report({ err: error });
       throw error;
     }
   };
 }
 
-async function bounded(name: string, check: Check): Promise<CheckResult> {
+/** Runs a check within its time; a rejection becomes a result. */
+async function run(name: string, check: Check): Promise<CheckResult> {
   let timer: NodeJS.Timeout | undefined;
   const timeout = new Promise<CheckResult>((resolve) => {
     timer = setTimeout(
@@ -105,7 +101,7 @@ async function bounded(name: string, check: Check): Promise<CheckResult> {
   try {
     return await Promise.race([check(), timeout]);
   } catch (error) {
-    // Why is for the log; an answer to anybody must not quote a driver.
+    // The reason is logged; a public answer must not quote a driver.
     const refusal = refusalOfDatabase(error) ?? refusalOfRedis(error);
     return { ok: false, problem: `${name} ${refusal ?? 'cannot be reached'}` };
   } finally {

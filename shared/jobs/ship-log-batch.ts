@@ -1,7 +1,7 @@
 import { promisify } from 'node:util';
 import { gunzip as gunzipCallback, gzip as gzipCallback } from 'node:zlib';
 import * as z from 'zod';
-import { defineJob, type JobPayload } from './define-job.js';
+import { defineJob, type JobPayload } from '../queues/job-contract.js';
 
 const gunzip = promisify(gunzipCallback);
 const gzip = promisify(gzipCallback);

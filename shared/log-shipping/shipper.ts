@@ -1,6 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import { shipLogBatch } from '../jobs/index.js';
-import { packLines } from '../jobs/ship-log-batch.js';
+import { packLines, shipLogBatch } from '../jobs/ship-log-batch.js';
 import type { JobQueue } from '../queues/job-queue.js';
 import type { Receipts } from '../queues/receipts.js';
 import type { QueueRoom } from '../queues/queue-room.js';
@@ -21,7 +20,7 @@ export interface SpoolShipper {
 
 export interface SpoolShipperDeps {
   readonly backlog: Backlog;
-  readonly queue: Pick<JobQueue, 'add' | 'stateOf'>;
+  readonly queue: Pick<JobQueue<'logs'>, 'add' | 'stateOf'>;
   readonly receipts: Receipts;
   readonly room: QueueRoom;
   /** Counts its lines: they never were shipped, and never will be. */
@@ -132,7 +131,7 @@ async function shipOne(
   if (!data || !backlog.has(segment)) return;
   // From now on an answer may be lost.
   segment.mayBeQueued = true;
-  await queue.add({ id: jobIdOf(segment), name: shipLogBatch.name, data });
+  await queue.add({ id: jobIdOf(segment), contract: shipLogBatch, data });
   segment.timesAdded += 1;
   backlog.enqueued(segment);
 }

@@ -40,7 +40,7 @@ export interface Shipping {
 
 /** Where segments are shipped to. */
 export interface ShippingRoute {
-  readonly queue: Pick<JobQueue, 'add' | 'stateOf'>;
+  readonly queue: Pick<JobQueue<'logs'>, 'add' | 'stateOf'>;
   readonly receipts: Receipts;
   readonly room: QueueRoom;
   /** Takes the record of what was dropped; writes to this spool. */

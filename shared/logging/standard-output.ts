@@ -22,7 +22,7 @@ export interface StandardOutputOptions {
   readonly stdout?: OutputStream;
   readonly stderr?: OutputStream;
   /** How long after a failure nothing is written. */
-  readonly restMs?: number;
+  readonly pauseMs?: number;
 }
 
 /** The disk may have room again, the other end of a named pipe a new reader. */
@@ -47,7 +47,7 @@ class StalledReader extends Error {
 export function openStandardOutput({
   stdout = process.stdout,
   stderr = process.stderr,
-  restMs = REST_MS,
+  pauseMs = REST_MS,
 }: StandardOutputOptions = {}): StandardOutput {
   let log: Logger | undefined;
   let isFailing = false;
@@ -65,7 +65,7 @@ export function openStandardOutput({
   };
   const onWritten = (error?: NodeJS.ErrnoException | null): void => {
     if (error) {
-      restUntil = performance.now() + restMs;
+      restUntil = performance.now() + pauseMs;
       fail(error);
     } else if (isFailing && !isStalled) {
       const fields = { 'labels.dropped_lines': dropped };

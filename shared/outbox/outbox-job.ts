@@ -1,13 +1,19 @@
 import * as z from 'zod';
-import { isOtherVersion } from '../jobs/define-job.js';
+import { defineJob, isOtherVersion, type JobContract } from '../queues/job-contract.js';
 import type { NewJob } from '../queues/job-queue.js';
 
-/** What a job that stands for an outbox message carries: where to find it, nothing of it. */
+/** The data of an outbox message's job: where to find the message, nothing of its content. */
 export const OutboxJobData = z.strictObject({
   v: z.literal(1),
   outbox_id: z.uuid(),
   generation: z.int().min(0),
 });
+
+/** What every job of the queue `mail` carries. */
+export const outboxJobs = { queue: 'mail', schema: OutboxJobData } as const;
+
+/** The job of one outbox message; it has the message's name. */
+type OutboxJobContract = JobContract<'mail', string, typeof OutboxJobData>;
 
 /** The parts of an outbox message that make its job. */
 export interface OutboxJobSource {
@@ -16,28 +22,26 @@ export interface OutboxJobSource {
   readonly generation: number;
 }
 
-/** The one id that a message's job can have, so that adding it again does nothing. */
+/** The only id of a message's job, which makes adding it idempotent. */
 export const outboxJobId = ({
   id,
   generation,
 }: Pick<OutboxJobSource, 'id' | 'generation'>): string => `o-${id}-${generation}`;
 
-/** What a message's job takes of Redis's memory, its share of the event stream included; measured. */
+/** Redis memory of one message's job, including its share of the event stream; measured. */
 export const OUTBOX_JOB_BYTES = 1_024;
 
-/** The job that stands for a message. */
-export function outboxJob(source: OutboxJobSource): NewJob {
-  const data: z.input<typeof OutboxJobData> = {
-    v: 1,
-    outbox_id: source.id,
-    generation: source.generation,
+/** The job of a message, ready to be added. */
+export function outboxJob(source: OutboxJobSource): NewJob<OutboxJobContract> {
+  return {
+    id: outboxJobId(source),
+    contract: defineJob({ ...outboxJobs, name: source.name }),
+    data: { v: 1, outbox_id: source.id, generation: source.generation },
   };
-  return { id: outboxJobId(source), name: source.name, data };
 }
 
 /**
- * True for the data of this message's job. Those of a version that this process does not know are a newer worker's to
- * judge.
+ * True for the data of this message's job, and for data of another version, which this process cannot judge.
  */
 export function isJobOf(
   { id, generation }: Pick<OutboxJobSource, 'id' | 'generation'>,

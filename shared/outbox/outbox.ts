@@ -1,22 +1,22 @@
+import { QueryTypes } from 'sequelize';
 import { v7 as uuidv7 } from 'uuid';
 import type { Cause } from '../audit/audit.js';
 import type { Database } from '../database/connect.js';
 import type { Transaction } from '../database/transaction.js';
-import type { JobPayload } from '../jobs/define-job.js';
-import type { OutboxContract } from '../jobs/index.js';
+import type { OutboxContract } from '../jobs/mail-jobs.js';
 import type { Failpoint } from '../lifecycle/failpoint.js';
 import type { Logger } from '../logging/logger.js';
 import { OutboxMessage } from '../models/index.js';
+import type { JobPayload } from '../queues/job-contract.js';
 import type { JobQueue } from '../queues/job-queue.js';
 import type { QueueRoom } from '../queues/queue-room.js';
-import { markEnqueued } from './mark-enqueued.js';
 import { OUTBOX_JOB_BYTES, outboxJob, type OutboxJobSource } from './outbox-job.js';
 
-/** Whom and what a message concerns. */
+/** Whom a message is for, and the request that caused it. */
 export interface OutboxContext {
-  /** Absent when it is about an address, whoever has it. */
+  /** Absent when the message is to an address that need not belong to an admin. */
   readonly adminId?: number;
-  /** The address that the mail is promised to. */
+  /** The address that the mail goes to. */
   readonly recipient: string;
   readonly cause: Cause;
 }
@@ -24,8 +24,8 @@ export interface OutboxContext {
 /** The writing side of the outbox. */
 export interface Outbox {
   /**
-   * Promises a job in the same transaction as what causes it. Once that commits the job is made at least once,
-   * whatever dies. Enqueueing right after the commit is only an optimisation: the relay takes care of the rest.
+   * Writes a message in the transaction of its cause. Once that commits, the message's job is enqueued at least once,
+   * whichever process dies. Enqueueing right after the commit is only an optimisation: the relay enqueues the rest.
    * @returns the message's id.
    */
   enqueue<C extends OutboxContract>(
@@ -34,32 +34,32 @@ export interface Outbox {
     payload: JobPayload<C>,
     context: OutboxContext,
   ): Promise<string>;
-  /** Waits for hand-overs that are under way. */
+  /** Waits until messages of committed transactions are enqueued, or left to the relay. */
   close(): Promise<void>;
 }
 
 export interface OutboxDeps {
   readonly database: Database;
-  readonly queue: Pick<JobQueue, 'add'>;
+  readonly queue: Pick<JobQueue<'mail'>, 'add'>;
   readonly room: QueueRoom;
   readonly failpoint: Failpoint;
   readonly log: Logger;
 }
 
-/** After a failed hand-over the relay alone works for a while: a Redis that is gone shall not slow the requests. */
+/** After a failure only the relay enqueues for a while: a Redis that is down must not slow requests. */
 const COOL_DOWN_MS = 1_000;
 
 /** The writing side of the outbox: see {@link Outbox}. */
 export function createOutbox({ database, queue, room, failpoint, log }: OutboxDeps): Outbox {
-  const underWay = new Set<Promise<void>>();
+  const inFlight = new Set<Promise<void>>();
   let coolUntil = 0;
 
-  const handOver = async (message: OutboxJobSource): Promise<void> => {
+  const enqueueAfterCommit = async (message: OutboxJobSource): Promise<void> => {
     failpoint('after-commit');
     if (Date.now() < coolUntil) return;
     try {
       if (!(await room.has(OUTBOX_JOB_BYTES))) {
-        // The relay has told it, and waits as well.
+        // The relay waits as well, and has logged it.
         coolUntil = Date.now() + COOL_DOWN_MS;
         return;
       }
@@ -91,13 +91,37 @@ export function createOutbox({ database, queue, room, failpoint, log }: OutboxDe
         { transaction: tx },
       );
       tx.afterCommit(() => {
-        const task = handOver({ id, name, generation }).finally(() => underWay.delete(task));
-        underWay.add(task);
+        const task = enqueueAfterCommit({ id, name, generation }).finally(() =>
+          inFlight.delete(task),
+        );
+        inFlight.add(task);
       });
       return id;
     },
     async close() {
-      await Promise.all(underWay);
+      await Promise.all(inFlight);
     },
   };
+}
+
+/** Marks these messages as enqueued, except those whose state or generation has changed since they were read. */
+export async function markEnqueued(
+  database: Database,
+  messages: readonly Pick<OutboxJobSource, 'id' | 'generation'>[],
+  tx?: Transaction,
+): Promise<void> {
+  await database.query(
+    `update outbox o
+        set state = 'enqueued', enqueued_at = now(), enqueue_count = enqueue_count + 1, checked_at = null
+       from unnest($ids::uuid[], $generations::int[]) as added (id, generation)
+      where o.id = added.id and o.generation = added.generation and o.state = 'pending'`,
+    {
+      type: QueryTypes.UPDATE,
+      transaction: tx ?? null,
+      bind: {
+        ids: messages.map(({ id }) => id),
+        generations: messages.map(({ generation }) => generation),
+      },
+    },
+  );
 }

@@ -2,15 +2,15 @@ import type { ChainableCommander, Redis } from 'ioredis';
 import { isWrongType } from './redis-refusals.js';
 
 /**
- * What the sweep wants to know about a job. `unknown`: Redis has never seen it, or has lost it. `broken`: what Redis holds
- * under its id is not that job, and no worker can do it.
+ * Where a job is. `unknown`: Redis has never had it, or has lost it. `broken`: what Redis holds under its id is not that
+ * job, or is corrupt, so that no worker can process it.
  */
 export interface JobState {
   readonly state: 'unknown' | 'waiting' | 'delayed' | 'active' | 'completed' | 'failed' | 'broken';
   readonly failedReason?: string;
 }
 
-/** Where BullMQ keeps a job's id: BullMQ's own script `getStateV2`, whose order this is. */
+/** Where BullMQ keeps a job's id, in the order of BullMQ's own script `getStateV2`. */
 const PLACES = [
   { key: 'completed', isList: false, state: 'completed' },
   { key: 'failed', isList: false, state: 'failed' },
@@ -24,14 +24,14 @@ const PLACES = [
 
 const DELAYED = PLACES.findIndex(({ key }) => key === 'delayed');
 
-/** When a delayed job is due, as BullMQ's script `moveToDelayed` writes it. The job itself knows when it was made. */
+/** The score of a delayed job is the time when it is due, times this (BullMQ's script `moveToDelayed`). */
 export const SCORE_PER_MS = 0x1000;
-/** No job is ever delayed for so long. */
+/** Longer than any job is delayed: a later score is corrupt. */
 const MAX_DELAY_MS = 86_400_000;
 const endOfDelays = (): number => (Date.now() + MAX_DELAY_MS) * SCORE_PER_MS;
 
 /**
- * Where a job is, and whether it is one.
+ * Reads a job's state, and whether its record is intact.
  * @throws when Redis does not answer, or one of the queue's own keys cannot be read.
  */
 export async function readState(
@@ -43,9 +43,9 @@ export async function readState(
   const { state, dueScore, record } = await lookUp(redis, keyOf, jobId, isIntact ? ['data'] : []);
   if (record === 'no record') return { state: 'broken' };
   if (state === 'failed') return { state, failedReason: record.reason ?? '' };
-  // One that is done or in no place is judged by that alone: nobody will read it again.
+  // The record of a completed or unknown job is never read again.
   if (state === 'unknown' || state === 'completed') return { state };
-  const isBroken = isLost(record, isIntact) || dueScore > endOfDelays();
+  const isBroken = isCorrupt(record, isIntact) || dueScore > endOfDelays();
   return { state: isBroken ? 'broken' : state };
 }
 
@@ -55,12 +55,12 @@ interface JobRecord {
   readonly data: string | null;
 }
 
-const isLost = ({ options, data }: JobRecord, isIntact?: (data: unknown) => boolean): boolean =>
+const isCorrupt = ({ options, data }: JobRecord, isIntact?: (data: unknown) => boolean): boolean =>
   isIntact ? !(hasAttempts(parsed(options)) && isIntact(parsed(data))) : options === null;
 
 /**
- * Looks into all places at one moment. BullMQ, which does not know the version of this Redis, would copy whole lists for
- * each job that is asked for.
+ * Looks into all places in one transaction. BullMQ's own `getState` does not know the version of this Redis, and would
+ * copy whole lists for each job.
  */
 async function lookUp(
   redis: Redis,
@@ -70,12 +70,13 @@ async function lookUp(
 ) {
   const look = redis.multi();
   for (const { key, isList } of PLACES) {
-    // From the end where the oldest wait, which are asked for most.
+    // From the end with the oldest jobs, which are looked up most.
     if (isList) look.lpos(keyOf(key), jobId, 'RANK', -1);
     else look.zscore(keyOf(key), jobId);
   }
   const answers = await look.hmget(keyOf(jobId), 'failedReason', 'opts', ...more).exec();
-  if (answers?.length !== PLACES.length + 1) throw new Error('Redis does not say where the job is');
+  if (answers?.length !== PLACES.length + 1)
+    throw new Error('Redis gave an incomplete answer about the job');
   const found = PLACES.map((_, i) => foundIn(answers[i]));
   const state: JobState['state'] = PLACES.find((_, i) => found[i] !== null)?.state ?? 'unknown';
   return { state, dueScore: Number(found[DELAYED] ?? 0), record: recordIn(answers.at(-1)) };
@@ -95,7 +96,7 @@ function foundIn(answer: Answers[number] | undefined): unknown {
   return value;
 }
 
-/** The options are gone with the rest of a job, and BullMQ would not try one again that has none. */
+/** False for a job whose options are lost or corrupt: BullMQ would never retry it. */
 export const hasAttempts = (options: unknown): boolean =>
   typeof options === 'object' &&
   options !== null &&
@@ -103,7 +104,7 @@ export const hasAttempts = (options: unknown): boolean =>
   typeof options.attempts === 'number' &&
   options.attempts >= 1;
 
-/** Undefined when it is missing or no JSON. */
+/** Undefined for missing or invalid JSON. */
 function parsed(text: string | null | undefined): unknown {
   try {
     return JSON.parse(text ?? '') as unknown;
@@ -112,9 +113,9 @@ function parsed(text: string | null | undefined): unknown {
   }
 }
 
-/** Keys in which BullMQ counts: how many jobs the limiter has let through, and the last id that it gave out. */
+/** Keys of BullMQ that hold a number: the jobs that the limiter has let through, and the last automatic id. */
 const NUMBERS = ['limiter', 'id'] as const;
-/** What BullMQ keeps in the keys that a queue has once. */
+/** The types of the keys that BullMQ keeps once per queue. */
 const TYPES: Readonly<Record<string, string>> = {
   ...Object.fromEntries(PLACES.map(({ key, isList }) => [key, isList ? 'list' : 'zset'])),
   events: 'stream',
@@ -125,8 +126,8 @@ const TYPES: Readonly<Record<string, string>> = {
 };
 
 /**
- * Removes those of a queue's own keys that hold another type of data than BullMQ's, or no number where it counts: commands
- * on the queue would fail on them for ever, and what they should hold is gone. Resolves to their names.
+ * Removes a queue's own keys that are corrupt: of another type than BullMQ's, or without a number where one belongs.
+ * Commands on the queue would always fail on them, and what they should hold is lost. Resolves to their names.
  */
 export async function removeForeignKeys(
   redis: Redis,
@@ -147,7 +148,7 @@ export async function removeForeignKeys(
   return foreign;
 }
 
-/** True for what `INCR` takes, and for no value at all. */
+/** True for a value that `INCR` accepts, and for none at all. */
 const isCount = (value: unknown): boolean =>
   value === null ||
   (typeof value === 'string' && /^-?\d+$/.test(value) && Number.isSafeInteger(Number(value)));
@@ -157,7 +158,7 @@ function typeIn(answer: Answers[number] | undefined): string {
   return typeof type === 'string' ? type : 'none';
 }
 
-/** Removes all that Redis holds under a job's id: from every place, its lock and its record, of whatever type. */
+/** Removes everything that Redis holds under a job's id: its places, its lock and its record, of whatever type. */
 export async function discardJob(
   redis: Redis,
   keyOf: (name: string) => string,

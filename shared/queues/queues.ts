@@ -1,95 +1,118 @@
 import type { Redis } from 'ioredis';
-import type { QueueName } from '../jobs/define-job.js';
 import type { Logger } from '../logging/logger.js';
 import { createLogThrottle } from '../logging/log-throttle.js';
 import { openJobQueue, type JobQueue } from './job-queue.js';
 import { createQueueRoom, type QueueRoom } from './queue-room.js';
-import { problemsOfRedis, readRedisFacts, type RedisProblem } from './redis-facts.js';
-import { isWrongType, refusalOfRedis } from './redis-refusals.js';
 import { createReceipts, removeForeignReceipts, type Receipts } from './receipts.js';
 import { openFailFastRedis } from './redis-client.js';
-import { createRedisMemory } from './redis-memory.js';
+import { problemsOfRedis, readRedisFacts, type RedisProblem } from './redis-facts.js';
+import { createRedisMemory, type RedisMemory } from './redis-memory.js';
 import { createRedisProbe } from './redis-probe.js';
+import { isWrongType, refusalOfRedis } from './redis-refusals.js';
+import {
+  forEachQueue,
+  queuePrefix,
+  redisInstances,
+  redisUrlOf,
+  type QueueName,
+  type RedisInstance,
+  type RedisName,
+  type RedisUrls,
+} from './registry.js';
 
-/** The producer's ends of all queues, and the state of the Redis behind them. */
-export interface Queues {
-  readonly mail: JobQueue;
-  readonly logs: JobQueue;
-  /** Whether a queue should be given more jobs. */
+/** The producer's side of every queue, by name. */
+type JobQueues = { readonly [Q in QueueName]: JobQueue<Q> };
+
+/** The producer's side of every queue, and the state of the Redis behind them. */
+export interface Queues extends JobQueues {
+  /** Whether producers may add jobs to a queue. */
   readonly room: Readonly<Record<QueueName, QueueRoom>>;
   /** Which log batches have been shipped. */
   readonly receipts: Receipts;
-  /** What `removeForeignKeys` does for a queue, for that of the log batches and their receipts. */
+  /** Removes corrupt keys of the queue `logs` and of its receipts; resolves to their names. */
   repairLogs(): Promise<string[]>;
-  /** Resolves when the Redis of the mail queue answers and writes; rejects within about two seconds otherwise. */
-  ping(): Promise<void>;
-  /** The same for the Redis of the logs queue; absent when that is the mail queue's. */
-  readonly pingLogs: (() => Promise<void>) | undefined;
-  /**
-   * The name that this Redis's data goes by. It changes when the data is gone: whoever remembers another name knows
-   * that every job enqueued before may be lost.
-   */
+  /** The Redis instances in use: `main`, and `logs` where that is another one. */
+  readonly redisNames: readonly RedisName[];
+  /** Resolves when a Redis in use, the main one unless named, answers and writes; rejects within about two seconds otherwise. */
+  ping(name?: RedisName): Promise<void>;
+  /** An id of the main Redis's data. When it changes, the data was lost, and with it perhaps every job enqueued before. */
   epoch(): Promise<string>;
-  /** What an operator should mend about Redis; empty when all is well. @throws when it does not answer. */
+  /** What an operator should correct about Redis; empty when all is well. @throws when it does not answer. */
   problems(): Promise<RedisProblem[]>;
-  /** Stops at once; does not wait for a Redis that is gone. */
+  /** Disconnects at once; does not wait for a Redis that is gone. */
   close(): Promise<void>;
 }
 
-const EPOCH_KEY = '{mail}:epoch';
+/** A Redis in use, and what is opened once for all queues that it holds. */
+interface OpenRedis {
+  readonly name: RedisName;
+  readonly client: Redis;
+  readonly memory: RedisMemory;
+  readonly probe: () => Promise<void>;
+}
+
+const EPOCH_KEY = `${queuePrefix('mail')}:epoch`;
 const SAME_ERROR_EVERY_MS = 60_000;
 
 /** Connects lazily and reconnects by itself; opening never fails and never waits. */
-export function openQueues(config: { url: string; logsUrl: string }, log: Logger): Queues {
+export function openQueues(urls: RedisUrls, log: Logger): Queues {
   const onError = throttledWarning(log);
-  const mailRedis = openFailFastRedis(config.url, onError);
-  const logsRedis =
-    config.logsUrl === config.url ? mailRedis : openFailFastRedis(config.logsUrl, onError);
-  const mail = openJobQueue('mail', mailRedis, onError);
-  const logs = openJobQueue('logs', logsRedis, onError);
-  const mailMemory = createRedisMemory(mailRedis);
-  const isShared = logsRedis === mailRedis;
-  const logsMemory = isShared ? mailMemory : createRedisMemory(logsRedis);
-
-  const ping = createRedisProbe(mailRedis, isShared ? ['mail', 'logs'] : ['mail']);
-  const pingLogs = isShared ? undefined : createRedisProbe(logsRedis, ['logs']);
+  const opened = new Map(
+    redisInstances(urls).map((instance) => [instance.url, openRedis(instance, onError)]),
+  );
+  const redisAt = (url: string): OpenRedis => {
+    const redis = opened.get(url);
+    if (!redis) throw new Error('no Redis is open at this URL');
+    return redis;
+  };
+  const queues = forEachQueue((name) =>
+    openJobQueue(name, redisAt(redisUrlOf(name, urls)).client, onError),
+  );
+  const all = [...opened.values()];
+  const logsRedis = redisAt(redisUrlOf('logs', urls)).client;
 
   return {
-    mail,
-    logs,
-    room: {
-      mail: createQueueRoom('mail', mail, mailMemory),
-      logs: createQueueRoom('logs', logs, logsMemory),
-    },
+    ...queues,
+    room: forEachQueue((name) =>
+      createQueueRoom(name, queues[name], redisAt(redisUrlOf(name, urls)).memory),
+    ),
     receipts: createReceipts(logsRedis),
     async repairLogs() {
       const removed = await Promise.all([
-        logs.removeForeignKeys(),
+        queues.logs.removeForeignKeys(),
         removeForeignReceipts(logsRedis),
       ]);
       return removed.flat();
     },
-    ping,
-    pingLogs,
-    epoch: () => readEpoch(mailRedis),
+    redisNames: all.map(({ name }) => name),
+    async ping(name = 'main') {
+      await (all.find((redis) => redis.name === name) ?? redisAt(urls.url)).probe();
+    },
+    epoch: () => readEpoch(redisAt(urls.url).client),
     async problems() {
-      const found = await Promise.all([
-        problemsIn(mailRedis, ping),
-        ...(pingLogs ? [problemsIn(logsRedis, pingLogs)] : []),
-      ]);
-      return found.flat();
+      return (await Promise.all(all.map(problemsIn))).flat();
     },
     async close() {
-      await Promise.allSettled([mail.close(), logs.close()]);
-      for (const redis of new Set([mailRedis, logsRedis])) redis.disconnect();
+      await Promise.allSettled(Object.values(queues).map((queue) => queue.close()));
+      for (const { client } of all) client.disconnect();
     },
   };
 }
 
-async function problemsIn(redis: Redis, probe: () => Promise<void>): Promise<RedisProblem[]> {
+function openRedis({ name, url, queues }: RedisInstance, onError: (e: Error) => void): OpenRedis {
+  const client = openFailFastRedis(url, onError);
+  return {
+    name,
+    client,
+    memory: createRedisMemory(client),
+    probe: createRedisProbe(client, queues),
+  };
+}
+
+async function problemsIn({ client, probe }: OpenRedis): Promise<RedisProblem[]> {
   try {
     await probe();
-    return problemsOfRedis(await readRedisFacts(redis));
+    return problemsOfRedis(await readRedisFacts(client));
   } catch (error) {
     const refusal = refusalOfRedis(error);
     if (refusal === undefined) throw error;
@@ -99,7 +122,7 @@ async function problemsIn(redis: Redis, probe: () => Promise<void>): Promise<Red
 
 async function readEpoch(redis: Redis): Promise<string> {
   const known = await redis.get(EPOCH_KEY).catch((error: unknown) => {
-    // Whoever wrote something else there may have changed more.
+    // A key of another type was written by a foreign client, which may have changed more.
     if (!isWrongType(error)) throw error;
     return redis.del(EPOCH_KEY).then(() => null);
   });
@@ -108,7 +131,7 @@ async function readEpoch(redis: Redis): Promise<string> {
   return (await redis.get(EPOCH_KEY)) ?? '';
 }
 
-/** A lost connection repeats its error at every try to reconnect. */
+/** A lost connection repeats its error at every attempt to reconnect. */
 function throttledWarning(log: Logger): (error: Error) => void {
   const isDue = createLogThrottle(SAME_ERROR_EVERY_MS);
   return (error) => {

@@ -16,7 +16,7 @@ const MAX_RECEIPTS = 100_000;
 const FIND_AT_ONCE = 500;
 
 /**
- * Removes what is no receipts from their place: none could be written or found there. Whose receipt is gone is shipped
+ * Removes the receipts' key if it is of another type, which takes and shows no receipts: a batch without one is shipped
  * again. Resolves to the names of what was removed.
  */
 export async function removeForeignReceipts(redis: Redis): Promise<string[]> {

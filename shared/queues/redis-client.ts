@@ -3,10 +3,10 @@ import { Redis } from 'ioredis';
 
 const CONNECT_TIMEOUT_MS = 2_000;
 const COMMAND_TIMEOUT_MS = 1_000;
-/** A connection on which nothing comes back for so long is dead, though nobody has said so. */
-const SILENT_AFTER_MS = 5_000;
+/** A connection without an answer for so long is dead, even if it was never closed. */
+const SOCKET_TIMEOUT_MS = 5_000;
 
-/** Where a Redis is, as ioredis takes it; `rediss:` is TLS with the server's name checked. */
+/** A Redis URL as connection options of ioredis; `rediss:` is TLS with the server's name verified. */
 export function redisAddress(url: string) {
   const { protocol, hostname, port, username, password, pathname } = new URL(url);
   const host = hostname.replace(/^\[|\]$/g, '');
@@ -16,17 +16,17 @@ export function redisAddress(url: string) {
     ...(username !== '' && { username: decodeURIComponent(username) }),
     ...(password !== '' && { password: decodeURIComponent(password) }),
     db: pathname.length > 1 ? Number(pathname.slice(1)) : 0,
-    // RFC 6066, section 3: an address is no server name; it is checked against the certificate all the same.
+    // RFC 6066, section 3: an IP address is no server name. It is verified against the certificate all the same.
     ...(protocol === 'rediss:' && { tls: isIP(host) === 0 ? { servername: host } : {} }),
   };
 }
 
 /**
- * A client that would rather fail than wait: with Redis gone a command is refused at once, with Redis silent within
- * a second. It reconnects by itself. For producers; a blocking consumer needs other settings.
+ * A client that fails fast: without a connection a command fails at once, without a reply within a second. It reconnects
+ * by itself. For producers; a blocking consumer needs other settings.
  *
- * With `leaveAfterMs` a Redis that is silent for so long counts as gone: what it was asked fails together, and nobody
- * waits for it again until a new connection stands. For callers that ask several times in a row.
+ * With `leaveAfterMs` a connection without a reply for so long is closed: all pending commands fail together, and further
+ * ones fail at once until a new connection is open. For callers that send several commands in a row.
  */
 export function openFailFastRedis(
   url: string,
@@ -36,14 +36,14 @@ export function openFailFastRedis(
   const client = new Redis({
     ...redisAddress(url),
     enableOfflineQueue: false,
-    // One that loads its data, or has lost its primary, says so to each command; waiting for it would tell nobody why.
+    // A Redis that loads its data, or has lost its primary, answers each command with the reason; waiting would hide it.
     enableReadyCheck: false,
     connectTimeout: CONNECT_TIMEOUT_MS,
     commandTimeout: COMMAND_TIMEOUT_MS,
     retryStrategy: reconnectDelayMs,
-    // None: what was asked when the connection was lost fails at once instead of being asked again.
+    // 0: commands in flight when the connection is lost fail at once and are not sent again.
     maxRetriesPerRequest: leaveAfterMs === undefined ? 1 : 0,
-    socketTimeout: leaveAfterMs ?? SILENT_AFTER_MS,
+    socketTimeout: leaveAfterMs ?? SOCKET_TIMEOUT_MS,
     reconnectOnError: isDemoted,
   });
   client.on('error', onError);
@@ -52,13 +52,13 @@ export function openFailFastRedis(
 
 /**
  * For `reconnectOnError` of ioredis. A server that a failover has made a replica keeps its connections and refuses all
- * writes: who connects again finds the new primary, or a server that says the same.
+ * writes; a new connection may reach the new primary.
  */
 export const isDemoted = ({ message }: Error): boolean =>
   /^(?:READONLY|.* -READONLY)\b/.test(message);
 
 /**
- * Resolves to a client that is connected, for a tool that asks once: it never reconnects.
+ * Resolves to a connected client that never reconnects, for command-line tools.
  * @throws when Redis cannot be reached within two seconds.
  */
 export async function connectRedis(url: string): Promise<Redis> {
@@ -84,7 +84,7 @@ export async function connectRedis(url: string): Promise<Redis> {
   }
 }
 
-/** Milliseconds before the next try to connect: 100 ms doubling to 5 s, jittered so that a fleet does not return as one. */
-export function reconnectDelayMs(tries: number): number {
-  return Math.min(100 * 2 ** Math.min(tries - 1, 6), 5_000) * (0.75 + Math.random() / 4);
+/** Milliseconds before the next attempt to connect: 100 ms doubling to 5 s, with jitter so that a fleet spreads out. */
+export function reconnectDelayMs(attempts: number): number {
+  return Math.min(100 * 2 ** Math.min(attempts - 1, 6), 5_000) * (0.75 + Math.random() / 4);
 }

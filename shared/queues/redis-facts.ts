@@ -1,25 +1,25 @@
 import type { Redis } from 'ioredis';
 
-/** What a Redis says of its memory. */
+/** The memory of a Redis. */
 export interface MemoryFacts {
   readonly usedBytes: number;
-  /** Its `maxmemory`; 0 is no limit. */
+  /** `maxmemory`; 0: no limit. */
   readonly maxBytes: number;
-  /** What it can use: `maxmemory`, or the host's memory where no limit is set; infinite if it does not tell. */
+  /** `maxmemory`, or the host's memory where no limit is set; infinite if neither is reported. */
   readonly limitBytes: number;
 }
 
-/** What a Redis says of itself: https://redis.io/docs/latest/commands/info/ */
+/** State and settings of a Redis: https://redis.io/docs/latest/commands/info/ */
 export interface RedisFacts extends MemoryFacts {
   readonly version: string;
   readonly policy: string;
-  /** True when it writes a log of its changes (AOF), which survives a crash. */
+  /** True with an append-only file (AOF), which survives a crash. */
   readonly isPersistent: boolean;
 }
 
-/** Something about a Redis that an operator should mend. */
+/** A setting of a Redis that an operator should correct. */
 export interface RedisProblem {
-  /** False: it works like this, as long as nothing happens. */
+  /** False: it works, but data may be lost in an incident. */
   readonly isSerious: boolean;
   readonly problem: string;
 }
@@ -27,7 +27,7 @@ export interface RedisProblem {
 /** BullMQ's own minimum. */
 const MIN_VERSION = [6, 2] as const;
 
-/** Asks a Redis about itself. @throws when it does not answer. */
+/** Reads state and settings. @throws when it does not answer. */
 export async function readRedisFacts(redis: Pick<Redis, 'info'>): Promise<RedisFacts> {
   const info = await redis.info();
   return {
@@ -38,12 +38,12 @@ export async function readRedisFacts(redis: Pick<Redis, 'info'>): Promise<RedisF
   };
 }
 
-/** The same of its memory alone, which is a smaller answer. @throws when it does not answer. */
+/** Reads only the memory, in a smaller answer. @throws when it does not answer. */
 export async function readMemoryFacts(redis: Pick<Redis, 'info'>): Promise<MemoryFacts> {
   return memoryIn(await redis.info('memory'));
 }
 
-/** What is amiss with a Redis that is to hold queues; empty when all is well. */
+/** What is wrong with a Redis that is to hold queues; empty when all is well. */
 export function problemsOfRedis({
   version,
   policy,
@@ -51,20 +51,19 @@ export function problemsOfRedis({
   maxBytes,
 }: RedisFacts): RedisProblem[] {
   const problems: RedisProblem[] = [];
-  const tell = (problem: string, isSerious: boolean): void =>
+  const report = (problem: string, isSerious: boolean): void =>
     void problems.push({ isSerious, problem });
   if (isOlder(version))
-    tell(`Redis ${version} is too old: ${MIN_VERSION.join('.')} is needed`, true);
-  // A managed one may not tell.
+    report(`Redis ${version} is too old: ${MIN_VERSION.join('.')} is needed`, true);
+  // A managed Redis may not report its policy.
   if (policy !== '' && policy !== 'noeviction')
-    tell(
-      `maxmemory-policy is ${policy}: it must be noeviction, or jobs vanish when memory is short`,
+    report(
+      `maxmemory-policy is ${policy}: it must be noeviction, or Redis evicts jobs when memory is short`,
       true,
     );
-  if (maxBytes === 0)
-    tell('maxmemory is not set: nothing keeps Redis from using up its host’s memory', false);
+  if (maxBytes === 0) report('maxmemory is not set: Redis may use up its host’s memory', false);
   if (!isPersistent)
-    tell('appendonly is off: a restart loses every job, and all have to be made again', false);
+    report('appendonly is off: a restart loses every job, and all must be enqueued again', false);
   return problems;
 }
 
@@ -78,7 +77,7 @@ function memoryIn(info: string): MemoryFacts {
   return { usedBytes: numberOf('used_memory'), maxBytes, limitBytes };
 }
 
-/** Empty when it is not told. */
+/** Empty when the field is missing. */
 const fieldOf = (info: string, name: string): string =>
   info
     .split(/\r?\n/)

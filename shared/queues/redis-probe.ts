@@ -1,15 +1,14 @@
 import { once } from 'node:events';
 import type { Redis } from 'ioredis';
-import type { QueueName } from '../jobs/define-job.js';
-import { queuePrefix } from './job-queue.js';
 import { isClusterNode } from './redis-facts.js';
 import { isRefusal, UnsupportedRedis } from './redis-refusals.js';
+import { queuePrefix, type QueueName } from './registry.js';
 
 const KEPT_MS = 60_000;
 
 /**
- * Writes a key beside each of the queues: a Redis that only answers may still refuse every write.
- * @throws what it refuses with; {@link UnsupportedRedis} for a node of a cluster.
+ * Writes a key beside each of the queues: a Redis that answers may still refuse every write.
+ * @throws its refusal; {@link UnsupportedRedis} for a node of a cluster.
  */
 export async function tryWrites(
   redis: Pick<Redis, 'set' | 'info'>,
@@ -22,8 +21,8 @@ export async function tryWrites(
 }
 
 /**
- * Returns what tries the Redis behind a client: it rejects within about two seconds when Redis does not answer or does
- * not write, with Redis's own refusal if there was one, be it that of a connection.
+ * Returns a probe of the Redis behind a client. It rejects within about two seconds when Redis does not answer or does
+ * not write: with Redis's own refusal if there was one, even if that was of a connection.
  */
 export function createRedisProbe(redis: Redis, queues: readonly QueueName[]): () => Promise<void> {
   let refusal: Error | undefined;
@@ -32,19 +31,19 @@ export function createRedisProbe(redis: Redis, queues: readonly QueueName[]): ()
   });
   return async () => {
     try {
-      await connectionTried(redis);
+      await connectionAttempt(redis);
       await tryWrites(redis, queues);
       refusal = undefined;
     } catch (error) {
-      // The client leaves a replica at once: whoever asks next meets no connection, for the same reason.
+      // The client disconnects from a replica at once: the next probe finds no connection, for the same reason.
       if (isRefusal(error)) refusal = error;
       throw refusal ?? error;
     }
   };
 }
 
-/** A connection that is being made is no outage: whoever asks at the start asks before it stands. */
-async function connectionTried(redis: Redis): Promise<void> {
+/** Waits for a connection attempt that is in progress: a probe right after the start must not report an outage. */
+async function connectionAttempt(redis: Redis): Promise<void> {
   if (redis.status !== 'connecting' && redis.status !== 'connect') return;
   const tried = new AbortController();
   const { signal } = tried;

@@ -1,6 +1,6 @@
 const CLUSTER = 'a cluster: not supported, use a single shard';
 
-/** What Redis's own words for a refusal mean to whoever has to mend it. */
+/** What Redis's error codes mean for an operator. */
 const MEANINGS: Readonly<Record<string, string>> = {
   ASK: CLUSTER,
   BUSY: 'a script runs for too long',
@@ -18,10 +18,10 @@ const MEANINGS: Readonly<Record<string, string>> = {
   TRYAGAIN: CLUSTER,
   WRONGPASS: 'the password is wrong',
 };
-/** Older ones put it behind a word about the script. */
+/** The error code. Older versions put it behind a prefix about the script. */
 const CODE = /(?:^|\s-)(?!ERR\b)([A-Z]+)\b/;
 
-/** A Redis that answers and that the queues cannot live in. */
+/** A Redis that answers but cannot hold the queues. */
 export class UnsupportedRedis extends Error {
   override readonly name = 'UnsupportedRedis';
   constructor() {
@@ -29,18 +29,18 @@ export class UnsupportedRedis extends Error {
   }
 }
 
-/** True for an answer of Redis's own that refuses a command, as opposed to a connection that is gone. */
+/** True for an error that Redis itself answered, as opposed to a lost connection. */
 export const isRefusal = (error: unknown): error is Error =>
   error instanceof Error && (error.name === 'ReplyError' || error instanceof UnsupportedRedis);
 
-/** Redis's word for why it refuses, such as `OOM` or `MOVED`; `ERR` when it has none. */
+/** Redis's error code, such as `OOM` or `MOVED`; `ERR` when there is none. */
 export const refusalCode = ({ message }: Error): string => CODE.exec(message)?.[1] ?? 'ERR';
 
 /** True when a key holds another type of data than it should. */
 export const isWrongType = (error: unknown): boolean =>
   isRefusal(error) && refusalCode(error) === 'WRONGTYPE';
 
-/** What a Redis that was reached does not do, for an operator; undefined when it was not it that answered. */
+/** For an operator: what a reachable Redis refuses to do. Undefined when the error is not its answer. */
 export function refusalOfRedis(error: unknown): string | undefined {
   if (!isRefusal(error)) return undefined;
   if (error instanceof UnsupportedRedis) return `is ${CLUSTER}`;

@@ -1,7 +1,7 @@
 import { gunzipSync } from 'node:zlib';
 import test, { type ExecutionContext } from 'ava';
 import { Queue } from 'bullmq';
-import { shipLogBatch } from '../../shared/jobs/index.js';
+import { shipLogBatch } from '../../shared/jobs/ship-log-batch.js';
 import { outboxJob } from '../../shared/outbox/outbox-job.js';
 import { redisAddress } from '../../shared/queues/redis-client.js';
 import { useContext } from '../helpers/context.js';

@@ -2,8 +2,8 @@ import { gunzipSync } from 'node:zlib';
 import test, { type ExecutionContext } from 'ava';
 import { Queue, type Job, type JobType } from 'bullmq';
 import { Redis } from 'ioredis';
-import type { QueueName } from '../../shared/jobs/define-job.js';
-import { queuePrefix } from '../../shared/queues/job-queue.js';
+
+import { queuePrefix, type QueueName } from '../../shared/queues/registry.js';
 import { redisAddress } from '../../shared/queues/redis-client.js';
 import { mintedToken } from '../helpers/admins.js';
 import { useApi } from '../helpers/api.js';

@@ -30,9 +30,9 @@ test('after a failure all rest; then one tries, and the others wait for it', (t)
 test('each failure of the one that tries doubles the rest, up to ten seconds', (t) => {
   const { pass, wait } = setUp();
   const rests = Array.from({ length: 6 }, () => {
-    const restMs = recordUnreachable(pass());
-    wait(restMs);
-    return restMs;
+    const pauseMs = recordUnreachable(pass());
+    wait(pauseMs);
+    return pauseMs;
   });
   t.deepEqual(rests, [1_000, 2_000, 4_000, 8_000, 10_000, 10_000]);
 });

@@ -1,8 +1,8 @@
 import test from 'ava';
 import {
-  JobHandedBack,
+  JobReturned,
   PermanentFailure,
-  QueueCutOff,
+  QueueThrottledJobDelayed,
   QueueThrottled,
 } from '../../workers/jobs/job-effects.js';
 import { useContext } from '../helpers/context.js';
@@ -86,7 +86,7 @@ test('a throttled server gives the whole queue a rest, even at the last try', as
   const error = await t.throwsAsync(deliver({ id }, jobContext({ isLastAttempt: true })), {
     instanceOf: QueueThrottled,
   });
-  t.true((error?.restMs ?? 0) <= 1_500);
+  t.true((error?.pauseMs ?? 0) <= 1_500);
   t.like(await fixture.messageOf(id), { state: 'pending', claimed_until: null });
   t.is(await problem(), undefined);
 });
@@ -103,7 +103,7 @@ test('a daily quota that is used up rests the queue for less than readiness wait
   const error = await t.throwsAsync(deliver({ id }, jobContext({ isLastAttempt: true })), {
     instanceOf: QueueThrottled,
   });
-  t.is(error?.restMs, 240_000);
+  t.is(error?.pauseMs, 240_000);
   t.is(await problem(), '454 Throttling failure: Daily message quota exceeded');
   t.like(await fixture.messageOf(id), { state: 'pending', attempts: 0, claimed_until: null });
   isUsedUp = false;
@@ -134,7 +134,7 @@ test('wrong credentials rest the queue and turn readiness red until a mail has g
   const error = await t.throwsAsync(deliver({ id }, jobContext({ isLastAttempt: true })), {
     instanceOf: QueueThrottled,
   });
-  t.is(error?.restMs, 60_000);
+  t.is(error?.pauseMs, 60_000);
   t.is(await problem(), '535 Authentication Credentials Invalid');
   isRight = true;
   t.is(await deliver({ id }), 'sent');
@@ -149,14 +149,14 @@ test('at shutdown a job that has not begun, or whose mail the server has not got
   const { id } = await fixture.promiseConfirmation();
   const aborted = jobContext();
   aborted.abort();
-  await t.throwsAsync(deliver({ id }, aborted), { instanceOf: JobHandedBack });
+  await t.throwsAsync(deliver({ id }, aborted), { instanceOf: JobReturned });
   t.is((await fixture.deliveriesOf(id)).length, 0);
 
   const tried = jobContext();
   const sending = deliver({ id }, tried);
   await eventually(async () => (await fixture.deliveriesOf(id)).length === 1);
   tried.abort();
-  await t.throwsAsync(sending, { instanceOf: JobHandedBack });
+  await t.throwsAsync(sending, { instanceOf: JobReturned });
   t.like(await fixture.messageOf(id), { state: 'pending', claimed_until: null });
   t.is(server.received.length, 0);
 });
@@ -173,8 +173,8 @@ test('a mail at whose naming the server hangs up is to blame if another got thro
     },
   });
   const poison = await promisePoison(fixture);
-  const alone = await t.throwsAsync(deliver(poison), { instanceOf: QueueCutOff });
-  t.true((alone?.delayMs ?? 0) >= (alone?.restMs ?? Infinity), 'another mail looks next');
+  const alone = await t.throwsAsync(deliver(poison), { instanceOf: QueueThrottledJobDelayed });
+  t.true((alone?.delayMs ?? 0) >= (alone?.pauseMs ?? Infinity), 'another mail looks next');
   t.is((await fixture.messageOf(poison.id)).attempts, 0);
 
   others.push(await fixture.promiseConfirmation());

@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import test from 'ava';
 import { confirmationIdOf } from '../../shared/identity/confirmation-token.js';
 import type { FailpointName } from '../../shared/lifecycle/failpoint.js';
-import { JobPostponed } from '../../workers/jobs/job-effects.js';
+import { JobDelayed } from '../../workers/jobs/job-effects.js';
 import { useContext } from '../helpers/context.js';
 import { eventually } from '../helpers/eventually.js';
 import { linksIn } from '../helpers/mailbox.js';
@@ -79,7 +79,7 @@ test('two workers at once: one sends, the other waits for the rest of the claim'
   const { id } = await fixture.promiseConfirmation();
   const first = deliver({ id });
   await eventually(() => server.received.length === 1);
-  const postponed = await t.throwsAsync(deliver({ id }), { instanceOf: JobPostponed });
+  const postponed = await t.throwsAsync(deliver({ id }), { instanceOf: JobDelayed });
   t.true((postponed?.delayMs ?? 0) > 1_000 && (postponed?.delayMs ?? 0) <= 30_000);
   answer();
   t.is(await first, 'sent');
@@ -93,7 +93,7 @@ test('many claims at the same moment: one wins', async (t) => {
   const outcomes = await Promise.all(
     Array.from({ length: 20 }, () =>
       deliver({ id }).catch((error: unknown) =>
-        error instanceof JobPostponed ? 'postponed' : error,
+        error instanceof JobDelayed ? 'postponed' : error,
       ),
     ),
   );

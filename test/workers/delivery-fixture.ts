@@ -1,6 +1,6 @@
 import { deriveKeyRing } from '../../shared/crypto/keys.js';
 import type { Failpoint } from '../../shared/lifecycle/failpoint.js';
-import { createFaultBoard } from '../../workers/jobs/fault-board.js';
+import { createDependencyFaults } from '../../workers/jobs/dependency-faults.js';
 import { createConnectionLimit } from '../../workers/mail/smtp/connection-limit.js';
 import { createDeliverMail } from '../../workers/mail/delivery/deliver-mail.processor.js';
 import { openSmtpMailer, defaultTimeouts } from '../../workers/mail/smtp/smtp.mailer.js';
@@ -56,7 +56,7 @@ export async function setUpDelivery(
     { ...defaultTimeouts, ...limits },
   );
   scope.teardown(() => mailer.close());
-  const faults = createFaultBoard();
+  const faults = createDependencyFaults();
   const connections = createConnectionLimit(20);
   const process = createDeliverMail({
     database: openTestDatabase(scope, databaseUrl ?? context.databaseUrl, { poolMax }),

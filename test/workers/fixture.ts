@@ -1,9 +1,9 @@
 import { randomBytes, randomUUID } from 'node:crypto';
-import { sendConfirmationMail } from '../../shared/jobs/index.js';
+import { sendConfirmationMail } from '../../shared/jobs/mail-jobs.js';
 import type { Database } from '../../shared/database/connect.js';
 import type { ConfirmationPurpose } from '../../shared/models/index.js';
 import { openQueues, type Queues } from '../../shared/queues/queues.js';
-import type { JobContext } from '../../workers/jobs/start-worker.js';
+import type { JobContext } from '../../workers/jobs/run-job.js';
 import type { Scope, TestContext } from '../helpers/context.js';
 import { openTestDatabase } from '../helpers/database.js';
 import { eventually } from '../helpers/eventually.js';

@@ -1,6 +1,6 @@
 import { createServer } from 'node:http';
 import { packLines } from '../../shared/jobs/ship-log-batch.js';
-import { createFaultBoard } from '../../workers/jobs/fault-board.js';
+import { createDependencyFaults } from '../../workers/jobs/dependency-faults.js';
 import { openFirehoseSink } from '../../workers/logs/firehose.sink.js';
 import { createShipLogBatch } from '../../workers/logs/ship-log-batch.processor.js';
 import type { Scope } from '../helpers/context.js';
@@ -19,7 +19,7 @@ export function openLogFixture(scope: Scope, url: string) {
     credentials: { accessKeyId: 'key', secretAccessKey: 'secret' },
   });
   scope.teardown(() => sink.close());
-  const faults = createFaultBoard();
+  const faults = createDependencyFaults();
   const { log, lines: logged } = createRecordingLogger();
   const receipts: string[] = [];
   const receiptBook = {

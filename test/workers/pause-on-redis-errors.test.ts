@@ -2,23 +2,30 @@ import { randomUUID } from 'node:crypto';
 import test, { type ExecutionContext } from 'ava';
 import { Worker, type Job } from 'bullmq';
 import * as z from 'zod';
+import { defineJob } from '../../shared/queues/job-contract.js';
 import { openQueues } from '../../shared/queues/queues.js';
 import { redisAddress } from '../../shared/queues/redis-client.js';
-import { createFaultBoard } from '../../workers/jobs/fault-board.js';
+import { createDependencyFaults } from '../../workers/jobs/dependency-faults.js';
 import { pauseOnRedisErrors } from '../../workers/jobs/pause-on-redis-errors.js';
 import { startJobWorker } from '../../workers/jobs/start-worker.js';
 import { eventually } from '../helpers/eventually.js';
 import { createRecordingLogger } from '../helpers/log.js';
 import { openOwnRedis, type OwnRedis } from '../helpers/own-redis.js';
 
-test('a worker whose Redis has no memory left rests instead of spinning, and goes on when it has', async (t) => {
-  const { redis, faults, rests, hasDone } = await setUp(t, (own) =>
+const sayJob = defineJob({
+  queue: 'mail',
+  name: 'say',
+  schema: z.strictObject({ v: z.literal(1) }),
+});
+
+test('a worker whose Redis has no memory left pauses instead of spinning, and goes on when it has', async (t) => {
+  const { redis, faults, pauses, hasDone } = await setUp(t, (own) =>
     own.client.config('SET', 'maxmemory', '1mb'),
   );
-  await eventually(() => rests().length === 1);
-  t.is(rests()[0]?.['msg'], 'Redis out of memory; consumer paused');
+  await eventually(() => pauses().length === 1);
+  t.is(pauses()[0]?.['msg'], 'Redis out of memory; consumer paused');
   t.is((await faults.checks.redis_refuses()).problem, 'Redis has no memory left');
-  await eventually(() => rests().length === 2);
+  await eventually(() => pauses().length === 2);
 
   await redis.client.config('SET', 'maxmemory', '16mb');
   await eventually(hasDone);
@@ -26,11 +33,11 @@ test('a worker whose Redis has no memory left rests instead of spinning, and goe
 });
 
 test('so does one whose Redis takes no writes for another reason', async (t) => {
-  const { redis, faults, rests, hasDone } = await setUp(t, (own) =>
+  const { redis, faults, pauses, hasDone } = await setUp(t, (own) =>
     own.client.replicaof('127.0.0.1', 1),
   );
-  await eventually(() => rests().length === 1);
-  t.like(rests()[0], {
+  await eventually(() => pauses().length === 1);
+  t.like(pauses()[0], {
     msg: 'Redis rejects commands; consumer paused',
     'event.reason': 'READONLY',
   });
@@ -55,7 +62,7 @@ test('what one queue is refused stays told, however many jobs another queue does
     pauseOnRedisErrors({ queue, worker, faults, log: createRecordingLogger().log });
     return worker;
   };
-  const faults = createFaultBoard();
+  const faults = createDependencyFaults();
   const [mail, logs] = [open('mail'), open('logs')];
   const refused = Object.assign(new Error('NOREPLICAS Not enough good replicas to write.'), {
     name: 'ReplyError',
@@ -78,7 +85,7 @@ test('only an answer of Redis is a refusal, wherever it has put its word for it'
     autorun: false,
   });
   t.teardown(() => worker.close());
-  const faults = createFaultBoard();
+  const faults = createDependencyFaults();
   const refusals = pauseOnRedisErrors({
     queue: 'mail',
     worker,
@@ -107,15 +114,14 @@ async function setUp(t: ExecutionContext, spoil: (redis: OwnRedis) => Promise<un
   const queues = openQueues({ url: redis.url, logsUrl: redis.url }, log);
   t.teardown(() => queues.close());
   await eventually(() => queues.ping().then(() => true));
-  await queues.mail.add({ id: `j-${randomUUID()}`, name: 'say', data: { v: 1 } });
+  await queues.mail.add({ id: `j-${randomUUID()}`, contract: sayJob, data: { v: 1 } });
   await spoil(redis);
 
-  const faults = createFaultBoard();
+  const faults = createDependencyFaults();
   const worker = startJobWorker({
-    queue: 'mail',
+    jobs: sayJob,
     redisUrl: redis.url,
     producer: queues.mail,
-    schema: z.strictObject({ v: z.literal(1) }),
     process: () => Promise.resolve('done'),
     settings: {
       concurrency: 1,
@@ -126,14 +132,14 @@ async function setUp(t: ExecutionContext, spoil: (redis: OwnRedis) => Promise<un
     },
     faults,
     log,
-    onSilent: () => undefined,
+    onStalled: () => undefined,
     successLevel: 'info',
   });
   t.teardown(() => worker.stop(100));
   return {
     redis,
     faults,
-    rests: () => lines.filter(({ msg }) => String(msg).endsWith('; the worker rests')),
+    pauses: () => lines.filter(({ msg }) => String(msg).endsWith('; consumer paused')),
     hasDone: () => lines.some(({ msg }) => msg === 'job completed'),
   };
 }

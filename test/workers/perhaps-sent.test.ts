@@ -1,8 +1,8 @@
 import test from 'ava';
 import pg from 'pg';
 import {
-  JobHandedBack,
-  JobPostponed,
+  JobReturned,
+  JobDelayed,
   PermanentFailure,
   QueueThrottled,
 } from '../../workers/jobs/job-effects.js';
@@ -29,7 +29,7 @@ test('while the answer is waited for, the claim stays ours for longer than it la
   const isPast = `select clock_timestamp() > $1::timestamptz as past`;
   await eventually(async () => (await context.rows<{ past: boolean }>(isPast, [first]))[0]?.past);
   await t.throwsAsync(deliver({ id }), {
-    instanceOf: JobPostponed,
+    instanceOf: JobDelayed,
     message: 'another worker has claimed the message',
   });
   late.give('take');
@@ -141,7 +141,7 @@ test('a worker whose claim was lost before the content goes keeps it back', asyn
     [id],
   );
   held.give('take');
-  await t.throwsAsync(delivering, { instanceOf: JobPostponed });
+  await t.throwsAsync(delivering, { instanceOf: JobDelayed });
   t.is(server.received.length, 0);
   t.is((await fixture.messageOf(id)).unanswered, 0);
 });
@@ -174,7 +174,7 @@ test('a mail that is taken back while leave to hand over is asked for does not c
   } finally {
     await client.end();
   }
-  await t.throwsAsync(delivering, { instanceOf: JobHandedBack });
+  await t.throwsAsync(delivering, { instanceOf: JobReturned });
   t.is(server.received.length, 0);
   t.like(await fixture.messageOf(id), { unanswered: 0, attempts: 0, claimed_until: null });
 });
@@ -209,8 +209,8 @@ test('at shutdown a mail whose answer does not come is recorded as such, and tri
   const delivering = deliver({ id }, tried);
   await eventually(() => server.received.length === 1);
   tried.abort();
-  const error = await t.throwsAsync(delivering, { instanceOf: JobPostponed });
-  t.false(error instanceof JobHandedBack);
+  const error = await t.throwsAsync(delivering, { instanceOf: JobDelayed });
+  t.false(error instanceof JobReturned);
   t.true((error?.delayMs ?? 0) >= 10_000, 'an event may tell meanwhile that it was sent');
   t.like(await fixture.messageOf(id), { unanswered: 1, attempts: 0, claimed_until: null });
 });
@@ -246,7 +246,7 @@ async function deliverPatiently(deliver: Deliver, id: string): Promise<string> {
     try {
       return { result: await deliver({ id }) };
     } catch (error) {
-      if (error instanceof QueueThrottled && error.name === 'QueueResting') return false;
+      if (error instanceof QueueThrottled && error.name === 'QueuePaused') return false;
       return { error };
     }
   }).then((end) => {

@@ -1,5 +1,9 @@
 import test from 'ava';
-import { PermanentFailure, QueueCutOff, QueueThrottled } from '../../workers/jobs/job-effects.js';
+import {
+  PermanentFailure,
+  QueueThrottledJobDelayed,
+  QueueThrottled,
+} from '../../workers/jobs/job-effects.js';
 import { useContext, type Scope } from '../helpers/context.js';
 import type { SmtpAnswer } from '../helpers/smtp-server.js';
 import { setUpDelivery } from './delivery-fixture.js';
@@ -28,9 +32,9 @@ for (const text of [
       const mails = [await promise(), await promise(), await promise()];
       for (const mail of mails) {
         const error = await t.throwsAsync(deliver(mail, jobContext({ isLastAttempt: true })), {
-          instanceOf: QueueCutOff,
+          instanceOf: QueueThrottledJobDelayed,
         });
-        t.is(error?.restMs, 60_000);
+        t.is(error?.pauseMs, 60_000);
         t.true((error?.delayMs ?? 0) > 60_000, 'another one looks next');
         t.like(await fixture.messageOf(mail.id), { state: 'enqueued', attempts: 0, unanswered: 0 });
       }
@@ -75,7 +79,7 @@ test.serial(
     }
     t.is(await problem(), undefined);
     const error = await t.throwsAsync(deliver(last(mails)), { instanceOf: QueueThrottled });
-    t.true((error?.restMs ?? 0) >= 5_000);
+    t.true((error?.pauseMs ?? 0) >= 5_000);
     t.regex((await problem()) ?? '', /Computer says no/);
     for (const { id } of mails)
       t.like(await fixture.messageOf(id), { state: 'pending', generation: 1, attempts: 0 });
@@ -83,7 +87,7 @@ test.serial(
     const longer = await t.throwsAsync(deliver({ ...last(mails), generation: 1 }), {
       instanceOf: QueueThrottled,
     });
-    t.true((longer?.restMs ?? 0) > (error?.restMs ?? Infinity), 'the rest grows');
+    t.true((longer?.pauseMs ?? 0) > (error?.pauseMs ?? Infinity), 'the rest grows');
     mend();
     for (const { id } of mails) {
       const { generation } = await fixture.messageOf(id);

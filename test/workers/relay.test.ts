@@ -8,6 +8,7 @@ import { eventually } from '../helpers/eventually.js';
 import { openOwnRedis } from '../helpers/own-redis.js';
 import { openTcpProxy } from '../helpers/tcp-proxy.js';
 import { openFixture } from './fixture.js';
+import { anyJob } from '../helpers/any-job.js';
 
 const context = useContext();
 const past = (seconds: number): string => `now() - interval '${seconds} seconds'`;
@@ -106,7 +107,7 @@ test.serial(
     const { id } = await fixture.promiseConfirmation({ message: old });
     await fixture.queues.mail.add({
       id: outboxJobId({ id, generation: 0 }),
-      name: 'send-confirmation-mail',
+      contract: anyJob('mail', 'send-confirmation-mail'),
       data: { first: true },
     });
     start();

@@ -1,6 +1,6 @@
 import test from 'ava';
-import { shipLogBatch } from '../../shared/jobs/index.js';
-import { JobHandedBack, QueueThrottled } from '../../workers/jobs/job-effects.js';
+import { shipLogBatch } from '../../shared/jobs/ship-log-batch.js';
+import { JobReturned, QueueThrottled } from '../../workers/jobs/job-effects.js';
 import { recordsOf } from '../../workers/logs/log-batch.js';
 import { lines, openPickyServer, openServer, openLogFixture } from './log-fixture.js';
 import { jobContext } from './fixture.js';
@@ -14,7 +14,7 @@ for (const count of [1, 3, 40]) {
       const { ship, told, problem, receipts } = openLogFixture(t, server.url);
       const tried = jobContext();
       const error = await t.throwsAsync(ship(lines(count), tried), { instanceOf: QueueThrottled });
-      t.is(error?.restMs, 60_000);
+      t.is(error?.pauseMs, 60_000);
       t.regex((await problem()) ?? '', /InvalidArgumentException/);
       t.deepEqual([told(), receipts, tried.replaced], [[], [], []]);
       t.true(server.calls() <= 40, `${server.calls()} calls`);
@@ -80,7 +80,7 @@ test.serial('what was taken before the process is stopped is not put again', asy
     return { status: 200, body: { FailedPutCount: 1, RequestResponses: answers } };
   });
   const { ship } = openLogFixture(t, server);
-  await t.throwsAsync(ship(lines(4), tried), { instanceOf: JobHandedBack });
+  await t.throwsAsync(ship(lines(4), tried), { instanceOf: JobReturned });
   const left = await recordsOf(shipLogBatch.schema.parse(tried.replaced[0]));
   t.deepEqual(left.map(String), lines(1));
 });

@@ -6,9 +6,8 @@ import {
   openFirehoseEndpoint,
   type FirehoseEndpoint,
 } from '../../dev/emulators/firehose/firehose-endpoint.js';
-import { shipLogBatch } from '../../shared/jobs/index.js';
-import { packLines } from '../../shared/jobs/ship-log-batch.js';
-import { JobHandedBack, PermanentFailure, QueueThrottled } from '../../workers/jobs/job-effects.js';
+import { packLines, shipLogBatch } from '../../shared/jobs/ship-log-batch.js';
+import { JobReturned, PermanentFailure, QueueThrottled } from '../../workers/jobs/job-effects.js';
 import { recordsOf } from '../../workers/logs/log-batch.js';
 import type { Scope } from '../helpers/context.js';
 import { eventually } from '../helpers/eventually.js';
@@ -82,7 +81,7 @@ for (const mode of ['throttle', 'unavailable', 'down'] as const) {
       endpoint.setFaults({ mode });
       const tried = jobContext({ isLastAttempt: true });
       const error = await t.throwsAsync(ship(lines(2), tried), { instanceOf: QueueThrottled });
-      t.true((error?.restMs ?? 0) >= 1_000 && (error?.restMs ?? 0) <= 5_000);
+      t.true((error?.pauseMs ?? 0) >= 1_000 && (error?.pauseMs ?? 0) <= 5_000);
       t.deepEqual(tried.replaced, []);
       t.is(await problem(), undefined);
       endpoint.resetFaults();
@@ -100,8 +99,8 @@ test.serial('at shutdown a call that hangs is given up and the job handed back',
   const shipping = ship(lines(2), tried);
   await eventually(() => calls() === 1);
   tried.abort();
-  await t.throwsAsync(shipping, { instanceOf: JobHandedBack });
-  await t.throwsAsync(ship(lines(2), tried), { instanceOf: JobHandedBack });
+  await t.throwsAsync(shipping, { instanceOf: JobReturned });
+  await t.throwsAsync(ship(lines(2), tried), { instanceOf: JobReturned });
 });
 
 test.serial(
@@ -163,7 +162,7 @@ for (const type of [
       const server = await openPickyServer(t, /./, type);
       const { ship, problem } = await setUp(t, server.url);
       const error = await t.throwsAsync(ship(lines(1)), { instanceOf: QueueThrottled });
-      t.is(error?.restMs, 60_000);
+      t.is(error?.pauseMs, 60_000);
       t.regex((await problem()) ?? '', new RegExp(type));
       server.relent();
       t.is(await ship(lines(1)), 'shipped');

@@ -1,7 +1,7 @@
 import test from 'ava';
 import { Queue } from 'bullmq';
 import { loadWorkerConfig } from '../../shared/config/config.js';
-import { queuePrefix } from '../../shared/queues/job-queue.js';
+import { queuePrefix } from '../../shared/queues/registry.js';
 import { redisAddress } from '../../shared/queues/redis-client.js';
 import { buildDeps } from '../../workers/deps.js';
 import { startRoles } from '../../workers/start-roles.js';

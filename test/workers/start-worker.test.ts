@@ -2,20 +2,17 @@ import { randomUUID } from 'node:crypto';
 import test from 'ava';
 import { Queue } from 'bullmq';
 import * as z from 'zod';
-import { queuePrefix } from '../../shared/queues/job-queue.js';
+import { queuePrefix } from '../../shared/queues/registry.js';
 import { redisAddress } from '../../shared/queues/redis-client.js';
-import { createFaultBoard } from '../../workers/jobs/fault-board.js';
+import { createDependencyFaults } from '../../workers/jobs/dependency-faults.js';
 import {
-  JobHandedBack,
-  JobPostponed,
+  JobReturned,
+  JobDelayed,
   PermanentFailure,
   QueueThrottled,
 } from '../../workers/jobs/job-effects.js';
-import {
-  startJobWorker,
-  type JobContext,
-  type JobWorkerSettings,
-} from '../../workers/jobs/start-worker.js';
+import type { JobContext } from '../../workers/jobs/run-job.js';
+import { startJobWorker, type JobWorkerSettings } from '../../workers/jobs/start-worker.js';
 import { useContext, type Scope } from '../helpers/context.js';
 import { eventually } from '../helpers/eventually.js';
 import { openTcpProxy } from '../helpers/tcp-proxy.js';
@@ -97,7 +94,7 @@ test.serial('a limit that goes down holds from the next job on', async (t) => {
     async (word) => {
       if (word === 'crowded') {
         limit = 1;
-        throw new JobPostponed('crowded', 60_000);
+        throw new JobDelayed('crowded', 60_000);
       }
       most = Math.max(most, ++atOnce);
       // Time enough for the others, if they may.
@@ -171,7 +168,7 @@ test.serial('a postponed job comes back later, and the try is not counted', asyn
   const startedAt: number[] = [];
   const { add, stateOf } = await setUp(t, async () => {
     startedAt.push(Date.now());
-    if (startedAt.length === 1) throw new JobPostponed('not now', 300);
+    if (startedAt.length === 1) throw new JobDelayed('not now', 300);
     return 'done';
   });
   const id = await add({ v: 1, word: 'hello' }, { attempts: 1 });
@@ -211,7 +208,7 @@ test.serial(
       t,
       (_word, { signal }) =>
         new Promise((_resolve, reject) => {
-          signal.addEventListener('abort', () => reject(new JobHandedBack()));
+          signal.addEventListener('abort', () => reject(new JobReturned()));
         }),
     );
     const id = await add({ v: 1, word: 'hello' });
@@ -291,12 +288,11 @@ async function setUp(
     prefix: queuePrefix('mail'),
   });
   scope.teardown(() => queue.close());
-  const faults = createFaultBoard();
+  const faults = createDependencyFaults();
   const worker = startJobWorker({
-    queue: 'mail',
+    jobs: { queue: 'mail', schema: Data },
     redisUrl: proxy.urlFor(context.redisUrl),
     producer: queues.mail,
-    schema: Data,
     process: ({ word }, tried) => work(word, tried),
     settings: {
       concurrency: 4,
@@ -309,7 +305,7 @@ async function setUp(
     ...(limit && { limit }),
     faults,
     log,
-    onSilent: () => undefined,
+    onStalled: () => undefined,
     successLevel: 'info',
   });
   scope.teardown(() => worker.stop(100));

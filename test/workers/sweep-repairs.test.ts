@@ -2,8 +2,8 @@ import test from 'ava';
 import { QueryTypes } from 'sequelize';
 import type { Redis } from 'ioredis';
 import { withTransaction } from '../../shared/database/transaction.js';
-import { outboxJob, outboxJobId, OutboxJobData } from '../../shared/outbox/outbox-job.js';
-import { createFaultBoard } from '../../workers/jobs/fault-board.js';
+import { outboxJob, outboxJobId, outboxJobs } from '../../shared/outbox/outbox-job.js';
+import { createDependencyFaults } from '../../workers/jobs/dependency-faults.js';
 import { startJobWorker } from '../../workers/jobs/start-worker.js';
 import { startRelay } from '../../workers/relay/relay.js';
 import { createSweep, startSweeping, sweepEverything } from '../../workers/relay/sweep.js';
@@ -11,6 +11,7 @@ import { useContext, type Scope } from '../helpers/context.js';
 import { eventually } from '../helpers/eventually.js';
 import { openOwnRedis } from '../helpers/own-redis.js';
 import { openFixture, type Fixture } from './fixture.js';
+import { anyJob } from '../helpers/any-job.js';
 
 const context = useContext();
 const enqueued = { state: 'enqueued', enqueuedAt: `now() - interval '5 minutes'`, enqueueCount: 1 };
@@ -136,7 +137,11 @@ test.serial('keys of the log batches that hold another type of data are removed 
   t.true(fixture.messages().includes('corrupt log queue keys removed'));
   await fixture.queues.receipts.write('l-1');
   t.deepEqual([...(await fixture.queues.receipts.find(['l-1']))], ['l-1']);
-  await fixture.queues.logs.add({ id: 'l-2', name: 'ship-log-batch', data: {} });
+  await fixture.queues.logs.add({
+    id: 'l-2',
+    contract: anyJob('logs', 'ship-log-batch'),
+    data: {},
+  });
   t.is((await fixture.queues.logs.stateOf('l-2')).state, 'waiting');
 });
 
@@ -280,10 +285,9 @@ async function holding(
 function startWorker(scope: Scope, fixture: Fixture, redis: Redis): ReadonlySet<string> {
   const done = new Set<string>();
   const worker = startJobWorker({
-    queue: 'mail',
+    jobs: outboxJobs,
     redisUrl: `redis://${redis.options.host}:${redis.options.port}/0`,
     producer: fixture.queues.mail,
-    schema: OutboxJobData,
     process: async ({ outbox_id: id, generation }) => {
       done.add(`${id}/${generation}`);
       return 'done';
@@ -295,9 +299,9 @@ function startWorker(scope: Scope, fixture: Fixture, redis: Redis): ReadonlySet<
       lockDurationMs: 2_000,
       stalledIntervalMs: 500,
     },
-    faults: createFaultBoard(),
+    faults: createDependencyFaults(),
     log: fixture.log,
-    onSilent: () => undefined,
+    onStalled: () => undefined,
     successLevel: 'info',
   });
   scope.teardown(() => worker.stop(100));

@@ -1,7 +1,7 @@
 import test from 'ava';
 import { Queue, UnrecoverableError, Worker } from 'bullmq';
 import { outboxJob, outboxJobId } from '../../shared/outbox/outbox-job.js';
-import { queuePrefix } from '../../shared/queues/job-queue.js';
+import { queuePrefix } from '../../shared/queues/registry.js';
 import { redisAddress } from '../../shared/queues/redis-client.js';
 import { createSweep, startSweeping, sweepEverything } from '../../workers/relay/sweep.js';
 import { useContext, type Scope } from '../helpers/context.js';
@@ -90,7 +90,7 @@ for (const [what, reason, told] of [
     await work(fixture, promised, () => Promise.reject(new UnrecoverableError(reason)));
     t.deepEqual(await sweep.run(), { checked: 0, returned: 1, buried: 0 });
     t.like(await fixture.messageOf(promised.id), { state: 'pending', generation: 1 });
-    const line = fixture.lines.find(({ msg }) => String(msg).startsWith('a job has failed but'));
+    const line = fixture.lines.find(({ msg }) => String(msg).startsWith('job failed but'));
     t.is(line?.['event.reason'], told === undefined ? reason : `no to ${told}`);
   });
 

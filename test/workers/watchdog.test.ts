@@ -61,9 +61,9 @@ function setUp(scope: Scope, { idleMs, runnable, refusedMs = Infinity }: Situati
       },
       refusals: { sinceLastMs: () => refusedMs },
       log,
-      onSilent: () => void (reports += 1),
+      onStalled: () => void (reports += 1),
     },
-    { lookEveryMs: 5, silentAfterMs: 50 },
+    { checkEveryMs: 5, stalledAfterMs: 50 },
   );
   scope.teardown(() => watchdog.stop());
   return { messages, reports: () => reports, looks: () => looks, turns: () => turns };

@@ -1,5 +1,5 @@
 import test from 'ava';
-import { sendConfirmationMail } from '../../shared/jobs/index.js';
+import { sendConfirmationMail } from '../../shared/jobs/mail-jobs.js';
 import { outboxJob, outboxJobId } from '../../shared/outbox/outbox-job.js';
 import { useContext } from '../helpers/context.js';
 import { eventually } from '../helpers/eventually.js';
@@ -8,6 +8,7 @@ import { createMailbox, linksIn, tokenIn } from '../helpers/mailbox.js';
 import { startWorker } from '../helpers/processes.js';
 import { openTcpProxy } from '../helpers/tcp-proxy.js';
 import { openFixture } from './fixture.js';
+import { anyJob } from '../helpers/any-job.js';
 
 const context = useContext();
 const mailbox = createMailbox(context.stack);
@@ -85,15 +86,15 @@ test.serial(
     const { mail } = fixture.queues;
     await mail.add({
       id: 'evil-1',
-      name: 'send-spam',
+      contract: anyJob('mail', 'send-spam'),
       data: { v: 1, outbox_id: "1'; drop table admins", generation: 0 },
     });
     await mail.add({
       id: 'evil-2',
-      name: sendConfirmationMail.name,
+      contract: anyJob('mail', sendConfirmationMail.name),
       data: { to: 'victim@x.example' },
     });
-    await mail.add({ id: 'evil-3', name: 'x', data: { v: 99 } });
+    await mail.add({ id: 'evil-3', contract: anyJob('mail'), data: { v: 99 } });
     const promised = await fixture.promiseConfirmation();
     await mail.add(outboxJob({ id: promised.id, name: 'send-spam', generation: 0 }));
     for (const id of ['evil-1', 'evil-2']) {

@@ -1,6 +1,7 @@
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import { isDatabaseUnavailable } from '../../shared/database/failures.js';
-import { readiness, type Check } from '../../shared/health/readiness.js';
+import type { Check } from '../../shared/health/checks.js';
+import { readiness } from '../../shared/health/readiness.js';
 import { requestIdFrom } from '../../shared/http/request-headers.js';
 import { closeServer, listen } from '../../shared/lifecycle/http-server.js';
 import { refuseBrokenRequests } from '../../shared/lifecycle/refuse-broken-requests.js';

@@ -1,45 +1,45 @@
 /**
- * How a try of a job may fail, named by what it means for the next try. Any other error means: try again later, with
- * growing delays, and count it. None of these may hold an address, a link or a token.
+ * How an attempt of a job may fail, named by the effect on job and queue. Any other error means: retry with growing
+ * backoff, and count the attempt. None of these may hold an address, a link or a token.
  */
 
-/** No later try will do better: the job is given up. */
+/** No retry can succeed: the job fails for good. */
 export class PermanentFailure extends Error {
   override readonly name = 'PermanentFailure';
 }
 
-/** It is not this job's fault, and every other job would fail the same way: the whole queue rests. Not counted. */
+/** Every other job would fail the same way: the whole queue is rate-limited for a while. The attempt does not count. */
 export class QueueThrottled extends Error {
   override readonly name: string = 'QueueThrottled';
   constructor(
     message: string,
-    readonly restMs: number,
+    readonly pauseMs: number,
     options?: ErrorOptions,
   ) {
     super(message, options);
   }
 }
 
-/** The queue rests as well, and this job comes back later than that: another one is to find out whether it may go on. */
-export class QueueCutOff extends QueueThrottled {
-  override readonly name = 'QueueCutOff';
+/** As {@link QueueThrottled}; this job is delayed for longer, so that another one probes whether the queue may go on. */
+export class QueueThrottledJobDelayed extends QueueThrottled {
+  override readonly name = 'QueueThrottledJobDelayed';
   constructor(
     message: string,
-    restMs: number,
+    pauseMs: number,
     readonly delayMs: number,
   ) {
-    super(message, restMs);
+    super(message, pauseMs);
   }
 }
 
-/** The queue rests for a reason that has been told already. */
-export class QueueResting extends QueueThrottled {
-  override readonly name = 'QueueResting';
+/** The queue is throttled already, and the reason is logged: this job came during the pause. */
+export class QueuePaused extends QueueThrottled {
+  override readonly name = 'QueuePaused';
 }
 
-/** This job alone comes back later. Not counted. */
-export class JobPostponed extends Error {
-  override readonly name = 'JobPostponed';
+/** Only this job is delayed. The attempt does not count. */
+export class JobDelayed extends Error {
+  override readonly name = 'JobDelayed';
   constructor(
     message: string,
     readonly delayMs: number,
@@ -48,10 +48,10 @@ export class JobPostponed extends Error {
   }
 }
 
-/** This process is about to end and has done nothing that cannot be done again: another may have the job. Not counted. */
-export class JobHandedBack extends Error {
-  override readonly name = 'JobHandedBack';
+/** The process is stopping and the job has had no effect yet: it returns to the queue. The attempt does not count. */
+export class JobReturned extends Error {
+  override readonly name = 'JobReturned';
   constructor() {
-    super('handed back at shutdown');
+    super('returned to the queue at shutdown');
   }
 }

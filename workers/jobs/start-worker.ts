@@ -1,116 +1,91 @@
 import { setMaxListeners } from 'node:events';
 import { hostname } from 'node:os';
 import { setTimeout as delay } from 'node:timers/promises';
-import { Worker, type Job, type RateLimiterOptions, type WorkerOptions } from 'bullmq';
+import { Worker, type RateLimiterOptions, type WorkerOptions } from 'bullmq';
 import type * as z from 'zod';
-import { isOtherVersion, type QueueName } from '../../shared/jobs/define-job.js';
 import type { Logger } from '../../shared/logging/logger.js';
 import { createLogThrottle } from '../../shared/logging/log-throttle.js';
-import { queuePrefix, type JobQueue } from '../../shared/queues/job-queue.js';
-import { hasAttempts } from '../../shared/queues/job-state.js';
+import type { JobQueue } from '../../shared/queues/job-queue.js';
 import { isDemoted, reconnectDelayMs, redisAddress } from '../../shared/queues/redis-client.js';
+import { queuePrefix, type QueueName } from '../../shared/queues/registry.js';
 import { maskError } from '../mask.js';
-import { queueErrorFor, logLineFor } from './failed-try.js';
-import type { FaultBoard } from './fault-board.js';
-import { PermanentFailure } from './job-effects.js';
+import type { DependencyFaults } from './dependency-faults.js';
 import { pauseOnRedisErrors } from './pause-on-redis-errors.js';
+import { runJob, type JobProcessing } from './run-job.js';
 import { startWatchdog } from './watchdog.js';
 
-/** What a processor is told about the try that it makes, and what it may do besides the work. */
-export interface JobContext {
-  readonly jobId: string;
-  /** No further try follows if this one fails. */
-  readonly isLastAttempt: boolean;
-  /** Aborts when the process is about to end: what has had no effect yet should be handed back. */
-  readonly signal: AbortSignal;
-  /** Adds fields to the one line that is logged about this try. */
-  annotate(fields: Readonly<Record<string, unknown>>): void;
-  /** The next try finds this in the job instead. */
-  replaceData(data: Readonly<Record<string, unknown>>): Promise<void>;
-}
-
-/** Does a job's work. Resolves to a word that says how it went; fails as in `job-effects.ts`. */
-export type Processor<D> = (data: D, context: JobContext) => Promise<string>;
-
-/** How quickly a queue is worked and how quickly a dead worker is noticed. */
+/** How fast a queue is consumed and how fast a dead worker is noticed. */
 export interface JobWorkerSettings {
   /** Jobs at once, at most. */
   readonly concurrency: number;
-  /** Jobs at once of a worker that has just started; each that goes well makes room for one more. */
+  /** Jobs at once after the start; each success allows one more, up to the limit. */
   readonly firstConcurrency: number;
-  /** Jobs per duration over all workers of the queue. Without one the queue cannot be throttled either. */
+  /** Jobs per duration over all workers of the queue. Without one the queue cannot be rate-limited either. */
   readonly limiter: RateLimiterOptions;
-  /** A worker that is silent for so long has lost its jobs. It renews its locks twice as often. */
+  /** A worker that does not renew a job's lock for so long has lost the job. It renews its locks twice as often. */
   readonly lockDurationMs: number;
-  /** How often lost jobs are looked for. Twice this and the lock's time is the longest that a crash delays a job. */
+  /** How often stalled jobs are looked for. A crash delays a job by the lock's duration and twice this at most. */
   readonly stalledIntervalMs: number;
 }
 
-/** What a job worker is made of. */
-export interface JobWorkerOptions<S extends z.ZodType> {
-  readonly queue: QueueName;
+/** Which jobs are processed, how, and with what. */
+export interface JobWorkerOptions<S extends z.ZodType> extends JobProcessing<S> {
   readonly redisUrl: string;
-  /** The same queue's producing end: throttles it, and knows what waits. */
+  /** The producer's side of the queue: rate-limits it, and counts runnable jobs. */
   readonly producer: Pick<JobQueue, 'rateLimit' | 'countRunnable'>;
-  /** What every job's data must be. */
-  readonly schema: S;
-  readonly process: Processor<z.output<S>>;
   readonly settings: JobWorkerSettings;
-  /** Jobs at once as of now, at least one; asked after each job. `settings.concurrency` unless given. */
+  /** The current limit of jobs at once, at least one; read after each job. `settings.concurrency` unless given. */
   readonly limit?: () => number;
-  readonly faults: FaultBoard;
-  readonly log: Logger;
-  /** Called when the worker has become deaf: only a new process helps. */
-  readonly onSilent: () => void;
-  /** The level of the line about a try that went well. */
-  readonly successLevel: 'info' | 'debug';
+  readonly faults: DependencyFaults;
+  /** Called when the worker has stalled: only a new process helps. */
+  readonly onStalled: () => void;
 }
 
-/** Takes jobs of one queue until it is stopped. */
+/** Consumes one queue until it is stopped. */
 export interface JobWorker {
   /**
-   * Takes no more jobs and waits for those under way. Past the deadline they are asked to hand themselves back.
+   * Takes no more jobs and waits for those in flight. Past the deadline their signal asks them to return to the queue.
    * Resolves when all have ended, or a few seconds after the deadline; soon even if Redis is gone.
    */
   stop(deadlineMs: number): Promise<void>;
 }
 
-/** How this process is called in jobs and deliveries. */
+/** The name of this process in jobs and deliveries. */
 export const workerName = `${hostname()}:${process.pid}`;
 
-/** A worker that dies takes its jobs with it this often before they count as poison. */
+/** A job that has stalled more often counts as poison: it may be what kills its workers. */
 const MAX_STALLED_COUNT = 5;
 const POLL_SECONDS = 5;
 const MIN_RECONNECT_MS = 100;
-/** A connection on which nothing comes back for so long is dead. Longer than any wait for a job (10 s at most). */
-const SILENT_AFTER_MS = 30_000;
-/** With Redis gone the worker never closes: nobody waits longer than this for it once its jobs have ended. */
+/** A connection without any traffic for so long is dead. Longer than any wait for a job (10 s at most). */
+const IDLE_TIMEOUT_MS = 30_000;
+/** With Redis gone a BullMQ worker never closes: wait no longer than this for it once its jobs have ended. */
 const CLOSE_WITHIN_MS = 1_000;
-const HAND_BACK_WITHIN_MS = 3_000;
+const RETURN_WITHIN_MS = 3_000;
 const MAX_BACKOFF_MS = 15 * 60_000;
 const SAME_ERROR_EVERY_MS = 60_000;
 
 /**
- * Works one queue: reads each job by its schema, logs one line per try, and turns what a processor throws into what
- * BullMQ understands. Errors of Redis never end the process. What reaches Redis as a reason is masked.
+ * Consumes one queue by {@link runJob}. Errors of Redis never end the process; a stalled consumer is reported.
  */
 export function startJobWorker<S extends z.ZodType>(options: JobWorkerOptions<S>): JobWorker {
-  const { queue, log, producer, faults, onSilent } = options;
-  const handBack = new AbortController();
-  // As many listeners as jobs: nothing leaks.
-  setMaxListeners(0, handBack.signal);
+  const { jobs, log, producer, faults, onStalled } = options;
+  const { queue } = jobs;
+  const shutdown = new AbortController();
+  // One listener per job in flight: no leak.
+  setMaxListeners(0, shutdown.signal);
   const inFlight = new Set<Promise<string>>();
   let lastTakenAt = performance.now();
 
   const worker = new Worker<unknown, string>(
     queue,
     (job, token) => {
-      const task = runJob(options, job, token ?? '', handBack.signal).finally(() =>
+      const task = runJob(options, job, token ?? '', shutdown.signal).finally(() =>
         inFlight.delete(task),
       );
       task.then(
-        () => takeJobs(1),
-        () => takeJobs(0),
+        () => raiseConcurrency(1),
+        () => raiseConcurrency(0),
       );
       inFlight.add(task);
       lastTakenAt = performance.now();
@@ -119,26 +94,26 @@ export function startJobWorker<S extends z.ZodType>(options: JobWorkerOptions<S>
     workerOptions(options),
   );
   const { settings, limit = () => settings.concurrency } = options;
-  const takeJobs = (more: number): void => {
-    worker.concurrency = Math.min(worker.concurrency + more, limit());
+  const raiseConcurrency = (by: number): void => {
+    worker.concurrency = Math.min(worker.concurrency + by, limit());
   };
   worker.on('error', throttledWarning(log, queue));
   logStalledJobs(worker, queue, log);
   const refusals = pauseOnRedisErrors({ queue, worker, faults, log });
   const idleMs = (): number => (inFlight.size > 0 ? 0 : performance.now() - lastTakenAt);
-  const watchdog = startWatchdog({ producer, idleMs, refusals, log, onSilent });
+  const watchdog = startWatchdog({ producer, idleMs, refusals, log, onStalled });
 
   let stopping: Promise<void> | undefined;
   return {
     stop(deadlineMs) {
       void watchdog.stop();
-      return (stopping ??= stopWorker(worker, inFlight, handBack, deadlineMs));
+      return (stopping ??= stopWorker(worker, inFlight, shutdown, deadlineMs));
     },
   };
 }
 
 function workerOptions<S extends z.ZodType>({
-  queue,
+  jobs,
   redisUrl,
   settings,
 }: JobWorkerOptions<S>): WorkerOptions {
@@ -146,11 +121,11 @@ function workerOptions<S extends z.ZodType>({
     connection: {
       ...redisAddress(redisUrl),
       maxRetriesPerRequest: null,
-      retryStrategy: (tries) => Math.max(MIN_RECONNECT_MS, reconnectDelayMs(tries)),
+      retryStrategy: (attempts) => Math.max(MIN_RECONNECT_MS, reconnectDelayMs(attempts)),
       reconnectOnError: isDemoted,
-      socketTimeout: SILENT_AFTER_MS,
+      socketTimeout: IDLE_TIMEOUT_MS,
     },
-    prefix: queuePrefix(queue),
+    prefix: queuePrefix(jobs.queue),
     name: workerName,
     concurrency: settings.firstConcurrency,
     limiter: settings.limiter,
@@ -164,13 +139,18 @@ function workerOptions<S extends z.ZodType>({
   };
 }
 
-/** Logs the jobs that their worker did not bring to an end. */
+/** Milliseconds to back off after so many attempts: full jitter under 1 s × 2ⁿ, at most 15 minutes. */
+function backoffMs(attemptsMade: number): number {
+  return Math.ceil(Math.random() * Math.min(MAX_BACKOFF_MS, 1_000 * 2 ** attemptsMade));
+}
+
+/** Logs jobs whose worker lost them. */
 function logStalledJobs(worker: Worker<unknown, string>, queue: QueueName, log: Logger): void {
   worker.on('stalled', (jobId) => {
     log.warn({ 'labels.queue': queue, 'labels.job_id': jobId }, 'stalled job recovered');
   });
   worker.on('failed', (job, error) => {
-    // Tries are logged where they are made; this is a job that the queue gave up by itself. It may be gone already.
+    // Failed attempts are logged where they are made; this is a job that BullMQ failed by itself. It may be gone already.
     if (job === undefined || error.message.startsWith('job stalled')) {
       log.error(
         { 'labels.queue': queue, 'labels.job_id': job?.id, err: maskError(error) },
@@ -180,76 +160,10 @@ function logStalledJobs(worker: Worker<unknown, string>, queue: QueueName, log: 
   });
 }
 
-/** Milliseconds before the try after this many: full jitter under 1 s × 2ⁿ, at most 15 minutes. */
-function backoffMs(attemptsMade: number): number {
-  return Math.ceil(Math.random() * Math.min(MAX_BACKOFF_MS, 1_000 * 2 ** attemptsMade));
-}
-
-async function runJob<S extends z.ZodType>(
-  { queue, schema, process: work, producer, log, successLevel }: JobWorkerOptions<S>,
-  job: Job<unknown, string>,
-  token: string,
-  signal: AbortSignal,
-): Promise<string> {
-  const startedAt = process.hrtime.bigint();
-  const fields: Record<string, unknown> = {
-    'labels.queue': queue,
-    'labels.job': job.name,
-    'labels.job_id': job.id,
-    'labels.attempt': job.attemptsMade + 1,
-  };
-  const duration = (): number => Number(process.hrtime.bigint() - startedAt);
-  const context: JobContext = {
-    jobId: job.id ?? '',
-    isLastAttempt: job.attemptsMade + 1 >= (job.opts.attempts ?? 1),
-    signal,
-    annotate: (more) => void Object.assign(fields, more),
-    replaceData: (data) => job.updateData(data),
-  };
-  try {
-    const result = await work(parseData(schema, job), context);
-    log[successLevel](
-      {
-        ...fields,
-        'event.outcome': 'success',
-        'event.duration': duration(),
-        'labels.result': result,
-      },
-      'job completed',
-    );
-    return result;
-  } catch (thrown) {
-    const error = maskError(thrown);
-    const { level, message } = logLineFor(thrown, context.isLastAttempt);
-    log[level](
-      { ...fields, 'event.outcome': 'failure', 'event.duration': duration(), err: error },
-      message,
-    );
-    throw await queueErrorFor(thrown, error, job, token, producer);
-  }
-}
-
-/** @throws {PermanentFailure} for data that no version of this job can have; an error to try again for a newer one. */
-function parseData<S extends z.ZodType>(
-  schema: S,
-  { data, opts }: Pick<Job<unknown, string>, 'data' | 'opts'>,
-): z.output<S> {
-  // Without them every try would be the last one.
-  if (!hasAttempts(opts)) throw new PermanentFailure('the job has lost its options');
-  const parsed = schema.safeParse(data);
-  if (parsed.success) return parsed.data;
-  if (isOtherVersion(data))
-    throw new Error('the job is of a version that this worker does not know');
-  const faults = parsed.error.issues.map(
-    ({ path, code }) => `${path.join('.') || 'data'}: ${code}`,
-  );
-  throw new PermanentFailure(`the job does not fit its contract: ${faults.join(', ')}`);
-}
-
 async function stopWorker(
   worker: Worker<unknown, string>,
   inFlight: ReadonlySet<Promise<string>>,
-  handBack: AbortController,
+  shutdown: AbortController,
   deadlineMs: number,
 ): Promise<void> {
   let isClosed = false;
@@ -260,16 +174,16 @@ async function stopWorker(
     while (!isClosed && inFlight.size > 0)
       await Promise.race([closed, Promise.allSettled(inFlight)]);
     if (!isClosed) await Promise.race([closed, delay(CLOSE_WITHIN_MS, undefined, { ref: false })]);
-    // A job that was just being fetched may have begun meanwhile.
+    // A job that was being fetched may have begun meanwhile.
     if (!isClosed && inFlight.size > 0) await settled();
   };
   const everythingEnded = settled();
   await Promise.race([everythingEnded, delay(deadlineMs, undefined, { ref: false })]);
-  handBack.abort();
-  await Promise.race([everythingEnded, delay(HAND_BACK_WITHIN_MS, undefined, { ref: false })]);
+  shutdown.abort();
+  await Promise.race([everythingEnded, delay(RETURN_WITHIN_MS, undefined, { ref: false })]);
 }
 
-/** A lost connection repeats its error with every try to reconnect. */
+/** A lost connection repeats its error at every attempt to reconnect. */
 function throttledWarning(log: Logger, queue: QueueName): (error: Error) => void {
   const isDue = createLogThrottle(SAME_ERROR_EVERY_MS);
   return (error) => {

@@ -3,52 +3,51 @@ import type { Logger } from '../../shared/logging/logger.js';
 import type { JobQueue } from '../../shared/queues/job-queue.js';
 import type { Refusals } from './pause-on-redis-errors.js';
 
-/** What the watchdog looks at. */
 export interface WatchdogDeps {
   readonly producer: Pick<JobQueue, 'countRunnable'>;
-  /** How long ago the worker took a job last, or 0 while it has one. */
+  /** Milliseconds since the worker took a job last; 0 while one is in flight. */
   readonly idleMs: () => number;
-  /** While Redis refuses the worker's commands nobody could work, and a new process no more than this one. */
+  /** While Redis refuses the worker's commands, a new process could not work either. */
   readonly refusals: Refusals;
   readonly log: Logger;
-  /** The worker has stopped working, and nothing but a new process helps. */
-  readonly onSilent: () => void;
+  /** Called once when the consumer has stalled: only a new process helps. */
+  readonly onStalled: () => void;
 }
 
-/** How patient the watchdog is. */
-export interface Patience {
-  readonly lookEveryMs: number;
-  readonly silentAfterMs: number;
+export interface WatchdogSettings {
+  readonly checkEveryMs: number;
+  /** Without a job for so long, although some could be taken, a consumer counts as stalled. */
+  readonly stalledAfterMs: number;
 }
 
-const patience: Patience = { lookEveryMs: 15_000, silentAfterMs: 60_000 };
-/** Seen so often in a row; once may be the moment before it wakes up. */
-const LOOKS = 2;
+const defaults: WatchdogSettings = { checkEveryMs: 15_000, stalledAfterMs: 60_000 };
+/** In a row: a consumer may be about to take a job at the first check. */
+const FAILED_CHECKS = 2;
 
 /**
- * Notices a worker that takes no jobs although some could be worked on: a lost connection can leave one deaf for good.
- * A supervisor starts another process in its place.
+ * Detects a stalled consumer, which takes no jobs although some are runnable: after a lost connection BullMQ may never
+ * consume again. A supervisor has to start another process.
  */
 export function startWatchdog(
-  { producer, idleMs, refusals, log, onSilent }: WatchdogDeps,
-  { lookEveryMs, silentAfterMs }: Patience = patience,
+  { producer, idleMs, refusals, log, onStalled }: WatchdogDeps,
+  { checkEveryMs, stalledAfterMs }: WatchdogSettings = defaults,
 ): Repeating {
-  let strikes = 0;
-  const isSilent = async (): Promise<boolean> => {
-    if (Math.min(idleMs(), refusals.sinceLastMs()) < silentAfterMs) return false;
+  let failedChecks = 0;
+  const isStalled = async (): Promise<boolean> => {
+    if (Math.min(idleMs(), refusals.sinceLastMs()) < stalledAfterMs) return false;
     try {
       return (await producer.countRunnable()) > 0;
     } catch {
-      // With Redis away nobody can work; its client has logged it.
+      // Redis is unreachable, which its client has logged.
       return false;
     }
   };
   return startRepeating(async () => {
-    strikes = (await isSilent()) ? strikes + 1 : 0;
-    if (strikes === LOOKS) {
+    failedChecks = (await isStalled()) ? failedChecks + 1 : 0;
+    if (failedChecks === FAILED_CHECKS) {
       log.fatal({ 'labels.idle_ms': Math.round(idleMs()) }, 'queue consumer stalled');
-      onSilent();
+      onStalled();
     }
-    return lookEveryMs;
-  }, lookEveryMs);
+    return checkEveryMs;
+  }, checkEveryMs);
 }

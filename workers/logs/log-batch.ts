@@ -1,4 +1,4 @@
-import type { JobPayload } from '../../shared/jobs/define-job.js';
+import type { JobPayload } from '../../shared/queues/job-contract.js';
 import {
   MAX_BATCH_RECORDS,
   UNREADABLE_BATCH,

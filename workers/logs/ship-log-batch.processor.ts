@@ -1,12 +1,11 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import type { JobPayload } from '../../shared/jobs/define-job.js';
-import type { shipLogBatch } from '../../shared/jobs/index.js';
-import { packLines } from '../../shared/jobs/ship-log-batch.js';
+import type { JobPayload } from '../../shared/queues/job-contract.js';
+import { packLines, type shipLogBatch } from '../../shared/jobs/ship-log-batch.js';
 import type { Logger } from '../../shared/logging/logger.js';
 import type { Receipts } from '../../shared/queues/receipts.js';
-import type { FaultBoard } from '../jobs/fault-board.js';
-import { JobHandedBack, QueueThrottled } from '../jobs/job-effects.js';
-import type { JobContext, Processor } from '../jobs/start-worker.js';
+import type { DependencyFaults } from '../jobs/dependency-faults.js';
+import { JobReturned, QueueThrottled } from '../jobs/job-effects.js';
+import type { JobContext, Processor } from '../jobs/run-job.js';
 import { planCalls, recordsOf } from './log-batch.js';
 import { SinkFailure, type RecordSink } from './record-sink.port.js';
 
@@ -14,7 +13,7 @@ export interface ShipLogBatchDeps {
   readonly sink: RecordSink;
   /** Whoever wrote the lines keeps them until it finds the receipt. */
   readonly receipts: Pick<Receipts, 'write' | 'find'>;
-  readonly faults: FaultBoard;
+  readonly faults: DependencyFaults;
   /** Must not ship what it is told: a line about a batch would become part of the next. */
   readonly localLog: Logger;
 }
@@ -47,7 +46,7 @@ export function createShipLogBatch(
   deps: ShipLogBatchDeps,
 ): Processor<JobPayload<typeof shipLogBatch>> {
   return async (payload, context) => {
-    if (context.signal.aborted) throw new JobHandedBack();
+    if (context.signal.aborted) throw new JobReturned();
     if (await hasReceipt(deps, context.jobId)) return 'already';
     const records = await recordsOf(payload);
     const { calls, oversize } = planCalls(records);
@@ -176,13 +175,13 @@ function tellLeftOut({ localLog }: ShipLogBatchDeps, record: Buffer, reason: str
   localLog.error({ 'event.reason': reason, 'labels.bytes': record.length }, 'log record skipped');
 }
 
-function effectOf(error: unknown, faults: FaultBoard, { signal }: JobContext): unknown {
-  if (signal.aborted) return new JobHandedBack();
+function effectOf(error: unknown, faults: DependencyFaults, { signal }: JobContext): unknown {
+  if (signal.aborted) return new JobReturned();
   if (!(error instanceof SinkFailure)) return error;
   if (error.effect === 'misconfigured') {
     faults.raise('firehose', error.message);
     return new QueueThrottled(error.message, MISCONFIGURED_REST_MS, { cause: error });
   }
-  const restMs = MIN_REST_MS + Math.random() * (MAX_REST_MS - MIN_REST_MS);
-  return new QueueThrottled(error.message, Math.round(restMs), { cause: error });
+  const pauseMs = MIN_REST_MS + Math.random() * (MAX_REST_MS - MIN_REST_MS);
+  return new QueueThrottled(error.message, Math.round(pauseMs), { cause: error });
 }

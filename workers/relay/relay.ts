@@ -3,7 +3,7 @@ import { withTransaction } from '../../shared/database/transaction.js';
 import type { Failpoint } from '../../shared/lifecycle/failpoint.js';
 import { jittered, startRepeating, type Repeating } from '../../shared/lifecycle/repeat.js';
 import type { Logger } from '../../shared/logging/logger.js';
-import { markEnqueued } from '../../shared/outbox/mark-enqueued.js';
+import { markEnqueued } from '../../shared/outbox/outbox.js';
 import {
   OUTBOX_JOB_BYTES,
   outboxJob,

@@ -1,4 +1,4 @@
-/** An answer in the shape of an AWS JSON 1.1 error: `type` is the name that an SDK gives the exception. */
+/** An error response of the AWS JSON 1.1 protocol; `type` is the SDK's name of the exception. */
 export class AwsError extends Error {
   constructor(
     readonly status: 400 | 403 | 413 | 500,
@@ -10,12 +10,12 @@ export class AwsError extends Error {
   }
 }
 
-/** The whole service, or the stream's capacity, is not available for the moment; retry. */
+/** The service is temporarily unavailable, or the stream is over capacity. Clients retry. */
 export function serviceUnavailable(): AwsError {
   return new AwsError(500, 'ServiceUnavailableException', 'Service is unavailable. Slow down.');
 }
 
-/** The account's rate of calls is exceeded; retry later. */
+/** The account's call rate is exceeded. Clients retry later. */
 export function throttled(): AwsError {
   return new AwsError(400, 'ThrottlingException', 'Rate exceeded');
 }

@@ -1,14 +1,14 @@
 import { serviceUnavailable, throttled } from './aws-error.js';
 
-/** How the endpoint is to fail. */
+/** How the endpoint fails. */
 export interface FaultPlan {
-  /** Fail this entry of every n: 3 = the third, sixth, ninth record that arrives. Only for `partial`. Default 2. */
+  /** With `partial`: every nth record fails; 3 is the third, sixth, ninth ... Default 2. */
   readonly failEvery?: number;
-  /** Fail this many calls and then heal. Without it: until reset. */
+  /** Only this many calls fail. Without it: all until reset. */
   readonly failCalls?: number;
   /**
-   * `partial`: single entries fail, the call succeeds (the default) · `unavailable`: 500 · `throttle`: ThrottlingException ·
-   * `hang`: no answer, nothing kept, until reset · `down`: the connection is cut without an answer.
+   * `partial`: some records fail, the call succeeds (the default) · `unavailable`: 500 · `throttle`: ThrottlingException ·
+   * `hang`: no answer until reset, nothing is stored · `down`: the connection is closed without an answer.
    */
   readonly mode?: FaultMode;
 }
@@ -16,19 +16,20 @@ export interface FaultPlan {
 /** The ways to fail. */
 export type FaultMode = (typeof faultModes)[number];
 
-/** What is to be done with one call. */
+/** What happens to one call. */
 export interface CallVerdict {
+  /** The connection is closed without an answer. */
   readonly cut: boolean;
-  /** True for the entries that must be answered with an error and not kept. */
+  /** True for entries that are answered with an error and not stored. */
   isRefused(entry: number): boolean;
 }
 
-/** Decides call by call what goes wrong. */
+/** The endpoint's current faults. */
 export interface Faults {
   set(plan: FaultPlan): void;
   reset(): void;
   readonly plan: FaultPlan | undefined;
-  /** Called once a call, first thing. Throws the AwsError to answer with; waits as long as the endpoint is to hang. */
+  /** Called once at the start of each call. Throws the AwsError to answer with; waits while the endpoint hangs. */
   judge(): Promise<CallVerdict>;
 }
 
@@ -36,7 +37,7 @@ const faultModes = ['partial', 'unavailable', 'throttle', 'hang', 'down'] as con
 const noFault: CallVerdict = { cut: false, isRefused: () => false };
 const cutConnection: CallVerdict = { cut: true, isRefused: () => true };
 
-/** Makes an endpoint's faults: none until set. */
+/** Faults of an endpoint: none until set. */
 export function createFaults(): Faults {
   let plan: FaultPlan | undefined;
   let callsLeft = Infinity;
@@ -88,7 +89,7 @@ export function createFaults(): Faults {
   };
 }
 
-/** Reads a fault plan from JSON; undefined if it is none. An empty object is a plan that fails nothing: a reset. */
+/** Parses a fault plan; undefined if it is invalid. An empty object means a reset. */
 export function parseFaultPlan(value: unknown): FaultPlan | undefined {
   if (typeof value !== 'object' || value === null || Array.isArray(value)) return undefined;
   const plan: { failEvery?: number; failCalls?: number; mode?: FaultMode } = {};

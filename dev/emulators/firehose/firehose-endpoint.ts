@@ -9,27 +9,27 @@ import {
   type FirehoseStats,
 } from './firehose-service.js';
 import { checkAuthorization, parsePutRequest, type PutRequest } from './put-request.js';
-import type { KeptRecord } from './stream-store.js';
+import type { StoredRecord } from './stream-store.js';
 import { sendViewerFile } from './viewer/viewer.js';
 
-/** Where and with what the endpoint runs. */
+/** Options of the endpoint. */
 export interface FirehoseOptions {
-  /** The folder of the records: one file per delivery stream. */
+  /** The folder of the records, with one file per delivery stream. */
   readonly dataDir: string;
   /** 0 is any. */
   readonly port: number;
   readonly host: string;
 }
 
-/** A local stand-in for Amazon Data Firehose, with the service's limits and answers. */
+/** A local emulator of Amazon Data Firehose, with the limits and responses of the service. */
 export interface FirehoseEndpoint {
   readonly port: number;
   readonly url: string;
   stats(): FirehoseStats;
   setFaults(plan: FaultPlan): void;
   resetFaults(): void;
-  /** Every record kept of a stream, from its first, in order. */
-  records(stream: string): Promise<KeptRecord[]>;
+  /** All records of a stream, oldest first. */
+  records(stream: string): Promise<StoredRecord[]>;
   close(): Promise<void>;
 }
 
@@ -37,9 +37,9 @@ const maxBodyBytes = 8 * 1024 * 1024;
 const maxPage = 1_000;
 
 /**
- * Opens the endpoint. `POST /` takes PutRecord and PutRecordBatch and answers once the records are in
- * `dataDir/STREAM.ndjson`; `GET /` is a log viewer over `GET /_records`; `GET /_stats` counts;
- * `PUT /_faults` makes it fail on demand, `DELETE /_faults` ends that. Pages of other sites are refused.
+ * Opens the endpoint. `POST /` accepts PutRecord and PutRecordBatch and answers once the records are in
+ * `dataDir/STREAM.ndjson`. `GET /` is a log viewer over `GET /_records`. `GET /_stats` has counters. `PUT /_faults` injects
+ * faults, `DELETE /_faults` removes them. Requests from pages of other origins are rejected.
  */
 export async function openFirehoseEndpoint(options: FirehoseOptions): Promise<FirehoseEndpoint> {
   const faults = createFaults();

@@ -3,33 +3,33 @@ import type { Faults } from './faults.js';
 import type { PutRequest } from './put-request.js';
 import { listStreams, openStreamStore, type StreamStore } from './stream-store.js';
 
-/** What has happened since the endpoint was opened. Served as `GET /_stats`. */
+/** Counters since the endpoint was opened, served as `GET /_stats`. */
 export interface FirehoseStats {
   calls: number;
-  /** Records kept. */
+  /** Records stored. */
   records: number;
-  /** Entries answered with an error inside a call that succeeded. */
+  /** Entries answered with an error in a successful call. */
   failed_entries: number;
   largest_call_records: number;
   largest_call_bytes: number;
-  /** Calls refused because they broke a limit or a rule of the API. */
+  /** Calls rejected for exceeding a limit or violating the API. */
   refused_calls: number;
 }
 
-/** What a call comes to: an answer, or a connection that ends without one. */
+/** The result of a call: an answer, or a connection that is closed without one. */
 export type PutOutcome = { readonly cut: true } | { readonly cut: false; readonly answer: object };
 
-/** The streams of the endpoint and what is done with a call to them. */
+/** The delivery streams of the endpoint. */
 export interface FirehoseService {
   readonly stats: FirehoseStats;
-  /** Judges a call by the faults, reads it, keeps its records. Resolves after they are in the stream's file. */
+  /** Applies the faults, reads the call, and resolves after its records are in the stream's file. */
   put(readCall: () => Promise<PutRequest>): Promise<PutOutcome>;
-  /** Every stream that has a file, the one created last at the end. */
+  /** Every stream that has a file, in the order of their creation. */
   streams(): Promise<StreamStore[]>;
   close(): Promise<void>;
 }
 
-/** Opens the streams that have a file in `dataDir`; others are made by the first call that names them. */
+/** Opens the streams that have a file in `dataDir`; others are created by the first call that names them. */
 export async function openFirehoseService(
   dataDir: string,
   faults: Faults,
@@ -60,14 +60,14 @@ export async function openFirehoseService(
       stats.refused_calls += 1;
       throw error;
     });
-    const isKept = call.records.map((_, index) => !verdict.isRefused(index));
+    const isStored = call.records.map((_, index) => !verdict.isRefused(index));
     const store = await openStore(call.stream);
-    const ids = await store.append(call.records.filter((_, index) => isKept[index]));
+    const ids = await store.append(call.records.filter((_, index) => isStored[index]));
     stats.records += ids.length;
     stats.failed_entries += call.records.length - ids.length;
     stats.largest_call_records = Math.max(stats.largest_call_records, call.records.length);
     stats.largest_call_bytes = Math.max(stats.largest_call_bytes, call.bytes);
-    return { cut: false, answer: answerTo(call, isKept, ids) };
+    return { cut: false, answer: answerTo(call, isStored, ids) };
   }
 
   for (const name of await listStreams(dataDir)) await openStore(name);
@@ -82,16 +82,16 @@ export async function openFirehoseService(
   };
 }
 
-function answerTo(call: PutRequest, isKept: readonly boolean[], ids: readonly string[]): object {
+function answerTo(call: PutRequest, isStored: readonly boolean[], ids: readonly string[]): object {
   let nextId = 0;
-  const entries = isKept.map((kept) =>
-    kept
+  const entries = isStored.map((stored) =>
+    stored
       ? { RecordId: ids[nextId++] }
       : { ErrorCode: 'ServiceUnavailableException', ErrorMessage: 'Slow down.' },
   );
   if (call.operation === 'PutRecordBatch') {
     return {
-      FailedPutCount: isKept.length - ids.length,
+      FailedPutCount: isStored.length - ids.length,
       Encrypted: false,
       RequestResponses: entries,
     };

@@ -1,15 +1,15 @@
 import { AwsError } from './aws-error.js';
 
-/** A PutRecord or PutRecordBatch call that keeps every limit of the service. */
+/** A PutRecord or PutRecordBatch call within the limits of the service. */
 export interface PutRequest {
   readonly operation: 'PutRecord' | 'PutRecordBatch';
   readonly stream: string;
-  /** Decoded, in the order of the call. */
+  /** Decoded from base64, in the order of the call. */
   readonly records: readonly Buffer[];
   readonly bytes: number;
 }
 
-/** The service's limits. Source: https://docs.aws.amazon.com/firehose/latest/dev/limits.html */
+/** The limits of the service: https://docs.aws.amazon.com/firehose/latest/dev/limits.html */
 const limits = {
   recordsPerCall: 500,
   /** Of one record, before base64. */
@@ -23,7 +23,7 @@ const streamNamePattern = /^[a-zA-Z0-9_.-]{1,64}$/;
 const signaturePattern =
   /^AWS4-HMAC-SHA256 Credential=[^/\s,]+\/\d{8}\/[a-z0-9-]+\/([a-z0-9-]+)\/aws4_request, ?SignedHeaders=[a-z0-9;-]+, ?Signature=[0-9a-f]{64}$/;
 
-/** Checks that a call bears a Signature Version 4 for this service. The signature itself is not verified: no secret is shared. */
+/** Checks that a call has a Signature Version 4 for this service. The signature is not verified: there is no shared secret. */
 export function checkAuthorization(header: string | undefined): void {
   if (header === undefined) {
     throw new AwsError(403, 'MissingAuthenticationTokenException', 'Missing Authentication Token');
@@ -33,7 +33,7 @@ export function checkAuthorization(header: string | undefined): void {
     throw new AwsError(
       400,
       'IncompleteSignatureException',
-      'The Authorization header is not a whole AWS4-HMAC-SHA256 signature.',
+      'The Authorization header is not a complete AWS4-HMAC-SHA256 signature.',
     );
   }
   if (match[1] !== 'firehose') {
@@ -46,8 +46,9 @@ export function checkAuthorization(header: string | undefined): void {
 }
 
 /**
- * Reads a call by its `x-amz-target` and body. Throws an AwsError for whatever the service refuses: a value past a
- * limit of the API's model is a ValidationException, a call that is too large in sum an InvalidArgumentException.
+ * Parses a call from its `x-amz-target` and body.
+ * @throws {AwsError} as the service would: ValidationException for a value that exceeds a limit, InvalidArgumentException
+ * for a call that is too large in total.
  */
 export function parsePutRequest(target: string | undefined, body: Buffer): PutRequest {
   const operation = operationOf(target);
@@ -77,7 +78,7 @@ function parseJson(body: Buffer): Record<string, unknown> {
     const parsed: unknown = JSON.parse(body.toString('utf8'));
     if (isRecord(parsed)) return parsed;
   } catch {
-    // Answered below, in the same words as JSON of the wrong shape.
+    // Answered below, like JSON that is not an object.
   }
   throw new AwsError(400, 'SerializationException', 'The body is not a JSON object.');
 }
@@ -112,7 +113,7 @@ function decode(entry: unknown, where: string): Buffer {
   if (data === undefined || data === null)
     throw constraint(`${where}.data`, 'Member must not be null');
   const record = Buffer.from(typeof data === 'string' ? data : '', 'base64');
-  // What Node's decoder passes over is not there when it is encoded again.
+  // Node's decoder skips invalid characters: then encoding the result gives another text.
   if (record.toString('base64') !== data) {
     throw new AwsError(
       400,

@@ -3,8 +3,8 @@ import { randomUUID } from 'node:crypto';
 import { mkdir, open, readdir, type FileHandle } from 'node:fs/promises';
 import { join } from 'node:path';
 
-/** A record as it was kept, one line of the stream's file. `seq` counts from 1 within its stream. */
-export interface KeptRecord {
+/** A stored record, one line of the stream's file. `seq` counts from 1 within its stream. */
+export interface StoredRecord {
   readonly seq: number;
   readonly record_id: string;
   readonly received_at: string;
@@ -14,20 +14,20 @@ export interface KeptRecord {
   readonly data?: string;
 }
 
-/** Which records to read. Without `after`, the newest come first; with it, those that followed, oldest first. */
+/** Which records to read: without `after` the newest first, with it those that follow, oldest first. */
 export interface RecordQuery {
   readonly after?: number | undefined;
   readonly before?: number | undefined;
   readonly limit: number;
-  /** Keep only records that hold this text, in any case. */
+  /** Only records that contain this text, ignoring case. */
   readonly text?: string | undefined;
-  /** Keep only records of this `log.level` or a graver one. */
+  /** Only records of this `log.level` or a more severe one. */
   readonly lowestLevel?: string | undefined;
 }
 
-/** Records that were found, and where to go on: the `after` that asks for what comes next. */
+/** Matching records, and the `after` that continues the query. */
 export interface RecordPage {
-  readonly records: KeptRecord[];
+  readonly records: StoredRecord[];
   readonly nextAfter: number;
 }
 
@@ -35,7 +35,7 @@ export interface RecordPage {
 export interface StreamStore {
   readonly name: string;
   readonly count: number;
-  /** Adds records, and resolves to their ids when they are in the file. Calls at once keep their order. */
+  /** Appends records, and resolves to their ids when they are in the file. Concurrent calls keep their order. */
   append(records: readonly Buffer[]): Promise<string[]>;
   read(query: RecordQuery): Promise<RecordPage>;
   close(): Promise<void>;
@@ -51,91 +51,119 @@ export async function listStreams(folder: string): Promise<string[]> {
   return files.filter((file) => file.endsWith(suffix)).map((file) => file.slice(0, -suffix.length));
 }
 
-/** Opens a stream's file, makes it if it is missing, and cuts off a last line that a crash left torn. */
+/** Opens a stream's file, creates it if it is missing, and truncates a torn last line. */
 export async function openStreamStore(folder: string, name: string): Promise<StreamStore> {
   await mkdir(folder, { recursive: true, mode: 0o700 });
-  // Log lines name people: they are for this user alone.
+  // Log lines contain personal data: only this user may read them.
   const file = await open(join(folder, name + suffix), 'a+', 0o600);
-  // ends[i] is where line i+1 ends: enough to find any record without holding it in memory.
   const ends = await scanLineEnds(file);
-  let size = ends.at(-1) ?? 0;
-  await file.truncate(size);
-  let lastAppend: Promise<unknown> = Promise.resolve();
-
-  function append(records: readonly Buffer[]): Promise<string[]> {
-    const done = lastAppend.then(() => write(records));
-    // One that failed has told its own caller; the next still gets its turn.
-    lastAppend = done.catch(() => undefined);
-    return done;
-  }
-
-  async function write(records: readonly Buffer[]): Promise<string[]> {
-    const receivedAt = new Date().toISOString();
-    const ids = records.map(() => randomUUID());
-    const lines = records.map((record, index) =>
-      Buffer.from(lineOf(ends.length + index + 1, ids[index] ?? '', receivedAt, record)),
-    );
-    try {
-      await file.appendFile(Buffer.concat(lines));
-    } catch (error) {
-      // A full disk may have taken half a line.
-      await file.truncate(size);
-      throw error;
-    }
-    for (const line of lines) {
-      size += line.length;
-      ends.push(size);
-    }
-    return ids;
-  }
-
-  async function readLines(first: number, last: number): Promise<string[]> {
-    const start = ends[first - 2] ?? 0;
-    const buffer = Buffer.alloc((ends[last - 1] ?? 0) - start);
-    await file.read(buffer, 0, buffer.length, start);
-    return buffer.toString('utf8').split('\n').slice(0, -1);
-  }
-
-  async function read(query: RecordQuery): Promise<RecordPage> {
-    const count = ends.length;
-    const end = Math.min(query.before === undefined ? count : query.before - 1, count);
-    const found: KeptRecord[] = [];
-    if (query.after === undefined) {
-      for (let last = end; last >= 1 && found.length < query.limit; last -= linesPerRead) {
-        const lines = await readLines(Math.max(1, last - linesPerRead + 1), last);
-        found.push(...select(lines.toReversed(), query));
-      }
-      return { records: found.slice(0, query.limit), nextAfter: count };
-    }
-    for (
-      let first = query.after + 1;
-      first <= end && found.length < query.limit;
-      first += linesPerRead
-    ) {
-      const lines = await readLines(first, Math.min(first + linesPerRead - 1, end));
-      found.push(...select(lines, query));
-    }
-    const records = found.slice(0, query.limit);
-    return {
-      records,
-      nextAfter: found.length < query.limit ? end : (records.at(-1)?.seq ?? query.after),
-    };
-  }
-
+  const stream: StreamFile = { file, ends, lastAppend: Promise.resolve() };
+  await file.truncate(sizeOf(stream));
   return {
     name,
     get count() {
       return ends.length;
     },
-    append,
-    read,
+    append: (records) => append(stream, records),
+    read: ({ after, ...query }) =>
+      after === undefined ? readNewest(stream, query) : readAfter(stream, { ...query, after }),
     async close() {
-      await lastAppend;
+      await stream.lastAppend;
       await file.close();
     },
   };
 }
 
+interface StreamFile {
+  readonly file: FileHandle;
+  /** `ends[i]` is the offset at which line i+1 ends: finds any record without keeping records in memory. */
+  readonly ends: number[];
+  /** The latest append. Appends are serialized. */
+  lastAppend: Promise<unknown>;
+}
+
+const sizeOf = ({ ends }: StreamFile): number => ends.at(-1) ?? 0;
+
+function append(stream: StreamFile, records: readonly Buffer[]): Promise<string[]> {
+  const done = stream.lastAppend.then(() => write(stream, records));
+  // A failure is reported to its own caller, and does not keep the next append from running.
+  stream.lastAppend = done.catch(() => undefined);
+  return done;
+}
+
+async function write(stream: StreamFile, records: readonly Buffer[]): Promise<string[]> {
+  const { file, ends } = stream;
+  const receivedAt = new Date().toISOString();
+  const ids = records.map(() => randomUUID());
+  const lines = records.map((record, index) =>
+    Buffer.from(lineOf(ends.length + index + 1, ids[index] ?? '', receivedAt, record)),
+  );
+  try {
+    await file.appendFile(Buffer.concat(lines));
+  } catch (error) {
+    // A full disk may have taken a part of the lines.
+    await file.truncate(sizeOf(stream));
+    throw error;
+  }
+  for (const line of lines) ends.push(sizeOf(stream) + line.length);
+  return ids;
+}
+
+async function readNewest(
+  stream: StreamFile,
+  query: Omit<RecordQuery, 'after'>,
+): Promise<RecordPage> {
+  const { ends } = stream;
+  const count = ends.length;
+  const found: StoredRecord[] = [];
+  for (
+    let last = lastMatching(count, query);
+    last >= 1 && found.length < query.limit;
+    last -= linesPerRead
+  ) {
+    const lines = await readLines(stream, Math.max(1, last - linesPerRead + 1), last);
+    found.push(...select(lines.toReversed(), query));
+  }
+  return { records: found.slice(0, query.limit), nextAfter: count };
+}
+
+async function readAfter(
+  stream: StreamFile,
+  query: RecordQuery & { readonly after: number },
+): Promise<RecordPage> {
+  const end = lastMatching(stream.ends.length, query);
+  const found: StoredRecord[] = [];
+  for (
+    let first = query.after + 1;
+    first <= end && found.length < query.limit;
+    first += linesPerRead
+  ) {
+    const lines = await readLines(stream, first, Math.min(first + linesPerRead - 1, end));
+    found.push(...select(lines, query));
+  }
+  const records = found.slice(0, query.limit);
+  return {
+    records,
+    nextAfter: found.length < query.limit ? end : (records.at(-1)?.seq ?? query.after),
+  };
+}
+
+/** The number of the last line that the query may return. */
+const lastMatching = (count: number, { before }: Pick<RecordQuery, 'before'>): number =>
+  Math.min(before === undefined ? count : before - 1, count);
+
+async function readLines(
+  { file, ends }: StreamFile,
+  first: number,
+  last: number,
+): Promise<string[]> {
+  const start = ends[first - 2] ?? 0;
+  const buffer = Buffer.alloc((ends[last - 1] ?? 0) - start);
+  await file.read(buffer, 0, buffer.length, start);
+  return buffer.toString('utf8').split('\n').slice(0, -1);
+}
+
+/** The offsets at which the complete lines of the file end. */
 async function scanLineEnds(file: FileHandle): Promise<number[]> {
   const ends: number[] = [];
   const chunk = Buffer.alloc(1024 * 1024);
@@ -157,7 +185,7 @@ function lineOf(seq: number, id: string, receivedAt: string, record: Buffer): st
   return `${head},"data":"${record.toString('base64')}"}\n`;
 }
 
-/** The record's own text, byte for byte, if it may stand inside a line of JSON. */
+/** The record's text unchanged, if it can be embedded in a line of JSON. */
 function asSingleLineObject(record: Buffer): string | undefined {
   if (!isUtf8(record)) return undefined;
   const text = record.toString('utf8').trim();
@@ -170,13 +198,13 @@ function asSingleLineObject(record: Buffer): string | undefined {
   }
 }
 
-function select(lines: readonly string[], { text = '', lowestLevel }: RecordQuery): KeptRecord[] {
+function select(lines: readonly string[], { text = '', lowestLevel }: RecordQuery): StoredRecord[] {
   const lowest = levels.indexOf(lowestLevel ?? '');
   const records = lines.filter(matcherOf(text)).map(parseLine);
   return lowest < 0 ? records : records.filter((record) => levelOf(record) >= lowest);
 }
 
-/** Looks in the line as it is kept, for the text as typed and as JSON spells it. */
+/** Matches the stored line against the text as typed and as JSON escapes it. */
 function matcherOf(text: string): (line: string) => boolean {
   if (text === '') return () => true;
   const asTyped = text.toLowerCase();
@@ -187,10 +215,10 @@ function matcherOf(text: string): (line: string) => boolean {
   };
 }
 
-function levelOf({ document }: KeptRecord): number {
+function levelOf({ document }: StoredRecord): number {
   return levels.indexOf(String(document?.['log.level']).toLowerCase());
 }
 
-function parseLine(line: string): KeptRecord {
-  return JSON.parse(line) as KeptRecord;
+function parseLine(line: string): StoredRecord {
+  return JSON.parse(line) as StoredRecord;
 }

@@ -5,21 +5,21 @@ import { userInfo } from 'node:os';
 import { dirname, join } from 'node:path';
 import { promisify } from 'node:util';
 import { readDevEnv } from '../../env.js';
-import { findLiveProcess, stopLeftover } from '../processes/pid-file.js';
+import { findLiveProcess, stopOrphan } from '../processes/pid-file.js';
 import { findPostgresPrograms, type PostgresPrograms } from './programs.js';
 
 const run = promisify(execFile);
 
-/** A folder of PostgreSQL data with everything that is needed to start a server on it. */
+/** A PostgreSQL data directory, and what is needed to start a server on it. */
 export interface Cluster {
   readonly folder: string;
   readonly programs: PostgresPrograms;
-  /** Whom the server must run as; undefined: as ourselves. */
+  /** The user that the server must run as; undefined: the current one. */
   readonly owner: Owner | undefined;
   readonly user: string;
   readonly password: string;
-  /** Clears away what a killed server left behind, and would keep the next one from starting. */
-  makeStartable(): Promise<void>;
+  /** Removes the lock file of a killed server if it would keep the next one from starting. */
+  removeStaleLock(): Promise<void>;
 }
 
 interface Owner {
@@ -38,16 +38,17 @@ const superuser = 'rollcall';
 const publicHome = '/var/lib/rollcall';
 
 /**
- * Makes the cluster on the first run, and finds it again later.
- * PostgreSQL refuses to run as root: then the server runs as the system user `postgres` (made if it is missing), and
- * where that user cannot reach the project or its data folder, below /root for one, copies under /var/lib/rollcall serve.
+ * Creates the cluster on the first run, and reuses it later.
+ * PostgreSQL refuses to run as root: then the server runs as the system user `postgres`, which is created if it is
+ * missing. Where that user cannot reach the project or its data folder (below /root, for example), copies under
+ * /var/lib/rollcall are used.
  */
 export async function prepareCluster(options: ClusterOptions): Promise<Cluster> {
-  await stopLeftover(options.pidFile);
+  await stopOrphan(options.pidFile);
   const owner = userInfo().uid === 0 ? await findOrCreateOwner() : undefined;
   const programs = await reachablePrograms(await findPostgresPrograms(), owner);
   const folder = await reachableFolder(options, owner);
-  await makeClusterOnce(folder, programs, owner, options);
+  await createClusterOnce(folder, programs, owner, options);
   await refuseOtherVersion(folder, programs);
   return {
     folder,
@@ -55,7 +56,7 @@ export async function prepareCluster(options: ClusterOptions): Promise<Cluster> 
     owner,
     user: superuser,
     password: (await readFile(passwordFileOf(folder), 'utf8')).trim(),
-    makeStartable: () => removeForeignLock(folder, options.pidFile),
+    removeStaleLock: () => removeStaleLock(folder, options.pidFile),
   };
 }
 
@@ -73,13 +74,14 @@ async function findOrCreateOwner(): Promise<Owner> {
     ]);
   } catch (error) {
     throw new Error(
-      'PostgreSQL refuses to run as root, and the user `postgres` could not be made. ' +
+      'PostgreSQL refuses to run as root, and the user `postgres` could not be created. ' +
         'Start as another user, or set DATABASE_URL=postgres://USER:PASSWORD@HOST:PORT/DATABASE',
       { cause: error },
     );
   }
   const created = await readOwner();
-  if (created === undefined) throw new Error('the user `postgres` was made, but cannot be found');
+  if (created === undefined)
+    throw new Error('the user `postgres` was created, but cannot be found');
   return created;
 }
 
@@ -124,12 +126,12 @@ async function reachableFolder(options: ClusterOptions, owner: Owner | undefined
   const id = createHash('sha256').update(options.dataDir).digest('hex').slice(0, 12);
   const home = join(publicHome, id);
   const pointer = join(options.dataDir, 'postgres.location');
-  // Whoever removes the data folder means to begin anew: a home that it no longer points to is left over from before.
+  // Without the pointer the data folder is new: data of an earlier one with the same path is stale.
   if (!(await exists(pointer))) await rm(home, { recursive: true, force: true });
   await mkdir(home, { recursive: true, mode: 0o755 });
   await writeFile(pointer, `${home}\n`);
   options.onProgress?.(
-    `PostgreSQL runs as the user postgres, who cannot enter ${options.dataDir}: its data are in ${home}`,
+    `PostgreSQL runs as the user postgres, which cannot enter ${options.dataDir}: its data is in ${home}`,
   );
   return join(home, 'postgres');
 }
@@ -141,7 +143,7 @@ function exists(path: string): Promise<boolean> {
   );
 }
 
-/** Lets the user pass through the data folder itself, which is ours to open; the folders above it are not. */
+/** True if the user can enter the folder, whose own permissions are widened if need be; those above it are left alone. */
 async function canEnter(folder: string, owner: Owner): Promise<boolean> {
   const enter = () => canRun('/bin/sh', ['-c', `cd "$0"`, folder], owner);
   if (enter()) return true;
@@ -154,15 +156,15 @@ function canRun(command: string, args: string[], owner: Owner): boolean {
   return spawnSync(command, args, { ...owner, cwd: '/', stdio: 'ignore' }).status === 0;
 }
 
-async function makeClusterOnce(
+async function createClusterOnce(
   folder: string,
   programs: PostgresPrograms,
   owner: Owner | undefined,
   options: ClusterOptions,
 ): Promise<void> {
   if (await isCluster(folder)) return;
-  options.onProgress?.('Making a PostgreSQL cluster (once) ...');
-  // Made aside and renamed when it is whole: an interrupted first start leaves nothing half-made in place.
+  options.onProgress?.('Creating a PostgreSQL cluster (once) ...');
+  // Created under another name and renamed when complete: an interrupted first start leaves no partial cluster.
   const draft = `${folder}.new`;
   const passwordFile = passwordFileOf(folder);
   await rm(draft, { recursive: true, force: true });
@@ -180,7 +182,7 @@ async function makeClusterOnce(
       `--pwfile=${passwordFile}`,
       '--auth=scram-sha-256',
       '--encoding=UTF8',
-      // PostgreSQL's own collation: the same order on every system, whatever locales it has.
+      // PostgreSQL's built-in collation gives the same order on every system, whatever locales it has.
       '--locale=C',
       '--locale-provider=builtin',
       '--builtin-locale=C.UTF-8',
@@ -217,16 +219,16 @@ async function refuseOtherVersion(folder: string, programs: PostgresPrograms): P
   const clusterVersion = await versionOfCluster(folder);
   if (serverVersion === clusterVersion) return;
   throw new Error(
-    `The data in ${folder} were made by PostgreSQL ${clusterVersion}, but version ${serverVersion} is installed. ` +
-      'Remove that folder to begin anew, or set DEV_DATA_DIR to another one.',
+    `The data in ${folder} was created by PostgreSQL ${clusterVersion}, but version ${serverVersion} is installed. ` +
+      'Remove that folder to start afresh, or set DEV_DATA_DIR to another one.',
   );
 }
 
 /**
- * A killed server leaves its lock file. PostgreSQL sees by itself that the pid in it is dead, and waits for leftover
- * backends; but if the number was given to another process since, it would refuse to start for ever.
+ * A killed server leaves its lock file. PostgreSQL notices that the pid in it is dead; but if the pid has been reused by
+ * another process since, it would refuse to start for ever.
  */
-async function removeForeignLock(folder: string, pidFile: string): Promise<void> {
+async function removeStaleLock(folder: string, pidFile: string): Promise<void> {
   const lockFile = join(folder, 'postmaster.pid');
   const pid = Number((await readFile(lockFile, 'utf8').catch(() => '')).split('\n')[0]);
   if (!Number.isInteger(pid) || pid <= 0) return;

@@ -4,33 +4,32 @@ import { join } from 'node:path';
 import pg from 'pg';
 import { readDevEnv } from '../../env.js';
 import { projectRoot } from '../../paths.js';
+import { startCommand, waitUntilReady } from '../processes/child-process.js';
+import { claimPort, loopback } from '../processes/ports.js';
 import {
   findServerProgram,
   lastLineOf,
   versionOf,
   type SearchOptions,
 } from '../processes/server-program.js';
-import { claimPort, loopback } from '../processes/ports.js';
-import { startCommand, waitUntilReady } from '../processes/child-process.js';
 
 /** A connection pooler in front of a PostgreSQL. */
 export interface Pgbouncer {
-  /** The database's URL, by way of the pooler. */
+  /** The URL of a database through the pooler. */
   urlFor(databaseUrl: string): string;
   close(): Promise<void>;
 }
 
-/** How the pooler is to run. */
 export interface PgbouncerOptions extends SearchOptions {
-  /** The server behind it, with the user that everybody connects as. */
+  /** The server behind it, with the credentials of all connections. */
   readonly databaseUrl: string;
-  /** Its files are kept there. */
+  /** The folder of its configuration and log. */
   readonly dataDir: string;
   /** Server connections for each database. */
   readonly poolSize: number;
 }
 
-/** Opens PgBouncer in transaction mode on a free port, with its own defaults for all that it does to statements. */
+/** Opens PgBouncer in transaction mode on a free port, otherwise with its default settings. */
 export async function openPgbouncer(options: PgbouncerOptions): Promise<Pgbouncer> {
   const { dataDir, databaseUrl, signal } = options;
   const program = await findServerProgram(
@@ -97,7 +96,7 @@ async function writeConfig(
     auth_file: usersFile,
     pool_mode: 'transaction',
     default_pool_size: poolSize,
-    // It refuses to run as root, and has read its files before it becomes somebody else.
+    // PgBouncer refuses to run as root; it reads its files before it switches to this user.
     ...(userInfo().uid === 0 && { user: 'nobody' }),
   };
   const lines = Object.entries(settings).map(([name, value]) => `${name} = ${value}`);
@@ -109,7 +108,7 @@ async function writeConfig(
 
 async function answers(url: string): Promise<boolean> {
   const client = new pg.Client({ connectionString: url, connectionTimeoutMillis: 2_000 });
-  // What fails is told by the query; without a listener it would end this process.
+  // The query reports failures; without a listener a lost connection would be an uncaught exception.
   client.on('error', () => undefined);
   try {
     await client.connect();

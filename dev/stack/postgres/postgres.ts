@@ -3,42 +3,42 @@ import { setTimeout as delay } from 'node:timers/promises';
 import pg from 'pg';
 import { readDevEnv } from '../../env.js';
 import { prepareDataDir } from '../../paths.js';
-import { claimPort, loopback } from '../processes/ports.js';
-import { prepareCluster, type Cluster } from './cluster.js';
 import {
   StartError,
   startCommand,
   waitUntilReady,
   type RunningProcess,
 } from '../processes/child-process.js';
+import { claimPort, loopback } from '../processes/ports.js';
 import {
   createServerProcess,
   type ServerProcess,
   type StartOptions,
 } from '../processes/server-process.js';
+import { prepareCluster, type Cluster } from './cluster.js';
 
-/** A PostgreSQL of our own: it can be stopped or killed and started again on the same port and data. */
+/** A PostgreSQL that this process has started. It restarts on the same port and data. */
 export interface PostgresServer extends ServerProcess {
   readonly port: number;
 }
 
-/** A PostgreSQL that is ready to use, ours or somebody else's. */
+/** A PostgreSQL that is ready to use, started here or given by URL. */
 export interface Postgres {
-  /** Connects to the stack's database as a user that may create others. */
+  /** The stack's database, with a user that may create others. */
   readonly url: string;
-  /** Set if the server is ours. */
+  /** The server, if it was started here. */
   readonly server: PostgresServer | undefined;
   close(): Promise<void>;
 }
 
 /** Options of the stack's PostgreSQL. */
 export interface PostgresOptions {
-  /** A database that exists already; then nothing is started. */
+  /** An existing database; then no server is started. */
   readonly url?: string | undefined;
   readonly dataDir: string;
-  /** Preferred port: taken if free, else the next one; 0 is any. */
+  /** Preferred port: the next free one if it is taken; 0 is any. */
   readonly port: number;
-  /** False switches fsync off: faster, and safe against a killed process, but not against a crash of the machine. */
+  /** False: without fsync. Faster; data survives a killed process, but not a crash of the machine. */
   readonly durable: boolean;
   readonly onProgress?: (line: string) => void;
   readonly signal?: AbortSignal | undefined;
@@ -98,25 +98,25 @@ function createPostgresServer(settings: ServerSettings): PostgresServer {
         timeoutMs: 60_000,
         signal,
       }),
-    stopPatienceMs: 15_000,
+    stopTimeoutMs: 15_000,
   });
   const start = server.start;
   return Object.assign(server, {
     port,
-    start: (options: StartOptions = {}) => retryWhileBackendsLeave(() => start(options)),
+    start: (options: StartOptions = {}) => retryWhileBackendsExit(() => start(options)),
   });
 }
 
-/** After a kill -9 of the postmaster its backends leave on their own, within moments; until then a new one refuses to start. */
-async function retryWhileBackendsLeave(start: () => Promise<void>): Promise<void> {
+/** After a kill -9 of the postmaster its backends exit on their own, soon; until then a new one refuses to start. */
+async function retryWhileBackendsExit(start: () => Promise<void>): Promise<void> {
   const deadline = Date.now() + 15_000;
   for (;;) {
     try {
       return await start();
     } catch (error) {
-      const isLeftover =
+      const isStillInUse =
         error instanceof StartError && /shared memory block|lock file/.test(error.message);
-      if (!isLeftover || Date.now() > deadline) throw error;
+      if (!isStillInUse || Date.now() > deadline) throw error;
       await delay(200);
     }
   }
@@ -124,11 +124,11 @@ async function retryWhileBackendsLeave(start: () => Promise<void>): Promise<void
 
 async function spawnPostmaster(settings: ServerSettings): Promise<RunningProcess> {
   const { cluster, port, durable } = settings;
-  await cluster.makeStartable();
+  await cluster.removeStaleLock();
   const configuration = {
     port: String(port),
     listen_addresses: loopback,
-    // Sockets in /tmp would clash with a PostgreSQL of the system.
+    // Sockets in /tmp could clash with a system PostgreSQL.
     unix_socket_directories: '',
     max_connections: '300',
     ...(durable ? {} : { fsync: 'off', full_page_writes: 'off', synchronous_commit: 'off' }),
@@ -145,7 +145,7 @@ async function spawnPostmaster(settings: ServerSettings): Promise<RunningProcess
     gid: cluster.owner?.gid,
     logFile: settings.logFile,
     pidFile: settings.pidFile,
-    // "Fast" shutdown: sessions are ended, data are written; SIGTERM would wait for every client to leave.
+    // "Fast" shutdown: sessions are terminated and data is flushed; SIGTERM would wait for every client to disconnect.
     stopSignal: 'SIGINT',
   });
 }
@@ -174,7 +174,7 @@ async function ensureDatabase(adminUrl: string): Promise<void> {
 async function query(url: string, sql: string): Promise<number> {
   const client = new pg.Client({ connectionString: url, connectionTimeoutMillis: 2_000 });
   client.on('error', () => {
-    // Reported by the query itself; without a listener a lost connection would end this process.
+    // The query reports failures; without a listener a lost connection would be an uncaught exception.
   });
   await client.connect();
   try {

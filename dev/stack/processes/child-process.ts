@@ -4,9 +4,9 @@ import { mkdir, rename, rm, stat } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { projectRoot } from '../../paths.js';
-import { stopLeftover, writePidFile } from './pid-file.js';
+import { stopOrphan, writePidFile } from './pid-file.js';
 
-/** How a process ended: by its own exit code, or by a signal. */
+/** How a process ended: with an exit code, or by a signal. */
 export interface ProcessExit {
   readonly code: number | null;
   readonly signal: NodeJS.Signals | null;
@@ -16,30 +16,30 @@ export interface ProcessExit {
 export interface RunningProcess {
   readonly name: string;
   readonly pid: number;
-  /** Settles when the process is gone, whatever ended it. Never rejects. */
+  /** Resolves when the process has exited. Never rejects. */
   readonly exited: Promise<ProcessExit>;
-  /** Asks the process to end, kills it if it has not after `patienceMs`, resolves when it is gone. Safe twice. */
-  stop(patienceMs?: number): Promise<ProcessExit>;
-  /** Sends a signal at once, SIGKILL unless told otherwise. Does nothing to a process that has ended. */
+  /** Sends the stop signal, and SIGKILL after `timeoutMs`; resolves when the process has exited. Safe twice. */
+  stop(timeoutMs?: number): Promise<ProcessExit>;
+  /** Sends a signal, SIGKILL by default. Does nothing if the process has exited. */
   kill(signal?: NodeJS.Signals): void;
-  /** The last lines that it wrote, for telling a person why it ended; JSON log lines are put into plain words. */
+  /** The last lines of its output, for an error message; JSON log lines are shortened to level, message and error. */
   lastLines(count?: number): string[];
 }
 
-/** What every child process needs to be told. */
 interface CommonOptions {
   readonly name: string;
   readonly args?: readonly string[];
   readonly env: Readonly<Record<string, string>>;
-  /** Receives stdout and stderr, appended; the process writes to it itself, so nothing is lost if its parent dies. */
+  /** Stdout and stderr are appended to it by the process itself, so nothing is lost if its parent dies. */
   readonly logFile: string;
-  /** Lets the next start find this process if its parent is killed. */
+  /** By it the next start finds this process if its parent was killed. */
   readonly pidFile?: string;
   readonly stopSignal?: NodeJS.Signals;
 }
 
-/** A program of this project, by its path below `dist/`. */
+/** A compiled program of this project. */
 export interface ScriptOptions extends CommonOptions {
+  /** Its path, from the project's root. */
   readonly script: string;
 }
 
@@ -52,7 +52,7 @@ export interface CommandOptions extends CommonOptions {
 
 const maxLogBytes = 16 * 1024 * 1024;
 
-/** Starts a compiled program of this project under Node, as a process of its own. */
+/** Starts a compiled program of this project as a child process. */
 export function startProcess(options: ScriptOptions): Promise<RunningProcess> {
   const { script, args = [], ...common } = options;
   return startCommand({
@@ -63,12 +63,12 @@ export function startProcess(options: ScriptOptions): Promise<RunningProcess> {
 }
 
 /**
- * Starts a program, and resolves once the system has started it (not: once it is ready).
- * It gets a process group of its own, so that a Ctrl-C in the terminal reaches only its parent, which stops things in order.
+ * Starts a program, and resolves once it runs (not: once it is ready).
+ * It gets its own process group, so that a Ctrl-C in the terminal reaches only the parent, which stops its children in order.
  */
 export async function startCommand(options: CommandOptions): Promise<RunningProcess> {
   const { name, pidFile, logFile, stopSignal = 'SIGTERM' } = options;
-  if (pidFile !== undefined) await stopLeftover(pidFile);
+  if (pidFile !== undefined) await stopOrphan(pidFile);
   await prepareLog(logFile);
   const log = openSync(logFile, 'a');
   const logStart = fstatSync(log).size;
@@ -88,15 +88,15 @@ export async function startCommand(options: CommandOptions): Promise<RunningProc
     name,
     pid,
     exited,
-    stop: (patienceMs = 10_000) => stopChild(child, exited, stopSignal, patienceMs),
+    stop: (timeoutMs = 10_000) => stopChild(child, exited, stopSignal, timeoutMs),
     kill: (signal = 'SIGKILL') => void child.kill(signal),
     lastLines: (count = 12) => readTail(logFile, logStart, count),
   };
 }
 
 /**
- * Polls until `isReady` says yes. Rejects, with the last lines of the log, if the process ends first or the time is up;
- * rejects with the signal's reason if that is aborted.
+ * Polls until `isReady` resolves to true. Rejects with the last lines of the log if the process exits first or the time
+ * is up, and with the signal's reason if it is aborted.
  */
 export async function waitUntilReady(
   running: RunningProcess,
@@ -104,11 +104,11 @@ export async function waitUntilReady(
   options: { timeoutMs: number; signal?: AbortSignal | undefined },
 ): Promise<void> {
   const deadline = Date.now() + options.timeoutMs;
-  let ended = false;
-  void running.exited.then(() => (ended = true));
+  let hasExited = false;
+  void running.exited.then(() => (hasExited = true));
   while (!(await isReady())) {
     options.signal?.throwIfAborted();
-    if (ended) throw new StartError(`${running.name} ended before it was ready`, running);
+    if (hasExited) throw new StartError(`${running.name} exited before it was ready`, running);
     if (Date.now() > deadline) {
       throw new StartError(`${running.name} was not ready after ${options.timeoutMs} ms`, running);
     }
@@ -116,11 +116,11 @@ export async function waitUntilReady(
   }
 }
 
-/** A process could not be brought up; the message ends with what it wrote last. */
+/** A process could not be started; the message ends with the last lines of its output. */
 export class StartError extends Error {
   constructor(what: string, running: RunningProcess) {
     const lines = running.lastLines();
-    super(lines.length === 0 ? what : `${what}; it said:\n  ${lines.join('\n  ')}`);
+    super(lines.length === 0 ? what : `${what}; its output:\n  ${lines.join('\n  ')}`);
     this.name = 'StartError';
   }
 }
@@ -132,7 +132,7 @@ function spawned(child: ChildProcess): Promise<number> {
   });
 }
 
-// Held for the whole process, because that is what it guards: whichever way this process exits, its children go with it.
+// Module state, since it belongs to this process: however it exits, its children are killed.
 const liveChildren = new Set<ChildProcess>();
 process.on('exit', () => {
   for (const child of liveChildren) child.kill('SIGKILL');
@@ -153,14 +153,14 @@ async function stopChild(
   child: ChildProcess,
   exited: Promise<ProcessExit>,
   stopSignal: NodeJS.Signals,
-  patienceMs: number,
+  timeoutMs: number,
 ): Promise<ProcessExit> {
   child.kill(stopSignal);
-  const lastResort = setTimeout(() => child.kill('SIGKILL'), patienceMs);
+  const timer = setTimeout(() => child.kill('SIGKILL'), timeoutMs);
   try {
     return await exited;
   } finally {
-    clearTimeout(lastResort);
+    clearTimeout(timer);
   }
 }
 
@@ -180,13 +180,13 @@ function readTail(logFile: string, from: number, count: number): string[] {
     const start = Math.max(from, size - 16_384);
     const buffer = Buffer.alloc(Math.max(0, size - start));
     readSync(file, buffer, 0, buffer.length, start);
-    return buffer.toString('utf8').split('\n').filter(Boolean).slice(-count).map(inWords);
+    return buffer.toString('utf8').split('\n').filter(Boolean).slice(-count).map(shortened);
   } finally {
     closeSync(file);
   }
 }
 
-function inWords(line: string): string {
+function shortened(line: string): string {
   if (!line.startsWith('{')) return line;
   try {
     const record = JSON.parse(line) as Record<string, unknown>;

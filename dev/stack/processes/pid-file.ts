@@ -1,56 +1,61 @@
 import { execFile } from 'node:child_process';
 import { open, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
+import { constants } from 'node:os';
 import { setTimeout as delay } from 'node:timers/promises';
 import { promisify } from 'node:util';
+import * as z from 'zod';
 
 const run = promisify(execFile);
 
-/** A process as a pid file names it. `born` tells it from a later process with the same number. */
-export interface ProcessRecord {
-  readonly pid: number;
-  readonly born: string;
-  readonly stopSignal: NodeJS.Signals;
-}
+const ProcessRecord = z.object({
+  pid: z.int(),
+  /** When the process started, as an opaque text: tells it from a later process with the same pid. */
+  born: z.string(),
+  stopSignal: z.custom<NodeJS.Signals>((name) => String(name) in constants.signals),
+});
 
-/** Names a live process in `file`, replacing what the file said before. */
+/** The content of a pid file. */
+export type ProcessRecord = z.output<typeof ProcessRecord>;
+
+/** Records a live process in `file`, atomically. */
 export async function writePidFile(
   file: string,
   pid: number,
   stopSignal: NodeJS.Signals = 'SIGTERM',
 ): Promise<void> {
-  const record: ProcessRecord = { pid, born: (await birthOf(pid)) ?? '', stopSignal };
+  const record: ProcessRecord = { pid, born: (await startTimeOf(pid)) ?? '', stopSignal };
   const draft = `${file}.${process.pid}`;
   await writeFile(draft, JSON.stringify(record));
   await rename(draft, file);
 }
 
-/** The process that `file` names, if that very process still runs. */
+/** The process that `file` records, if that very process still runs. */
 export async function findLiveProcess(file: string): Promise<ProcessRecord | undefined> {
   const record = await readRecord(file);
   if (record === undefined || record.born === '') return undefined;
-  return (await birthOf(record.pid)) === record.born ? record : undefined;
+  return (await startTimeOf(record.pid)) === record.born ? record : undefined;
 }
 
 /**
- * Stops the process that an earlier, killed run left behind, and removes its pid file.
- * Asks first, and after `patienceMs` kills. Resolves to the pid that was stopped, if there was one.
+ * Stops a process whose parent was killed, and removes its pid file. Sends its stop signal, and SIGKILL after
+ * `timeoutMs`. Resolves to the pid of the stopped process, if there was one.
  */
-export async function stopLeftover(file: string, patienceMs = 10_000): Promise<number | undefined> {
-  const leftover = await findLiveProcess(file);
-  if (leftover !== undefined) {
-    signal(leftover.pid, leftover.stopSignal);
-    if (!(await isGoneWithin(file, patienceMs))) {
-      signal(leftover.pid, 'SIGKILL');
-      await isGoneWithin(file, patienceMs);
+export async function stopOrphan(file: string, timeoutMs = 10_000): Promise<number | undefined> {
+  const orphan = await findLiveProcess(file);
+  if (orphan !== undefined) {
+    signal(orphan.pid, orphan.stopSignal);
+    if (!(await hasExitedWithin(file, timeoutMs))) {
+      signal(orphan.pid, 'SIGKILL');
+      await hasExitedWithin(file, timeoutMs);
     }
   }
   await rm(file, { force: true });
-  return leftover?.pid;
+  return orphan?.pid;
 }
 
 /**
- * Makes `file` name this process, unless it names another that lives. True if it does now.
- * Of several that try at once, one succeeds.
+ * Locks `file` for this process, unless another live process holds it. True if this process holds it now. Of several
+ * concurrent callers one succeeds.
  */
 export async function claimPidFile(file: string): Promise<boolean> {
   if (!(await createExclusively(file))) {
@@ -62,7 +67,7 @@ export async function claimPidFile(file: string): Promise<boolean> {
   return true;
 }
 
-/** Gives back what `claimPidFile` claimed. */
+/** Releases a lock that `claimPidFile` took. */
 export async function releasePidFile(file: string): Promise<void> {
   await rm(file, { force: true });
 }
@@ -78,15 +83,15 @@ async function createExclusively(file: string): Promise<boolean> {
   }
 }
 
-/** A file that is empty has just been made by somebody who is about to put a name in it. */
+/** An empty file was created a moment ago by a process that is about to write its record. */
 async function isHeld(file: string): Promise<boolean> {
   if ((await findLiveProcess(file)) !== undefined) return true;
   const found = await stat(file).catch(() => undefined);
   return found !== undefined && found.size === 0 && Date.now() - found.mtimeMs < 2_000;
 }
 
-async function isGoneWithin(file: string, patienceMs: number): Promise<boolean> {
-  const deadline = Date.now() + patienceMs;
+async function hasExitedWithin(file: string, timeoutMs: number): Promise<boolean> {
+  const deadline = Date.now() + timeoutMs;
   while (Date.now() < deadline) {
     if ((await findLiveProcess(file)) === undefined) return true;
     await delay(50);
@@ -94,38 +99,24 @@ async function isGoneWithin(file: string, patienceMs: number): Promise<boolean> 
   return false;
 }
 
+/** Undefined if there is no file, or a crash has left a torn one. */
 async function readRecord(file: string): Promise<ProcessRecord | undefined> {
   try {
-    const parsed: unknown = JSON.parse(await readFile(file, 'utf8'));
-    return isProcessRecord(parsed) ? parsed : undefined;
+    return ProcessRecord.parse(JSON.parse(await readFile(file, 'utf8')));
   } catch {
-    // No file, or one torn by a crash: either way it names nobody.
     return undefined;
   }
 }
 
-function isProcessRecord(value: unknown): value is ProcessRecord {
-  return (
-    typeof value === 'object' &&
-    value !== null &&
-    'pid' in value &&
-    Number.isInteger(value.pid) &&
-    'born' in value &&
-    typeof value.born === 'string' &&
-    'stopSignal' in value &&
-    typeof value.stopSignal === 'string'
-  );
+function startTimeOf(pid: number): Promise<string | undefined> {
+  return process.platform === 'linux' ? startTimeFromProc(pid) : startTimeFromPs(pid);
 }
 
-/** When a process began, as an opaque text that no later process of the same number shares. */
-async function birthOf(pid: number): Promise<string | undefined> {
-  return process.platform === 'linux' ? birthOnLinux(pid) : birthByPs(pid);
-}
-
-async function birthOnLinux(pid: number): Promise<string | undefined> {
+async function startTimeFromProc(pid: number): Promise<string | undefined> {
   try {
     const status = await readFile(`/proc/${pid}/stat`, 'utf8');
-    // The program's name stands in brackets and may hold spaces: count fields after it (proc(5): 3 = state, 22 = start time).
+    // The program's name is in parentheses and may contain spaces: fields are counted after it (proc(5): 3 = state,
+    // 22 = start time).
     const fields = status.slice(status.lastIndexOf(')') + 2).split(' ');
     if (fields[0] === 'Z') return undefined;
     const bootId = await readFile('/proc/sys/kernel/random/boot_id', 'utf8');
@@ -135,7 +126,7 @@ async function birthOnLinux(pid: number): Promise<string | undefined> {
   }
 }
 
-async function birthByPs(pid: number): Promise<string | undefined> {
+async function startTimeFromPs(pid: number): Promise<string | undefined> {
   try {
     const { stdout } = await run('ps', ['-o', 'lstart=', '-p', String(pid)]);
     return stdout.trim() || undefined;

@@ -4,24 +4,24 @@ import { tmpdir, userInfo } from 'node:os';
 import { join } from 'node:path';
 import { claimPidFile, releasePidFile } from './pid-file.js';
 
-/** Everything local listens here: it exists without IPv6, and nobody outside the machine can reach it. */
+/** The address of every local server: it exists without IPv6, and cannot be reached from outside the machine. */
 export const loopback = '127.0.0.1';
 
-const portsToTry = 200;
+const maxAttempts = 200;
 
-/** A port that is ours until released, even while nothing listens on it yet. */
+/** A port reserved until released, even while nothing listens on it. */
 export interface PortClaim {
   readonly port: number;
   release(): Promise<void>;
 }
 
 /**
- * Claims `preferred`, or the next port that is free; 0 asks the system for any.
- * Two stacks that start at the same moment never get the same port: a claim is a file that names its holder,
- * and holds from the choice of a number until the server that will listen on it has been stopped.
+ * Reserves `preferred`, or the next free port; 0 is any.
+ * Stacks that start at the same time never get the same port: a reservation is a lock file, held from the choice of the
+ * port until its server has been stopped.
  */
 export async function claimPort(preferred: number): Promise<PortClaim> {
-  for (let attempt = 0; attempt < portsToTry; attempt += 1) {
+  for (let attempt = 0; attempt < maxAttempts; attempt += 1) {
     const port = preferred === 0 ? await anyFreePort() : preferred + attempt;
     if (port > 65_535) break;
     const claim = await tryClaim(port);
@@ -29,7 +29,7 @@ export async function claimPort(preferred: number): Promise<PortClaim> {
     if (await isPortFree(port)) return claim;
     await claim.release();
   }
-  throw new Error(`no free port found at ${preferred} or the ${portsToTry} after it`);
+  throw new Error(`no free port found at ${preferred} or the ${maxAttempts} after it`);
 }
 
 /** True if a server could listen on this loopback port now. */

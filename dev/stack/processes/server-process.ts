@@ -1,50 +1,50 @@
 import type { ProcessExit, RunningProcess } from './child-process.js';
 
-/** A server that runs as a child process and can be stopped, killed and started again on the same port and data. */
+/** A server in a child process, which can be stopped, killed and started again on the same port and data. */
 export interface ServerProcess {
   readonly name: string;
-  /** The pid of the process that runs now; undefined while none does. */
+  /** The pid of the current process; undefined while none runs. */
   readonly pid: number | undefined;
-  /** Settles when the process that runs now is gone. */
+  /** Resolves when the current process has exited. */
   readonly exited: Promise<ProcessExit>;
-  /** Starts it, and resolves when it serves. Does nothing if it runs. */
+  /** Starts it, and resolves when it is ready. Does nothing if it runs. */
   start(options?: StartOptions): Promise<void>;
-  /** Ends it in an orderly way, and resolves when it is gone. Safe twice, and before start. */
+  /** Stops it, and resolves when it has exited. Safe twice, and before start. */
   stop(): Promise<void>;
-  /** The last lines that the process wrote, for telling why it ended. */
+  /** The last lines of its output, for an error message. */
   lastLines(count?: number): string[];
-  /** Kills it with SIGKILL, and resolves when it is gone. */
+  /** Sends SIGKILL, and resolves when it has exited. */
   kill(): Promise<void>;
 }
 
-/** How long the caller of `start` waits. */
 export interface StartOptions {
+  /** Aborts the start. */
   readonly signal?: AbortSignal | undefined;
 }
 
-/** How a particular server is started and known to be ready. */
-export interface ServerRecipe {
+/** How a particular server is started, and how its readiness is probed. */
+export interface ServerDefinition {
   readonly name: string;
   spawn(): Promise<RunningProcess>;
   waitUntilReady(running: RunningProcess, signal: AbortSignal | undefined): Promise<void>;
-  readonly stopPatienceMs?: number;
+  readonly stopTimeoutMs?: number;
 }
 
-/** Makes a server of a recipe, not yet started. */
-export function createServerProcess(recipe: ServerRecipe): ServerProcess {
+/** A server, not yet started. */
+export function createServerProcess(definition: ServerDefinition): ServerProcess {
   let current: RunningProcess | undefined;
   let latest: RunningProcess | undefined;
   let exited: Promise<ProcessExit> = Promise.resolve({ code: null, signal: null });
 
   async function start({ signal }: StartOptions = {}): Promise<void> {
     if (current !== undefined) return;
-    const running = await recipe.spawn();
+    const running = await definition.spawn();
     current = latest = running;
     exited = running.exited.finally(() => {
       if (current === running) current = undefined;
     });
     try {
-      await recipe.waitUntilReady(running, signal);
+      await definition.waitUntilReady(running, signal);
     } catch (error) {
       running.kill();
       await exited;
@@ -53,7 +53,7 @@ export function createServerProcess(recipe: ServerRecipe): ServerProcess {
   }
 
   return {
-    name: recipe.name,
+    name: definition.name,
     get pid() {
       return current?.pid;
     },
@@ -62,7 +62,7 @@ export function createServerProcess(recipe: ServerRecipe): ServerProcess {
     },
     start,
     async stop() {
-      await current?.stop(recipe.stopPatienceMs);
+      await current?.stop(definition.stopTimeoutMs);
       await exited;
     },
     lastLines: (count) => latest?.lastLines(count) ?? [],

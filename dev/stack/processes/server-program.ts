@@ -7,36 +7,35 @@ import { readDevEnv } from '../../env.js';
 
 const run = promisify(execFile);
 
-/** A server program that runs here, with the environment that it needs to find its libraries. */
+/** An executable, with the environment variables that it needs to find its libraries. */
 export interface ServerProgram {
   readonly path: string;
   readonly env: Readonly<Record<string, string>>;
 }
 
-/** What the search may tell its caller while it goes on. */
 export interface SearchOptions {
   readonly onProgress?: (line: string) => void;
   readonly signal?: AbortSignal | undefined;
 }
 
-/** A server program that may have to be fetched. */
+/** A server program to find or install. */
 export interface WantedProgram {
-  /** What it may be called; the first that works is taken. */
+  /** Its possible names; the first that works is used. */
   readonly names: readonly string[];
-  /** Debian's package of it, and those that come with it and are no libraries. */
+  /** Its Debian package, and packages with programs that belong to it. */
   readonly packageName: string;
   readonly companions: readonly string[];
-  /** Where a package is unpacked without root. */
+  /** The folder into which packages are unpacked without root. */
   readonly unpackDir: string;
-  /** Undefined if the program runs and is what is wanted, else what is wrong with it. */
+  /** Undefined if the program is usable, else what is wrong with it. */
   faultOf(program: ServerProgram): Promise<string | undefined>;
-  /** What a person can do when there is none. */
+  /** The error message if there is none: what the user can do. */
   readonly advice: readonly string[];
 }
 
 /**
- * Finds a server program, the first that works: on PATH, unpacked earlier, installed by apt as root, downloaded by apt and
- * unpacked. Rejects with the commands that would help.
+ * Finds a server program; the first source that works is used: on PATH, unpacked earlier, installed by apt as root,
+ * downloaded by apt and unpacked. Rejects with the advice.
  */
 export async function findServerProgram(
   wanted: WantedProgram,
@@ -109,7 +108,7 @@ async function installWithApt(
     );
   try {
     if (!(await hasPackageLists())) await aptGet(['update'], options);
-    // Lists may be older than the archive: then the first try fails on a file that is gone.
+    // Package lists may be out of date: then the first attempt fails on a file that no longer exists.
     await install().catch(async () => {
       await aptGet(['update'], options);
       await install();
@@ -122,7 +121,7 @@ async function installWithApt(
   return findOnPath(wanted, faults);
 }
 
-/** Unpacks the server and exactly those packages that it needs and that the system lacks. Needs no root. */
+/** Downloads and unpacks the server and the packages that it needs and the system lacks. Needs no root. */
 async function downloadWithApt(
   wanted: WantedProgram,
   options: SearchOptions,
@@ -139,7 +138,7 @@ async function downloadWithApt(
       await mkdir(join(apt, folder), { recursive: true });
     }
     await mkdir(debs);
-    // Without root the system's lists cannot be brought up to date: then ours are.
+    // Without root the system's package lists cannot be updated: lists in our own folder are.
     const ownLists = [`Dir::State::Lists=${apt}/lists`, `Dir::Cache=${apt}/cache`];
     await downloadPackages(wanted, debs, [], options).catch(async () => {
       const settings = ownLists.flatMap((setting) => ['-o', setting]);
@@ -187,8 +186,8 @@ async function aptGet(args: string[], options: SearchOptions & { cwd?: string })
 }
 
 /**
- * Debian starts a packaged server when it is installed, and on every boot. The stack brings up its own, so the
- * first is forbidden the way Debian provides for (policy-rc.d, exit code 101), and the second switched off.
+ * Debian starts a packaged server at its installation and at every boot. The stack starts its own, so the first is
+ * prevented by Debian's means (policy-rc.d, exit code 101), and the service is disabled.
  */
 async function withoutServiceStart(
   packageName: string,
@@ -207,7 +206,7 @@ async function withoutServiceStart(
   }
 }
 
-/** What the program prints for `--version`. @throws when it does not run. */
+/** The program's output for `--version`. @throws if it does not run. */
 export async function versionOf({ path, env }: ServerProgram): Promise<string> {
   const { stdout } = await run(path, ['--version'], { env: { ...readDevEnv().inherited, ...env } });
   return stdout;
@@ -236,7 +235,7 @@ function isExecutable(path: string): Promise<boolean> {
   );
 }
 
-/** The last line of what went wrong. */
+/** The last line of an error's message. */
 export function lastLineOf(error: unknown): string {
   const text = error instanceof Error ? error.message : String(error);
   return text.trim().split('\n').at(-1) ?? text;

@@ -2,27 +2,27 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type { ProcessExit } from './child-process.js';
 import type { ServerProcess } from './server-process.js';
 
-/** What a supervisor tells of the server that it watches. */
+/** Called by a supervisor. */
 export interface SupervisorEvents {
-  /** The server's process is gone and will be started again. */
+  /** The process has exited and will be restarted. */
   onExit(server: ServerProcess, exit: ProcessExit, isFailure: boolean): void;
   onReady(server: ServerProcess): void;
-  /** It failed too often in a row, and is left alone from now on. */
+  /** It failed too often in a row, and is not restarted again. */
   onGiveUp(server: ServerProcess): void;
 }
 
-/** Keeps one server running. */
+/** Restarts one server whenever it exits. */
 export interface Supervisor {
-  /** Ends the watch, and resolves when it will start nothing more. The server itself is left as it is. */
+  /** Stops supervising, and resolves when no restart is in progress. The server keeps running. */
   stop(): Promise<void>;
 }
 
-const failuresAllowed = 5;
+const maxFailures = 5;
 const healthyAfterMs = 10_000;
 
 /**
- * Starts a server again whenever it ends. At once if somebody killed it; with growing pauses if it fails by itself,
- * and not any more after five failures within ten seconds of their starts.
+ * Restarts a server whenever it exits: at once if it was killed, with exponential backoff if it failed. Gives up after
+ * five failures in a row, each within ten seconds of its start.
  */
 export function supervise(server: ServerProcess, events: SupervisorEvents): Supervisor {
   const stopping = new AbortController();
@@ -46,17 +46,17 @@ export function supervise(server: ServerProcess, events: SupervisorEvents): Supe
     }
   }
 
-  /** False if it is not to be tried any more. */
+  /** False if it was stopped or has given up. */
   async function restart(): Promise<boolean> {
-    for (; failures < failuresAllowed; failures += 1) {
-      await pause(failures, signal);
+    for (; failures < maxFailures; failures += 1) {
+      await backOff(failures, signal);
       if (signal.aborted) return false;
       try {
         await server.start({ signal });
         events.onReady(server);
         return true;
       } catch {
-        // What it wrote is in server.lastLines(), for whoever hears that it was given up.
+        // onGiveUp reports the server's last output.
       }
     }
     if (!signal.aborted) events.onGiveUp(server);
@@ -76,7 +76,7 @@ function wasKilled({ signal }: ProcessExit): boolean {
   return signal === 'SIGKILL' || signal === 'SIGTERM' || signal === 'SIGINT';
 }
 
-async function pause(failures: number, signal: AbortSignal): Promise<void> {
+async function backOff(failures: number, signal: AbortSignal): Promise<void> {
   if (failures === 0) return;
   await delay(125 * 2 ** failures, undefined, { signal }).catch(() => undefined);
 }

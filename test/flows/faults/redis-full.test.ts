@@ -70,7 +70,11 @@ async function openFlood(scope: Scope, redisUrl: string) {
   const queues = openQueues({ url: redisUrl, logsUrl: redisUrl }, createRecordingLogger().log);
   scope.teardown(() => queues.close());
   await eventually(() => queues.ping().then(() => true));
-  opened.ship({ queue: queues.logs, receipts: queues.receipts, room: queues.room.logs });
+  opened.ship({
+    queue: queues.logs,
+    receipts: queues.receipts,
+    room: queues.room.logs,
+  });
   return {
     segments: stage.segments,
     flood() {

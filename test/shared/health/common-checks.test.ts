@@ -156,7 +156,7 @@ async function setUp(
   const queues = openQueues({ url: context.redisUrl, logsUrl }, createRecordingLogger().log);
   scope.teardown(() => queues.close());
   await eventually(() => queues.ping().then(() => true));
-  if (queues.pingLogs) await eventually(() => queues.pingLogs?.().then(() => true));
+  await eventually(() => queues.ping('logs').then(() => true));
   const checks = commonChecks(database, queues, log);
   return { ask: () => readiness(checks, () => false), lines, database };
 }

@@ -1,5 +1,6 @@
 import test from 'ava';
-import { readiness, Readiness, type Check } from '../../../shared/health/readiness.js';
+import type { Check } from '../../../shared/health/checks.js';
+import { readiness, Readiness } from '../../../shared/health/readiness.js';
 
 const ask = (checks: Record<string, Check>, isStopping = false) =>
   readiness(checks, () => isStopping);

@@ -2,8 +2,7 @@ import { gunzipSync } from 'node:zlib';
 import { readdir, rm, writeFile } from 'node:fs/promises';
 import { setImmediate as turn } from 'node:timers/promises';
 import test from 'ava';
-import { shipLogBatch } from '../../../shared/jobs/index.js';
-import { UNREADABLE_BATCH } from '../../../shared/jobs/ship-log-batch.js';
+import { shipLogBatch, UNREADABLE_BATCH } from '../../../shared/jobs/ship-log-batch.js';
 import type { NewJob } from '../../../shared/queues/job-queue.js';
 import { eventually } from '../../helpers/eventually.js';
 import {
@@ -34,7 +33,7 @@ test('a batch fits its contract, unpacks to the very lines, and bears the id of 
   opened.spool.write('{"message":"zwei ü \u{1F600}"}\n');
   await eventually(() => route.added.length === 1);
   const [job] = route.added;
-  t.is(job?.name, 'ship-log-batch');
+  t.is(job?.contract.name, 'ship-log-batch');
   t.deepEqual(job && linesOf(job), ['{"message":"one"}\n', '{"message":"zwei ü \u{1F600}"}\n']);
   const [folder = ''] = await readdir(stage.dir);
   t.is(job?.id, `l-${folder.slice(0, 36)}-0`);
@@ -273,7 +272,7 @@ test('a segment that is gone or holds no line does not hold the others up', asyn
   opened.ship(route.asRoute());
   await eventually(() => route.added.length >= 1);
   t.deepEqual(
-    numbersOf(linesOf(route.added[0] ?? { id: '', name: '', data: {} })),
+    numbersOf(linesOf(route.added[0] ?? { id: '', contract: shipLogBatch, data: {} })),
     upTo(500).map((n) => n + 1_000),
   );
   t.is(opened.spool.droppedLines, 500);

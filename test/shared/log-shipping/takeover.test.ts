@@ -5,7 +5,7 @@ import { gunzipSync } from 'node:zlib';
 import { join } from 'node:path';
 import { setImmediate as turn } from 'node:timers/promises';
 import test from 'ava';
-import { shipLogBatch } from '../../../shared/jobs/index.js';
+import { shipLogBatch } from '../../../shared/jobs/ship-log-batch.js';
 import { openSegmentFile } from '../../../shared/log-shipping/segment-file.js';
 import {
   folderName,

@@ -3,8 +3,7 @@ import { readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { setImmediate as turn } from 'node:timers/promises';
 import test from 'ava';
-import { shipLogBatch } from '../../../shared/jobs/index.js';
-import { unpackLines } from '../../../shared/jobs/ship-log-batch.js';
+import { shipLogBatch, unpackLines } from '../../../shared/jobs/ship-log-batch.js';
 import { eventually } from '../../helpers/eventually.js';
 import { createRoute, KIB, line, numbersOf, setSpoolStage, upTo } from './spool-fixture.js';
 

@@ -56,7 +56,7 @@ test('a failure is told once, on stderr and to the log, and nothing is written f
 test('what works again is told too, and used', async (t) => {
   const [out, err] = [createStream('ENOSPC'), createStream('EPIPE')];
   const { log, messages } = createRecordingLogger();
-  const output = openStandardOutput({ stdout: out.stream, stderr: err.stream, restMs: 0 });
+  const output = openStandardOutput({ stdout: out.stream, stderr: err.stream, pauseMs: 0 });
   output.reportTo(log);
   out.state.failures = 2;
   for (const line of ['lost\n', 'lost\n', 'three\n', 'four\n']) {

@@ -3,7 +3,7 @@ import test from 'ava';
 import { Queue } from 'bullmq';
 import type { Database } from '../../../shared/database/connect.js';
 import { withTransaction } from '../../../shared/database/transaction.js';
-import { sendConfirmationMail, sendSecurityNotice } from '../../../shared/jobs/index.js';
+import { sendConfirmationMail, sendSecurityNotice } from '../../../shared/jobs/mail-jobs.js';
 import type { FailpointName } from '../../../shared/lifecycle/failpoint.js';
 import { OutboxJobData, outboxJobId } from '../../../shared/outbox/outbox-job.js';
 import { createOutbox, type Outbox } from '../../../shared/outbox/outbox.js';
@@ -184,7 +184,7 @@ async function setUp(scope: Scope, redisUrl = context.redisUrl) {
   const passed: FailpointName[] = [];
   const failpoint = (name: FailpointName): void => void passed.push(name);
   let movedOn: number | undefined;
-  const queue: JobQueue = {
+  const queue: JobQueue<'mail'> = {
     ...queues.mail,
     async add(job) {
       await queues.mail.add(job);

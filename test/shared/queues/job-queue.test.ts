@@ -1,14 +1,18 @@
 import { randomUUID } from 'node:crypto';
 import test from 'ava';
 import { DelayedError, FlowProducer, Queue, UnrecoverableError, Worker, type Job } from 'bullmq';
-import { openJobQueue, queuePrefix, type JobQueue } from '../../../shared/queues/job-queue.js';
+import { openJobQueue, type JobQueue } from '../../../shared/queues/job-queue.js';
+import { queuePrefix } from '../../../shared/queues/registry.js';
 import { openFailFastRedis, redisAddress } from '../../../shared/queues/redis-client.js';
 import { useContext, type Scope } from '../../helpers/context.js';
 import { eventually } from '../../helpers/eventually.js';
 import { openOwnRedis } from '../../helpers/own-redis.js';
 import { openTcpProxy } from '../../helpers/tcp-proxy.js';
+import { anyJob } from '../../helpers/any-job.js';
 
 const context = useContext();
+const complete = anyJob('mail', 'complete');
+const fail = anyJob('mail', 'fail');
 const ignore = (): void => undefined;
 
 // What a job is to become is written in its name, so that one worker serves every test of the file.
@@ -47,7 +51,7 @@ const released = new Set<string>();
 test('a job keeps the id, name and data that it was added with', async (t) => {
   const queue = open(t);
   const id = newId();
-  await queue.add({ id, name: 'complete', data: { v: 1 } });
+  await queue.add({ id, contract: complete, data: { v: 1 } });
   const job = await eventually(async () => inspect(async (raw) => raw.getJob(id)));
   t.deepEqual([job.id, job.name, job.data], [id, 'complete', { v: 1 }]);
 });
@@ -63,9 +67,9 @@ for (const [name, state] of [
     const queue = open(t);
     const id = newId();
     t.teardown(() => void released.add(id));
-    await queue.add({ id, name, data: { first: true } });
+    await queue.add({ id, contract: anyJob('mail', name), data: { first: true } });
     await waitForState(queue, id, state);
-    await queue.add({ id, name: 'complete', data: { second: true } });
+    await queue.add({ id, contract: complete, data: { second: true } });
     const job = await inspect((raw) => raw.getJob(id));
     t.deepEqual([job?.name, job?.data], [name, { first: true }]);
     t.is((await queue.stateOf(id)).state, state);
@@ -79,7 +83,7 @@ test('the state of a job that Redis has never seen is unknown', async (t) => {
 test('the state of a failed job tells why it failed', async (t) => {
   const queue = open(t);
   const id = newId();
-  await queue.add({ id, name: 'fail', data: {} });
+  await queue.add({ id, contract: fail, data: {} });
   t.deepEqual(await waitForState(queue, id, 'failed'), {
     state: 'failed',
     failedReason: 'as told',
@@ -90,10 +94,10 @@ test('a job whose id is in no list is unknown although its hash is there, and it
   const redis = await openOwnRedis(t, { maxMemory: '64mb' });
   const queue = open(t, redis.url);
   const id = newId();
-  await eventually(() => queue.add({ id, name: 'complete', data: {} }).then(() => true));
+  await eventually(() => queue.add({ id, contract: complete, data: {} }).then(() => true));
   await redis.client.del('{mail}:mail:wait');
   t.deepEqual(await queue.stateOf(id), { state: 'unknown' });
-  await queue.add({ id, name: 'complete', data: {} });
+  await queue.add({ id, contract: complete, data: {} });
   t.deepEqual(await queue.stateOf(id), { state: 'unknown' });
 });
 
@@ -101,7 +105,7 @@ test('of the jobs of a paused queue none can be worked on', async (t) => {
   const redis = await openOwnRedis(t, { maxMemory: '64mb' });
   const queue = open(t, redis.url);
   const id = newId();
-  await eventually(() => queue.add({ id, name: 'complete', data: {} }).then(() => true));
+  await eventually(() => queue.add({ id, contract: complete, data: {} }).then(() => true));
   const raw = new Queue('mail', {
     connection: redisAddress(redis.url),
     prefix: queuePrefix('mail'),
@@ -153,13 +157,13 @@ test('a prioritized job waits, as one does that waits for its children', async (
 
 test('an id that Redis would change or BullMQ would misread is refused', async (t) => {
   const queue = open(t);
-  await t.throwsAsync(queue.add({ id: '17', name: 'complete', data: {} }));
-  await t.throwsAsync(queue.add({ id: 'a:b', name: 'complete', data: {} }));
+  await t.throwsAsync(queue.add({ id: '17', contract: complete, data: {} }));
+  await t.throwsAsync(queue.add({ id: 'a:b', contract: complete, data: {} }));
 });
 
 test('a job over its size limit is refused', async (t) => {
   await t.throwsAsync(
-    open(t).add({ id: newId(), name: 'complete', data: { filler: 'x'.repeat(8_192) } }),
+    open(t).add({ id: newId(), contract: complete, data: { filler: 'x'.repeat(8_192) } }),
   );
 });
 
@@ -167,11 +171,11 @@ test('a queue opened while Redis is down fails fast, and works when Redis is bac
   const proxy = await openTcpProxy(t, context.redisUrl);
   await proxy.refuse();
   const queue = open(t, proxy.urlFor(context.redisUrl));
-  await t.throwsAsync(queue.add({ id: newId(), name: 'complete', data: {} }));
+  await t.throwsAsync(queue.add({ id: newId(), contract: complete, data: {} }));
   await t.throwsAsync(queue.stateOf(newId()));
   await proxy.restore();
   const id = newId();
-  await eventually(() => queue.add({ id, name: 'complete', data: {} }).then(() => true));
+  await eventually(() => queue.add({ id, contract: complete, data: {} }).then(() => true));
   t.is((await waitForState(queue, id, 'completed')).state, 'completed');
 });
 
@@ -197,9 +201,9 @@ test('an add whose answer was lost fails, and the second try makes no second job
   const id = newId();
   await eventually(() => queue.stateOf(id));
   proxy.silenceAnswers();
-  await t.throwsAsync(queue.add({ id, name: 'complete', data: { try: 1 } }));
+  await t.throwsAsync(queue.add({ id, contract: complete, data: { try: 1 } }));
   await proxy.restore();
-  await eventually(() => queue.add({ id, name: 'complete', data: { try: 2 } }).then(() => true));
+  await eventually(() => queue.add({ id, contract: complete, data: { try: 2 } }).then(() => true));
   const job = await inspect((raw) => raw.getJob(id));
   t.deepEqual(job?.data, { try: 1 });
 });
@@ -214,7 +218,7 @@ test('closing a queue whose Redis is gone does not wait for it', async (t) => {
   t.pass();
 });
 
-function open(scope: Scope, url = context.redisUrl): JobQueue {
+function open(scope: Scope, url = context.redisUrl): JobQueue<'mail'> {
   const redis = openFailFastRedis(url, ignore);
   const queue = openJobQueue('mail', redis, ignore);
   scope.teardown(async () => {
@@ -260,7 +264,7 @@ async function inspect<T>(look: (queue: Queue) => Promise<T>): Promise<T> {
   }
 }
 
-const waitForState = (queue: JobQueue, id: string, wanted: string) =>
+const waitForState = (queue: Pick<JobQueue, 'stateOf'>, id: string, wanted: string) =>
   eventually(
     async () => {
       const found = await queue.stateOf(id);

@@ -5,6 +5,7 @@ import type { Scope } from '../../helpers/context.js';
 import { eventually } from '../../helpers/eventually.js';
 import { createRecordingLogger } from '../../helpers/log.js';
 import { openOwnRedis } from '../../helpers/own-redis.js';
+import { anyJob } from '../../helpers/any-job.js';
 
 test('logs stop at 60 % of the memory, mails at 75 %; both go on when there is room again', async (t) => {
   const { queues, redis, isFullFor } = await setUp(t);
@@ -24,7 +25,11 @@ test('what is announced counts at once: nobody overshoots between two looks', as
   const job = randomBytes(512 * 1_024).toString('base64');
   let added = 0;
   for (; await queues.room.logs.has(job.length); added++)
-    await queues.logs.add({ id: `l-${randomUUID()}`, name: 'ship-log-batch', data: { job } });
+    await queues.logs.add({
+      id: `l-${randomUUID()}`,
+      contract: anyJob('logs', 'ship-log-batch'),
+      data: { job },
+    });
   t.true(added > 10);
   const share = await redis.usedShare();
   t.true(share < 0.65, `${share}`);
@@ -33,7 +38,11 @@ test('what is announced counts at once: nobody overshoots between two looks', as
 test('a queue that holds enough jobs takes no more', async (t) => {
   const { queues, isFullFor } = await setUp(t);
   const add = () =>
-    queues.logs.add({ id: `l-${randomUUID()}`, name: 'ship-log-batch', data: { v: 1 } });
+    queues.logs.add({
+      id: `l-${randomUUID()}`,
+      contract: anyJob('logs', 'ship-log-batch'),
+      data: { v: 1 },
+    });
   for (let i = 0; i < 10; i++) await Promise.all(Array.from({ length: 100 }, add));
   await eventually(() => isFullFor('logs'));
   t.true(await queues.room.mail.has(1_000));
@@ -57,7 +66,9 @@ test('what an operator should mend about Redis is named', async (t) => {
   const serious = (await queues.problems()).filter(({ isSerious }) => isSerious);
   t.deepEqual(
     serious.map(({ problem }) => problem),
-    ['maxmemory-policy is allkeys-lru: it must be noeviction, or jobs vanish when memory is short'],
+    [
+      'maxmemory-policy is allkeys-lru: it must be noeviction, or Redis evicts jobs when memory is short',
+    ],
   );
   await redis.client.config('SET', 'maxmemory-policy', 'noeviction');
   await redis.client.config('SET', 'maxmemory', '0');

@@ -6,6 +6,7 @@ import { useContext, type Scope } from '../../helpers/context.js';
 import { eventually } from '../../helpers/eventually.js';
 import { createRecordingLogger } from '../../helpers/log.js';
 import { openTcpProxy } from '../../helpers/tcp-proxy.js';
+import { anyJob } from '../../helpers/any-job.js';
 
 const context = useContext();
 
@@ -70,9 +71,9 @@ test('log batches can live in a Redis of their own', async (t) => {
   t.teardown(() => queues.close());
   await eventually(() => queues.ping().then(() => true));
   await proxy.refuse();
-  const job = { id: `j-${randomUUID()}`, name: 'x', data: {} };
-  await t.throwsAsync(queues.logs.add(job));
-  await t.notThrowsAsync(queues.mail.add(job));
+  const job = { id: `j-${randomUUID()}`, data: {} };
+  await t.throwsAsync(queues.logs.add({ ...job, contract: anyJob('logs') }));
+  await t.notThrowsAsync(queues.mail.add({ ...job, contract: anyJob('mail') }));
 });
 
 test('closing twice, and with Redis gone, is safe', async (t) => {

@@ -87,7 +87,7 @@ test('each node of a cluster is told as such, whichever queue it holds (field: b
     t.deepEqual(await queues.problems(), [{ isSerious: true, problem: `it ${CLUSTER}` }]);
   }
   const apart = open(t, cluster.mailUrl, cluster.logsUrl);
-  await eventually(async () => (await refusalIn(apart.pingLogs?.())) === CLUSTER);
+  await eventually(async () => (await refusalIn(apart.ping('logs'))) === CLUSTER);
 });
 
 test('whatever says MOVED is a cluster, though it does not say so of itself', (t) => {

@@ -3,13 +3,8 @@ import type * as z from 'zod';
 import { isDatabaseUnavailable } from '../../../shared/database/failures.js';
 import type { Failpoint } from '../../../shared/lifecycle/failpoint.js';
 import type { OutboxJobData } from '../../../shared/outbox/outbox-job.js';
-import {
-  JobHandedBack,
-  JobPostponed,
-  QueueResting,
-  QueueThrottled,
-} from '../../jobs/job-effects.js';
-import type { JobContext, Processor } from '../../jobs/start-worker.js';
+import { JobReturned, JobDelayed, QueuePaused, QueueThrottled } from '../../jobs/job-effects.js';
+import type { JobContext, Processor } from '../../jobs/run-job.js';
 import type { Mailer } from '../mail.port.js';
 import { composeMail } from '../mails/compose-mail.js';
 import type { ComposeDeps } from '../mails/composition.js';
@@ -62,10 +57,10 @@ export function createDeliverMail(
     else log.info('SMTP server recovered');
   });
   return async (data, context) => {
-    if (context.signal.aborted) throw new JobHandedBack();
+    if (context.signal.aborted) throw new JobReturned();
     const permit = requestPermit(breaker);
     if (typeof permit === 'number')
-      throw new QueueResting('the mail server is out of reach', permit);
+      throw new QueuePaused('the mail server is out of reach', permit);
     try {
       return await claimAndDeliver(deps, { permit, context }, data);
     } finally {
@@ -95,7 +90,7 @@ async function claimAndDeliver(
     case 'over':
       return 'already';
     case 'busy':
-      throw new JobPostponed('another worker has claimed the message', claim.remainingMs);
+      throw new JobDelayed('another worker has claimed the message', claim.remainingMs);
     case 'claimed':
       context.annotate({
         'trace.id': claim.message.traceId,
@@ -136,7 +131,7 @@ async function deliver(
     if (message.unanswered >= MAX_COPIES) throw new PerhapsSent('its workers died of it');
     const withinMs = claim.heldForMs() - deps.claimMs * CLAIM_MARGIN_SHARE;
     if (withinMs < deps.claimMs * MIN_CLAIM_SHARE)
-      throw new JobPostponed('the claim has almost run out', DATABASE_PAUSE_MS);
+      throw new JobDelayed('the claim has almost run out', DATABASE_PAUSE_MS);
     const receipt = await deps.mailer.send({ id: message.id, ...mail }, signal, {
       withinMs,
       onSession: () => recordSession(permit),

@@ -1,15 +1,15 @@
 import type { Database } from '../../../shared/database/connect.js';
 import { isDatabaseUnavailable } from '../../../shared/database/failures.js';
 import type { Logger } from '../../../shared/logging/logger.js';
-import type { FaultBoard } from '../../jobs/fault-board.js';
+import type { DependencyFaults } from '../../jobs/dependency-faults.js';
 import {
-  JobHandedBack,
-  JobPostponed,
+  JobReturned,
+  JobDelayed,
   PermanentFailure,
-  QueueCutOff,
+  QueueThrottledJobDelayed,
   QueueThrottled,
 } from '../../jobs/job-effects.js';
-import type { JobContext } from '../../jobs/start-worker.js';
+import type { JobContext } from '../../jobs/run-job.js';
 import { maskError } from '../../mask.js';
 import { MailFailure } from '../mail.port.js';
 import type { ConnectionLimit } from '../smtp/connection-limit.js';
@@ -28,7 +28,7 @@ import { hasAnotherWorkerSent, isAboutThisMail, reopenRefusedSeries } from './re
 
 export interface FailureDeps {
   readonly database: Database;
-  readonly faults: FaultBoard;
+  readonly faults: DependencyFaults;
   readonly connections: ConnectionLimit;
   readonly log: Logger;
   /** The name of this process in deliveries. */
@@ -119,8 +119,8 @@ function nextStateAfter(outcome: Error, { isLastAttempt }: JobContext): NextStat
 const isCounted = (outcome: Error): boolean =>
   !(
     outcome instanceof QueueThrottled ||
-    outcome instanceof JobHandedBack ||
-    outcome instanceof JobPostponed
+    outcome instanceof JobReturned ||
+    outcome instanceof JobDelayed
   );
 
 /** What the failure means for the job. Updates the circuit breaker, the connection limit and the faults. */
@@ -141,7 +141,7 @@ async function effectOnJob(
       // If others got through meanwhile, the mail is the cause, else an outage.
       return haveOthersReached(permit) ? new Error(message) : serverUnreachable(permit, message);
     case 'unanswered':
-      if (context.signal.aborted) return new JobPostponed(message, UNANSWERED_AT_STOP_DELAY_MS);
+      if (context.signal.aborted) return new JobDelayed(message, UNANSWERED_AT_STOP_DELAY_MS);
       return haveOthersReached(permit) ? new Error(message) : serverUnreachable(permit, message);
     case 'retry':
       recordReached(permit);
@@ -156,14 +156,14 @@ async function effectOnJob(
       recordReached(permit);
       return misconfigured(deps, attempt.message, message);
     case 'abort':
-      return new JobHandedBack();
+      return new JobReturned();
   }
 }
 
 function serverUnreachable(permit: SendPermit, message: string): Error {
   const pauseMs = recordUnreachable(permit);
   const why = `the mail server is out of reach: ${message}`;
-  return new QueueCutOff(why, pauseMs, pauseMs + Math.ceil(Math.random() * pauseMs));
+  return new QueueThrottledJobDelayed(why, pauseMs, pauseMs + Math.ceil(Math.random() * pauseMs));
 }
 
 async function isServerUp(
@@ -183,7 +183,7 @@ function connectionRefused(
 ): Error {
   connections.refused(countOthers(permit));
   const why = `the mail server takes no further connection: ${message}`;
-  return new JobPostponed(why, CONNECTION_REFUSED_DELAY_MS * (0.5 + Math.random()));
+  return new JobDelayed(why, CONNECTION_REFUSED_DELAY_MS * (0.5 + Math.random()));
 }
 
 function throttled({ faults }: FailureDeps, thrown: MailFailure): Error {
@@ -201,15 +201,15 @@ async function misconfigured(
     return new Error(message);
   faults.raise('smtp', message);
   const delayMs = MISCONFIGURED_PAUSE_MS + Math.ceil(Math.random() * ANOTHER_FIRST_MS);
-  return new QueueCutOff(message, MISCONFIGURED_PAUSE_MS, delayMs);
+  return new QueueThrottledJobDelayed(message, MISCONFIGURED_PAUSE_MS, delayMs);
 }
 
 /** The effect of an error that did not come from the mail server. */
 function effectOfOwnError(thrown: unknown): Error {
   if (isDatabaseUnavailable(thrown))
     return new QueueThrottled('the database is unavailable', DATABASE_PAUSE_MS);
-  if (thrown instanceof ClaimLost) return new JobPostponed(thrown.message, CLAIM_LOST_DELAY_MS);
-  const isEffect = thrown instanceof PermanentFailure || thrown instanceof JobPostponed;
+  if (thrown instanceof ClaimLost) return new JobDelayed(thrown.message, CLAIM_LOST_DELAY_MS);
+  const isEffect = thrown instanceof PermanentFailure || thrown instanceof JobDelayed;
   return isEffect ? thrown : maskError(thrown);
 }
 

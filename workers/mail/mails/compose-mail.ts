@@ -1,5 +1,5 @@
 import { canonicalAddress } from '../../../shared/identity/email-address.js';
-import type { OutboxContract } from '../../../shared/jobs/index.js';
+import type { OutboxContract } from '../../../shared/jobs/mail-jobs.js';
 import { PermanentFailure } from '../../jobs/job-effects.js';
 import { isSuppressed } from '../suppressions.js';
 import type { ComposeDeps, Composed } from './composition.js';

@@ -1,10 +1,9 @@
 import { QueryTypes } from 'sequelize';
 import type { Database } from '../../../shared/database/connect.js';
 import { deriveConfirmationToken } from '../../../shared/identity/confirmation-token.js';
-import type { JobPayload } from '../../../shared/jobs/define-job.js';
-import type { sendConfirmationMail } from '../../../shared/jobs/index.js';
+import type { JobPayload } from '../../../shared/queues/job-contract.js';
 import type { ConfirmationPurpose } from '../../../shared/models/index.js';
-import { MAX_LINKS_PER_HOUR } from '../../../shared/outbox/mail-limits.js';
+import { MAX_LINKS_PER_HOUR, type sendConfirmationMail } from '../../../shared/jobs/mail-jobs.js';
 import type { ComposeDeps, Composed } from './composition.js';
 import {
   renderAccountExistsMail,

@@ -1,7 +1,7 @@
 import { QueryTypes } from 'sequelize';
 import type { Database } from '../../../shared/database/connect.js';
 import { withTransaction, type Transaction } from '../../../shared/database/transaction.js';
-import { MAX_LINKS_PER_HOUR, scaledLimit } from '../../../shared/outbox/mail-limits.js';
+import { MAX_LINKS_PER_HOUR, scaledLimit } from '../../../shared/jobs/mail-jobs.js';
 
 /** How many mails of a kind one address gets within so many seconds, whoever asks for them. */
 export interface MailLimit {

@@ -4,7 +4,7 @@ import {
   sendSecurityNotice,
   type OutboxContract,
   type SecurityNotice,
-} from '../../../shared/jobs/index.js';
+} from '../../../shared/jobs/mail-jobs.js';
 import { findAdmin, type ComposeDeps, type Composed } from './composition.js';
 import { composeConfirmationMail } from './confirmation-mail.js';
 import { renderMail, type RenderedMail } from './layout.js';

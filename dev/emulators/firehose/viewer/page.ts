@@ -1,4 +1,4 @@
-/** The log viewer's page. What it shows is filled in by viewer.js, as text. */
+/** The log viewer's page. viewer.js adds the records as text nodes. */
 export const page = `<!doctype html>
 <html lang="en">
   <head>

@@ -3,14 +3,14 @@ import { page } from './page.js';
 import { script } from './script.js';
 import { style } from './style.js';
 
-// Kept in modules and not beside them: a container that holds dist/ alone has all of the page.
+// Files as modules, so that the page is part of dist/ and of the image.
 const files: Readonly<Record<string, { type: string; body: string }>> = {
   '/': { type: 'text/html; charset=utf-8', body: page },
   '/viewer.css': { type: 'text/css; charset=utf-8', body: style },
   '/viewer.js': { type: 'text/javascript; charset=utf-8', body: script },
 };
 
-/** Answers with a file of the log viewer; false if the path is none of them. */
+/** Answers with a file of the log viewer; false if the path is not one of them. */
 export function sendViewerFile(path: string, response: ServerResponse): boolean {
   const file = files[path];
   if (file === undefined) return false;

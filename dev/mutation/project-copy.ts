@@ -4,16 +4,16 @@ import { runTool } from '../checks/tool.js';
 import { projectRoot } from '../paths.js';
 import { mutated, type Mutant } from './mutants.js';
 
-/** A copy of the project, in which files may be changed. */
-export interface Tree {
+/** A copy of the project whose files may be changed. */
+export interface ProjectCopy {
   readonly root: string;
   read(file: string): Promise<string>;
-  /** Makes the change, does the work, and takes the change back. */
+  /** Applies the mutant, runs `work`, and restores the file. */
   withMutant<T>(mutant: Mutant, work: () => Promise<T>): Promise<T>;
 }
 
-/** Copies what git knows of, and what was built of it. Packages are those of the project itself. */
-export async function makeTree(root: string, signal: AbortSignal): Promise<Tree> {
+/** Copies the files that git tracks or could track, and dist/; node_modules is linked. */
+export async function copyProject(root: string, signal: AbortSignal): Promise<ProjectCopy> {
   await rm(root, { recursive: true, force: true });
   await mkdir(root, { recursive: true });
   const { succeeded, output } = await runTool(

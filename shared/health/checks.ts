@@ -1,0 +1,76 @@
+import {
+  queueNames,
+  queueRegistry,
+  type QueueName,
+  type RedisName,
+  type RefusalCheck,
+} from '../queues/registry.js';
+
+/** What one check found; numbers are measurements, such as ages in seconds. */
+export interface CheckResult {
+  readonly ok: boolean;
+  readonly problem?: string;
+  readonly [measure: string]: number | boolean | string | undefined;
+}
+
+/** Checks one dependency of the process. A rejection counts as not ok. */
+export type Check = () => Promise<CheckResult>;
+
+/** What the runbook says about a check, in Markdown: the problems that it reports, with links to the runbook's sections. */
+type CheckMeanings = Readonly<Record<string, string>>;
+
+/** The readiness checks of both processes. */
+const commonChecks = {
+  postgres:
+    '`postgres cannot be reached`, `postgres did not answer in time` (2 s). `postgres refuses writes`: [it is read-only or its disk is full](#postgresql-refuses-writes). `postgres refuses connections (SQLSTATE)`: it was reached; the log has its answer',
+  redis:
+    '`redis cannot be reached`, `redis did not answer in time`: the Redis of `REDIS_URL`. `redis refuses commands: …`, `redis is a cluster: …`: [Redis refuses commands](#redis-refuses-commands)',
+  redis_logs: 'the same for the Redis of `REDIS_URL_LOGS`, if that is a different Redis',
+  migrations: '`migrations are pending`: the newest one that the code needs has not run',
+  outbox:
+    '`pending messages are not relayed`: the oldest one has been due for more than 120 s. `enqueued messages are not worked on`: one has been on the queue for more than 300 s without an attempt, and no attempt at any mail began in that time, so no worker with the role `mail` is working. An outage of the mail server does not cause this: attempts go on. `pending`, `oldest_pending_seconds`, `oldest_untried_seconds` and `oldest_open_seconds` are always shown',
+} as const satisfies CheckMeanings;
+
+export type CommonCheck = keyof typeof commonChecks;
+
+/** The check that probes each Redis. */
+export const redisChecks = {
+  main: 'redis',
+  logs: 'redis_logs',
+} as const satisfies Record<RedisName, CommonCheck>;
+
+/** The readiness checks of dependencies that refuse to work until an operator acts; of the worker. */
+const dependencyChecks = {
+  smtp: "the mail server's answer when it refused our settings; clears when a mail has been sent",
+  firehose: "Firehose's answer when it refused our settings; clears when a batch has been shipped",
+} as const satisfies CheckMeanings;
+
+const refusalMeaning = (queue: QueueName): string =>
+  `the consumer of the queue \`${queue}\` was refused. \`Redis has no memory left\`: [Redis is full](#redis-is-full). \`Redis refuses commands: …\`, with the error that Redis gave: [Redis refuses commands](#redis-refuses-commands). Clears when a job of this queue completes`;
+
+const refusalChecks = Object.fromEntries(
+  queueNames.map((queue) => [queueRegistry[queue].refusalCheck, refusalMeaning(queue)]),
+) as Record<RefusalCheck, string>;
+
+/** A check that a fault of a dependency fails until the next success. */
+export type DependencyCheck = keyof typeof dependencyChecks | RefusalCheck;
+
+export const dependencyCheckNames = Object.keys({
+  ...dependencyChecks,
+  ...refusalChecks,
+}) as readonly DependencyCheck[];
+
+/** Every readiness check: which process has it, and what it reports. The runbook's table is generated from this list. */
+export const readinessChecks: Readonly<
+  Record<CommonCheck | DependencyCheck, { readonly process: string; readonly meaning: string }>
+> = {
+  ...described('both', commonChecks),
+  ...described('worker', refusalChecks),
+  ...described('worker', dependencyChecks),
+};
+
+function described<N extends string>(process: string, meanings: Readonly<Record<N, string>>) {
+  return Object.fromEntries(
+    Object.entries<string>(meanings).map(([name, meaning]) => [name, { process, meaning }]),
+  ) as Record<N, { process: string; meaning: string }>;
+}
