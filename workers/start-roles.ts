@@ -17,7 +17,7 @@ import { createDeliverMail } from './mail/delivery/deliver-mail.processor.js';
 import { smtpConnections } from './mail/smtp/smtp.mailer.js';
 import { startRelay } from './relay/relay.js';
 import { startSweeping } from './relay/sweep.js';
-import { startHousekeeping } from './tasks/housekeeping.js';
+import { startHousekeeping } from './tasks/tasks.js';
 
 /**
  * How long jobs in flight may take at shutdown before they are returned to the queue. That (3 s), closing HTTP (1 s),

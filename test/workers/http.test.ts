@@ -3,7 +3,7 @@ import { request, type OutgoingHttpHeaders } from 'node:http';
 import type { Socket } from 'node:net';
 import test from 'ava';
 import { openWorkerHttp } from '../../workers/http/http.js';
-import { isNear } from '../../workers/http/private-peers.js';
+import { isPrivateAddress } from '../../workers/http/private-peers.js';
 import type { QueueMessage } from '../../workers/mail/ses-events/ses-events.js';
 import type { Tasks } from '../../workers/tasks/tasks.js';
 import type { Scope } from '../helpers/context.js';
@@ -141,7 +141,7 @@ test('peers on this host and in private networks are near, all others are not', 
     '::ffff:10.0.0.1',
     '::FFFF:127.0.0.1',
   ]) {
-    t.true(isNear(address), address);
+    t.true(isPrivateAddress(address), address);
   }
   for (const address of [
     '8.8.8.8',
@@ -156,7 +156,7 @@ test('peers on this host and in private networks are near, all others are not', 
     '',
     undefined,
   ]) {
-    t.false(isNear(address), String(address));
+    t.false(isPrivateAddress(address), String(address));
   }
 });
 
@@ -315,7 +315,7 @@ function parts({ ok = true, isStopping = false }: State = {}) {
     log,
     tasks,
     sesEvents: {
-      async take({ body }: QueueMessage) {
+      async receive({ body }: QueueMessage) {
         taken.push(body);
         return 'ignored' as const;
       },

@@ -1,8 +1,10 @@
 import { createServer, type RequestListener } from 'node:http';
 import test from 'ava';
 import { closeServer, listen } from '../../shared/lifecycle/http-server.js';
-import { fetchCertificate } from '../../workers/mail/ses-events/fetch-certificate.js';
-import { isCertificateOfSns } from '../../workers/mail/ses-events/sns-signature.js';
+import {
+  fetchCertificate,
+  isCertificateOfSns,
+} from '../../workers/mail/ses-events/sns-signature.js';
 import { useContext, type Scope } from '../helpers/context.js';
 import {
   bounceOf,

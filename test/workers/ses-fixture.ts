@@ -1,9 +1,11 @@
 import { createSign, generateKeyPairSync, randomUUID } from 'node:crypto';
 import { createAudit } from '../../shared/audit/audit.js';
-import type { FetchCertificate } from '../../workers/mail/ses-events/fetch-certificate.js';
 import { openWorkerHttp } from '../../workers/http/http.js';
 import { createSesEvents } from '../../workers/mail/ses-events/ses-events.js';
-import { createSnsVerifier } from '../../workers/mail/ses-events/sns-signature.js';
+import {
+  createSnsVerifier,
+  type FetchCertificate,
+} from '../../workers/mail/ses-events/sns-signature.js';
 import type { Scope, TestContext } from '../helpers/context.js';
 import { openTestDatabase } from '../helpers/database.js';
 import { openFixture } from './fixture.js';
@@ -115,7 +117,7 @@ export async function openSesFixture(
 }
 
 const noCertificate: FetchCertificate = async () => {
-  throw new Error('nobody here has a certificate');
+  throw new Error('no certificate');
 };
 
 /** The topic of the tests. */

@@ -20,7 +20,7 @@ test.serial('one connection is enough', async (t) => {
   await fixture.queues.mail.add(
     outboxJob({ id: waiting.id, name: 'send-confirmation-mail', generation: 0 }),
   );
-  t.deepEqual(await sweep.run(), { checked: 1, returned: 1, buried: 0 });
+  t.deepEqual(await sweep.run(), { checked: 1, returned: 1, deadLettered: 0 });
   t.is((await fixture.messageOf(lost.id)).state, 'pending');
 });
 
@@ -56,7 +56,7 @@ for (const [what, state] of [
         },
       });
       const { id } = await fixture.promiseConfirmation({ message: enqueued });
-      t.deepEqual(await sweep.run(), { checked: 0, returned: 0, buried: 0 });
+      t.deepEqual(await sweep.run(), { checked: 0, returned: 0, deadLettered: 0 });
       t.like(await fixture.messageOf(id), { state: 'settled', generation: 0 });
       t.deepEqual(fixture.messages(), []);
     },
@@ -90,7 +90,7 @@ test.serial(
         outboxJob({ id, name: 'send-confirmation-mail', generation: 0 }),
       );
     }
-    t.deepEqual(await sweepEverything(sweep), { checked: 3, returned: 0, buried: 0 });
+    t.deepEqual(await sweepEverything(sweep), { checked: 3, returned: 0, deadLettered: 0 });
     t.is((await sweep.run()).checked, 0);
   },
 );

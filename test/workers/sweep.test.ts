@@ -23,7 +23,7 @@ test.serial(
   async (t) => {
     const { fixture, sweep } = await setUp(t);
     const { id } = await fixture.promiseConfirmation({ message: enqueued });
-    t.deepEqual(await sweep.run(), { checked: 0, returned: 1, buried: 0 });
+    t.deepEqual(await sweep.run(), { checked: 0, returned: 1, deadLettered: 0 });
     t.like(await fixture.messageOf(id), { state: 'pending', generation: 0 });
     t.true(fixture.messages().includes('sweep repaired messages without a job'));
   },
@@ -41,7 +41,7 @@ test.serial(
     await fixture.queues.mail.add(outboxJob(job));
     t.is((await fixture.queues.mail.stateOf(outboxJobId(job))).state, 'unknown');
 
-    t.deepEqual(await sweep.run(), { checked: 0, returned: 1, buried: 0 });
+    t.deepEqual(await sweep.run(), { checked: 0, returned: 1, deadLettered: 0 });
     t.like(await fixture.messageOf(id), { state: 'pending', generation: 1 });
     const next = { ...job, generation: 1 };
     await fixture.queues.mail.add(outboxJob(next));
@@ -55,9 +55,9 @@ test.serial(
     const { fixture, sweep } = await setUp(t);
     const { id } = await fixture.promiseConfirmation({ message: enqueued });
     await fixture.queues.mail.add(outboxJob({ id, name: 'send-confirmation-mail', generation: 0 }));
-    t.deepEqual(await sweep.run(), { checked: 1, returned: 0, buried: 0 });
+    t.deepEqual(await sweep.run(), { checked: 1, returned: 0, deadLettered: 0 });
     t.not((await fixture.messageOf(id)).checked_at, null);
-    t.deepEqual(await sweep.run(), { checked: 0, returned: 0, buried: 0 });
+    t.deepEqual(await sweep.run(), { checked: 0, returned: 0, deadLettered: 0 });
     t.like(await fixture.messageOf(id), { state: 'enqueued', generation: 0 });
   },
 );
@@ -75,7 +75,7 @@ test.serial('a job that is being worked on is left alone', async (t) => {
       (await fixture.queues.mail.stateOf(outboxJobId({ ...promised, generation: 0 }))).state ===
       'active',
   );
-  t.deepEqual(await sweep.run(), { checked: 1, returned: 0, buried: 0 });
+  t.deepEqual(await sweep.run(), { checked: 1, returned: 0, deadLettered: 0 });
   finish();
   await done;
 });
@@ -88,9 +88,11 @@ for (const [what, reason, told] of [
     const { fixture, sweep, work } = await setUp(t);
     const promised = await fixture.promiseConfirmation({ message: enqueued });
     await work(fixture, promised, () => Promise.reject(new UnrecoverableError(reason)));
-    t.deepEqual(await sweep.run(), { checked: 0, returned: 1, buried: 0 });
+    t.deepEqual(await sweep.run(), { checked: 0, returned: 1, deadLettered: 0 });
     t.like(await fixture.messageOf(promised.id), { state: 'pending', generation: 1 });
-    const line = fixture.lines.find(({ msg }) => String(msg).startsWith('job failed but'));
+    const line = fixture.lines.find(
+      ({ msg }) => msg === 'job failed but message open; re-enqueueing',
+    );
     t.is(line?.['event.reason'], told === undefined ? reason : `no to ${told}`);
   });
 
@@ -99,7 +101,7 @@ for (const [what, reason, told] of [
     const message = { ...enqueued, enqueueCount: 10 };
     const promised = await fixture.promiseConfirmation({ message });
     await work(fixture, promised, () => Promise.reject(new UnrecoverableError(reason)));
-    t.deepEqual(await sweep.run(), { checked: 0, returned: 0, buried: 1 });
+    t.deepEqual(await sweep.run(), { checked: 0, returned: 0, deadLettered: 1 });
     const lastError = told === undefined ? reason : `no to ${told}`;
     t.like(await fixture.messageOf(promised.id), { state: 'dead', last_error: lastError });
   });
@@ -111,7 +113,7 @@ test.serial(
     const { fixture, sweep, work } = await setUp(t);
     const promised = await fixture.promiseConfirmation({ message: enqueued });
     await work(fixture, promised, async () => undefined);
-    t.deepEqual(await sweep.run(), { checked: 0, returned: 1, buried: 0 });
+    t.deepEqual(await sweep.run(), { checked: 0, returned: 1, deadLettered: 0 });
     t.like(await fixture.messageOf(promised.id), { state: 'pending', generation: 1 });
     t.true(fixture.messages().includes('job completed but message open; redelivering'));
   },
@@ -127,7 +129,7 @@ test.serial(
     await fixture.promiseConfirmation({
       message: { ...enqueued, enqueuedAt: `now() - interval '50 seconds'` },
     });
-    t.deepEqual(await sweep.run(), { checked: 0, returned: 0, buried: 0 });
+    t.deepEqual(await sweep.run(), { checked: 0, returned: 0, deadLettered: 0 });
   },
 );
 
@@ -143,7 +145,7 @@ test.serial(
       message: { ...enqueued, enqueuedAt: 'now()' },
     });
     await fixture.queues.mail.add(outboxJob({ id, name: 'send-confirmation-mail', generation: 0 }));
-    t.deepEqual(await sweepEverything(sweep), { checked: 1, returned: 620, buried: 0 });
+    t.deepEqual(await sweepEverything(sweep), { checked: 1, returned: 620, deadLettered: 0 });
   },
 );
 
@@ -178,7 +180,7 @@ test.serial('a sweep of a thousand jobs that wait copies no list for any of them
     })),
   );
   await redis.client.config('RESETSTAT');
-  t.deepEqual(await sweepEverything(sweep), { checked: 1_000, returned: 0, buried: 0 });
+  t.deepEqual(await sweepEverything(sweep), { checked: 1_000, returned: 0, deadLettered: 0 });
   t.notRegex(await redis.client.info('commandstats'), /cmdstat_lrange/);
   t.is((await fixture.queues.mail.stateOf('no-job')).state, 'unknown');
 });

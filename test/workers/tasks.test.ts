@@ -80,13 +80,14 @@ test.serial(
     };
     const tasks = createTasks({ database: fixture.database, log: fixture.log, sweep });
     const both = [tasks.run('sweep-outbox'), tasks.run('sweep-outbox')];
-    const result = { checked: 1, returned: 2, buried: 3 };
-    finish(result);
+    const swept = { checked: 1, returned: 2, deadLettered: 3 };
+    finish(swept);
+    const result = { checked: 1, returned: 2, dead_lettered: 3 };
     t.deepEqual(await Promise.all(both), [result, result]);
     t.is(runs, 1);
     t.deepEqual(fixture.messages(), ['task completed']);
     const again = tasks.run('sweep-outbox');
-    finish(result);
+    finish(swept);
     await again;
     t.is(runs, 2);
   },
@@ -102,7 +103,7 @@ test.serial('a task that failed can be run again', async (t) => {
       run: async () => {
         runs += 1;
         if (runs === 1) throw new Error('no');
-        return { checked: 0, returned: 0, buried: 0 };
+        return { checked: 0, returned: 0, deadLettered: 0 };
       },
     },
   });
@@ -122,7 +123,7 @@ test.serial(
       'labels.task': 'sweep-outbox',
       'labels.checked': 0,
       'labels.returned': 0,
-      'labels.buried': 0,
+      'labels.dead_lettered': 0,
       'event.outcome': 'success',
       'http.request.id': 'my-request-1',
     });
@@ -167,7 +168,7 @@ test.serial('a stop waits for the run under way', async (t) => {
         new Promise<SweepResult>((resolve) => {
           signal?.addEventListener('abort', () => {
             hasEnded = true;
-            resolve({ checked: 0, returned: 0, buried: 0 });
+            resolve({ checked: 0, returned: 0, deadLettered: 0 });
           });
         }),
     },
@@ -181,7 +182,7 @@ test.serial('a stop waits for the run under way', async (t) => {
 
 async function setUp(scope: Scope) {
   const fixture = await openFixture(scope, context);
-  const sweep = { run: async () => ({ checked: 0, returned: 0, buried: 0 }) };
+  const sweep = { run: async () => ({ checked: 0, returned: 0, deadLettered: 0 }) };
   return { fixture, tasks: createTasks({ database: fixture.database, log: fixture.log, sweep }) };
 }
 

@@ -1,19 +1,20 @@
+import type { IncomingMessage } from 'node:http';
 import { AppError, problemDocument } from '../../shared/errors/app-error.js';
 import type { ErrorCode } from '../../shared/errors/codes.js';
 
-/** What a request to the worker is answered with. */
-export interface Answer {
+/** The response to a request to the worker. */
+export interface WorkerResponse {
   readonly status: number;
   readonly body: object;
   readonly headers?: Readonly<Record<string, string>>;
 }
 
-/** RFC 9457. */
+/** A problem document (RFC 9457). */
 export function problem(
   what: ErrorCode | AppError,
   requestId: string,
   headers: Record<string, string> = {},
-): Answer {
+): WorkerResponse {
   const error = what instanceof AppError ? what : new AppError(what);
   return {
     status: error.status,
@@ -22,10 +23,24 @@ export function problem(
   };
 }
 
-/** The right path with a wrong method. */
-export const notAllowed = (allow: string, requestId: string): Answer =>
+export const notAllowed = (allow: string, requestId: string): WorkerResponse =>
   problem('method_not_allowed', requestId, { Allow: allow });
 
-/** Nobody reads the rest of the body, so the connection cannot be used again. */
-export const tooLarge = (requestId: string): Answer =>
+/** Closes the connection, since the rest of the body is not read. */
+export const tooLarge = (requestId: string): WorkerResponse =>
   problem('payload_too_large', requestId, { Connection: 'close' });
+
+/** Reads a request's body. Resolves to `undefined`, without reading the rest, for one larger than `maxBytes`. */
+export async function readBody(
+  req: IncomingMessage,
+  maxBytes: number,
+): Promise<Buffer | undefined> {
+  const chunks: Buffer[] = [];
+  let bytes = 0;
+  for await (const chunk of req as AsyncIterable<Buffer>) {
+    bytes += chunk.length;
+    if (bytes > maxBytes) return undefined;
+    chunks.push(chunk);
+  }
+  return Buffer.concat(chunks);
+}

@@ -7,10 +7,9 @@ import { closeServer, listen } from '../../shared/lifecycle/http-server.js';
 import { refuseBrokenRequests } from '../../shared/lifecycle/refuse-broken-requests.js';
 import { maskError } from '../mask.js';
 import { isTaskName, type TaskName, type Tasks } from '../tasks/tasks.js';
-import { notAllowed, problem, tooLarge, type Answer } from './http-messages.js';
-import { isFromNear } from './private-peers.js';
-import { takeQueueMessage, type QueueMessageDeps } from './queue-message.route.js';
-import { readBody } from './read-body.js';
+import { notAllowed, problem, readBody, tooLarge, type WorkerResponse } from './http-messages.js';
+import { isFromPrivatePeer } from './private-peers.js';
+import { receiveQueueMessage, type QueueMessageDeps } from './queue-message.route.js';
 
 export interface WorkerHttpDeps extends QueueMessageDeps {
   readonly tasks: Tasks;
@@ -19,26 +18,24 @@ export interface WorkerHttpDeps extends QueueMessageDeps {
   readonly isStopping: () => boolean;
 }
 
-/** The worker's HTTP server. */
 export interface WorkerHttp {
   readonly port: number;
   close(): Promise<void>;
 }
 
-/** The daemon of the worker tier keeps idle connections for a minute and posts again if it meets a closed one. */
+/** Longer than the worker tier's daemon keeps idle connections: a minute. */
 const KEEP_ALIVE_TIMEOUT_MS = 75_000;
 const HEADERS_TIMEOUT_MS = 10_000;
 const REQUEST_TIMEOUT_MS = 15_000;
-/** The jobs under way have used up most of the time to stop; a task that is cut off is posted again. */
+/** Short: draining the jobs takes most of the stop time, and the daemon retries a request that is cut off. */
 const CUT_AFTER_MS = 1_000;
 /** Tasks take no input; the daemon sends an empty body of type JSON. */
 const MAX_TASK_BODY_BYTES = 64 * 1_024;
-const ALWAYS = { 'Cache-Control': 'no-store', 'X-Content-Type-Options': 'nosniff' };
+const DEFAULT_HEADERS = { 'Cache-Control': 'no-store', 'X-Content-Type-Options': 'nosniff' };
 
 /**
- * Listens for health checks and for the daemon of the Elastic Beanstalk worker tier, which takes nothing but 200 for
- * an answer. Only loopback and private peers are served, and nothing that they pass on for others. Rejects when the
- * address cannot be listened on.
+ * Serves health checks, and the daemon of the Elastic Beanstalk worker tier, which treats only 200 as success. Requests from
+ * other than loopback and private peers, and forwarded ones, are rejected. Rejects when the address cannot be bound.
  */
 export async function openWorkerHttp(
   deps: WorkerHttpDeps,
@@ -54,7 +51,7 @@ export async function openWorkerHttp(
     },
     (req, res) => void serve(deps, req, res),
   );
-  refuseBrokenRequests(server, deps.log, ALWAYS);
+  refuseBrokenRequests(server, deps.log, DEFAULT_HEADERS);
   const actualPort = await listen(server, port, host);
   return { port: actualPort, close: () => closeServer(server, CUT_AFTER_MS) };
 }
@@ -65,31 +62,31 @@ async function serve(
   res: ServerResponse,
 ): Promise<void> {
   const requestId = requestIdFrom(req.headers['x-request-id']);
-  let answer: Answer;
+  let response: WorkerResponse;
   try {
-    answer = await route(deps, req, requestId);
+    response = await route(deps, req, requestId);
   } catch (error) {
-    if (hasHungUp(req)) {
+    if (isAborted(req)) {
       deps.log.warn({ err: maskError(error), 'http.request.id': requestId }, 'request aborted');
       return;
     }
-    answer = failed(deps, error, requestId);
+    response = failed(deps, error, requestId);
   }
-  const body = Buffer.from(JSON.stringify(answer.body));
-  res.writeHead(answer.status, {
+  const body = Buffer.from(JSON.stringify(response.body));
+  res.writeHead(response.status, {
     'Content-Type': 'application/json',
     'Content-Length': body.length,
-    ...ALWAYS,
+    ...DEFAULT_HEADERS,
     'X-Request-Id': requestId,
-    ...answer.headers,
+    ...response.headers,
   });
   res.end(req.method === 'HEAD' ? undefined : body);
 }
 
-/** True for a client that did not send its request to the end, or was cut off while it did. */
-const hasHungUp = (req: IncomingMessage): boolean => req.destroyed && !req.complete;
+/** True when the connection ended before the request was complete. */
+const isAborted = (req: IncomingMessage): boolean => req.destroyed && !req.complete;
 
-function failed({ log }: WorkerHttpDeps, error: unknown, requestId: string): Answer {
+function failed({ log }: WorkerHttpDeps, error: unknown, requestId: string): WorkerResponse {
   const fields = { err: maskError(error), 'http.request.id': requestId };
   if (isDatabaseUnavailable(error)) {
     log.warn(fields, 'service unavailable');
@@ -103,8 +100,8 @@ async function route(
   deps: WorkerHttpDeps,
   req: IncomingMessage,
   requestId: string,
-): Promise<Answer> {
-  if (!isFromNear(req)) return problem('forbidden', requestId);
+): Promise<WorkerResponse> {
+  if (!isFromPrivatePeer(req)) return problem('forbidden', requestId);
   const path = (req.url ?? '/').split('?', 1)[0] ?? '/';
   if (path === '/health/live' || path === '/health/ready') {
     if (req.method !== 'GET' && req.method !== 'HEAD') return notAllowed('GET, HEAD', requestId);
@@ -112,7 +109,7 @@ async function route(
   }
   if (path === '/sqs') {
     if (req.method !== 'POST') return notAllowed('POST', requestId);
-    return takeQueueMessage(deps, req, requestId);
+    return receiveQueueMessage(deps, req, requestId);
   }
   const task = /^\/tasks\/([a-z0-9-]{1,64})$/.exec(path)?.[1];
   if (task === undefined || !isTaskName(task)) return problem('not_found', requestId);
@@ -120,19 +117,19 @@ async function route(
   return runTask(deps, task, req, requestId);
 }
 
-async function ready({ checks, isStopping }: WorkerHttpDeps): Promise<Answer> {
+async function ready({ checks, isStopping }: WorkerHttpDeps): Promise<WorkerResponse> {
   const report = await readiness(checks, isStopping);
   if (report.status === 'ready') return { status: 200, body: report };
   return { status: 503, body: report, headers: { 'Retry-After': '5' } };
 }
 
-/** A task that the end of the process cut short, or kept from beginning, is not done: the daemon shall ask again. */
+/** A task that a shutdown interrupts or prevents is answered with 503, so that the daemon retries. */
 async function runTask(
   { tasks, isStopping }: WorkerHttpDeps,
   name: TaskName,
   req: IncomingMessage,
   requestId: string,
-): Promise<Answer> {
+): Promise<WorkerResponse> {
   if (!(await readBody(req, MAX_TASK_BODY_BYTES))) return tooLarge(requestId);
   const result = await tasks.run(name, requestId);
   if (isStopping()) return problem('unavailable', requestId, { 'Retry-After': '5' });

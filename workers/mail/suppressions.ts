@@ -3,10 +3,8 @@ import type { Audit, Cause } from '../../shared/audit/audit.js';
 import type { Database } from '../../shared/database/connect.js';
 import type { Transaction } from '../../shared/database/transaction.js';
 
-/** Why an address gets no mail. */
 export type SuppressionReason = 'bounce' | 'complaint';
 
-/** The transaction that a change belongs to, and what has caused it. */
 export interface SuppressionChange {
   readonly database: Database;
   readonly audit: Audit;
@@ -16,14 +14,14 @@ export interface SuppressionChange {
 }
 
 /**
- * Sends no more mail to an address, canonical. Does nothing when none goes there already, except that a complaint takes
- * the place of a bounce: that one is forgiven with time.
+ * Suppresses a canonical address: no more mail is sent to it. Idempotent, except that a complaint replaces a bounce, which
+ * would expire.
  */
 export async function suppress(
   change: SuppressionChange,
   suppression: { address: string; reason: SuppressionReason; eventId: string },
 ): Promise<void> {
-  await apply(
+  await changeAndAudit(
     change,
     'email_suppressed',
     suppression.reason,
@@ -35,12 +33,12 @@ export async function suppress(
   );
 }
 
-/** Sends mail again to an address, canonical, that got none for this reason; does nothing otherwise. */
+/** Lifts the suppression of a canonical address if it has this reason. */
 export async function liftSuppression(
   change: SuppressionChange,
   suppression: { address: string; reason: SuppressionReason },
 ): Promise<void> {
-  await apply(
+  await changeAndAudit(
     change,
     'email_suppression_lifted',
     suppression.reason,
@@ -49,7 +47,7 @@ export async function liftSuppression(
   );
 }
 
-/** True when no mail goes to the address, canonical. */
+/** True when no mail may be sent to the canonical address. */
 export async function isSuppressed(database: Database, address: string): Promise<boolean> {
   const rows = await database.query('select from suppressions where email_canonical = $address', {
     type: QueryTypes.SELECT,
@@ -58,8 +56,8 @@ export async function isSuppressed(database: Database, address: string): Promise
   return rows.length > 0;
 }
 
-/** The audit is told of what has changed, not of the address: the message leads to it. */
-async function apply(
+/** The audit event names the message, not the address. */
+async function changeAndAudit(
   { database, audit, tx, cause, subject }: SuppressionChange,
   event: 'email_suppressed' | 'email_suppression_lifted',
   reason: SuppressionReason,

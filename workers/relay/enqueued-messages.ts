@@ -9,38 +9,39 @@ export interface EnqueuedMessage {
   readonly generation: number;
   readonly enqueueCount: number;
   readonly traceId: string;
-  /** When it was last looked after, to the microsecond. */
-  readonly seenAt: string;
+  /** When its job was last checked, with microseconds. */
+  readonly checkedAt: string;
 }
 
-/** Where a sweep goes on: behind the message that it has seen last. */
-export type Position = Pick<EnqueuedMessage, 'id' | 'seenAt'>;
+/** The last message that a sweep has seen: it continues after it. */
+export type Position = Pick<EnqueuedMessage, 'id' | 'checkedAt'>;
 
 /**
- * Takes the one sweeper's place until the transaction ends.
- * @returns false when somebody else has it and we would not wait.
+ * Takes the lock that lets one sweep run at a time, until the transaction ends.
+ * @param waits whether to wait for another sweep.
+ * @returns false when another sweep has the lock.
  */
-export async function takeSweepersPlace(
+export async function lockSweep(
   database: Database,
   tx: Transaction,
-  wait: boolean,
+  waits: boolean,
 ): Promise<boolean> {
-  if (wait) {
+  if (waits) {
     await database.query(`select pg_advisory_xact_lock(${advisoryLocks.sweep})`, {
       type: QueryTypes.SELECT,
       transaction: tx,
     });
     return true;
   }
-  const [row] = await database.query<{ taken: boolean }>(
-    `select pg_try_advisory_xact_lock(${advisoryLocks.sweep}) as taken`,
+  const [row] = await database.query<{ isLocked: boolean }>(
+    `select pg_try_advisory_xact_lock(${advisoryLocks.sweep}) as "isLocked"`,
     { type: QueryTypes.SELECT, transaction: tx },
   );
-  return row?.taken ?? false;
+  return row?.isLocked ?? false;
 }
 
-/** The moment before which a message must have been looked after last, by the database's clock, to be due now. */
-export async function dueBefore(
+/** The database's time `minAgeMs` ago: messages that were not checked since then are stale. */
+export async function staleBefore(
   database: Database,
   tx: Transaction,
   minAgeMs: number,
@@ -49,17 +50,17 @@ export async function dueBefore(
     `select (now() - $minAgeMs * interval '1 millisecond')::text as cutoff`,
     { type: QueryTypes.SELECT, transaction: tx, bind: { minAgeMs } },
   );
-  if (!row) throw new Error('the database does not know what time it is');
+  if (!row) throw new Error('the database did not return the time');
   return row.cutoff;
 }
 
-const START: Position = { seenAt: '-infinity', id: '00000000-0000-0000-0000-000000000000' };
+const START: Position = { checkedAt: '-infinity', id: '00000000-0000-0000-0000-000000000000' };
 
 /**
- * Enqueued messages that nobody has looked after since the cutoff, the longest neglected first. Those before the position
- * have had their turn: one that could not be changed then shall not come again and again.
+ * Enqueued messages whose jobs were not checked since the cutoff, the stalest first. Those up to the position are left out:
+ * one that could not be changed must not come again within the same sweep.
  */
-export function neglectedMessages(
+export function staleMessages(
   database: Database,
   tx: Transaction,
   {
@@ -70,34 +71,34 @@ export function neglectedMessages(
 ): Promise<EnqueuedMessage[]> {
   return database.query<EnqueuedMessage>(
     `select id, generation, enqueue_count as "enqueueCount", trace_id as "traceId",
-            coalesce(checked_at, enqueued_at)::text as "seenAt"
+            coalesce(checked_at, enqueued_at)::text as "checkedAt"
        from outbox
       where state = 'enqueued' and coalesce(checked_at, enqueued_at) <= $cutoff::timestamptz
-        and (coalesce(checked_at, enqueued_at), id) > ($seenAt::timestamptz, $id::uuid)
+        and (coalesce(checked_at, enqueued_at), id) > ($checkedAt::timestamptz, $id::uuid)
       order by coalesce(checked_at, enqueued_at), id
       limit $limit`,
     { type: QueryTypes.SELECT, transaction: tx, bind: { cutoff, limit, ...(after ?? START) } },
   );
 }
 
-/** What becomes of messages whose jobs have been looked at. */
+/** A change of messages whose jobs have been checked. */
 export type Change =
   /** The job is where it should be. */
   | 'check'
-  /** Back to the relay, which makes the same job again. */
+  /** Pending again: the relay adds the same job. */
   | 'return'
-  /** Back to the relay, which makes a new job: Redis would refuse one under the old id. */
+  /** Pending again under a new generation, for a new job: Redis would refuse one under the old id. */
   | 'renew';
 
 const assignments: Record<Change, string> = {
-  // A transaction's own time would be the very moment before which the same sweep looks.
+  // Not now(): the transaction's start may be the very cutoff of this sweep.
   check: 'checked_at = clock_timestamp()',
-  // What was promised long ago is due from now on: nobody has failed to relay it.
+  // Available from now on, so that its age does not count as the relay's delay.
   return: `state = 'pending', available_at = now()`,
   renew: `state = 'pending', available_at = now(), generation = o.generation + 1`,
 };
 
-/** Those of the messages that are still enqueued as they were, locked; without those that somebody else has locked. */
+/** Locks those of the messages that are still enqueued under the same generation, and skips rows locked by others. */
 const UNCHANGED = `
   select o.id from outbox o
     join unnest($ids::uuid[], $generations::int[]) as seen (id, generation)
@@ -106,8 +107,8 @@ const UNCHANGED = `
      for update of o skip locked`;
 
 /**
- * Changes those of the messages that are still enqueued as they were; resolves to their ids. One that somebody else has
- * locked is left for a later sweep, and holds up none of the others.
+ * Changes those of the messages that are still enqueued under the same generation; resolves to their ids. A row that another
+ * transaction has locked is left to a later sweep and does not block the others.
  */
 export async function changeEnqueued(
   database: Database,
@@ -134,10 +135,10 @@ export async function changeEnqueued(
 }
 
 /**
- * Gives a message up; an operator decides what becomes of it. Resolves to false when it is not enqueued any more, or
- * somebody else has locked it.
+ * Dead-letters a message: an operator decides about it. Resolves to false when it is not enqueued any more, or another
+ * transaction has locked it.
  */
-export async function buryEnqueued(
+export async function deadLetter(
   database: Database,
   tx: Transaction,
   { id, generation }: EnqueuedMessage,

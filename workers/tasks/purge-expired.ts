@@ -1,7 +1,7 @@
 import { QueryTypes } from 'sequelize';
 import type { Database } from '../../shared/database/connect.js';
 
-/** How many rows of each kind a purge deleted. */
+/** Deleted rows of each kind. */
 export interface PurgeResult {
   readonly messages: number;
   readonly confirmations: number;
@@ -12,18 +12,18 @@ export interface PurgeResult {
 }
 
 const BATCH_SIZE = 1_000;
-/** The daemon that calls waits a minute; what is left is for the next run. */
+/** The calling daemon times out after a minute; the next run deletes what is left. */
 const MAX_DURATION_MS = 40_000;
 
 /**
- * Deletes what nobody asks for any more: settled messages with their deliveries and events, events about mails that we
- * do not know, links that were never followed, sessions that have ended or expired and registrations that nobody confirmed,
- * all of them 30 days after their end; and the memory of an address that bounced after a year. Works in small batches, each
- * a transaction, and begins none once the signal has aborted. A row that somebody has locked is left for the next run.
+ * Deletes expired rows: settled messages with their deliveries and events, events about unknown mails, links that were never
+ * followed, sessions that ended or expired and registrations that were never confirmed, 30 days after their end; and
+ * suppressions after a bounce, after a year. Works in small batches, each a transaction, and begins none once the signal has
+ * aborted. A row that another transaction has locked is left to the next run.
  */
 export async function purgeExpired(database: Database, signal?: AbortSignal): Promise<PurgeResult> {
   const deadline = Date.now() + MAX_DURATION_MS;
-  const untilNone = async (kind: keyof PurgeResult): Promise<number> => {
+  const purgeAll = async (kind: keyof PurgeResult): Promise<number> => {
     let total = 0;
     while (!signal?.aborted && Date.now() < deadline) {
       const count = await deleteBatch(database, purges[kind]);
@@ -33,12 +33,12 @@ export async function purgeExpired(database: Database, signal?: AbortSignal): Pr
     return total;
   };
   return {
-    messages: await untilNone('messages'),
-    confirmations: await untilNone('confirmations'),
-    sessions: await untilNone('sessions'),
-    registrations: await untilNone('registrations'),
-    mailEvents: await untilNone('mailEvents'),
-    suppressions: await untilNone('suppressions'),
+    messages: await purgeAll('messages'),
+    confirmations: await purgeAll('confirmations'),
+    sessions: await purgeAll('sessions'),
+    registrations: await purgeAll('registrations'),
+    mailEvents: await purgeAll('mailEvents'),
+    suppressions: await purgeAll('suppressions'),
   };
 }
 
@@ -47,7 +47,7 @@ async function deleteBatch(database: Database, sql: string): Promise<number> {
   return rows.length;
 }
 
-/** How each kind of row is deleted, a batch at a time. */
+/** Deletes a batch of each kind of row. */
 const purges: Readonly<Record<keyof PurgeResult, string>> = {
   messages: `
     delete from outbox where id in (
@@ -73,7 +73,7 @@ const purges: Readonly<Record<keyof PurgeResult, string>> = {
          for update skip locked)
     returning id`,
 
-  // Somebody's address, and a password that nobody uses.
+  // They hold an address and a password hash.
   registrations: `
     delete from registrations where id in (
       select id from registrations
@@ -82,7 +82,7 @@ const purges: Readonly<Record<keyof PurgeResult, string>> = {
          for update skip locked)
     returning id`,
 
-  // Those about mails that we know go with their messages. Others are not recorded any more, but once were.
+  // Those of known mails are deleted with their messages. Others were recorded by earlier releases only.
   mailEvents: `
     delete from mail_events where id in (
       select id from mail_events
@@ -91,7 +91,7 @@ const purges: Readonly<Record<keyof PurgeResult, string>> = {
          for update skip locked)
     returning id`,
 
-  // An address that did not exist may be somebody's by now; who has complained is left in peace for good.
+  // An address that bounced may have been assigned since; a complaint stays for good.
   suppressions: `
     delete from suppressions where email_canonical in (
       select email_canonical from suppressions

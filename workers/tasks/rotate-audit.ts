@@ -3,7 +3,7 @@ import { advisoryLocks } from '../../shared/database/advisory-locks.js';
 import type { Database } from '../../shared/database/connect.js';
 import { withTransaction, type Transaction } from '../../shared/database/transaction.js';
 
-/** What was done to the months of the audit. */
+/** How many monthly partitions were prepared and dropped. */
 export interface RotateAuditResult {
   readonly prepared: number;
   readonly dropped: number;
@@ -14,9 +14,9 @@ const MONTHS_AHEAD = 2;
 const KEPT_MONTHS = 13;
 
 /**
- * Prepares the coming months' partitions of `audit_events` and drops the months past 13: dropping a month costs
- * nothing, however many events it holds. Events that came before their month was prepared move into it. Begins no other
- * month once the signal has aborted.
+ * Creates the coming months' partitions of `audit_events` and drops those older than 13 months: dropping a partition is
+ * cheap, however many events it holds. Events from before their month's partition existed are moved into it. Begins no
+ * further month once the signal has aborted.
  */
 export async function rotateAudit(
   database: Database,
@@ -26,18 +26,21 @@ export async function rotateAudit(
   const wanted = Array.from({ length: MONTHS_AHEAD + 1 }, (_, ahead) => monthOf(now, ahead));
   const oldest = monthOf(now, 1 - KEPT_MONTHS);
   let prepared = 0;
-  // A transaction for each month: none holds up events for longer than its own month takes.
+  // A transaction for each month, so that events are blocked only briefly.
   for (const month of wanted) {
     if (signal?.aborted) return { prepared, dropped: 0 };
-    prepared += await alone(database, (tx) => prepareMonth(database, tx, month));
+    prepared += await withRotationLock(database, (tx) => prepareMonth(database, tx, month));
   }
   if (signal?.aborted) return { prepared, dropped: 0 };
-  const dropped = await alone(database, (tx) => dropMonthsBefore(database, tx, oldest));
+  const dropped = await withRotationLock(database, (tx) => dropMonthsBefore(database, tx, oldest));
   return { prepared, dropped };
 }
 
-/** Of all workers one at a time; the others wait, and then find it done. */
-function alone(database: Database, work: (tx: Transaction) => Promise<number>): Promise<number> {
+/** One worker at a time: the others wait, and then find the work done. */
+function withRotationLock(
+  database: Database,
+  work: (tx: Transaction) => Promise<number>,
+): Promise<number> {
   return withTransaction(database, async (tx) => {
     await database.query(`select pg_advisory_xact_lock(${advisoryLocks.rotateAudit})`, {
       transaction: tx,
@@ -61,7 +64,7 @@ async function dropMonthsBefore(
   return outdated.length;
 }
 
-/** Sorts by time as it sorts by letter. */
+/** Alphabetical order is chronological order. */
 const MONTH_TABLE = /^audit_events_\d{4}_\d{2}$/;
 
 interface Month {
@@ -90,10 +93,10 @@ async function partitionNames(database: Database, tx: Transaction): Promise<stri
 }
 
 /**
- * The names and times come from a date, not from outside.
+ * Names and times in the statements come from a date, not from input.
  *
- * Events wait while the month is attached, at `audit_events` itself: attaching alone would have them wait at the default
- * partition, which then refuses those that belong to the new month. Whoever waits here finds the new month.
+ * The lock on `audit_events` makes inserts wait until the partition is attached. Without it they would wait at the default
+ * partition, which then rejects those that belong to the new month.
  */
 async function prepareMonth(
   database: Database,

@@ -1,82 +1,119 @@
 import type { Database } from '../../shared/database/connect.js';
+import { jittered, startRepeating, type Repeating } from '../../shared/lifecycle/repeat.js';
 import type { Logger } from '../../shared/logging/logger.js';
 import type { Sweep } from '../relay/sweep.js';
 import { purgeExpired } from './purge-expired.js';
 import { rotateAudit } from './rotate-audit.js';
 
-/** What a task did, by count. */
+/** What a task did, as counts. */
 export type TaskResult = Readonly<Record<string, number>>;
 
 const taskNames = ['sweep-outbox', 'purge-expired', 'rotate-audit'] as const;
 
-/** What a task is called, in `POST /tasks/{name}` too. */
+/** The name of a task, also in `POST /tasks/{name}`. */
 export type TaskName = (typeof taskNames)[number];
 
-/** Whether there is such a task. */
 export const isTaskName = (text: string): text is TaskName =>
   (taskNames as readonly string[]).includes(text);
 
-/** What is to be done now and then: all of it short, and harmless to do twice. */
+/** Maintenance tasks: short and idempotent. */
 export interface Tasks {
   /**
-   * Runs a task, or joins the run of it that is under way. A run that ends of itself is logged, with every count.
+   * Runs a task, or joins the run in flight. A completed run is logged with its counts; one cut short by a stop is not.
    * @param requestId the request that asks for it, if one does.
-   * @throws when it failed; it may simply be run again.
+   * @throws when it failed; it can be run again.
    */
   run(name: TaskName, requestId?: string): Promise<TaskResult>;
-  /** Asks the runs under way to end before they are done, and resolves when they have. One that begins later does nothing. */
+  /** Asks runs in flight to end early, and resolves when they have. Later runs do nothing. */
   stop(): Promise<void>;
 }
 
-/** What the tasks are made of. */
 export interface TaskDeps {
   readonly database: Database;
   readonly sweep: Sweep;
   readonly log: Logger;
 }
 
-/** The tasks by name. */
-export function createTasks({ database, sweep, log }: TaskDeps): Tasks {
+/** See {@link Tasks}. */
+export function createTasks(deps: TaskDeps): Tasks {
   const stopping = new AbortController();
-  const { signal } = stopping;
-  const tasks: Readonly<Record<TaskName, () => Promise<TaskResult>>> = {
-    'sweep-outbox': async () => ({ ...(await sweep.run({ signal })) }),
-    'purge-expired': async () => ({ ...(await purgeExpired(database, signal)) }),
-    'rotate-audit': async () => ({ ...(await rotateAudit(database, signal)) }),
-  };
-  const underWay = new Map<TaskName, Promise<TaskResult>>();
-
-  const start = async (name: TaskName, requestId: string | undefined): Promise<TaskResult> => {
-    const startedAt = process.hrtime.bigint();
-    const result = await tasks[name]();
-    // One that was asked to stop may not be done.
-    if (!signal.aborted) {
-      log.info(
-        {
-          'labels.task': name,
-          ...labels(result),
-          'event.duration': Number(process.hrtime.bigint() - startedAt),
-          'event.outcome': 'success',
-          ...(requestId !== undefined && { 'http.request.id': requestId }),
-        },
-        'task completed',
-      );
-    }
-    return result;
-  };
-
+  const inFlight = new Map<TaskName, Promise<TaskResult>>();
   return {
     run(name, requestId) {
-      const run = underWay.get(name) ?? start(name, requestId).finally(() => underWay.delete(name));
-      underWay.set(name, run);
+      const run =
+        inFlight.get(name) ??
+        runAndLog(deps, name, requestId, stopping.signal).finally(() => inFlight.delete(name));
+      inFlight.set(name, run);
       return run;
     },
     async stop() {
       stopping.abort();
-      await Promise.allSettled(underWay.values());
+      await Promise.allSettled(inFlight.values());
     },
   };
 }
 
+async function runAndLog(
+  deps: TaskDeps,
+  name: TaskName,
+  requestId: string | undefined,
+  signal: AbortSignal,
+): Promise<TaskResult> {
+  const startedAt = process.hrtime.bigint();
+  const result = await taskFunctions[name](deps, signal);
+  // A run that was asked to stop may be incomplete.
+  if (!signal.aborted) {
+    deps.log.info(
+      {
+        'labels.task': name,
+        ...labels(result),
+        'event.duration': Number(process.hrtime.bigint() - startedAt),
+        'event.outcome': 'success',
+        ...(requestId !== undefined && { 'http.request.id': requestId }),
+      },
+      'task completed',
+    );
+  }
+  return result;
+}
+
+type TaskFunction = (deps: TaskDeps, signal: AbortSignal) => Promise<TaskResult>;
+
+const taskFunctions: Readonly<Record<TaskName, TaskFunction>> = {
+  async 'sweep-outbox'({ sweep }, signal) {
+    const { checked, returned, deadLettered } = await sweep.run({ signal });
+    return { checked, returned, dead_lettered: deadLettered };
+  },
+  'purge-expired': async ({ database }, signal) => ({ ...(await purgeExpired(database, signal)) }),
+  'rotate-audit': async ({ database }, signal) => ({ ...(await rotateAudit(database, signal)) }),
+};
+
 const labels = (counts: TaskResult): Record<string, number> =>
   Object.fromEntries(Object.entries(counts).map(([name, count]) => [`labels.${name}`, count]));
+
+const HOUSEKEEPING: readonly TaskName[] = ['rotate-audit', 'purge-expired'];
+const FIRST_AFTER_MS = 10_000;
+const EVERY_MS = 6 * 3_600_000;
+
+/**
+ * Runs the tasks that keep the tables small, four times a day until stopped, so that no external scheduler is needed.
+ * Every worker with the relay role does; the tasks are idempotent.
+ */
+export function startHousekeeping(tasks: Tasks, log: Logger): Repeating {
+  return startRepeating(
+    (signal) => runHousekeeping(tasks, log, signal),
+    jittered(FIRST_AFTER_MS, 0.5),
+  );
+}
+
+async function runHousekeeping(tasks: Tasks, log: Logger, signal: AbortSignal): Promise<number> {
+  for (const name of HOUSEKEEPING) {
+    if (signal.aborted) break;
+    try {
+      await tasks.run(name);
+    } catch (error) {
+      log.warn({ err: error, 'labels.task': name }, 'task failed; will retry');
+    }
+  }
+  return jittered(EVERY_MS, 0.1);
+}

@@ -12,12 +12,12 @@ export interface RecordSesEventDeps {
   readonly audit: Audit;
 }
 
-/** What recording an event came to: `again` when it was known, `unknown` when it is about no mail of ours and not kept. */
+/** `again` when the event was recorded before, `unknown` when it is about none of our mails and not stored. */
 export type Recorded = 'recorded' | 'again' | 'unknown';
 
-/** What an event is known by, besides its content. */
+/** How an event arrived. */
 export interface Arrival {
-  /** The id of the message that brought it. */
+  /** The id of the SQS or SNS message. */
   readonly messageId: string | undefined;
   readonly requestId: string;
 }
@@ -30,9 +30,9 @@ interface MailRow {
 }
 
 /**
- * Records an event with its effects, once however often it comes. A permanent bounce or a complaint suppresses the
- * address that the mail was promised to, and no other that the event may name; a complaint taken back lifts it. Whatever
- * the event tells, the provider has taken the mail: one whose content was handed over without an answer is sent.
+ * Records an event and its effects. Idempotent. A permanent bounce or a complaint suppresses the address that the mail was
+ * promised to, and no other address in the event; a withdrawn complaint lifts the suppression. Any event proves that the
+ * provider accepted the mail: one whose content was transmitted without an answer is settled as sent.
  */
 export function recordSesEvent(
   { database, audit }: RecordSesEventDeps,
@@ -45,7 +45,7 @@ export function recordSesEvent(
     const eventId = await insertEvent(database, tx, event, mail, messageId);
     if (eventId === undefined) return 'again';
     await settleUnanswered(database, tx, mail);
-    const address = concernedAddress(event, mail);
+    const address = affectedAddress(event, mail);
     if (address !== undefined) {
       const cause: Cause = { traceId: mail.traceId, requestId };
       const subject = { outboxId: mail.id, adminId: mail.adminId ?? undefined };
@@ -58,14 +58,14 @@ export function recordSesEvent(
   });
 }
 
-/** By the tag that we have put on the mail; the provider's id is known only once the worker has recorded it. */
+/** By the tag on the mail; the provider's id is known only once the worker has recorded it. */
 async function findMail(
   database: Database,
   tx: Transaction,
   { outboxId, providerId }: SesEvent,
 ): Promise<MailRow | undefined> {
   const columns = `o.id, o.admin_id as "adminId", o.recipient, o.trace_id as "traceId"`;
-  const ask = async (from: string, bind: Record<string, string>): Promise<MailRow | undefined> => {
+  const find = async (from: string, bind: Record<string, string>): Promise<MailRow | undefined> => {
     const [row] = await database.query<MailRow>(`select ${columns} from ${from}`, {
       type: QueryTypes.SELECT,
       transaction: tx,
@@ -74,10 +74,12 @@ async function findMail(
     return row;
   };
   const tagged =
-    outboxId === undefined ? undefined : await ask('outbox o where o.id = $outboxId', { outboxId });
+    outboxId === undefined
+      ? undefined
+      : await find('outbox o where o.id = $outboxId', { outboxId });
   return (
     tagged ??
-    ask(
+    find(
       `deliveries d join outbox o on o.id = d.outbox_id
         where d.provider_id = $providerId order by d.id desc limit 1`,
       { providerId },
@@ -85,7 +87,7 @@ async function findMail(
   );
 }
 
-/** Resolves to the new row's id, or to `undefined` when the event or its message was here before. */
+/** Resolves to the new row's id, or to `undefined` when the event or its message was recorded before. */
 async function insertEvent(
   database: Database,
   tx: Transaction,
@@ -114,7 +116,7 @@ async function insertEvent(
   return row?.id;
 }
 
-/** What is being tried again meanwhile is kept back when its content is to be handed over. */
+/** A retry that is in flight stops before it transmits the content: its claim is gone. */
 async function settleUnanswered(
   database: Database,
   tx: Transaction,
@@ -128,8 +130,8 @@ async function settleUnanswered(
   );
 }
 
-/** The promised recipient, if the event names it. */
-function concernedAddress(event: SesEvent, { recipient }: MailRow): string | undefined {
+/** The promised recipient, if it is in the event. */
+function affectedAddress(event: SesEvent, { recipient }: MailRow): string | undefined {
   if (recipient === null) return undefined;
   const promised = canonical(recipient);
   return event.recipients.some((named) => canonical(named) === promised) ? promised : undefined;

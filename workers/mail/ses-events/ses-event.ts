@@ -3,24 +3,24 @@ import * as z from 'zod';
 import type { MailEventType } from '../../../shared/models/index.js';
 import { maskPersonalData } from '../../mask.js';
 
-/** One thing that has become of a mail, as Amazon SES tells it. */
+/** One event of a mail, as Amazon SES publishes it. */
 export interface SesEvent {
   readonly type: MailEventType;
   readonly subtype: string | undefined;
   readonly at: Date;
-  /** The id under which SES took the mail. */
+  /** The id that SES gave the mail. */
   readonly providerId: string;
-  /** The outbox message that the mail's tag names. */
+  /** The outbox message in the mail's tag. */
   readonly outboxId: string | undefined;
-  /** Whom it is about. */
+  /** The addresses that the event is about. */
   readonly recipients: readonly string[];
-  /** What the receiving server said; without addresses. */
+  /** The receiving server's reply, without addresses. */
   readonly detail: string | undefined;
-  /** True when no mail will ever reach the recipients, or they want none. */
+  /** True for a permanent bounce or a complaint: no more mail to the recipients. */
   readonly suppresses: boolean;
-  /** True when a recipient has taken its complaint back. */
+  /** True when a recipient has withdrawn its complaint. */
   readonly lifts: boolean;
-  /** The same for the same event, however often and in whatever envelope it comes. */
+  /** The same for every copy of an event, in whatever envelope. */
   readonly fingerprint: string;
 }
 
@@ -34,7 +34,7 @@ const time = z.string().transform((text, context) => {
 });
 
 const Mail = z.object({
-  // Kept as it is: printable ASCII, nothing that PostgreSQL refuses.
+  // Stored unchanged: printable ASCII, so nothing that PostgreSQL rejects.
   messageId: z.string().regex(/^[\x21-\x7e]{1,200}$/),
   timestamp: time,
   tags: z
@@ -49,7 +49,7 @@ const Recipient = z.object({
   diagnosticCode: z.string().optional(),
 });
 
-/** What SES writes for a word that it does not have. */
+/** SES writes `null` for some missing words. */
 const optionalWord = word.nullish();
 
 const Bounce = z.object({
@@ -76,23 +76,23 @@ const DeliveryDelay = z.object({
 });
 const Reject = z.object({ reason: z.string().optional() });
 
-/** SES names the kind in one field for events of a configuration set, and in another for those of an identity. */
+/** `eventType` in events of a configuration set, `notificationType` in those of an identity. */
 const Kind = z
   .object({ eventType: z.string().optional(), notificationType: z.string().optional() })
   .transform(({ eventType, notificationType }) => eventType ?? notificationType)
   .pipe(z.string());
 
 type Facts = Pick<SesEvent, 'type' | 'at' | 'recipients'> &
-  Partial<Pick<SesEvent, 'subtype' | 'suppresses' | 'lifts'>> & { said?: string | undefined };
+  Partial<Pick<SesEvent, 'subtype' | 'suppresses' | 'lifts'>> & { reply?: string | undefined };
 
-/** How each kind that matters to us is read; all others say nothing about delivery. */
+/** How each kind is read; all others say nothing about delivery. */
 const readers: Readonly<Record<string, z.ZodType<Facts & { mail: z.output<typeof Mail> }>>> = {
   Delivery: z.object({ mail: Mail, delivery: Delivery }).transform(({ mail, delivery }) => ({
     mail,
     type: 'delivered' as const,
     at: delivery.timestamp,
     recipients: delivery.recipients,
-    said: delivery.smtpResponse,
+    reply: delivery.smtpResponse,
   })),
   Bounce: z.object({ mail: Mail, bounce: Bounce }).transform(({ mail, bounce }) => ({
     mail,
@@ -103,14 +103,14 @@ const readers: Readonly<Record<string, z.ZodType<Facts & { mail: z.output<typeof
     ...about(bounce.bouncedRecipients),
   })),
   Complaint: z.object({ mail: Mail, complaint: Complaint }).transform(({ mail, complaint }) => {
-    const isTakenBack = complaint.complaintFeedbackType === 'not-spam';
+    const isWithdrawn = complaint.complaintFeedbackType === 'not-spam';
     return {
       mail,
       type: 'complained' as const,
       subtype: complaint.complaintFeedbackType ?? complaint.complaintSubType ?? undefined,
       at: complaint.timestamp,
-      suppresses: !isTakenBack,
-      lifts: isTakenBack,
+      suppresses: !isWithdrawn,
+      lifts: isWithdrawn,
       ...about(complaint.complainedRecipients),
     };
   }),
@@ -128,15 +128,15 @@ const readers: Readonly<Record<string, z.ZodType<Facts & { mail: z.output<typeof
     type: 'rejected' as const,
     at: mail.timestamp,
     recipients: [],
-    said: reject.reason,
+    reply: reject.reason,
   })),
 };
 
 /**
- * Reads an event of Amazon SES, whoever brought it:
+ * Parses an event of Amazon SES:
  * https://docs.aws.amazon.com/ses/latest/dg/event-publishing-retrieving-sns-contents.html
- * Unknown fields are of no matter. Resolves a kind that says nothing about delivery to `ignored`.
- * @returns `undefined` when it is no event of SES.
+ * Unknown fields are ignored. A kind that says nothing about delivery is `ignored`.
+ * @returns `undefined` when it is not an event of SES.
  */
 export function readSesEvent(body: unknown): SesEvent | { readonly ignored: string } | undefined {
   const kind = Kind.safeParse(body);
@@ -151,7 +151,7 @@ export function readSesEvent(body: unknown): SesEvent | { readonly ignored: stri
     at,
     recipients,
     subtype,
-    said,
+    reply,
     suppresses = false,
     lifts = false,
   } = parsed.data;
@@ -164,7 +164,7 @@ export function readSesEvent(body: unknown): SesEvent | { readonly ignored: stri
     providerId: mail.messageId,
     outboxId: tag.success ? tag.data : undefined,
     recipients,
-    detail: said === undefined ? undefined : maskPersonalData(said),
+    detail: reply === undefined ? undefined : maskPersonalData(reply),
     suppresses,
     lifts,
     fingerprint: createHash('sha256').update(JSON.stringify(identity)).digest('hex'),
@@ -174,6 +174,6 @@ export function readSesEvent(body: unknown): SesEvent | { readonly ignored: stri
 function about(recipients: readonly z.output<typeof Recipient>[]) {
   return {
     recipients: recipients.map(({ emailAddress }) => emailAddress),
-    said: recipients.map(({ diagnosticCode, status }) => diagnosticCode ?? status)[0],
+    reply: recipients.map(({ diagnosticCode, status }) => diagnosticCode ?? status)[0],
   };
 }

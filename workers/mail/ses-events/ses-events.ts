@@ -2,121 +2,141 @@ import type { Logger } from '../../../shared/logging/logger.js';
 import { createLogThrottle } from '../../../shared/logging/log-throttle.js';
 import { AppError } from '../../../shared/errors/app-error.js';
 import { maskError } from '../../mask.js';
-import { recordSesEvent, type Recorded, type RecordSesEventDeps } from './record-ses-event.js';
+import {
+  recordSesEvent,
+  type Arrival,
+  type Recorded,
+  type RecordSesEventDeps,
+} from './record-ses-event.js';
 import { readSesEvent, type SesEvent } from './ses-event.js';
 import { isEnvelope, SnsEnvelope } from './sns-envelope.js';
 import type { SnsVerifier } from './sns-signature.js';
 
 export interface SesEventsDeps extends RecordSesEventDeps {
   readonly verifier: SnsVerifier;
-  /** Only what SNS has signed for this topic is taken. Without one, whoever reaches the worker is believed. */
+  /** Only messages that SNS signed for this topic are accepted. Without one, any client of the worker is trusted. */
   readonly topicArn: string | undefined;
   readonly log: Logger;
 }
 
-/** A message of the queue, as the worker tier's daemon posts it. */
+/** A message of the SQS queue, as the worker tier's daemon posts it. */
 export interface QueueMessage {
   readonly body: unknown;
-  /** The queue's own id of it, the same at every redelivery. */
+  /** The queue's own id of the message, the same at every redelivery. */
   readonly messageId: string | undefined;
   readonly requestId: string;
 }
 
-/** What a message came to: `ignored` when it says nothing about the delivery of a mail. */
+/** `ignored` when the message says nothing about the delivery of a mail. */
 export type EventResult = Recorded | 'ignored';
 
-/** Takes what Amazon SES tells about mails. */
+/** Receives the events that Amazon SES publishes about mails. */
 export interface SesEvents {
   /**
-   * Records the event of a message, or ignores a message that holds none that matters. Safe to call again.
+   * Records the event of a message, with or without SNS's envelope. Idempotent.
    * @throws {AppError} `malformed_request` for what is neither an envelope of SNS nor an event of SES,
-   *   `untrusted_message` for a wrong signature, and for what is not of our topic, if one is set, `unavailable` when the certificate cannot be had now.
+   *   `untrusted_message` for a wrong signature, and for another topic than ours, if one is set, `unavailable` when the
+   *   certificate cannot be fetched now.
    */
-  take(message: QueueMessage): Promise<EventResult>;
+  receive(message: QueueMessage): Promise<EventResult>;
 }
 
-const TELL_UNKNOWN_EVERY_MS = 60_000;
-/** What SES says to a new topic; the only message of it that is not JSON. */
+const LOG_UNKNOWN_EVERY_MS = 60_000;
+/** SES publishes this text to a new topic; its only message that is not JSON. */
 const GREETING = /^Successfully validated SNS topic/;
 
-/** Reads messages with or without SNS's envelope, and checks the envelope's signature where it has one. */
+/** See {@link SesEvents}. */
 export function createSesEvents(deps: SesEventsDeps): SesEvents {
-  const { log } = deps;
-
-  async function take({ body, messageId, requestId }: QueueMessage): Promise<EventResult> {
-    const arrival = { messageId: messageId && `sqs:${messageId}`, requestId };
-    if (!isEnvelope(body)) {
-      if (deps.topicArn !== undefined) throw new AppError('untrusted_message');
-      return record(body, arrival);
-    }
-    const parsed = SnsEnvelope.safeParse(body);
-    if (!parsed.success) throw new AppError('malformed_request');
-    const envelope = parsed.data;
-    await refuseForeign(deps, envelope);
-    if (envelope.Type !== 'Notification') {
-      // A queue's subscription needs no confirmation; nobody here follows a link that a message brings.
-      log.warn(
-        { 'labels.sns_type': envelope.Type, 'http.request.id': requestId },
-        'SNS subscription message ignored',
-      );
-      return 'ignored';
-    }
-    if (GREETING.test(envelope.Message)) return 'ignored';
-    return record(parseJson(envelope.Message), {
-      messageId: `sns:${envelope.MessageId}`,
-      requestId,
-    });
-  }
-
-  async function record(
-    body: unknown,
-    arrival: Parameters<typeof recordSesEvent>[2],
-  ): Promise<EventResult> {
-    const event = readSesEvent(body);
-    if (!event) throw new AppError('malformed_request');
-    if ('ignored' in event) return 'ignored';
-    const result = await recordSesEvent(deps, event, arrival);
-    if (result === 'unknown') tellUnknown(event);
-    else tellRecorded(event, result, arrival.requestId);
-    return result;
-  }
-
-  const tellRecorded = (event: SesEvent, result: Recorded, requestId: string): void =>
-    log.info(
-      {
-        'labels.result': result,
-        'labels.mail_event': event.type,
-        'labels.mail_event_subtype': event.subtype,
-        'labels.outbox_id': event.outboxId,
-        'labels.provider_id': event.providerId,
-        'http.request.id': requestId,
-      },
-      'mail event',
-    );
-
-  let unknownEvents = 0;
-  const isTimeToTell = createLogThrottle(TELL_UNKNOWN_EVERY_MS);
-  /** Nothing is kept of them: whoever sends many fills neither a table nor the log. */
-  function tellUnknown({ type, providerId }: SesEvent): void {
-    unknownEvents += 1;
-    if (!isTimeToTell('unknown')) return;
-    log.warn(
-      {
-        'labels.events_since_start': unknownEvents,
-        'labels.mail_event': type,
-        'labels.provider_id': providerId,
-      },
-      'mail event for unknown message',
-    );
-  }
-
-  return { take };
+  const unknown = { count: 0, isDue: createLogThrottle(LOG_UNKNOWN_EVERY_MS) };
+  return { receive: (message) => receive(deps, unknown, message) };
 }
 
-async function refuseForeign(
-  { verifier, topicArn }: SesEventsDeps,
-  envelope: SnsEnvelope,
-): Promise<void> {
+/** Events about messages that are not in the database. */
+interface UnknownEvents {
+  count: number;
+  readonly isDue: (key: string) => boolean;
+}
+
+async function receive(
+  deps: SesEventsDeps,
+  unknown: UnknownEvents,
+  { body, messageId, requestId }: QueueMessage,
+): Promise<EventResult> {
+  if (!isEnvelope(body)) {
+    if (deps.topicArn !== undefined) throw new AppError('untrusted_message');
+    return record(deps, unknown, body, { messageId: messageId && `sqs:${messageId}`, requestId });
+  }
+  const parsed = SnsEnvelope.safeParse(body);
+  if (!parsed.success) throw new AppError('malformed_request');
+  const envelope = parsed.data;
+  await verify(deps, envelope);
+  if (envelope.Type !== 'Notification') {
+    // An SQS subscription needs no confirmation, and links in messages are never followed.
+    deps.log.warn(
+      { 'labels.sns_type': envelope.Type, 'http.request.id': requestId },
+      'SNS subscription message ignored',
+    );
+    return 'ignored';
+  }
+  if (GREETING.test(envelope.Message)) return 'ignored';
+  const event = parseJson(envelope.Message);
+  return record(deps, unknown, event, { messageId: `sns:${envelope.MessageId}`, requestId });
+}
+
+async function record(
+  deps: SesEventsDeps,
+  unknown: UnknownEvents,
+  body: unknown,
+  arrival: Arrival,
+): Promise<EventResult> {
+  const event = readSesEvent(body);
+  if (!event) throw new AppError('malformed_request');
+  if ('ignored' in event) return 'ignored';
+  const result = await recordSesEvent(deps, event, arrival);
+  if (result === 'unknown') logUnknown(deps, unknown, event);
+  else logRecorded(deps, event, result, arrival.requestId);
+  return result;
+}
+
+function logRecorded(
+  { log }: SesEventsDeps,
+  { type, subtype, outboxId, providerId }: SesEvent,
+  result: Recorded,
+  requestId: string,
+): void {
+  log.info(
+    {
+      'labels.result': result,
+      'labels.mail_event': type,
+      'labels.mail_event_subtype': subtype,
+      'labels.outbox_id': outboxId,
+      'labels.provider_id': providerId,
+      'http.request.id': requestId,
+    },
+    'mail event',
+  );
+}
+
+/** Unknown events are not stored, and logged once a minute: a flood of them fills neither a table nor the log. */
+function logUnknown(
+  { log }: SesEventsDeps,
+  unknown: UnknownEvents,
+  { type, providerId }: SesEvent,
+): void {
+  unknown.count += 1;
+  if (!unknown.isDue('unknown')) return;
+  log.warn(
+    {
+      'labels.events_since_start': unknown.count,
+      'labels.mail_event': type,
+      'labels.provider_id': providerId,
+    },
+    'mail event for unknown message',
+  );
+}
+
+/** @throws {AppError} for another topic, a wrong signature or a certificate that cannot be fetched. */
+async function verify({ verifier, topicArn }: SesEventsDeps, envelope: SnsEnvelope): Promise<void> {
   if (topicArn !== undefined && envelope.TopicArn !== topicArn)
     throw new AppError('untrusted_message');
   if (topicArn === undefined && envelope.Signature === undefined) return;
@@ -130,7 +150,7 @@ function parseJson(text: string): unknown {
   try {
     return JSON.parse(text);
   } catch {
-    // What the parser says would quote the message.
+    // The parser's error would quote the message.
     throw new AppError('malformed_request');
   }
 }

@@ -1,12 +1,12 @@
 import * as z from 'zod';
 
 /**
- * What SNS puts around a message for a queue, unless raw delivery is on:
+ * The envelope of an SNS message in a queue, unless raw message delivery is on:
  * https://docs.aws.amazon.com/sns/latest/dg/sns-message-and-json-formats.html
  */
 export const SnsEnvelope = z.object({
   Type: z.enum(['Notification', 'SubscriptionConfirmation', 'UnsubscribeConfirmation']),
-  // Kept as it is: printable ASCII, nothing that PostgreSQL refuses.
+  // Stored unchanged: printable ASCII, so nothing that PostgreSQL rejects.
   MessageId: z.string().regex(/^[\x21-\x7e]{1,200}$/),
   TopicArn: z.string().max(500),
   Message: z.string(),
@@ -19,14 +19,13 @@ export const SnsEnvelope = z.object({
   SigningCertURL: z.string().optional(),
 });
 
-/** A message of SNS in its envelope. */
 export type SnsEnvelope = z.output<typeof SnsEnvelope>;
 
-/** True for what claims to be an envelope of SNS: an event of SES has no such field. */
+/** True for anything with an SNS envelope's `Type`, which an event of SES does not have. */
 export const isEnvelope = (body: unknown): boolean =>
   typeof body === 'object' && body !== null && 'Type' in body;
 
-const SIGNED_OF_NOTIFICATION = [
+const SIGNED_IN_NOTIFICATION = [
   'Message',
   'MessageId',
   'Subject',
@@ -34,7 +33,7 @@ const SIGNED_OF_NOTIFICATION = [
   'TopicArn',
   'Type',
 ] as const;
-const SIGNED_OF_SUBSCRIPTION = [
+const SIGNED_IN_SUBSCRIPTION = [
   'Message',
   'MessageId',
   'SubscribeURL',
@@ -45,11 +44,11 @@ const SIGNED_OF_SUBSCRIPTION = [
 ] as const;
 
 /**
- * What the signature is about, byte for byte: the names and values of some fields, each on its line; a field that is
- * not there is left out. https://docs.aws.amazon.com/sns/latest/dg/sns-verify-signature-of-message.html
+ * The signed text, byte for byte: names and values of some fields, each on its line, without missing fields.
+ * https://docs.aws.amazon.com/sns/latest/dg/sns-verify-signature-of-message.html
  */
 export function stringToSign(envelope: SnsEnvelope): string {
-  const fields = envelope.Type === 'Notification' ? SIGNED_OF_NOTIFICATION : SIGNED_OF_SUBSCRIPTION;
+  const fields = envelope.Type === 'Notification' ? SIGNED_IN_NOTIFICATION : SIGNED_IN_SUBSCRIPTION;
   return fields
     .filter((name) => envelope[name] !== undefined && envelope[name] !== null)
     .map((name) => `${name}\n${envelope[name]}\n`)

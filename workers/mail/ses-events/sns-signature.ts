@@ -1,12 +1,14 @@
 import { createPublicKey, createVerify } from 'node:crypto';
-import type { FetchCertificate } from './fetch-certificate.js';
 import { stringToSign, type SnsEnvelope } from './sns-envelope.js';
 
-/** Says whether SNS has signed a message; an unsigned one is not its matter. */
+/** Verifies the signatures of SNS messages. */
 export interface SnsVerifier {
-  /** @throws when the certificate cannot be had now. */
+  /** False for an unsigned message. @throws when the certificate cannot be fetched now. */
   isSignedBySns(envelope: SnsEnvelope): Promise<boolean>;
 }
+
+/** Fetches a certificate as PEM. @throws when that fails or takes more than a few seconds. */
+export type FetchCertificate = (url: string) => Promise<string>;
 
 const ALGORITHMS = new Map([
   ['1', 'RSA-SHA1'],
@@ -14,36 +16,44 @@ const ALGORITHMS = new Map([
 ]);
 /** `arn:PARTITION:sns:REGION:…`. A region's first part has letters only: others name buckets, such as `s3-us-west-2`. */
 const TOPIC = /^arn:(aws|aws-cn|aws-us-gov):sns:([a-z]{2}(?:-[a-z]+){1,2}-\d{1,2}):/;
-/** Each region has one certificate at a time; a sender that names more must not fill the memory. */
+/** Bounds the cache: each region has one certificate at a time, but a sender may name any number. */
 const MAX_CERTIFICATES = 20;
+const FETCH_TIMEOUT_MS = 5_000;
+/** A certificate of SNS has about 2 KB. */
+const MAX_CERTIFICATE_BYTES = 32 * 1_024;
 
-/** Checks signatures with certificates that are fetched once from where SNS keeps them, and from nowhere else. */
+/** Verifies with certificates from SNS's own hosts only, each fetched once. */
 export function createSnsVerifier(fetchCertificate: FetchCertificate): SnsVerifier {
   const certificates = new Map<string, Promise<string>>();
-
-  const certificateAt = (url: string): Promise<string> => {
-    const known = certificates.get(url);
-    if (known) return known;
-    const [oldest] = certificates.keys();
-    if (certificates.size >= MAX_CERTIFICATES && oldest !== undefined) certificates.delete(oldest);
-    const fetched = fetchCertificate(url);
-    certificates.set(url, fetched);
-    fetched.catch(() => certificates.delete(url));
-    return fetched;
-  };
-
   return {
     async isSignedBySns(envelope) {
       const { Signature: signature, SigningCertURL: url, SignatureVersion: version } = envelope;
       const algorithm = ALGORITHMS.get(version ?? '');
       if (signature === undefined || url === undefined || algorithm === undefined) return false;
       if (!isCertificateOfSns(url, envelope.TopicArn)) return false;
-      return verifies(await certificateAt(url), algorithm, stringToSign(envelope), signature);
+      const pem = await cachedCertificate(certificates, url, fetchCertificate);
+      return verifies(pem, algorithm, stringToSign(envelope), signature);
     },
   };
 }
 
-/** True when the address is one at which only SNS itself can put a certificate, in the region of the topic. */
+/** From the cache, or fetched: concurrent callers share one request, and a failed one is not cached. */
+function cachedCertificate(
+  cache: Map<string, Promise<string>>,
+  url: string,
+  fetchCertificate: FetchCertificate,
+): Promise<string> {
+  const cached = cache.get(url);
+  if (cached) return cached;
+  const [oldest] = cache.keys();
+  if (cache.size >= MAX_CERTIFICATES && oldest !== undefined) cache.delete(oldest);
+  const fetched = fetchCertificate(url);
+  cache.set(url, fetched);
+  fetched.catch(() => cache.delete(url));
+  return fetched;
+}
+
+/** True for an address on SNS's own host in the region of the topic. */
 export function isCertificateOfSns(address: string, topicArn: string): boolean {
   const [, partition, region] = TOPIC.exec(topicArn) ?? [];
   if (region === undefined || !URL.canParse(address)) return false;
@@ -59,7 +69,27 @@ function verifies(pem: string, algorithm: string, text: string, signature: strin
     if (key.asymmetricKeyType !== 'rsa') return false;
     return createVerify(algorithm).update(text, 'utf8').verify(key, signature, 'base64');
   } catch {
-    // Not a certificate: it vouches for nothing. The caller tells of the refusal.
+    // Not a certificate. The caller logs the rejection.
     return false;
   }
 }
+
+/** Fetches over HTTP without following redirects: at most 32 KiB, within five seconds. */
+export const fetchCertificate: FetchCertificate = async (url) => {
+  const response = await fetch(url, {
+    redirect: 'error',
+    signal: AbortSignal.timeout(FETCH_TIMEOUT_MS),
+  });
+  if (!response.ok || !response.body) {
+    await response.body?.cancel();
+    throw new Error(`the certificate was answered with ${response.status}`);
+  }
+  const chunks: Uint8Array[] = [];
+  let bytes = 0;
+  for await (const chunk of response.body as AsyncIterable<Uint8Array>) {
+    bytes += chunk.length;
+    if (bytes > MAX_CERTIFICATE_BYTES) throw new Error('the certificate is too large');
+    chunks.push(chunk);
+  }
+  return Buffer.concat(chunks).toString('latin1');
+};
