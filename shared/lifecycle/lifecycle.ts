@@ -1,72 +1,81 @@
 import type { Logger } from '../logging/logger.js';
 import { logStrayOutput } from '../logging/stray-output.js';
 
-/** What a process does between its start and its end. */
 export interface Lifecycle {
-  /** True from the moment that stopping has begun. */
+  /** True once the shutdown has begun. */
   readonly isStopping: boolean;
-  /** Registers how to release what was just opened. Releases run in reverse order, one after another. */
+  /** Registers the release of a resource just opened. Releases run in reverse order, one after another. */
   onStop(name: string, release: () => Promise<void> | void): void;
-  /** Releases everything and ends the process with this exit code; a second call waits for the first. */
+  /** Releases everything and exits with this code; a second call waits for the first. */
   stop(reason: string, exitCode?: number): Promise<void>;
 }
 
 /**
- * Ends the process in order: on SIGTERM or SIGINT, and when an error escapes. Past the deadline, or at a second signal,
- * it ends at once. What was acknowledged must be safe without a clean stop; stopping in order only saves time.
- * From now on whatever the process prints is a line of its log.
+ * Shuts the process down gracefully on SIGTERM, SIGINT and uncaught exceptions; after the deadline, or at a second signal,
+ * it exits at once. Acknowledged work must survive a crash: a graceful shutdown only saves time. From now on stray output to
+ * the console is logged.
  */
 export function startLifecycle(log: Logger, deadlineMs: number): Lifecycle {
   logStrayOutput(log);
-  const releases: { name: string; release: () => Promise<void> | void }[] = [];
-  let stopping: Promise<void> | undefined;
-  /** Set from the moment that stopping begins. */
-  let finalExitCode: number | undefined;
-
-  const runReleases = async (): Promise<void> => {
-    for (const { name, release } of releases.toReversed()) {
-      try {
-        await release();
-      } catch (error) {
-        log.error({ err: error, 'labels.resource': name }, 'resource release failed');
-      }
-    }
+  const shutdown: Shutdown = {
+    log,
+    deadlineMs,
+    releases: [],
+    exitCode: undefined,
+    done: undefined,
   };
-
-  const stop = (reason: string, exitCode = 0): Promise<void> => {
-    // The first reason decides how the process ends.
-    finalExitCode ??= exitCode;
-    stopping ??= end(reason, finalExitCode);
-    return stopping;
-  };
-
-  const end = async (reason: string, exitCode: number): Promise<void> => {
-    log.info({ 'event.reason': reason }, 'shutdown started');
-    const deadline = setTimeout(() => {
-      log.warn({ 'labels.deadline_ms': deadlineMs }, 'shutdown deadline exceeded');
-      process.exit(exitCode);
-    }, deadlineMs);
-    await runReleases();
-    clearTimeout(deadline);
-    process.exit(exitCode);
-  };
-
   const onSignal = (signal: NodeJS.Signals): void => {
-    if (finalExitCode !== undefined) process.exit(finalExitCode);
-    void stop(signal);
+    if (shutdown.exitCode !== undefined) process.exit(shutdown.exitCode);
+    void stop(shutdown, signal, 0);
   };
   process.on('SIGTERM', onSignal);
   process.on('SIGINT', onSignal);
   process.on('uncaughtException', (error, origin) => {
     log.fatal({ err: error, 'event.reason': origin }, 'uncaught exception');
-    void stop(origin, 1);
+    void stop(shutdown, origin, 1);
   });
-
   return {
     get isStopping() {
-      return finalExitCode !== undefined;
+      return shutdown.exitCode !== undefined;
     },
-    onStop: (name, release) => void releases.push({ name, release }),
-    stop,
+    onStop: (name, release) => void shutdown.releases.push({ name, release }),
+    stop: (reason, exitCode = 0) => stop(shutdown, reason, exitCode),
   };
+}
+
+interface Shutdown {
+  readonly log: Logger;
+  readonly deadlineMs: number;
+  readonly releases: { readonly name: string; readonly release: () => Promise<void> | void }[];
+  /** Set when the shutdown begins; the first call decides it. */
+  exitCode: number | undefined;
+  done: Promise<void> | undefined;
+}
+
+function stop(shutdown: Shutdown, reason: string, exitCode: number): Promise<void> {
+  shutdown.exitCode ??= exitCode;
+  shutdown.done ??= end(shutdown, reason, shutdown.exitCode);
+  return shutdown.done;
+}
+
+async function end(shutdown: Shutdown, reason: string, exitCode: number): Promise<void> {
+  const { log, deadlineMs } = shutdown;
+  log.info({ 'event.reason': reason }, 'shutdown started');
+  const deadline = setTimeout(() => {
+    log.warn({ 'labels.deadline_ms': deadlineMs }, 'shutdown deadline exceeded');
+    process.exit(exitCode);
+  }, deadlineMs);
+  await releaseAll(shutdown);
+  clearTimeout(deadline);
+  process.exit(exitCode);
+}
+
+async function releaseAll({ log, releases }: Shutdown): Promise<void> {
+  for (const { name, release } of releases.toReversed()) {
+    try {
+      await release();
+    } catch (error) {
+      log.error({ err: error, 'labels.resource': name }, 'resource release failed');
+    }
+  }
 }
