@@ -1,53 +1,49 @@
 import type { Environment } from '../shared/config/config.js';
 
-/** What a command answers: the same facts for people and for programs. */
-export interface Answer {
-  /** For people. What a line holds of foreign text begins no line of its own. */
+/** The result of a command: the same facts for people and for programs. */
+export interface CommandResult {
+  /** For people. Control characters in foreign text are escaped when the lines are printed. */
   readonly lines: readonly string[];
   readonly facts: Readonly<Record<string, unknown>>;
-  /** False when the command has found what it was asked for, and that is not well. */
+  /** False when the command worked and found a problem. */
   readonly isOk?: boolean;
 }
 
-/** What follows a command's name, and the environment that it is called in. */
+/** The words and options after a command's name, and its environment. */
 export interface Arguments {
   readonly words: readonly string[];
   readonly all: boolean;
   readonly rate: string | undefined;
-  /** Where the configuration comes from. */
   readonly env: Environment;
-  /** Takes log lines, each with its newline. */
-  readonly tell: (line: string) => void;
+  /** Prints a log line, which ends with a newline, to stderr. */
+  readonly logLine: (line: string) => void;
 }
 
-/** One command: its name, how it is called, what it does. */
 export interface Command {
   readonly name: string;
-  /** What follows the name, as the usage shows it. */
-  readonly takes?: string;
-  readonly does: string;
-  /** The options that it knows, besides `--json`. */
+  /** Its arguments, as the usage shows them. */
+  readonly usage?: string;
+  readonly summary: string;
+  /** Its options besides `--json`. */
   readonly options?: readonly ('all' | 'rate')[];
-  /**
-   * Does it.
-   * @throws {UsageError} when it cannot be called so; any other error when it could not be done.
-   */
-  run(args: Arguments): Promise<Answer>;
+  /** @throws {UsageError} for wrong arguments; any other error when the command failed. */
+  run(args: Arguments): Promise<CommandResult>;
 }
 
-/** The command was called in a way that it does not know. */
+/** The command line is wrong: exit code 64, and the usage is printed. */
 export class UsageError extends Error {
   override readonly name = 'UsageError';
 }
 
-/** The one word that must follow the command. @throws {UsageError} */
-export function onlyWord({ words }: Arguments, what: string): string {
+/** The single argument of a command. @throws {UsageError} */
+export function onlyArgument({ words }: Arguments, what: string): string {
   const [word, ...others] = words;
-  if (word === undefined || others.length > 0) throw new UsageError(`give one ${what}`);
+  if (word === undefined || others.length > 0)
+    throw new UsageError(`expected exactly one argument: ${what}`);
   return word;
 }
 
-/** For commands that nothing follows. @throws {UsageError} */
-export function noWords({ words }: Arguments): void {
-  if (words.length > 0) throw new UsageError(`"${words.join(' ')}" means nothing here`);
+/** For commands without arguments. @throws {UsageError} */
+export function refuseArguments({ words }: Arguments): void {
+  if (words.length > 0) throw new UsageError(`unexpected argument: ${words.join(' ')}`);
 }

@@ -26,7 +26,7 @@ import {
   type RedisInstance,
   type RedisName,
 } from '../shared/queues/registry.js';
-import { noWords, type Answer, type Arguments, type Command } from './command.js';
+import { refuseArguments, type CommandResult, type Arguments, type Command } from './command.js';
 
 /** When each check of the doctor passes, in Markdown. The runbook's table is generated from this list. */
 export const doctorChecks = {
@@ -57,7 +57,7 @@ const redisChecks = {
 export const doctorCommands: readonly Command[] = [
   {
     name: 'doctor',
-    does: 'checks everything that Rollcall depends on, and says what to do',
+    summary: 'checks everything that Rollcall depends on, and says what to do',
     run: doctor,
   },
 ];
@@ -71,8 +71,8 @@ interface Finding {
   readonly advice?: string;
 }
 
-async function doctor(args: Arguments): Promise<Answer> {
-  noWords(args);
+async function doctor(args: Arguments): Promise<CommandResult> {
+  refuseArguments(args);
   const findings = await examine(args.env);
   const isOk = findings.every(({ ok }) => ok);
   return {

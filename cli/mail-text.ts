@@ -1,7 +1,7 @@
 import type { DeadLetters, DeadLetterList } from '../api/ops/dead-letters.service.js';
 import type { MailStep, MailStory, MailTimeline } from '../api/ops/mail-timeline.service.js';
 
-/** The timeline of an address, for people: what is so now first, then each mail's story. */
+/** The timeline of an address, for people: its current state, then the history of each mail. */
 export function describeTimeline(timeline: MailTimeline): string[] {
   const { address, suppressed, messages } = timeline;
   return [
@@ -16,7 +16,7 @@ export function describeTimeline(timeline: MailTimeline): string[] {
   ];
 }
 
-/** What was given up or perhaps sent, for people. */
+/** The dead letters and perhaps sent mails, for people. */
 export function describeDeadLetters({ uncertain, ...dead }: DeadLetters): string[] {
   const decide = 'Try again: `mail redrive ID`, let go: `mail discard ID`.';
   return [

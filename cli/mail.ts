@@ -7,48 +7,52 @@ import {
 import { readMailTimeline } from '../api/ops/mail-timeline.service.js';
 import { liftSuppression } from '../api/ops/suppressions.service.js';
 import {
-  noWords,
-  onlyWord,
+  refuseArguments,
+  onlyArgument,
   UsageError,
-  type Answer,
+  type CommandResult,
   type Arguments,
   type Command,
 } from './command.js';
 import { describeDeadLetters, describeTimeline } from './mail-text.js';
 import { causeOfCommand, readAddress, withTools } from './tools.js';
 
-/** Where a mail is, and what to do about one that was given up. */
+/** The history of mails, dead letters and suppressions. */
 export const mailCommands: readonly Command[] = [
   {
     name: 'mail show',
-    takes: 'ADDRESS',
-    does: 'tells the story of every mail to an address',
+    usage: 'ADDRESS',
+    summary: 'shows the history of every mail to an address',
     run: show,
   },
-  { name: 'mail dead', does: 'lists the mails that were given up, or perhaps sent', run: dead },
+  {
+    name: 'mail dead',
+    summary: 'lists the dead letters, and the mails that were perhaps sent',
+    run: dead,
+  },
   {
     name: 'mail redrive',
-    takes: 'ID | --all [--rate N]',
-    does: 'has a mail of that list tried again, or all that were given up, N a second (10)',
+    usage: 'ID | --all [--rate N]',
+    summary: 'retries a mail of that list, or all dead letters, N a second (default 10)',
     options: ['all', 'rate'],
     run: redrive,
   },
   {
     name: 'mail discard',
-    takes: 'ID',
-    does: 'lets go of a mail of that list: it is never sent again',
+    usage: 'ID',
+    summary: 'discards a mail of that list: it is never retried',
     run: discard,
   },
   {
     name: 'mail unsuppress',
-    takes: 'ADDRESS',
-    does: 'sends mail to an address again that bounced or complained',
+    usage: 'ADDRESS',
+    summary: 'lifts the suppression of an address that bounced or complained',
     run: unsuppress,
   },
 ];
 
-async function show(args: Arguments): Promise<Answer> {
-  const email = readAddress(onlyWord(args, 'address'));
+async function show(args: Arguments): Promise<CommandResult> {
+  const email = readAddress(onlyArgument(args, 'address'));
   return withTools(args, async (tools) => {
     const timeline = await readMailTimeline(tools, email);
     const { messages, admin, registrations, suppressed } = timeline;
@@ -58,8 +62,8 @@ async function show(args: Arguments): Promise<Answer> {
   });
 }
 
-async function dead(args: Arguments): Promise<Answer> {
-  noWords(args);
+async function dead(args: Arguments): Promise<CommandResult> {
+  refuseArguments(args);
   return withTools(args, async (tools) => {
     const letters = await listDeadLetters(tools);
     return { lines: describeDeadLetters(letters), facts: { ...letters } };
@@ -69,7 +73,7 @@ async function dead(args: Arguments): Promise<Answer> {
 const DEFAULT_RATE = 10;
 const MAX_RATE = 1_000;
 
-async function redrive(args: Arguments): Promise<Answer> {
+async function redrive(args: Arguments): Promise<CommandResult> {
   if (!args.all && args.rate !== undefined) throw new UsageError('--rate goes with --all');
   if (!args.all) {
     const id = readId(args);
@@ -78,7 +82,7 @@ async function redrive(args: Arguments): Promise<Answer> {
       return { lines: [`${id} is tried again`], facts: { id, redriven: 1 } };
     });
   }
-  noWords(args);
+  refuseArguments(args);
   const rate = readRate(args.rate);
   return withTools(args, async (tools) => {
     const count = await redriveAllMails(tools, rate, causeOfCommand());
@@ -90,7 +94,7 @@ async function redrive(args: Arguments): Promise<Answer> {
   });
 }
 
-async function discard(args: Arguments): Promise<Answer> {
+async function discard(args: Arguments): Promise<CommandResult> {
   const id = readId(args);
   return withTools(args, async (tools) => {
     await discardMail(tools, id, causeOfCommand());
@@ -98,8 +102,8 @@ async function discard(args: Arguments): Promise<Answer> {
   });
 }
 
-async function unsuppress(args: Arguments): Promise<Answer> {
-  const email = readAddress(onlyWord(args, 'address'));
+async function unsuppress(args: Arguments): Promise<CommandResult> {
+  const email = readAddress(onlyArgument(args, 'address'));
   return withTools(args, async (tools) => {
     const reason = await liftSuppression(tools, email, causeOfCommand());
     return {
@@ -112,7 +116,7 @@ async function unsuppress(args: Arguments): Promise<Answer> {
 const UUID = /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
 
 function readId(args: Arguments): string {
-  const id = onlyWord(args, 'id, or --all');
+  const id = onlyArgument(args, 'id, or --all');
   if (!UUID.test(id))
     throw new UsageError(`${id} is not the id of a mail; \`mail dead\` lists them`);
   return id.toLowerCase();

@@ -1,3 +1,4 @@
+// Apart from run.ts, so that tests can import the command line without running it.
 import { runCommandLine } from './run.js';
 
 const { code, stdout, stderr } = await runCommandLine(process.argv.slice(2), process.env);

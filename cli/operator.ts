@@ -1,25 +1,25 @@
 import { setOperator } from '../api/admins/admins.service.js';
-import { onlyWord, type Answer, type Arguments, type Command } from './command.js';
+import { onlyArgument, type CommandResult, type Arguments, type Command } from './command.js';
 import { causeOfCommand, readAddress, refuseUnknownAdmin, withTools } from './tools.js';
 
-/** Who looks after the service. */
+/** The operator role. */
 export const operatorCommands: readonly Command[] = [
   {
     name: 'operator grant',
-    takes: 'EMAIL',
-    does: 'makes a confirmed admin an operator',
+    usage: 'EMAIL',
+    summary: 'makes a confirmed admin an operator',
     run: (args) => setRole(args, true),
   },
   {
     name: 'operator revoke',
-    takes: 'EMAIL',
-    does: 'takes the role back',
+    usage: 'EMAIL',
+    summary: 'revokes the operator role',
     run: (args) => setRole(args, false),
   },
 ];
 
-async function setRole(args: Arguments, isOperator: boolean): Promise<Answer> {
-  const email = readAddress(onlyWord(args, 'address'));
+async function setRole(args: Arguments, isOperator: boolean): Promise<CommandResult> {
+  const email = readAddress(onlyArgument(args, 'address'));
   return withTools(args, async (tools) => {
     const changed = await setOperator(tools, email, isOperator, causeOfCommand()).catch(
       refuseUnknownAdmin,

@@ -1,8 +1,7 @@
 import { parseArgs } from 'node:util';
 import { ConfigError, EXIT_CONFIG, type Environment } from '../shared/config/config.js';
-import { UsageError, type Answer, type Arguments, type Command } from './command.js';
+import { UsageError, type CommandResult, type Arguments, type Command } from './command.js';
 import { doctorCommands } from './doctor.js';
-import { escapeControls } from './escape-controls.js';
 import { mailCommands } from './mail.js';
 import { operatorCommands } from './operator.js';
 import { sessionCommands } from './sessions.js';
@@ -24,37 +23,35 @@ const USAGE: readonly string[] = [
   '',
   ...usageLines(),
   '',
-  ...`  --json    answer with one JSON document on stdout
-  --help    this text
+  ...`  --json    print the result as one JSON document on stdout
+  --help    print this text
 
-Exit code 0 only when it did what was asked (doctor: when all is well), 1 when it could not, 64 when it was not
-understood, 78 without a usable configuration. What the audit records is told on stderr, one JSON object a line.`.split(
-    '\n',
-  ),
+Exit codes: 0 success (doctor: no problem found), 1 failure, 64 wrong usage, 78 unusable configuration.
+Audit events are also logged on stderr, one JSON object a line.`.split('\n'),
 ];
 
-/** What a call came to: what it says, and the exit code that tells it to programs. */
+/** What a call prints, and its exit code. */
 export interface Outcome {
   readonly code: number;
   readonly stdout: string;
   readonly stderr: string;
 }
 
-/** Does what the arguments ask for, with the configuration in `env`. Never rejects: what went wrong is in the outcome. */
+/** Runs the command in `argv` with the configuration in `env`. Never rejects: errors are part of the outcome. */
 export async function runCommandLine(argv: readonly string[], env: Environment): Promise<Outcome> {
   const isJson = argv.includes('--json');
-  const told: string[] = [];
-  // The one way out, for text that came from outside too.
+  const logged: string[] = [];
+  // All output passes through here, since any of it may contain foreign text.
   const outcome = (code: number, stdout: readonly string[], problem: readonly string[] = []) => ({
     code,
-    stdout: written(stdout),
-    stderr: written([...told, ...problem]),
+    stdout: printable(stdout),
+    stderr: printable([...logged, ...problem]),
   });
   try {
-    const asked = parse(argv);
-    if (asked.values.help) return outcome(0, USAGE);
-    const tell = (line: string): void => void told.push(line.trimEnd());
-    const { lines, facts, isOk = true } = await run(asked, env, tell);
+    const call = parse(argv);
+    if (call.values.help) return outcome(0, USAGE);
+    const logLine = (line: string): void => void logged.push(line.trimEnd());
+    const { lines, facts, isOk = true } = await run(call, env, logLine);
     return outcome(
       isOk ? 0 : EXIT_FAILED,
       isJson ? [JSON.stringify({ ok: isOk, ...facts })] : lines,
@@ -68,7 +65,7 @@ export async function runCommandLine(argv: readonly string[], env: Environment):
   }
 }
 
-const written = (lines: readonly string[]): string =>
+const printable = (lines: readonly string[]): string =>
   lines.map((line) => `${escapeControls(line)}\n`).join('');
 
 function exitCodeOf(error: unknown): number {
@@ -79,21 +76,19 @@ function exitCodeOf(error: unknown): number {
 function run(
   { values, positionals }: ReturnType<typeof parse>,
   env: Environment,
-  tell: Arguments['tell'],
-): Promise<Answer> {
+  logLine: Arguments['logLine'],
+): Promise<CommandResult> {
   const command = commands.find((each) => isCalled(each, positionals));
   if (!command)
     throw new UsageError(
-      positionals.length === 0
-        ? 'say what to do'
-        : `there is no command "${positionals.join(' ')}"`,
+      positionals.length === 0 ? 'no command given' : `unknown command "${positionals.join(' ')}"`,
     );
   for (const option of ['all', 'rate'] as const) {
     if (values[option] !== undefined && !command.options?.includes(option))
-      throw new UsageError(`\`${command.name}\` knows no --${option}`);
+      throw new UsageError(`\`${command.name}\` does not take --${option}`);
   }
   const words = positionals.slice(command.name.split(' ').length);
-  return command.run({ words, all: values.all ?? false, rate: values.rate, env, tell });
+  return command.run({ words, all: values.all ?? false, rate: values.rate, env, logLine });
 }
 
 function isCalled({ name }: Command, positionals: readonly string[]): boolean {
@@ -118,7 +113,22 @@ function parse(argv: readonly string[]) {
 }
 
 function usageLines(): string[] {
-  const calls = commands.map(({ name, takes = '' }) => `${name} ${takes}`.trim());
+  const calls = commands.map(({ name, usage = '' }) => `${name} ${usage}`.trim());
   const width = Math.max(...calls.map((call) => call.length));
-  return commands.map(({ does }, i) => `  ${(calls[i] ?? '').padEnd(width)}    ${does}`);
+  return commands.map(({ summary }, i) => `  ${(calls[i] ?? '').padEnd(width)}    ${summary}`);
 }
+
+/** Control and format characters, line and paragraph separators, and lone surrogates. */
+const INVISIBLE = /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Cs}]/gu;
+
+/**
+ * A line for a terminal, or of JSON. Characters that would move the cursor, change the window's title, reverse the text or
+ * start another line are written as `\uXXXX`, which is also valid in the strings of JSON.
+ */
+export const escapeControls = (line: string): string =>
+  line.replace(INVISIBLE, (character) =>
+    Array.from(
+      { length: character.length },
+      (_, i) => `\\u${character.charCodeAt(i).toString(16).padStart(4, '0')}`,
+    ).join(''),
+  );

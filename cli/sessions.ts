@@ -1,19 +1,19 @@
 import { logOutEverywhere } from '../api/sessions/sessions.service.js';
-import { onlyWord, type Answer, type Arguments, type Command } from './command.js';
+import { onlyArgument, type CommandResult, type Arguments, type Command } from './command.js';
 import { causeOfCommand, readAddress, refuseUnknownAdmin, withTools } from './tools.js';
 
-/** Who is logged in. */
+/** The sessions of an admin. */
 export const sessionCommands: readonly Command[] = [
   {
     name: 'sessions end',
-    takes: 'ADDRESS',
-    does: 'logs an admin out everywhere',
+    usage: 'ADDRESS',
+    summary: 'ends all sessions of an admin',
     run: end,
   },
 ];
 
-async function end(args: Arguments): Promise<Answer> {
-  const email = readAddress(onlyWord(args, 'address'));
+async function end(args: Arguments): Promise<CommandResult> {
+  const email = readAddress(onlyArgument(args, 'address'));
   return withTools(args, async (tools) => {
     const ended = await logOutEverywhere(tools, email, causeOfCommand()).catch(refuseUnknownAdmin);
     const text =

@@ -3,17 +3,17 @@ import { loadQueueToolConfig } from '../shared/config/config.js';
 import { openJobQueue, type JobCounts } from '../shared/queues/job-queue.js';
 import { connectRedis } from '../shared/queues/redis-client.js';
 import { queueNames, redisUrlOf, type QueueName } from '../shared/queues/registry.js';
-import { noWords, type Answer, type Arguments, type Command } from './command.js';
+import { refuseArguments, type CommandResult, type Arguments, type Command } from './command.js';
 import { withTools } from './tools.js';
 
 /** How much work is waiting, and where. */
 export const stateCommands: readonly Command[] = [
-  { name: 'outbox', does: 'counts the promised mails by state, with their ages', run: outbox },
-  { name: 'queues', does: 'counts the jobs of each queue by state', run: queues },
+  { name: 'outbox', summary: 'counts the promised mails by state, with their ages', run: outbox },
+  { name: 'queues', summary: 'counts the jobs of each queue by state', run: queues },
 ];
 
-async function outbox(args: Arguments): Promise<Answer> {
-  noWords(args);
+async function outbox(args: Arguments): Promise<CommandResult> {
+  refuseArguments(args);
   return withTools(args, async (tools) => {
     const state = await readOutboxState(tools);
     const { settled_last_day: settled, ...open } = state;
@@ -39,8 +39,8 @@ function ageText(seconds: number): string {
     : `${Math.round(seconds / 86_400)} d`;
 }
 
-async function queues(args: Arguments): Promise<Answer> {
-  noWords(args);
+async function queues(args: Arguments): Promise<CommandResult> {
+  refuseArguments(args);
   const { redis } = loadQueueToolConfig(args.env);
   const counted: [QueueName, JobCounts][] = [];
   for (const name of queueNames)

@@ -8,19 +8,18 @@ import { readTypedAddress, type EmailAddress } from '../shared/identity/email-ad
 import { createLogger } from '../shared/logging/logger.js';
 import { UsageError, type Arguments } from './command.js';
 
-/** What commands work with. */
+/** The resources of a command that needs the database. */
 export interface Tools {
   readonly database: Database;
   readonly audit: Audit;
 }
 
 /**
- * Opens the database for a command, and closes it when that is done. What the audit records is told too, whatever the
- * level of other lines.
- * @throws {ConfigError} when the environment does not say where it is.
+ * Opens the database for a command and closes it afterwards. Audit events are logged, whatever `LOG_LEVEL` is.
+ * @throws {ConfigError} when the configuration is unusable.
  */
 export async function withTools<T>(
-  { env, tell }: Arguments,
+  { env, logLine }: Arguments,
   work: (tools: Tools) => Promise<T>,
 ): Promise<T> {
   const config = loadToolConfig(env);
@@ -29,7 +28,7 @@ export async function withTools<T>(
     service: 'rollcall-cli',
     ...config.logging,
     level: 'info',
-    destination: { write: tell },
+    destination: { write: logLine },
   });
   try {
     return await work({ database, audit: createAudit(log) });
@@ -38,12 +37,12 @@ export async function withTools<T>(
   }
 }
 
-/** A command is caused by who is at the keyboard: the user of the operating system. */
+/** The cause of a command: the user of the operating system who runs it. */
 export function causeOfCommand(): Cause {
   return { traceId: randomBytes(16).toString('hex'), actor: `cli/${userName()}` };
 }
 
-/** A container may run under a number that the system has no name for. */
+/** A container may run under a user id without a name. */
 function userName(): string {
   try {
     return userInfo().username;
@@ -52,14 +51,14 @@ function userName(): string {
   }
 }
 
-/** @throws {UsageError} when the text is no e-mail address. */
+/** @throws {UsageError} when the text is not an e-mail address. */
 export function readAddress(text: string): EmailAddress {
   const email = readTypedAddress(text);
   if (!email) throw new UsageError(`${text} is not an e-mail address`);
   return email;
 }
 
-/** Says of an admin that a service has not found what a person can read; any other error is thrown on. */
+/** Explains a service's `not_found` to a person; any other error is rethrown. */
 export function refuseUnknownAdmin(error: unknown): never {
   const isUnknown = error instanceof AppError && error.code === 'not_found';
   throw isUnknown ? new Error('no confirmed admin has this address') : error;

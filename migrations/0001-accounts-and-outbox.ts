@@ -1,6 +1,6 @@
 import type { MigrationSteps } from './migration.js';
 
-/** Admins, their users, sessions and confirmations; the outbox and the tries to deliver what it promises. */
+/** Admins with their users, sessions and confirmations; the outbox and its deliveries. */
 export const migration: MigrationSteps = {
   up: `
     create table admins (

@@ -1,6 +1,6 @@
 import type { MigrationSteps } from './migration.js';
 
-/** Refresh tokens that rotate, sessions that say why they ended, and e-mail addresses that wait to be confirmed. */
+/** Rotating refresh tokens, reasons why sessions ended, and e-mail addresses pending confirmation. */
 export const migration: MigrationSteps = {
   up: `
     alter table sessions add column rotated_at timestamptz;

@@ -1,8 +1,8 @@
 import type { MigrationSteps } from './migration.js';
 
 /**
- * Operators who are granted the role, and the record of security events: kept per month, so that an old month is
- * dropped as a whole instead of row by row. What falls outside the prepared months goes to the default partition.
+ * The operator role, and the audit trail, partitioned by month so that an old month is dropped as a whole instead of row by
+ * row. Rows outside of the prepared months go to the default partition.
  */
 export const migration: MigrationSteps = {
   up: `

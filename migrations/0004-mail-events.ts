@@ -1,6 +1,6 @@
 import type { MigrationSteps } from './migration.js';
 
-/** What becomes of a mail after the server has taken it, and the addresses that no mail goes to any more. */
+/** Events of mails that the server has accepted, and suppressed addresses. */
 export const migration: MigrationSteps = {
   up: `
     create table mail_events (

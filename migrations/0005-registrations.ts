@@ -1,11 +1,11 @@
 import type { MigrationSteps } from './migration.js';
 
 /**
- * Registrations of their own: `admins` holds confirmed admins only, and a mailed link belongs to an address instead of to
- * an account. What waits to be confirmed is moved; links that were mailed before have to be asked for again.
+ * A table for registrations: `admins` holds only confirmed admins, and a mailed link belongs to an address instead of an
+ * account. Unconfirmed registrations are moved; links mailed earlier must be requested again.
  */
 export const migration: MigrationSteps = {
-  breaks: 'the code before it keeps unconfirmed registrations in `admins`',
+  breaks: 'the previous release keeps unconfirmed registrations in `admins`',
   up: `
     create table registrations (
       id uuid primary key,

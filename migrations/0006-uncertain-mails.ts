@@ -1,6 +1,6 @@
 import type { MigrationSteps } from './migration.js';
 
-/** Mails of which nobody knows whether the server has them: how often the content was handed over, and a state of their own. */
+/** A state for mails that may have been sent, and a count of transmissions that were never answered. */
 export const migration: MigrationSteps = {
   up: `
     alter table outbox add column unanswered integer not null default 0;

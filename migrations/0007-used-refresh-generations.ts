@@ -1,11 +1,11 @@
 import type { MigrationSteps } from './migration.js';
 
-/** What tells an answer that was lost, or a second tab, from a refresh token that was stolen. */
+/** Distinguishes a lost response or a second tab from a stolen refresh token. */
 export const migration: MigrationSteps = {
   up: `
     alter table sessions add column used_generation integer not null default 0;
     alter table sessions add column earlier_rotations timestamptz[] not null default '{}';
-    -- Whether the tokens of these were used was not recorded: as before, their predecessors are good for ten seconds.
+    -- Whether these tokens were used was not recorded: as before, their predecessors stay valid for ten seconds.
     update sessions set used_generation = refresh_generation where ended_at is null and refresh_generation > 0;
   `,
   down: `

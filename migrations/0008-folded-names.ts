@@ -9,8 +9,8 @@ interface Name {
 }
 
 /**
- * Names are compared after full case folding: works out `name_canonical` again. Where two admins turn out to bear
- * the same name, the one who was first keeps it, and the other's stays comparable as it was.
+ * Names are compared after full case folding: recomputes `name_canonical`. Where two admins then have the same name, the
+ * older one gets the new form and the other keeps the old one.
  */
 export const migration: MigrationSteps = {
   up: '',
@@ -23,7 +23,7 @@ export const migration: MigrationSteps = {
 
 async function foldNames(client: pg.ClientBase, table: string, idType: string): Promise<void> {
   const { rows } = await client.query<Name>(
-    // What is ASCII compares as it did.
+    // The canonical form of ASCII names did not change.
     `select id::text, name, name_canonical from ${table} where name ~ '[^[:ascii:]]' order by id`,
   );
   for (const { id, name, name_canonical } of rows) {

@@ -3,24 +3,24 @@ import { advisoryLocks } from '../shared/database/advisory-locks.js';
 import { migrations as allMigrations } from './index.js';
 import type { Migration } from './migration.js';
 
-/** One migration and when it was applied here; `null` means that it is pending. */
+/** One migration and when it was applied; `null`: pending. */
 export interface MigrationStatus {
   readonly name: string;
   readonly appliedAt: Date | null;
 }
 
-const WAIT_FOR_OTHERS = '120s';
-/** A migration that cannot get its locks quickly gives up, instead of queueing everybody else up behind itself. */
-const WAIT_FOR_TABLES = '5s';
+const OTHER_RUNNERS_TIMEOUT = '120s';
+/** A migration that waits for a table lock blocks every later query of the table: it fails quickly instead. */
+const TABLE_LOCK_TIMEOUT = '5s';
 
 /**
- * Applies every pending migration, each in its own transaction. Safe to run on many hosts at once: they take turns, and
- * each migration is applied by one of them. Resolves to the names that this call applied.
+ * Applies every pending migration, each in its own transaction. Safe to run on many hosts at once: an advisory lock
+ * serializes them, and each migration is applied once. Resolves to the names that this call applied.
  */
 export async function migrateUp(client: pg.Client, migrations = allMigrations): Promise<string[]> {
   const names: string[] = [];
   for (;;) {
-    const name = await inTurn(client, async () => {
+    const name = await underLock(client, async () => {
       const applied = await appliedNames(client);
       const next = migrations.find((migration) => !applied.has(migration.name));
       if (next)
@@ -36,12 +36,12 @@ export async function migrateUp(client: pg.Client, migrations = allMigrations): 
   }
 }
 
-/** Takes back the newest applied migration. Resolves to its name, or to `undefined` when there was none. */
+/** Reverts the newest applied migration. Resolves to its name, or to `undefined` when there was none. */
 export function migrateDown(
   client: pg.Client,
   migrations = allMigrations,
 ): Promise<string | undefined> {
-  return inTurn(client, async () => {
+  return underLock(client, async () => {
     const applied = await appliedNames(client);
     const newest = migrations.findLast(({ name }) => applied.has(name));
     if (newest)
@@ -73,17 +73,17 @@ export async function migrationStatus(
 }
 
 /**
- * Does the work in one transaction, when nobody else does. Lock and time-outs are those of the transaction: behind a
+ * Does the work in one transaction under the advisory lock. Lock and time-outs are scoped to the transaction, as behind a
  * connection pooler the next one may run in another session.
  */
-async function inTurn<T>(client: pg.Client, work: () => Promise<T>): Promise<T> {
+async function underLock<T>(client: pg.Client, work: () => Promise<T>): Promise<T> {
   await client.query('begin');
   try {
-    // The role's own time-outs are for requests.
+    // The role's time-outs are meant for requests.
     await client.query('set local statement_timeout = 0');
-    await client.query(`set local lock_timeout = '${WAIT_FOR_OTHERS}'`);
+    await client.query(`set local lock_timeout = '${OTHER_RUNNERS_TIMEOUT}'`);
     await client.query('select pg_advisory_xact_lock($1)', [advisoryLocks.migrate]);
-    await client.query(`set local lock_timeout = '${WAIT_FOR_TABLES}'`);
+    await client.query(`set local lock_timeout = '${TABLE_LOCK_TIMEOUT}'`);
     await client.query(
       'create table if not exists schema_migrations (name text primary key, applied_at timestamptz not null default now())',
     );
@@ -91,7 +91,7 @@ async function inTurn<T>(client: pg.Client, work: () => Promise<T>): Promise<T> 
     await client.query('commit');
     return result;
   } catch (error) {
-    // Which is what the server does by itself when a connection ends: what ended it is worth telling, not that this failed.
+    // Fails on a lost connection, where the server rolls back by itself: report the first error.
     await client.query('rollback').catch(() => undefined);
     throw error;
   }

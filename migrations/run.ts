@@ -6,8 +6,8 @@ const EXIT_USAGE = 64;
 const USAGE = `usage: node dist/migrations/run.js [up | down | status]
 
   up       applies every pending migration (the default)
-  down     takes back the newest one, with all data that it made room for: not for production
-  status   tells which are applied; changes nothing
+  down     reverts the newest one and deletes all data in what it added: not for production
+  status   lists which are applied; changes nothing
 `;
 
 const [command = 'up', ...rest] = process.argv.slice(2);
@@ -27,7 +27,7 @@ const client = new pg.Client({
   application_name: 'rollcall-migrations',
   connectionTimeoutMillis: 10_000,
 });
-// The statement that is cut short tells of it; what nobody listens to would end the process with a stack trace.
+// A lost connection is reported by the statement that fails; an unhandled 'error' event would end the process.
 client.on('error', () => undefined);
 
 try {

@@ -1,31 +1,46 @@
 /**
- * The vocabulary. One word for one thing, in code, logs and documents.
+ * The vocabulary: one word for one thing, in code, logs and documents.
  *
- * - **admin**: a registered person; owns users. **operator**: an admin who also operates the service.
- * - **user**: a person whom an admin manages; does not log in.
- * - **session**: one login of one admin; its access and refresh tokens are valid as long as it lives.
- * - **registration**: name and password that a person, perhaps a stranger, has registered an address with; in force once it is
- *   confirmed.
- * - **confirmation**: a mailed link that proves who reads an address's mail.
- * - **outbox message**: a row that stands for work to be done, written in the transaction that causes it.
- * - **job**: an entry of a BullMQ **queue**; for a mail, a reference to one outbox message.
- * - **enqueue after commit**: the API's own attempt to add a message's job, right after the commit; if it fails, the relay adds it.
- * - **relay**: adds the jobs of pending messages to their queue. **sweep**: makes messages whose job was lost pending again.
- * - **generation**: a number in the id of a message's or batch's job, raised where Redis would refuse a new job under the old
- *   id. A session counts its refresh tokens by the same word.
- * - **claim**: a worker's exclusive right to a message, for 30 seconds by the database's clock; others wait until it expires.
- * - **delivery**: one attempt to carry out one outbox message; each claim opens one.
- * - **pause**: no job of a queue is started for a time, because every job would fail (a rate limit of BullMQ over all workers).
+ * Accounts
+ * - **admin**: an account with a confirmed e-mail address; owns users. **operator**: an admin who also runs the service.
+ * - **user**: a person managed by an admin; does not log in.
+ * - **registration**: a request to become an admin, perhaps by somebody who does not own the address; takes effect when it
+ *   is confirmed.
+ * - **confirmation**: a mailed link that proves control of an address.
+ * - **session**: one login of one admin. Ending it revokes its access token and its refresh token.
+ * - **revoked token**: a token that is refused although it has not expired.
+ * - **rate limit**: how many attempts one address, network or account has within a window.
+ *
+ * Mail
+ * - **outbox message**: a row that promises a mail, written in the transaction that causes it.
+ * - **job**: an entry of a BullMQ **queue**; the job of a mail refers to one outbox message.
+ * - **enqueue after commit**: the API's own attempt to add the job, right after its transaction.
+ * - **relay**: enqueues pending outbox messages. **sweep**: re-enqueues those whose job was lost.
+ * - **generation**: a number in a job's id, incremented when Redis would refuse a new job under the old id. A session numbers
+ *   its refresh tokens by generations too.
+ * - **claim**: a worker's exclusive right to a message, for 30 seconds by the database's clock unless it is renewed.
+ * - **delivery**: one attempt to deliver one outbox message; each claim opens one.
+ * - **dead letter**: a message that was given up (state `dead`). **dead-letter**: to give it up.
+ * - **perhaps sent** (state `uncertain`): the content was transmitted three times and the server never answered.
  * - **in flight**: started, with an outcome that is not yet recorded.
- * - **stalled job**: one whose worker died or was blocked. **stalled consumer**: a worker that takes no jobs although some wait.
- * - **mail event**: what the provider reports about a mail that it has accepted: delivered, bounced, complained.
- * - **suppression**: an address that gets no more mail. **dead letter**: a message that failed permanently.
- * - **perhaps sent** (`uncertain`): a message whose content was sent three times and never answered.
- * - **redrive**: an operator has a dead letter attempted again, under a new generation.
- * - **batch**: log lines that are shipped together; one batch is one job is one call of Firehose.
- * - **spool**: where log lines wait on disk. **segment**: a file of it; one closed segment is one batch.
- * - **receipt**: proof that a batch has reached the stream; until it exists, the segment is kept.
+ * - **pause**: no job of a queue is started for a time, because every job would fail (a rate limit of BullMQ over all
+ *   workers).
+ * - **redrive**: an operator's retry of a dead letter, under a new generation.
+ * - **mail event**: what the provider reports about an accepted mail: delivered, bounced, complained.
+ * - **suppression**: an address that gets no more mail after a bounce or a complaint.
+ * - **circuit breaker**: pauses the mail queue while the SMTP server is unreachable, and probes it with one mail at a time.
+ * - **stalled job**: one whose worker died or was blocked; another worker gets it. **stalled consumer**: a worker that takes no jobs although some wait; its process exits and is restarted.
+ *
+ * Logs
+ * - **spool**: the folder where log lines wait on disk. **segment**: one of its files.
+ * - **batch**: the lines of one sealed segment; one batch is one job and one call of Firehose.
+ * - **receipt**: proof that a batch was shipped; its segment is kept until then.
+ * - **takeover**: a process ships the segments that another process left behind.
  * - **gap**: lines that were dropped because the spool was full, and the record that says so.
- * - **epoch**: the id of one Redis's data; another epoch means that the data was lost.
+ * - **epoch**: the id of one Redis's data; a different epoch means that the data was lost.
+ *
+ * Tests
+ * - **fail point**: a named place at which a crash test kills the process.
+ * - **fixture**: what a test file sets up for its tests: a database, processes, accounts.
  */
 export {};

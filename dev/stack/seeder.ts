@@ -8,7 +8,7 @@ import { createUser } from '../../api/users/users.service.js';
 import type { Cause } from '../../shared/audit/audit.js';
 import type { ApiConfig } from '../../shared/config/config.js';
 import { AppError } from '../../shared/errors/app-error.js';
-import { mintConfirmationToken } from '../../shared/identity/confirmation-token.js';
+import { deriveConfirmationToken } from '../../shared/identity/confirmation-token.js';
 import { parseEmailAddress, type EmailAddress } from '../../shared/identity/email-address.js';
 import { createLogger } from '../../shared/logging/logger.js';
 import { Admin, Confirmation } from '../../shared/models/index.js';
@@ -111,7 +111,7 @@ async function followLink(
     order: [['id', 'DESC']],
   });
   if (confirmation === null) throw new Error(`there is no confirmation for ${address}`);
-  const token = mintConfirmationToken(deps.confirmationKeys, confirmation);
+  const token = deriveConfirmationToken(deps.confirmationKeys, confirmation);
   await confirm(deps, { token, password }, seeding);
 }
 

@@ -3,26 +3,26 @@ import type { Transaction } from '../database/transaction.js';
 import type { Logger } from '../logging/logger.js';
 import { AuditEvent, type AuditEventName } from '../models/index.js';
 
-/** What caused an event: a request, or a command of an operator. */
+/** The origin of an event: a request, or an operator's command. */
 export interface Cause {
   readonly traceId: string;
-  /** The server's own id of the request, whatever ids its client chose: 16 hexadecimal digits. */
+  /** The server's own id of the request, which clients cannot choose: 16 hexadecimal digits. */
   readonly spanId?: string | undefined;
   readonly requestId?: string | undefined;
   readonly ip?: string | undefined;
   readonly userAgent?: string | undefined;
-  /** Who gave the command. Requests have none: theirs is the admin. */
+  /** Who ran the command; requests have none, their actor is the admin. */
   readonly actor?: string | undefined;
 }
 
-/** Whom an event is about, and what else is worth knowing. No addresses, tokens or passwords. */
+/** The subject of an event and its details. No addresses, tokens or passwords. */
 export interface AuditFacts {
   readonly adminId?: number | undefined;
   readonly sessionId?: number | undefined;
   readonly details?: Readonly<Record<string, string | number | boolean>>;
 }
 
-/** What marks the line that says that a process is up: an event without an admin, told and not kept. */
+/** Log fields of the event that a process has started, which is logged and not stored. */
 export const startupEvent = {
   'event.kind': 'event',
   'event.category': 'process',
@@ -30,29 +30,29 @@ export const startupEvent = {
   'event.outcome': 'success',
 } as const;
 
-/** The record of security events: a row for good, and a log line for whoever watches. */
+/** Records security events: each as a row of `audit_events` and as a log line. */
 export interface Audit {
   /**
-   * Writes the row in the given transaction, or in none; the line follows once that is committed, so that what was
-   * rolled back is not told.
+   * Writes the row, in the transaction if one is given. The line is logged after the commit, so that nothing is logged that
+   * was rolled back.
    */
   record(event: AuditEventName, cause: Cause, facts: AuditFacts, tx?: Transaction): Promise<void>;
 }
 
 export function createAudit(log: Logger): Audit {
   return {
-    async record(event, cause, { adminId, sessionId, details: told = {} }, tx) {
+    async record(event, cause, { adminId, sessionId, details: given = {} }, tx) {
       const { requestId, traceId, ip, actor } = cause;
-      const details = { ...told, ...(actor !== undefined && { actor }) };
+      const details = { ...given, ...(actor !== undefined && { actor }) };
       const subject = { adminId: adminId ?? null, sessionId: sessionId ?? null };
       const origin = { requestId: requestId ?? null, traceId, ip: ip ?? null };
       await AuditEvent.create(
         { id: uuidv7(), event, ...subject, ...origin, details },
         tx ? { transaction: tx } : {},
       );
-      const tell = (): void => logEvent(log, event, cause, { adminId, sessionId, details });
-      if (tx) tx.afterCommit(tell);
-      else tell();
+      const logIt = (): void => logEvent(log, event, cause, { adminId, sessionId, details });
+      if (tx) tx.afterCommit(logIt);
+      else logIt();
     },
   };
 }

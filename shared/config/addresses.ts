@@ -3,7 +3,7 @@ import * as z from 'zod';
 import { parseEmailAddress } from '../identity/email-address.js';
 import { isNetwork } from './proxies.js';
 
-/** E-mail addresses in the form that identity is decided by. */
+/** E-mail addresses in canonical form, in which they are compared. */
 export const emailAddresses = z.array(z.string()).transform((texts, context) => {
   const addresses = texts.map((text) => parseEmailAddress(text)?.canonical);
   if (addresses.includes(undefined))
@@ -25,7 +25,7 @@ export const ehloName = z
   .string()
   .refine(isEhloName, 'must be a host name, or an address in brackets');
 
-/** How many proxies there are, or where they are. */
+/** A number of proxy hops, or the addresses and CIDRs of the proxies. */
 export const proxies = z
   .array(z.string())
   .refine(

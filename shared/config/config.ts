@@ -4,16 +4,14 @@ import { isAbsolute, join, resolve } from 'node:path';
 import { ConfigError, load, type Environment, type EnvironmentReader } from './reader.js';
 import type { VariableName } from './variables.js';
 import { refuseWeakSecrets } from './secrets.js';
-import { tooMuchTrust } from './proxies.js';
+import { excessiveTrust } from './proxies.js';
 
 export { ConfigError, type Environment } from './reader.js';
 
-/** What a process ends with that has no usable configuration (sysexits.h, EX_CONFIG). */
+/** Exit code of a process whose configuration is unusable (sysexits.h, EX_CONFIG). */
 export const EXIT_CONFIG = 78;
 
-/** What the API process runs on. */
 export type ApiConfig = ReturnType<typeof loadApiConfig>;
-/** What the worker process runs on. */
 export type WorkerConfig = ReturnType<typeof loadWorkerConfig>;
 
 /** @throws {ConfigError} naming every variable at fault. */
@@ -62,12 +60,12 @@ export function loadWorkerConfig(env: Environment = process.env) {
   });
 }
 
-/** What the migrations and the command line run on. @throws {ConfigError} naming every variable at fault. */
+/** The configuration of migrations and of commands that need only PostgreSQL. @throws {ConfigError} naming every variable at fault. */
 export function loadToolConfig(env: Environment = process.env) {
   return load(env, (reader) => Object.freeze({ ...runtime(reader), database: database(reader) }));
 }
 
-/** What those commands run on that look at the queues. @throws {ConfigError} naming every variable at fault. */
+/** The configuration of commands that also read the queues. @throws {ConfigError} naming every variable at fault. */
 export function loadQueueToolConfig(env: Environment = process.env) {
   return load(env, (reader) =>
     Object.freeze({
@@ -79,7 +77,7 @@ export function loadQueueToolConfig(env: Environment = process.env) {
   );
 }
 
-/** Loads a configuration or ends the process with exit code 78, telling every fault on stderr by variable name. */
+/** Loads a configuration, or prints every fault to stderr by variable name and ends the process with exit code 78. */
 export function loadOrExit<C>(loader: () => C): C {
   try {
     return loader();
@@ -97,8 +95,8 @@ function runtime(reader: EnvironmentReader) {
     reader.fault('FAILPOINT', 'is refused in production');
   if (reader.isProduction && reader.get('RATE_LIMIT_SCALE') !== 1)
     reader.fault('RATE_LIMIT_SCALE', 'is refused in production');
-  refuseHalves(reader, 'MAIL_USERNAME', 'MAIL_PASSWORD');
-  refuseHalves(reader, 'AWS_KEY', 'AWS_SECRET');
+  requireBoth(reader, 'MAIL_USERNAME', 'MAIL_PASSWORD');
+  requireBoth(reader, 'AWS_KEY', 'AWS_SECRET');
   return {
     isProduction: reader.isProduction,
     logging: { environment: reader.get('APP_ENV'), level: reader.get('LOG_LEVEL') },
@@ -106,8 +104,8 @@ function runtime(reader: EnvironmentReader) {
   };
 }
 
-/** Whoever sets one of the two has forgotten the other. */
-function refuseHalves(reader: EnvironmentReader, ...pair: [VariableName, VariableName]): void {
+/** Two variables that are useful only together: one without the other is a mistake. */
+function requireBoth(reader: EnvironmentReader, ...pair: [VariableName, VariableName]): void {
   const [missing, ...others] = pair.filter((name) => !reader.isGiven(name));
   const given = pair.find((name) => name !== missing);
   if (missing !== undefined && others.length === 0)
@@ -117,13 +115,13 @@ function refuseHalves(reader: EnvironmentReader, ...pair: [VariableName, Variabl
 function http(reader: EnvironmentReader) {
   const proxies = reader.get('TRUST_PROXY') ?? [];
   const [first] = proxies;
-  const excess = reader.isProduction ? tooMuchTrust(proxies) : undefined;
+  const excess = reader.isProduction ? excessiveTrust(proxies) : undefined;
   if (excess !== undefined) reader.fault('TRUST_PROXY', `${excess}; refused in production`);
   const isHopCount = proxies.length === 1 && first !== undefined && /^\d+$/.test(first);
   return {
     host: reader.get('HOST'),
     port: reader.get('PORT'),
-    /** What Express calls `trust proxy`: a number of hops, or the proxies' addresses. */
+    /** Express's setting `trust proxy`: a number of hops, or the proxies' addresses. */
     trustProxy: isHopCount ? Number(first) : proxies,
   };
 }
@@ -203,14 +201,14 @@ function redis(reader: EnvironmentReader) {
   return { url, logsUrl: reader.get('REDIS_URL_LOGS') ?? url };
 }
 
-/** A worker that sends no mail need not know how: what it has in the place of the settings is never used. */
-function mail(reader: EnvironmentReader, isSent: boolean) {
+/** A worker without the role `mail` needs no mail settings; the placeholders it gets are never used. */
+function mail(reader: EnvironmentReader, sendsMail: boolean) {
   const why = 'is required to send mail';
   const username = reader.get('MAIL_USERNAME');
   const password = reader.get('MAIL_PASSWORD');
   const host = reader.get('MAIL_HOST');
   const from = reader.get('MAIL_FROM');
-  if (isSent) {
+  if (sendsMail) {
     reader.require('MAIL_HOST', why);
     reader.require('MAIL_FROM', why);
   }
@@ -251,7 +249,7 @@ function firehose(reader: EnvironmentReader) {
 
 const MIB = 1_024 * 1_024;
 
-/** Where log lines wait until they are shipped, and how many; nothing if they go to stdout alone. */
+/** Where log lines wait until they are shipped; `undefined` when logs go only to stdout. */
 function spool(reader: EnvironmentReader): { dir: string; maxBytes: number } | undefined {
   const dir = resolve(reader.get('SPOOL_DIR') ?? defaultSpoolDir(reader));
   const maxBytes = reader.get('SPOOL_MAX_MIB') * MIB;
@@ -261,7 +259,7 @@ function spool(reader: EnvironmentReader): { dir: string; maxBytes: number } | u
 function defaultSpoolDir(reader: EnvironmentReader): string {
   const given = reader.get('XDG_STATE_HOME');
   if (!reader.isProduction) return join('.local', 'spool');
-  // A relative path is to be ignored: XDG Base Directory Specification.
+  // The XDG Base Directory Specification says to ignore a relative path.
   const state = given !== undefined && isAbsolute(given) ? given : join(homedir(), '.local/state');
   return join(state, 'rollcall', 'spool');
 }

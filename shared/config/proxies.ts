@@ -1,11 +1,11 @@
 import { BlockList, isIPv4, isIPv6 } from 'node:net';
 
-/** Of all IPv4 addresses one in 16 at most; private networks have fewer. */
+/** At most a sixteenth of all IPv4 addresses; all private networks together have fewer. */
 const MAX_IPV4_ADDRESSES = 2 ** 28;
-/** What providers of proxies have at the widest; private networks are wider. */
+/** The widest networks that CDNs publish for their proxies; private networks may be wider. */
 const MIN_IPV4_BITS = 12;
 const MIN_IPV6_BITS = 29;
-/** Nobody on the internet has an address in one of these: RFC 1122, RFC 1918, RFC 3927, RFC 6598. */
+/** Not routed on the internet: RFC 1122, RFC 1918, RFC 3927, RFC 6598. */
 const PRIVATE_IPV4 = [
   ['127.0.0.0', 8],
   ['10.0.0.0', 8],
@@ -16,9 +16,9 @@ const PRIVATE_IPV4 = [
 ] as const;
 /** fc00::/7 and fe80::/10. */
 const PRIVATE_IPV6 = /^\[(f[cd]|fe[89ab])/;
-/** 6to4 (RFC 3056) and NAT64 (RFC 6052): every IPv4 address has one in these. */
+/** 6to4 (RFC 3056) and NAT64 (RFC 6052) embed every IPv4 address. */
 const EMBEDS_IPV4 = /^\[(2002|64:ff9b):/;
-/** No chain of proxies is longer. A count past the chain's length takes the client's own word for its address. */
+/** No real chain is longer. A count beyond the chain's length trusts the address that the client claims. */
 const MAX_HOPS = 9;
 
 /** True for an address or a CIDR. */
@@ -29,14 +29,14 @@ export function isNetwork(text: string): boolean {
 }
 
 /**
- * What is wrong with trusting these proxies, or `undefined`: a network in which anybody may have an address, or a number
- * of hops that no deployment has, lets every client choose the address that limits and the audit see.
+ * Why these proxies must not be trusted, or `undefined`. Trusting a public network, or more hops than a deployment has,
+ * lets every client choose the address that rate limits and the audit trail see.
  * @param proxies a number of hops, or addresses and CIDRs.
  */
-export function tooMuchTrust(proxies: readonly string[]): string | undefined {
+export function excessiveTrust(proxies: readonly string[]): string | undefined {
   const hops = Number(proxies[0]);
   if (proxies.length === 1 && Number.isInteger(hops))
-    return hops > MAX_HOPS ? 'counts more proxies than any chain has' : undefined;
+    return hops > MAX_HOPS ? `is more than ${MAX_HOPS} proxy hops` : undefined;
   const networks = proxies.map(readNetwork);
   const isWide = networks.some(
     ({ family, bits, isPrivate }) =>
@@ -46,7 +46,7 @@ export function tooMuchTrust(proxies: readonly string[]): string | undefined {
     .filter(({ family }) => family === 4)
     .reduce((sum, { bits }) => sum + 2 ** (32 - bits), 0);
   return isWide || ipv4Addresses > MAX_IPV4_ADDRESSES
-    ? 'trusts networks in which anybody may have an address'
+    ? 'trusts public networks, in which any client may have an address'
     : undefined;
 }
 
@@ -54,18 +54,18 @@ function readNetwork(text: string) {
   const [address = '', given] = text.split('/');
   if (isIPv4(address)) return ipv4Network(address, Number(given ?? 32));
   const bits = Number(given ?? 128);
-  // Written in one way by the parser of URLs: mapped IPv4 addresses are `::ffff:808:808`.
+  // The URL parser normalizes it: mapped IPv4 addresses are `::ffff:808:808`.
   const { hostname } = new URL(`http://[${address}]`);
   if (bits >= 96 && /^\[::ffff:[\da-f]+:[\da-f]+\]$/.test(hostname))
     return ipv4Network(hostname.slice(1, -1), bits - 96);
-  // Proxies that are trusted by an IPv6 network are compared with mapped IPv4 addresses too: all of them begin with zeros.
+  // Express compares IPv6 networks with mapped IPv4 addresses too, which all begin with zeros.
   const isMapped = hostname.startsWith('[::') && bits < 96;
   const isEmbedding = EMBEDS_IPV4.test(hostname) && bits < 128;
   const isPrivate = PRIVATE_IPV6.test(hostname) && bits >= 7;
   return { family: 6, bits: isMapped || isEmbedding ? 0 : bits, isPrivate } as const;
 }
 
-/** @param address its own form, or the one mapped into IPv6. */
+/** @param address in dotted form, or mapped into IPv6. */
 function ipv4Network(address: string, bits: number) {
   const isPrivate = PRIVATE_IPV4.some(([network, width]) => {
     const list = new BlockList();

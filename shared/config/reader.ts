@@ -22,12 +22,12 @@ export class ConfigError extends Error {
   }
 }
 
-/** Reads variables one by one and collects what is wrong, so that all of it can be told at once. */
+/** Reads variables one by one and collects faults, so that all of them are reported at once. */
 export interface EnvironmentReader {
   readonly isProduction: boolean;
-  /** True when the variable is set, to whatever. */
+  /** True when the variable is set, valid or not. */
   isGiven(name: VariableName): boolean;
-  /** The variable's value; after a fault, a stand-in that is never used because {@link load} throws. */
+  /** The variable's value; `undefined` after a fault, which nothing sees because {@link load} throws. */
   get<N extends VariableName>(name: N): VariableValue<N>;
   /** Like `get`, but an unset variable is a fault. */
   require<N extends VariableName>(name: N, why?: string): NonNullable<VariableValue<N>>;
@@ -35,8 +35,8 @@ export interface EnvironmentReader {
 }
 
 /**
- * Builds a configuration from an environment. An empty variable counts as unset. One that cannot be read is a fault
- * even if this process has no use for it: it is meant for another, which would not start.
+ * Builds a configuration from an environment. An empty variable counts as unset. An invalid one is a fault even if this
+ * process does not use it: the process that does would fail to start.
  * @throws {ConfigError} with every fault, if there is any.
  */
 export function load<C>(env: Environment, build: (reader: EnvironmentReader) => C): C {

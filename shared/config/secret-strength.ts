@@ -3,14 +3,14 @@ import { publishedSecrets } from './published-secrets.js';
 
 const MIN_SECRET_BYTES = 32;
 const MIN_DISTINCT_CHARACTERS = 10;
-/** By how often each character occurs: 32 random hexadecimal digits have about 115. */
+/** Shannon entropy of the character frequencies: 32 random hexadecimal digits have about 115 bits. */
 const MIN_ENTROPY_BITS = 90;
-/** Of 16 random hexadecimal digits so many follow from others once in a million times. */
+/** 16 random hexadecimal digits reach this share about once in a million times. */
 const MAX_PREDICTABLE_SHARE = 0.75;
-/** What people leave in place: any secret that contains one of these is refused, however long. */
-const GIVEAWAYS =
+/** Placeholders that people forget to replace: a secret that contains one is refused, however long. */
+const PLACEHOLDERS =
   /change.?me|secret.?key|super.?secret|signing.?(key|token)|password|passphrase|example|default|placeholder|your.?(own|key|secret|pepper)|replace.?(me|this)|insecure|dummy|development|production|tests.own|correct.?horse|quick.?brown/i;
-/** What people take the digest of when they are asked for something that looks random. */
+/** Words whose digests people use as secrets because they look random. */
 const COMMON_WORDS = [
   ...['password', 'passw0rd', 'password1', 'password123', 'secret', 'secretkey', 'secret_key'],
   ...['secret-key', 'supersecret', 'super-secret', 'topsecret', 'my-secret', 'mysecret', 'jwt'],
@@ -21,7 +21,7 @@ const COMMON_WORDS = [
   ...['12345678', '123456789', '1234567890', '0', '1', 'a', 'rollcall', ''],
 ];
 const DIGESTS = ['md5', 'sha1', 'sha256', 'sha384', 'sha512'];
-/** In hexadecimal: of each word, also in capitals, with a capital, and as `echo` prints it. */
+/** In hexadecimal: of each word, also in upper case, capitalized, and with a newline as `echo` prints it. */
 const commonDigests: ReadonlySet<string> = new Set(
   COMMON_WORDS.flatMap((word) => [
     word,
@@ -30,20 +30,20 @@ const commonDigests: ReadonlySet<string> = new Set(
     word.slice(0, 1).toUpperCase() + word.slice(1),
   ]).flatMap((text) => DIGESTS.map((name) => createHash(name).update(text).digest('hex'))),
 );
-/** In the orders of the alphabet, of a keyboard's rows and of its columns. */
-const ORDERS = [
+/** Sequences that patterns follow: the alphabet, and a keyboard's rows and columns. */
+const SEQUENCES = [
   '0123456789abcdefghijklmnopqrstuvwxyz',
   '1234567890qwertyuiopasdfghjklzxcvbnm',
   '1qaz2wsx3edc4rfv5tgb6yhn7ujm8ik9ol0p',
 ];
 
-/** What is wrong with a secret as key material, or `undefined`. The text names no part of it. */
+/** Why a secret is too weak to be key material, or `undefined`. The text reveals no part of it. */
 export function weaknessOf(secret: string): string | undefined {
   if (Buffer.byteLength(secret) < MIN_SECRET_BYTES)
     return `is shorter than ${MIN_SECRET_BYTES} bytes`;
   const decoded = decodedFrom(secret);
-  if ([secret, ...decoded.map((bytes) => bytes.toString('latin1'))].some(isGiveaway))
-    return 'is a well-known stand-in, not a secret';
+  if ([secret, ...decoded.map((bytes) => bytes.toString('latin1'))].some(isPlaceholder))
+    return 'is a well-known placeholder, not a secret';
   if (decoded.some((bytes) => commonDigests.has(bytes.toString('hex'))))
     return 'is the digest of a common word';
   if (isPublished(secret)) return 'is published with the source code';
@@ -53,9 +53,9 @@ export function weaknessOf(secret: string): string | undefined {
   return undefined;
 }
 
-const isGiveaway = (text: string): boolean => GIVEAWAYS.test(text);
+const isPlaceholder = (text: string): boolean => PLACEHOLDERS.test(text);
 
-/** What the secret stands for where it is written in hexadecimal or in base64, of either alphabet. */
+/** The bytes of a secret that is written in hexadecimal or base64, of either alphabet. */
 function decodedFrom(secret: string): Buffer[] {
   const text = secret.trim();
   return [
@@ -66,7 +66,7 @@ function decodedFrom(secret: string): Buffer[] {
 
 const isPublished = (secret: string): boolean => publishedSecrets.has(fingerprintOf(secret));
 
-/** What {@link publishedSecrets} knows a secret by. */
+/** The form in which {@link publishedSecrets} lists a secret. */
 export const fingerprintOf = (secret: string): string =>
   createHash('sha256').update(secret).digest('hex').slice(0, 32);
 
@@ -79,15 +79,15 @@ function entropyBits(secret: string): number {
 }
 
 /**
- * True when most characters are the same as, or the neighbour of, the one some places before (`abab…`, `0123…`, `qwer…`),
- * or all are as far from it.
+ * True when most characters equal, or are next in a sequence to, the one a fixed distance before (`abab…`, `0123…`,
+ * `qwer…`), or differ from it by the same step.
  */
 function isPredictable(secret: string): boolean {
   const characters = [...secret.toLowerCase()];
-  return ORDERS.some((order) => {
-    // What is in no order is the neighbour of nothing but itself.
+  return SEQUENCES.some((sequence) => {
+    // A character outside of the sequence is the neighbour of itself only.
     const places = characters.map(
-      (character) => order.indexOf(character) + 1 || 2 * (character.codePointAt(0) ?? 0) + 1_000,
+      (character) => sequence.indexOf(character) + 1 || 2 * (character.codePointAt(0) ?? 0) + 1_000,
     );
     for (let lag = 1; lag <= places.length / 2; lag += 1) {
       const steps = places.slice(lag).map((place, i) => place - (places[i] ?? 0));

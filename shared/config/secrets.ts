@@ -3,8 +3,8 @@ import { weaknessOf } from './secret-strength.js';
 import type { VariableName } from './variables.js';
 
 /**
- * Refuses secrets that production must not run on: short ones, ones that follow a pattern, well-known stand-ins, what is
- * published with the source code, and one value that serves two purposes.
+ * Reports secrets that production must not use: short ones, patterns, well-known placeholders, values published with the
+ * source code, and one value that serves two purposes.
  */
 export function refuseWeakSecrets(reader: EnvironmentReader): void {
   if (!reader.isProduction) return;
@@ -34,7 +34,7 @@ function refuseSharedSecrets(reader: EnvironmentReader): void {
       ? ['DATABASE_URL', compact([reader.get('DATABASE_URL')?.password])]
       : ['POSTGRES_PASSWORD', compact([reader.get('POSTGRES_PASSWORD')])],
     ['REDIS_URL', redisPasswords],
-    // One server may go by both variables, with another database in each.
+    // Both variables may name one server with different databases.
     [
       'REDIS_URL_LOGS',
       passwordIn(reader.get('REDIS_URL_LOGS')).filter(

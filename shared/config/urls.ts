@@ -1,6 +1,6 @@
 import * as z from 'zod';
 
-/** Reads a URL that has been checked to be one; a fault never quotes it. */
+/** Reads a text that is known to be a URL. Faults never quote it: it may hold a password. */
 const readAs =
   <T>(read: (url: URL) => T) =>
   (text: string, context: z.RefinementCtx<string>): T => {
@@ -15,16 +15,16 @@ const readAs =
 
 class UrlFault extends Error {}
 
-/** The base of links: nothing may follow its path, and everybody may read it. */
+/** The base of links: public, so without credentials, and without anything after its path. */
 export const publicUrl = z.url({ protocol: /^https?$/, error: 'must be an http(s) URL' }).transform(
   readAs((url) => {
     if (url.search !== '' || url.hash !== '' || url.username !== '' || url.password !== '')
-      throw new UrlFault('must hold neither credentials nor anything after the path');
+      throw new UrlFault('must contain neither credentials nor anything after the path');
     return url.href.replace(/(?<!\/)\/+$/, '');
   }),
 );
 
-/** Where PostgreSQL is, and who asks. */
+/** Address, database and credentials of PostgreSQL. */
 export const databaseUrl = z
   .url({ protocol: /^postgres(ql)?$/, error: 'must be a postgres:// URL' })
   .transform(
@@ -44,14 +44,14 @@ export const databaseUrl = z
     }),
   );
 
-/** Where a Redis is; its path is the number of a database. */
+/** Address of a Redis; the path is the number of a database. */
 export const redisUrl = z
   .url({ protocol: /^rediss?$/, error: 'must be a redis:// or rediss:// URL' })
   .transform(
     readAs((url) => {
       if (url.hostname === '') throw new UrlFault('must name a host');
       if (!/^(\/\d{0,4})?$/.test(url.pathname) || url.search !== '' || url.hash !== '')
-        throw new UrlFault('must end in its host and port, or in the number of a database');
+        throw new UrlFault('must end after the host and port, or with the number of a database');
       decoded(url.username);
       decoded(url.password);
       return url.href;
@@ -62,6 +62,6 @@ function decoded(part: string): string {
   try {
     return decodeURIComponent(part);
   } catch {
-    throw new UrlFault('holds a % that is not part of an escape: write %25');
+    throw new UrlFault('contains a % that is not part of an escape: write it as %25');
   }
 }

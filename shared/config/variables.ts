@@ -36,7 +36,7 @@ const duration = (bareUnit: keyof typeof unitMs) =>
       return Number.parseInt(text, 10) * unitMs[unit as keyof typeof unitMs];
     });
 
-/** Less than the API leaves a connection on which nothing moves. */
+/** Less than the API's time-out of idle connections. */
 const MAX_POSTGRES_TIMEOUT_MS = 15_000;
 
 const roles = list.pipe(z.array(z.enum(workerRoles)).min(1, 'must name at least one role'));
@@ -44,11 +44,11 @@ const roles = list.pipe(z.array(z.enum(workerRoles)).min(1, 'must name at least 
 /** How long a password must be unless set otherwise, in code points (NIST SP 800-63B-4, for an only factor). */
 export const DEFAULT_PASSWORD_MIN_LENGTH = 15;
 
-/** One environment variable: how it is read, and what the generated documents say about it. */
+/** One environment variable: how it is parsed, and what the generated documents say about it. */
 interface Variable<S extends z.ZodType = z.ZodType> {
   readonly schema: S;
   readonly meaning: string;
-  /** What the documents show as its default; absent means that it has none. */
+  /** Its default as the documents show it; absent when it has none. */
   readonly shown?: string;
 }
 
@@ -69,7 +69,7 @@ export const variables = {
   NODE_ENV: withDefault(
     z.enum(['production', 'development', 'test']),
     'production',
-    'anything but `production` loosens only what this table names',
+    'anything but `production` relaxes only what this table names',
   ),
   APP_ENV: withDefault(
     z.enum(['test', 'development', 'staging', 'production']),
@@ -80,7 +80,7 @@ export const variables = {
   HOST: withDefault(
     z.string().min(1),
     '0.0.0.0',
-    'address that the API and the worker listen on; `127.0.0.1` for a worker whose queue daemon is on its own host, as under Elastic Beanstalk: then nobody else reaches it',
+    'address that the API and the worker listen on; `127.0.0.1` for a worker whose queue daemon runs on the same host, as under Elastic Beanstalk, so that no other host can reach it',
   ),
   WORKER_PORT: withDefault(port, '8080', "the worker's HTTP port"),
   PUBLIC_URL: variable(
@@ -90,7 +90,7 @@ export const variables = {
   ),
   SECRET_KEY: variable(
     z.string().min(1),
-    'signing keys are derived from it, one per purpose; required, in production at least 32 random bytes that stand in no source code',
+    'signing keys are derived from it, one per purpose; required, in production at least 32 random bytes that appear in no source code',
   ),
   SECRET_KEY_PREVIOUS: withDefault(
     list,
@@ -108,7 +108,7 @@ export const variables = {
   ),
   DATABASE_URL: variable(
     databaseUrl.optional(),
-    'PostgreSQL as one URL; else the five `POSTGRES_*` below',
+    'PostgreSQL as one URL, in place of the five `POSTGRES_*` below',
   ),
   POSTGRES_HOST: variable(z.string().min(1).optional(), 'PostgreSQL host'),
   POSTGRES_PORT: withDefault(port, '5432', 'PostgreSQL port'),
@@ -128,7 +128,7 @@ export const variables = {
   POSTGRES_TIMEOUT: withDefault(
     duration('s').refine((ms) => ms <= MAX_POSTGRES_TIMEOUT_MS, 'must be at most 15s'),
     '2s',
-    'longest that a statement may take, or wait for a connection; then a request is answered 503; a bare number is seconds',
+    'time-out of a statement, and of waiting for a connection, after which a request is answered 503; a bare number is seconds',
   ),
   REDIS_URL: variable(redisUrl, 'Redis of the queues, `rediss://` for TLS; required'),
   REDIS_URL_LOGS: variable(redisUrl.optional(), 'Redis of the log batches', 'REDIS_URL'),
@@ -151,12 +151,12 @@ export const variables = {
   ),
   MAIL_CONNECTIONS: variable(
     integer(1, 100).optional(),
-    'SMTP connections at once per worker, at most; fewer when the server refuses some while others get through',
-    'what MAIL_RATE needs, at most 20',
+    'maximum of simultaneous SMTP connections per worker; reduced while the server refuses some of them',
+    'as MAIL_RATE needs, at most 20',
   ),
   MAIL_EHLO_NAME: variable(
     ehloName.optional(),
-    'name that the worker gives itself in EHLO: a host name, or an address in brackets',
+    'name that the worker sends in EHLO: a host name, or an address in brackets',
     "the host's name",
   ),
   MAIL_CONFIGURATION_SET: variable(
@@ -174,14 +174,14 @@ export const variables = {
         'must be the ARN of an SNS topic',
       )
       .optional(),
-    'SNS topic of the delivery events; set: nothing is taken but envelopes that SNS has signed for this topic, so leave raw message delivery off; unset: whoever can post to the worker is believed',
+    'SNS topic of the delivery events; set: only envelopes that SNS signed for this topic are accepted, so leave raw message delivery off; unset: every message posted to the worker is trusted',
   ),
   FIREHOSE_DELIVERY_STREAM: variable(
     z
       .string()
       .regex(/^[A-Za-z0-9_.-]{1,64}$/, 'must be 1 to 64 of A-Z a-z 0-9 _ . -')
       .optional(),
-    'stream that the logs go to; unset: stdout alone',
+    'stream that logs are shipped to; unset: stdout only',
   ),
   AWS_REGION: variable(
     z
@@ -194,26 +194,26 @@ export const variables = {
     z.string().min(1).optional(),
     "access key id; unset: the SDK's own chain (instance role)",
   ),
-  AWS_SECRET: variable(z.string().min(1).optional(), 'secret access key that belongs to AWS_KEY'),
+  AWS_SECRET: variable(z.string().min(1).optional(), 'secret access key of AWS_KEY'),
   JWT_ACCESS_TOKEN_EXPIRES: withDefault(
     duration('h'),
     '15m',
-    'life of an access token; a bare number is hours',
+    'lifetime of an access token; a bare number is hours',
   ),
   JWT_REFRESH_TOKEN_EXPIRES: withDefault(
     duration('d'),
     '30d',
-    'life of a session; a bare number is days',
+    'lifetime of a session; a bare number is days',
   ),
   CONFIRMATION_EXPIRES: withDefault(
     duration('h'),
     '24h',
-    'life of a confirmation link; a bare number is hours',
+    'lifetime of a confirmation link; a bare number is hours',
   ),
   UV_THREADPOOL_SIZE: withDefault(
     integer(1, 1_024),
     '4',
-    'threads for passwords, files and look-ups of names, which Node itself makes; passwords leave two of them free',
+    'size of the libuv thread pool, which hashes passwords and serves file and DNS access; password hashing leaves two threads free',
   ),
   BCRYPT_COST: withDefault(integer(4, 16), '12', 'work factor; at least 10 in production'),
   PASSWORD_MIN_LENGTH: withDefault(
@@ -229,27 +229,27 @@ export const variables = {
   TRUST_PROXY: withDefault(
     list.pipe(proxies),
     '0',
-    'proxies in front of the API: how many, or their CIDRs; production refuses networks in which anybody may have an address',
+    'proxies in front of the API: a hop count, or their CIDRs; production refuses public networks, in which any client may have an address',
   ),
-  WORKER_ROLES: withDefault(roles, workerRoles.join(), 'which jobs this worker does'),
+  WORKER_ROLES: withDefault(roles, workerRoles.join(), 'roles of this worker'),
   LOG_LEVEL: withDefault(
     z.enum(['trace', 'debug', 'info', 'warn', 'error', 'fatal']),
     'info',
-    'the lowest level that is written',
+    'lowest level that is logged',
   ),
   SPOOL_DIR: variable(
     z.string().min(1).optional(),
-    'where log lines wait on disk until they are shipped; processes that share it ship what another leaves',
+    'where log lines wait on disk until they are shipped; processes that share it take over what another left',
     '`.local/spool`, in production `rollcall/spool` below XDG_STATE_HOME',
   ),
   SPOOL_MAX_MIB: withDefault(
     integer(1, 1_000_000),
     '256',
-    'how much of the disk the waiting lines of one process may take; past it the oldest are dropped and counted',
+    'disk space for the waiting lines of one process; beyond it the oldest are dropped and counted',
   ),
   XDG_STATE_HOME: variable(
     z.string().min(1).optional(),
-    'where programs keep their state: XDG Base Directory Specification',
+    'where programs keep their state (XDG Base Directory Specification)',
     '~/.local/state',
   ),
   RATE_LIMIT_SCALE: withDefault(
@@ -258,19 +258,17 @@ export const variables = {
       .regex(/^\d{1,6}(\.\d{1,3})?$/, 'must be a number')
       .transform(Number),
     '1',
-    'multiplies every limit; refused in production',
+    'multiplies every rate limit; refused in production',
   ),
   FAILPOINT: variable(
     z.enum(failpointNames, { error: `must be one of ${failpointNames.join(', ')}` }).optional(),
-    'name of a point at which the process kills itself, for crash tests; refused in production',
+    'fail point at which the process kills itself, for crash tests; refused in production',
   ),
 } as const satisfies Record<string, Variable>;
 
-/** The name of an environment variable that Rollcall reads. */
 export type VariableName = keyof typeof variables;
 
-/** Their names. */
 export const variableNames = Object.keys(variables) as VariableName[];
 
-/** What an environment variable is read as. */
+/** The type that a variable's text is parsed into. */
 export type VariableValue<N extends VariableName> = z.output<(typeof variables)[N]['schema']>;

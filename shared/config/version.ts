@@ -3,7 +3,7 @@ import * as z from 'zod';
 
 const manifest = new URL('../../../package.json', import.meta.url);
 
-/** Name and version of the running build, from package.json. */
+/** Name and version of the running build, from package.json. Apart from the configuration: it does not depend on the environment. */
 export const product = Object.freeze(
   z
     .object({ name: z.string(), version: z.string() })

@@ -1,8 +1,8 @@
 import { timingSafeEqual } from 'node:crypto';
 
 /**
- * Compares a secret with what somebody claims it to be, in a time that says nothing of where they differ. That their
- * lengths differ is told at once: those are no secret. Every such compare goes through here.
+ * Compares a claimed secret with the actual one in constant time. Lengths are not secret: different ones are unequal at once.
+ * Every comparison of secrets goes through this file.
  */
 export function areEqualSecrets(claimed: string | Buffer, actual: string | Buffer): boolean {
   const [a, b] = [Buffer.from(claimed), Buffer.from(actual)];

@@ -1,9 +1,9 @@
 import { createHash, createSecretKey, hkdfSync, type KeyObject } from 'node:crypto';
 
-/** What a key is for. One purpose's key never serves another. */
+/** Each purpose has keys of its own. */
 export type KeyPurpose = 'access-token' | 'refresh-token' | 'confirmation' | 'cursor' | 'throttle';
 
-/** A derived key and the short public name by which a token says which key signed it. */
+/** A derived key and its public id, which a token carries to name the key that signed it. */
 export interface NamedKey {
   readonly id: string;
   readonly key: KeyObject;
@@ -15,7 +15,6 @@ export interface KeyRing {
   readonly all: readonly NamedKey[];
 }
 
-/** The secrets that keys are derived from, as the configuration gives them. */
 export interface Secrets {
   readonly current: string;
   readonly previous: readonly string[];
@@ -23,7 +22,7 @@ export interface Secrets {
 
 /**
  * Derives the keys of one purpose from the configured secrets (HKDF-SHA-256, RFC 5869; the purpose is the `info`).
- * The same secrets give the same keys and ids in every process, so nothing has to be shared but the secrets.
+ * Deterministic: every process with the same secrets has the same keys and ids.
  */
 export function deriveKeyRing(secrets: Secrets, purpose: KeyPurpose): KeyRing {
   const current = deriveKey(secrets.current, purpose);

@@ -1,6 +1,7 @@
 /**
- * Every advisory lock that is taken in the database, by what only one may do at a time. The numbers mean nothing and stay
- * as they are: while a release is rolled out, both versions must meet at the same ones.
+ * Every advisory lock of the database, by the task that only one process may run at a time. The numbers are arbitrary and
+ * must not change: during a rolling deployment both releases use them. In a file of its own, so that the migrations can
+ * use it without loading the models.
  */
 export const advisoryLocks = {
   migrate: 7_255_011_947,

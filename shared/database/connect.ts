@@ -5,7 +5,6 @@ import { Sequelize } from 'sequelize-typescript';
 import { models } from '../models/index.js';
 import { isReadOnlyServer, mayRefuseWrites } from './sql-states.js';
 
-/** Where PostgreSQL is, as the configuration gives it. */
 export interface DatabaseConfig {
   readonly host: string;
   readonly port: number;
@@ -13,45 +12,45 @@ export interface DatabaseConfig {
   readonly user: string;
   readonly password: string;
   readonly poolMax: number;
-  /** How long a statement may take, and how long to wait for a connection that is free. */
+  /** Time-out of a statement, and of waiting for a free connection. */
   readonly timeoutMs: number;
   readonly ssl: false | { readonly rejectUnauthorized: boolean; readonly ca?: string };
 }
 
-/** Of the time-out: a server that is there is quick to take a connection. */
+/** Share of the time-out: a reachable server accepts a connection quickly. */
 const CONNECT_PART = 0.75;
-/** The server gives a statement up first: the client's own limit is for a server that no longer answers. */
+/** The server cancels a statement first; the client's own limit is for a server that no longer answers. */
 const ANSWER_GRACE_MS = 300;
 const IDLE_IN_TRANSACTION_MS = 10_000;
-/** A server that does not take leave is left without. */
-const GOODBYE_TIMEOUT_MS = 500;
-/** What an idle transaction may take, and a statement: by `set_config`, for the session or for the transaction alone. */
+/** How long closing a connection waits for the server. */
+const CLOSE_TIMEOUT_MS = 500;
+/** Time-outs of statements and of idle transactions; `$3`: for this transaction only, instead of the session. */
 const SET_TIMEOUTS = `select set_config('statement_timeout', $1, $3), set_config('idle_in_transaction_session_timeout', $2, $3)`;
 
 /** A pool of connections with the models bound to it. */
 export class Database extends Sequelize {
-  /** True from the first write that the server seems to have refused, until one is seen to go well. */
+  /** True from the first write that the server seems to have refused until one succeeds. */
   hasRefusedWrite = false;
 }
 
 /**
- * Opens the pool; connects lazily. With PostgreSQL gone every query and every transaction fails within the time-out
- * and a second instead of waiting: it bounds connecting, waiting for a connection, and a connection that has silently
- * died, which is never used again. Closing waits for no server either. A session that refuses a write because its server
- * is read-only is not used again either: after a failover it may be left on the demoted one.
+ * Opens the pool; connects lazily. While PostgreSQL is down every query and transaction fails within the time-out plus a
+ * second: connecting, waiting for a connection and waiting for an answer are bounded, and a connection that timed out is
+ * not used again. Closing is bounded too. A session whose server is read-only is closed when it refuses a write: after a
+ * failover it may still be connected to the demoted primary.
  *
- * Works through a connection pooler in transaction mode as well: nothing is sent at the start that one would refuse, and
- * nothing relies on the session. The server's time-outs are then set in each transaction.
+ * Works through a connection pooler in transaction mode: it sends no startup parameters that a pooler refuses and relies on
+ * no session state. The server's time-outs are then set in each transaction.
  */
 export function openDatabase(config: DatabaseConfig, applicationName: string): Database {
   const { timeoutMs } = config;
   const connectTimeoutMs = CONNECT_PART * timeoutMs;
   const queryTimeoutMs = timeoutMs + ANSWER_GRACE_MS;
   const idleInTransactionMs = Math.max(IDLE_IN_TRANSACTION_MS, 2 * timeoutMs);
-  // All that is asked before a new connection is handed over, each answered at the last moment.
+  // The queries that set up a connection, each answered just before its time-out.
   const setUpTimeoutMs = connectTimeoutMs + 3 * queryTimeoutMs + 1_000;
   class Client extends PooledClient {
-    override readonly deadline = setTimeout(() => this.hangUp(), setUpTimeoutMs).unref();
+    override readonly deadline = setTimeout(() => this.destroySocket(), setUpTimeoutMs).unref();
     override readonly timeouts = [String(timeoutMs), String(idleInTransactionMs)] as const;
     override readonly onWriteRefused = () => {
       database.hasRefusedWrite = true;
@@ -81,7 +80,7 @@ export function openDatabase(config: DatabaseConfig, applicationName: string): D
   return database;
 }
 
-/** Behind a connection pooler only what is set in the transaction itself is sure to hold there. */
+/** Sets the time-outs for one transaction where a connection pooler makes session settings unreliable. */
 export async function boundTransaction(database: Database, tx: Transaction): Promise<void> {
   const { connection } = tx as Transaction & { readonly connection: PooledClient };
   if (!connection.isPooled) return;
@@ -93,37 +92,36 @@ export async function boundTransaction(database: Database, tx: Transaction): Pro
 }
 
 /**
- * A client that ends unless it is in the pool in time: Sequelize forgets one that it could not set up, and a server that
- * is slow for a while would be left with more and more of them.
+ * A client that closes itself unless it is set up in time: Sequelize leaks connections that it could not set up, and a slow
+ * server would accumulate them.
  */
 abstract class PooledClient extends pg.Client {
-  /** Sequelize's mark of a connection that must not be used again; set when a query was not answered in time. */
+  /** Sequelize's mark of a connection that must not be used again; set when a query timed out. */
   declare _invalid?: boolean;
-  /** Of the session, as the server has told at its start. */
+  /** The session's backend process, as reported at startup. */
   declare readonly processID: number | null;
-  /** True when statements may run in other sessions than the one that was opened. */
+  /** True behind a connection pooler: statements may run in other sessions than the one that was opened. */
   isPooled = false;
 
   protected abstract readonly deadline: NodeJS.Timeout;
-  /** Milliseconds for a statement, and for a transaction that does nothing. */
+  /** Milliseconds for a statement, and for an idle transaction. */
   abstract readonly timeouts: readonly [string, string];
   protected abstract readonly onWriteRefused: () => void;
 
   constructor(config?: pg.ClientConfig) {
     super(config);
-    // Sequelize listens only a moment after the server has said that it is ready. An error that nobody listens to ends
-    // the process; the next query on this connection tells of it anyway.
+    // Sequelize adds its own listener too late, and an unhandled 'error' event ends the process. The next query on this
+    // connection fails anyway.
     this.on('error', () => (this['_invalid'] = true));
     this.connection.on('errorMessage', ({ code }: { readonly code?: string }) => {
-      // Without a right, or without transaction ids, a new session would be no better off.
+      // For missing privileges or exhausted transaction ids a new session would not help.
       if (isReadOnlyServer(code)) this['_invalid'] = true;
       if (mayRefuseWrites(code)) this.onWriteRefused();
     });
   }
 
   /**
-   * Sets the time-outs, in one statement that does so only in the session that was opened: behind a pooler in transaction
-   * mode it would change a session that belongs to others.
+   * Sets the session's time-outs, unless a pooler runs the statement in another session, which other clients share.
    */
   async setUp(): Promise<void> {
     const { rowCount } = await this.query(`${SET_TIMEOUTS} where pg_backend_pid() = $4`, [
@@ -135,23 +133,22 @@ abstract class PooledClient extends pg.Client {
     clearTimeout(this.deadline);
   }
 
-  hangUp(): void {
+  destroySocket(): void {
     this.connection.stream.destroy();
   }
 }
 
 /**
- * Sequelize only marks a connection that is not to be used again: it would still roll back on it, and where a query was
- * not answered so wait once more. Cut off, whatever else is asked on it fails at once, and the server ends the transaction
- * when it finds out.
+ * Sequelize only marks an invalid connection and still sends a rollback on it, which would wait for another time-out.
+ * With the socket destroyed that fails at once, and the server rolls back when it notices.
  */
 function setUpConnections(database: Database): void {
   database.addHook('afterConnect', (connection) => (connection as PooledClient).setUp());
   database.addHook('afterQuery', (_options, query) => {
     const client = query.connection as PooledClient;
-    if (client['_invalid']) client.hangUp();
+    if (client['_invalid']) client.destroySocket();
   });
   database.addHook('beforeDisconnect', (connection) => {
-    setTimeout(() => (connection as PooledClient).hangUp(), GOODBYE_TIMEOUT_MS).unref();
+    setTimeout(() => (connection as PooledClient).destroySocket(), CLOSE_TIMEOUT_MS).unref();
   });
 }

@@ -7,7 +7,7 @@ import {
 } from 'sequelize';
 import { isConflict, isUnavailable, refusesWrites, type Reported } from './sql-states.js';
 
-/** What the client says when it is not the server that speaks. */
+/** Messages of the client's own errors, which have no code. */
 const UNAVAILABLE_MESSAGE =
   /Connection terminated|timeout exceeded when trying to connect|Query read timeout|is not queryable|ECONN|EPIPE|ConnectionManager/i;
 
@@ -20,8 +20,8 @@ export function isDatabaseUnavailable(error: unknown): boolean {
 }
 
 /**
- * What a PostgreSQL that was reached does not do, for an operator: nothing of what it said. Undefined when it was not it
- * that answered.
+ * What a reachable PostgreSQL refuses, in words for an operator and without the server's own message. `undefined` when the
+ * error did not come from the server.
  */
 export function refusalOfDatabase(error: unknown): string | undefined {
   if (!(error instanceof Error)) return undefined;
@@ -33,7 +33,7 @@ export function refusalOfDatabase(error: unknown): string | undefined {
     : `refuses statements (${reported.state})`;
 }
 
-/** True when the transaction was rolled back in favour of another, so that the same may work at once. */
+/** True after a deadlock or serialization failure: the same transaction may succeed when it is run again. */
 export function hasLostConflict(error: unknown): boolean {
   if (!(error instanceof DatabaseError)) return false;
   return isConflict(reportedBy(error)?.state ?? '');
@@ -52,11 +52,11 @@ export function violates(error: unknown, constraint: string): boolean {
   );
 }
 
-/** What fails while a connection is set up comes as the driver threw it: Sequelize wraps only what comes after. */
+/** Sequelize wraps the driver's errors only once a connection is set up. */
 const causeOf = (error: Error): Error =>
   error instanceof DatabaseError || error instanceof ConnectionError ? error.parent : error;
 
-/** What the server itself reported: only such an error bears a severity. */
+/** The server's own report, if there is one: only such errors have a severity. */
 function reportedBy(error: Error): Reported | undefined {
   const cause = causeOf(error);
   if (!('severity' in cause && 'code' in cause) || typeof cause.code !== 'string') return undefined;

@@ -2,14 +2,14 @@ import { QueryTypes } from 'sequelize';
 import type { Database } from './connect.js';
 import { withTransaction } from './transaction.js';
 
-/** Rolls the transaction back that it is thrown in. */
-class TakeBack extends Error {
-  override readonly name = 'TakeBack';
+/** Thrown to roll back the transaction. */
+class Rollback extends Error {
+  override readonly name = 'Rollback';
 }
 
 /**
- * Writes a row and takes it back: the only way to know that a server writes. Needs what the API's role may do.
- * @throws what the server refuses it with.
+ * Inserts a row and rolls back: the only proof that the server accepts writes. Needs no more than the API's privileges.
+ * @throws the server's error.
  */
 export async function tryWrite(database: Database): Promise<void> {
   try {
@@ -19,19 +19,19 @@ export async function tryWrite(database: Database): Promise<void> {
          values (gen_random_uuid(), 'probe', '{}', 'probe', 'settled')`,
         { transaction: tx },
       );
-      throw new TakeBack();
+      throw new Rollback();
     });
   } catch (error) {
-    if (!(error instanceof TakeBack)) throw error;
+    if (!(error instanceof Rollback)) throw error;
   }
   database.hasRefusedWrite = false;
 }
 
 /**
- * Resolves when the server answers and, as far as it shows, writes. Writes itself only when there is a reason to doubt
- * that: it says that it is read-only, or seems to have refused a write. What a read-only server then refuses ends the
- * session that it came on, so that the next look finds the new primary after a failover.
- * @throws what the server, or the lack of it, refuses with.
+ * Resolves when the server answers and appears to accept writes. Tries a write only when in doubt: when the server says that
+ * it is read-only or seems to have refused a write. A write refused by a read-only server also closes its session, so that
+ * the next check reaches the new primary after a failover.
+ * @throws the server's or the connection's error.
  */
 export async function checkWrites(database: Database): Promise<void> {
   const [row] = await database.query<{ isReadOnly: boolean }>(

@@ -1,12 +1,12 @@
 import { errorCodes, type ErrorCode } from './codes.js';
 
-/** One field at fault: a JSON pointer (RFC 6901) into the body, or the name of a parameter, and what is wrong. */
+/** One invalid field: a JSON pointer (RFC 6901) into the body, or the name of a parameter, and what is wrong. */
 export interface FieldFault {
   readonly pointer: string;
   readonly detail: string;
 }
 
-/** What an error may carry. `detail`, `fields` and `headers` are public; `cause` is only ever logged. */
+/** `detail`, `fields` and `headers` are sent to the client; `cause` is only logged. */
 export interface AppErrorOptions {
   readonly detail?: string;
   readonly fields?: readonly FieldFault[];
@@ -14,7 +14,7 @@ export interface AppErrorOptions {
   readonly cause?: unknown;
 }
 
-/** An error that a client is meant to see. */
+/** An error that is sent to the client. */
 export class AppError extends Error {
   readonly status: number;
   readonly title: string;
@@ -39,7 +39,7 @@ export class AppError extends Error {
   }
 }
 
-/** An error as RFC 9457 has it. Its detail says what is wrong or, where nothing more is known, what to do. */
+/** The error as a problem document (RFC 9457). Its detail says what is wrong or, without one, what to do. */
 export function problemDocument(error: AppError, requestId: string) {
   return {
     type: `urn:rollcall:problem:${error.code.replaceAll('_', '-')}`,

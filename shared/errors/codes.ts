@@ -1,5 +1,5 @@
 /**
- * Every error that the API and the worker answer with: its HTTP status, its title, and what a client can do about it.
+ * Every error that the API and the worker respond with: its HTTP status, its title, and what the client can do about it.
  * Closed: a code not listed here cannot be thrown. `docs/problems.md` is generated from it.
  */
 export const errorCodes = {
@@ -26,7 +26,7 @@ export const errorCodes = {
   invalid_credentials: {
     status: 401,
     title: 'E-mail or password is wrong',
-    remedy: 'Check both; the answer does not tell which one.',
+    remedy: 'Check both; the response does not reveal which one.',
   },
   invalid_refresh_token: {
     status: 401,
@@ -42,7 +42,7 @@ export const errorCodes = {
     status: 403,
     title: 'The password is wrong',
     remedy:
-      'Send the password of the account or, to confirm a registration, the one that it was made with.',
+      'Send the password of the account or, to confirm a registration, the one that was registered.',
   },
   forbidden: {
     status: 403,
@@ -52,7 +52,7 @@ export const errorCodes = {
   untrusted_message: {
     status: 403,
     title: 'The message does not come from where it says',
-    remedy: 'Let SNS sign it, and the topic that `SES_TOPIC_ARN` names publish it.',
+    remedy: 'Publish it through the SNS topic that `SES_TOPIC_ARN` names; SNS signs it.',
   },
   not_found: {
     status: 404,
@@ -75,7 +75,11 @@ export const errorCodes = {
     title: 'The e-mail address is taken',
     remedy: 'You already have a user with this address.',
   },
-  payload_too_large: { status: 413, title: 'The body is too large', remedy: 'Send less.' },
+  payload_too_large: {
+    status: 413,
+    title: 'The body is too large',
+    remedy: 'Send a smaller body.',
+  },
   uri_too_long: {
     status: 414,
     title: 'The address is too long',
@@ -109,7 +113,7 @@ export const errorCodes = {
   internal: {
     status: 500,
     title: 'Something went wrong here',
-    remedy: 'Try again; if it stays, give the operators the `request_id`.',
+    remedy: 'Try again; if it persists, give the operators the `request_id`.',
   },
   overloaded: {
     status: 503,
@@ -123,5 +127,5 @@ export const errorCodes = {
   },
 } as const satisfies Record<string, { status: number; title: string; remedy: string }>;
 
-/** A stable, machine-readable name of what went wrong. */
+/** The stable, machine-readable name of an error. */
 export type ErrorCode = keyof typeof errorCodes;

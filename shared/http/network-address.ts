@@ -15,9 +15,8 @@ export function withoutPort(text: string): string {
 }
 
 /**
- * True for a request that is meant for a server of this host or network: of a program, or of a page that the server
- * itself has served. False for one that a page of another site makes in somebody's browser, be it openly or by its own
- * name, which leads here (DNS rebinding).
+ * True for requests from programs and from the server's own pages. False for requests that a page of another site makes in a
+ * browser: cross-origin, or under its own host name that resolves to this server (DNS rebinding).
  */
 export function isLocalRequest({ headers: { host, origin } }: IncomingMessage): boolean {
   if (!isLocalHost(host)) return false;
@@ -25,11 +24,11 @@ export function isLocalRequest({ headers: { host, origin } }: IncomingMessage): 
 }
 
 /**
- * True for a `Host` header that nobody on the internet can have a name server answer for: an address, a name without a
- * dot, or one in a zone that is local by definition (RFC 6761, RFC 6762, and `.internal`).
+ * True for a `Host` header that public DNS cannot resolve: an address, a name without a dot, or a name in a zone reserved for
+ * local use (RFC 6761, RFC 6762, and `.internal`).
  */
 export function isLocalHost(host: string | undefined): boolean {
-  // HTTP/1.0 has none, and no browser speaks it.
+  // HTTP/1.0 clients send none, and no browser is one.
   if (host === undefined) return true;
   if (isIP(withoutPort(host)) !== 0) return true;
   const name = host.replace(/:\d*$/, '').replace(/\.$/, '').toLowerCase();

@@ -4,9 +4,9 @@ import { MIMEType } from 'node:util';
 import { AppError } from '../errors/app-error.js';
 
 const REQUEST_ID = /^[A-Za-z0-9_-]{8,64}$/;
-/** What is UTF-8 by its right name and by the one that many write instead. */
+/** The registered name of UTF-8, and a common misspelling. */
 const UTF8_NAMES = new Set(['utf-8', 'utf8']);
-/** What names of charsets and codings are made of; another text is not repeated in an answer. */
+/** Charsets and content codings are echoed in an error only if they match. */
 const PRINTABLE_NAME = /^[\w.+:'-]{1,40}$/;
 
 /** The request's id: its `X-Request-Id` where that is valid, otherwise a new one. */
@@ -14,11 +14,10 @@ export const requestIdFrom = (given: string | string[] | undefined): string =>
   typeof given === 'string' && REQUEST_ID.test(given) ? given : randomUUID();
 
 /**
- * Reads what a body is from the headers, and refuses it unless it is one of these media types, in UTF-8 and not
- * compressed. Parameters other than `charset` are of no matter, and neither is a semicolon that nothing follows
- * (https://mimesniff.spec.whatwg.org/#parsing-a-mime-type).
+ * Reads the media type of a body and refuses it unless it is one of these, in UTF-8 and not compressed. Parameters other
+ * than `charset` and a trailing semicolon are ignored (https://mimesniff.spec.whatwg.org/#parsing-a-mime-type).
  * @returns the media type in lower case, without parameters.
- * @throws {AppError} `unsupported_media_type`, whose detail names what is at fault.
+ * @throws {AppError} `unsupported_media_type` with a detail that names the problem.
  */
 export function supportedMediaType(
   headers: Pick<IncomingHttpHeaders, 'content-type' | 'content-encoding'>,
@@ -41,7 +40,7 @@ export function supportedMediaType(
   return type.essence;
 }
 
-/** The media type that a body is said to be, in lower case; `undefined` if that says nothing. */
+/** The media type in lower case, without parameters; `undefined` if it cannot be parsed. */
 export const essenceOf = (contentType: string | undefined): string | undefined =>
   mediaType(contentType ?? '')?.essence;
 
@@ -56,7 +55,7 @@ function mediaType(text: string): MIMEType | undefined {
 function refuseCharset(charset: string | null, contentType: string): void {
   if (charset !== null && !UTF8_NAMES.has(charset.toLowerCase()))
     throw unsupported(`The charset ${quoted(charset)} is not supported: send the body in UTF-8.`);
-  // Of two the first counts here, and the last elsewhere.
+  // Parsers disagree on duplicates: some take the first, others the last.
   if ([...contentType.matchAll(/;\s*charset\s*=/gi)].length > 1)
     throw unsupported('The charset may be named once: send the body in UTF-8.');
 }

@@ -2,33 +2,32 @@ import { domainToASCII } from 'node:url';
 
 const MAX_LOCAL_BYTES = 64;
 const MAX_ADDRESS_BYTES = 254;
-/** A domain in Unicode, its letters decomposed, may be longer than in ASCII; blanks come around it. */
-const MAX_UNITS_TYPED = 1_000;
-/** RFC 5322 dot-atom: no quoting, no comments, nothing that one mail system reads and another does not. */
+/** In UTF-16 units: a decomposed Unicode domain is longer than its ASCII form, and whitespace may surround the address. */
+const MAX_INPUT_UNITS = 1_000;
+/** RFC 5322 dot-atom: no quoting or comments, which mail systems interpret differently. */
 const LOCAL_PART = /^[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+(?:\.[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+)*$/;
 const LABEL = /^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$/;
 
-/** An address in its two forms. */
 export interface EmailAddress {
-  /** What mail is sent to: the local part as typed, the domain in ASCII. */
+  /** For sending: the local part as entered, the domain in ASCII. */
   readonly address: string;
-  /** What identity is decided by: {@link canonicalAddress}. */
+  /** For comparing: {@link canonicalAddress}. */
   readonly canonical: string;
 }
 
-/** Bounds of an address in characters. */
+/** Length limits of an address in characters. */
 export const addressLength = { min: 5, max: MAX_ADDRESS_BYTES } as const;
 
 /**
- * Reads an e-mail address as a person gives it: the blanks around it, which keyboards and copying add, don't count.
- * Otherwise as {@link parseEmailAddress}.
+ * Parses an e-mail address that a person entered: like {@link parseEmailAddress}, but surrounding whitespace, which keyboards
+ * and copying add, is ignored.
  */
 export const readTypedAddress = (text: string): EmailAddress | undefined =>
-  text.length > MAX_UNITS_TYPED ? undefined : parseEmailAddress(text.trim());
+  text.length > MAX_INPUT_UNITS ? undefined : parseEmailAddress(text.trim());
 
 /**
- * True when a text holds what readers of mail take for an encoded word, wherever it stands (RFC 2047): they would show
- * something else than was written.
+ * True when a text contains something that mail clients decode as an encoded word (RFC 2047) and so would display as
+ * something else.
  */
 export function holdsEncodedWord(text: string): boolean {
   const start = text.indexOf('=?');
@@ -36,13 +35,12 @@ export function holdsEncodedWord(text: string): boolean {
 }
 
 /**
- * Reads an e-mail address, or returns `undefined` if it is not one that we take: ASCII dot-atom local part
- * without encoded words, a domain
- * of at least two labels that is not a number (international domains as IDNA, UTS 46), 254 bytes in all (RFC 5321).
- * Linear in the length of its input.
+ * Parses an e-mail address, or returns `undefined` if it is not accepted: an ASCII dot-atom local part without encoded words,
+ * a domain of at least two labels that is not a number (international domains as IDNA, UTS 46), 254 bytes in all
+ * (RFC 5321). Linear in the length of its input.
  */
 export function parseEmailAddress(text: string): EmailAddress | undefined {
-  if (text.length > MAX_UNITS_TYPED) return undefined;
+  if (text.length > MAX_INPUT_UNITS) return undefined;
   const at = text.lastIndexOf('@');
   const local = text.slice(0, at);
   if (
@@ -61,14 +59,14 @@ export function parseEmailAddress(text: string): EmailAddress | undefined {
 }
 
 /**
- * What identity is decided by: an address in lower case. Tags and dots are kept: they may be another person. SQL's
- * `lower` says the same of what we take, which is ASCII.
+ * The form in which addresses are compared: lower case. Tags and dots are kept, since they may belong to another person.
+ * Equals SQL's `lower`, as accepted addresses are ASCII.
  */
 export const canonicalAddress = (address: string): string => address.toLowerCase();
 
 function asciiDomain(text: string): string | undefined {
   if (text.length > MAX_ADDRESS_BYTES) return undefined;
-  // The URL parser would drop or decode these, joiners apart, which it takes where IDNA does; an address that needs it is not an address.
+  // The URL parser would drop or decode these characters. Joiners are allowed: it accepts them where IDNA does.
   if (!/^(?:[^\s\p{Cc}\p{Cf}%/\\?#:@[\]]|[\u200c\u200d])+$/u.test(text)) return undefined;
   const domain = domainToASCII(text);
   const labels = domain.split('.');

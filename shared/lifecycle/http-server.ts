@@ -1,17 +1,17 @@
 import type { Server, ServerResponse } from 'node:http';
 
-/** The answers that each server owes. */
-const answersOwed = new WeakMap<Server, Set<ServerResponse>>();
+/** The responses in flight of each server. */
+const responsesInFlight = new WeakMap<Server, Set<ServerResponse>>();
 
-/** Listens; resolves to the port. @throws when the address cannot be listened on. */
+/** Listens; resolves to the port. @throws when the address cannot be bound. */
 export function listen(server: Server, port: number, host: string): Promise<number> {
-  const owed = new Set<ServerResponse>();
-  answersOwed.set(server, owed);
+  const inFlight = new Set<ServerResponse>();
+  responsesInFlight.set(server, inFlight);
   server.prependListener('request', (req, res) => {
-    owed.add(res);
-    res.once('close', () => owed.delete(res));
-    if (!server.listening) sayLast(res);
-    // Whose headers were sent before the stop began has been promised a connection that stays.
+    inFlight.add(res);
+    res.once('close', () => inFlight.delete(res));
+    if (!server.listening) announceClose(res);
+    // If the headers were sent before the stop began, they announced keep-alive: end the connection from here.
     res.once('finish', () => {
       if (!server.listening) req.socket.end();
     });
@@ -27,9 +27,10 @@ export function listen(server: Server, port: number, host: string): Promise<numb
 }
 
 /**
- * Takes no more connections; resolves when all are closed. Idle ones are closed now, the others with the answer that is
- * under way on them, and what is left after so many milliseconds is cut: a client that holds its connection open, or
- * never finishes its request, must not use up the time that the rest of the stop needs. Safe twice and early.
+ * Accepts no more connections; resolves when all are closed. Idle connections are closed at once, the others after their
+ * response in flight, and whatever is left after `cutAfterMs` is destroyed: a client that keeps its connection open, or
+ * never finishes its request, must not use up the time that the rest of the shutdown needs. May be called twice, and
+ * before `listen`.
  */
 export function closeServer(server: Server, cutAfterMs: number): Promise<void> {
   return new Promise((resolve) => {
@@ -38,11 +39,11 @@ export function closeServer(server: Server, cutAfterMs: number): Promise<void> {
       clearTimeout(cut);
       resolve();
     });
-    for (const res of answersOwed.get(server) ?? []) sayLast(res);
+    for (const res of responsesInFlight.get(server) ?? []) announceClose(res);
   });
 }
 
-/** The client shall not send another request on this connection. */
-function sayLast(res: ServerResponse): void {
+/** Tells the client to send no further request on this connection. */
+function announceClose(res: ServerResponse): void {
   if (!res.headersSent) res.setHeader('Connection', 'close');
 }

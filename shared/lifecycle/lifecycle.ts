@@ -1,20 +1,19 @@
 import type { Logger } from '../logging/logger.js';
 import { logStrayOutput } from '../logging/stray-output.js';
 
-/** What a process does between its start and its end. */
 export interface Lifecycle {
-  /** True from the moment that stopping has begun. */
+  /** True once the shutdown has begun. */
   readonly isStopping: boolean;
-  /** Registers how to release what was just opened. Releases run in reverse order, one after another. */
+  /** Registers the release of a resource just opened. Releases run in reverse order, one after another. */
   onStop(name: string, release: () => Promise<void> | void): void;
-  /** Releases everything and ends the process with this exit code; a second call waits for the first. */
+  /** Releases everything and exits with this code; a second call waits for the first. */
   stop(reason: string, exitCode?: number): Promise<void>;
 }
 
 /**
- * Ends the process in order: on SIGTERM or SIGINT, and when an error escapes. Past the deadline, or at a second signal,
- * it ends at once. What was acknowledged must be safe without a clean stop; stopping in order only saves time.
- * From now on whatever the process prints is a line of its log.
+ * Shuts the process down gracefully on SIGTERM, SIGINT and uncaught exceptions; after the deadline, or at a second signal,
+ * it exits at once. Acknowledged work must survive a crash: a graceful shutdown only saves time. From now on stray output to
+ * the console is logged.
  */
 export function startLifecycle(log: Logger, deadlineMs: number): Lifecycle {
   logStrayOutput(log);
@@ -32,53 +31,66 @@ export function startLifecycle(log: Logger, deadlineMs: number): Lifecycle {
   return lifecycle;
 }
 
-/** A lifecycle that nothing but its `stop` ends; `exit` is called once everything is released, or past the deadline. */
+/** A lifecycle that only `stop` ends; `exit` is called when everything is released, and when the deadline is exceeded. */
 export function createLifecycle(
   log: Logger,
   deadlineMs: number,
   exit: (exitCode: number) => void,
 ): Lifecycle & { readonly exitCode: number | undefined } {
-  const releases: { name: string; release: () => Promise<void> | void }[] = [];
-  let stopping: Promise<void> | undefined;
-  /** Set from the moment that stopping begins. */
-  let finalExitCode: number | undefined;
-
-  const runReleases = async (): Promise<void> => {
-    for (const { name, release } of releases.toReversed()) {
-      try {
-        await release();
-      } catch (error) {
-        log.error({ err: error, 'labels.resource': name }, 'resource release failed');
-      }
-    }
+  const shutdown: Shutdown = {
+    log,
+    deadlineMs,
+    exit,
+    releases: [],
+    exitCode: undefined,
+    done: undefined,
   };
-
-  const stop = (reason: string, exitCode = 0): Promise<void> => {
-    // The first reason decides how the process ends.
-    finalExitCode ??= exitCode;
-    stopping ??= end(reason, finalExitCode);
-    return stopping;
-  };
-
-  const end = async (reason: string, exitCode: number): Promise<void> => {
-    log.info({ 'event.reason': reason }, 'shutdown started');
-    const deadline = setTimeout(() => {
-      log.warn({ 'labels.deadline_ms': deadlineMs }, 'shutdown deadline exceeded');
-      exit(exitCode);
-    }, deadlineMs);
-    await runReleases();
-    clearTimeout(deadline);
-    exit(exitCode);
-  };
-
   return {
     get isStopping() {
-      return finalExitCode !== undefined;
+      return shutdown.exitCode !== undefined;
     },
     get exitCode() {
-      return finalExitCode;
+      return shutdown.exitCode;
     },
-    onStop: (name, release) => void releases.push({ name, release }),
-    stop,
+    onStop: (name, release) => void shutdown.releases.push({ name, release }),
+    stop: (reason, exitCode = 0) => stop(shutdown, reason, exitCode),
   };
+}
+
+interface Shutdown {
+  readonly log: Logger;
+  readonly deadlineMs: number;
+  readonly exit: (exitCode: number) => void;
+  readonly releases: { readonly name: string; readonly release: () => Promise<void> | void }[];
+  /** Set when the shutdown begins; the first call decides it. */
+  exitCode: number | undefined;
+  done: Promise<void> | undefined;
+}
+
+function stop(shutdown: Shutdown, reason: string, exitCode: number): Promise<void> {
+  shutdown.exitCode ??= exitCode;
+  shutdown.done ??= end(shutdown, reason, shutdown.exitCode);
+  return shutdown.done;
+}
+
+async function end(shutdown: Shutdown, reason: string, exitCode: number): Promise<void> {
+  const { log, deadlineMs, exit } = shutdown;
+  log.info({ 'event.reason': reason }, 'shutdown started');
+  const deadline = setTimeout(() => {
+    log.warn({ 'labels.deadline_ms': deadlineMs }, 'shutdown deadline exceeded');
+    exit(exitCode);
+  }, deadlineMs);
+  await releaseAll(shutdown);
+  clearTimeout(deadline);
+  exit(exitCode);
+}
+
+async function releaseAll({ log, releases }: Shutdown): Promise<void> {
+  for (const { name, release } of releases.toReversed()) {
+    try {
+      await release();
+    } catch (error) {
+      log.error({ err: error, 'labels.resource': name }, 'resource release failed');
+    }
+  }
 }

@@ -8,9 +8,9 @@ import type { Logger } from '../logging/logger.js';
 const LINGER_MS = 1_000;
 
 /**
- * Has a server answer even what never became a request with a problem document, and log it: broken HTTP, clients that
- * are too slow, CONNECT.
- * @param headers what every answer bears; whoever sets them otherwise never sees these requests.
+ * Makes a server respond with a problem document, and log it, where Node emits no request: malformed HTTP, clients that are
+ * too slow, CONNECT.
+ * @param headers those of every response, which no middleware sets here.
  */
 export function refuseBrokenRequests(
   server: Server,
@@ -33,7 +33,7 @@ export function refuseBrokenRequests(
   };
   const refused = new WeakSet<Duplex>();
   server.on('clientError', (error: NodeJS.ErrnoException, socket) => {
-    // What follows on a connection that has been refused is not worth another answer.
+    // One response per connection: errors in the rest of its bytes are ignored.
     if (refused.has(socket)) return;
     const answer = answers.get(socket);
     const isInAnswer = answer?.headersSent === true && !answer.writableFinished;
@@ -44,11 +44,11 @@ export function refuseBrokenRequests(
     refused.add(socket);
     refuse(socket, new AppError(codeOf(error.code)), error.code);
   });
-  // No proxy: RFC 9110, 15.5.6 takes an empty list for a target that has no methods.
+  // Not a proxy: RFC 9110, 15.5.6 allows an empty `Allow` for a target without methods.
   server.on('connect', (_req, socket) =>
     refuse(socket, new AppError('method_not_allowed', { headers: { Allow: '' } })),
   );
-  // An expectation that is not known may be ignored (RFC 9110, 10.1.1); Node would answer without a problem document.
+  // An unknown expectation may be ignored (RFC 9110, 10.1.1); Node would respond without a problem document.
   server.on('checkExpectation', (req, res) => void server.emit('request', req, res));
 }
 
@@ -59,8 +59,7 @@ function codeOf(parserError: string | undefined): ErrorCode {
 }
 
 /**
- * Answers what never became a request, and closes the connection: at once on this side, and after a second altogether,
- * whether the client closes its side or not.
+ * Responds and closes the connection: this side at once, both sides after a second even if the client does not close its own.
  */
 function refuseConnection(
   socket: Duplex,
@@ -80,7 +79,7 @@ function refuseConnection(
   };
   const lines = Object.entries(allHeaders).map(([name, value]) => `${name}: ${value}`);
   const status = `HTTP/1.1 ${refusal.status} ${STATUS_CODES[refusal.status]}`;
-  // Whoever is refused may hang up at any time.
+  // The client may disconnect at any time.
   socket.on('error', () => undefined);
   socket.end([status, ...lines, '', body].join('\r\n'));
   const timer = setTimeout(() => socket.destroy(), LINGER_MS);

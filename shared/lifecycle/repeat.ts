@@ -1,66 +1,81 @@
-/** Something that is done again and again until it is stopped. */
+/** A repeated task. */
 export interface Repeating {
-  /** Begins the next turn now, or right after the one under way. */
-  hurry(): void;
-  /** Asks the turn under way to end and resolves when it has; no other follows. */
+  /** Starts the next run now, or right after the current one. */
+  runNow(): void;
+  /** Aborts the current run and resolves when it has ended; no other follows. */
   stop(): Promise<void>;
 }
 
-/** How turns are waited for. */
 export interface RepeatOptions {
-  /** Whether the process may end by itself during a pause. */
+  /** Lets the process exit during a pause. */
   readonly unref?: boolean;
 }
 
 /**
- * Runs turns one after another, each after the pause that the one before asked for, until stopped. A turn that throws
- * would end it: turns handle their own errors.
- * @param turn does the work, and ends early when the signal aborts; resolves to the milliseconds to pause.
- * @param firstPauseMs milliseconds before the first turn; with 0 it begins at once, before this returns.
+ * Runs a task repeatedly until stopped, never overlapping, each run after the pause that the last one asked for. The task
+ * handles its own errors: a rejection would end the repetition.
+ * @param task ends early when the signal aborts; resolves to the milliseconds to pause.
+ * @param firstPauseMs milliseconds before the first run; with 0 it starts before this function returns.
  */
 export function startRepeating(
-  turn: (signal: AbortSignal) => Promise<number>,
+  task: (signal: AbortSignal) => Promise<number>,
   firstPauseMs: number,
   { unref = false }: RepeatOptions = {},
 ): Repeating {
-  const stopping = new AbortController();
-  let timer: NodeJS.Timeout | undefined;
-  let underWay: Promise<void> = Promise.resolve();
-
-  let isUnderWay = false;
-  let isHurried = false;
-
-  const begin = (): void => {
-    isUnderWay = true;
-    isHurried = false;
-    underWay = turn(stopping.signal).then((pauseMs) => {
-      isUnderWay = false;
-      schedule(isHurried ? 0 : pauseMs);
-    });
+  const repetition: Repetition = {
+    task,
+    unref,
+    stopping: new AbortController(),
+    timer: undefined,
+    current: Promise.resolve(),
+    isRunning: false,
+    isDueNow: false,
   };
-  const schedule = (pauseMs: number): void => {
-    if (stopping.signal.aborted) return;
-    timer = setTimeout(begin, pauseMs);
-    if (unref) timer.unref();
-  };
-  if (firstPauseMs === 0) begin();
-  else schedule(firstPauseMs);
-
-  return {
-    hurry() {
-      isHurried = true;
-      if (isUnderWay) return;
-      clearTimeout(timer);
-      schedule(0);
-    },
-    async stop() {
-      stopping.abort();
-      clearTimeout(timer);
-      await underWay;
-    },
-  };
+  if (firstPauseMs === 0) run(repetition);
+  else schedule(repetition, firstPauseMs);
+  return { runNow: () => runNow(repetition), stop: () => stop(repetition) };
 }
 
-/** The pause, give or take this part of it, so that the processes of a fleet do not act in step. */
-export const jittered = (pauseMs: number, part: number): number =>
-  pauseMs * (1 - part + 2 * part * Math.random());
+interface Repetition {
+  readonly task: (signal: AbortSignal) => Promise<number>;
+  readonly unref: boolean;
+  readonly stopping: AbortController;
+  timer: NodeJS.Timeout | undefined;
+  /** The last run, in progress or not. */
+  current: Promise<void>;
+  isRunning: boolean;
+  /** Whether the next run follows the current one without a pause. */
+  isDueNow: boolean;
+}
+
+function run(repetition: Repetition): void {
+  repetition.isRunning = true;
+  repetition.isDueNow = false;
+  repetition.current = repetition.task(repetition.stopping.signal).then((pauseMs) => {
+    repetition.isRunning = false;
+    schedule(repetition, repetition.isDueNow ? 0 : pauseMs);
+  });
+}
+
+function schedule(repetition: Repetition, pauseMs: number): void {
+  if (repetition.stopping.signal.aborted) return;
+  repetition.timer = setTimeout(() => run(repetition), pauseMs);
+  if (repetition.unref) repetition.timer.unref();
+}
+
+function runNow(repetition: Repetition): void {
+  repetition.isDueNow = true;
+  if (repetition.isRunning) return;
+  clearTimeout(repetition.timer);
+  schedule(repetition, 0);
+}
+
+async function stop(repetition: Repetition): Promise<void> {
+  repetition.stopping.abort();
+  clearTimeout(repetition.timer);
+  await repetition.current;
+}
+
+/** The pause with random jitter of ± this share, so that many processes do not run in step. */
+export const jittered = (pauseMs: number, share: number): number =>
+  pauseMs * (1 - share + 2 * share * Math.random());

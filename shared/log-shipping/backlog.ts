@@ -1,138 +1,146 @@
 import type { SpoolFolder } from './spool-folders.js';
 
-/** A sealed segment: the lines of one batch, on disk until they are known to be shipped. */
+/** A sealed segment: the lines of one batch, on disk until a receipt proves them shipped. */
 export interface Segment {
   readonly folder: SpoolFolder;
   readonly sequence: number;
   readonly path: string;
-  /** None once its file is gone and only the queue has it. */
+  /** Zero once its file was deleted to make room and only the queue has its lines. */
   bytes: number;
-  /** How many lines it holds; unknown of one that was taken over. */
+  /** Unknown after a takeover. */
   lines: number | undefined;
-  /** Raised when the queue has given the batch's job up, or lost it again: its id is taken then. */
-  generation: number;
-  /** How often this process has added its job under this generation's id. */
-  timesAdded: number;
-  /** The queue may know its job already: it was taken over, or an answer was lost. */
+  /** The queue may already have its job: the segment was taken over, or an answer of Redis was lost. */
   mayBeQueued: boolean;
-  /** When its job was last known to be there, in `performance.now()`. */
-  seenAtMs: number;
+  /** Part of the job's id. Raised when the queue has failed the job or lost it again: its id is then in use. */
+  generation: number;
+  /** How often this process has added its job in this generation. */
+  timesAdded: number;
+  /** When its job was last seen in the queue, by `performance.now()`. */
+  lastSeenMs: number;
 }
 
-/** All sealed segments of this process: those that wait for the queue, and those whose proof is awaited. */
+/** A segment of generation 0 that this process has not enqueued. */
+export const createSegment = (
+  facts: Pick<Segment, 'folder' | 'sequence' | 'path' | 'bytes' | 'lines' | 'mayBeQueued'>,
+): Segment => ({ ...facts, generation: 0, timesAdded: 0, lastSeenMs: 0 });
+
+/** All sealed segments of this process. Only this module changes it. */
 export interface Backlog {
+  /** To be enqueued, in this order. */
+  waiting: Set<Segment>;
+  /** Enqueued and without a receipt yet, oldest first. */
+  readonly inFlight: Set<Segment>;
+  readonly segmentsPerFolder: Map<SpoolFolder, number>;
   /** On disk, in whole blocks. */
-  readonly bytes: number;
-  add(segment: Segment): void;
-  /** Adds older ones: they go before all that wait. */
-  addOlder(segments: readonly Segment[]): void;
-  /** The one to enqueue next. */
-  next(): Segment | undefined;
-  /** Puts one behind all others. */
-  postpone(segment: Segment): void;
-  enqueued(segment: Segment): void;
-  /** Those that the queue has, as far as is known, oldest first. */
-  queued(): Segment[];
-  hasQueued(): boolean;
-  /** Their jobs are not in the queue, or it is not known any more: they wait again, before all others. */
-  requeue(segments: readonly Segment[]): void;
-  /** False if it was gone already. */
-  remove(segment: Segment): boolean;
-  /** Removes all of a folder; returns those that waited. */
-  removeFolder(folder: SpoolFolder): Segment[];
-  has(segment: Segment): boolean;
-  isEmpty(folder: SpoolFolder): boolean;
-  /**
-   * Names the oldest until no more than so many bytes are left. Copies of what the queue has go first: such a segment stays
-   * here without its bytes. One that waits is taken out.
-   */
-  shrinkTo(bytes: number): { waiting: Segment[]; queued: Segment[] };
+  bytes: number;
 }
 
 const BLOCK_BYTES = 4_096;
 
-/** Nothing yet. Every step is of constant cost, but for those that name many segments. */
-export function createBacklog(): Backlog {
-  let waiting = new Set<Segment>();
-  const queued = new Set<Segment>();
-  const perFolder = new Map<SpoolFolder, number>();
-  let bytes = 0;
+export const createBacklog = (): Backlog => ({
+  waiting: new Set(),
+  inFlight: new Set(),
+  segmentsPerFolder: new Map(),
+  bytes: 0,
+});
 
-  const count = (segment: Segment, sign: 1 | -1): void => {
-    bytes += sign * blocksOf(segment);
-    const left = (perFolder.get(segment.folder) ?? 0) + sign;
-    if (left > 0) perFolder.set(segment.folder, left);
-    else perFolder.delete(segment.folder);
-  };
-  const remove = (segment: Segment): boolean => {
-    const wasThere = waiting.delete(segment) || queued.delete(segment);
-    if (wasThere) count(segment, -1);
-    return wasThere;
-  };
-  const shrink = (
-    from: ReadonlySet<Segment>,
-    limit: number,
-    letGo: (segment: Segment) => void,
-  ): Segment[] => {
-    const gone: Segment[] = [];
-    for (const segment of from) {
-      if (bytes <= limit) break;
-      if (segment.bytes === 0) continue;
-      letGo(segment);
-      gone.push(segment);
-    }
-    return gone;
-  };
-  const forgetFile = (segment: Segment): void => {
-    bytes -= blocksOf(segment);
+/** Adds a segment behind all that wait. */
+export function addSegment(backlog: Backlog, segment: Segment): void {
+  backlog.waiting.add(segment);
+  count(backlog, segment, 1);
+}
+
+/** Adds segments of another process before all that wait. */
+export function addOlderSegments(backlog: Backlog, segments: readonly Segment[]): void {
+  backlog.waiting = new Set([...segments, ...backlog.waiting]);
+  for (const segment of segments) count(backlog, segment, 1);
+}
+
+/** The segment to enqueue next. */
+export function nextWaiting({ waiting }: Backlog): Segment | undefined {
+  for (const segment of waiting) return segment;
+  return undefined;
+}
+
+/** Moves a waiting segment behind all others. */
+export function postpone({ waiting }: Backlog, segment: Segment): void {
+  if (waiting.delete(segment)) waiting.add(segment);
+}
+
+/** The queue has its job. */
+export function markInFlight({ waiting, inFlight }: Backlog, segment: Segment): void {
+  if (!waiting.delete(segment)) return;
+  segment.lastSeenMs = performance.now();
+  inFlight.add(segment);
+}
+
+/** The queue no longer has their jobs, as far as is known: they wait again, before all others. */
+export function returnToWaiting(backlog: Backlog, segments: readonly Segment[]): void {
+  const returned = segments.filter((segment) => backlog.inFlight.delete(segment));
+  backlog.waiting = new Set([...returned, ...backlog.waiting]);
+}
+
+export const hasSegment = ({ waiting, inFlight }: Backlog, segment: Segment): boolean =>
+  waiting.has(segment) || inFlight.has(segment);
+
+export const isFolderEmpty = ({ segmentsPerFolder }: Backlog, folder: SpoolFolder): boolean =>
+  !segmentsPerFolder.has(folder);
+
+/** Returns false if the segment was removed before. */
+export function removeSegment(backlog: Backlog, segment: Segment): boolean {
+  const wasThere = backlog.waiting.delete(segment) || backlog.inFlight.delete(segment);
+  if (wasThere) count(backlog, segment, -1);
+  return wasThere;
+}
+
+/** Removes all segments of a folder, and returns those that were waiting. */
+export function removeFolderSegments(backlog: Backlog, folder: SpoolFolder): Segment[] {
+  const waiting = [...backlog.waiting].filter((segment) => segment.folder === folder);
+  for (const segment of [...waiting, ...backlog.inFlight])
+    if (segment.folder === folder) removeSegment(backlog, segment);
+  return waiting;
+}
+
+/**
+ * Selects the oldest segments until no more than `maxBytes` are left. First those in flight, of which
+ * the queue has a copy: they stay in the backlog, without bytes. Then waiting ones, which are removed.
+ */
+export function shrinkTo(
+  backlog: Backlog,
+  maxBytes: number,
+): { copies: Segment[]; waiting: Segment[] } {
+  const copies = selectOldest(backlog, backlog.inFlight, maxBytes, (segment) => {
+    backlog.bytes -= blocksOf(segment);
     segment.bytes = 0;
-  };
+  });
+  const waiting = selectOldest(backlog, backlog.waiting, maxBytes, (segment) =>
+    removeSegment(backlog, segment),
+  );
+  return { copies, waiting };
+}
 
-  return {
-    get bytes() {
-      return bytes;
-    },
-    add(segment) {
-      waiting.add(segment);
-      count(segment, 1);
-    },
-    addOlder(segments) {
-      waiting = new Set([...segments, ...waiting]);
-      for (const segment of segments) count(segment, 1);
-    },
-    next: () => first(waiting),
-    postpone(segment) {
-      if (waiting.delete(segment)) waiting.add(segment);
-    },
-    enqueued(segment) {
-      if (!waiting.delete(segment)) return;
-      segment.seenAtMs = performance.now();
-      queued.add(segment);
-    },
-    queued: () => [...queued],
-    hasQueued: () => queued.size > 0,
-    requeue(segments) {
-      const back = segments.filter((segment) => queued.delete(segment));
-      waiting = new Set([...back, ...waiting]);
-    },
-    remove,
-    removeFolder(folder) {
-      const waited = [...waiting].filter((segment) => segment.folder === folder);
-      for (const segment of [...waited, ...queued]) if (segment.folder === folder) remove(segment);
-      return waited;
-    },
-    has: (segment) => waiting.has(segment) || queued.has(segment),
-    isEmpty: (folder) => !perFolder.has(folder),
-    shrinkTo(limit) {
-      const copies = shrink(queued, limit, forgetFile);
-      return { queued: copies, waiting: shrink(waiting, limit, remove) };
-    },
-  };
+function selectOldest(
+  backlog: Backlog,
+  segments: ReadonlySet<Segment>,
+  maxBytes: number,
+  discard: (segment: Segment) => void,
+): Segment[] {
+  const selected: Segment[] = [];
+  for (const segment of segments) {
+    if (backlog.bytes <= maxBytes) break;
+    if (segment.bytes === 0) continue;
+    discard(segment);
+    selected.push(segment);
+  }
+  return selected;
+}
+
+function count(backlog: Backlog, segment: Segment, sign: 1 | -1): void {
+  const { segmentsPerFolder } = backlog;
+  backlog.bytes += sign * blocksOf(segment);
+  const left = (segmentsPerFolder.get(segment.folder) ?? 0) + sign;
+  if (left > 0) segmentsPerFolder.set(segment.folder, left);
+  else segmentsPerFolder.delete(segment.folder);
 }
 
 const blocksOf = ({ bytes }: Segment): number => Math.ceil(bytes / BLOCK_BYTES) * BLOCK_BYTES;
-
-function first<T>(set: ReadonlySet<T>): T | undefined {
-  for (const item of set) return item;
-  return undefined;
-}

@@ -2,23 +2,23 @@ import { randomUUID } from 'node:crypto';
 import { readFileSync, readlinkSync } from 'node:fs';
 import { hostname } from 'node:os';
 
-/** The process that holds a folder of the spool. */
+/** The process that owns a folder of the spool. */
 export interface FolderOwner {
-  /** One start of one process. */
+  /** Unique to one start of one process. */
   readonly bootId: string;
   readonly pid: number;
-  /** Where the pid counts: hosts and containers of one name may have several. */
+  /** Where the pid is valid: hosts and containers with the same name may each have their own pids. */
   readonly pidNamespace: string;
   readonly host: string;
 }
 
-/** Owners show that they live every two seconds. One that has not for so long is dead, wherever it was. */
-const SILENT_AFTER_MS = 60_000;
+/** Owners send a heartbeat every two seconds. One without a heartbeat for this long is dead, wherever it ran. */
+const HEARTBEAT_TIMEOUT_MS = 60_000;
 
-/** Holds what an ended process has left for others. */
+/** Owns folders that a stopped process has released. */
 export const noOwner: FolderOwner = { bootId: '-', pid: 0, pidNamespace: '-', host: '-' };
 
-/** This process, from now on. */
+/** A new owner: this process. */
 export function thisProcess(): FolderOwner {
   return {
     bootId: randomUUID(),
@@ -28,11 +28,11 @@ export function thisProcess(): FolderOwner {
   };
 }
 
-/** A folder's name: its id, which is part of its batches' job ids, and its owner. Taking it over is one rename. */
+/** The name of a folder: its id, which is part of its batches' job ids, and its owner. A takeover is one rename. */
 export const folderName = (id: string, owner: FolderOwner): string =>
   [id, owner.bootId, owner.pid, owner.pidNamespace, owner.host].join('~');
 
-/** What a folder's name tells; nothing if it is no folder of a spool. */
+/** The id and owner in a folder's name; undefined if this is not a folder of the spool. */
 export function parseFolderName(name: string): { id: string; owner: FolderOwner } | undefined {
   const parts = /^([\da-f-]{36})~([\da-f-]{36}|-)~(\d+)~([^~]+)~([^~]+)$/.exec(name);
   if (!parts) return undefined;
@@ -40,15 +40,22 @@ export function parseFolderName(name: string): { id: string; owner: FolderOwner 
   return { id, owner: { bootId, pid: Number(pid), pidNamespace, host } };
 }
 
-/** Whether an owner that showed itself so long ago has ended, as far as the process that asks can know. */
-export function isDead(owner: FolderOwner, me: FolderOwner, silentMs: number): boolean {
-  if (owner.bootId === me.bootId) return false;
+/**
+ * Whether an owner has ended, as far as this process can know.
+ * @param heartbeatAgeMs milliseconds since the owner's last heartbeat; negative when a clock was set back.
+ */
+export function isOwnerDead(
+  owner: FolderOwner,
+  self: FolderOwner,
+  heartbeatAgeMs: number,
+): boolean {
+  if (owner.bootId === self.bootId) return false;
   if (owner.bootId === noOwner.bootId) return true;
-  // Either way: a clock that was set back must not keep a folder for ever.
-  if (Math.abs(silentMs) >= SILENT_AFTER_MS) return true;
-  if (owner.host !== me.host || owner.pidNamespace !== me.pidNamespace) return false;
-  // Who has my pid ended before I began.
-  return owner.pid === me.pid || !isRunning(owner.pid);
+  // In both directions: after a clock is set back, a folder must not stay owned for ever.
+  if (Math.abs(heartbeatAgeMs) >= HEARTBEAT_TIMEOUT_MS) return true;
+  if (owner.host !== self.host || owner.pidNamespace !== self.pidNamespace) return false;
+  // A process with the same pid must have ended before this one started.
+  return owner.pid === self.pid || !isRunning(owner.pid);
 }
 
 function isRunning(pid: number): boolean {
@@ -63,7 +70,7 @@ function isRunning(pid: number): boolean {
 function readPidNamespace(): string {
   try {
     const namespace = readlinkSync('/proc/self/ns/pid').replaceAll(/\D/g, '');
-    // Namespaces are counted from the start of the kernel.
+    // Namespace numbers are unique only until the kernel restarts.
     return `${namespace}-${readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').slice(0, 8)}`;
   } catch {
     // Only Linux has them.

@@ -1,43 +1,54 @@
-/** Gathers the lines of one turn of the event loop. */
-export interface LineTicker {
+/** Collects the lines of one turn of the event loop, so that one call writes them. */
+export interface LineBuffer {
   write(line: string): void;
-  /** Delivers what there is, now. */
+  /** Delivers the collected lines now. */
   flush(): void;
-  /** Delivers what there is; whatever is written from now on goes to this. */
-  divert(deliver: (lines: readonly string[]) => void): void;
+  /** Delivers the collected lines as before, and all later ones to another function. */
+  redirect(deliver: DeliverLines): void;
 }
 
-const MAX_HELD_LINES = 500;
-const MAX_HELD_LENGTH = 1_024 * 1_024;
+type DeliverLines = (lines: readonly string[]) => void;
 
-/** Delivers when the turn is over, or earlier when there are many lines. Delivering may write lines itself. */
-export function createLineTicker(deliver: (lines: readonly string[]) => void): LineTicker {
-  let lines: string[] = [];
-  let length = 0;
-  let turnEnd: NodeJS.Immediate | undefined;
-  let put = deliver;
+interface BufferState {
+  lines: string[];
+  /** Of all lines together, in UTF-16 units. */
+  length: number;
+  turnEnd: NodeJS.Immediate | undefined;
+  deliver: DeliverLines;
+}
 
-  const flush = (): void => {
-    clearImmediate(turnEnd);
-    turnEnd = undefined;
-    const delivered = lines;
-    lines = [];
-    length = 0;
-    if (delivered.length > 0) put(delivered);
-  };
+const MAX_LINES = 500;
+const MAX_LENGTH = 1_024 * 1_024;
+
+/** Delivers at the end of the turn, or earlier when the buffer is full. Delivering may itself write lines. */
+export function createLineBuffer(deliver: DeliverLines): LineBuffer {
+  const state: BufferState = { lines: [], length: 0, turnEnd: undefined, deliver };
   return {
-    flush,
-    write(line) {
-      lines.push(line);
-      length += line.length;
-      if (lines.length >= MAX_HELD_LINES || length >= MAX_HELD_LENGTH) flush();
-      else turnEnd ??= setImmediate(flush);
-    },
-    divert(other) {
-      flush();
-      // What delivering has written itself.
-      flush();
-      put = other;
-    },
+    write: (line) => write(state, line),
+    flush: () => flush(state),
+    redirect: (to) => redirect(state, to),
   };
+}
+
+function write(state: BufferState, line: string): void {
+  state.lines.push(line);
+  state.length += line.length;
+  if (state.lines.length >= MAX_LINES || state.length >= MAX_LENGTH) flush(state);
+  else state.turnEnd ??= setImmediate(flush, state);
+}
+
+function flush(state: BufferState): void {
+  clearImmediate(state.turnEnd);
+  state.turnEnd = undefined;
+  const { lines } = state;
+  state.lines = [];
+  state.length = 0;
+  if (lines.length > 0) state.deliver(lines);
+}
+
+function redirect(state: BufferState, deliver: DeliverLines): void {
+  flush(state);
+  // Delivering may have written lines itself.
+  flush(state);
+  state.deliver = deliver;
 }

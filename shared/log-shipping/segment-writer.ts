@@ -1,122 +1,132 @@
 import { close as closeCallback, fsync as fsyncCallback } from 'node:fs';
 import { promisify } from 'node:util';
-import type { Segment } from './backlog.js';
-import { isMissing, type FolderKeeper, type SpoolFolder } from './spool-folders.js';
-import { openSegmentFile, type SegmentFile } from './segment-file.js';
+import { createSegment, type Segment } from './backlog.js';
+import { appendLines, isFull, openSegmentFile, type SegmentFile } from './segment-file.js';
+import { isMissing, type SpoolFolder, type SpoolFolders } from './spool-folders.js';
 
 const close = promisify(closeCallback);
 const fsync = promisify(fsyncCallback);
 
-/** Writes lines into segments. */
-export interface SpoolWriter {
+/** Writes lines to segments. */
+export interface SegmentWriter {
   /**
-   * Appends the lines at once, in one call as a rule. Never throws: what cannot be written goes to `onFailed`.
-   * Returns whether all was written.
+   * Appends the lines synchronously, usually in one call. Never throws: lines that cannot be written go to `onFailed`.
+   * Returns whether all were written.
    */
   append(lines: readonly string[]): boolean;
-  /** Ends the open segment, if there is one. */
+  /** Seals the open segment, if there is one. */
   seal(): void;
-  /** Lets go of the open segment if it is in this folder, which is lost. Returns how many lines it had. */
-  forget(folder: SpoolFolder): number;
+  /** Abandons the open segment if it is in this folder, which is lost. Returns the number of its lines. */
+  abandon(folder: SpoolFolder): number;
 }
 
-/** How a writer is made. */
-export interface SpoolWriterOptions {
-  readonly keeper: FolderKeeper;
+export interface SegmentWriterOptions {
+  readonly folders: SpoolFolders;
   readonly onSealed: (segment: Segment) => void;
-  /** Called with the lines that could not be written, and why if this was tried. */
+  /** Called with lines that could not be written, and with the error unless writing is paused. */
   readonly onFailed: (lines: readonly string[], error?: unknown) => void;
 }
 
+interface OpenSegment {
+  readonly folder: SpoolFolder;
+  readonly file: SegmentFile;
+  readonly sealTimer: NodeJS.Timeout;
+}
+
+interface WriterState extends SegmentWriterOptions {
+  open: OpenSegment | undefined;
+  nextSequence: number;
+  pausedUntilMs: number;
+  /** Segments are synced one at a time: the thread pool also hashes passwords. */
+  syncing: Promise<void>;
+}
+
 const MAX_AGE_MS = 1_000;
-/** A disk that is full fails at every try: the process has other things to do. */
-const REST_AFTER_FAILURE_MS = 1_000;
+/** While the disk is full every attempt fails, and costs time that requests need. */
+const PAUSE_AFTER_FAILURE_MS = 1_000;
 
 /** Seals a segment at 500 lines, 1 MiB or one second after its first line, whichever comes first. */
-export function createSpoolWriter({ keeper, onSealed, onFailed }: SpoolWriterOptions): SpoolWriter {
-  let open: { folder: SpoolFolder; file: SegmentFile } | undefined;
-  let sequence = 0;
-  let sealTimer: NodeJS.Timeout | undefined;
-  let restUntil = -Infinity;
-  // One after another: the threads that sync are those that hash passwords.
-  let syncing = Promise.resolve();
-
-  const detach = (): { folder: SpoolFolder; file: SegmentFile } | undefined => {
-    clearTimeout(sealTimer);
-    sealTimer = undefined;
-    const detached = open;
-    open = undefined;
-    if (detached) syncing = syncing.then(() => syncAndClose(detached.file.fd));
-    return detached;
+export function createSegmentWriter(options: SegmentWriterOptions): SegmentWriter {
+  const state: WriterState = {
+    ...options,
+    open: undefined,
+    nextSequence: 0,
+    pausedUntilMs: -Infinity,
+    syncing: Promise.resolve(),
   };
-
-  const seal = (): void => {
-    const sealed = detach();
-    if (sealed) onSealed(segmentOf(sealed));
-  };
-
-  const forget = (folder: SpoolFolder): number =>
-    open?.folder === folder ? (detach()?.file.lines ?? 0) : 0;
-
-  const openSegment = (): SegmentFile => {
-    const folder = keeper.current();
-    if (open) return open.file;
-    try {
-      open = { folder, file: openSegmentFile(folder.path, sequence) };
-    } catch (error) {
-      if (!isMissing(error)) throw error;
-      keeper.verify(folder);
-      const another = keeper.current();
-      open = { folder: another, file: openSegmentFile(another.path, sequence) };
-    }
-    sequence += 1;
-    sealTimer = setTimeout(seal, MAX_AGE_MS);
-    sealTimer.unref();
-    return open.file;
-  };
-
   return {
-    append(lines) {
-      if (performance.now() < restUntil) {
-        onFailed(lines);
-        return false;
-      }
-      for (let start = 0; start < lines.length;) {
-        try {
-          const file = openSegment();
-          start = file.append(lines, start);
-          if (file.isFull) seal();
-        } catch (error) {
-          restUntil = performance.now() + REST_AFTER_FAILURE_MS;
-          seal();
-          onFailed(lines.slice(start), error);
-          return false;
-        }
-      }
-      return true;
-    },
-    seal,
-    forget,
+    append: (lines) => append(state, lines),
+    seal: () => seal(state),
+    abandon: (folder) => (state.open?.folder === folder ? (detach(state)?.file.lines ?? 0) : 0),
   };
 }
 
-const segmentOf = ({ folder, file }: { folder: SpoolFolder; file: SegmentFile }): Segment => ({
-  folder,
-  sequence: file.sequence,
-  path: file.path,
-  bytes: file.bytes,
-  lines: file.lines,
-  generation: 0,
-  timesAdded: 0,
-  mayBeQueued: false,
-  seenAtMs: 0,
-});
+function append(state: WriterState, lines: readonly string[]): boolean {
+  if (performance.now() < state.pausedUntilMs) {
+    state.onFailed(lines);
+    return false;
+  }
+  for (let start = 0; start < lines.length;) {
+    try {
+      const file = fileToAppendTo(state);
+      start = appendLines(file, lines, start);
+      if (isFull(file)) seal(state);
+    } catch (error) {
+      state.pausedUntilMs = performance.now() + PAUSE_AFTER_FAILURE_MS;
+      seal(state);
+      state.onFailed(lines.slice(start), error);
+      return false;
+    }
+  }
+  return true;
+}
+
+/** The open segment's file, or a new one. @throws when none can be created. */
+function fileToAppendTo(state: WriterState): SegmentFile {
+  // First: if the folder is lost, this abandons the open segment.
+  const folder = state.folders.current();
+  if (state.open) return state.open.file;
+  try {
+    return openSegment(state, folder);
+  } catch (error) {
+    if (!isMissing(error)) throw error;
+    state.folders.touch(folder);
+    return openSegment(state, state.folders.current());
+  }
+}
+
+function openSegment(state: WriterState, folder: SpoolFolder): SegmentFile {
+  const file = openSegmentFile(folder.path, state.nextSequence);
+  const sealTimer = setTimeout(seal, MAX_AGE_MS, state);
+  sealTimer.unref();
+  state.open = { folder, file, sealTimer };
+  state.nextSequence += 1;
+  return file;
+}
+
+function seal(state: WriterState): void {
+  const sealed = detach(state);
+  if (!sealed) return;
+  const { folder, file } = sealed;
+  const { sequence, path, bytes, lines } = file;
+  state.onSealed(createSegment({ folder, sequence, path, bytes, lines, mayBeQueued: false }));
+}
+
+/** Ends the open segment; its file is synced and closed in the background. */
+function detach(state: WriterState): OpenSegment | undefined {
+  const { open } = state;
+  if (!open) return undefined;
+  clearTimeout(open.sealTimer);
+  state.open = undefined;
+  state.syncing = state.syncing.then(() => syncAndClose(open.file.fd));
+  return open;
+}
 
 async function syncAndClose(fd: number): Promise<void> {
   try {
     await fsync(fd);
   } catch {
-    // It is in the page cache all the same: only a crash of the machine could lose it.
+    // The lines are still in the page cache: only a crash of the machine could lose them.
   }
   await close(fd).catch(() => undefined);
 }

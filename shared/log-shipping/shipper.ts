@@ -1,228 +1,125 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import { packLines, shipLogBatch } from '../jobs/ship-log-batch.js';
-import type { JobQueue } from '../queues/job-queue.js';
-import type { Receipts } from '../queues/receipts.js';
-import type { QueueRoom } from '../queues/queue-room.js';
-import type { Backlog, Segment } from './backlog.js';
-import { jobIdOf, locate } from './ship-segment.js';
-import { isMissing, type SpoolFolder } from './spool-folders.js';
-import { readSegment } from './segment-file.js';
+import { nextWaiting } from './backlog.js';
+import { checkInFlight, enqueueSegment, type ShipSegmentDeps } from './ship-segment.js';
 
-/** Brings sealed segments on their way, and removes those that have arrived. */
-export interface SpoolShipper {
-  /** There is something to ship. */
+/** Enqueues sealed segments, and removes them once they have a receipt. */
+export interface Shipper {
+  /** A segment is waiting. */
   wake(): void;
-  /** Goes on enqueueing until nothing waits or the deadline is over; then does nothing any more. */
+  /** Stops once no segment waits or the deadline has passed. */
   stop(deadlineMs: number): Promise<void>;
-  /** Batches that the queue gave up, each of which was enqueued again or was unreadable for good. */
+  /** How many batches' jobs the queue has failed; each was enqueued again or is unreadable. */
   readonly failedBatches: number;
 }
 
-export interface SpoolShipperDeps {
-  readonly backlog: Backlog;
-  readonly queue: Pick<JobQueue<'logs'>, 'add' | 'stateOf'>;
-  readonly receipts: Receipts;
-  readonly room: QueueRoom;
-  /** Counts its lines: they never were shipped, and never will be. */
-  readonly countDropped: (segment: Segment) => Promise<void>;
-  /** Gives a folder up, and what is in it, if it is not this process's any more. */
-  readonly verify: (folder: SpoolFolder) => void;
-  /** Removes a segment's file, and its folder if that is done with. */
-  readonly discard: (segment: Segment) => Promise<void>;
+interface ShipperState {
+  readonly deps: ShipSegmentDeps;
+  enqueueing: Promise<void> | undefined;
+  retryTimer: NodeJS.Timeout | undefined;
+  checking: Promise<void> | undefined;
+  checkTimer: NodeJS.Timeout | undefined;
+  isStopped: boolean;
+  failedBatches: number;
 }
 
 const RETRY_AFTER_MS = 1_000;
-/** Who stops is in a hurry. */
-const RETRY_STOP_AFTER_MS = 100;
-const LOOK_EVERY_MS = 2_000;
-/** A batch without a receipt is asked for by its job once it was not seen for so long. */
-const DOUBT_AFTER_MS = 5_000;
-/** So many jobs a look, unless some of them are lost: a queue that rests is no reason to ask for all of them. */
-const ASK_AT_ONCE = 20;
-/** Packed afresh, what is fine on disk arrives fine. What never does would go round for ever. */
-const MAX_UNREADABLE = 3;
-/** In no list and yet in Redis, a job's id would be refused for ever: one that is lost again gets another. */
-const LOST_AGAIN = 2;
+const RETRY_AFTER_WHILE_STOPPING_MS = 100;
+const CHECK_EVERY_MS = 2_000;
 
 /**
- * Enqueues what waits, oldest first, while there is room. Looks for receipts while batches are under way: a segment is
- * kept until its receipt is there, and enqueued again when Redis has lost its job or the queue has given it up.
+ * Enqueues waiting segments, oldest first, while there is room, and looks for receipts while any are in flight. A segment
+ * is kept until it has a receipt, and enqueued again when Redis has lost its job or the queue has failed it.
  */
-export function createSpoolShipper(deps: SpoolShipperDeps): SpoolShipper {
-  const { backlog } = deps;
-  let shipping: Promise<void> | undefined;
-  let retryTimer: NodeJS.Timeout | undefined;
-  let lookTimer: NodeJS.Timeout | undefined;
-  let looking: Promise<void> | undefined;
-  let isOver = false;
-  const counts = { failedBatches: 0 };
-
-  const shipAll = async (): Promise<void> => {
-    for (let next = backlog.next(); next && !isOver; next = backlog.next()) {
-      await shipOne(deps, next, counts);
-      watch();
-    }
+export function createShipper(deps: Omit<ShipSegmentDeps, 'onJobFailed'>): Shipper {
+  const state: ShipperState = {
+    deps: { ...deps, onJobFailed: () => void (state.failedBatches += 1) },
+    enqueueing: undefined,
+    retryTimer: undefined,
+    checking: undefined,
+    checkTimer: undefined,
+    isStopped: false,
+    failedBatches: 0,
   };
-
-  const ship = (): Promise<void> => {
-    clearTimeout(retryTimer);
-    retryTimer = undefined;
-    shipping ??= shipAll()
-      .catch(() => {
-        // Redis is gone or full, and tells so itself. What waits is on disk.
-        if (!isOver) retryTimer = setTimeout(() => void ship(), RETRY_AFTER_MS);
-        retryTimer?.unref();
-      })
-      .finally(() => {
-        shipping = undefined;
-      });
-    return shipping;
-  };
-
-  const watch = (): void => {
-    if (isOver || lookTimer !== undefined || !backlog.hasQueued()) return;
-    lookTimer = setTimeout(() => {
-      looking = look(deps)
-        .catch(() => {
-          // Redis cannot be asked now; it is asked again.
-        })
-        .finally(() => {
-          lookTimer = undefined;
-          watch();
-          wake();
-        });
-    }, LOOK_EVERY_MS);
-    lookTimer.unref();
-  };
-
-  const wake = (): void => {
-    if (!isOver && retryTimer === undefined && backlog.next()) void ship();
-  };
-
   return {
-    wake,
-    async stop(deadlineMs) {
-      const deadline = performance.now() + deadlineMs;
-      while (backlog.next() && performance.now() < deadline) {
-        await before(deadline, ship());
-        if (backlog.next()) await before(deadline, delay(RETRY_STOP_AFTER_MS));
-      }
-      isOver = true;
-      clearTimeout(retryTimer);
-      clearTimeout(lookTimer);
-      await Promise.all([shipping, looking]);
-    },
+    wake: () => wake(state),
+    stop: (deadlineMs) => stop(state, deadlineMs),
     get failedBatches() {
-      return counts.failedBatches;
+      return state.failedBatches;
     },
   };
 }
 
-/** Enqueues one segment, or settles it if it need not be. @throws when it cannot be done now. */
-async function shipOne(
-  deps: SpoolShipperDeps,
-  segment: Segment,
-  counts: { failedBatches: number },
-): Promise<void> {
-  const { backlog, queue } = deps;
-  if (segment.mayBeQueued && (await isSettled(deps, segment, counts))) return;
-  if (!(await deps.room.has(segment.bytes))) throw new Error('there is no room in Redis');
-  const data = await readPayload(deps, segment);
-  if (!data || !backlog.has(segment)) return;
-  // From now on an answer may be lost.
-  segment.mayBeQueued = true;
-  await queue.add({ id: jobIdOf(segment), contract: shipLogBatch, data });
-  segment.timesAdded += 1;
-  backlog.enqueued(segment);
+function wake(state: ShipperState): void {
+  if (state.isStopped || state.retryTimer !== undefined) return;
+  if (nextWaiting(state.deps.backlog)) void enqueueAll(state);
 }
 
-async function readPayload(deps: SpoolShipperDeps, segment: Segment) {
+/** Enqueues what waits, or joins the run that is doing so. Never rejects: a failed run is retried. */
+function enqueueAll(state: ShipperState): Promise<void> {
+  clearTimeout(state.retryTimer);
+  state.retryTimer = undefined;
+  state.enqueueing ??= enqueueEach(state)
+    .catch(() => {
+      // Redis is unreachable or full, which is logged elsewhere. What waits is on disk.
+      if (!state.isStopped)
+        state.retryTimer = setTimeout(() => void enqueueAll(state), RETRY_AFTER_MS);
+      state.retryTimer?.unref();
+    })
+    .finally(() => {
+      state.enqueueing = undefined;
+    });
+  return state.enqueueing;
+}
+
+async function enqueueEach(state: ShipperState): Promise<void> {
+  const { deps } = state;
+  let segment = nextWaiting(deps.backlog);
+  while (segment && !state.isStopped) {
+    await enqueueSegment(deps, segment);
+    scheduleCheck(state);
+    segment = nextWaiting(deps.backlog);
+  }
+}
+
+function scheduleCheck(state: ShipperState): void {
+  if (state.isStopped || state.checkTimer !== undefined || state.deps.backlog.inFlight.size === 0)
+    return;
+  state.checkTimer = setTimeout(() => {
+    state.checking = check(state);
+  }, CHECK_EVERY_MS);
+  state.checkTimer.unref();
+}
+
+async function check(state: ShipperState): Promise<void> {
   try {
-    const lines = await readSegment(segment.path);
-    if (lines.length > 0) return await packLines(lines);
-    await settle(deps, segment);
-    return undefined;
-  } catch (error) {
-    if (!isMissing(error)) {
-      deps.backlog.postpone(segment);
-      throw error;
-    }
-    // With the folder in another's hands it is not this process that has lost it.
-    deps.verify(segment.folder);
-    if (deps.backlog.remove(segment)) await deps.countDropped(segment);
-    return undefined;
+    await checkInFlight(state.deps);
+  } catch {
+    // Redis does not answer; the next check asks again.
   }
+  state.checkTimer = undefined;
+  scheduleCheck(state);
+  wake(state);
 }
 
-/** Whether a batch that may be known already need not be enqueued; else it bears an id that is free. */
-async function isSettled(
-  deps: SpoolShipperDeps,
-  segment: Segment,
-  counts: { failedBatches: number },
-): Promise<boolean> {
-  for (;;) {
-    const place = await locate(jobIdOf(segment), deps);
-    if (place === 'lost') {
-      if (segment.timesAdded < LOST_AGAIN) return false;
-      nextGeneration(segment);
-      continue;
-    }
-    if (place === 'queued') {
-      deps.backlog.enqueued(segment);
-      return true;
-    }
-    if (place === 'shipped') {
-      await settle(deps, segment);
-      return true;
-    }
-    counts.failedBatches += 1;
-    nextGeneration(segment);
-    if (place === 'unreadable' && segment.generation >= MAX_UNREADABLE) {
-      await deps.countDropped(segment);
-      await settle(deps, segment);
-      return true;
-    }
+async function stop(state: ShipperState, deadlineMs: number): Promise<void> {
+  const { backlog } = state.deps;
+  const deadline = performance.now() + deadlineMs;
+  while (nextWaiting(backlog) && performance.now() < deadline) {
+    await withDeadline(deadline, enqueueAll(state));
+    if (nextWaiting(backlog)) await withDeadline(deadline, delay(RETRY_AFTER_WHILE_STOPPING_MS));
   }
+  state.isStopped = true;
+  clearTimeout(state.retryTimer);
+  clearTimeout(state.checkTimer);
+  await Promise.all([state.enqueueing, state.checking]);
 }
 
-/** Its job gets an id that the queue does not know. */
-function nextGeneration(segment: Segment): void {
-  segment.generation += 1;
-  segment.timesAdded = 0;
-}
-
-async function settle({ backlog, discard }: SpoolShipperDeps, segment: Segment): Promise<void> {
-  if (backlog.remove(segment)) await discard(segment);
-}
-
-/** Removes what has arrived; what has not, and is no longer known to be on its way, waits again. */
-async function look(deps: SpoolShipperDeps): Promise<void> {
-  const { backlog, receipts } = deps;
-  const queued = backlog.queued();
-  const found = await receipts.find(queued.map(jobIdOf));
-  for (const segment of queued) if (found.has(jobIdOf(segment))) await settle(deps, segment);
-
-  const now = performance.now();
-  const doubtful = backlog
-    .queued()
-    .filter(({ seenAtMs }) => now - seenAtMs >= DOUBT_AFTER_MS)
-    .toSorted((one, other) => one.seenAtMs - other.seenAtMs);
-  for (let start = 0; start < doubtful.length; start += ASK_AT_ONCE) {
-    const some = doubtful.slice(start, start + ASK_AT_ONCE);
-    const places = await Promise.all(some.map((segment) => locate(jobIdOf(segment), deps)));
-    const gone = some.filter((_, i) => places[i] !== 'queued');
-    for (const segment of some) segment.seenAtMs = now;
-    if (gone.length === 0) return;
-    backlog.requeue(gone);
-  }
-}
-
-/** Waits for the work, but no longer than until then. */
-async function before(deadline: number, work: Promise<void>): Promise<void> {
+/** Waits for the work, but only until the deadline. */
+async function withDeadline(deadline: number, work: Promise<void>): Promise<void> {
   let timer: NodeJS.Timeout | undefined;
-  const isTimeUp = new Promise<void>((resolve) => {
+  const timeout = new Promise<void>((resolve) => {
     timer = setTimeout(resolve, deadline - performance.now());
   });
-  await Promise.race([work, isTimeUp]);
+  await Promise.race([work, timeout]);
   clearTimeout(timer);
 }

@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import {
   accessSync,
   constants,
@@ -7,149 +8,163 @@ import {
   rmdirSync,
   utimesSync,
 } from 'node:fs';
-import { randomUUID } from 'node:crypto';
 import { access, rename, rmdir, utimes } from 'node:fs/promises';
 import { join } from 'node:path';
 import { folderName, noOwner, type FolderOwner } from './folder-owner.js';
 
-/** A folder of the spool that this process holds. */
+/** A folder of the spool that this process owns. */
 export interface SpoolFolder {
   readonly id: string;
   readonly path: string;
 }
 
-/** Holds this process's folders: the one that it writes to, and those that it has taken over. */
-export interface FolderKeeper {
+/** The folders that this process owns: the one that it writes to, and those that it has taken over. */
+export interface SpoolFolders {
   /**
-   * The folder to write to: a new one if there was none or it was taken away meanwhile.
-   * @throws when it cannot be made.
+   * The folder to write to: a new one if there is none yet or the last one was lost.
+   * @throws when it cannot be created.
    */
   current(): SpoolFolder;
-  /** Takes a dead owner's folder over; resolves to nothing if another process was quicker. @throws if it may not. */
+  /** Takes over a dead owner's folder. Resolves to undefined if another process was faster. @throws without permission. */
   takeOver(name: string, id: string): Promise<SpoolFolder | undefined>;
-  /** Shows that the folder has an owner; gives it up if it is no longer there, or no longer this process's. */
-  verify(folder: SpoolFolder): void;
-  /** Removes a folder that was taken over and has nothing left. */
+  /** Sends a heartbeat for the folder. If it is gone, or has another owner, it is lost. */
+  touch(folder: SpoolFolder): void;
+  /** Removes an empty folder that was taken over. */
   remove(folder: SpoolFolder): Promise<void>;
-  /** Gives everything back at once, before the process ends: what is empty goes, the rest is anybody's. */
+  /** Releases all folders synchronously: empty ones are removed, any process may take over the others. */
   release(): void;
 }
 
-/** How a keeper is made. */
-export interface FolderKeeperOptions {
+export interface SpoolFoldersOptions {
   readonly dir: string;
-  readonly me: FolderOwner;
-  /** Called when a folder has been taken away: by another process that ships it, or for good. */
+  readonly owner: FolderOwner;
+  /** Called when a folder is lost: taken over by another process, or deleted. */
   readonly onLost: (folder: SpoolFolder, isTakenOver: boolean) => void;
 }
 
-const TOUCH_EVERY_MS = 2_000;
-/** A process that stood still for so long asks whether it still holds its folder before it writes to it. */
-const DOUBTFUL_AFTER_MS = 20_000;
+interface FoldersState extends SpoolFoldersOptions {
+  readonly owned: Set<SpoolFolder>;
+  current: SpoolFolder | undefined;
+  lastTouchMs: number;
+}
+
+const HEARTBEAT_EVERY_MS = 2_000;
+/** After a pause of the process of this length it checks that it still owns its folder before it writes to it. */
+const CHECK_AFTER_PAUSE_MS = 20_000;
 
 /**
- * A folder's name tells its owner, and its time of change when the owner last showed itself. So that taking it over is
- * one rename, which one process wins, and the loser's paths lead nowhere. @throws when no folder can be made.
+ * A folder's name contains its owner, and its modification time is the owner's last heartbeat. A takeover is therefore
+ * one rename, in which exactly one process succeeds; the paths of all others no longer exist.
+ * @throws when the first folder cannot be created.
  */
-export function openFolderKeeper({ dir, me, onLost }: FolderKeeperOptions): FolderKeeper {
-  const held = new Set<SpoolFolder>();
-  let own: SpoolFolder | undefined = makeFolder(dir, me);
-  let shownAt = Date.now();
-  held.add(own);
-
-  const lose = (folder: SpoolFolder): void => {
-    if (!held.delete(folder)) return;
-    if (own === folder) own = undefined;
-    onLost(folder, isKnown(dir, folder.id));
+export function openSpoolFolders(options: SpoolFoldersOptions): SpoolFolders {
+  const folder = makeFolder(options);
+  const state: FoldersState = {
+    ...options,
+    owned: new Set([folder]),
+    current: folder,
+    lastTouchMs: Date.now(),
   };
-
-  const verify = (folder: SpoolFolder): void => {
-    try {
-      utimesSync(folder.path, new Date(), new Date());
-      if (folder === own) shownAt = Date.now();
-    } catch (error) {
-      // Any other trouble may pass; until then the folder only seems older than it is.
-      if (isMissing(error)) lose(folder);
-    }
-  };
-  const timer = setInterval(() => {
-    for (const folder of held) verify(folder);
-  }, TOUCH_EVERY_MS);
-  timer.unref();
-
+  const heartbeat = setInterval(() => {
+    for (const owned of state.owned) touch(state, owned);
+  }, HEARTBEAT_EVERY_MS);
+  heartbeat.unref();
   return {
-    current() {
-      if (own && Math.abs(Date.now() - shownAt) > DOUBTFUL_AFTER_MS) verify(own);
-      if (!own) {
-        own = makeFolder(dir, me);
-        held.add(own);
-      }
-      return own;
-    },
-    async takeOver(name, id) {
-      const folder = { id, path: join(dir, folderName(id, me)) };
-      if (!(await moveHere(join(dir, name), folder))) return undefined;
-      held.add(folder);
-      return folder;
-    },
-    verify,
-    async remove(folder) {
-      if (folder === own || !held.delete(folder)) return;
-      await rmdir(folder.path);
-    },
+    current: () => currentFolder(state),
+    takeOver: (name, id) => takeOver(state, name, id),
+    touch: (owned) => touch(state, owned),
+    remove: (owned) => remove(state, owned),
     release() {
-      clearInterval(timer);
-      for (const folder of held) giveBack(dir, folder);
-      held.clear();
+      clearInterval(heartbeat);
+      for (const owned of state.owned) release(state, owned);
+      state.owned.clear();
     },
   };
 }
 
-/** Whether an error means that a file or folder is not there. */
-export const isMissing = (error: unknown): boolean =>
-  error instanceof Error && 'code' in error && error.code === 'ENOENT';
+function currentFolder(state: FoldersState): SpoolFolder {
+  const { current } = state;
+  if (current && Math.abs(Date.now() - state.lastTouchMs) > CHECK_AFTER_PAUSE_MS)
+    touch(state, current);
+  if (!state.current) {
+    state.current = makeFolder(state);
+    state.owned.add(state.current);
+  }
+  return state.current;
+}
 
-/** Whether the folder is still there, under whatever owner's name. */
-function isKnown(dir: string, id: string): boolean {
+function touch(state: FoldersState, folder: SpoolFolder): void {
+  try {
+    utimesSync(folder.path, new Date(), new Date());
+    if (folder === state.current) state.lastTouchMs = Date.now();
+  } catch (error) {
+    // Other errors may be temporary; until then the folder only looks older than it is.
+    if (isMissing(error)) lose(state, folder);
+  }
+}
+
+function lose(state: FoldersState, folder: SpoolFolder): void {
+  if (!state.owned.delete(folder)) return;
+  if (state.current === folder) state.current = undefined;
+  state.onLost(folder, existsUnderAnyOwner(state.dir, folder.id));
+}
+
+/** Whether another process has renamed the folder. */
+function existsUnderAnyOwner(dir: string, id: string): boolean {
   try {
     return readdirSync(dir).some((name) => name.startsWith(`${id}~`));
   } catch {
-    // Then nothing is there at all.
+    // The whole directory is gone.
     return false;
   }
 }
 
-/** Logs are personal data: noOwner else may look into the folder. */
-function makeFolder(dir: string, me: FolderOwner): SpoolFolder {
+/** Readable by this user only: logs contain personal data. */
+function makeFolder({ dir, owner }: SpoolFoldersOptions): SpoolFolder {
   const id = randomUUID();
-  const path = join(dir, folderName(id, me));
+  const path = join(dir, folderName(id, owner));
   mkdirSync(path, { recursive: true, mode: 0o700 });
   accessSync(path, constants.R_OK | constants.W_OK | constants.X_OK);
   return { id, path };
 }
 
-/** Resolves to false if it is not there any more. @throws if it may not. */
-async function moveHere(from: string, folder: SpoolFolder): Promise<boolean> {
+async function takeOver(
+  state: FoldersState,
+  name: string,
+  id: string,
+): Promise<SpoolFolder | undefined> {
+  const from = join(state.dir, name);
+  const folder = { id, path: join(state.dir, folderName(id, state.owner)) };
   try {
     await access(from, constants.R_OK | constants.W_OK | constants.X_OK);
-    // First, so that it is not taken for another dead one as soon as it has its new name.
+    // Before the rename: under its new name the folder must never look like that of a dead owner.
     await utimes(from, new Date(), new Date());
     await rename(from, folder.path);
-    return true;
   } catch (error) {
-    if (isMissing(error)) return false;
+    if (isMissing(error)) return undefined;
     throw error;
   }
+  state.owned.add(folder);
+  return folder;
 }
 
-function giveBack(dir: string, folder: SpoolFolder): void {
+async function remove(state: FoldersState, folder: SpoolFolder): Promise<void> {
+  if (folder === state.current || !state.owned.delete(folder)) return;
+  await rmdir(folder.path);
+}
+
+function release({ dir }: FoldersState, { id, path }: SpoolFolder): void {
   try {
-    rmdirSync(folder.path);
+    rmdirSync(path);
   } catch {
     try {
-      renameSync(folder.path, join(dir, folderName(folder.id, noOwner)));
+      renameSync(path, join(dir, folderName(id, noOwner)));
     } catch {
-      // Then it is taken over when its owner has been silent for long enough.
+      // Another process takes it over once the heartbeat has timed out.
     }
   }
 }
+
+/** Whether an error says that a file or folder does not exist. */
+export const isMissing = (error: unknown): boolean =>
+  error instanceof Error && 'code' in error && error.code === 'ENOENT';

@@ -1,40 +1,59 @@
 import { rm } from 'node:fs/promises';
 import { ConfigError } from '../config/config.js';
-import type { JobQueue } from '../queues/job-queue.js';
-import type { Receipts } from '../queues/receipts.js';
-import type { LogDestination, Logger } from '../logging/logger.js';
 import { createLogThrottle } from '../logging/log-throttle.js';
+import type { LogDestination, Logger } from '../logging/logger.js';
 import type { LogMessage } from '../logging/messages.js';
+import type { JobQueue } from '../queues/job-queue.js';
 import type { QueueRoom } from '../queues/queue-room.js';
-import { startAdoption } from './takeover.js';
-import { createBacklog } from './backlog.js';
-import { cutLine } from './truncate-line.js';
-import { createDroppedLines, gapFields } from './dropped-lines.js';
-import { openFolderKeeper, type FolderKeeper, type SpoolFolder } from './spool-folders.js';
-import { createLineTicker } from './line-buffer.js';
-import { createSpoolCap } from './spool-cap.js';
+import type { Receipts } from '../queues/receipts.js';
+import {
+  addSegment,
+  createBacklog,
+  isFolderEmpty,
+  removeFolderSegments,
+  type Backlog,
+  type Segment,
+} from './backlog.js';
+import {
+  addDropped,
+  addUnreadable,
+  createDroppedLines,
+  gapFields,
+  takeUnreported,
+  type DroppedLines,
+} from './dropped-lines.js';
 import { thisProcess, type FolderOwner } from './folder-owner.js';
-import { createSpoolShipper } from './shipper.js';
-import { createSpoolWriter } from './segment-writer.js';
+import { createLineBuffer, type LineBuffer } from './line-buffer.js';
+import { createSegmentWriter, type SegmentWriter } from './segment-writer.js';
+import { createShipper } from './shipper.js';
+import { countAsDropped, createSpoolCap, type SpoolCap } from './spool-cap.js';
+import {
+  openSpoolFolders,
+  type SpoolFolder,
+  type SpoolFolders,
+  type SpoolFoldersOptions,
+} from './spool-folders.js';
+import { startTakeover } from './takeover.js';
+import { truncateLine } from './truncate-line.js';
 
 /**
- * Where a process's log lines go: to the disk, then to stdout, and from the disk on to Firehose. A line that was on
- * stdout is shipped at least once, whatever ends the process and whatever Redis loses, unless the spool overflows.
+ * Takes a process's log lines: to the disk first, then to standard output, and from the disk to Firehose. A line that
+ * was on standard output is shipped at least once, however the process ends and whatever Redis loses, unless the spool
+ * exceeds its size.
  */
 export interface Spool extends LogDestination {
-  /** From now on segments are shipped, and those of ended processes are taken over. */
+  /** Starts to ship segments, and to take over those of dead processes. */
   startShipping(route: ShippingRoute): Shipping;
-  /** Writes what is held and gives the folders back, at once. Whatever is written from now on goes to stdout alone. */
+  /** Writes buffered lines and releases the folders, synchronously. Later lines go to standard output alone. */
   close(): void;
-  /** Lines that never will be shipped, since the start. */
+  /** Lines dropped since the start: they will never be shipped. */
   readonly droppedLines: number;
 }
 
-/** A process's part in shipping. */
 export interface Shipping {
-  /** Enqueues what is there, but for no longer than this. What is left stays on disk for the next process. */
+  /** Enqueues what waits, until the deadline at most. What is left stays on disk for the next process. */
   stop(deadlineMs: number): Promise<void>;
-  /** Batches that the queue gave up and that were enqueued again. */
+  /** How many batches' jobs the queue has failed; each was enqueued again or is unreadable. */
   readonly failedBatches: number;
 }
 
@@ -43,138 +62,168 @@ export interface ShippingRoute {
   readonly queue: Pick<JobQueue<'logs'>, 'add' | 'stateOf'>;
   readonly receipts: Receipts;
   readonly room: QueueRoom;
-  /** Takes the record of what was dropped; writes to this spool. */
+  /** Writes to this spool; takes the records of gaps. */
   readonly log: Logger;
 }
 
-/** How a spool is opened. */
 export interface SpoolOptions {
   readonly dir: string;
-  /** How much of the disk the segments of this process may take. */
+  /** Disk space for the segments of this process. */
   readonly maxBytes: number;
-  /** Writes to stdout alone: for what is wrong with the spool. */
+  /** Writes to standard output alone: takes what is wrong with the spool. */
   readonly localLog: Logger;
+  /** Writes lines to standard output. */
   readonly print?: (lines: string) => void;
+  /** By default a new owner for this process. */
   readonly owner?: FolderOwner;
+}
+
+interface SpoolState {
+  readonly options: Required<SpoolOptions>;
+  readonly dropped: DroppedLines;
+  readonly backlog: Backlog;
+  readonly folders: SpoolFolders;
+  readonly writer: SegmentWriter;
+  readonly buffer: LineBuffer;
+  readonly cap: SpoolCap;
+  /** Logs each problem once a minute at most. */
+  readonly warn: (message: LogMessage, error?: unknown) => void;
+  /** Both are set by `startShipping`. */
+  gapLog: Logger | undefined;
+  wakeShipper: () => void;
 }
 
 const SAME_WARNING_EVERY_MS = 60_000;
 
 /**
  * Opens this process's folder below `dir`. Lines of one turn of the event loop are written together, first to the disk,
- * then to stdout; the process's end and `fatal` lines do not wait for the turn's end.
- * @throws {ConfigError} when there can be no folder.
+ * then to standard output; `fatal` lines and the end of the process do not wait for the end of the turn.
+ * @throws {ConfigError} when the folder cannot be created or written.
  */
-export function openSpool(options: SpoolOptions): Spool {
-  const { print = (text) => void process.stdout.write(text) } = options;
-  const parts = openParts({ ...options, me: options.owner ?? thisProcess() }, print);
-  const { ticker, writer, keeper, dropped } = parts;
-
-  const close = (): void => {
-    process.off('exit', close);
-    ticker.divert((lines) => print(lines.join('')));
-    writer.seal();
-    keeper.release();
-  };
-  process.once('exit', close);
-
+export function openSpool({
+  print = (lines) => void process.stdout.write(lines),
+  owner = thisProcess(),
+  ...rest
+}: SpoolOptions): Spool {
+  const state = createState({ ...rest, print, owner });
+  const onExit = (): void => close(state, onExit);
+  process.once('exit', onExit);
   return {
-    write: ticker.write,
-    flushSync: ticker.flush,
-    startShipping: (route) => startShipping(parts, route),
-    close,
+    write: state.buffer.write,
+    flushSync: state.buffer.flush,
+    startShipping: (route) => startShipping(state, route),
+    close: onExit,
     get droppedLines() {
-      return dropped.total;
+      return state.dropped.total;
     },
   };
 }
 
-type Parts = ReturnType<typeof openParts>;
-
-/** The writing half: it works from the first line on, whether or not anything is ever shipped. */
-function openParts(
-  { dir, me, maxBytes, localLog }: SpoolOptions & { me: FolderOwner },
-  print: (lines: string) => void,
-) {
-  const dropped = createDroppedLines();
+/** The parts that write: they work from the first line on, whether or not anything is ever shipped. */
+function createState(options: Required<SpoolOptions>): SpoolState {
   const backlog = createBacklog();
-  const warn = createWarning(localLog, () => dropped.total);
-  /** What shipping adds once it starts. */
-  const hooks = { gapLog: undefined as Logger | undefined, onSealed: (): void => undefined };
-
-  const tell = (): void => {
-    const gap = hooks.gapLog && dropped.takeUntold();
-    if (gap) hooks.gapLog?.warn(gapFields(gap), 'log lines dropped');
-  };
-  const keeper = openKeeper(dir, me, (folder, isTakenOver) => {
-    const open = writer.forget(folder);
-    const sealed = backlog.removeFolder(folder).reduce((sum, { lines = 0 }) => sum + lines, 0);
-    if (!isTakenOver) dropped.addUnread(open + sealed);
-    warn('spool folder lost');
+  const dropped = createDroppedLines();
+  const folders = openFolders({
+    ...options,
+    onLost: (folder, isTakenOver) => onFolderLost(state, folder, isTakenOver),
   });
-  const writer = createSpoolWriter({
-    keeper,
-    onSealed(segment) {
-      backlog.add(segment);
-      cap.check();
-      hooks.onSealed();
-    },
-    onFailed(lines, error) {
-      dropped.add(lines.join(''));
-      if (error !== undefined) warn('spool write failed', error);
-    },
-  });
-  const ticker = createLineTicker((lines) => {
-    const isWritten = writer.append(lines.map(cutLine));
-    print(lines.join(''));
-    if (isWritten && dropped.hasUntold()) tell();
-  });
-  const cap = createSpoolCap({
-    maxBytes,
+  const state: SpoolState = {
+    options,
     backlog,
     dropped,
-    tell() {
-      tell();
-      ticker.flush();
-    },
-  });
-  return { dir, me, localLog, warn, dropped, backlog, keeper, writer, ticker, cap, hooks };
+    folders,
+    writer: createSegmentWriter({
+      folders,
+      onSealed: (segment) => onSealed(state, segment),
+      onFailed: (lines, error) => onWriteFailed(state, lines, error),
+    }),
+    buffer: createLineBuffer((lines) => writeLines(state, lines)),
+    cap: createSpoolCap({
+      maxBytes: options.maxBytes,
+      backlog,
+      dropped,
+      reportGap() {
+        reportGap(state);
+        state.buffer.flush();
+      },
+    }),
+    warn: createWarning(options.localLog, dropped),
+    gapLog: undefined,
+    wakeShipper: () => undefined,
+  };
+  return state;
 }
 
-function startShipping(parts: Parts, route: ShippingRoute): Shipping {
-  const { backlog, keeper, writer, ticker, cap, hooks, warn } = parts;
-  const shipper = createSpoolShipper({
+function openFolders(options: SpoolFoldersOptions): SpoolFolders {
+  try {
+    return openSpoolFolders(options);
+  } catch {
+    throw new ConfigError([
+      { variable: 'SPOOL_DIR', problem: 'names a folder that cannot be created or written' },
+    ]);
+  }
+}
+
+/** Disk first: what was on standard output must be in the spool. */
+function writeLines(state: SpoolState, lines: readonly string[]): void {
+  const isWritten = state.writer.append(lines.map(truncateLine));
+  state.options.print(lines.join(''));
+  if (isWritten) reportGap(state);
+}
+
+/** Logs the lines dropped since the last record. */
+function reportGap({ gapLog, dropped }: SpoolState): void {
+  const gap = gapLog && takeUnreported(dropped);
+  if (gap) gapLog.warn(gapFields(gap), 'log lines dropped');
+}
+
+function onSealed({ backlog, cap, wakeShipper }: SpoolState, segment: Segment): void {
+  addSegment(backlog, segment);
+  cap.enforce();
+  wakeShipper();
+}
+
+function onWriteFailed(state: SpoolState, lines: readonly string[], error: unknown): void {
+  addDropped(state.dropped, lines.join(''));
+  if (error !== undefined) state.warn('spool write failed', error);
+}
+
+function onFolderLost(state: SpoolState, folder: SpoolFolder, isTakenOver: boolean): void {
+  const open = state.writer.abandon(folder);
+  const waiting = removeFolderSegments(state.backlog, folder);
+  const sealed = waiting.reduce((sum, { lines = 0 }) => sum + lines, 0);
+  if (!isTakenOver) addUnreadable(state.dropped, open + sealed);
+  state.warn('spool folder lost');
+}
+
+function startShipping(state: SpoolState, { log, ...route }: ShippingRoute): Shipping {
+  const { options, backlog, folders, writer, buffer, cap } = state;
+  const shipper = createShipper({
     ...route,
     backlog,
-    countDropped: cap.count,
-    verify: keeper.verify,
-    async discard({ path, folder }) {
-      try {
-        await rm(path, { force: true });
-        if (backlog.isEmpty(folder)) await keeper.remove(folder);
-      } catch (error) {
-        warn('spool segment removal failed', error);
-      }
-    },
+    touch: folders.touch,
+    countDropped: (segment) => countAsDropped(state.dropped, segment),
+    discard: (segment) => discard(state, segment),
   });
-  // Whatever level is written otherwise.
-  hooks.gapLog = route.log.child({}, { level: 'warn' });
-  hooks.onSealed = shipper.wake;
-  const adoption = startAdoption({
-    ...parts,
-    log: route.log,
-    onAdopted() {
-      cap.check();
+  // Gaps are recorded at any log level.
+  state.gapLog = log.child({}, { level: 'warn' });
+  state.wakeShipper = shipper.wake;
+  const takeover = startTakeover({
+    ...options,
+    backlog,
+    folders,
+    log,
+    onTakenOver() {
+      cap.enforce();
       shipper.wake();
     },
   });
   shipper.wake();
-
   return {
     async stop(deadlineMs) {
-      ticker.flush();
+      buffer.flush();
       writer.seal();
-      await Promise.all([adoption.stop(), shipper.stop(deadlineMs), cap.settled()]);
+      await Promise.all([takeover.stop(), shipper.stop(deadlineMs), cap.settled()]);
     },
     get failedBatches() {
       return shipper.failedBatches;
@@ -182,26 +231,31 @@ function startShipping(parts: Parts, route: ShippingRoute): Shipping {
   };
 }
 
-function openKeeper(
-  dir: string,
-  me: FolderOwner,
-  onLost: (folder: SpoolFolder, isTakenOver: boolean) => void,
-): FolderKeeper {
+/** Removes the file of a settled segment, and its folder if that was taken over and is empty. */
+async function discard(
+  { backlog, folders, warn }: SpoolState,
+  { path, folder }: Segment,
+): Promise<void> {
   try {
-    return openFolderKeeper({ dir, me, onLost });
-  } catch {
-    throw new ConfigError([
-      { variable: 'SPOOL_DIR', problem: 'names a folder that cannot be made or written' },
-    ]);
+    await rm(path, { force: true });
+    if (isFolderEmpty(backlog, folder)) await folders.remove(folder);
+  } catch (error) {
+    warn('spool segment removal failed', error);
   }
 }
 
-/** Tells each trouble once a minute at most. */
-function createWarning(localLog: Logger, droppedLines: () => number) {
+function close({ options, buffer, writer, folders }: SpoolState, onExit: () => void): void {
+  process.off('exit', onExit);
+  buffer.redirect((lines) => options.print(lines.join('')));
+  writer.seal();
+  folders.release();
+}
+
+function createWarning(localLog: Logger, dropped: DroppedLines): SpoolState['warn'] {
   const isDue = createLogThrottle(SAME_WARNING_EVERY_MS);
-  return (message: LogMessage, error?: unknown): void => {
+  return (message, error) => {
     if (!isDue(message)) return;
-    const fields = { 'labels.dropped_lines': droppedLines() };
+    const fields = { 'labels.dropped_lines': dropped.total };
     localLog.warn(error === undefined ? fields : { ...fields, err: error }, message);
   };
 }

@@ -2,66 +2,69 @@ import { readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { startRepeating, type Repeating } from '../lifecycle/repeat.js';
 import type { Logger } from '../logging/logger.js';
-import type { Backlog, Segment } from './backlog.js';
-import { isMissing, type FolderKeeper, type SpoolFolder } from './spool-folders.js';
+import { addOlderSegments, createSegment, type Backlog, type Segment } from './backlog.js';
+import { isOwnerDead, parseFolderName, type FolderOwner } from './folder-owner.js';
 import { segmentSequence } from './segment-file.js';
-import { isDead, parseFolderName, type FolderOwner } from './folder-owner.js';
+import { isMissing, type SpoolFolder, type SpoolFolders } from './spool-folders.js';
 
-export interface AdoptionDeps {
+export interface TakeoverDeps {
   readonly dir: string;
-  readonly me: FolderOwner;
-  readonly keeper: FolderKeeper;
+  readonly owner: FolderOwner;
+  readonly folders: SpoolFolders;
   readonly backlog: Backlog;
-  readonly onAdopted: () => void;
+  readonly onTakenOver: () => void;
   readonly log: Logger;
-  /** Does not ship: for troubles that come again with every look. */
+  /** Does not ship: takes errors that recur with every scan. */
   readonly localLog: Logger;
 }
 
-const LOOK_EVERY_MS = 30_000;
+const SCAN_EVERY_MS = 30_000;
 
 /**
- * Takes over what dead processes have left: now, and every 30 seconds until stopped. All of their segments are sealed
- * by that, and may be known to the queue already.
+ * Takes over the folders of dead processes: now, and every 30 seconds until stopped. A takeover seals all segments of a
+ * folder; the queue may already know some of them.
  */
-export function startAdoption(deps: AdoptionDeps): Repeating {
-  const look = async (signal: AbortSignal): Promise<number> => {
-    const failures: unknown[] = [];
-    const note = (error: unknown): [] => {
-      failures.push(error);
-      return [];
-    };
-    for (const name of await readdir(deps.dir).catch(note)) {
-      // One that may not be touched must not keep the others.
-      if (!signal.aborted) await adoptIfDead(deps, name).catch(note);
-    }
-    if (failures.length > 0) {
-      deps.localLog.warn({ err: failures[0] }, 'spool takeover failed');
-    }
-    return LOOK_EVERY_MS;
+export function startTakeover(deps: TakeoverDeps): Repeating {
+  const scan = async (signal: AbortSignal): Promise<number> => {
+    await takeOverAll(deps, signal);
+    return SCAN_EVERY_MS;
   };
-  return startRepeating(look, 0, { unref: true });
+  return startRepeating(scan, 0, { unref: true });
 }
 
-async function adoptIfDead(deps: AdoptionDeps, name: string): Promise<void> {
+async function takeOverAll(deps: TakeoverDeps, signal: AbortSignal): Promise<void> {
+  const failures: unknown[] = [];
+  const keepFailure = (error: unknown): [] => {
+    failures.push(error);
+    return [];
+  };
+  for (const name of await readdir(deps.dir).catch(keepFailure)) {
+    // One folder without permission must not keep the others from being taken over.
+    if (!signal.aborted) await takeOverIfDead(deps, name).catch(keepFailure);
+  }
+  if (failures.length > 0) deps.localLog.warn({ err: failures[0] }, 'spool takeover failed');
+}
+
+async function takeOverIfDead(deps: TakeoverDeps, name: string): Promise<void> {
   const parsed = parseFolderName(name);
   if (!parsed) return;
-  const silentMs = await silenceOf(join(deps.dir, name));
-  if (silentMs === undefined || !isDead(parsed.owner, deps.me, silentMs)) return;
-  const folder = await deps.keeper.takeOver(name, parsed.id);
+  const heartbeatAgeMs = await readHeartbeatAge(join(deps.dir, name));
+  if (heartbeatAgeMs === undefined || !isOwnerDead(parsed.owner, deps.owner, heartbeatAgeMs))
+    return;
+  const folder = await deps.folders.takeOver(name, parsed.id);
   if (!folder) return;
   const segments = await listSegments(folder);
-  if (segments.length === 0) return deps.keeper.remove(folder);
-  deps.backlog.addOlder(segments);
+  if (segments.length === 0) return deps.folders.remove(folder);
+  addOlderSegments(deps.backlog, segments);
   deps.log.info(
     { 'labels.spool': folder.id, 'labels.segments': segments.length },
     'spool taken over',
   );
-  deps.onAdopted();
+  deps.onTakenOver();
 }
 
-/** Milliseconds since the owner last showed itself; nothing if the folder is gone. */
-async function silenceOf(path: string): Promise<number | undefined> {
+/** Milliseconds since the owner's last heartbeat; undefined if the folder is gone. */
+async function readHeartbeatAge(path: string): Promise<number | undefined> {
   try {
     return Date.now() - (await stat(path)).mtimeMs;
   } catch (error) {
@@ -76,17 +79,10 @@ async function listSegments(folder: SpoolFolder): Promise<Segment[]> {
     const sequence = segmentSequence(fileName);
     if (sequence === undefined) continue;
     const path = join(folder.path, fileName);
-    segments.push({
-      folder,
-      sequence,
-      path,
-      bytes: (await stat(path)).size,
-      lines: undefined,
-      generation: 0,
-      timesAdded: 0,
-      mayBeQueued: true,
-      seenAtMs: 0,
-    });
+    const bytes = (await stat(path)).size;
+    segments.push(
+      createSegment({ folder, sequence, path, bytes, lines: undefined, mayBeQueued: true }),
+    );
   }
   return segments;
 }

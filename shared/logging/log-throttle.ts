@@ -1,6 +1,6 @@
 /**
- * Asked before each line about something that comes again and again: true the first time of its kind, and when so many
- * milliseconds have passed since the last true. Numbers make no kind of their own, so an error's message may tell it.
+ * Limits how often the same thing is logged: returns true the first time, and again once `everyMs` have passed since the
+ * last true. Texts that differ only in numbers are the same, so an error's message can be passed.
  */
 export function createLogThrottle(everyMs: number): (kind: string) => boolean {
   const lastAt = new Map<string, number>();

@@ -25,28 +25,27 @@ export interface Logger<Message extends string = LogMessage> {
   ): Logger<Message>;
 }
 
-/** What a process's logger is made of. */
 export interface LoggerOptions {
   /** `rollcall-api`, `rollcall-worker`, … */
   readonly service: string;
   readonly environment: string;
   readonly level: string;
-  /** Takes each line: one JSON object and a newline. Without one, lines go to stdout. */
+  /** Receives each line: one JSON object and a newline. Standard output by default. */
   readonly destination?: LogDestination;
 }
 
-/** Takes log lines and sees to it that they get to stdout. */
+/** Receives log lines. */
 export interface LogDestination {
   write(line: string): void;
-  /** Called after a `fatal` line: the process may not live for another turn of its loop. */
+  /** Called after a `fatal` line: the process may end within this turn of the event loop. */
   flushSync?(): void;
 }
 
 const stdout: DestinationStream = { write: (line) => void process.stdout.write(line) };
 
 /**
- * A logger that writes one flat JSON object a line on stdout, with the Elastic Common Schema's field names, so that
- * the very line can go to Firehose and OpenSearch. Each line bears a unique `event.id`.
+ * Creates a logger that writes one flat JSON object a line, with the field names of the Elastic Common Schema (ECS), so
+ * that the same line can go to stdout, Firehose and OpenSearch. Each line has a unique `event.id`.
  */
 export function createLogger<Message extends string = LogMessage>({
   service,
@@ -71,7 +70,7 @@ export function createLogger<Message extends string = LogMessage>({
       mixin: () => ({ 'event.id': uuidv7() }),
       serializers: { err: () => undefined },
       hooks: {
-        // `err` is spread into flat ECS fields; a nested object would not fit the index.
+        // Spreads `err` into flat ECS fields: the index has no nested objects.
         logMethod(args, method) {
           const [first, ...rest] = args;
           if (isRecord(first) && 'err' in first) {
@@ -85,7 +84,7 @@ export function createLogger<Message extends string = LogMessage>({
   );
 }
 
-/** An error as ECS fields, with its causes; the stack is for operators and never leaves by HTTP. */
+/** An error as ECS fields, with its causes. The stack trace is for operators and never in an HTTP response. */
 function describeError(error: unknown): Record<string, unknown> {
   if (!(error instanceof Error)) return { 'error.message': String(error) };
   const code: unknown = 'code' in error ? error.code : undefined;

@@ -1,13 +1,13 @@
 import { unescape } from 'node:querystring';
 
-/** A path as long as any that is served; masking the rest of a longer one would only cost time. */
+/** The longest path that is served; masking more of a longer one would only cost time. */
 const MAX_PATH = 2_048;
 
-// Whatever stands before them: in quoted-printable that is `=3D`.
+// Not anchored: in quoted-printable they follow `=3D`.
 const OPAQUE_TOKEN = /(?:[a-z]{2}_[0-9a-f]{32}|rt_\d+_\d+)_[A-Za-z0-9_-]+/g;
 
-// What makes these two worth masking is optional in them: a run of the same characters without it is matched all the
-// same and left behind at once. If it were required, the search would begin anew at each character of the run.
+// The suffix of these two is optional so that they match in linear time: a run of characters without it is consumed
+// whole. If it were required, the search would start again at each character of the run.
 
 /** A JWT's header is an object, so it begins with `eyJ`. */
 const JWT = /eyJ[\w-]+(\.[\w-]+\.[\w-]+)?/g;
@@ -17,14 +17,14 @@ const ADDRESS = /[\p{L}\p{N}.!#$%&'*+=?^_`{|}~-]+(@[\p{L}\p{N}.-]+)?/gu;
 const ENCODED_PERCENT = /%(?:25)+/gi;
 
 /**
- * The text without what has the form of our tokens or of an e-mail address. Takes time in proportion to the text's
- * length, which whoever calls it has to bound.
+ * Replaces everything that looks like one of our tokens or an e-mail address. Runs in linear time; the caller limits the
+ * length of the text.
  */
 export function maskTokensAndAddresses(text: string): string {
   const withoutTokens = text
     .replace(OPAQUE_TOKEN, '[token]')
     .replace(JWT, (run, rest?: string) => (rest === undefined ? run : '[token]'));
-  // Most texts have none, and runs of these characters are all that they consist of.
+  // Most texts contain no address, yet consist of the characters that one may have.
   if (!withoutTokens.includes('@')) return withoutTokens;
   return withoutTokens.replace(ADDRESS, (run, host?: string) =>
     host === undefined ? run : '[address]',
@@ -32,10 +32,10 @@ export function maskTokensAndAddresses(text: string): string {
 }
 
 /**
- * A URL's path as it may be logged: without tokens and addresses, percent-encoded or not. Mail clients encode the `?` of
- * a link, so that its token comes in the path. A path that has neither stays as it is; another one is decoded, as far as
- * it is printable ASCII. Of a path of more than 2,048 characters only the whole segments within them are kept: a token
- * or an address that was cut in two could not be told from other text.
+ * Returns a URL's path as it may be logged: without tokens and addresses, percent-encoded or not. Some mail clients
+ * encode the `?` of a link, so that its token is part of the path. A path without either is returned unchanged; one with
+ * is decoded as far as it is printable ASCII. A path of more than 2,048 characters is cut after its last whole segment
+ * within them: part of a token or of an address could not be recognized.
  */
 export function maskPath(path: string): string {
   const kept =

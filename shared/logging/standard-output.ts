@@ -1,97 +1,116 @@
 import type { LogDestination, Logger } from './logger.js';
 
-/** Standard output, for as long as somebody takes what is written there. */
+/** Standard output that survives a closed or stalled reader. */
 export interface StandardOutput extends LogDestination {
   /**
-   * From now on this log is told when writing fails, and when it works again. Where lines reach other places than
-   * standard output, they do so during such a time as well.
+   * Reports failed writes and their recovery to this log from now on. Where that log has another destination besides
+   * standard output, its lines arrive there while writes fail.
    */
   reportTo(log: Logger): void;
 }
 
-/** What is used of a stream. */
+/** The part of a stream that is used. */
 export interface OutputStream {
-  /** Bytes that wait to be taken; absent where nothing waits. */
+  /** Bytes that wait to be read; absent where nothing is buffered. */
   readonly writableLength?: number;
   write(text: string, onWritten?: (error?: Error | null) => void): unknown;
   on(event: 'error', listener: (error: Error) => void): unknown;
 }
 
-/** How standard output is opened; both streams are the process's own by default. */
+/** Both streams are the process's own by default. */
 export interface StandardOutputOptions {
   readonly stdout?: OutputStream;
   readonly stderr?: OutputStream;
-  /** How long after a failure nothing is written. */
+  /** How long nothing is written after a failure. */
   readonly pauseMs?: number;
 }
 
-/** The disk may have room again, the other end of a named pipe a new reader. */
-const REST_MS = 10_000;
-/** What may wait in memory for a reader that does not read. */
-const MAX_WAITING_BYTES = 1_048_576;
+interface OutputState extends Required<StandardOutputOptions> {
+  log: Logger | undefined;
+  /** From a failed write, or a stalled reader, until the next successful write. */
+  isFailing: boolean;
+  pausedUntilMs: number;
+  isStalled: boolean;
+  droppedLines: number;
+}
+
+/** By then the disk may have space again, or a named pipe a new reader. */
+const PAUSE_MS = 10_000;
+/** Bytes buffered in memory for a reader that does not read. */
+const MAX_BUFFERED_BYTES = 1_048_576;
 
 class StalledReader extends Error {
   override readonly name = 'StalledReader';
   readonly code = 'ESTALLED';
   constructor() {
-    super('whoever reads standard output has stopped reading');
+    super('the reader of standard output has stopped reading');
   }
 }
 
 /**
- * Keeps a process alive when whoever reads its output ends (EPIPE), or when the disk under it is full: what is written
- * meanwhile is dropped here, and writing is tried again later. Node would take either for an uncaught exception. A reader
- * that stays and does not read is left without lines as well, from one mebibyte that waits for it until it has read that:
- * memory would grow without bound. The failure is told once, on stderr too: without a spool that is the only place left.
+ * Keeps the process alive when the reader of its output ends (EPIPE) or the disk below it is full, either of which would
+ * otherwise be an uncaught exception: lines are dropped, and writing is tried again after a pause. Lines are also dropped
+ * while a reader is stalled, from the moment that one mebibyte is buffered until all of it is read: memory use would have
+ * no bound. A failure is reported once, on stderr too, which without a spool is the only place left.
  */
 export function openStandardOutput({
   stdout = process.stdout,
   stderr = process.stderr,
-  pauseMs = REST_MS,
+  pauseMs = PAUSE_MS,
 }: StandardOutputOptions = {}): StandardOutput {
-  let log: Logger | undefined;
-  let isFailing = false;
-  let restUntil = -Infinity;
-  let isStalled = false;
-  let dropped = 0;
-
-  const fail = (error: NodeJS.ErrnoException): void => {
-    if (isFailing) return;
-    isFailing = true;
-    stderr.write(
-      `Standard output cannot be written (${error.code ?? error.name}); going on without.\n`,
-    );
-    log?.warn({ err: error }, 'stdout write failed');
+  const state: OutputState = {
+    stdout,
+    stderr,
+    pauseMs,
+    log: undefined,
+    isFailing: false,
+    pausedUntilMs: -Infinity,
+    isStalled: false,
+    droppedLines: 0,
   };
-  const onWritten = (error?: NodeJS.ErrnoException | null): void => {
-    if (error) {
-      restUntil = performance.now() + pauseMs;
-      fail(error);
-    } else if (isFailing && !isStalled) {
-      const fields = { 'labels.dropped_lines': dropped };
-      isFailing = false;
-      dropped = 0;
-      log?.info(fields, 'stdout recovered');
-    }
-  };
-  const hasRoom = (): boolean => {
-    const waiting = stdout.writableLength ?? 0;
-    isStalled = isStalled ? waiting > 0 : waiting > MAX_WAITING_BYTES;
-    if (isStalled) fail(new StalledReader());
-    return !isStalled;
-  };
-  // The callback of the write that failed is told the same.
+  // The callback of the failed write gets the same error.
   stdout.on('error', () => undefined);
-  // Nothing is ever written there but what this module and the runtime say of the end.
+  // Only this module and the runtime, at the end of the process, write to stderr.
   stderr.on('error', () => undefined);
-
   return {
-    write(lines) {
-      if (performance.now() >= restUntil && hasRoom()) stdout.write(lines, onWritten);
-      else dropped += lines.split('\n').length - 1;
-    },
-    reportTo(to) {
-      log = to;
+    write: (lines) => write(state, lines),
+    reportTo(log) {
+      state.log = log;
     },
   };
+}
+
+function write(state: OutputState, lines: string): void {
+  if (performance.now() >= state.pausedUntilMs && hasRoom(state))
+    state.stdout.write(lines, (error) => onWritten(state, error));
+  else state.droppedLines += lines.split('\n').length - 1;
+}
+
+/** A stalled reader counts as stalled until it has read everything. */
+function hasRoom(state: OutputState): boolean {
+  const buffered = state.stdout.writableLength ?? 0;
+  state.isStalled = state.isStalled ? buffered > 0 : buffered > MAX_BUFFERED_BYTES;
+  if (state.isStalled) reportFailure(state, new StalledReader());
+  return !state.isStalled;
+}
+
+function onWritten(state: OutputState, error?: NodeJS.ErrnoException | null): void {
+  if (error) {
+    state.pausedUntilMs = performance.now() + state.pauseMs;
+    reportFailure(state, error);
+  } else if (state.isFailing && !state.isStalled) {
+    const fields = { 'labels.dropped_lines': state.droppedLines };
+    state.isFailing = false;
+    state.droppedLines = 0;
+    state.log?.info(fields, 'stdout recovered');
+  }
+}
+
+function reportFailure(state: OutputState, error: NodeJS.ErrnoException): void {
+  if (state.isFailing) return;
+  state.isFailing = true;
+  state.stderr.write(
+    `Standard output cannot be written (${error.code ?? error.name}); going on without.\n`,
+  );
+  state.log?.warn({ err: error }, 'stdout write failed');
 }

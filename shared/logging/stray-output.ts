@@ -11,8 +11,8 @@ const levels = {
 } as const;
 
 /**
- * Makes lines of the log of what libraries print on the console and of Node's own warnings, for the rest of the
- * process's life: whoever reads its output expects one JSON object a line.
+ * Logs what libraries print on the console, and Node's own warnings, for the rest of the process's life: readers of its
+ * output expect one JSON object a line.
  */
 export function logStrayOutput(log: Logger): void {
   for (const [method, level] of Object.entries(levels)) {
@@ -20,7 +20,7 @@ export function logStrayOutput(log: Logger): void {
       log[level]({ 'error.message': format(...words) }, 'console output captured');
     Object.assign(globalThis.console, { [method]: print });
   }
-  // Node's own listener prints.
+  // Node's own listener prints to stderr.
   process.removeAllListeners('warning');
   process.on('warning', (warning) => log.warn({ err: warning }, 'Node.js warning'));
 }

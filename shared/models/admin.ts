@@ -2,13 +2,13 @@ import type { CreationOptional, InferAttributes, InferCreationAttributes } from 
 import { Column, DataType, Model, Table } from 'sequelize-typescript';
 import { CreatedAtColumn, IdentityKey, UpdatedAtColumn } from './columns.js';
 
-/** Somebody who registered and confirmed the address: the owner of users. */
+/** An account whose e-mail address is confirmed; owns users. */
 @Table({ tableName: 'admins', underscored: true })
 export class Admin extends Model<InferAttributes<Admin>, InferCreationAttributes<Admin>> {
   @IdentityKey
   declare id: CreationOptional<number>;
 
-  /** As typed; mail is sent to it. */
+  /** As entered; mail is sent to it. */
   @Column({ type: DataType.TEXT, allowNull: false })
   declare email: string;
 
@@ -16,7 +16,7 @@ export class Admin extends Model<InferAttributes<Admin>, InferCreationAttributes
   @Column({ type: DataType.TEXT, allowNull: false })
   declare emailCanonical: string;
 
-  /** The address that takes the place of this one as soon as it is confirmed. */
+  /** Replaces `email` once it is confirmed. */
   @Column(DataType.TEXT)
   declare pendingEmail: CreationOptional<string | null>;
 
@@ -33,7 +33,7 @@ export class Admin extends Model<InferAttributes<Admin>, InferCreationAttributes
   @Column({ type: DataType.DATE, allowNull: false })
   declare confirmedAt: Date;
 
-  /** Set when the operator's role was granted by command; addresses in the configuration have it without. */
+  /** When the operator role was granted by command; addresses in `OPERATOR_EMAILS` have it regardless. */
   @Column(DataType.DATE)
   declare operatorSince: CreationOptional<Date | null>;
 

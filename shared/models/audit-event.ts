@@ -2,7 +2,7 @@ import type { CreationOptional, InferAttributes, InferCreationAttributes } from 
 import { Column, CreatedAt, DataType, Model, Table } from 'sequelize-typescript';
 import { UuidKey } from './columns.js';
 
-/** What can be said of security, in the words of the OWASP Logging Vocabulary where it has one. */
+/** Security events, named as in the OWASP Logging Vocabulary where it has a name. */
 export type AuditEventName =
   | 'registration_requested'
   | 'confirmation_requested'
@@ -27,8 +27,8 @@ export type AuditEventName =
   | 'mail_discarded';
 
 /**
- * One security event, written in the transaction of what it tells about. It outlives the admin: the ids refer to
- * nothing. Holds no address, token or password.
+ * One security event, written in the transaction that it describes. It outlives the admin, so its ids are no foreign keys.
+ * Holds no address, token or password.
  */
 @Table({ tableName: 'audit_events', underscored: true, createdAt: 'at', updatedAt: false })
 export class AuditEvent extends Model<

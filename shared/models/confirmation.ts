@@ -4,15 +4,14 @@ import { Admin } from './admin.js';
 import { CreatedAtColumn, UuidKey } from './columns.js';
 
 /**
- * What was asked for. A token of one purpose is worthless for the others, except that those of `registration` and
- * `resend` do the same.
+ * What the link confirms. A token is valid for its own purpose only; `registration` and `resend` are interchangeable.
  */
 export type ConfirmationPurpose = 'registration' | 'resend' | 'email_change' | 'password_reset';
 
 /**
- * A link that proves who reads the mail of an address. The token in it is derived from this row and a key that the
- * database never sees, so neither a dump of this table nor of the queue holds a usable link. There is a row whenever one
- * was asked for; whether a mail with the link is sent, and which, is decided by the worker.
+ * A mailed link that proves control of an address. Its token is derived from this row and a key that is not in the database,
+ * so no dump of this table or of the queue contains a usable link. Every request for a link creates a row; the worker
+ * decides whether a mail is sent, and which.
  */
 @Table({ tableName: 'confirmations', underscored: true, updatedAt: false })
 export class Confirmation extends Model<
@@ -22,7 +21,7 @@ export class Confirmation extends Model<
   @UuidKey
   declare id: string;
 
-  /** For `email_change` the account that asked; for the others the account that the link was used for, once it was. */
+  /** `email_change`: the account that asked. Otherwise the account that the link was used for, null until then. */
   @ForeignKey(() => Admin)
   @Column(DataType.INTEGER)
   declare adminId: CreationOptional<number | null>;
@@ -30,7 +29,7 @@ export class Confirmation extends Model<
   @Column({ type: DataType.TEXT, allowNull: false })
   declare purpose: ConfirmationPurpose;
 
-  /** The address that is proven, as it was typed. */
+  /** The address to prove, as entered. */
   @Column({ type: DataType.TEXT, allowNull: false })
   declare email: string;
 
@@ -41,7 +40,7 @@ export class Confirmation extends Model<
   @Column({ type: DataType.BLOB, allowNull: false })
   declare nonce: Buffer;
 
-  /** The same registration was sent a moment before: one mail is enough for both. */
+  /** The same registration was sent a moment earlier: one mail serves both. */
   @Column({ type: DataType.BOOLEAN, allowNull: false, defaultValue: false })
   declare repeated: CreationOptional<boolean>;
 
@@ -55,11 +54,11 @@ export class Confirmation extends Model<
   @Column(DataType.DATE)
   declare confirmedAt: CreationOptional<Date | null>;
 
-  /** From which network it was used: its owner's, as whoever reads the mail is the owner. */
+  /** The network from which it was used, so the mailbox owner's. */
   @Column(DataType.TEXT)
   declare network: CreationOptional<string | null>;
 
-  /** When a newer link took its place. */
+  /** When a newer link replaced it. */
   @Column(DataType.DATE)
   declare supersededAt: CreationOptional<Date | null>;
 }

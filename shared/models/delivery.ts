@@ -1,9 +1,9 @@
 import type { CreationOptional, InferAttributes, InferCreationAttributes } from 'sequelize';
 import { Column, DataType, ForeignKey, Model, Table } from 'sequelize-typescript';
-import { OutboxMessage } from './outbox-message.js';
 import { CreatedAtColumn } from './columns.js';
+import { OutboxMessage } from './outbox-message.js';
 
-/** One try to deliver one outbox message. A try without `finishedAt` was cut short: nobody knows how it ended. */
+/** One attempt to deliver one outbox message. Without `finishedAt` it is in progress or was interrupted, result unknown. */
 @Table({ tableName: 'deliveries', underscored: true, createdAt: 'startedAt', updatedAt: false })
 export class Delivery extends Model<InferAttributes<Delivery>, InferCreationAttributes<Delivery>> {
   @Column({
@@ -18,7 +18,7 @@ export class Delivery extends Model<InferAttributes<Delivery>, InferCreationAttr
   @Column({ type: DataType.UUID, allowNull: false })
   declare outboxId: string;
 
-  /** 1 for the first try. */
+  /** 1 for the first. */
   @Column({ type: DataType.INTEGER, allowNull: false })
   declare attempt: number;
 
@@ -35,11 +35,11 @@ export class Delivery extends Model<InferAttributes<Delivery>, InferCreationAttr
   @Column(DataType.TEXT)
   declare outcome: CreationOptional<'sent' | 'obsolete' | 'deferred' | 'refused' | null>;
 
-  /** What the server said, or why there was no answer. */
+  /** The server's reply, or why there was none. */
   @Column(DataType.TEXT)
   declare response: CreationOptional<string | null>;
 
-  /** The id under which the mail server took the mail; SES reports events by it. */
+  /** The mail server's id of the mail; SES events refer to it. */
   @Column(DataType.TEXT)
   declare providerId: CreationOptional<string | null>;
 }

@@ -25,7 +25,7 @@ export type { ConfirmationPurpose } from './confirmation.js';
 export type { MailEventType } from './mail-event.js';
 export type { Principal, SessionEnd } from './session.js';
 
-/** Every model, in the order in which their tables depend on one another. */
+/** Every model, tables before those that reference them. */
 export const models = [
   Admin,
   User,

@@ -1,14 +1,14 @@
 import type { CreationOptional, InferAttributes, InferCreationAttributes } from 'sequelize';
 import { Column, DataType, ForeignKey, Model, Table } from 'sequelize-typescript';
-import { OutboxMessage } from './outbox-message.js';
 import { CreatedAtColumn, UuidKey } from './columns.js';
+import { OutboxMessage } from './outbox-message.js';
 
-/** What the mail provider can tell about a mail that it has taken. */
+/** What the mail provider reports about a mail that it accepted. */
 export type MailEventType = 'delivered' | 'bounced' | 'complained' | 'delayed' | 'rejected';
 
 /**
- * What became of a mail after the server had taken it. An event may come twice, by the same queue message or by another
- * with the same content: `messageId` and `fingerprint` let it count once.
+ * What happened to a mail after the server accepted it. An event may arrive twice, in the same queue message or in another
+ * with the same content: `messageId` and `fingerprint` deduplicate it.
  */
 @Table({ tableName: 'mail_events', underscored: true, createdAt: 'receivedAt', updatedAt: false })
 export class MailEvent extends Model<
@@ -18,19 +18,19 @@ export class MailEvent extends Model<
   @UuidKey
   declare id: string;
 
-  /** Empty when no mail of ours is known by what the event names. */
+  /** Null when the event matches no mail of ours. */
   @ForeignKey(() => OutboxMessage)
   @Column(DataType.UUID)
   declare outboxId: string | null;
 
-  /** The id under which the provider took the mail. */
+  /** The provider's id of the mail. */
   @Column({ type: DataType.TEXT, allowNull: false })
   declare providerId: string;
 
   @Column({ type: DataType.TEXT, allowNull: false })
   declare type: MailEventType;
 
-  /** The provider's own finer word: `Permanent/NoEmail`, `abuse`. */
+  /** The provider's subtype: `Permanent/NoEmail`, `abuse`. */
   @Column(DataType.TEXT)
   declare subtype: string | null;
 
@@ -41,11 +41,11 @@ export class MailEvent extends Model<
   @CreatedAtColumn
   declare receivedAt: CreationOptional<Date>;
 
-  /** What the receiving server said; without addresses. */
+  /** The receiving server's diagnostic, without addresses. */
   @Column(DataType.TEXT)
   declare detail: string | null;
 
-  /** The id of the message that brought it. */
+  /** Id of the queue message that carried it. */
   @Column(DataType.TEXT)
   declare messageId: string | null;
 

@@ -4,11 +4,11 @@ import { Admin } from './admin.js';
 import { CreatedAtColumn, UuidKey } from './columns.js';
 
 /**
- * Work that a committed transaction has promised. The row is the truth, a job in Redis is only its errand boy:
- * a job that Redis lost is made again from here.
+ * Work promised by a committed transaction. The row is the source of truth; its job in Redis can be lost and is then
+ * recreated from the row.
  *
- * pending → enqueued (its job is in Redis) → settled (done, or no longer wanted), dead (given up) or uncertain (perhaps
- * sent: its content was handed over and no answer came). Of the last two an operator decides what becomes.
+ * pending → enqueued (its job is in Redis) → settled (done, or obsolete), dead (dead-lettered) or uncertain (perhaps sent:
+ * the content was transmitted and no answer came). An operator decides about dead and uncertain ones.
  */
 @Table({ tableName: 'outbox', underscored: true, updatedAt: false })
 export class OutboxMessage extends Model<
@@ -18,7 +18,7 @@ export class OutboxMessage extends Model<
   @UuidKey
   declare id: string;
 
-  /** The job contract by which the payload is read. */
+  /** Name of the job contract that the payload follows. */
   @Column({ type: DataType.TEXT, allowNull: false })
   declare name: string;
 
@@ -26,39 +26,39 @@ export class OutboxMessage extends Model<
   @Column({ type: DataType.JSONB, allowNull: false })
   declare payload: Record<string, unknown>;
 
-  /** Whom it concerns. */
+  /** The admin whom it concerns. */
   @ForeignKey(() => Admin)
   @Column(DataType.INTEGER)
   declare adminId: number | null;
 
-  /** The address that the mail was promised to: a notice goes there even if the account has another one by then. */
+  /** The address at commit time: a notice is sent there even if the account's address has changed since. */
   @Column(DataType.TEXT)
   declare recipient: CreationOptional<string | null>;
 
-  /** Which mail was made of it, once a worker has decided that. */
+  /** The mail template, once a worker has chosen it. */
   @Column(DataType.TEXT)
   declare template: CreationOptional<string | null>;
 
-  /** The request that caused it, as logs and audit name it. */
+  /** Id of the request that caused it, as in logs and audit events. */
   @Column(DataType.TEXT)
   declare requestId: CreationOptional<string | null>;
 
-  /** The server's own id of that request (W3C Trace Context, parent-id), whatever ids its client chose. */
+  /** The server's own id of that request (W3C Trace Context, parent-id); clients cannot choose it. */
   @Column(DataType.TEXT)
   declare spanId: CreationOptional<string | null>;
 
-  /** The trace that the cause belongs to (W3C Trace Context), so that one id leads from request to mail. */
+  /** Trace id (W3C Trace Context): one id for the request and its mail. */
   @Column({ type: DataType.TEXT, allowNull: false })
   declare traceId: string;
 
-  /** Part of the job's id; raised to make a job that Redis refuses to take under its old id. */
+  /** Part of the job's id; incremented when Redis would refuse a new job under the old id. */
   @Column({ type: DataType.INTEGER, allowNull: false, defaultValue: 0 })
   declare generation: CreationOptional<number>;
 
   @Column({ type: DataType.TEXT, allowNull: false, defaultValue: 'pending' })
   declare state: CreationOptional<'pending' | 'enqueued' | 'settled' | 'dead' | 'uncertain'>;
 
-  /** How a settled message ended: `sent`, `obsolete` when nobody needed it any more, `discarded` by an operator. */
+  /** How it was settled: `sent`, `obsolete` (no longer needed), or `discarded` by an operator. */
   @Column(DataType.TEXT)
   declare outcome: CreationOptional<'sent' | 'obsolete' | 'discarded' | null>;
 
@@ -74,18 +74,18 @@ export class OutboxMessage extends Model<
   @Column({ type: DataType.INTEGER, allowNull: false, defaultValue: 0 })
   declare enqueueCount: CreationOptional<number>;
 
-  /** When the sweep last saw this message's job. */
+  /** When the sweep last found this message's job. */
   @Column(DataType.DATE)
   declare checkedAt: CreationOptional<Date | null>;
 
-  /** A worker has claimed the message until then; database time. */
+  /** End of a worker's claim, by the database's clock. */
   @Column(DataType.DATE)
   declare claimedUntil: CreationOptional<Date | null>;
 
   @Column({ type: DataType.INTEGER, allowNull: false, defaultValue: 0 })
   declare attempts: CreationOptional<number>;
 
-  /** How often the content was handed to a mail server of which no answer is known; an operator's redrive starts anew. */
+  /** How often the content was transmitted and no answer came; a redrive resets it. */
   @Column({ type: DataType.INTEGER, allowNull: false, defaultValue: 0 })
   declare unanswered: CreationOptional<number>;
 

@@ -3,19 +3,18 @@ import { Column, DataType, Model, Table } from 'sequelize-typescript';
 import { CreatedAtColumn, UuidKey } from './columns.js';
 
 /**
- * Somebody, perhaps a stranger, wants to become an admin with this address. It comes into force when whoever reads the
- * address's mail enters its password; an address keeps the latest few.
+ * A request to become an admin with this address, perhaps by somebody who does not own it. Takes effect when the owner of the
+ * mailbox enters its password. Only the latest few are kept per address.
  */
 @Table({ tableName: 'registrations', underscored: true, updatedAt: false })
 export class Registration extends Model<
   InferAttributes<Registration>,
   InferCreationAttributes<Registration>
 > {
-  /** Version 7: a later registration has a greater id. */
   @UuidKey
   declare id: string;
 
-  /** As typed; mail is sent to it. */
+  /** As entered; mail is sent to it. */
   @Column({ type: DataType.TEXT, allowNull: false })
   declare email: string;
 

@@ -11,13 +11,13 @@ import { CreatedAtColumn, IdentityKey } from './columns.js';
 /** Why a session ended before its time. */
 export type SessionEnd = 'logout' | 'revoked' | 'reuse' | 'password';
 
-/** The admin who asks, and by which session. */
+/** The authenticated admin of a request, and its session. */
 export interface Principal {
   readonly admin: Admin;
   readonly sessionId: number;
 }
 
-/** One login of one admin. Both of its tokens are dead as soon as `endedAt` is set. */
+/** One login of one admin. Setting `endedAt` revokes both of its tokens. */
 @Table({ tableName: 'sessions', underscored: true, updatedAt: false })
 export class Session extends Model<InferAttributes<Session>, InferCreationAttributes<Session>> {
   @IdentityKey
@@ -30,26 +30,26 @@ export class Session extends Model<InferAttributes<Session>, InferCreationAttrib
   @BelongsTo(() => Admin)
   declare admin?: NonAttribute<Admin>;
 
-  /** Makes this session's refresh tokens its own; worthless without the key that they are derived with. */
+  /** Input of this session's refresh tokens; useless without the key that they are derived with. */
   @Column({ type: DataType.BLOB, allowNull: false })
   declare refreshNonce: Buffer;
 
-  /** Counts the refresh tokens that this session has had. */
+  /** Number of the current refresh token. */
   @Column({ type: DataType.INTEGER, allowNull: false, defaultValue: 0 })
   declare refreshGeneration: CreationOptional<number>;
 
-  /** The newest generation whose access token has been presented. The first replaces none, so it is not tracked. */
+  /** The newest generation whose access token has been presented. Generation 0 replaces none, so it is not tracked. */
   @Column({ type: DataType.INTEGER, allowNull: false, defaultValue: 0 })
   declare usedGeneration: CreationOptional<number>;
 
-  /** SHA-256 of the refresh token that is good now. */
+  /** SHA-256 of the current refresh token. */
   @Column({ type: DataType.BLOB, allowNull: false })
   declare refreshHash: Buffer;
 
   @Column(DataType.TEXT)
   declare ip: CreationOptional<string | null>;
 
-  /** The network that `ip` is in; a login from a known network is trusted with more tries. */
+  /** The network of `ip`: logins from a known network get a higher rate limit. */
   @Column(DataType.TEXT)
   declare network: CreationOptional<string | null>;
 
@@ -65,18 +65,18 @@ export class Session extends Model<InferAttributes<Session>, InferCreationAttrib
   @Column({ type: DataType.DATE, allowNull: false })
   declare expiresAt: Date;
 
-  /** When the refresh token was last exchanged for its successor. */
+  /** When the refresh token was last rotated. */
   @Column(DataType.DATE)
   declare rotatedAt: CreationOptional<Date | null>;
 
-  /** When the refresh tokens before that one were exchanged, the newest first, as long as it was a moment ago. */
+  /** Times of the rotations before that, newest first; only recent ones are kept. */
   @Column({ type: DataType.ARRAY(DataType.DATE), allowNull: false, defaultValue: [] })
   declare earlierRotations: CreationOptional<Date[]>;
 
   @Column(DataType.DATE)
   declare endedAt: CreationOptional<Date | null>;
 
-  /** `reuse`: somebody presented a refresh token that had been exchanged before. `password`: it was changed. */
+  /** `reuse`: a refresh token was presented again after its rotation. `password`: the password was changed. */
   @Column(DataType.TEXT)
   declare endedReason: CreationOptional<SessionEnd | null>;
 }

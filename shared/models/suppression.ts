@@ -3,7 +3,7 @@ import { Column, DataType, ForeignKey, Model, Table } from 'sequelize-typescript
 import { MailEvent } from './mail-event.js';
 import { CreatedAtColumn } from './columns.js';
 
-/** An address that no mail goes to any more: it does not exist, or its owner has complained. */
+/** An address that gets no more mail: it bounced permanently, or its owner complained. */
 @Table({ tableName: 'suppressions', underscored: true, updatedAt: false })
 export class Suppression extends Model<
   InferAttributes<Suppression>,
@@ -19,7 +19,7 @@ export class Suppression extends Model<
   @CreatedAtColumn
   declare createdAt: CreationOptional<Date>;
 
-  /** The event that caused it, as long as that is kept. */
+  /** The event that caused it; null once that is deleted. */
   @ForeignKey(() => MailEvent)
   @Column(DataType.UUID)
   declare eventId: string | null;

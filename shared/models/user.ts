@@ -3,7 +3,7 @@ import { Column, DataType, ForeignKey, Model, Table } from 'sequelize-typescript
 import { Admin } from './admin.js';
 import { CreatedAtColumn, IdentityKey, UpdatedAtColumn } from './columns.js';
 
-/** A person whom an admin manages. Users don't log in. The e-mail address is unique per admin. */
+/** A person managed by an admin. Users don't log in. The e-mail address is unique per admin. */
 @Table({ tableName: 'users', underscored: true })
 export class User extends Model<InferAttributes<User>, InferCreationAttributes<User>> {
   @IdentityKey

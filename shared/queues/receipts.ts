@@ -2,16 +2,16 @@ import type { Redis } from 'ioredis';
 
 /** Proof that log batches have reached the stream, by their jobs' ids. */
 export interface Receipts {
-  /** To be written once the stream has taken all of a batch, and before its job is done. */
+  /** Call it when the stream has accepted all of a batch, before its job completes. */
   write(jobId: string): Promise<void>;
-  /** Those of the ids that have a receipt. */
+  /** Returns those of the ids that have a receipt. */
   find(jobIds: readonly string[]): Promise<ReadonlySet<string>>;
 }
 
 const KEY = '{logs}:shipped';
-/** Producers look every few seconds; this is for those that are stopped over a weekend. */
+/** Producers check every few seconds; this covers one that is stopped over a weekend. */
 const KEPT_MS = 3 * 86_400_000;
-/** About 10 MB of Redis. Whose receipt is gone is shipped again. */
+/** About 10 MB of Redis. A batch without a receipt is shipped again. */
 const MAX_RECEIPTS = 100_000;
 const FIND_AT_ONCE = 500;
 
@@ -25,7 +25,7 @@ export async function removeForeignReceipts(redis: Redis): Promise<string[]> {
   return ['shipped'];
 }
 
-/** Receipts in a sorted set by time, in the Redis of the log batches: what loses one loses the other. */
+/** Keeps receipts in a sorted set by time, in the same Redis as the log batches, so that both are lost together. */
 export function createReceipts(redis: Redis): Receipts {
   return {
     async write(jobId) {

@@ -6,7 +6,7 @@ import { insertAdmin, insertMessage, openFixture } from '../workers/fixture.js';
 import { runCli, runCliJson } from './run-cli.js';
 
 const context = useContext();
-/** The audit names who was at the keyboard. */
+/** The audit event names the user of the operating system. */
 const ACTOR = `cli/${userInfo().username}`;
 
 interface Story {
@@ -19,7 +19,7 @@ interface Story {
   readonly steps: readonly (Readonly<Record<string, unknown>> & { step: string; at: string })[];
 }
 
-test('mail show tells a mail from its cause to what the provider said, in order', async (t) => {
+test('mail show lists the history of a mail in order, from its cause to the provider’s events', async (t) => {
   const fixture = await openFixture(t, context);
   const promised = await fixture.promiseConfirmation({ message: { state: 'settled' } });
   const { id, email } = promised;
@@ -99,7 +99,7 @@ test('mail show finds mails to a former address, and those of the admin that has
   t.is((await runCli(context, ['mail', 'show', former])).code, 0);
 });
 
-test('an address that nobody knows is said in one line, and is no success', async (t) => {
+test('an unknown address is reported in one line and is a failure', async (t) => {
   const { code, stdout, stderr } = await runCli(context, ['mail', 'show', 'nobody@x.test']);
   t.deepEqual(
     [code, stdout, stderr],

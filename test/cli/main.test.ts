@@ -21,7 +21,7 @@ test('--help lists every command', async (t) => {
     t.true(stdout.includes(`\n  ${name}`), name);
 });
 
-test('what is not understood is 64, with the usage; in JSON it is one document', async (t) => {
+test('wrong usage ends with 64 and the usage; in JSON it is one document', async (t) => {
   for (const args of [
     [],
     ['nonsense'],
@@ -72,30 +72,33 @@ test.serial('operator grants and revokes', async (t) => {
   t.deepEqual([revoked.code, revoked.stdout], [0, `${email} is now an admin\n`]);
 });
 
-test.serial('sessions end says how many there were; nobody’s address is no success', async (t) => {
-  const { promiseConfirmation } = await openFixture(t, context);
-  const { email } = await promiseConfirmation();
-  const pending = await runCli(context, ['sessions', 'end', email]);
-  t.deepEqual([pending.code, pending.stderr], [1, 'no confirmed admin has this address\n']);
-  const nobody = await runCliJson(context, ['sessions', 'end', 'nobody@x.test']);
-  t.deepEqual(
-    [nobody.code, nobody.json],
-    [1, { ok: false, problem: 'no confirmed admin has this address' }],
-  );
-  const { adminId } = await insertAdmin(context, { email });
-  await context.rows(
-    `insert into sessions (admin_id, refresh_nonce, refresh_hash, expires_at, ended_at)
+test.serial(
+  'sessions end reports how many there were; an unknown address is a failure',
+  async (t) => {
+    const { promiseConfirmation } = await openFixture(t, context);
+    const { email } = await promiseConfirmation();
+    const pending = await runCli(context, ['sessions', 'end', email]);
+    t.deepEqual([pending.code, pending.stderr], [1, 'no confirmed admin has this address\n']);
+    const nobody = await runCliJson(context, ['sessions', 'end', 'nobody@x.test']);
+    t.deepEqual(
+      [nobody.code, nobody.json],
+      [1, { ok: false, problem: 'no confirmed admin has this address' }],
+    );
+    const { adminId } = await insertAdmin(context, { email });
+    await context.rows(
+      `insert into sessions (admin_id, refresh_nonce, refresh_hash, expires_at, ended_at)
      select $1, '', '', now() + expires, ended
        from (values (interval '1 day', null::timestamptz), ('1 day', null), ('-1 day', null), ('1 day', now()))
          as each (expires, ended)`,
-    [adminId],
-  );
-  const ended = await runCliJson(context, ['sessions', 'end', email.toUpperCase()]);
-  t.is(ended.code, 0);
-  t.like(ended.json, { ok: true, ended: 2 });
-  const again = await runCli(context, ['sessions', 'end', email]);
-  t.deepEqual([again.code, again.stdout], [0, `${email} was not logged in\n`]);
-});
+      [adminId],
+    );
+    const ended = await runCliJson(context, ['sessions', 'end', email.toUpperCase()]);
+    t.is(ended.code, 0);
+    t.like(ended.json, { ok: true, ended: 2 });
+    const again = await runCli(context, ['sessions', 'end', email]);
+    t.deepEqual([again.code, again.stdout], [0, `${email} was not logged in\n`]);
+  },
+);
 
 test.serial('outbox counts by state, with ages', async (t) => {
   await context.rows('delete from outbox');
@@ -143,7 +146,7 @@ interface Check {
   readonly advice?: string;
 }
 
-test.serial('doctor says that all is well, or what is not and what to do', async (t) => {
+test.serial('doctor reports that all is well, or each problem and what to do', async (t) => {
   await context.rows('delete from outbox');
   const well = await runCliJson(context, ['doctor']);
   t.is(well.code, 0, well.stdout);
@@ -207,7 +210,7 @@ test.serial('doctor complains when mails are tried and none leaves, and says why
   await context.rows('delete from outbox');
 });
 
-test.serial('doctor names what is missing, pending or away, and ends with 1', async (t) => {
+test.serial('doctor names what is missing, pending or unreachable, and ends with 1', async (t) => {
   const unset = await runCliJson(context, ['doctor'], { REDIS_URL: '', DATABASE_URL: '' });
   t.is(unset.code, 1);
   t.regex(unset.stdout, /POSTGRES_HOST is required.*REDIS_URL is required/);

@@ -70,7 +70,7 @@ test.serial(
   },
 );
 
-test.serial('up, status and down tell what they did; status changes nothing', async (t) => {
+test.serial('up, status and down print what they did; status changes nothing', async (t) => {
   const newest = names.at(-1);
   const tell = async (command: string): Promise<string> => {
     const program = run(t, command);
@@ -105,7 +105,7 @@ test.serial(
   },
 );
 
-test.serial('a run whose connection is cut tells so in a line and ends with 1', async (t) => {
+test.serial('a run whose connection is cut prints one line and ends with 1', async (t) => {
   const proxy = await openTcpProxy(t, context.databaseUrl);
   const env = environment(context, { DATABASE_URL: proxy.urlFor(context.databaseUrl) });
   const holder = await connect(t);
@@ -122,30 +122,33 @@ test.serial('a run whose connection is cut tells so in a line and ends with 1', 
   t.is(program.stderr(), 'Connection terminated unexpectedly\n');
 });
 
-test.serial('a migration that fails is rolled back whole; the ones before it stay', async (t) => {
-  const client = await connect(t);
-  const good: Migration = {
-    name: '9998-good',
-    up: 'create table good (id int)',
-    down: 'drop table good',
-  };
-  const bad: Migration = {
-    name: '9999-bad',
-    up: 'create table half (id int); select 1/0; create table other (id int)',
-    down: 'drop table half',
-  };
-  const before = await snapshotSchema(context);
-  await t.throwsAsync(migrateUp(client, [...migrations, good, bad]), {
-    message: 'Migration 9999-bad failed and was rolled back',
-  });
-  const status = await migrationStatus(client, [...migrations, good, bad]);
-  t.deepEqual(
-    status.filter(({ appliedAt }) => appliedAt === null).map(({ name }) => name),
-    ['9999-bad'],
-  );
-  t.is(await migrateDown(client, [...migrations, good, bad]), '9998-good');
-  t.deepEqual(await snapshotSchema(context), before);
-});
+test.serial(
+  'a migration that fails is rolled back completely; the ones before it stay',
+  async (t) => {
+    const client = await connect(t);
+    const good: Migration = {
+      name: '9998-good',
+      up: 'create table good (id int)',
+      down: 'drop table good',
+    };
+    const bad: Migration = {
+      name: '9999-bad',
+      up: 'create table half (id int); select 1/0; create table other (id int)',
+      down: 'drop table half',
+    };
+    const before = await snapshotSchema(context);
+    await t.throwsAsync(migrateUp(client, [...migrations, good, bad]), {
+      message: 'Migration 9999-bad failed and was rolled back',
+    });
+    const status = await migrationStatus(client, [...migrations, good, bad]);
+    t.deepEqual(
+      status.filter(({ appliedAt }) => appliedAt === null).map(({ name }) => name),
+      ['9999-bad'],
+    );
+    t.is(await migrateDown(client, [...migrations, good, bad]), '9998-good');
+    t.deepEqual(await snapshotSchema(context), before);
+  },
+);
 
 test.serial('names are compared after case folding, also those from before it', async (t) => {
   const client = await connect(t);

@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { deriveKeyRing } from '../../shared/crypto/keys.js';
-import { mintConfirmationToken } from '../../shared/identity/confirmation-token.js';
+import { deriveConfirmationToken } from '../../shared/identity/confirmation-token.js';
 import type { ApiClient } from './api-client.js';
 import type { TestContext } from './context.js';
 import { SECRET_KEY } from './env.js';
@@ -113,7 +113,7 @@ export function mintedToken(context: TestContext): TokenSource {
       [email],
     );
     if (!row) throw new Error(`no confirmation for ${email}`);
-    return mintConfirmationToken(keys, row);
+    return deriveConfirmationToken(keys, row);
   };
 }
 

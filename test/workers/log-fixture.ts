@@ -9,7 +9,7 @@ import { jobContext, type TestJobContext } from './fixture.js';
 
 let streams = 0;
 
-/** Shipping to a stream of its own at this endpoint, which the process has one of: tests take turns. */
+/** A processor for a stream of its own at this endpoint. The process can have one endpoint at a time: run tests serially. */
 export function openLogFixture(scope: Scope, url: string) {
   globalThis.process.env['AWS_ENDPOINT_URL_FIREHOSE'] = url;
   const stream = `s${++streams}`;
@@ -22,47 +22,47 @@ export function openLogFixture(scope: Scope, url: string) {
   const faults = createDependencyFaults();
   const { log, lines: logged } = createRecordingLogger();
   const receipts: string[] = [];
-  const receiptBook = {
+  const receiptStore = {
     isLost: false,
     async write(jobId: string) {
-      if (receiptBook.isLost) throw new Error('Redis is full');
+      if (receiptStore.isLost) throw new Error('Redis is full');
       receipts.push(jobId);
     },
     async find(jobIds: readonly string[]) {
-      if (receiptBook.isLost) throw new Error('Redis is away');
+      if (receiptStore.isLost) throw new Error('Redis is away');
       return new Set(jobIds.filter((id) => receipts.includes(id)));
     },
   };
-  const process = createShipLogBatch({ sink, receipts: receiptBook, faults, localLog: log });
+  const process = createShipLogBatch({ sink, receipts: receiptStore, faults, localLog: log });
   return {
     stream,
     process,
     receipts,
-    receiptBook,
+    receiptStore,
     problem: async () => (await faults.checks.firehose()).problem,
-    told: () => logged.map(({ msg, 'event.reason': reason }) => [msg, reason]),
-    async ship(batch: readonly string[], tried: TestJobContext = jobContext()): Promise<string> {
-      return process(await packLines(Buffer.from(batch.join(''))), tried);
+    logged: () => logged.map(({ msg, 'event.reason': reason }) => [msg, reason]),
+    async ship(batch: readonly string[], context: TestJobContext = jobContext()): Promise<string> {
+      return process(await packLines(Buffer.from(batch.join(''))), context);
     },
   };
 }
 
-/** So many small lines. */
+/** This many small lines. */
 export const lines = (count: number): string[] =>
   Array.from({ length: count }, (_, i) => `{"n":${i}}\n`);
 
-/** A Firehose that refuses a call for any record like this, as a whole. */
-export async function openPickyServer(
+/** A Firehose that rejects a whole call if any of its records matches. */
+export async function openStrictServer(
   scope: Scope,
   refused: RegExp,
   type = 'InvalidArgumentException',
 ) {
   const taken: string[] = [];
-  let isPicky = true;
+  let isStrict = true;
   let calls = 0;
   const url = await openServer(scope, (records) => {
     calls += 1;
-    if (isPicky && records.some((record) => refused.test(record))) {
+    if (isStrict && records.some((record) => refused.test(record))) {
       return { status: 400, body: { __type: type, message: 'no' } };
     }
     taken.push(...records);
@@ -73,13 +73,13 @@ export async function openPickyServer(
     url,
     taken,
     calls: () => calls,
-    relent: () => {
-      isPicky = false;
+    acceptAll: () => {
+      isStrict = false;
     },
   };
 }
 
-/** A Firehose that answers as it is told. */
+/** A Firehose with these responses. */
 export async function openServer(
   scope: Scope,
   answer: (records: string[]) => { status: number; body: object },

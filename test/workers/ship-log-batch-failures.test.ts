@@ -2,32 +2,34 @@ import test from 'ava';
 import { shipLogBatch } from '../../shared/jobs/ship-log-batch.js';
 import { JobReturned, QueueThrottled } from '../../workers/jobs/job-effects.js';
 import { recordsOf } from '../../workers/logs/log-batch.js';
-import { lines, openPickyServer, openServer, openLogFixture } from './log-fixture.js';
+import { lines, openStrictServer, openServer, openLogFixture } from './log-fixture.js';
 import { jobContext } from './fixture.js';
 
-// One environment says where the endpoint is.
+// Serial: all tests share the environment variable with the endpoint's address.
 for (const count of [1, 3, 40]) {
   test.serial(
-    `a stream that refuses every record is at fault itself: none of ${count} is left out, the queue rests`,
+    `a stream that rejects every record is misconfigured: none of ${count} is skipped, the queue pauses`,
     async (t) => {
-      const server = await openPickyServer(t, /./);
-      const { ship, told, problem, receipts } = openLogFixture(t, server.url);
-      const tried = jobContext();
-      const error = await t.throwsAsync(ship(lines(count), tried), { instanceOf: QueueThrottled });
+      const server = await openStrictServer(t, /./);
+      const { ship, logged, problem, receipts } = openLogFixture(t, server.url);
+      const context = jobContext();
+      const error = await t.throwsAsync(ship(lines(count), context), {
+        instanceOf: QueueThrottled,
+      });
       t.is(error?.pauseMs, 60_000);
       t.regex((await problem()) ?? '', /InvalidArgumentException/);
-      t.deepEqual([told(), receipts, tried.replaced], [[], [], []]);
+      t.deepEqual([logged(), receipts, context.replaced], [[], [], []]);
       t.true(server.calls() <= 40, `${server.calls()} calls`);
 
-      server.relent();
-      t.is(await ship(lines(count), tried), 'shipped');
+      server.acceptAll();
+      t.is(await ship(lines(count), context), 'shipped');
       t.deepEqual(server.taken, lines(count));
       t.is(await problem(), undefined);
     },
   );
 }
 
-test.serial('what was taken before a call failed is not put again', async (t) => {
+test.serial('records accepted before a call failed are not put again', async (t) => {
   let calls = 0;
   const taken: string[] = [];
   const server = await openServer(t, (records) => {
@@ -40,14 +42,14 @@ test.serial('what was taken before a call failed is not put again', async (t) =>
     return { status: 200, body: { FailedPutCount, RequestResponses: answers } };
   });
   const { ship } = openLogFixture(t, server);
-  const tried = jobContext();
-  await t.throwsAsync(ship(lines(9), tried), { instanceOf: QueueThrottled });
-  const left = await recordsOf(shipLogBatch.schema.parse(tried.replaced[0]));
+  const context = jobContext();
+  await t.throwsAsync(ship(lines(9), context), { instanceOf: QueueThrottled });
+  const left = await recordsOf(shipLogBatch.schema.parse(context.replaced[0]));
   t.is(left.length, 3);
   t.deepEqual([...taken, ...left.map(String)].toSorted(), lines(9).toSorted());
 });
 
-test.serial('what halving brought on its way is not put again when a call fails', async (t) => {
+test.serial('records accepted during halving are not put again when a call fails', async (t) => {
   const taken: string[] = [];
   const server = await openServer(t, (records) => {
     const isPoisoned = records.some((record) => record === 'poison\n');
@@ -58,29 +60,29 @@ test.serial('what halving brought on its way is not put again when a call fails'
     const RequestResponses = records.map(() => ({ RecordId: 'r' }));
     return { status: 200, body: { FailedPutCount: 0, RequestResponses } };
   });
-  const { ship, told } = openLogFixture(t, server);
+  const { ship, logged } = openLogFixture(t, server);
   const batch = lines(16).with(2, 'poison\n');
-  const tried = jobContext();
-  await t.throwsAsync(ship(batch, tried), { instanceOf: QueueThrottled });
-  const left = await recordsOf(shipLogBatch.schema.parse(tried.replaced[0]));
-  t.is(told().length, 1, 'the stream has taken others: this one is to blame');
+  const context = jobContext();
+  await t.throwsAsync(ship(batch, context), { instanceOf: QueueThrottled });
+  const left = await recordsOf(shipLogBatch.schema.parse(context.replaced[0]));
+  t.is(logged().length, 1, 'the stream has accepted others: this record is at fault');
   t.deepEqual([...taken, ...left.map(String)].toSorted(), batch.toSpliced(2, 1).toSorted());
 });
 
-test.serial('what was taken before the process is stopped is not put again', async (t) => {
+test.serial('records accepted before the process stops are not put again', async (t) => {
   let calls = 0;
-  const tried = jobContext();
+  const context = jobContext();
   const server = await openServer(t, (records) => {
     calls += 1;
     if (calls > 1) {
-      tried.abort();
+      context.abort();
       return { status: 500, body: { __type: 'InternalFailure', message: 'no' } };
     }
     const answers = records.map((_, i) => (i === 0 ? { ErrorCode: 'Slow' } : { RecordId: 'r' }));
     return { status: 200, body: { FailedPutCount: 1, RequestResponses: answers } };
   });
   const { ship } = openLogFixture(t, server);
-  await t.throwsAsync(ship(lines(4), tried), { instanceOf: JobReturned });
-  const left = await recordsOf(shipLogBatch.schema.parse(tried.replaced[0]));
+  await t.throwsAsync(ship(lines(4), context), { instanceOf: JobReturned });
+  const left = await recordsOf(shipLogBatch.schema.parse(context.replaced[0]));
   t.deepEqual(left.map(String), lines(1));
 });

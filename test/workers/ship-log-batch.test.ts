@@ -11,7 +11,7 @@ import { JobReturned, PermanentFailure, QueueThrottled } from '../../workers/job
 import { recordsOf } from '../../workers/logs/log-batch.js';
 import type { Scope } from '../helpers/context.js';
 import { eventually } from '../helpers/eventually.js';
-import { lines, openPickyServer, openServer, openLogFixture } from './log-fixture.js';
+import { lines, openStrictServer, openServer, openLogFixture } from './log-fixture.js';
 import { jobContext } from './fixture.js';
 
 let dataDir: string;
@@ -26,7 +26,7 @@ test.after.always(async () => {
   await rm(dataDir, { recursive: true });
 });
 
-// One endpoint, whose faults all calls share, and one environment that says where it is.
+// Serial: all tests share the endpoint's faults and the environment variable with its address.
 test.serial('a batch is one call, each line one record, in order', async (t) => {
   const { ship, arrived, callsSince } = await setUp(t);
   const calls = callsSince();
@@ -35,7 +35,7 @@ test.serial('a batch is one call, each line one record, in order', async (t) => 
   t.deepEqual(await arrived(), lines(500));
 });
 
-test.serial('only what was not taken is put again', async (t) => {
+test.serial('only records that were not accepted are put again', async (t) => {
   const { ship, arrived, callsSince } = await setUp(t);
   const calls = callsSince();
   endpoint.setFaults({ failEvery: 3, failCalls: 1 });
@@ -47,23 +47,23 @@ test.serial('only what was not taken is put again', async (t) => {
 });
 
 test.serial(
-  'what is not taken after several calls is left for the next try of the job, and nothing else',
+  'only records that are not accepted after several calls stay in the job for its next attempt',
   async (t) => {
     const { ship, arrived, callsSince } = await setUp(t);
     const calls = callsSince();
     endpoint.setFaults({ failEvery: 1 });
-    const tried = jobContext();
-    await t.throwsAsync(ship(lines(3), tried), {
+    const context = jobContext();
+    await t.throwsAsync(ship(lines(3), context), {
       message: '3 records were not taken',
       instanceOf: QueueThrottled,
     });
     t.is(calls(), 4);
-    t.deepEqual(tried.replaced, []);
+    t.deepEqual(context.replaced, []);
 
     endpoint.setFaults({ failEvery: 2 });
     const again = jobContext();
-    // Of 40 the second half of each call's rest fails: 20, 10, 5, 2 are left.
-    // Some were taken: it is these records that have trouble, and that counts.
+    // Every second record fails: of 40, 20, 10, 5 and 2 are left.
+    // Some were accepted, so these records are at fault: the attempt counts.
     t.false((await t.throwsAsync(ship(lines(40), again))) instanceof QueueThrottled);
     endpoint.resetFaults();
     const left = await recordsOf(shipLogBatch.schema.parse(again.replaced[0]));
@@ -75,14 +75,14 @@ test.serial(
 
 for (const mode of ['throttle', 'unavailable', 'down'] as const) {
   test.serial(
-    `a call that fails as a whole (${mode}) rests the queue for some seconds, and counts as nothing`,
+    `a call that fails as a whole (${mode}) pauses the queue for seconds, and does not count as an attempt`,
     async (t) => {
       const { ship, arrived, problem } = await setUp(t);
       endpoint.setFaults({ mode });
-      const tried = jobContext({ isLastAttempt: true });
-      const error = await t.throwsAsync(ship(lines(2), tried), { instanceOf: QueueThrottled });
+      const context = jobContext({ isLastAttempt: true });
+      const error = await t.throwsAsync(ship(lines(2), context), { instanceOf: QueueThrottled });
       t.true((error?.pauseMs ?? 0) >= 1_000 && (error?.pauseMs ?? 0) <= 5_000);
-      t.deepEqual(tried.replaced, []);
+      t.deepEqual(context.replaced, []);
       t.is(await problem(), undefined);
       endpoint.resetFaults();
       t.is(await ship(lines(2)), 'shipped');
@@ -91,22 +91,25 @@ for (const mode of ['throttle', 'unavailable', 'down'] as const) {
   );
 }
 
-test.serial('at shutdown a call that hangs is given up and the job handed back', async (t) => {
-  const { ship, callsSince } = await setUp(t);
-  const calls = callsSince();
-  endpoint.setFaults({ mode: 'hang' });
-  const tried = jobContext();
-  const shipping = ship(lines(2), tried);
-  await eventually(() => calls() === 1);
-  tried.abort();
-  await t.throwsAsync(shipping, { instanceOf: JobReturned });
-  await t.throwsAsync(ship(lines(2), tried), { instanceOf: JobReturned });
-});
+test.serial(
+  'at shutdown a hanging call is aborted and the job returned to the queue',
+  async (t) => {
+    const { ship, callsSince } = await setUp(t);
+    const calls = callsSince();
+    endpoint.setFaults({ mode: 'hang' });
+    const context = jobContext();
+    const shipping = ship(lines(2), context);
+    await eventually(() => calls() === 1);
+    context.abort();
+    await t.throwsAsync(shipping, { instanceOf: JobReturned });
+    await t.throwsAsync(ship(lines(2), context), { instanceOf: JobReturned });
+  },
+);
 
 test.serial(
-  'a record too large for any call is left out and told locally; the others go',
+  'a record too large for any call is skipped and logged locally; the others are shipped',
   async (t) => {
-    const { ship, arrived, told } = await setUp(t);
+    const { ship, arrived, logged } = await setUp(t);
     const large = `${'x'.repeat(1_024_001)}\n`;
     const fitting = `${'y'.repeat(1_023_999)}\n`;
     t.is(await ship(['a\n', large, fitting, 'b\n']), 'shipped');
@@ -114,11 +117,11 @@ test.serial(
       (await arrived()).map((line) => line[0]),
       ['a', 'y', 'b'],
     );
-    t.deepEqual(told(), [['log record skipped', 'is too large']]);
+    t.deepEqual(logged(), [['log record skipped', 'is too large']]);
   },
 );
 
-test.serial('a batch that is more than a call takes goes in several calls', async (t) => {
+test.serial('a batch over the limit of a call is split into several calls', async (t) => {
   const { ship, arrived, callsSince } = await setUp(t);
   const calls = callsSince();
   const six = Array.from({ length: 6 }, (_, i) => `${String(i).repeat(1_000_000)}\n`);
@@ -133,22 +136,22 @@ test.serial('a batch that is more than a call takes goes in several calls', asyn
 });
 
 test.serial(
-  'a record that Firehose refuses is found by halving and left out; the others go',
+  'a record that Firehose rejects is found by halving and skipped; the others are shipped',
   async (t) => {
-    const strict = await openPickyServer(t, /poison/);
-    const { ship, told } = await setUp(t, strict.url);
+    const strict = await openStrictServer(t, /poison/);
+    const { ship, logged } = await setUp(t, strict.url);
     const batch = lines(17);
     batch[11] = 'poison\n';
     t.is(await ship(batch), 'shipped');
     t.deepEqual(strict.taken.toSorted(), batch.toSpliced(11, 1).toSorted());
-    t.is(told().length, 1);
+    t.is(logged().length, 1);
   },
 );
 
-test.serial('a record over the limit is left out even when it is alone', async (t) => {
-  const { ship, told } = await setUp(t);
+test.serial('a record over the limit is skipped even when it is alone', async (t) => {
+  const { ship, logged } = await setUp(t);
   t.is(await ship([`${'x'.repeat(1_024_001)}\n`]), 'shipped');
-  t.is(told().length, 1);
+  t.is(logged().length, 1);
 });
 
 for (const type of [
@@ -157,21 +160,21 @@ for (const type of [
   'InvalidSignatureException',
 ]) {
   test.serial(
-    `${type} rests the queue for a minute and turns readiness red until a batch has gone`,
+    `${type} pauses the queue for a minute and fails readiness until a batch is shipped`,
     async (t) => {
-      const server = await openPickyServer(t, /./, type);
+      const server = await openStrictServer(t, /./, type);
       const { ship, problem } = await setUp(t, server.url);
       const error = await t.throwsAsync(ship(lines(1)), { instanceOf: QueueThrottled });
       t.is(error?.pauseMs, 60_000);
       t.regex((await problem()) ?? '', new RegExp(type));
-      server.relent();
+      server.acceptAll();
       t.is(await ship(lines(1)), 'shipped');
       t.is(await problem(), undefined);
     },
   );
 }
 
-test.serial('an answer that does not fit the call is not believed', async (t) => {
+test.serial('a response that does not match the call is a failure', async (t) => {
   const server = await openServer(t, () => ({
     status: 200,
     body: { FailedPutCount: 0, RequestResponses: [] },
@@ -180,7 +183,7 @@ test.serial('an answer that does not fit the call is not believed', async (t) =>
   await t.throwsAsync(ship(lines(2)), { instanceOf: QueueThrottled, message: /cannot be read/ });
 });
 
-test.serial('a batch that cannot be unpacked is given up', async (t) => {
+test.serial('a batch that cannot be unpacked fails permanently', async (t) => {
   const { process } = await setUp(t);
   await t.throwsAsync(process({ v: 1, lines: 'AAAA' }, jobContext()), {
     instanceOf: PermanentFailure,
@@ -189,43 +192,43 @@ test.serial('a batch that cannot be unpacked is given up', async (t) => {
 
 test.serial('a batch gets its receipt once all of it is on the stream, not before', async (t) => {
   const { ship, receipts } = await setUp(t);
-  const tried = jobContext();
+  const context = jobContext();
   endpoint.setFaults({ failEvery: 1 });
-  await t.throwsAsync(ship(lines(2), tried));
+  await t.throwsAsync(ship(lines(2), context));
   t.deepEqual(receipts, []);
   endpoint.resetFaults();
-  await ship(lines(2), tried);
-  t.deepEqual(receipts, [tried.jobId]);
+  await ship(lines(2), context);
+  t.deepEqual(receipts, [context.jobId]);
 });
 
-test.serial('a batch that has its receipt is not put again when its job comes back', async (t) => {
+test.serial('a batch with a receipt is not put again when its job is retried', async (t) => {
   const { ship, arrived } = await setUp(t);
-  const tried = jobContext();
-  t.is(await ship(lines(2), tried), 'shipped');
-  t.is(await ship(lines(2), tried), 'already');
+  const context = jobContext();
+  t.is(await ship(lines(2), context), 'shipped');
+  t.is(await ship(lines(2), context), 'already');
   t.deepEqual(await arrived(), lines(2));
 });
 
 test.serial(
-  'receipts that cannot be read or written are told locally; the batch is shipped',
+  'receipts that cannot be read or written are logged locally; the batch is shipped',
   async (t) => {
-    const { ship, receiptBook, told, arrived } = await setUp(t);
-    receiptBook.isLost = true;
+    const { ship, receiptStore, logged, arrived } = await setUp(t);
+    receiptStore.isLost = true;
     t.is(await ship(lines(1)), 'shipped');
     t.is((await arrived()).length, 1);
-    t.deepEqual(told(), [
+    t.deepEqual(logged(), [
       ['receipt lookup failed; batch may be shipped twice', undefined],
       ['receipt write failed; batch may be shipped twice', undefined],
     ]);
   },
 );
 
-test.serial('lines keep their newline, empty ones are no records', async (t) => {
+test.serial('lines keep their newline, and empty lines are skipped', async (t) => {
   const records = await recordsOf(await packLines(Buffer.from('a\n\nb')));
   t.deepEqual(records.map(String), ['a\n', 'b\n']);
 });
 
-/** The shipping, and the endpoint that arrived lines are read from. */
+/** A processor, and what has arrived at the endpoint. */
 async function setUp(scope: Scope, url = endpoint.url) {
   endpoint.resetFaults();
   const fixture = openLogFixture(scope, url);
@@ -239,6 +242,6 @@ async function setUp(scope: Scope, url = endpoint.url) {
   };
 }
 
-/** What is one JSON object on one line is kept as such, all else in base64. */
+/** The endpoint keeps a line with one JSON object as such, and anything else in base64. */
 const textOf = ({ document, data = '' }: { document?: object; data?: string }): string =>
   document ? `${JSON.stringify(document)}\n` : Buffer.from(data, 'base64').toString();

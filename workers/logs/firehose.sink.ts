@@ -5,22 +5,22 @@ import * as z from 'zod';
 import type { WorkerConfig } from '../../shared/config/config.js';
 import { SinkFailure, type RecordSink, type SinkFailureEffect } from './record-sink.port.js';
 
-/** Which stream, where, and with what credentials, as the configuration gives it. */
+/** The stream, its region and the credentials. */
 export type FirehoseConfig = NonNullable<WorkerConfig['firehose']>;
 
 const CONNECT_TIMEOUT_MS = 2_000;
 const REQUEST_TIMEOUT_MS = 10_000;
-const MAX_TRIES_PER_CALL = 3;
+const MAX_ATTEMPTS_PER_CALL = 3;
 
 /** PutRecordBatch, API reference: one entry per record, in the order of the request. */
-const PutRecordBatchAnswer = z.object({
+const PutRecordBatchOutput = z.object({
   FailedPutCount: z.int().min(0),
   RequestResponses: z.array(z.object({ ErrorCode: z.string().optional() })),
 });
 
 const ServiceError = z.object({ name: z.string(), message: z.string() });
 
-/** By name: whether an error may be retried is not always said by the SDK. */
+/** By name: the SDK does not always say whether an error is retryable. */
 const EFFECTS: Readonly<Record<string, SinkFailureEffect>> = {
   InvalidArgumentException: 'invalid',
   ValidationException: 'invalid',
@@ -39,12 +39,12 @@ const EFFECTS: Readonly<Record<string, SinkFailureEffect>> = {
   CredentialsProviderError: 'misconfigured',
 };
 
-/** Puts records on an Amazon Data Firehose delivery stream. Without configured credentials the SDK finds its own. */
+/** Puts records on an Amazon Data Firehose delivery stream. Without credentials the SDK's default chain is used. */
 export function openFirehoseSink({ stream, region, credentials }: FirehoseConfig): RecordSink {
   const client = new FirehoseClient({
     region,
     ...(credentials && { credentials }),
-    maxAttempts: MAX_TRIES_PER_CALL,
+    maxAttempts: MAX_ATTEMPTS_PER_CALL,
     requestHandler: {
       connectionTimeout: CONNECT_TIMEOUT_MS,
       requestTimeout: REQUEST_TIMEOUT_MS,
@@ -60,10 +60,10 @@ export function openFirehoseSink({ stream, region, credentials }: FirehoseConfig
         DeliveryStreamName: stream,
         Records: records.map((Data) => ({ Data })),
       });
-      const answer = await client.send(command, { abortSignal: signal }).catch((error: unknown) => {
+      const output = await client.send(command, { abortSignal: signal }).catch((error: unknown) => {
         throw asSinkFailure(error);
       });
-      return positionsNotTaken(answer, records.length);
+      return positionsNotAccepted(output, records.length);
     },
     async close() {
       client.destroy();
@@ -71,8 +71,8 @@ export function openFirehoseSink({ stream, region, credentials }: FirehoseConfig
   };
 }
 
-function positionsNotTaken(answer: unknown, count: number): number[] {
-  const parsed = PutRecordBatchAnswer.safeParse(answer);
+function positionsNotAccepted(output: unknown, count: number): number[] {
+  const parsed = PutRecordBatchOutput.safeParse(output);
   if (!parsed.success || parsed.data.RequestResponses.length !== count) {
     throw new SinkFailure('unavailable', 'Firehose gave an answer that cannot be read');
   }

@@ -14,7 +14,7 @@ const MAX_RECORD_BYTES = 1_000 * 1_024;
 const NEWLINE = 0x0a;
 const LINE_END = Buffer.of(NEWLINE);
 
-/** The records of a batch: its lines, each with its newline. @throws {PermanentFailure} when it cannot be unpacked. */
+/** The records of a batch: its lines, each with its newline. @throws {PermanentFailure} when the payload is unreadable. */
 export async function recordsOf(payload: JobPayload<typeof shipLogBatch>): Promise<Buffer[]> {
   try {
     return splitLines(await unpackLines(payload));
@@ -23,7 +23,7 @@ export async function recordsOf(payload: JobPayload<typeof shipLogBatch>): Promi
   }
 }
 
-/** Parts records into calls that Firehose takes, and those that are too large for any. */
+/** Splits records into calls within Firehose's limits, and sorts out those that are too large for any call. */
 export function planCalls(records: readonly Buffer[]): { calls: Buffer[][]; oversize: Buffer[] } {
   const oversize = records.filter((record) => record.length > MAX_RECORD_BYTES);
   const calls: Buffer[][] = [];
@@ -42,16 +42,18 @@ export function planCalls(records: readonly Buffer[]): { calls: Buffer[][]; over
   return { calls, oversize };
 }
 
-/** Empty lines are no records; what a producer left without its newline gets it. */
+/** Skips empty lines, and adds a missing newline at the end. */
 function splitLines(text: Buffer): Buffer[] {
   const lines: Buffer[] = [];
   for (let start = 0; start < text.length;) {
     const newline = text.indexOf(NEWLINE, start);
     const end = newline < 0 ? text.length : newline;
     if (end > start) {
-      const isWhole = newline >= 0;
+      const hasNewline = newline >= 0;
       lines.push(
-        isWhole ? text.subarray(start, end + 1) : Buffer.concat([text.subarray(start), LINE_END]),
+        hasNewline
+          ? text.subarray(start, end + 1)
+          : Buffer.concat([text.subarray(start), LINE_END]),
       );
     }
     start = end + 1;

@@ -1,8 +1,8 @@
-/** Takes log records in calls of limited size. */
+/** A stream of log records. Calls are limited in size. */
 export interface RecordSink {
   /**
-   * Puts the records in one call. Resolves to the positions of those that were not taken although the call succeeded:
-   * they may be put again.
+   * Puts the records in one call. Resolves to the positions of records that were not accepted although the call
+   * succeeded: they may be put again.
    * @throws {SinkFailure} and nothing else.
    */
   put(records: readonly Buffer[], signal: AbortSignal): Promise<readonly number[]>;
@@ -11,13 +11,13 @@ export interface RecordSink {
 
 /**
  * What a failed call means:
- * - `unavailable`: nothing is wrong with the records; the sink is throttled, down or out of reach
- * - `misconfigured`: no call can succeed until an operator mends the settings
- * - `invalid`: something in this call will never be taken
+ * - `unavailable`: the sink is throttling, down or unreachable; the records are not at fault
+ * - `misconfigured`: no call can succeed until an operator fixes the configuration
+ * - `invalid`: at least one record in this call will never be accepted
  */
 export type SinkFailureEffect = 'unavailable' | 'misconfigured' | 'invalid';
 
-/** Why a whole call failed. */
+/** A call that failed as a whole. */
 export class SinkFailure extends Error {
   override readonly name = 'SinkFailure';
   constructor(

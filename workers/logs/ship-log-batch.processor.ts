@@ -11,70 +11,75 @@ import { SinkFailure, type RecordSink } from './record-sink.port.js';
 
 export interface ShipLogBatchDeps {
   readonly sink: RecordSink;
-  /** Whoever wrote the lines keeps them until it finds the receipt. */
+  /** The process that wrote the lines keeps them until it finds the receipt. */
   readonly receipts: Pick<Receipts, 'write' | 'find'>;
   readonly faults: DependencyFaults;
-  /** Must not ship what it is told: a line about a batch would become part of the next. */
+  /** Does not ship: a line about a batch would become part of the next. */
   readonly localLog: Logger;
 }
 
-const TRIES_PER_RECORD = 4;
+const ATTEMPTS_PER_RECORD = 4;
 const RETRY_BASE_MS = 200;
 const MAX_RETRY_MS = 800;
-const MIN_REST_MS = 1_000;
-const MAX_REST_MS = 5_000;
-const MISCONFIGURED_REST_MS = 60_000;
-/** Refused one by one before any was taken: no need to ask about the other hundreds. */
-const MAX_REFUSED_BEFORE_TAKEN = 10;
+const MIN_PAUSE_MS = 1_000;
+const MAX_PAUSE_MS = 5_000;
+const MISCONFIGURED_PAUSE_MS = 60_000;
+/** Rejected one by one before any was accepted: the stream is misconfigured, no need to try hundreds more. */
+const MAX_REJECTED_BEFORE_ACCEPTED = 10;
 
-/** What has become of a batch in this try, kept up to date with every call, so that no failure forgets it. */
+/** The state of a batch during one attempt of its job, updated with every call so that no failure loses it. */
 interface Progress {
-  /** Not on the stream. */
-  readonly left: Set<Buffer>;
-  /** Refused although alone in their call, and why. */
-  readonly refused: Map<Buffer, string>;
-  hasTaken: boolean;
+  /** Not on the stream yet. */
+  readonly remaining: Set<Buffer>;
+  /** Rejected although alone in their call, with the reason. */
+  readonly rejected: Map<Buffer, string>;
+  hasAccepted: boolean;
 }
 
 /**
- * Puts one batch of log lines on the stream. Only what was not taken is tried again, here a few times and then by the
- * next try of the job. A record that can never be taken is left out and logged; the others are not held up by it. While
- * the stream takes nothing at all, its settings are to blame, and nothing is left out. A batch that the stream has gets
- * its receipt before its job is done.
+ * Puts one batch of log lines on the stream. Only records that were not accepted are put again, here a few times and
+ * then by the job's next attempt. A record that the stream rejects permanently is skipped and logged, and does not hold
+ * up the others. A stream that accepts nothing at all is taken for misconfigured, and nothing is skipped. A batch gets its
+ * receipt when all of it is on the stream, before its job completes.
  */
-export function createShipLogBatch(
-  deps: ShipLogBatchDeps,
-): Processor<JobPayload<typeof shipLogBatch>> {
-  return async (payload, context) => {
-    if (context.signal.aborted) throw new JobReturned();
-    if (await hasReceipt(deps, context.jobId)) return 'already';
-    const records = await recordsOf(payload);
-    const { calls, oversize } = planCalls(records);
-    for (const record of oversize) tellLeftOut(deps, record, 'is too large');
-    context.annotate({ 'labels.records': records.length });
+export const createShipLogBatch =
+  (deps: ShipLogBatchDeps): Processor<JobPayload<typeof shipLogBatch>> =>
+  (payload, context) =>
+    shipBatch(deps, payload, context);
 
-    const progress: Progress = {
-      left: new Set(calls.flat()),
-      refused: new Map(),
-      hasTaken: false,
-    };
-    try {
-      for (const call of calls) await putWithPatience(deps.sink, call, progress, context.signal);
-      if (!progress.hasTaken) blameSettings(progress);
-    } catch (error) {
-      leaveOutRefused(deps, progress);
-      if (progress.left.size < records.length)
-        await context.replaceData(await packLines(Buffer.concat([...progress.left])));
-      throw effectOf(error, deps.faults, context);
-    }
-    leaveOutRefused(deps, progress);
-    if (progress.hasTaken) deps.faults.clear('firehose');
-    await writeReceipt(deps, context.jobId);
-    return 'shipped';
+async function shipBatch(
+  deps: ShipLogBatchDeps,
+  payload: JobPayload<typeof shipLogBatch>,
+  context: JobContext,
+): Promise<string> {
+  if (context.signal.aborted) throw new JobReturned();
+  if (await hasReceipt(deps, context.jobId)) return 'already';
+  const records = await recordsOf(payload);
+  const { calls, oversize } = planCalls(records);
+  for (const record of oversize) logSkipped(deps, record, 'is too large');
+  context.annotate({ 'labels.records': records.length });
+
+  const progress: Progress = {
+    remaining: new Set(calls.flat()),
+    rejected: new Map(),
+    hasAccepted: false,
   };
+  try {
+    for (const call of calls) await putWithRetries(deps.sink, call, progress, context.signal);
+    if (!progress.hasAccepted) throwIfRejected(progress);
+  } catch (error) {
+    skipRejected(deps, progress);
+    if (progress.remaining.size < records.length)
+      await context.replaceData(await packLines(Buffer.concat([...progress.remaining])));
+    throw effectOf(error, deps.faults, context);
+  }
+  skipRejected(deps, progress);
+  if (progress.hasAccepted) deps.faults.clear('firehose');
+  await writeReceipt(deps, context.jobId);
+  return 'shipped';
 }
 
-/** True if an earlier try got as far as the receipt, and died before its job was done. */
+/** True if an earlier attempt wrote the receipt and ended before its job completed. */
 async function hasReceipt(
   { receipts, localLog }: ShipLogBatchDeps,
   jobId: string,
@@ -90,7 +95,7 @@ async function hasReceipt(
   }
 }
 
-/** Without its receipt a batch is shipped again; failing the job would do that at once, and more than once. */
+/** Never throws: a failed job would ship the batch again at once and repeatedly, a missing receipt does so once. */
 async function writeReceipt(
   { receipts, localLog }: ShipLogBatchDeps,
   jobId: string,
@@ -105,29 +110,31 @@ async function writeReceipt(
   }
 }
 
-/** Puts records until each is taken or refused. @throws when the tries are used up, or a call fails. */
-async function putWithPatience(
+/** Puts records until each is accepted or rejected. @throws when the attempts are used up or a call fails. */
+async function putWithRetries(
   sink: RecordSink,
   records: readonly Buffer[],
   progress: Progress,
   signal: AbortSignal,
 ): Promise<void> {
   let open = records;
-  for (let tries = 1; ; tries++) {
+  for (let attempt = 1; ; attempt++) {
     await putIsolating(sink, open, progress, signal);
-    open = open.filter((record) => progress.left.has(record) && !progress.refused.has(record));
+    open = open.filter(
+      (record) => progress.remaining.has(record) && !progress.rejected.has(record),
+    );
     if (open.length === 0) return;
-    // What has not been taken stays in the job when the process ends meanwhile.
-    if (tries === TRIES_PER_RECORD || signal.aborted) {
+    // At shutdown the remaining records stay in the job.
+    if (attempt === ATTEMPTS_PER_RECORD || signal.aborted) {
       const message = `${open.length} records were not taken`;
-      // A stream that takes nothing of anybody is an outage, however politely it answers.
-      throw progress.hasTaken ? new Error(message) : new SinkFailure('unavailable', message);
+      // A stream that accepts no record at all is unavailable, whatever status it answers with.
+      throw progress.hasAccepted ? new Error(message) : new SinkFailure('unavailable', message);
     }
-    await delay(Math.random() * Math.min(RETRY_BASE_MS * 2 ** tries, MAX_RETRY_MS));
+    await delay(Math.random() * Math.min(RETRY_BASE_MS * 2 ** attempt, MAX_RETRY_MS));
   }
 }
 
-/** One call; if something in it is invalid, halves, down to the record that is refused by itself. */
+/** Makes one call. If the sink calls it invalid, puts its halves, down to the single record that is rejected. */
 async function putIsolating(
   sink: RecordSink,
   records: readonly Buffer[],
@@ -135,17 +142,17 @@ async function putIsolating(
   signal: AbortSignal,
 ): Promise<void> {
   try {
-    const notTaken = new Set(await sink.put(records, signal));
+    const notAccepted = new Set(await sink.put(records, signal));
     for (const [position, record] of records.entries())
-      if (!notTaken.has(position)) progress.left.delete(record);
-    progress.hasTaken ||= notTaken.size < records.length;
+      if (!notAccepted.has(position)) progress.remaining.delete(record);
+    progress.hasAccepted ||= notAccepted.size < records.length;
     return;
   } catch (error) {
     if (!(error instanceof SinkFailure) || error.effect !== 'invalid') throw error;
     if (records.length === 1) {
-      for (const record of records) progress.refused.set(record, error.message);
-      if (!progress.hasTaken && progress.refused.size >= MAX_REFUSED_BEFORE_TAKEN)
-        blameSettings(progress);
+      for (const record of records) progress.rejected.set(record, error.message);
+      if (!progress.hasAccepted && progress.rejected.size >= MAX_REJECTED_BEFORE_ACCEPTED)
+        throwIfRejected(progress);
       return;
     }
   }
@@ -155,23 +162,26 @@ async function putIsolating(
 }
 
 /**
- * A stream that has another source, say, refuses every record in the same words as a bad one.
- * @throws {SinkFailure} `misconfigured` if any was refused.
+ * A misconfigured stream (one with another source, say) rejects every record with the error of a bad record.
+ * @throws {SinkFailure} `misconfigured` if any record was rejected.
  */
-function blameSettings({ refused }: Progress): void {
-  for (const reason of refused.values()) throw new SinkFailure('misconfigured', reason);
+function throwIfRejected({ rejected }: Progress): void {
+  for (const reason of rejected.values()) throw new SinkFailure('misconfigured', reason);
 }
 
-/** Leaves out what was refused by a stream that has taken others; without such a proof it stays in the batch. */
-function leaveOutRefused(deps: ShipLogBatchDeps, { left, refused, hasTaken }: Progress): void {
-  if (!hasTaken) return;
-  for (const [record, reason] of refused) {
-    left.delete(record);
-    tellLeftOut(deps, record, reason);
+/** Skips rejected records if the stream has accepted others; otherwise they stay in the batch. */
+function skipRejected(
+  deps: ShipLogBatchDeps,
+  { remaining, rejected, hasAccepted }: Progress,
+): void {
+  if (!hasAccepted) return;
+  for (const [record, reason] of rejected) {
+    remaining.delete(record);
+    logSkipped(deps, record, reason);
   }
 }
 
-function tellLeftOut({ localLog }: ShipLogBatchDeps, record: Buffer, reason: string): void {
+function logSkipped({ localLog }: ShipLogBatchDeps, record: Buffer, reason: string): void {
   localLog.error({ 'event.reason': reason, 'labels.bytes': record.length }, 'log record skipped');
 }
 
@@ -180,8 +190,8 @@ function effectOf(error: unknown, faults: DependencyFaults, { signal }: JobConte
   if (!(error instanceof SinkFailure)) return error;
   if (error.effect === 'misconfigured') {
     faults.raise('firehose', error.message);
-    return new QueueThrottled(error.message, MISCONFIGURED_REST_MS, { cause: error });
+    return new QueueThrottled(error.message, MISCONFIGURED_PAUSE_MS, { cause: error });
   }
-  const pauseMs = MIN_REST_MS + Math.random() * (MAX_REST_MS - MIN_REST_MS);
+  const pauseMs = MIN_PAUSE_MS + Math.random() * (MAX_PAUSE_MS - MIN_PAUSE_MS);
   return new QueueThrottled(error.message, Math.round(pauseMs), { cause: error });
 }

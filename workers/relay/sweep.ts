@@ -101,7 +101,7 @@ export function startSweeping(sweep: Sweep, log: Logger, intervalMs = INTERVAL_M
   return {
     everything() {
       state.isEverythingDue = true;
-      sweeping.hurry();
+      sweeping.runNow();
     },
     stop: () => sweeping.stop(),
   };

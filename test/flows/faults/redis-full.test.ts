@@ -16,7 +16,7 @@ import { createRecordingLogger } from '../../helpers/log.js';
 import { openOwnRedis } from '../../helpers/own-redis.js';
 import { runApi, runWorker } from '../../helpers/servers.js';
 import { openSmtpServer } from '../../helpers/smtp-server.js';
-import { setSpoolStage } from '../../shared/log-shipping/spool-fixture.js';
+import { createSpoolFixture } from '../../shared/log-shipping/spool-fixture.js';
 
 const context = useContext();
 const MEBIBYTE = 1_024 * 1_024;
@@ -65,7 +65,7 @@ test.serial(
 
 /** A process that has far more to log than Redis can take. */
 async function openFlood(scope: Scope, redisUrl: string) {
-  const stage = await setSpoolStage(scope);
+  const stage = await createSpoolFixture(scope);
   const opened = stage.open({ maxBytes: 512 * MEBIBYTE });
   const queues = openQueues({ url: redisUrl, logsUrl: redisUrl }, createRecordingLogger().log);
   scope.teardown(() => queues.close());

@@ -37,7 +37,7 @@ const production: Environment = {
   MAIL_PASSWORD: 'm8Zc4Wq0Lp6Gy2',
 };
 
-test('production is what a process takes itself for, unless it is told otherwise', (t) => {
+test('the environment is production unless NODE_ENV says otherwise', (t) => {
   t.true(loadApiConfig(production).isProduction);
   t.true(loadApiConfig({ ...production, NODE_ENV: 'production' }).isProduction);
   t.false(loadApiConfig({ ...production, NODE_ENV: 'development' }).isProduction);
@@ -63,9 +63,13 @@ for (const [what, variable, change] of [
     { SECRET_KEY_PREVIOUS: `${randomSecret()},short` },
   ],
   ['a short earlier pepper', 'PASSWORD_PEPPER_PREVIOUS', { PASSWORD_PEPPER_PREVIOUS: 'short' }],
-  ['a stand-in for a key', 'SECRET_KEY', { SECRET_KEY: 'changeme-changeme-changeme-0123456789' }],
+  [
+    'a placeholder as the key',
+    'SECRET_KEY',
+    { SECRET_KEY: 'changeme-changeme-changeme-0123456789' },
+  ],
   ['the seed project’s key', 'SECRET_KEY', { SECRET_KEY: 'super-secret-key' }],
-  ['a long stand-in', 'SECRET_KEY', { SECRET_KEY: 'my_secret_key_that_is_very_long_0123456' }],
+  ['a long placeholder', 'SECRET_KEY', { SECRET_KEY: 'my_secret_key_that_is_very_long_0123456' }],
   ['one repeated character', 'SECRET_KEY', { SECRET_KEY: 'x'.repeat(64) }],
   ['a plain PUBLIC_URL', 'PUBLIC_URL', { PUBLIC_URL: 'http://rollcall.test' }],
   ['a plain PUBLIC_URL of its own host', 'PUBLIC_URL', { PUBLIC_URL: 'HTTP://localhost:5000' }],
@@ -186,7 +190,7 @@ test('without any environment every required variable is named at once', (t) => 
   ]);
 });
 
-test('an unusable DATABASE_URL is one fault: the variables it stands for are not asked for besides', (t) => {
+test('an invalid DATABASE_URL is one fault: the variables that it replaces are not required', (t) => {
   const {
     POSTGRES_HOST: _,
     POSTGRES_DB: __,
@@ -200,7 +204,7 @@ test('an unusable DATABASE_URL is one fault: the variables it stands for are not
   );
 });
 
-test('faults of different kinds are told together, in the order of reading, none of them twice', (t) => {
+test('faults of different kinds are reported together, in reading order, each once', (t) => {
   const env = { ...production, PORT: 'http', BCRYPT_COST: 'high', REDIS_URL: 'http://redis.test' };
   t.deepEqual(faultsOf(t, () => loadApiConfig(env)).toSorted(), [
     'BCRYPT_COST',

@@ -13,7 +13,7 @@ import { areEqualSecrets } from '../../../shared/crypto/equal-secrets.js';
 import { deriveKeyRing } from '../../../shared/crypto/keys.js';
 import {
   isConfirmationToken,
-  mintConfirmationToken,
+  deriveConfirmationToken,
 } from '../../../shared/identity/confirmation-token.js';
 
 const keysFor = (purpose: Parameters<typeof deriveKeyRing>[1]) =>
@@ -35,7 +35,7 @@ test.serial(
       id: '0b9d1c1e-6b0f-4d56-9a35-0d9a4b7f0001',
       ...{ purpose: 'registration', email: 'ann@x.test', nonce: Buffer.alloc(16, 1) },
     };
-    const confirmation = mintConfirmationToken(keysFor('confirmation'), facts);
+    const confirmation = deriveConfirmationToken(keysFor('confirmation'), facts);
     const source = { sessionId: 7, nonce: newRefreshNonce() };
     const refresh = deriveRefreshToken(keysFor('refresh-token'), source, 3);
     const cursors = createCursors(keysFor('cursor'), 'https://rollcall.example');

@@ -36,7 +36,7 @@ test('a ring signs with the current secret and verifies with all of them, newest
   t.is(all[1]?.id, old.id);
 });
 
-test('an id is short, printable and tells nothing of its key', (t) => {
+test('an id is short, printable and reveals nothing of its key', (t) => {
   const { id, key } = deriveKeyRing(secrets, 'access-token').current;
   t.regex(id, /^[0-9a-f]{12}$/);
   t.false(key.export().toString('hex').includes(id));

@@ -33,7 +33,7 @@ const backend = async (database: Database): Promise<number> => {
   return row?.pid ?? 0;
 };
 
-test('a connection on which an answer is missing is not used again, and another takes its place', async (t) => {
+test('a connection whose query timed out is replaced and not used again', async (t) => {
   const proxy = await openTcpProxy(t, context.databaseUrl);
   const database = openImpatient(t, proxy.urlFor(context.databaseUrl), { poolMax: 1 });
   const first = await backend(database);
@@ -47,7 +47,7 @@ test('a connection on which an answer is missing is not used again, and another 
   });
 });
 
-test('a transaction that misses an answer in the middle fails at once after that, and leaves nothing behind', async (t) => {
+test('after a query of a transaction timed out the transaction fails at once and leaves nothing behind', async (t) => {
   const proxy = await openTcpProxy(t, context.databaseUrl);
   const database = openImpatient(t, proxy.urlFor(context.databaseUrl), { poolMax: 1 });
   const failure = await t.throwsAsync(
@@ -125,7 +125,7 @@ test('closing waits for no server', async (t) => {
   await t.notThrowsAsync(database.close());
 });
 
-/** As a session that a failover has left on a server that is a standby now. */
+/** Like a session whose server became a standby in a failover. */
 const demote = (database: Database): Promise<unknown> =>
   database.query('set session characteristics as transaction read only');
 
@@ -149,7 +149,7 @@ for (const [how, write] of [
   });
 }
 
-test('a look whether the server writes finds a session that does not, and ends it', async (t) => {
+test('the write check closes a session that cannot write', async (t) => {
   const database = openImpatient(t, context.databaseUrl, { poolMax: 1 });
   await t.notThrowsAsync(checkWrites(database));
   await demote(database);

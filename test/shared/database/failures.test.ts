@@ -158,7 +158,7 @@ for (const [what, sqlState] of [
   });
 }
 
-test('what a server refuses is told in our words, with no more of its own than the code', async (t) => {
+test('a refusal by the server is described in our words, with only its code', async (t) => {
   const refusalWith = async (sqlState: string): Promise<string | undefined> =>
     refusalOfDatabase(
       await failureOf(
@@ -238,7 +238,7 @@ for (const [what, sql] of [
   });
 }
 
-test('a unique violation is told by the name of its constraint or index', async (t) => {
+test('a unique violation is recognized by the name of its constraint or index', async (t) => {
   const insert = (email: string, name: string): Promise<unknown> =>
     shared.query(
       `insert into admins (email, email_canonical, name, name_canonical, password_hash, confirmed_at)

@@ -47,7 +47,7 @@ for (const [what, sqlState, runs] of [
 const addTo = (database: Database, tx: Transaction, id: number): Promise<unknown> =>
   database.query('update pairs set n = n + 1 where id = $id', { bind: { id }, transaction: tx });
 
-/** Resolves for everybody as soon as so many have come; who comes later does not wait. */
+/** Resolves for all callers as soon as there are this many; later callers do not wait. */
 function meeting(size: number): () => Promise<void> {
   let missing = size;
   let open = (): void => undefined;

@@ -1,7 +1,7 @@
 import test from 'ava';
 import { isLocalHost, unmapped } from '../../../shared/http/network-address.js';
 
-test('a host is local when no name server on the internet can answer for it', (t) => {
+test('a host is local when public DNS cannot resolve it', (t) => {
   for (const host of [
     ...['localhost', 'LocalHost:8080', 'localhost.', 'a.localhost', '127.0.0.1', '127.0.0.1:80'],
     ...['8.8.8.8', '[::1]', '[::1]:8080', 'worker', 'worker_1:8080', 'printer.local'],

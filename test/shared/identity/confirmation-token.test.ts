@@ -5,7 +5,7 @@ import { deriveKeyRing } from '../../../shared/crypto/keys.js';
 import {
   confirmationIdOf,
   isConfirmationToken,
-  mintConfirmationToken,
+  deriveConfirmationToken,
   type ConfirmationFacts,
 } from '../../../shared/identity/confirmation-token.js';
 
@@ -16,7 +16,7 @@ const facts: ConfirmationFacts = {
   email: 'a@x.test',
   nonce: randomBytes(16),
 };
-const token = mintConfirmationToken(keys, facts);
+const token = deriveConfirmationToken(keys, facts);
 const ALPHABET = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_';
 
 test('a token names its row and fits into a link as it is', (t) => {
@@ -27,7 +27,7 @@ test('a token names its row and fits into a link as it is', (t) => {
 
 test('a token holds for the facts that it was minted from', (t) => {
   t.true(isConfirmationToken(keys, facts, token));
-  t.is(mintConfirmationToken(keys, facts), token);
+  t.is(deriveConfirmationToken(keys, facts), token);
 });
 
 for (const [what, change] of Object.entries<Partial<ConfirmationFacts>>({
@@ -43,7 +43,7 @@ for (const [what, change] of Object.entries<Partial<ConfirmationFacts>>({
 
 test('facts cannot be shifted from one field into the next', (t) => {
   const shifted = { ...facts, purpose: 'registration","a', email: '@x.test' };
-  t.not(mintConfirmationToken(keys, shifted), token);
+  t.not(deriveConfirmationToken(keys, shifted), token);
 });
 
 test('no other spelling of a token is taken, at any place', (t) => {
@@ -103,7 +103,7 @@ for (const text of [
 
 test('tokens of two rows have nothing in common but their kind', (t) => {
   const tails = Array.from({ length: 200 }, () =>
-    mintConfirmationToken(keys, { ...facts, id: uuidv7(), nonce: randomBytes(16) }).slice(-43),
+    deriveConfirmationToken(keys, { ...facts, id: uuidv7(), nonce: randomBytes(16) }).slice(-43),
   );
   t.is(new Set(tails).size, 200);
   t.true(new Set(tails.map((tail) => tail[0])).size > 20);

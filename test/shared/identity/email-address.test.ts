@@ -136,7 +136,7 @@ test('a canonical address is its own canonical form, whatever was typed', (t) =>
 
 const WRONG = ['@', '.', '"', 'ü', '\u200b', '%', ' ', '１', '\u0000', 'A', '=?', '?='];
 
-test('whatever the text, the answer is an ASCII address of at most 254 bytes or none', (t) => {
+test('whatever the text, the result is an ASCII address of at most 254 bytes or none', (t) => {
   const right = 'user.name@mail.example.test';
   const spoilt = WRONG.flatMap((wrong) =>
     Array.from(

@@ -5,7 +5,7 @@ import {
   readPersonName,
 } from '../../../shared/identity/person-name.js';
 
-/** Names that are stored as they are typed, by what is in them that a careless rule would refuse or lose. */
+/** Names that are stored as entered, by the feature that a careless rule would refuse or lose. */
 const kept: Readonly<Record<string, string>> = {
   'a non-joiner in Persian': 'علی\u200cرضا محمدی',
   'a joiner in Sinhala': 'ශ\u0dca\u200dරියානි පෙරේරා',
@@ -68,7 +68,7 @@ for (const text of blank) {
   });
 }
 
-/** What is in no name, by what it is; each within a name. */
+/** Characters that no name may contain, each within a name. */
 const refused: Readonly<Record<string, string>> = {
   'a control character': 'Te\u0007ss',
   'a NUL': 'Tess\u0000Base',
@@ -111,14 +111,14 @@ for (const [what, text] of Object.entries(refused)) {
   });
 }
 
-test('what mail programs would decode, and a mark that would change what stands before, are refused', (t) => {
+test('encoded words, and a mark that would combine with preceding text, are refused', (t) => {
   t.deepEqual(readPersonName('=?utf-8?q?Tess_Base?='), {
     fault: 'must not hold an encoded word (=?…?=)',
   });
   t.deepEqual(readPersonName('\u0301Ann'), { fault: 'must not begin with a combining mark' });
 });
 
-test('blanks are one space each, what does nothing is left out, and the rest is composed', (t) => {
+test('blanks are collapsed, characters without effect removed, and the rest composed', (t) => {
   for (const text of [
     '  Tess  Base ',
     'Tess\u00a0Base',
@@ -177,7 +177,7 @@ for (const [one = '', ...others] of same) {
   });
 }
 
-test('what a reader tells apart has another canonical form', (t) => {
+test('names that a reader can distinguish have different canonical forms', (t) => {
   const names = ['Rene', 'René', 'Karl Gros', 'Karl Gross', 'Αλεξης', 'Αλέξης', 'Tess', 'Tess B'];
   t.is(new Set(names.map(canonicalName)).size, names.length);
 });
@@ -212,7 +212,7 @@ test('whatever is taken reads the same again, and is not blank when it is compar
   t.deepEqual(wrong, []);
 });
 
-test('one word does not mix scripts that look alike; words beside each other may', (t) => {
+test('one word does not mix confusable scripts; separate words may', (t) => {
   for (const name of [
     "О'Brien",
     'А’Hara',

@@ -4,7 +4,7 @@ import { createFailpoint, failpointNames } from '../../../shared/lifecycle/failp
 
 const PROGRAM = 'dist/test/shared/lifecycle/programs/pass-failpoints.js';
 
-test('a process told to die at a point is killed there, not before', async (t) => {
+test('a process is killed at the armed fail point, not before', async (t) => {
   const program = startProgram(PROGRAM, {}, t, ['after-add']);
   t.deepEqual(await program.waitForExit(), { code: null, signal: 'SIGKILL' });
   t.is(program.stdout(), 'after-commit\n');

@@ -7,7 +7,7 @@ import { eventually } from '../../helpers/eventually.js';
 
 const LONG_MS = 60_000;
 
-test('an answer whose headers were sent before the stop is finished, and its connection closed', async (t) => {
+test('a response whose headers were sent before the stop is completed, and its connection closed', async (t) => {
   const { server, port, answers } = await setUp(t);
   const response = ask(t, port);
   const answer = await eventually(() => answers[0]);
@@ -21,7 +21,7 @@ test('an answer whose headers were sent before the stop is finished, and its con
   await closed;
 });
 
-test('an answer that begins after the stop did says that it is the last', async (t) => {
+test('a response that starts after the stop announces `Connection: close`', async (t) => {
   const { server, port, answers } = await setUp(t);
   const response = ask(t, port);
   const answer = await eventually(() => answers[0]);
@@ -33,7 +33,7 @@ test('an answer that begins after the stop did says that it is the last', async 
   await closed;
 });
 
-test('what is not answered in time is cut off', async (t) => {
+test('a request that is not answered in time is cut off', async (t) => {
   const { server, port, answers } = await setUp(t);
   const response = ask(t, port);
   await eventually(() => answers[0]);

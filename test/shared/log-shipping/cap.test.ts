@@ -1,16 +1,20 @@
 import { setImmediate as turn } from 'node:timers/promises';
 import test from 'ava';
-import { createDroppedLines } from '../../../shared/log-shipping/dropped-lines.js';
+import {
+  addDropped,
+  createDroppedLines,
+  takeUnreported,
+} from '../../../shared/log-shipping/dropped-lines.js';
 import type { Scope } from '../../helpers/context.js';
 import { eventually } from '../../helpers/eventually.js';
-import { createRoute, KIB, MIB, setSpoolStage, upTo } from './spool-fixture.js';
+import { createRoute, KIB, MIB, createSpoolFixture, upTo } from './spool-fixture.js';
 
 type Fields = Record<string, unknown>;
 const parse = (text: string): Fields => JSON.parse(text) as Fields;
 
-test('past its size the spool drops the oldest lines, and what it has says how many and from when to when', async (t) => {
-  const stage = await setSpoolStage(t);
-  const { log, spool, ship, printed } = stage.open({ maxBytes: 8 * MIB });
+test('above its size the spool drops the oldest lines, and a record says how many and their time range', async (t) => {
+  const fixture = await createSpoolFixture(t);
+  const { log, spool, ship, printed } = fixture.open({ maxBytes: 8 * MIB });
   const route = createRoute();
   route.isRefusing = true;
   ship(route.asRoute());
@@ -20,17 +24,17 @@ test('past its size the spool drops the oldest lines, and what it has says how m
     if (number % 10 === 0) await turn();
   }
   await eventually(() => printed().includes('log lines dropped'));
-  // What was dropped while that was told is told by the next one.
-  const onDisk = async (): Promise<Fields[]> => (await stage.lines()).map(parse);
-  const isWhole = async (): Promise<boolean> => {
+  // Lines dropped while the record is written are reported by the next one.
+  const onDisk = async (): Promise<Fields[]> => (await fixture.lines()).map(parse);
+  const isComplete = async (): Promise<boolean> => {
     const lines = await onDisk();
     const kept = lines.filter(({ message }) => message === 'filling').length;
-    const told = lines
+    const reported = lines
       .filter((line) => line['event.action'] === 'gap')
       .reduce((sum, line) => sum + Number(line['labels.dropped_lines']), 0);
-    return kept + told === 150 && spool.droppedLines === told;
+    return kept + reported === 150 && spool.droppedLines === reported;
   };
-  await eventually(isWhole, { of: 'every line being there or told as dropped' });
+  await eventually(isComplete, { of: 'every line being on disk or reported as dropped' });
 
   const lines = await onDisk();
   const numbers = lines.flatMap((line) => line['labels.number'] ?? []);
@@ -42,9 +46,9 @@ test('past its size the spool drops the oldest lines, and what it has says how m
   t.is(gap?.['event.start'], all[0]?.['@timestamp']);
 });
 
-test('a gap is told whatever level is written otherwise', async (t) => {
-  const stage = await setSpoolStage(t);
-  const { spool, ship, printed } = stage.open({ maxBytes: MIB, level: 'fatal' });
+test('a gap is recorded at any log level', async (t) => {
+  const fixture = await createSpoolFixture(t);
+  const { spool, ship, printed } = fixture.open({ maxBytes: MIB, level: 'fatal' });
   const route = createRoute();
   route.isRefusing = true;
   ship(route.asRoute());
@@ -54,19 +58,19 @@ test('a gap is told whatever level is written otherwise', async (t) => {
   await t.notThrowsAsync(eventually(() => printed().includes('log lines dropped')));
 });
 
-test('copies of what the queue has go first, and are counted only if the queue loses them', async (t) => {
-  const { stage, spool, route } = await letCopiesGo(t);
+test('copies of batches in flight are deleted first, and counted only if the queue loses them', async (t) => {
+  const { fixture, spool, route } = await deleteCopies(t);
   t.is(spool.droppedLines, 0);
   route.states.clear();
   await eventually(() => spool.droppedLines > 0);
-  const left = (await stage.lines()).filter((line) => !line.includes('"event.action":"gap"'));
+  const left = (await fixture.lines()).filter((line) => !line.includes('"event.action":"gap"'));
   await eventually(() => left.length + spool.droppedLines === 60, {
     of: 'every line being on disk or counted as dropped',
   });
 });
 
-test('a batch whose copy went is done with when its receipt is there', async (t) => {
-  const { spool, route, local } = await letCopiesGo(t);
+test('a batch whose copy was deleted is settled by its receipt', async (t) => {
+  const { spool, route, local } = await deleteCopies(t);
   route.arrive();
   const asked = route.asked.receipts;
   await eventually(() => route.asked.receipts > asked + 1);
@@ -74,10 +78,10 @@ test('a batch whose copy went is done with when its receipt is there', async (t)
   t.deepEqual(local.messages(), []);
 });
 
-/** Sixty lines of 100 KiB, all of them enqueued as soon as may be, and room for forty. */
-async function letCopiesGo(scope: Scope) {
-  const stage = await setSpoolStage(scope);
-  const { spool, ship, local } = stage.open({ maxBytes: 4 * MIB });
+/** Sixty lines of 100 KiB, each segment enqueued before the next is filled, in a spool for forty lines. */
+async function deleteCopies(scope: Scope) {
+  const fixture = await createSpoolFixture(scope);
+  const { spool, ship, local } = fixture.open({ maxBytes: 4 * MIB });
   const route = createRoute();
   ship(route.asRoute());
   for (const number of upTo(60)) {
@@ -85,11 +89,11 @@ async function letCopiesGo(scope: Scope) {
     const segments = Math.floor(number / 11);
     if (number % 11 === 10) await eventually(() => route.added.length > segments);
   }
-  await eventually(async () => (await stage.segments()).length <= 4);
-  return { stage, spool, route, local };
+  await eventually(async () => (await fixture.segments()).length <= 4);
+  return { fixture, spool, route, local };
 }
 
-test('a record of a gap that is dropped itself is told again', (t) => {
+test('the lines of a dropped gap record are reported again', (t) => {
   const dropped = createDroppedLines();
   const at = (second: number): string => `2026-01-01T00:00:0${second}.000Z`;
   const gap = {
@@ -99,9 +103,15 @@ test('a record of a gap that is dropped itself is told again', (t) => {
     'event.end': at(3),
     'labels.dropped_lines': 7,
   };
-  dropped.add(`${JSON.stringify({ '@timestamp': at(4), message: 'a' })}\n${JSON.stringify(gap)}\n`);
-  dropped.add(`${JSON.stringify({ '@timestamp': at(5), message: '"event.action":"gap"' })}\n`);
+  addDropped(
+    dropped,
+    `${JSON.stringify({ '@timestamp': at(4), message: 'a' })}\n${JSON.stringify(gap)}\n`,
+  );
+  addDropped(
+    dropped,
+    `${JSON.stringify({ '@timestamp': at(5), message: '"event.action":"gap"' })}\n`,
+  );
   t.is(dropped.total, 2);
-  t.deepEqual(dropped.takeUntold(), { lines: 9, from: at(1), to: at(5) });
-  t.is(dropped.takeUntold(), undefined);
+  t.deepEqual(takeUnreported(dropped), { lines: 9, from: at(1), to: at(5) });
+  t.is(takeUnreported(dropped), undefined);
 });

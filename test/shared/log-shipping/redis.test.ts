@@ -9,56 +9,56 @@ import { useContext } from '../../helpers/context.js';
 import { eventually } from '../../helpers/eventually.js';
 import { createRecordingLogger } from '../../helpers/log.js';
 import { openTcpProxy } from '../../helpers/tcp-proxy.js';
-import { line, setSpoolStage, upTo, type OpenedSpool } from './spool-fixture.js';
+import { line, createSpoolFixture, upTo, type OpenedSpool } from './spool-fixture.js';
 
 const context = useContext();
 
 // One Redis: each test empties it, so they take turns.
 test.serial.beforeEach(() => withRedis((redis) => redis.flushdb()));
 
-test.serial(
-  'what the queue has is shipped, gets its receipt, and leaves disk and queue',
-  async (t) => {
-    const { stage } = await startShipping(t);
-    await eventually(async () => (await waitingIds()).length === 2);
-    work(t, async () => undefined);
-    await eventually(async () => (await stage.segments()).length === 0);
-    t.deepEqual(await waitingIds(), []);
-  },
-);
+test.serial('a queued batch is shipped, gets its receipt, and leaves disk and queue', async (t) => {
+  const { fixture } = await startShipping(t);
+  await eventually(async () => (await waitingIds()).length === 2);
+  work(t, async () => undefined);
+  await eventually(async () => (await fixture.segments()).length === 0);
+  t.deepEqual(await waitingIds(), []);
+});
 
-test.serial('a Redis that loses everything is given everything again', async (t) => {
-  const { stage } = await startShipping(t);
+test.serial('after Redis loses its data every batch is enqueued again', async (t) => {
+  const { fixture } = await startShipping(t);
   await eventually(async () => (await waitingIds()).length === 2);
   const ids = await waitingIds();
   await withRedis((redis) => redis.flushdb());
   await eventually(async () => (await waitingIds()).length === 2);
   t.deepEqual((await waitingIds()).toSorted(), ids.toSorted());
   work(t, async () => undefined);
-  await eventually(async () => (await stage.segments()).length === 0);
+  await eventually(async () => (await fixture.segments()).length === 0);
 });
 
-test.serial('a job that failed for good is enqueued again under another id', async (t) => {
-  const { stage } = await startShipping(t);
-  await eventually(async () => (await waitingIds()).length === 2);
-  const seen: string[] = [];
-  work(t, async (id) => {
-    seen.push(id);
-    if (id.endsWith('-0')) throw new UnrecoverableError('no');
-  });
-  await eventually(async () => (await stage.segments()).length === 0);
-  const refused = seen.find((id) => id.endsWith('-0')) ?? '';
-  t.deepEqual(
-    seen.filter((id) => id.startsWith(refused)),
-    [refused, `${refused}-1`],
-  );
-});
+test.serial(
+  'a batch whose job failed permanently is enqueued again under another id',
+  async (t) => {
+    const { fixture } = await startShipping(t);
+    await eventually(async () => (await waitingIds()).length === 2);
+    const seen: string[] = [];
+    work(t, async (id) => {
+      seen.push(id);
+      if (id.endsWith('-0')) throw new UnrecoverableError('no');
+    });
+    await eventually(async () => (await fixture.segments()).length === 0);
+    const refused = seen.find((id) => id.endsWith('-0')) ?? '';
+    t.deepEqual(
+      seen.filter((id) => id.startsWith(refused)),
+      [refused, `${refused}-1`],
+    );
+  },
+);
 
 test.serial('a job whose answer was lost is in the queue once', async (t) => {
   const proxy = await openTcpProxy(t, context.redisUrl);
   const { opened } = await startShipping(t, proxy.urlFor(context.redisUrl), true, plentyOfRoom);
   await eventually(async () => (await waitingIds()).length === 2);
-  // Redis gets the job, the answer does not come back: the producer must take it for a failure.
+  // Redis gets the job, but its answer is lost: the producer cannot know.
   proxy.silenceAnswers();
   opened.spool.write(line(1_000));
   await eventually(async () => (await waitingIds()).length === 3);
@@ -69,29 +69,32 @@ test.serial('a job whose answer was lost is in the queue once', async (t) => {
   t.is(new Set(await waitingIds()).size, 4);
 });
 
-test.serial('with Redis gone lines wait on disk, and go when it is back', async (t) => {
-  const proxy = await openTcpProxy(t, context.redisUrl);
-  await proxy.refuse();
-  const { stage, opened } = await startShipping(t, proxy.urlFor(context.redisUrl), false);
-  await turn();
-  t.is((await stage.lines()).length, 501);
-  await proxy.restore();
-  await eventually(async () => (await waitingIds()).length === 2);
-  t.is(opened.spool.droppedLines, 0);
-});
+test.serial(
+  'while Redis is down lines wait on disk, and are enqueued when it is back',
+  async (t) => {
+    const proxy = await openTcpProxy(t, context.redisUrl);
+    await proxy.refuse();
+    const { fixture, opened } = await startShipping(t, proxy.urlFor(context.redisUrl), false);
+    await turn();
+    t.is((await fixture.lines()).length, 501);
+    await proxy.restore();
+    await eventually(async () => (await waitingIds()).length === 2);
+    t.is(opened.spool.droppedLines, 0);
+  },
+);
 
-/** For those who may not ask Redis. */
+/** Does not ask Redis. */
 const plentyOfRoom: QueueRoom = { has: () => Promise.resolve(true) };
 
-/** A spool with two batches, on its way to the file's Redis. */
+/** A spool that ships two batches to the file's Redis. */
 async function startShipping(
   t: ExecutionContext,
   url = context.redisUrl,
   isReady = true,
   room?: QueueRoom,
 ) {
-  const stage = await setSpoolStage(t);
-  const opened: OpenedSpool = stage.open();
+  const fixture = await createSpoolFixture(t);
+  const opened: OpenedSpool = fixture.open();
   const queues: Queues = openQueues({ url, logsUrl: url }, createRecordingLogger().log);
   t.teardown(() => queues.close());
   if (isReady) await eventually(() => queues.ping().then(() => true));
@@ -101,10 +104,10 @@ async function startShipping(
     room: room ?? queues.room.logs,
   });
   for (const number of upTo(501)) opened.spool.write(line(number));
-  return { stage, opened };
+  return { fixture, opened };
 }
 
-/** Does a log worker's work: a receipt, then the job is done. */
+/** Does what a log worker does: writes a receipt, then completes the job. */
 function work(t: ExecutionContext, ship: (id: string) => Promise<void>): void {
   const queues = openQueues(
     { url: context.redisUrl, logsUrl: context.redisUrl },

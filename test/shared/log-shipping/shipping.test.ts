@@ -9,7 +9,7 @@ import {
   createRoute,
   line,
   numbersOf,
-  setSpoolStage,
+  createSpoolFixture,
   upTo,
   type OpenedSpool,
 } from './spool-fixture.js';
@@ -19,14 +19,14 @@ const linesOf = ({ data }: NewJob): string[] =>
     .toString()
     .split(/(?<=\n)/);
 
-/** Writes as many lines as make one segment. */
+/** Writes enough lines for one segment. */
 function fill({ spool }: OpenedSpool, from = 0): void {
   for (const number of upTo(500)) spool.write(line(from + number));
 }
 
-test('a batch fits its contract, unpacks to the very lines, and bears the id of its segment', async (t) => {
-  const stage = await setSpoolStage(t);
-  const opened = stage.open();
+test('a batch matches its contract, unpacks to the same lines, and has the id of its segment', async (t) => {
+  const fixture = await createSpoolFixture(t);
+  const opened = fixture.open();
   const route = createRoute();
   opened.ship(route.asRoute());
   opened.spool.write('{"message":"one"}\n');
@@ -35,13 +35,13 @@ test('a batch fits its contract, unpacks to the very lines, and bears the id of 
   const [job] = route.added;
   t.is(job?.contract.name, 'ship-log-batch');
   t.deepEqual(job && linesOf(job), ['{"message":"one"}\n', '{"message":"zwei ü \u{1F600}"}\n']);
-  const [folder = ''] = await readdir(stage.dir);
+  const [folder = ''] = await readdir(fixture.dir);
   t.is(job?.id, `l-${folder.slice(0, 36)}-0`);
 });
 
-test('segments are shipped oldest first, those from before shipping began too', async (t) => {
-  const stage = await setSpoolStage(t);
-  const opened = stage.open();
+test('segments are shipped oldest first, including those from before shipping started', async (t) => {
+  const fixture = await createSpoolFixture(t);
+  const opened = fixture.open();
   for (const batch of upTo(3)) fill(opened, batch * 500);
   const route = createRoute();
   opened.ship(route.asRoute());
@@ -49,40 +49,40 @@ test('segments are shipped oldest first, those from before shipping began too', 
   t.deepEqual(numbersOf(route.added.flatMap(linesOf)), upTo(1_500));
 });
 
-test('a segment stays until its receipt is there, and goes then', async (t) => {
-  const stage = await setSpoolStage(t);
-  const opened = stage.open();
+test('a segment is kept until its receipt is found, and deleted then', async (t) => {
+  const fixture = await createSpoolFixture(t);
+  const opened = fixture.open();
   const route = createRoute();
   opened.ship(route.asRoute());
   fill(opened);
   await eventually(() => route.asked.receipts >= 2);
-  t.is((await stage.segments()).length, 1);
+  t.is((await fixture.segments()).length, 1);
   route.arrive();
-  await eventually(async () => (await stage.segments()).length === 0);
+  await eventually(async () => (await fixture.segments()).length === 0);
   t.is(route.added.length, 1);
   t.is(opened.spool.droppedLines, 0);
 });
 
-test('with nothing under way nobody asks Redis for anything', async (t) => {
-  const stage = await setSpoolStage(t);
-  const opened = stage.open();
+test('with nothing in flight Redis is not asked', async (t) => {
+  const fixture = await createSpoolFixture(t);
+  const opened = fixture.open();
   const idle = createRoute();
   opened.ship(idle.asRoute());
   const busy = createRoute();
-  const neighbour = stage.open();
+  const neighbour = fixture.open();
   neighbour.ship(busy.asRoute());
   fill(neighbour);
   await eventually(() => busy.asked.receipts >= 2);
   t.deepEqual(idle.asked, { states: 0, receipts: 0 });
-  t.is(busy.asked.states, 0, 'a young batch is looked for among the receipts alone');
+  t.is(busy.asked.states, 0, 'a recent batch is looked up among the receipts only');
 });
 
 test('a batch whose job Redis has lost is enqueued again under its id', async (t) => {
-  const stage = await setSpoolStage(t);
-  const opened = stage.open();
+  const fixture = await createSpoolFixture(t);
+  const opened = fixture.open();
   const route = createRoute();
   opened.ship(route.asRoute());
-  // More than are asked about at once.
+  // More than are looked up at once.
   for (const batch of upTo(30)) fill(opened, batch * 500);
   await eventually(() => route.added.length === 30);
   const ids = route.added.map(({ id }) => id);
@@ -96,18 +96,18 @@ test('a batch whose job Redis has lost is enqueued again under its id', async (t
     ids.toSorted(),
   );
   route.arrive();
-  await eventually(async () => (await stage.segments()).length === 0);
+  await eventually(async () => (await fixture.segments()).length === 0);
 });
 
-test('a batch whose job is lost again goes under the next generation of its id', async (t) => {
-  const stage = await setSpoolStage(t);
-  const opened = stage.open();
+test('a batch whose job is lost again is enqueued under the next generation of its id', async (t) => {
+  const fixture = await createSpoolFixture(t);
+  const opened = fixture.open();
   const route = createRoute();
   opened.ship({
     ...route.asRoute(),
     queue: {
       ...route.queue,
-      // As a Redis does that has kept the job, and nothing of the lists that it was in.
+      // Like a Redis that has kept the job but lost the lists that it was in.
       async add(job) {
         await route.queue.add(job);
         if (job.id === route.added[0]?.id) route.states.delete(job.id);
@@ -122,18 +122,18 @@ test('a batch whose job is lost again goes under the next generation of its id',
     [id, id, `${id}-1`],
   );
   route.arrive();
-  await eventually(async () => (await stage.segments()).length === 0);
+  await eventually(async () => (await fixture.segments()).length === 0);
 });
 
-test('a batch that was shipped and forgotten while it was asked about is not enqueued again', async (t) => {
-  const stage = await setSpoolStage(t);
-  const opened = stage.open();
+test('a batch that is shipped while its status is looked up is not enqueued again', async (t) => {
+  const fixture = await createSpoolFixture(t);
+  const opened = fixture.open();
   const route = createRoute();
   opened.ship({
     ...route.asRoute(),
     queue: {
       ...route.queue,
-      // Between the look at the receipts and the question about the job it arrives.
+      // It is shipped between the look-ups of its receipt and of its job.
       async stateOf(id) {
         route.arrive();
         return route.queue.stateOf(id);
@@ -142,13 +142,13 @@ test('a batch that was shipped and forgotten while it was asked about is not enq
   });
   fill(opened);
   await eventually(() => route.asked.states > 0);
-  await eventually(async () => (await stage.segments()).length === 0);
+  await eventually(async () => (await fixture.segments()).length === 0);
   t.is(route.added.length, 1);
 });
 
-test('a batch that the queue gave up goes again under the next generation of its id', async (t) => {
-  const stage = await setSpoolStage(t);
-  const opened = stage.open();
+test('a batch whose job the queue failed is enqueued under the next generation of its id', async (t) => {
+  const fixture = await createSpoolFixture(t);
+  const opened = fixture.open();
   const route = createRoute();
   const shipping = opened.ship(route.asRoute());
   fill(opened);
@@ -159,17 +159,17 @@ test('a batch that the queue gave up goes again under the next generation of its
   t.is(route.added[1]?.id, `${id}-1`);
   t.is(shipping.failedBatches, 1);
   route.arrive();
-  await eventually(async () => (await stage.segments()).length === 0);
+  await eventually(async () => (await fixture.segments()).length === 0);
 });
 
-test('a batch that never can be unpacked is packed three times, then dropped and counted', async (t) => {
-  const stage = await setSpoolStage(t);
-  const opened = stage.open();
+test('a batch that can never be unpacked is enqueued three times, then dropped and counted', async (t) => {
+  const fixture = await createSpoolFixture(t);
+  const opened = fixture.open();
   const route = createRoute();
   const shipping = opened.ship(route.asRoute());
   fill(opened);
-  for (const tries of [1, 2, 3]) {
-    await eventually(() => route.added.length === tries);
+  for (const attempts of [1, 2, 3]) {
+    await eventually(() => route.added.length === attempts);
     const id = route.added.at(-1)?.id ?? '';
     route.states.set(id, { state: 'failed', failedReason: UNREADABLE_BATCH });
   }
@@ -178,9 +178,9 @@ test('a batch that never can be unpacked is packed three times, then dropped and
   t.is(route.added.length, 3);
 });
 
-test('without room nothing is enqueued; it goes on by itself when there is', async (t) => {
-  const stage = await setSpoolStage(t);
-  const opened = stage.open();
+test('without room in Redis nothing is enqueued; it resumes by itself', async (t) => {
+  const fixture = await createSpoolFixture(t);
+  const opened = fixture.open();
   const route = createRoute();
   let asked = 0;
   route.hasRoom = false;
@@ -202,16 +202,16 @@ test('without room nothing is enqueued; it goes on by itself when there is', asy
   await eventually(() => route.added.length === 2);
 });
 
-test('a queue that refuses is asked again, and a doubtful batch is looked for before it is added again', async (t) => {
-  const stage = await setSpoolStage(t);
-  const opened = stage.open();
+test('a failed add is retried, and a batch that may be queued is looked up before it is added again', async (t) => {
+  const fixture = await createSpoolFixture(t);
+  const opened = fixture.open();
   const route = createRoute();
   let refusals = 0;
   opened.ship({
     ...route.asRoute(),
     queue: {
       ...route.queue,
-      // It takes the job, but its answer is lost.
+      // It adds the job, but the answer is lost.
       async add(job) {
         await route.queue.add(job);
         refusals += 1;
@@ -222,13 +222,13 @@ test('a queue that refuses is asked again, and a doubtful batch is looked for be
   fill(opened);
   await eventually(() => route.asked.states > 0);
   route.arrive();
-  await eventually(async () => (await stage.segments()).length === 0);
+  await eventually(async () => (await fixture.segments()).length === 0);
   t.deepEqual([refusals, route.added.length], [1, 1]);
 });
 
-test('a stop seals and enqueues what is there, and keeps asking until its deadline', async (t) => {
-  const stage = await setSpoolStage(t);
-  const opened = stage.open();
+test('a stop seals and enqueues what is there, and retries until its deadline', async (t) => {
+  const fixture = await createSpoolFixture(t);
+  const opened = fixture.open();
   const route = createRoute();
   route.isRefusing = true;
   const shipping = opened.ship(route.asRoute());
@@ -238,12 +238,12 @@ test('a stop seals and enqueues what is there, and keeps asking until its deadli
   route.isRefusing = false;
   await stopped;
   t.is(route.added.length, 1);
-  t.is((await stage.segments()).length, 1, 'nobody has proven it shipped');
+  t.is((await fixture.segments()).length, 1, 'it has no receipt');
 });
 
-test('a stop gives up at its deadline, and leaves what it has to the next process', async (t) => {
-  const stage = await setSpoolStage(t);
-  const opened = stage.open();
+test('a stop ends at its deadline, and leaves the rest to the next process', async (t) => {
+  const fixture = await createSpoolFixture(t);
+  const opened = fixture.open();
   const route = createRoute();
   route.isRefusing = true;
   const shipping = opened.ship(route.asRoute());
@@ -251,21 +251,21 @@ test('a stop gives up at its deadline, and leaves what it has to the next proces
   await shipping.stop(300);
   await shipping.stop(0);
   opened.spool.close();
-  t.deepEqual(await stage.owners(), ['-']);
+  t.deepEqual(await fixture.owners(), ['-']);
 
-  const next = stage.open();
+  const next = fixture.open();
   const works = createRoute();
   next.ship(works.asRoute());
   await eventually(() => works.added.length > 0);
   t.deepEqual(numbersOf(works.added.flatMap(linesOf).slice(0, 1)), [0]);
 });
 
-test('a segment that is gone or holds no line does not hold the others up', async (t) => {
-  const stage = await setSpoolStage(t);
-  const opened = stage.open();
+test('a missing segment, or one without a whole line, does not block the others', async (t) => {
+  const fixture = await createSpoolFixture(t);
+  const opened = fixture.open();
   for (const batch of upTo(3)) fill(opened, batch * 500);
   await turn();
-  const [first = '', second = ''] = await stage.segments();
+  const [first = '', second = ''] = await fixture.segments();
   await rm(first);
   await writeFile(second, '{"torn":');
   const route = createRoute();

@@ -17,40 +17,39 @@ import { createRecordingLogger, type RecordingLogger } from '../../helpers/log.j
 export const KIB = 1_024;
 export const MIB = KIB * KIB;
 
-/** A folder for spools, and what is in it. */
-export interface SpoolStage {
+/** A directory for spools, and what is in it. */
+export interface SpoolFixture {
   readonly dir: string;
   open(options?: OpenOptions): OpenedSpool;
-  /** The segments' paths, by folder and number. */
+  /** Paths of all segments, by folder and number. */
   segments(): Promise<string[]>;
   /** All whole lines on disk. */
   lines(): Promise<string[]>;
-  /** Who holds which folder. */
+  /** Boot ids of the folders' owners. */
   owners(): Promise<string[]>;
 }
 
-/** How a spool differs from the usual one. */
 interface OpenOptions {
   readonly maxBytes?: number;
   readonly me?: FolderOwner;
   readonly level?: string;
 }
 
-/** One process's spool, as far as it can be had inside of another process. */
+/** The spool of one process, simulated inside of the test's. */
 export interface OpenedSpool {
   readonly spool: Spool;
   readonly me: FolderOwner;
-  /** Writes to the spool as a process does. */
+  /** Writes to the spool. */
   readonly log: Logger<string>;
   readonly local: RecordingLogger;
-  /** What went to stdout. */
+  /** What was written to stdout. */
   printed(): string;
-  /** Starts shipping; it stops with the test. */
+  /** Starts shipping, until the end of the test. */
   ship(route: Omit<ShippingRoute, 'log'>): ReturnType<Spool['startShipping']>;
 }
 
-/** A fresh folder, which goes with the scope, like all spools in it. */
-export async function setSpoolStage(scope: Scope): Promise<SpoolStage> {
+/** Creates an empty directory, which is removed at the end of the scope, as its spools are closed. */
+export async function createSpoolFixture(scope: Scope): Promise<SpoolFixture> {
   const dir = await mkdtemp(join(tmpdir(), 'rollcall-spool-'));
   scope.teardown(() => rm(dir, { recursive: true, force: true }));
   const segments = async (): Promise<string[]> => {
@@ -79,9 +78,9 @@ export async function setSpoolStage(scope: Scope): Promise<SpoolStage> {
 function openTestSpool(
   scope: Scope,
   dir: string,
-  { maxBytes = 64 * MIB, me = stranger(), level = 'info' }: OpenOptions,
+  { maxBytes = 64 * MIB, me = remoteOwner(), level = 'info' }: OpenOptions,
 ): OpenedSpool {
-  // Each stands for a process of its own, with an end of its own.
+  // Each simulates a process and listens to its exit.
   process.setMaxListeners(100);
   const local = createRecordingLogger();
   let printed = '';
@@ -113,19 +112,19 @@ function openTestSpool(
   };
 }
 
-/** A process on a host of its own: its neighbours know only by its silence that it is dead. */
-export const stranger = (): FolderOwner => ({
+/** A process on another host: only missing heartbeats show that it is dead. */
+export const remoteOwner = (): FolderOwner => ({
   ...thisProcess(),
   host: `host-${randomBytes(4).toString('hex')}`,
 });
 
-/** A process of this host that has ended: no system has pids like this. */
-export const deadNeighbour = (): FolderOwner => ({ ...thisProcess(), pid: 2 ** 30 });
+/** A dead process on this host: no system has a pid this large. */
+export const deadLocalOwner = (): FolderOwner => ({ ...thisProcess(), pid: 2 ** 30 });
 
-/** A process of this host that lives. */
-export const livingNeighbour = (): FolderOwner => ({ ...thisProcess(), pid: process.ppid });
+/** A running process on this host. */
+export const livingLocalOwner = (): FolderOwner => ({ ...thisProcess(), pid: process.ppid });
 
-/** A queue and its receipts, which do as they are told and count how often they are asked. */
+/** A fake queue and its receipts, controlled by the test, that count how often they are asked. */
 export function createRoute() {
   const added: NewJob[] = [];
   const states = new Map<string, JobState>();
@@ -158,7 +157,7 @@ export function createRoute() {
         return new Set(ids.filter((id) => shipped.has(id)));
       },
     },
-    /** As the worker does: the stream has all of them. */
+    /** Ships all jobs, as the worker does. */
     arrive() {
       for (const id of states.keys()) shipped.add(id);
       states.clear();

@@ -1,7 +1,7 @@
 import test from 'ava';
 import { createLogThrottle } from '../../../shared/logging/log-throttle.js';
 
-test('the first of each kind is told, the same again only after the pause', (t) => {
+test('the first of each kind is logged, the same again only after the interval', (t) => {
   const isDue = createLogThrottle(Infinity);
   t.true(isDue('connect ECONNREFUSED 127.0.0.1:6379'));
   t.false(isDue('connect ECONNREFUSED 127.0.0.1:6379'));
@@ -10,7 +10,7 @@ test('the first of each kind is told, the same again only after the pause', (t) 
   t.deepEqual([always('x'), always('x')], [true, true]);
 });
 
-test('numbers make no kind of their own', (t) => {
+test('texts that differ only in numbers are of one kind', (t) => {
   const isDue = createLogThrottle(Infinity);
   t.true(isDue('no answer after 1001 ms'));
   t.false(isDue('no answer after 999 ms'));

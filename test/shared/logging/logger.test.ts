@@ -6,10 +6,10 @@ import { startProgram, type LogLine } from '../../helpers/processes.js';
 let text = '';
 let lines: LogLine[] = [];
 
-/** The program ends by itself; a hook has no teardown of its own. */
+/** The program ends by itself, and hooks have no teardown. */
 const noScope = { teardown: () => undefined };
 
-test.before('let a process of its own write the lines', async (t) => {
+test.before('write the lines in another process', async (t) => {
   const program = startProgram('dist/test/shared/logging/programs/write-lines.js', {}, noScope);
   t.deepEqual(await program.waitForExit(), { code: 0, signal: null });
   t.is(program.stderr(), '');
@@ -31,7 +31,7 @@ test('each line is one flat JSON object that ends in a newline', (t) => {
   }
 });
 
-test('each line bears what ECS asks of every event', (t) => {
+test('each line has the fields that ECS requires of every event', (t) => {
   for (const line of lines) {
     const time = String(line['@timestamp']);
     t.is(new Date(time).toISOString(), time);
@@ -67,7 +67,7 @@ test('line breaks, escape codes and quotes in a value stay inside their line', (
   t.notRegex(raw, /\p{Cc}/u);
 });
 
-test('an error is told in flat fields, its causes after it, beside the other fields', (t) => {
+test('an error becomes flat fields with its causes, beside the other fields', (t) => {
   const line = lineOf('an error');
   t.is(line['error.type'], 'TypeError');
   t.is(line['error.message'], 'could not save: connection refused');
@@ -82,27 +82,27 @@ test('an error’s code and name are kept, and a thrown text too', (t) => {
   t.is(lineOf('a thrown text')['error.message'], 'just a text');
 });
 
-test('a child’s fields are on its lines and on no other', (t) => {
+test('a child’s fields are on its own lines only', (t) => {
   t.is(lineOf('of a child')['http.request.id'], 'request-1');
   t.is(lines.filter((line) => 'http.request.id' in line).length, 1);
 });
 
-test('a destination takes each line as it is; a fatal one does not wait', (t) => {
-  const taken: string[] = [];
+test('a destination receives each line unchanged; a fatal one is flushed', (t) => {
+  const received: string[] = [];
   const log = createLogger<string>({
     service: 'rollcall-test',
     environment: 'test',
     level: 'error',
     destination: {
-      write: (line) => void taken.push(line),
-      flushSync: () => void taken.push('flushed'),
+      write: (line) => void received.push(line),
+      flushSync: () => void received.push('flushed'),
     },
   });
-  log.error({ 'labels.from': 'the test itself' }, 'taken');
+  log.error({ 'labels.from': 'the test itself' }, 'received');
   log.warn('below the level');
   log.fatal('the last one');
-  t.is(taken.length, 3);
-  t.true(taken[0]?.endsWith('}\n'));
-  t.is((JSON.parse(taken[0] ?? '') as LogLine)['message'], 'taken');
-  t.is(taken[2], 'flushed');
+  t.is(received.length, 3);
+  t.true(received[0]?.endsWith('}\n'));
+  t.is((JSON.parse(received[0] ?? '') as LogLine)['message'], 'received');
+  t.is(received[2], 'flushed');
 });

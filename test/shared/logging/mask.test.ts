@@ -3,7 +3,7 @@ import { maskPath } from '../../../shared/logging/mask.js';
 
 const TOKEN = `ct_${'0f'.repeat(16)}_${'aB3_-'.repeat(8)}xyz`;
 
-test('what hides in a path is masked, and what is around it can still be read', (t) => {
+test('tokens and addresses in a path are masked, and the text around them stays readable', (t) => {
   for (const [path, masked] of [
     [`/auth/confirm%3Ftoken=${TOKEN}`, '/auth/confirm?token=[token]'],
     [`/auth/confirm/${TOKEN.replaceAll('_', '%5F')}/x`, '/auth/confirm/[token]/x'],
@@ -14,7 +14,7 @@ test('what hides in a path is masked, and what is around it can still be read', 
     t.is(maskPath(path), masked);
 });
 
-test('of several in one run of characters none is left', (t) => {
+test('all of several in one run of characters are masked', (t) => {
   const jwt = `eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiI0NzExIn0.${'aB3_-'.repeat(8)}`;
   for (const [path, masked] of [
     [`/${jwt}/${jwt}`, '/[token]/[token]'],
@@ -28,14 +28,14 @@ test('of several in one run of characters none is left', (t) => {
     t.is(maskPath(path), masked);
 });
 
-test('a token or an address that the limit goes through leaves nothing of itself', (t) => {
+test('a token or an address that is cut by the limit is removed whole', (t) => {
   const long = `/${'x'.repeat(2_019)}/ann.of.the.long.name@x.test`;
   t.is(maskPath(long), `/${'x'.repeat(2_019)}/[address]`);
   t.is(maskPath(`/y${long}`), `/y/${'x'.repeat(2_019)}/`);
   t.is(maskPath(`/${'a'.repeat(4_000)}@x.test`), '/');
 });
 
-test('any other path stays as it is, up to 2,048 characters', (t) => {
+test('any other path is unchanged, up to 2,048 characters', (t) => {
   for (const path of ['/', '', '/users/12', '/%E0%A4%A', '/%', '/%00%0a', '/@', '/a%40', '*'])
     t.is(maskPath(path), path);
   t.is(maskPath('/x'.repeat(5_000)), `${'/x'.repeat(1_023)}/`);

@@ -3,16 +3,16 @@ import test from 'ava';
 import { openStandardOutput, type OutputStream } from '../../../shared/logging/standard-output.js';
 import { createRecordingLogger } from '../../helpers/log.js';
 
-/** A stream that fails as often as it is told to, and takes what comes then: as the process's own, it outlives its errors. */
+/** A stream that fails a given number of writes and accepts those after; like the process's own, it survives its errors. */
 function createStream(code: string) {
-  const state = { failures: 0, tries: 0, taken: '' };
+  const state = { failures: 0, attempts: 0, accepted: '' };
   const errors = new EventEmitter();
   const stream: OutputStream = {
     write(text, onWritten) {
-      state.tries += 1;
+      state.attempts += 1;
       const error = state.failures > 0 && Object.assign(new Error('write failed'), { code });
       if (error) state.failures -= 1;
-      else state.taken += text;
+      else state.accepted += text;
       setImmediate(() => {
         onWritten?.(error || undefined);
         if (error) errors.emit('error', error);
@@ -23,22 +23,22 @@ function createStream(code: string) {
   return { stream, state };
 }
 
-/** Both turns of the event loop in which a write and what it causes are told. */
+/** The two turns of the event loop in which a write's callback and its error event fire. */
 async function turn(): Promise<void> {
   await new Promise(setImmediate);
   await new Promise(setImmediate);
 }
 
-test('lines are written as they come while somebody takes them', async (t) => {
+test('lines are written as they come while they are read', async (t) => {
   const [out, err] = [createStream('EPIPE'), createStream('EPIPE')];
   const output = openStandardOutput({ stdout: out.stream, stderr: err.stream });
   output.write('one\n');
   output.write('two\n');
   await turn();
-  t.deepEqual([out.state.taken, err.state.taken], ['one\ntwo\n', '']);
+  t.deepEqual([out.state.accepted, err.state.accepted], ['one\ntwo\n', '']);
 });
 
-test('a failure is told once, on stderr and to the log, and nothing is written for a while', async (t) => {
+test('a failure is reported once, on stderr and to the log, and nothing is written during the pause', async (t) => {
   const [out, err] = [createStream('ENOSPC'), createStream('EPIPE')];
   const { log, messages } = createRecordingLogger();
   const output = openStandardOutput({ stdout: out.stream, stderr: err.stream });
@@ -48,12 +48,12 @@ test('a failure is told once, on stderr and to the log, and nothing is written f
     output.write('lost\n');
     await turn();
   }
-  t.is(out.state.tries, 1);
-  t.is(err.state.taken, 'Standard output cannot be written (ENOSPC); going on without.\n');
+  t.is(out.state.attempts, 1);
+  t.is(err.state.accepted, 'Standard output cannot be written (ENOSPC); going on without.\n');
   t.deepEqual(messages(), ['stdout write failed']);
 });
 
-test('what works again is told too, and used', async (t) => {
+test('a recovery is reported too, and writing goes on', async (t) => {
   const [out, err] = [createStream('ENOSPC'), createStream('EPIPE')];
   const { log, messages } = createRecordingLogger();
   const output = openStandardOutput({ stdout: out.stream, stderr: err.stream, pauseMs: 0 });
@@ -63,11 +63,11 @@ test('what works again is told too, and used', async (t) => {
     output.write(line);
     await turn();
   }
-  t.is(out.state.taken, 'three\nfour\n');
+  t.is(out.state.accepted, 'three\nfour\n');
   t.deepEqual(messages(), ['stdout write failed', 'stdout recovered']);
 });
 
-test('stderr that is closed as well ends nothing', async (t) => {
+test('a closed stderr as well does not end the process', async (t) => {
   const [out, err] = [createStream('EPIPE'), createStream('EPIPE')];
   const { log, messages } = createRecordingLogger();
   const output = openStandardOutput({ stdout: out.stream, stderr: err.stream });
@@ -79,7 +79,7 @@ test('stderr that is closed as well ends nothing', async (t) => {
   t.deepEqual(messages(), ['stdout write failed']);
 });
 
-test('a reader that stays and does not read is left without lines until it has read what waits', (t) => {
+test('a stalled reader gets no more lines until it has read what is buffered', (t) => {
   const [out, err] = [createUnread(), createStream('EPIPE')];
   const { log, lines, messages } = createRecordingLogger();
   const output = openStandardOutput({ stdout: out, stderr: err.stream });
@@ -87,12 +87,12 @@ test('a reader that stays and does not read is left without lines until it has r
   const kibibyte = `${'x'.repeat(1_023)}\n`;
   for (let i = 0; i < 5_000; i += 1) output.write(kibibyte);
   t.is(out.writableLength, 1_025 * 1_024);
-  t.is(err.state.taken, 'Standard output cannot be written (ESTALLED); going on without.\n');
+  t.is(err.state.accepted, 'Standard output cannot be written (ESTALLED); going on without.\n');
   t.deepEqual(messages(), ['stdout write failed']);
 
   out.read(1_024);
   output.write('still full\n');
-  t.is(out.writableLength, 1_024, 'what is left waits to be read first');
+  t.is(out.writableLength, 1_024, 'the rest must be read first');
   out.read(1);
   output.write('one\n');
   t.is(out.writableLength, 4);
@@ -101,7 +101,7 @@ test('a reader that stays and does not read is left without lines until it has r
   t.is(lines.at(-1)?.['labels.dropped_lines'], 5_000 - 1_025 + 1);
 });
 
-/** A stream whose writes wait until they are read, in their order. */
+/** A stream that buffers writes until they are read, in order. */
 function createUnread() {
   const waiting: { readonly length: number; readonly onWritten: (() => void) | undefined }[] = [];
   return {

@@ -3,7 +3,7 @@ import { startProgram } from '../../helpers/processes.js';
 
 const PROGRAM = 'dist/test/shared/logging/programs/print-strays.js';
 
-test('what libraries and Node print becomes lines of the log, and nothing goes to stderr', async (t) => {
+test('what libraries and Node print is logged, and nothing is written to stderr', async (t) => {
   const program = startProgram(PROGRAM, {}, t);
   t.deepEqual(await program.waitForExit(), { code: 0, signal: null });
   t.is(program.stderr(), '');

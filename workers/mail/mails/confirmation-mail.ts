@@ -1,6 +1,6 @@
 import { QueryTypes } from 'sequelize';
 import type { Database } from '../../../shared/database/connect.js';
-import { mintConfirmationToken } from '../../../shared/identity/confirmation-token.js';
+import { deriveConfirmationToken } from '../../../shared/identity/confirmation-token.js';
 import type { JobPayload } from '../../../shared/queues/job-contract.js';
 import type { ConfirmationPurpose } from '../../../shared/models/index.js';
 import { MAX_LINKS_PER_HOUR, type sendConfirmationMail } from '../../../shared/jobs/mail-jobs.js';
@@ -89,7 +89,7 @@ export async function composeConfirmationMail(
     return { template, limit: ACCOUNT_EXISTS_LIMIT, to, ...mail };
   }
   const { path, render, ...limits } = linkMails[template];
-  const url = `${publicUrl}${path}?token=${mintConfirmationToken(confirmationKeys, row)}`;
+  const url = `${publicUrl}${path}?token=${deriveConfirmationToken(confirmationKeys, row)}`;
   const { now, expiresAt } = row;
   const mail = render({ service, name, url, now, expiresAt });
   return { template, ...limits, confirmationId: row.id, to, ...mail };

@@ -1,7 +1,7 @@
 import { createLogger } from '../../../../shared/logging/logger.js';
 import { logStrayOutput } from '../../../../shared/logging/stray-output.js';
 
-/** Prints what libraries print, in every way that they have. */
+/** Prints in every way that libraries do. */
 logStrayOutput(createLogger({ service: 'rollcall-test', environment: 'test', level: 'debug' }));
 
 /* oxlint-disable no-console */

@@ -1,6 +1,6 @@
 import { createLogger } from '../../../../shared/logging/logger.js';
 
-/** Logs one line of each kind that the logger's test asks about. */
+/** Logs one line of each kind that the logger's test checks. */
 const log = createLogger<string>({ service: 'rollcall-test', environment: 'test', level: 'debug' });
 
 log.info('plain');
