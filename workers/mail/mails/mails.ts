@@ -60,6 +60,7 @@ interface NoticeText {
   readonly ifNotYou: string;
 }
 
+/** Sent only while the account exists: one about its deletion would be obsolete. */
 const securityNotices: Readonly<Record<SecurityNotice, NoticeText>> = {
   password_changed: {
     subject: 'Your password has been changed',
