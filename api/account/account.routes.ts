@@ -29,7 +29,7 @@ export function accountRoutes(deps: AccountRoutesDeps): Router {
    *     tags: [Account]
    *     summary: Read my account
    *     responses:
-   *       200: { description: The admin who asks., content: { application/json: { schema: { $ref: '#/components/schemas/Admin' } } } }
+   *       200: { description: The authenticated admin., content: { application/json: { schema: { $ref: '#/components/schemas/Admin' } } } }
    *   put:
    *     operationId: updateMe
    *     tags: [Account]

@@ -13,4 +13,4 @@ export const otherName = AdminNameInput.optional().meta({
 
 export const Accepted = z
   .object({ status: z.literal('accepted') })
-  .meta({ description: 'The same for every address: what happens next is told by mail.' });
+  .meta({ description: 'The same for every address: the outcome is sent by mail.' });

@@ -48,10 +48,9 @@ export function confirmRoutes(deps: ConfirmRoutesDeps): Router {
    *     tags: [Registration]
    *     summary: Confirm an address
    *     description: >-
-   *       The link proves the mailbox, and the password tells whose registration of the address it is; to confirm a new
+   *       The link proves the mailbox, and the password selects the registration of the address; to confirm a new
    *       address of an account, send the account's password. Takes JSON or an HTML form and answers in kind.
-   *       Confirming again answers the same. When somebody else has confirmed the registered name first, send another
-   *       `name` with the same token.
+   *       Idempotent. If the registered name has been taken meanwhile, send another `name` with the same token.
    *     security: []
    *     requestBody:
    *       required: true

@@ -29,9 +29,9 @@ export function registrationRoutes(deps: RegistrationRoutesDeps): Router {
    *     tags: [Registration]
    *     summary: Register as an admin
    *     description: >-
-   *       Answers the same for every address: one that no admin has is mailed a link, the owner of an account is told by
-   *       mail. A link works for 24 hours unless set otherwise, and for every registration of the address: the password
-   *       that is entered there tells which of them comes into force.
+   *       Answers the same for every address: an address without an account gets a mail with a link, the owner of an
+   *       account gets a notice. A link is valid for 24 hours by default, and for every registration of the address: the
+   *       password that is entered there selects the one that takes effect.
    *     security: []
    *     requestBody: { required: true, content: { application/json: { schema: { $ref: '#/components/schemas/RegisterRequest' } } } }
    *     responses:

@@ -58,10 +58,10 @@ export function sessionRoutes(deps: SessionRoutesDeps): Router {
    *     tags: [Sessions]
    *     summary: Exchange a refresh token for new tokens
    *     description: >-
-   *       Both tokens are new, and the refresh token that was sent is exchanged for the new one. Sent again, it gets the
-   *       same new one as long as nobody has used that or its access token, so a lost answer costs nothing however late
-   *       it is asked for; and within ten seconds of its exchange it gets the session's current tokens in any case, so
-   *       several tabs may refresh side by side. Any other second use ends the session.
+   *       Both tokens are new, and replace the old ones. Sent again, the old refresh token gets the same new one as long
+   *       as neither that nor its access token has been used, so a lost response can be retried at any time; and within
+   *       ten seconds of its exchange it gets the session's current tokens in any case, so several tabs may refresh
+   *       concurrently. Any other reuse ends the session.
    *     security: []
    *     requestBody: { required: true, content: { application/json: { schema: { $ref: '#/components/schemas/RefreshRequest' } } } }
    *     responses:

@@ -17,7 +17,7 @@ export const RefreshRequest = z.strictObject({
 
 export const Session = z.object({
   id: z.int().positive(),
-  current: z.boolean().meta({ description: 'True for the session that asks.' }),
+  current: z.boolean().meta({ description: 'True for the session of this request.' }),
   ip: z.string().nullable(),
   user_agent: z.string().nullable(),
   created_at: z.iso.datetime(),

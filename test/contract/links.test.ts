@@ -10,7 +10,7 @@ const IGNORED = new Set(['.git', '.local', 'coverage', 'dist', 'node_modules']);
 /** The first part of a path in a code span that must exist. */
 const SOURCE_FOLDERS = /^(?:api|workers|shared|migrations|cli|dev|bench|test|docs|security)\//;
 /** Paths that a reader is told to create, or patterns. */
-const isPlaceholder = (path: string): boolean => /[*…<>${}\s]|NAME|\.\.\./.test(path);
+const isPlaceholder = (path: string): boolean => /[*…<>${}\s]|NAME|NNNN|\.\.\./.test(path);
 
 /** The changelog, and the mutation score, which names the folders as they were at its run. */
 const describesThePast = (path: string): boolean => /(?:CHANGELOG|docs\/security)\.md$/.test(path);
