@@ -19,6 +19,7 @@ export default {
   files: ['test/**/*.test.ts'],
   typescript: { rewritePaths: { 'test/': 'dist/test/' }, compile: false },
   nodeArguments: ['--enable-source-maps'],
+  require: ['./dist/test/helpers/measure-coverage.js'],
   workerThreads: false,
   // Of two cores: a test file waits for its API, its worker and the servers half of the time.
   concurrency: 4,

@@ -11,27 +11,16 @@ import { readAva } from './ava-output.js';
 import { add, report, type Tally } from './tally.js';
 import { secretsIn } from './test-secrets.js';
 import { openTestStack, type TestStack } from './test-stack.js';
-import { runTool, type ToolResult } from './tool.js';
+import { runTool } from './tool.js';
 
 const coverageFolder = 'coverage';
-
-/**
- * Coverage costs a third more time, and is measured by the tests of parts and of flows without faults alone: the others
- * are about what they do, not about which lines they pass.
- */
-const measuredTests = {
-  name: 'tests',
-  files: ['test/contract/**', 'test/flows/*', 'test/shared/**', 'test/workers/**'],
-};
-const otherTests = {
-  name: 'more tests',
-  files: ['test/cli/**', 'test/crash/**', 'test/flows/faults/**', 'test/security/**'],
-};
 
 /** Which tests to run: all of them, and under the coverage gate, if no file is named. */
 interface TestOptions {
   readonly files: readonly string[];
   readonly signal: AbortSignal;
+  /** No test begins before; the stack is opened meanwhile. */
+  readonly after: Promise<unknown>;
 }
 
 /**
@@ -48,13 +37,10 @@ export async function runTests(options: TestOptions): Promise<Tally> {
       signal: options.signal,
     });
     try {
-      const { files, signal } = options;
-      if (files.length > 0) return await runAva({ name: 'tests', files, signal }, stack);
-      const measured = await runAva({ ...measuredTests, isMeasured: true, signal }, stack);
-      const summary = summariseCoverage(signal);
-      const others = await runAva({ ...otherTests, signal }, stack);
-      const coverage = await checkCoverage(summary);
-      return [measured, others, coverage, await checkRecords(dataDir)].reduce(add);
+      await options.after;
+      const tests = await runAva(options, stack);
+      if (options.files.length > 0) return tests;
+      return [tests, await checkCoverage(options.signal), await checkRecords(dataDir)].reduce(add);
     } finally {
       await stack.close();
     }
@@ -65,25 +51,18 @@ export async function runTests(options: TestOptions): Promise<Tally> {
   }
 }
 
-interface AvaRun extends TestOptions {
-  readonly name: string;
-  /** Every process writes down which lines it runs. */
-  readonly isMeasured?: boolean;
-}
-
-async function runAva(
-  { name, files, isMeasured = false, signal }: AvaRun,
-  stack: TestStack,
-): Promise<Tally> {
+async function runAva({ files, signal }: TestOptions, stack: TestStack): Promise<Tally> {
+  const name = 'tests';
   const startedAt = performance.now();
   const coverage = join(projectRoot, coverageFolder);
   // What an earlier run measured must not pass for this one's.
+  const isMeasured = files.length === 0;
   if (isMeasured) await rm(coverage, { recursive: true, force: true });
   const child = spawn(join(projectRoot, 'node_modules/.bin/ava'), files, {
     cwd: projectRoot,
     env: {
       ...readDevEnv().inherited,
-      ...(isMeasured && { NODE_V8_COVERAGE: join(coverage, 'tmp') }),
+      ...(isMeasured && { COVERAGE_DIR: join(coverage, 'tmp') }),
       ...stack.environment,
     },
     stdio: ['ignore', 'pipe', 'pipe'],
@@ -153,13 +132,10 @@ interface FileCoverage {
   readonly lines: { readonly total: number; readonly covered: number; readonly pct: number };
 }
 
-/** Has c8 read what all those processes have written; that takes a while, in which other tests can run. */
-const summariseCoverage = (signal: AbortSignal): Promise<ToolResult> =>
-  runTool([join(projectRoot, 'node_modules/.bin/c8'), 'report'], { signal });
-
-async function checkCoverage(summary: Promise<ToolResult>): Promise<Tally> {
+async function checkCoverage(signal: AbortSignal): Promise<Tally> {
   const startedAt = performance.now();
-  const { succeeded, output } = await summary;
+  const c8 = join(projectRoot, 'node_modules/.bin/c8');
+  const { succeeded, output } = await runTool([c8, 'report'], { signal });
   if (!succeeded) return report({ name: 'coverage', startedAt, fault: output });
   const { lines: atLeast } = await readJson<{ lines: number }>('.c8rc.json');
   const { total, ...files } = await readJson<Record<string, FileCoverage>>(

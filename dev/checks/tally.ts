@@ -4,6 +4,9 @@ export interface Tally {
   readonly failed: number;
 }
 
+/** Where a sum begins. */
+export const nothing: Tally = { passed: 0, failed: 0 };
+
 /** Both together. */
 export function add(one: Tally, other: Tally): Tally {
   return { passed: one.passed + other.passed, failed: one.failed + other.failed };
@@ -21,6 +24,12 @@ export function report(
   );
   if (failed) process.stdout.write(`${indent(check.fault.trim())}\n`);
   return failed ? { passed: 0, failed: 1 } : { passed: 1, failed: 0 };
+}
+
+/** The last line, and the exit code: a run that has found nothing to do has failed. */
+export function tell({ passed, failed }: Tally): void {
+  process.stdout.write(`${passed} passed, ${failed} failed\n`);
+  process.exitCode = failed > 0 || passed === 0 ? 1 : 0;
 }
 
 function indent(text: string): string {
