@@ -17,26 +17,40 @@ export interface Lifecycle {
  */
 export function startLifecycle(log: Logger, deadlineMs: number): Lifecycle {
   logStrayOutput(log);
-  const shutdown: Shutdown = {
-    log,
-    deadlineMs,
-    releases: [],
-    exitCode: undefined,
-    done: undefined,
-  };
+  const lifecycle = createLifecycle(log, deadlineMs, (exitCode) => process.exit(exitCode));
   const onSignal = (signal: NodeJS.Signals): void => {
-    if (shutdown.exitCode !== undefined) process.exit(shutdown.exitCode);
-    void stop(shutdown, signal, 0);
+    if (lifecycle.exitCode !== undefined) process.exit(lifecycle.exitCode);
+    void lifecycle.stop(signal);
   };
   process.on('SIGTERM', onSignal);
   process.on('SIGINT', onSignal);
   process.on('uncaughtException', (error, origin) => {
     log.fatal({ err: error, 'event.reason': origin }, 'uncaught exception');
-    void stop(shutdown, origin, 1);
+    void lifecycle.stop(origin, 1);
   });
+  return lifecycle;
+}
+
+/** A lifecycle that only `stop` ends; `exit` is called when everything is released, and when the deadline is exceeded. */
+export function createLifecycle(
+  log: Logger,
+  deadlineMs: number,
+  exit: (exitCode: number) => void,
+): Lifecycle & { readonly exitCode: number | undefined } {
+  const shutdown: Shutdown = {
+    log,
+    deadlineMs,
+    exit,
+    releases: [],
+    exitCode: undefined,
+    done: undefined,
+  };
   return {
     get isStopping() {
       return shutdown.exitCode !== undefined;
+    },
+    get exitCode() {
+      return shutdown.exitCode;
     },
     onStop: (name, release) => void shutdown.releases.push({ name, release }),
     stop: (reason, exitCode = 0) => stop(shutdown, reason, exitCode),
@@ -46,6 +60,7 @@ export function startLifecycle(log: Logger, deadlineMs: number): Lifecycle {
 interface Shutdown {
   readonly log: Logger;
   readonly deadlineMs: number;
+  readonly exit: (exitCode: number) => void;
   readonly releases: { readonly name: string; readonly release: () => Promise<void> | void }[];
   /** Set when the shutdown begins; the first call decides it. */
   exitCode: number | undefined;
@@ -59,15 +74,15 @@ function stop(shutdown: Shutdown, reason: string, exitCode: number): Promise<voi
 }
 
 async function end(shutdown: Shutdown, reason: string, exitCode: number): Promise<void> {
-  const { log, deadlineMs } = shutdown;
+  const { log, deadlineMs, exit } = shutdown;
   log.info({ 'event.reason': reason }, 'shutdown started');
   const deadline = setTimeout(() => {
     log.warn({ 'labels.deadline_ms': deadlineMs }, 'shutdown deadline exceeded');
-    process.exit(exitCode);
+    exit(exitCode);
   }, deadlineMs);
   await releaseAll(shutdown);
   clearTimeout(deadline);
-  process.exit(exitCode);
+  exit(exitCode);
 }
 
 async function releaseAll({ log, releases }: Shutdown): Promise<void> {

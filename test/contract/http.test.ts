@@ -243,7 +243,7 @@ for (const [what, request, status] of [
 }
 
 async function exchange(request: string): Promise<string> {
-  const { hostname, port } = new URL(api.process.url);
+  const { hostname, port } = new URL(api.server.url);
   const socket = connect({ host: hostname, port: Number(port) });
   await once(socket, 'connect');
   // Half of these are refused before they are sent whole.

@@ -16,7 +16,7 @@ for (const [what, request, status, code] of [
   ['a broken request line', 'NONSENSE\r\n\r\n', 400, 'malformed_request'],
 ] as const) {
   test(`a request with ${what} is refused with the code ${code}, as listed`, async (t) => {
-    const answer = await exchange(api.process.url, request);
+    const answer = await exchange(api.server.url, request);
     const problem = JSON.parse(answer.body) as Record<string, unknown>;
     t.is(answer.status, status);
     t.like(problem, { status, code, type: `urn:rollcall:problem:${code.replaceAll('_', '-')}` });

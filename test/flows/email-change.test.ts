@@ -16,7 +16,7 @@ type Refused = Answer<{ code: string; errors?: { pointer: string }[] }>;
 let clients = 0;
 /** A confirmed admin, who comes from a network of their own. */
 const adminElsewhere = (): Promise<TestAdmin> => {
-  const client = createClient(api.process.url, { 'x-forwarded-for': `203.0.${++clients}.1` });
+  const client = createClient(api.server.url, { 'x-forwarded-for': `203.0.${++clients}.1` });
   return createAdmins(context, client).confirmedAdmin();
 };
 

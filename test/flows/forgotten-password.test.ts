@@ -11,7 +11,7 @@ const context = useContext();
 const system = useSystem(context, { env: { RATE_LIMIT_SCALE: '1', TRUST_PROXY: '1' } });
 
 function at(ip: string): { client: ApiClient; admins: AdminFactory } {
-  const client = createClient(system.process.url, { 'x-forwarded-for': ip });
+  const client = createClient(system.server.url, { 'x-forwarded-for': ip });
   return { client, admins: createAdmins(context, client) };
 }
 

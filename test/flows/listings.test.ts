@@ -4,7 +4,7 @@ import { createClient, type ApiClient, type Answer } from '../helpers/api-client
 import { useApi } from '../helpers/api.js';
 import { useContext } from '../helpers/context.js';
 import { nextPageOf } from '../helpers/next-page.js';
-import { startApi } from '../helpers/processes.js';
+import { runApi } from '../helpers/servers.js';
 
 const context = useContext();
 const api = useApi(context, {
@@ -78,7 +78,7 @@ test.serial('a cursor is good for its own listing alone', async (t) => {
 });
 
 test.serial('every instance takes every other’s cursors', async (t) => {
-  const other = await startApi(context, { scope: t });
+  const other = await runApi(context, { scope: t });
   const link = nextPageOf(await ann.client.get<Item[]>('/users?limit=1')) ?? '';
   t.is((await createClient(other.url).as(ann.login.access_token).get(link)).status, 200);
 });
@@ -130,7 +130,7 @@ test.serial('an operator is no better than others with other admins’ users', a
 });
 
 test.serial('an operator’s address makes nobody an operator before it is confirmed', async (t) => {
-  const { url } = await startApi(context, {
+  const { url } = await runApi(context, {
     scope: t,
     env: { OPERATOR_EMAILS: `soon@${context.mailDomain}` },
   });

@@ -10,13 +10,8 @@ import { createClient } from '../helpers/api-client.js';
 import { useContext } from '../helpers/context.js';
 import { eventually } from '../helpers/eventually.js';
 import { createFirehoseReader } from '../helpers/firehose.js';
-import {
-  startApi,
-  startWorker,
-  type LogLine,
-  type ServerProcess,
-  isRequest,
-} from '../helpers/processes.js';
+import { type LogLine, isRequest } from '../helpers/processes.js';
+import { runApi, runWorker, type RunningServer } from '../helpers/servers.js';
 import { openTcpProxy } from '../helpers/tcp-proxy.js';
 
 const context = useContext();
@@ -28,8 +23,8 @@ const isFromApi = (line: LogLine): boolean => line['service.name'] === 'rollcall
 test.serial(
   'every line that the API writes arrives on the stream, once, as it was written: flat, in ECS names',
   async (t) => {
-    const api = await startApi(context, { scope: t });
-    await startWorker(context, { scope: t });
+    const api = await runApi(context, { scope: t });
+    await runWorker(context, { scope: t });
     await makeRequests(api, 1_200, 'plain');
     const { requestId } = await createClient(api.url).get('/users?limit=5&secret=canary');
     await api.stop();
@@ -67,8 +62,8 @@ test.serial(
   'a Firehose that fails in every way it can delays records, and loses none',
   async (t) => {
     const firehose = await openFirehose(t);
-    const api = await startApi(context, { scope: t });
-    await startWorker(context, { scope: t, env: { AWS_ENDPOINT_URL_FIREHOSE: firehose.url } });
+    const api = await runApi(context, { scope: t });
+    await runWorker(context, { scope: t, env: { AWS_ENDPOINT_URL_FIREHOSE: firehose.url } });
     const client = createClient(api.url);
     const asked: string[] = [];
     for (const plan of [
@@ -92,8 +87,8 @@ test.serial('with Redis gone the API goes on; its lines arrive when Redis is bac
     REDIS_URL: proxy.urlFor(context.redisUrl),
     AWS_ENDPOINT_URL_FIREHOSE: firehose.url,
   };
-  const api = await startApi(context, { scope: t, env });
-  await startWorker(context, { scope: t, env });
+  const api = await runApi(context, { scope: t, env });
+  await runWorker(context, { scope: t, env });
   await proxy.refuse();
   const client = createClient(api.url);
   const asked: string[] = [];
@@ -111,8 +106,8 @@ test.serial('with Redis gone the API goes on; its lines arrive when Redis is bac
 test.serial('without a stream lines go to stdout alone, and no log job is made', async (t) => {
   const env = { FIREHOSE_DELIVERY_STREAM: undefined };
   const [api, worker] = [
-    await startApi(context, { scope: t, env }),
-    await startWorker(context, { scope: t, env }),
+    await runApi(context, { scope: t, env }),
+    await runWorker(context, { scope: t, env }),
   ];
   const { requestId } = await createClient(api.url).get('/health/live');
   await api.waitForLine(isRequest(requestId));
@@ -121,7 +116,7 @@ test.serial('without a stream lines go to stdout alone, and no log job is made',
   t.false(records.some(isRequest(requestId)));
 });
 
-async function makeRequests(api: ServerProcess, count: number, path: string): Promise<void> {
+async function makeRequests(api: RunningServer, count: number, path: string): Promise<void> {
   const client = createClient(api.url);
   for (let made = 0; made < count; made += 20) {
     await Promise.all(Array.from({ length: 20 }, () => client.raw('GET', `/${path}`)));

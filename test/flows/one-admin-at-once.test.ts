@@ -78,7 +78,7 @@ test.serial(
       );
       t.true(answers.some(({ status }) => status < 300));
     }
-    await api.process.stop();
+    await api.server.stop();
     await eventually(async () => (await connections()) === 0, { of: 'the API letting go' });
     t.deepEqual(await context.rows(DEADLOCKS), [{ deadlocks: 0 }]);
   },

@@ -77,7 +77,7 @@ test.serial(
     );
 
     // The log lines, of both processes under one trace.
-    const request = await system.process.waitForLine(isRequest('register-story-1'));
+    const request = await system.server.waitForLine(isRequest('register-story-1'));
     t.is(request['http.response.status_code'], 202);
     t.is(request['url.path'], '/auth/register');
     t.is(request['trace.id'], 'ab'.repeat(16));
@@ -265,7 +265,7 @@ test.serial(
        union all select registrations::text from registrations) all_rows`,
     );
     const redis = await dumpRedis(context.redisUrl);
-    const logs = system.process.stdout() + system.worker.stdout();
+    const logs = system.server.stdout() + system.worker.stdout();
     for (const text of [tables[0]?.text ?? '', redis, logs]) {
       t.true(text.length > 100);
       t.false(text.includes(secret));

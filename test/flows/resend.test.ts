@@ -10,7 +10,7 @@ const context = useContext();
 /** The limits are those of production; behind a proxy, so that each test can be another client. */
 const system = useSystem(context, { env: { RATE_LIMIT_SCALE: '1', TRUST_PROXY: '1' } });
 const clientAt = (ip: string): ApiClient =>
-  createClient(system.process.url, { 'x-forwarded-for': ip });
+  createClient(system.server.url, { 'x-forwarded-for': ip });
 
 const outcomesOf = async (email: string, count: number): Promise<string[]> =>
   (await mailOutcomes(context, email, count)).map(({ outcome }) => outcome);

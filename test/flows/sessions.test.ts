@@ -4,7 +4,8 @@ import { createClient } from '../helpers/api-client.js';
 import { useApi } from '../helpers/api.js';
 import { useContext } from '../helpers/context.js';
 import type { Problem } from '../helpers/problem.js';
-import { startApi, isRequest } from '../helpers/processes.js';
+import { isRequest } from '../helpers/processes.js';
+import { runApi } from '../helpers/servers.js';
 import { ageRotations } from '../helpers/rotations.js';
 
 const context = useContext();
@@ -33,7 +34,7 @@ test.serial('POST /auth/login: answer, row and log line', async (t) => {
   t.is(row?.['ended_at'], null);
   t.false(JSON.stringify(row).includes(answer.body.refresh_token.slice(-43)));
 
-  const line = await api.process.waitForLine(isRequest('login-story'));
+  const line = await api.server.waitForLine(isRequest('login-story'));
   t.deepEqual([line['user.id'], line['http.response.status_code']], [String(applicant.id), 200]);
 });
 
@@ -106,7 +107,7 @@ for (const [what, password] of Object.entries({
 
 test.serial('POST /auth/logout: both tokens are dead at once, on every instance', async (t) => {
   const admin = await api.admins.confirmedAdmin();
-  const other = await startApi(context, { scope: t });
+  const other = await runApi(context, { scope: t });
   const elsewhere = createClient(other.url).as(admin.login.access_token);
   t.is((await elsewhere.get('/auth/me')).status, 200);
 

@@ -138,13 +138,13 @@ test.serial(
   async (t) => {
     const headers = { 'x-request-id': 'create-user-story' };
     await ann.client.post('/users', { email: 'logged@x.test', name: 'Logged' }, { headers });
-    const line = await api.process.waitForLine(isRequest('create-user-story'));
+    const line = await api.server.waitForLine(isRequest('create-user-story'));
     t.is(line['user.id'], String(ann.id));
     t.is(line['http.request.method'], 'POST');
     t.is(line['url.path'], '/users');
     t.is(line['http.response.status_code'], 201);
     t.true(Number(line['event.duration']) > 0);
-    t.false(api.process.stdout().includes('logged@x.test'));
+    t.false(api.server.stdout().includes('logged@x.test'));
     t.is(
       (await createFirehoseReader(context).records()).length,
       0,

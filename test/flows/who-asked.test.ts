@@ -65,7 +65,7 @@ for (const [what, path, ask] of [
           [request_id, trace_id, mail],
           ['one-id-for-all', TRACE, 'send-confirmation-mail'],
         );
-        const line = await api.process.waitForLine(
+        const line = await api.server.waitForLine(
           (each) => each['span.id'] === span_id && each['message'] === 'request',
         );
         t.is(line['url.path'], path);
@@ -139,7 +139,7 @@ test('a traceparent is read as W3C Trace Context says (field: W3C trace-context 
 test.serial('a request whose traceparent is not valid begins a trace of its own', async (t) => {
   const traceOf = async (traceparent: string): Promise<unknown> => {
     const { requestId } = await api.client.get('/health/live', { headers: { traceparent } });
-    const line = await api.process.waitForLine((each) => each['http.request.id'] === requestId);
+    const line = await api.server.waitForLine((each) => each['http.request.id'] === requestId);
     return line['trace.id'];
   };
   t.is(await traceOf(`cc-${TRACE}-${PARENT}-01-what`), TRACE);

@@ -12,7 +12,7 @@ const system = useSystem(context, { env: { RATE_LIMIT_SCALE: '1', TRUST_PROXY: '
 
 /** Somebody at an address of their own. */
 function at(ip: string): { client: ApiClient; admins: AdminFactory } {
-  const client = createClient(system.process.url, { 'x-forwarded-for': ip });
+  const client = createClient(system.server.url, { 'x-forwarded-for': ip });
   return { client, admins: createAdmins(context, client) };
 }
 const stranger = () => at('198.51.100.66');

@@ -5,53 +5,83 @@ import type { TestContext } from './context.js';
 import type { Overrides } from './env.js';
 import { createMailbox, type Mailbox } from './mailbox.js';
 import { startApi, startWorker, type ServerProcess } from './processes.js';
+import { runApi, runWorker, type RunningServer } from './servers.js';
 
 /** An API of the test file's own, and ways to talk to it. Known once the file's `before` hooks run. */
-export interface ApiUnderTest {
-  readonly process: ServerProcess;
+export interface ApiUnderTest<S extends RunningServer = RunningServer> {
+  readonly server: S;
   readonly client: ApiClient;
   readonly admins: AdminFactory;
 }
 
 /** An API and a worker side by side. */
-export interface SystemUnderTest extends ApiUnderTest {
-  readonly worker: ServerProcess;
+export interface SystemUnderTest<S extends RunningServer = RunningServer> extends ApiUnderTest<S> {
+  readonly worker: S;
   readonly mailbox: Mailbox;
 }
 
-/** Starts an API for the file. No worker runs: admins are confirmed by tokens minted in the test. */
-export function useApi(context: TestContext, { env = {} }: { env?: Overrides } = {}): ApiUnderTest {
-  let process: ServerProcess | undefined;
+/** How the servers of a file are started. */
+export interface UseOptions {
+  readonly env?: Overrides;
+}
+
+/**
+ * Runs an API in the file's own process, on the real servers, as `api/main.ts` would. No worker runs: admins are
+ * confirmed by tokens minted in the test.
+ */
+export const useApi = (context: TestContext, options: UseOptions = {}): ApiUnderTest =>
+  withApi(context, () => runApi(context, options));
+
+/** The same in a process of its own, for what the process is the subject of. */
+export const useApiProcess = (
+  context: TestContext,
+  options: UseOptions = {},
+): ApiUnderTest<ServerProcess> => withApi(context, () => startApi(context, options));
+
+/** Runs an API and a worker in the file's own process. Admins are confirmed by the links in their mails. */
+export const useSystem = (context: TestContext, options: UseOptions = {}): SystemUnderTest =>
+  withWorker(context, useApi(context, options), () => runWorker(context, options));
+
+/** The same in two processes of their own, for what they are the subject of. */
+export const useSystemProcesses = (
+  context: TestContext,
+  options: UseOptions = {},
+): SystemUnderTest<ServerProcess> =>
+  withWorker(context, useApiProcess(context, options), () => startWorker(context, options));
+
+function withApi<S extends RunningServer>(
+  context: TestContext,
+  start: () => Promise<S>,
+): ApiUnderTest<S> {
+  let server: S | undefined;
   test.serial.before('start the API', async () => {
-    process = await startApi(context, { env });
+    server = await start();
   });
   return {
-    get process() {
-      return started(process);
+    get server() {
+      return started(server);
     },
     get client() {
-      return createClient(started(process).url);
+      return createClient(started(server).url);
     },
     get admins() {
-      return createAdmins(context, createClient(started(process).url));
+      return createAdmins(context, createClient(started(server).url));
     },
   };
 }
 
-/** Starts an API and a worker for the file. Admins are confirmed by the links in their mails. */
-export function useSystem(
+function withWorker<S extends RunningServer>(
   context: TestContext,
-  { env = {} }: { env?: Overrides } = {},
-): SystemUnderTest {
-  const api = useApi(context, { env });
-  const mailbox = createMailbox(context.stack);
-  let worker: ServerProcess | undefined;
+  api: ApiUnderTest<S>,
+  start: () => Promise<S>,
+): SystemUnderTest<S> {
+  let worker: S | undefined;
   test.serial.before('start the worker', async () => {
-    worker = await startWorker(context, { env });
+    worker = await start();
   });
   return {
-    get process() {
-      return api.process;
+    get server() {
+      return api.server;
     },
     get client() {
       return api.client;
@@ -62,7 +92,7 @@ export function useSystem(
     get worker() {
       return started(worker);
     },
-    mailbox,
+    mailbox: createMailbox(context.stack),
   };
 }
 

@@ -1,5 +1,7 @@
 import { openDatabase, type Database, type DatabaseConfig } from '../../shared/database/connect.js';
+import { shareModels } from './bound-models.js';
 import type { Scope } from './context.js';
+import { SLOW_MACHINE_MS } from './env.js';
 
 /** Where a URL says that PostgreSQL is, as the configuration would say it. */
 function databaseConfig(url: string): DatabaseConfig {
@@ -11,8 +13,7 @@ function databaseConfig(url: string): DatabaseConfig {
     user: decodeURIComponent(username),
     password: decodeURIComponent(password),
     poolMax: 5,
-    // Even when all stands still for a while; who tests its absence waits for less.
-    timeoutMs: 30_000,
+    timeoutMs: SLOW_MACHINE_MS,
     ssl: false,
   };
 }
@@ -23,7 +24,13 @@ export function openTestDatabase(
   url: string,
   config: Partial<DatabaseConfig> = {},
 ): Database {
-  const database = openDatabase({ ...databaseConfig(url), ...config }, 'test');
-  scope.teardown(() => database.close());
+  const whole = { ...databaseConfig(url), ...config };
+  const share = shareModels(whole, 'a test');
+  const database = openDatabase(whole, 'test');
+  share.opened(database);
+  scope.teardown(() => {
+    share.leave();
+    return database.close();
+  });
   return database;
 }

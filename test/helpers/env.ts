@@ -11,7 +11,7 @@ export type Overrides = Readonly<Record<string, string | undefined>>;
 export const PUBLIC_URL = 'https://rollcall.example';
 
 /** Time for PostgreSQL to answer even when all stands still for a while; who tests its absence waits no longer than in production. */
-const SLOW_MACHINE = '15s';
+export const SLOW_MACHINE_MS = 15_000;
 export const IMPATIENT = { POSTGRES_TIMEOUT: undefined } as const;
 
 /** A whole, valid environment for an API or a worker of this test file. */
@@ -33,7 +33,7 @@ export function environment(
     BCRYPT_COST: '4',
     RATE_LIMIT_SCALE: '1000',
     DATABASE_URL: databaseUrl,
-    POSTGRES_TIMEOUT: SLOW_MACHINE,
+    POSTGRES_TIMEOUT: `${SLOW_MACHINE_MS / 1_000}s`,
     REDIS_URL: redisUrl,
     MAIL_HOST: stack.mail.host,
     MAIL_PORT: String(stack.mail.port),

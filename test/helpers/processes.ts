@@ -4,7 +4,10 @@ import { projectRoot } from '../../dev/paths.js';
 import { claimPort, loopback } from '../../dev/stack/processes/ports.js';
 import type { Scope, TestContext } from './context.js';
 import { environment, type Overrides } from './env.js';
-import { eventually, type Patience } from './eventually.js';
+import { eventually } from './eventually.js';
+import { keepLines, type WrittenLines } from './log-lines.js';
+
+export { isRequest, type LogLine } from './log-lines.js';
 
 /** How a process ended. */
 export interface ProcessExit {
@@ -12,18 +15,11 @@ export interface ProcessExit {
   readonly signal: NodeJS.Signals | null;
 }
 
-/** One line that a process logged. */
-export type LogLine = Readonly<Record<string, unknown>>;
-
 /** A program that runs as a process of its own. */
-export interface TestProcess {
+export interface TestProcess extends Pick<WrittenLines, 'logLines' | 'waitForLine'> {
   readonly pid: number;
   stdout(): string;
   stderr(): string;
-  /** What it has logged so far. @throws when a line on stdout is not one JSON object. */
-  logLines(): LogLine[];
-  /** Resolves to the first line logged that the predicate takes. */
-  waitForLine(isWanted: (line: LogLine) => boolean, patience?: Patience): Promise<LogLine>;
   send(signal: NodeJS.Signals): void;
   /** Reads no more of what it writes, and closes this end of the pipe. */
   closeReader(name: 'stdout' | 'stderr'): void;
@@ -47,15 +43,6 @@ export interface StartOptions {
   /** What the process ends with; the whole file by default. */
   readonly scope?: Scope;
 }
-
-/** Finds the one line that tells of a request as a whole. */
-export const isRequest =
-  (requestId: string) =>
-  (line: LogLine): boolean =>
-    line['http.request.id'] === requestId && line['message'] === 'request';
-
-/** What a process logs when it answers 500: no test brings that about, so it fails the one in which it happens. */
-const INTERNAL_ERROR = '"message":"request failed"';
 
 const STOP_WITHIN_MS = 60_000;
 const READY_WITHIN_MS = 60_000;
@@ -131,10 +118,11 @@ async function isLive(url: string): Promise<boolean> {
 }
 
 function follow(child: ChildProcess, script: string, scope: Scope): TestProcess {
-  const output = { stdout: '', stderr: '' };
-  for (const name of ['stdout', 'stderr'] as const) {
-    child[name]?.setEncoding('utf8').on('data', (text: string) => (output[name] += text));
-  }
+  const stdout = keepLines();
+  let stderr = '';
+  child.stdout?.setEncoding('utf8').on('data', stdout.add);
+  child.stderr?.setEncoding('utf8').on('data', (text: string) => (stderr += text));
+  const lastPart = (): string => `${stdout.text().slice(-2_000)}${stderr.slice(-2_000)}`;
   let hasEnded = false;
   let isExpected = false;
   const exited = new Promise<ProcessExit>((resolve) => {
@@ -153,26 +141,23 @@ function follow(child: ChildProcess, script: string, scope: Scope): TestProcess 
     clearTimeout(lastResort);
     if (code !== 0) {
       throw new Error(
-        `${script} ended with ${signal ?? `exit code ${code}`} on SIGTERM:\n${lastPart(output)}`,
+        `${script} ended with ${signal ?? `exit code ${code}`} on SIGTERM:\n${lastPart()}`,
       );
     }
   };
 
   scope.teardown(async () => {
     if (!hasEnded) await stop();
-    else if (!isExpected) throw new Error(`${script} ended by itself:\n${lastPart(output)}`);
-    const defects = output.stdout.split('\n').filter((line) => line.includes(INTERNAL_ERROR));
-    if (defects.length > 0) throw new Error(`${script} has a defect:\n${defects.join('\n')}`);
+    else if (!isExpected) throw new Error(`${script} ended by itself:\n${lastPart()}`);
+    stdout.refuseDefects(script);
   });
 
-  const logLines = (): LogLine[] => output.stdout.split('\n').slice(0, -1).map(parseLine);
   return {
     pid: child.pid ?? 0,
-    stdout: () => output.stdout,
-    stderr: () => output.stderr,
-    logLines,
-    waitForLine: (isWanted, patience = { of: 'the log line' }) =>
-      eventually(() => logLines().find(isWanted), patience),
+    stdout: stdout.text,
+    stderr: () => stderr,
+    logLines: stdout.logLines,
+    waitForLine: stdout.waitForLine,
     hasEnded: () => hasEnded,
     send: (signal) => void child.kill(signal),
     closeReader: (name) => void child[name]?.destroy(),
@@ -188,17 +173,6 @@ function follow(child: ChildProcess, script: string, scope: Scope): TestProcess 
     },
   };
 }
-
-function parseLine(line: string): LogLine {
-  try {
-    return JSON.parse(line) as LogLine;
-  } catch (error) {
-    throw new Error(`not a line of JSON on stdout: ${line}`, { cause: error });
-  }
-}
-
-const lastPart = ({ stdout, stderr }: { stdout: string; stderr: string }): string =>
-  `${stdout.slice(-2_000)}${stderr.slice(-2_000)}`;
 
 const liveChildren = new Set<ChildProcess>();
 

@@ -8,7 +8,7 @@ import { openTestDatabase } from '../helpers/database.js';
 import { eventually } from '../helpers/eventually.js';
 import { tokenIn } from '../helpers/mailbox.js';
 import type { Problem } from '../helpers/problem.js';
-import { startApi } from '../helpers/processes.js';
+import { runApi } from '../helpers/servers.js';
 
 const context = useContext();
 const system = useSystem(context);
@@ -56,7 +56,7 @@ test.serial(
 test.serial(
   'S10 past three new addresses an hour nothing changes and nobody is mailed, whosever the address is',
   async (t) => {
-    const strict = await startApi(context, { scope: t, env: { RATE_LIMIT_SCALE: '1' } });
+    const strict = await runApi(context, { scope: t, env: { RATE_LIMIT_SCALE: '1' } });
     const { admins } = system;
     for (const isSomebodys of [true, false]) {
       const admin = await admins.confirmedAdmin();
@@ -84,7 +84,7 @@ test.serial(
 
 test.serial('S51 what one admin changes of its own account is limited', async (t) => {
   // 30 in a quarter of an hour, scaled down.
-  const strict = await startApi(context, { scope: t, env: { RATE_LIMIT_SCALE: '0.2' } });
+  const strict = await runApi(context, { scope: t, env: { RATE_LIMIT_SCALE: '0.2' } });
   const admin = await system.admins.confirmedAdmin();
   const session = createClient(strict.url).as(admin.login.access_token);
   for (let i = 0; i < 6; i++)
@@ -122,7 +122,7 @@ test.serial('S20 a new password needs the old one and ends every other session',
   await mailbox.waitForMail(admin.email, { subject: /password has been changed/ });
 
   // With the limits of production: what is tried here is counted, for this session alone.
-  const strict = await startApi(context, { scope: t, env: { RATE_LIMIT_SCALE: '1' } });
+  const strict = await runApi(context, { scope: t, env: { RATE_LIMIT_SCALE: '1' } });
   const session = createClient(strict.url).as(admin.login.access_token);
   const attempt = async (proof: object): Promise<number> =>
     (await session.put('/auth/me', { password: NEW_PASSWORD, ...proof })).status;

@@ -6,7 +6,7 @@ import { useContext } from '../helpers/context.js';
 import { eventually } from '../helpers/eventually.js';
 import { createMailbox, tokenIn } from '../helpers/mailbox.js';
 import { telling, type Problem } from '../helpers/problem.js';
-import { startApi, startWorker } from '../helpers/processes.js';
+import { runApi, runWorker } from '../helpers/servers.js';
 
 const context = useContext();
 const api = useApi(context);
@@ -106,7 +106,7 @@ test.serial(
     const neverPage = await pageOf(NEVER);
     t.is(neverPage.status, 400);
 
-    const hasty = await startApi(context, { scope: t, env: { CONFIRMATION_EXPIRES: '1s' } });
+    const hasty = await runApi(context, { scope: t, env: { CONFIRMATION_EXPIRES: '1s' } });
     const late = api.admins.applicant({ password });
     await createClient(hasty.url).post('/auth/register', late);
     const expired = await tokenFor(late.email);
@@ -122,7 +122,7 @@ test.serial(
     t.is((await pageOf(expired)).text, neverPage.text);
     t.is(await confirmedAt(late.email), undefined);
 
-    await startWorker(context, { scope: t });
+    await runWorker(context, { scope: t });
     const { email } = await api.admins.registerAdmin({ password });
     const seen = new Set<string>();
     const nextToken = async (): Promise<string> => {

@@ -5,7 +5,7 @@ import { useContext } from '../helpers/context.js';
 import { eventually } from '../helpers/eventually.js';
 import { createMailbox } from '../helpers/mailbox.js';
 import type { Problem } from '../helpers/problem.js';
-import { startWorker } from '../helpers/processes.js';
+import { runWorker } from '../helpers/servers.js';
 
 const context = useContext();
 const api = useApi(context);
@@ -61,7 +61,7 @@ test('S38 a deleted admin’s tokens are dead, its users are gone, and no mail g
   const renewed = { token: reset, password: again.password };
   t.is((await api.client.post('/auth/password/reset', renewed)).status, 400);
 
-  await startWorker(context, { scope: t });
+  await runWorker(context, { scope: t });
   const outcomes = await eventually(async () => {
     const rows = await context.rows<{ state: string; outcome: string }>(
       'select state, outcome from outbox where id = any($1)',

@@ -142,7 +142,7 @@ async function refusedQueries(
       ...(token === undefined ? [] : [`Authorization: Bearer ${token}`]),
     ];
     const request = Buffer.from(`${lines.join('\r\n')}\r\n\r\n`, 'latin1');
-    const { status, body } = await exchange(api.process.url, request);
+    const { status, body } = await exchange(api.server.url, request);
     t.is(status, 400, path);
     t.is((JSON.parse(body) as Problem).code, 'malformed_request', path);
   }

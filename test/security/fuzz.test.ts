@@ -2,7 +2,7 @@ import { Agent, request as httpRequest } from 'node:http';
 import { text } from 'node:stream/consumers';
 import test from 'ava';
 import fc from 'fast-check';
-import { useApi } from '../helpers/api.js';
+import { useApiProcess } from '../helpers/api.js';
 import { useContext } from '../helpers/context.js';
 import { loadContract, type Exchange } from '../helpers/contract.js';
 import { operationsOf, readDocument } from '../helpers/openapi.js';
@@ -11,7 +11,9 @@ import { fuzzRequests, type Recipe } from './fuzz-requests.js';
 import { fillIn, makeWorld } from './fuzz-world.js';
 
 const context = useContext();
-const api = useApi(context, { env: { LOG_LEVEL: 'warn', FIREHOSE_DELIVERY_STREAM: undefined } });
+const api = useApiProcess(context, {
+  env: { LOG_LEVEL: 'warn', FIREHOSE_DELIVERY_STREAM: undefined },
+});
 const contract = loadContract();
 const document = readDocument();
 
@@ -52,13 +54,13 @@ test(`S66 ${REQUESTS} requests, good, nearly good and hostile, get answers that 
   }
 
   t.log(`asked again because a deadline had passed: ${outOfTime}`);
-  t.false(api.process.hasEnded());
+  t.false(api.server.hasEnded());
   t.is((await api.client.get('/health/ready')).status, 200);
   t.deepEqual(
-    api.process.logLines().filter((line) => line['log.level'] !== 'warn'),
+    api.server.logLines().filter((line) => line['log.level'] !== 'warn'),
     [],
   );
-  t.is(api.process.stderr(), '');
+  t.is(api.server.stderr(), '');
   for (const { method, path } of operationsOf(document)) {
     const seen = [...(statuses.get(`${method} ${path}`) ?? [])];
     t.true(
@@ -107,7 +109,7 @@ async function reasonOf({ headers, body }: Exchange): Promise<string> {
   const id = headers.get('x-request-id');
   const isAboutIt = (line: LogLine): boolean =>
     line['http.request.id'] === id && line['error.message'] !== undefined;
-  const line = await api.process.waitForLine(isAboutIt);
+  const line = await api.server.waitForLine(isAboutIt);
   return `${String(line['error.message'])} ${String(line['error.stack_trace'])}`;
 }
 
@@ -117,7 +119,7 @@ const codeOf = (body: unknown): unknown =>
 /** As it is: fetch would refuse to send much of it, and send the rest otherwise. */
 function ask(agent: Agent, { method, target, headers, body }: Recipe): Promise<Exchange> {
   return new Promise((resolve, reject) => {
-    const { hostname, port } = new URL(api.process.url);
+    const { hostname, port } = new URL(api.server.url);
     const length = body === undefined ? {} : { 'content-length': Buffer.byteLength(body) };
     const request = httpRequest({
       agent,

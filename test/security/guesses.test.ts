@@ -257,7 +257,7 @@ async function lockOut(t: ExecutionContext, email: string): Promise<void> {
 const confirm = (ip: string, token: string, password: string) =>
   from(ip).post<Problem>('/auth/confirm', { token, password });
 
-const from = (ip: string): ApiClient => createClient(api.process.url, { 'x-forwarded-for': ip });
+const from = (ip: string): ApiClient => createClient(api.server.url, { 'x-forwarded-for': ip });
 
 const logIn = <T = Problem>(ip: string, email: string, password: string) =>
   from(ip).post<T>('/auth/login', { email, password });

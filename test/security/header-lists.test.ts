@@ -21,7 +21,7 @@ test('S81 more proxies than any request passes are not read: the last ones count
   await api.client.raw('GET', '/nothing', {
     headers: { 'x-request-id': requestId, 'x-forwarded-for': addresses.join() },
   });
-  const line = await api.process.waitForLine(isRequest(requestId));
+  const line = await api.server.waitForLine(isRequest(requestId));
   t.is(line['client.ip'], '10.0.0.0', 'the hundredth from the end, which a proxy of ours has seen');
 });
 

@@ -6,14 +6,14 @@ import { sendSecurityNotice } from '../../shared/jobs/mail-jobs.js';
 import { outboxJob } from '../../shared/outbox/outbox-job.js';
 import { queuePrefix } from '../../shared/queues/registry.js';
 import { redisAddress } from '../../shared/queues/redis-client.js';
-import { useSystem } from '../helpers/api.js';
+import { useSystemProcesses } from '../helpers/api.js';
 import { useContext, type Scope } from '../helpers/context.js';
 import { eventually } from '../helpers/eventually.js';
 import { createFirehoseReader } from '../helpers/firehose.js';
 import { openFixture } from '../workers/fixture.js';
 
 const context = useContext();
-const system = useSystem(context);
+const system = useSystemProcesses(context);
 
 const VICTIM = `victim@${context.mailDomain}`;
 const ID = '01920000-0000-7000-8000-000000000000';
@@ -130,7 +130,7 @@ test.serial('S72 a batch that is none is given up, and the logs go on', async (t
 });
 
 test.serial('S66 what fails inside of a request or a job ends neither process', async (t) => {
-  const pids = [system.process.pid, system.worker.pid];
+  const pids = [system.server.pid, system.worker.pid];
   const admin = await system.admins.confirmedAdmin();
   for (let round = 0; round < 5; round++) {
     const hangUp = new AbortController();
@@ -158,13 +158,13 @@ test.serial('S66 what fails inside of a request or a job ends neither process', 
   await eventually(async () => (await admin.client.raw('GET', '/users')).status === 200);
   await honestMailArrives();
 
-  for (const process of [system.process, system.worker]) {
+  for (const process of [system.server, system.worker]) {
     t.false(process.hasEnded());
     const messages = process.logLines().map(({ message }) => message);
     t.false(messages.includes('uncaught exception') || messages.includes('shutdown started'));
     t.notRegex(process.stderr(), /unhandled|uncaught|DeprecationWarning/i);
   }
-  t.deepEqual([system.process.pid, system.worker.pid], pids);
+  t.deepEqual([system.server.pid, system.worker.pid], pids);
 });
 
 /** Resolves when the job is given up. */

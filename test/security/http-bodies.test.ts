@@ -23,7 +23,7 @@ test.serial.before('log in', async () => {
 
 test('S52 a body that says that it is too large is refused before any of it is sent', async (t) => {
   const { status, headers, body } = await exchange(
-    api.process.url,
+    api.server.url,
     login(`Content-Length: ${SMALL_LIMIT + 1}`),
   );
   t.is(status, 413);
@@ -32,7 +32,7 @@ test('S52 a body that says that it is too large is refused before any of it is s
 });
 
 test('S52 a body without an end is not read on: the answer comes, and the connection is closed', async (t) => {
-  const socket = await openConnection(api.process.url);
+  const socket = await openConnection(api.server.url);
   const answer = readAnswer(socket);
   socket.write(login('Transfer-Encoding: chunked'));
   const chunk = `${(65_536).toString(16)}\r\n${'x'.repeat(65_536)}\r\n`;
@@ -87,12 +87,12 @@ test('S52 a compressed body is not inflated, whatever is in it', async (t) => {
 });
 
 test('S52 a body that ends early is no request', async (t) => {
-  const socket = await openConnection(api.process.url);
+  const socket = await openConnection(api.server.url);
   socket.write(`${login('Content-Length: 50')}{"email":`);
   socket.destroySoon();
   await once(socket, 'close');
   t.is((await api.client.get('/health/live')).status, 200);
-  t.false(api.process.stdout().includes('request failed'));
+  t.false(api.server.stdout().includes('request failed'));
 });
 
 test('S53 what is no JSON object, or not one for every reader alike, is refused', async (t) => {
@@ -183,7 +183,7 @@ test('S54 only JSON in UTF-8 is taken, and answered in JSON whatever the client 
   t.is(
     (
       await exchange(
-        api.process.url,
+        api.server.url,
         untyped.replace('\r\n\r\n', '\r\nConnection: close\r\n\r\n') + body,
       )
     ).status,

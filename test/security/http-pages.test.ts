@@ -121,7 +121,7 @@ test('S63 nothing redirects, neither to another host nor anywhere', async (t) =>
   t.true(paths.length > 50);
   for (const target of [...targets, ...paths]) {
     const request = `GET ${target} HTTP/1.1\r\nHost: evil.test\r\nX-Forwarded-Host: evil.test\r\nConnection: close\r\n\r\n`;
-    const { status, headers, body } = await exchange(api.process.url, request);
+    const { status, headers, body } = await exchange(api.server.url, request);
     t.false(status >= 300 && status < 400, target);
     for (const name of ['location', 'refresh', 'link', 'content-location'])
       t.false(headers.has(name), target);
@@ -154,7 +154,7 @@ test('S56 S66 a part or a condition that is asked for makes nothing fail: the an
       t.is(answer.text, whole.text);
     }
   }
-  t.false(api.process.logLines().some((line) => line['log.level'] === 'error'));
+  t.false(api.server.logLines().some((line) => line['log.level'] === 'error'));
 });
 
 test('S56 S66 an error that is the request’s own fault is answered as such, whatever its status', async (t) => {

@@ -8,7 +8,8 @@ import { useContext } from '../helpers/context.js';
 import { productionEnvironment } from '../helpers/env.js';
 import { eventually } from '../helpers/eventually.js';
 import { createRecordingLogger } from '../helpers/log.js';
-import { startApi, type LogLine } from '../helpers/processes.js';
+import type { LogLine } from '../helpers/processes.js';
+import { runApi } from '../helpers/servers.js';
 import { exchange, openConnection, readAnswer, type RawAnswer } from '../helpers/raw-http.js';
 
 const context = useContext();
@@ -53,8 +54,8 @@ for (const environment of ['test', 'production'] as const) {
   test(`S56 no error tells about the inside, with NODE_ENV=${environment}`, async (t) => {
     const { url } =
       environment === 'test'
-        ? api.process
-        : await startApi(context, { scope: t, env: productionEnvironment() });
+        ? api.server
+        : await runApi(context, { scope: t, env: productionEnvironment() });
     for (const [request, statuses] of wrongRequests) {
       const { status, headers, body } = await ask(url, request);
       t.true(statuses.includes(status), `${request.slice(0, 60)}: ${status}`);
@@ -67,7 +68,7 @@ for (const environment of ['test', 'production'] as const) {
 }
 
 test('S57 methods that are not documented do nothing, and no header changes a method', async (t) => {
-  const { url } = api.process;
+  const { url } = api.server;
   for (const method of ['TRACE', 'CONNECT', 'PUT', 'PROPFIND']) {
     const target = method === 'CONNECT' ? 'x.test:80' : '/auth/login';
     const { status, headers } = await ask(url, `${method} ${target} HTTP/1.1`);
@@ -107,7 +108,7 @@ const ambiguous: Readonly<Record<string, string>> = {
 
 test('S58 a request with two readings gets one answer, 400, and nothing behind it is served', async (t) => {
   for (const [what, request] of Object.entries(ambiguous)) {
-    const { status, headers, text } = await exchange(api.process.url, request);
+    const { status, headers, text } = await exchange(api.server.url, request);
     t.is(status, 400, what);
     t.is(headers.get('connection'), 'close', what);
     t.is(text.match(/HTTP\/1\.1 \d{3} /g)?.length, 1, what);
@@ -123,14 +124,14 @@ test('S58 a header that only one reader would see is refused', async (t) => {
     'Host: x\r\nContent-Type: application/json\r\nContent-Type: text/plain',
   ]) {
     const request = `GET /auth/me HTTP/1.1\r\n${headers}\r\nConnection: close\r\n\r\n`;
-    const { status, body } = await exchange(api.process.url, request);
+    const { status, body } = await exchange(api.server.url, request);
     t.is(status, 400, headers);
     t.true(body.includes('"malformed_request"'));
   }
 });
 
 test('S59 slow clients are cut off, whether they send too slowly or nothing at all', async (t) => {
-  const { url } = api.process;
+  const { url } = api.server;
   const drips: NodeJS.Timeout[] = [];
   const drip = (socket: Socket, text: string): void => {
     drips.push(setInterval(() => socket.writable && socket.write(text), 500));
@@ -173,7 +174,7 @@ test('S59 slow means ten seconds for headers, fifteen for all, twenty without ta
 
 test('S59 a client that asks and asks, and reads no answer, is cut off', async (t) => {
   const requestId = 'asks-and-never-reads';
-  const socket = await openConnection(api.process.url);
+  const socket = await openConnection(api.server.url);
   t.teardown(() => socket.destroy());
   socket.pause();
   // More than the buffers of both systems take.
@@ -182,13 +183,11 @@ test('S59 a client that asks and asks, and reads no answer, is cut off', async (
   );
   const isCutOff = (line: LogLine): boolean =>
     line['http.request.id'] === requestId && line['message'] === 'request aborted';
-  await t.notThrowsAsync(api.process.waitForLine(isCutOff));
+  await t.notThrowsAsync(api.server.waitForLine(isCutOff));
 });
 
 test('S59 hundreds of idle connections keep nobody from an answer', async (t) => {
-  const idle = await Promise.all(
-    Array.from({ length: 500 }, () => openConnection(api.process.url)),
-  );
+  const idle = await Promise.all(Array.from({ length: 500 }, () => openConnection(api.server.url)));
   t.teardown(() => idle.forEach((socket) => socket.destroy()));
   t.is((await api.client.get('/health/live')).status, 200);
   t.is((await admin.client.get('/users')).status, 200);
@@ -224,7 +223,7 @@ test('S60 every answer bears the headers that keep browsers from harm, those of 
     'HEAD / HTTP/1.1',
   ];
   for (const request of requests) {
-    const { headers } = await ask(api.process.url, request);
+    const { headers } = await ask(api.server.url, request);
     for (const [name, pattern] of Object.entries(expectedHeaders)) {
       t.regex(headers.get(name) ?? '', pattern, `${request.slice(0, 60)} ${name}`);
     }
@@ -235,7 +234,7 @@ test('S60 every answer bears the headers that keep browsers from harm, those of 
 });
 
 test('S60 without HTTPS nothing is said about it, and tokens have no ETag', async (t) => {
-  const plain = await startApi(context, { scope: t, env: { PUBLIC_URL: 'http://localhost:1' } });
+  const plain = await runApi(context, { scope: t, env: { PUBLIC_URL: 'http://localhost:1' } });
   const { headers } = await createClient(plain.url).get('/');
   t.is(headers.get('strict-transport-security'), null);
   const login = await api.client.post('/auth/login', {

@@ -5,7 +5,7 @@ import { createClient, type ApiClient } from '../helpers/api-client.js';
 import { useContext } from '../helpers/context.js';
 import { PASSWORD_PEPPER, SECRET_KEY, type Overrides } from '../helpers/env.js';
 import { nextPageOf } from '../helpers/next-page.js';
-import { startApi } from '../helpers/processes.js';
+import { runApi } from '../helpers/servers.js';
 
 const context = useContext();
 
@@ -93,7 +93,7 @@ test('S41 a hash of the previous pepper verifies until it is dropped, and is ren
 });
 
 async function start(env: Overrides): Promise<Instance> {
-  const client = createClient((await startApi(context, { env })).url);
+  const client = createClient((await runApi(context, { env })).url);
   return { client, admins: createAdmins(context, client) };
 }
 

@@ -116,7 +116,7 @@ test.serial(
     for (const [target, { login }] of targets) {
       for (const host of forged) {
         const { status, headers } = await exchange(
-          api.process.url,
+          api.server.url,
           `GET ${target} HTTP/1.1\r\n${host}\r\nAuthorization: Bearer ${login.access_token}\r\nConnection: close\r\n\r\n`,
         );
         t.is(status, 200, target);

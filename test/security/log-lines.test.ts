@@ -1,6 +1,6 @@
 import test from 'ava';
 import { mintedToken, type TestAdmin } from '../helpers/admins.js';
-import { useApi } from '../helpers/api.js';
+import { useApiProcess } from '../helpers/api.js';
 import { createClient, type ApiClient } from '../helpers/api-client.js';
 import { useContext } from '../helpers/context.js';
 import { eventually } from '../helpers/eventually.js';
@@ -9,7 +9,7 @@ import { exchange } from '../helpers/raw-http.js';
 import { ageRotations } from '../helpers/rotations.js';
 
 const context = useContext();
-const api = useApi(context, { env: { LOG_LEVEL: 'trace' } });
+const api = useApiProcess(context, { env: { LOG_LEVEL: 'trace' } });
 
 const tokenFor = mintedToken(context);
 
@@ -46,13 +46,13 @@ test.serial(
         },
       });
       await exchange(
-        api.process.url,
+        api.server.url,
         `GET /${text} HTTP/1.1\r\nHost: x\r\nUser-Agent: ${text}\r\nConnection: close\r\n\r\n`,
       );
-      await exchange(api.process.url, Buffer.from(`G${text} / HTTP/1.1\r\n\r\n`));
+      await exchange(api.server.url, Buffer.from(`G${text} / HTTP/1.1\r\n\r\n`));
     }
     const lines = await eventually(() => {
-      const said = api.process.logLines();
+      const said = api.server.logLines();
       return (
         said.filter((line) => line['message'] === 'request').length >= INJECTED.length * 6 && said
       );
@@ -64,8 +64,8 @@ test.serial(
         t.true(['string', 'number', 'boolean'].includes(typeof value), `${name} is flat`);
       }
     }
-    t.notRegex(api.process.stdout().replaceAll('\n', ''), /[\p{Cc}\u2028\u2029]/u);
-    t.is(api.process.stderr(), '');
+    t.notRegex(api.server.stdout().replaceAll('\n', ''), /[\p{Cc}\u2028\u2029]/u);
+    t.is(api.server.stderr(), '');
   },
 );
 
@@ -159,8 +159,8 @@ for (const [i, [event, cause]] of causes.entries()) {
       const { requestId } = await cause(admin, api.client);
       const isTheEvent = (line: LogLine): boolean =>
         line['event.action'] === event && line['http.request.id'] === requestId;
-      const line = await api.process.waitForLine(isTheEvent);
-      t.is(api.process.logLines().filter(isTheEvent).length, 1);
+      const line = await api.server.waitForLine(isTheEvent);
+      t.is(api.server.logLines().filter(isTheEvent).length, 1);
       t.is(line['user.id'], String(admin.id));
       t.is(line['client.ip'], '127.0.0.1');
       t.regex(String(line['@timestamp']), /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/);
@@ -212,7 +212,7 @@ test.serial(
   async (t) => {
     const admin = await api.admins.confirmedAdmin();
     for (const event of ['user_created', 'email_confirmed']) {
-      await api.process.waitForLine(
+      await api.server.waitForLine(
         (line) => line['event.action'] === event && line['user.id'] === String(admin.id),
         { of: event },
       );
@@ -236,7 +236,7 @@ test.serial(
       const { requestId } = await ask();
       const isIt = (line: LogLine): boolean =>
         line['event.action'] === event && line['http.request.id'] === requestId;
-      const line = await api.process.waitForLine(isIt, { of: event });
+      const line = await api.server.waitForLine(isIt, { of: event });
       t.is(line['user.id'], undefined, event);
       const rows = await context.rows<{ outbox: string | null; about: string | null }>(
         `select e.details ->> 'outbox_id' as outbox, o.request_id as about
@@ -247,7 +247,7 @@ test.serial(
       t.is(rows.length, 1, event);
       if (event !== 'email_confirm_fail') t.is(rows[0]?.about, requestId, event);
     }
-    t.false(api.process.stdout().includes(`@${context.mailDomain}`));
+    t.false(api.server.stdout().includes(`@${context.mailDomain}`));
   },
 );
 
@@ -277,26 +277,26 @@ test.serial(
       ]) {
         const requestId = `of-a-path-${secrets.indexOf(text)}-${path.length}`;
         await exchange(
-          api.process.url,
+          api.server.url,
           `GET ${path} HTTP/1.1\r\nHost: x\r\nX-Request-Id: ${requestId}\r\nConnection: close\r\n\r\n`,
         );
-        const line = await api.process.waitForLine(isRequest(requestId), { of: path });
+        const line = await api.server.waitForLine(isRequest(requestId), { of: path });
         t.regex(String(line['url.path']), /\[(?:token|address)\]/, path);
       }
     }
-    const said = api.process.stdout();
+    const said = api.server.stdout();
     for (const part of [secret, 'gwendolyn', allEncoded('gwendolyn'), allEncoded(secret)])
       t.false(said.toLowerCase().includes(part.toLowerCase()), part);
     t.false(said.toLowerCase().includes(twice(secret).toLowerCase()));
 
     const { requestId } = await api.client.raw('GET', '/users/%E2%82%AC%20%5B1%5D?token=x');
-    const plain = await api.process.waitForLine(isRequest(requestId));
+    const plain = await api.server.waitForLine(isRequest(requestId));
     t.is(plain['url.path'], '/users/%E2%82%AC%20%5B1%5D', 'any other path stays as it was');
   },
 );
 test.serial('S77 the start of each process is told once', async (t) => {
   const worker = await startWorker(context, { scope: t });
-  for (const { logLines, waitForLine } of [api.process, worker]) {
+  for (const { logLines, waitForLine } of [api.server, worker]) {
     const isStart = (line: LogLine): boolean => line['event.action'] === 'sys_startup';
     const line = await waitForLine(isStart);
     t.like(line, { 'event.kind': 'event', 'event.category': 'process' });

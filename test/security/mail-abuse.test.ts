@@ -128,7 +128,7 @@ let clients = 0;
 const someone = (): ApiClient => from(`10.0.0.${(clients += 1)}`);
 const people = (): AdminFactory => createAdmins(context, someone(), mailedToken(context));
 
-const from = (ip: string): ApiClient => createClient(system.process.url, { 'x-forwarded-for': ip });
+const from = (ip: string): ApiClient => createClient(system.server.url, { 'x-forwarded-for': ip });
 
 const nothingUnderWay = async (): Promise<boolean> =>
   (await context.rows(`select from outbox where state <> 'settled'`)).length === 0;
@@ -141,14 +141,14 @@ async function post(
 ): Promise<number> {
   const body = JSON.stringify(json);
   const lines = Object.entries({
-    host: new URL(system.process.url).host,
+    host: new URL(system.server.url).host,
     connection: 'close',
     'content-type': 'application/json',
     'content-length': String(Buffer.byteLength(body)),
     ...headers,
   }).map(([name, value]) => `${name}: ${value}`);
   const { status } = await exchange(
-    system.process.url,
+    system.server.url,
     [`POST ${target} HTTP/1.1`, ...lines, '', body].join('\r\n'),
   );
   return status;

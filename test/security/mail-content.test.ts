@@ -5,7 +5,7 @@ import { useContext } from '../helpers/context.js';
 import { eventually } from '../helpers/eventually.js';
 import { createMailbox } from '../helpers/mailbox.js';
 import type { Problem } from '../helpers/problem.js';
-import { startWorker } from '../helpers/processes.js';
+import { runWorker } from '../helpers/servers.js';
 import { openSmtpServer } from '../helpers/smtp-server.js';
 
 const context = useContext();
@@ -16,7 +16,7 @@ const MARKUP = `<img src=x onerror=alert(1)>"'&<b>`;
 const ESCAPED = '&lt;img src=x onerror=alert(1)&gt;&quot;&#39;&amp;&lt;b&gt;';
 
 test.serial('S69 what somebody calls himself is text in the mails that others read', async (t) => {
-  await startWorker(context, { scope: t });
+  await runWorker(context, { scope: t });
   const { email, password } = await api.admins.registerAdmin({ name: MARKUP });
   const mail = await mailbox.waitForMail(email);
   const whole = `${mail.html}${mail.text}${JSON.stringify(mail.headers)}`;
@@ -141,7 +141,7 @@ test.serial(
 
 test.serial('S73 a name adds no recipient and no header, whatever is in it', async (t) => {
   const smtp = await openSmtpServer(t);
-  await startWorker(context, { scope: t, env: smtp.env });
+  await runWorker(context, { scope: t, env: smtp.env });
   const names = [
     'a, evil@e.test',
     'a; evil@e.test',

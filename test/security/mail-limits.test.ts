@@ -7,6 +7,7 @@ import { eventually } from '../helpers/eventually.js';
 import { createMailbox, tokenIn, type Mail } from '../helpers/mailbox.js';
 import type { Problem } from '../helpers/problem.js';
 import { startWorker } from '../helpers/processes.js';
+import { runWorker } from '../helpers/servers.js';
 import { ageRotations } from '../helpers/rotations.js';
 
 const context = useContext();
@@ -152,7 +153,7 @@ let clients = 0;
 const someone = (): ApiClient => {
   clients += 1;
   const ip = `10.${clients >> 8}.${clients & 255}.1`;
-  return createClient(api.process.url, { 'x-forwarded-for': ip });
+  return createClient(api.server.url, { 'x-forwarded-for': ip });
 };
 
 /** A confirmed admin without a single mail: nobody limits how many there are. */
@@ -171,7 +172,10 @@ const refresh = (token: string): Promise<Answer<Login>> =>
 
 /** Two workers side by side, until every message is settled. */
 async function workOff(t: ExecutionContext): Promise<void> {
-  const workers = await Promise.all([1, 2].map(() => startWorker(context, { scope: t, env })));
+  const workers = await Promise.all([
+    runWorker(context, { scope: t, env }),
+    startWorker(context, { scope: t, env }),
+  ]);
   await eventually(
     async () => (await context.rows(`select from outbox where state <> 'settled'`)).length === 0,
     { of: 'every message being settled', withinMs: 200_000 },

@@ -2,7 +2,7 @@ import test from 'ava';
 import { createAdmins } from '../helpers/admins.js';
 import { createClient, type Answer } from '../helpers/api-client.js';
 import { useContext } from '../helpers/context.js';
-import { startApi } from '../helpers/processes.js';
+import { runApi } from '../helpers/servers.js';
 import { openTcpProxy } from '../helpers/tcp-proxy.js';
 
 const context = useContext();
@@ -14,7 +14,7 @@ for (const how of ['refuse', 'silence'] as const) {
     `S65 without Redis (${how}) logins are still limited, more tightly, and writes go on`,
     async (t) => {
       const proxy = await openTcpProxy(t, context.redisUrl);
-      const api = await startApi(context, {
+      const api = await runApi(context, {
         scope: t,
         env: { REDIS_URL: proxy.urlFor(context.redisUrl), RATE_LIMIT_SCALE: '1' },
       });
@@ -52,7 +52,7 @@ test.serial(
   'S65 without PostgreSQL nothing is let through, and every answer is 503 with Retry-After',
   async (t) => {
     const proxy = await openTcpProxy(t, context.databaseUrl);
-    const api = await startApi(context, {
+    const api = await runApi(context, {
       scope: t,
       env: { DATABASE_URL: proxy.urlFor(context.databaseUrl) },
     });

@@ -12,7 +12,7 @@ import { useApi } from '../helpers/api.js';
 import { useContext } from '../helpers/context.js';
 import { eventually } from '../helpers/eventually.js';
 import type { Problem } from '../helpers/problem.js';
-import { startApi } from '../helpers/processes.js';
+import { runApi } from '../helpers/servers.js';
 
 const context = useContext();
 // What production's least work factor costs: more hashes are wanted than there are places for.
@@ -73,7 +73,7 @@ test.serial(
   async (t) => {
     // Limits by number are out of the way: what is tried here is who waits for a hash.
     const env = { BCRYPT_COST: '12', TRUST_PROXY: '1' };
-    const client = createClient((await startApi(context, { scope: t, env })).url);
+    const client = createClient((await runApi(context, { scope: t, env })).url);
     const { email, password } = await createAdmins(context, client).confirmedAdmin();
     let isOver = false;
     let refused = 0;

@@ -10,7 +10,7 @@ import { useApi } from '../helpers/api.js';
 import { useContext, type Scope } from '../helpers/context.js';
 import { PASSWORD_PEPPER, SECRET_KEY } from '../helpers/env.js';
 import { eventually } from '../helpers/eventually.js';
-import { startWorker } from '../helpers/processes.js';
+import { runWorker } from '../helpers/servers.js';
 import { dumpRedis } from '../helpers/redis.js';
 import { openSmtpServer } from '../helpers/smtp-server.js';
 
@@ -55,7 +55,7 @@ test.serial(
       },
       server: { authOptional: true, onAuth: (_auth, _session, done) => done(null, { user: 'x' }) },
     });
-    const worker = await startWorker(context, { scope: t, env: { ...env, ...smtp.env } });
+    const worker = await runWorker(context, { scope: t, env: { ...env, ...smtp.env } });
     await eventually(
       async () => {
         const counts = await mail.getJobCounts('completed', 'delayed', 'failed', 'waiting');

@@ -4,6 +4,7 @@ import { createClient, type ApiClient } from '../helpers/api-client.js';
 import { useContext } from '../helpers/context.js';
 import { startApi } from '../helpers/processes.js';
 import { ageRotations } from '../helpers/rotations.js';
+import { runApi } from '../helpers/servers.js';
 import { openStatementRecorder, type StatementRecorder } from '../helpers/statements.js';
 
 const context = useContext();
@@ -13,7 +14,7 @@ let clients: readonly [ApiClient, ApiClient];
 test.serial.before('start two APIs on one database', async () => {
   recorder = await openStatementRecorder(context, context.databaseUrl);
   const env = { DATABASE_URL: recorder.url };
-  const [here, there] = await Promise.all([startApi(context, { env }), startApi(context)]);
+  const [here, there] = await Promise.all([runApi(context, { env }), startApi(context)]);
   clients = [createClient(here.url), createClient(there.url)];
 });
 

@@ -5,14 +5,14 @@ import { createClient, type ApiClient } from '../helpers/api-client.js';
 import { useSystem } from '../helpers/api.js';
 import { useContext } from '../helpers/context.js';
 import { ageRotations } from '../helpers/rotations.js';
-import { startApi, type ServerProcess } from '../helpers/processes.js';
+import { runApi, type RunningServer } from '../helpers/servers.js';
 
 const context = useContext();
 const system = useSystem(context);
 
-let secondApi: ServerProcess;
+let secondApi: RunningServer;
 test.serial.before('start a second API on the same database', async () => {
-  secondApi = await startApi(context);
+  secondApi = await runApi(context);
 });
 
 /** Both instances, for what must hold on each. */

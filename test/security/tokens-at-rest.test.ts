@@ -1,15 +1,15 @@
 import test, { type ExecutionContext } from 'ava';
 import { mintedToken } from '../helpers/admins.js';
-import { useApi } from '../helpers/api.js';
+import { useApiProcess } from '../helpers/api.js';
 import { useContext } from '../helpers/context.js';
 import { eventually } from '../helpers/eventually.js';
 import { createMailbox, tokenIn } from '../helpers/mailbox.js';
-import { startWorker } from '../helpers/processes.js';
+import { runWorker } from '../helpers/servers.js';
 import { dumpRedis } from '../helpers/redis.js';
 import { openSmtpServer } from '../helpers/smtp-server.js';
 
 const context = useContext();
-const api = useApi(context);
+const api = useApiProcess(context);
 const mailbox = createMailbox(context.stack);
 
 const TOKENS = 200;
@@ -20,7 +20,7 @@ const SECRET_LENGTH = 43;
 test.serial(
   'S03 mailed tokens are unpredictable, and each of their characters counts',
   async (t) => {
-    await startWorker(context, { scope: t });
+    await runWorker(context, { scope: t });
     const { password } = api.admins.applicant();
     const emails = Array.from({ length: TOKENS }, () => api.admins.applicant().email);
     for (let at = 0; at < TOKENS; at += AT_ONCE) {
@@ -61,7 +61,7 @@ test.serial('S04 no store ever holds a token, whatever has become of its mail', 
 
   let answer = { code: 451, text: '4.3.0 try again later' };
   const refusing = await openSmtpServer(t, { onRecipient: () => answer });
-  const worker = await startWorker(context, { scope: t, env: refusing.env });
+  const worker = await runWorker(context, { scope: t, env: refusing.env });
   await eventually(() => hasDelivery(email, 'deferred'));
   await holdNowhere(t, token, 'delayed');
 
@@ -70,7 +70,7 @@ test.serial('S04 no store ever holds a token, whatever has become of its mail', 
   await holdNowhere(t, token, 'failed');
   await worker.stop();
 
-  await startWorker(context, { scope: t });
+  await runWorker(context, { scope: t });
   const { email: reached, password } = await api.admins.registerAdmin();
   const sent = tokenIn(await mailbox.waitForMail(reached));
   await eventually(() => hasDelivery(reached, 'sent'));
@@ -93,7 +93,7 @@ async function holdNowhere(t: ExecutionContext, token: string, when: string): Pr
   const stores = {
     PostgreSQL: await dumpTables(),
     Redis: await dumpRedis(context.redisUrl),
-    'the log': api.process.stdout() + api.process.stderr(),
+    'the log': api.server.stdout() + api.server.stderr(),
   };
   for (const [name, text] of Object.entries(stores)) {
     t.true(text.length > 100, `${name} holds nothing at all, ${when}`);

@@ -4,7 +4,7 @@ import { createClient, type Answer, type ApiClient } from '../helpers/api-client
 import { useApi } from '../helpers/api.js';
 import { useContext } from '../helpers/context.js';
 import type { Problem } from '../helpers/problem.js';
-import { startApi, type ServerProcess } from '../helpers/processes.js';
+import { runApi, type RunningServer } from '../helpers/servers.js';
 import { openTcpProxy } from '../helpers/tcp-proxy.js';
 
 const context = useContext();
@@ -15,11 +15,11 @@ const api = useApi(context);
 const LIMIT = 6;
 const strict = { RATE_LIMIT_SCALE: String(LIMIT / 600) };
 
-let here: ServerProcess;
-let there: ServerProcess;
+let here: RunningServer;
+let there: RunningServer;
 test.serial.before('start two strict APIs on one database', async () => {
-  here = await startApi(context, { env: strict });
-  there = await startApi(context, { env: strict });
+  here = await runApi(context, { env: strict });
+  there = await runApi(context, { env: strict });
 });
 
 test('S51 an admin’s writes of users are limited, over all instances, routes and addresses of a network', async (t) => {
@@ -85,7 +85,7 @@ test('S51 a request without a token is not counted, and neither is one to read',
 test('S51 the limit holds while Redis is gone', async (t) => {
   const proxy = await openTcpProxy(t, context.redisUrl);
   const env = { ...strict, REDIS_URL: proxy.urlFor(context.redisUrl) };
-  const client = clientOf(await startApi(context, { scope: t, env }), (await makeAdmin()).token);
+  const client = clientOf(await runApi(context, { scope: t, env }), (await makeAdmin()).token);
   await proxy.refuse();
   const statuses: number[] = [];
   for (let i = 0; i < LIMIT + 1; i++) {
@@ -109,7 +109,7 @@ async function makeAdmin(): Promise<{ admin: TestAdmin; token: string; id: numbe
   return { admin, token: admin.login.access_token, id: row?.id ?? 0 };
 }
 
-const clientOf = ({ url }: ServerProcess, token: string): ApiClient => createClient(url).as(token);
+const clientOf = ({ url }: RunningServer, token: string): ApiClient => createClient(url).as(token);
 
 async function refused(t: ExecutionContext, given: Promise<Answer>): Promise<void> {
   const { status, body, headers } = await given;

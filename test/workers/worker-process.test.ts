@@ -6,6 +6,7 @@ import { eventually } from '../helpers/eventually.js';
 import { createFirehoseReader } from '../helpers/firehose.js';
 import { createMailbox, linksIn, tokenIn } from '../helpers/mailbox.js';
 import { startWorker } from '../helpers/processes.js';
+import { runWorker } from '../helpers/servers.js';
 import { openTcpProxy } from '../helpers/tcp-proxy.js';
 import { openFixture } from './fixture.js';
 import { anyJob } from '../helpers/any-job.js';
@@ -41,7 +42,7 @@ test.serial(
 test.serial(
   'a shipped batch is not told of on the stream: the stream does not feed itself',
   async (t) => {
-    const worker = await startWorker(context, { scope: t });
+    const worker = await runWorker(context, { scope: t });
     const isAboutLogs = (line: Readonly<Record<string, unknown>>): boolean =>
       line['labels.queue'] === 'logs';
     t.is((await worker.waitForLine(isAboutLogs))['log.level'], 'debug');
@@ -51,7 +52,7 @@ test.serial(
 
 test.serial('it does only what its roles say', async (t) => {
   const fixture = await openFixture(t, context);
-  const worker = await startWorker(context, { scope: t, env: { WORKER_ROLES: 'relay' } });
+  const worker = await runWorker(context, { scope: t, env: { WORKER_ROLES: 'relay' } });
   const { id } = await fixture.promiseConfirmation({
     message: {
       createdAt: `now() - interval '5 seconds'`,
@@ -63,13 +64,13 @@ test.serial('it does only what its roles say', async (t) => {
   await worker.stop();
   t.is((await fixture.messageOf(id)).state, 'enqueued');
 
-  await startWorker(context, { scope: t, env: { WORKER_ROLES: 'mail' } });
+  await runWorker(context, { scope: t, env: { WORKER_ROLES: 'mail' } });
   await eventually(async () => (await fixture.messageOf(id)).state === 'settled');
 });
 
 test.serial('without a stream nothing is put on the logs queue', async (t) => {
   const fixture = await openFixture(t, context);
-  const worker = await startWorker(context, {
+  const worker = await runWorker(context, {
     scope: t,
     env: { FIREHOSE_DELIVERY_STREAM: undefined },
   });
@@ -82,7 +83,7 @@ test.serial(
   'jobs that nobody meant harm no one: each fails with a reason, mails go on',
   async (t) => {
     const fixture = await openFixture(t, context);
-    const worker = await startWorker(context, { scope: t });
+    const worker = await runWorker(context, { scope: t });
     const { mail } = fixture.queues;
     await mail.add({
       id: 'evil-1',
@@ -127,7 +128,7 @@ test.serial(
     const fixture = await openFixture(t, context);
     const proxy = await openTcpProxy(t, context.redisUrl);
     await proxy.refuse();
-    const worker = await startWorker(context, {
+    const worker = await runWorker(context, {
       scope: t,
       env: { REDIS_URL: proxy.urlFor(context.redisUrl) },
     });
@@ -149,7 +150,7 @@ test.serial(
 );
 
 test.serial('a database without its migrations is not ready', async (t) => {
-  const worker = await startWorker(context, {
+  const worker = await runWorker(context, {
     scope: t,
     env: { DATABASE_URL: context.stack.postgresUrl.replace(/\/[^/]*$/, '/postgres') },
   });

@@ -11,7 +11,8 @@ import { openTestDatabase } from '../../helpers/database.js';
 import { environment } from '../../helpers/env.js';
 import { createMailbox } from '../../helpers/mailbox.js';
 import { openPooler } from '../../helpers/pooler.js';
-import { startApi, startProgram, startWorker } from '../../helpers/processes.js';
+import { startProgram } from '../../helpers/processes.js';
+import { runApi, runWorker } from '../../helpers/servers.js';
 
 const context = useContext();
 const mailbox = createMailbox(context.stack);
@@ -21,8 +22,8 @@ test.serial(
   async (t) => {
     const env = { DATABASE_URL: await openPooler(t, context) };
     const [api, worker] = [
-      await startApi(context, { scope: t, env }),
-      await startWorker(context, { scope: t, env }),
+      await runApi(context, { scope: t, env }),
+      await runWorker(context, { scope: t, env }),
     ];
     const admins = createAdmins(context, createClient(api.url));
     const registered = await Promise.all(Array.from({ length: 15 }, () => admins.registerAdmin()));

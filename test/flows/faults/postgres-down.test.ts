@@ -5,7 +5,8 @@ import { useContext } from '../../helpers/context.js';
 import { IMPATIENT } from '../../helpers/env.js';
 import { eventually } from '../../helpers/eventually.js';
 import { createMailbox } from '../../helpers/mailbox.js';
-import { startApi, startWorker } from '../../helpers/processes.js';
+import { startWorker } from '../../helpers/processes.js';
+import { runApi } from '../../helpers/servers.js';
 import { openTcpProxy } from '../../helpers/tcp-proxy.js';
 
 const context = useContext();
@@ -19,7 +20,7 @@ for (const how of ['refuse', 'silence'] as const) {
     `PostgreSQL down (${how}): 503 with Retry-After instead of waiting, and it recovers by itself`,
     async (t) => {
       const proxy = await openTcpProxy(t, context.databaseUrl);
-      const api = await startApi(context, {
+      const api = await runApi(context, {
         scope: t,
         env: { ...IMPATIENT, DATABASE_URL: proxy.urlFor(context.databaseUrl) },
       });
@@ -76,7 +77,7 @@ for (const how of ['refuse', 'silence'] as const) {
     `PostgreSQL down (${how}): the worker waits for it, then sends what was promised, once`,
     async (t) => {
       const proxy = await openTcpProxy(t, context.databaseUrl);
-      const api = await startApi(context, { scope: t });
+      const api = await runApi(context, { scope: t });
       const worker = await startWorker(context, {
         scope: t,
         env: { ...IMPATIENT, DATABASE_URL: proxy.urlFor(context.databaseUrl) },
@@ -109,7 +110,7 @@ test.serial(
   async (t) => {
     const proxy = await openTcpProxy(t, context.databaseUrl);
     await proxy.refuse();
-    const api = await startApi(context, {
+    const api = await runApi(context, {
       scope: t,
       env: { ...IMPATIENT, DATABASE_URL: proxy.urlFor(context.databaseUrl) },
     });
@@ -124,7 +125,7 @@ test.serial(
 test.serial(
   'without the newest migration the service says that it is not ready, and why',
   async (t) => {
-    const api = await startApi(context, { scope: t });
+    const api = await runApi(context, { scope: t });
     const client = createClient(api.url);
     await context.rows(`create table kept as table schema_migrations`);
     await context.rows(`delete from schema_migrations`);

@@ -6,7 +6,7 @@ import { createClient, type Answer } from '../../helpers/api-client.js';
 import { useContext } from '../../helpers/context.js';
 import { eventually } from '../../helpers/eventually.js';
 import { createMailbox } from '../../helpers/mailbox.js';
-import { startApi, startWorker } from '../../helpers/processes.js';
+import { runApi, runWorker } from '../../helpers/servers.js';
 import { bounceOf, mailObject } from '../../workers/ses-fixture.js';
 
 const context = useContext();
@@ -19,7 +19,7 @@ interface Ready {
 test.serial(
   'PostgreSQL that is read-only: 503 to every write, no try is counted, and all goes on when it writes (field: supabase #32689)',
   async (t) => {
-    const api = await startApi(context, { scope: t });
+    const api = await runApi(context, { scope: t });
     const client = createClient(api.url);
     const admins = createAdmins(context, client);
     const admin = await admins.confirmedAdmin();
@@ -32,7 +32,7 @@ test.serial(
     );
     await setReadOnly('on');
     t.teardown(() => setReadOnly('off'));
-    const worker = await startWorker(context, { scope: t });
+    const worker = await runWorker(context, { scope: t });
 
     const asked: Record<string, () => Promise<Answer>> = {
       register: () => client.post('/auth/register', { email: `x-${email}`, name: 'x', password }),

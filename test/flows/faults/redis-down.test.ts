@@ -5,7 +5,8 @@ import { createClient } from '../../helpers/api-client.js';
 import { useContext, type Scope } from '../../helpers/context.js';
 import { eventually } from '../../helpers/eventually.js';
 import { createMailbox } from '../../helpers/mailbox.js';
-import { startApi, startWorker } from '../../helpers/processes.js';
+import { startWorker } from '../../helpers/processes.js';
+import { runApi, runWorker } from '../../helpers/servers.js';
 import { openTcpProxy } from '../../helpers/tcp-proxy.js';
 
 const context = useContext();
@@ -19,8 +20,8 @@ for (const how of ['refuse', 'silence'] as const) {
     `Redis down (${how}): everything is answered, the mails go out when it is back, and both processes end without it`,
     async (t) => {
       const { proxy, env } = await openProxy(t);
-      const api = await startApi(context, { scope: t, env });
-      const worker = await startWorker(context, { scope: t, env });
+      const api = await runApi(context, { scope: t, env });
+      const worker = await runWorker(context, { scope: t, env });
       const client = createClient(api.url);
       const admins = createAdmins(context, client, mailedToken(context));
       const admin = await admins.confirmedAdmin();
@@ -65,8 +66,8 @@ for (const how of ['refuse', 'silence'] as const) {
     async (t) => {
       const { proxy, env } = await openProxy(t);
       await proxy[how]();
-      const api = await startApi(context, { scope: t, env });
-      await startWorker(context, { scope: t, env });
+      const api = await runApi(context, { scope: t, env });
+      await runWorker(context, { scope: t, env });
       const client = createClient(api.url);
       const applicant = await createAdmins(context, client).registerAdmin();
       await proxy.restore();
@@ -81,8 +82,8 @@ test.serial(
     const { proxy, env } = await openProxy(t);
     await proxy.refuse();
     // The API cannot reach Redis: it is the relay that enqueues, so the relay has seen the data before they are gone.
-    const api = await startApi(context, { scope: t, env });
-    await startWorker(context, { scope: t, env: { WORKER_ROLES: 'relay' } });
+    const api = await runApi(context, { scope: t, env });
+    await runWorker(context, { scope: t, env: { WORKER_ROLES: 'relay' } });
     const admins = createAdmins(context, createClient(api.url));
     const waiting = [await admins.registerAdmin(), await admins.registerAdmin()];
     const emails = waiting.map(({ email }) => email);

@@ -14,7 +14,7 @@ import { useContext, type Scope } from '../../helpers/context.js';
 import { eventually } from '../../helpers/eventually.js';
 import { createRecordingLogger } from '../../helpers/log.js';
 import { openOwnRedis } from '../../helpers/own-redis.js';
-import { startApi, startWorker } from '../../helpers/processes.js';
+import { runApi, runWorker } from '../../helpers/servers.js';
 import { openSmtpServer } from '../../helpers/smtp-server.js';
 import { createSpoolFixture } from '../../shared/log-shipping/spool-fixture.js';
 
@@ -38,8 +38,8 @@ test.serial(
       REDIS_URL: redis.url,
       AWS_ENDPOINT_URL_FIREHOSE: firehose.url,
     };
-    const api = await startApi(context, { scope: t, env });
-    await startWorker(context, { scope: t, env });
+    const api = await runApi(context, { scope: t, env });
+    await runWorker(context, { scope: t, env });
 
     const { segments, flood } = await openFlood(t, redis.url);
     flood();

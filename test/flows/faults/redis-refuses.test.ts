@@ -6,7 +6,7 @@ import { useContext } from '../../helpers/context.js';
 import { eventually } from '../../helpers/eventually.js';
 import { createFirehoseReader } from '../../helpers/firehose.js';
 import { openOwnRedis, openRedisCluster } from '../../helpers/own-redis.js';
-import { startApi, startWorker } from '../../helpers/processes.js';
+import { runApi, runWorker } from '../../helpers/servers.js';
 import { openSmtpServer } from '../../helpers/smtp-server.js';
 
 const context = useContext();
@@ -21,8 +21,8 @@ test.serial(
     const { logsUrl } = await openRedisCluster(t);
     const env = { REDIS_URL: logsUrl };
     const processes = [
-      await startApi(context, { scope: t, env }),
-      await startWorker(context, { scope: t, env }),
+      await runApi(context, { scope: t, env }),
+      await runWorker(context, { scope: t, env }),
     ] as const;
     const problem = 'is a cluster: not supported, use a single shard';
     for (const { url, waitForLine } of processes) {
@@ -53,8 +53,8 @@ test.serial(
     const redis = await openOwnRedis(t, { maxMemory: '64mb' });
     const smtp = await openSmtpServer(t);
     const env = { ...smtp.env, REDIS_URL: redis.url, REDIS_URL_LOGS: context.redisUrl };
-    const api = await startApi(context, { scope: t, env });
-    const worker = await startWorker(context, { scope: t, env });
+    const api = await runApi(context, { scope: t, env });
+    const worker = await runWorker(context, { scope: t, env });
     const client = createClient(api.url);
     const readyOf = async (url: string) => createClient(url).get<Ready>('/health/ready');
     for (const { url } of [api, worker])

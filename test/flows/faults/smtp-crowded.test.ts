@@ -4,15 +4,16 @@ import { createAdmins } from '../../helpers/admins.js';
 import { createClient } from '../../helpers/api-client.js';
 import { useContext } from '../../helpers/context.js';
 import { eventually } from '../../helpers/eventually.js';
-import { startApi, startWorker, type ServerProcess } from '../../helpers/processes.js';
+import { startWorker } from '../../helpers/processes.js';
+import { runApi, runWorker, type RunningServer } from '../../helpers/servers.js';
 import { openSmtpServer, type SmtpAnswer } from '../../helpers/smtp-server.js';
 
 const context = useContext();
 const MAILS = 30;
 
-let api: ServerProcess;
+let api: RunningServer;
 test.serial.before('start the API', async () => {
-  api = await startApi(context);
+  api = await runApi(context);
 });
 
 test.serial(
@@ -24,7 +25,7 @@ test.serial(
       server: { maxClients: 2 },
     });
     const applicants = await registerMany(MAILS);
-    const worker = await startWorker(context, { scope: t, env: smtp.env });
+    const worker = await runWorker(context, { scope: t, env: smtp.env });
     await eventually(async () => (await countOf('settled')) === MAILS);
     for (const { email } of applicants)
       t.is(smtp.taken.filter(({ to }) => to.includes(email)).length, 1);
@@ -44,7 +45,7 @@ test.serial(
     const smtp = await openSmtpServer(t, { server: { maxClients: 1 } });
     await registerMany(MAILS);
     const workers = [
-      await startWorker(context, { scope: t, env: smtp.env }),
+      await runWorker(context, { scope: t, env: smtp.env }),
       await startWorker(context, { scope: t, env: { ...smtp.env, WORKER_ROLES: 'mail' } }),
     ];
     await eventually(async () => (await countOf('settled')) === MAILS);
@@ -61,7 +62,7 @@ test.serial(
     let answer: SmtpAnswer = { code: 554, text: '5.7.1 computer says no' };
     const smtp = await openSmtpServer(t, { onMail: () => answer });
     await registerMany(5);
-    const worker = await startWorker(context, { scope: t, env: smtp.env });
+    const worker = await runWorker(context, { scope: t, env: smtp.env });
     await eventually(async () => (await readiness(worker)).status === 503);
     t.regex((await readiness(worker)).body, /computer says no/);
     answer = 'take';
@@ -76,7 +77,7 @@ function registerMany(count: number) {
   return Promise.all(Array.from({ length: count }, () => admins.registerAdmin()));
 }
 
-async function readiness({ url }: ServerProcess): Promise<{ status: number; body: string }> {
+async function readiness({ url }: RunningServer): Promise<{ status: number; body: string }> {
   const answer = await fetch(`${url}/health/ready`);
   return { status: answer.status, body: await answer.text() };
 }

@@ -4,15 +4,15 @@ import { createClient } from '../../helpers/api-client.js';
 import { useContext } from '../../helpers/context.js';
 import { eventually } from '../../helpers/eventually.js';
 import { createMailbox } from '../../helpers/mailbox.js';
-import { startApi, startWorker, type ServerProcess } from '../../helpers/processes.js';
+import { runApi, runWorker, type RunningServer } from '../../helpers/servers.js';
 import { openSmtpServer, type SmtpAnswer } from '../../helpers/smtp-server.js';
 import { openTcpProxy } from '../../helpers/tcp-proxy.js';
 
 const context = useContext();
 
-let api: ServerProcess;
+let api: RunningServer;
 test.serial.before('start the API', async () => {
-  api = await startApi(context);
+  api = await runApi(context);
 });
 
 const register = () => createAdmins(context, createClient(api.url)).registerAdmin();
@@ -24,7 +24,7 @@ for (const how of ['refuse', 'silence'] as const) {
       const { host, port } = context.stack.mail;
       const proxy = await openTcpProxy(t, `smtp://${host}:${port}`);
       await proxy[how]();
-      await startWorker(context, {
+      await runWorker(context, {
         scope: t,
         env: { MAIL_HOST: '127.0.0.1', MAIL_PORT: String(proxy.port) },
       });
@@ -58,7 +58,7 @@ for (const [what, refusal] of Object.entries<SmtpAnswer>({
       const smtp = await openSmtpServer(t, {
         onMail: (_mail, count) => (count === 1 ? refusal : 'take'),
       });
-      await startWorker(context, { scope: t, env: smtp.env });
+      await runWorker(context, { scope: t, env: smtp.env });
       const { email } = await register();
       await eventually(async () => (await stateOf(email)) === 'settled');
       t.is(smtp.taken.filter(({ to }) => to.includes(email)).length, 1);
@@ -76,7 +76,7 @@ test.serial(
     const smtp = await openSmtpServer(t, {
       onRecipient: () => ({ code: 550, text: '5.1.1 no such user' }),
     });
-    const worker = await startWorker(context, { scope: t, env: smtp.env });
+    const worker = await runWorker(context, { scope: t, env: smtp.env });
     const { email } = await register();
     await eventually(async () => (await stateOf(email)) === 'dead');
     const [delivery] = await deliveriesTo(email);
@@ -96,7 +96,7 @@ test.serial('one refused mail does not hold up the others', async (t) => {
     onRecipient: (address) =>
       address === refused ? { code: 451, text: '4.7.1 greylisted' } : 'take',
   });
-  await startWorker(context, { scope: t, env: smtp.env });
+  await runWorker(context, { scope: t, env: smtp.env });
   const admins = createAdmins(context, createClient(api.url));
   await admins.registerAdmin({ email: refused });
   for (let i = 0; i < 5; i++) {

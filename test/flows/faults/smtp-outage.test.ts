@@ -3,7 +3,8 @@ import { createAdmins } from '../../helpers/admins.js';
 import { createClient } from '../../helpers/api-client.js';
 import { useContext } from '../../helpers/context.js';
 import { eventually } from '../../helpers/eventually.js';
-import { startApi, startWorker, type ServerProcess } from '../../helpers/processes.js';
+import { startWorker } from '../../helpers/processes.js';
+import { runApi, runWorker, type RunningServer } from '../../helpers/servers.js';
 import { openSmtpServer } from '../../helpers/smtp-server.js';
 import { openTcpProxy } from '../../helpers/tcp-proxy.js';
 
@@ -12,9 +13,9 @@ const MAILS = 30;
 /** `OUTAGE_SECONDS=60` makes it a longer one than that of every day, which ends after a few looks. */
 const OUTAGE_MS = 1_000 * Number(process.env['OUTAGE_SECONDS'] ?? 0);
 
-let api: ServerProcess;
+let api: RunningServer;
 test.serial.before('start the API', async () => {
-  api = await startApi(context);
+  api = await runApi(context);
 });
 
 for (const how of ['refuse', 'hangUp'] as const) {
@@ -26,7 +27,7 @@ for (const how of ['refuse', 'hangUp'] as const) {
       const proxy = await openTcpProxy(t, `smtp://127.0.0.1:${smtp.port}`);
       const env = { MAIL_HOST: '127.0.0.1', MAIL_PORT: String(proxy.port) };
       const workers = [
-        await startWorker(context, { scope: t, env }),
+        await runWorker(context, { scope: t, env }),
         await startWorker(context, { scope: t, env: { ...env, WORKER_ROLES: 'mail' } }),
       ];
       const downSince = performance.now();

@@ -1,0 +1,53 @@
+import { startupEvent } from '../shared/audit/audit.js';
+import type { ApiConfig } from '../shared/config/config.js';
+import type { Lifecycle } from '../shared/lifecycle/lifecycle.js';
+import type { Logging } from '../shared/log-shipping/open-logging.js';
+import { logRedisProblems } from '../shared/queues/log-redis-problems.js';
+import { createApp } from './app.js';
+import { buildDeps, type ApiDeps } from './deps.js';
+import { securityHeaderValues } from './http/security-headers.js';
+import { closeServer, createHttpServer, listen } from './http/server.js';
+
+const FLUSH_DEADLINE_MS = 2_000;
+
+/** An API that listens. */
+export interface RunningApi {
+  readonly port: number;
+  readonly deps: ApiDeps;
+}
+
+/** Opens one part of the API after the other, each with its release, and listens. */
+export async function startApi(
+  config: ApiConfig,
+  logging: Logging,
+  lifecycle: Lifecycle,
+): Promise<RunningApi> {
+  const { log } = logging;
+  lifecycle.onStop('log spool', () => logging.close());
+
+  const deps = await buildDeps(config, log);
+  lifecycle.onStop('database and queues', () => deps.close());
+
+  const telling = new AbortController();
+  void logRedisProblems(deps.queues, log, telling.signal);
+  lifecycle.onStop('look at Redis', () => telling.abort());
+
+  const shipping = logging.startShipping(deps.queues);
+  lifecycle.onStop('log shipping', () => shipping.stop(FLUSH_DEADLINE_MS));
+
+  const app = createApp(deps, {
+    publicUrl: config.publicUrl,
+    trustProxy: config.http.trustProxy,
+    passwordMinLength: config.passwords.minLength,
+    isStopping: () => lifecycle.isStopping,
+  });
+  const server = createHttpServer(app, log, securityHeaderValues(config.publicUrl));
+  lifecycle.onStop('http server', () => closeServer(server));
+
+  const port = await listen(server, config.http.port, config.http.host);
+  log.info(
+    { ...startupEvent, 'server.address': config.http.host, 'server.port': port },
+    'server listening',
+  );
+  return { port, deps };
+}

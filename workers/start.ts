@@ -1,0 +1,44 @@
+import { startupEvent } from '../shared/audit/audit.js';
+import type { WorkerConfig } from '../shared/config/config.js';
+import type { Lifecycle } from '../shared/lifecycle/lifecycle.js';
+import type { Logging } from '../shared/log-shipping/open-logging.js';
+import { logRedisProblems } from '../shared/queues/log-redis-problems.js';
+import { buildDeps, type WorkerDeps } from './deps.js';
+import { openWorkerHttp } from './http/http.js';
+import { startRoles } from './start-roles.js';
+
+const FLUSH_DEADLINE_MS = 2_000;
+
+/** A worker that does what its roles say. */
+export interface RunningWorker {
+  readonly port: number;
+  readonly deps: WorkerDeps;
+}
+
+/** Opens one part of the worker after the other, each with its release, and starts its roles. */
+export async function startWorker(
+  config: WorkerConfig,
+  logging: Logging,
+  lifecycle: Lifecycle,
+): Promise<RunningWorker> {
+  const { log, localLog } = logging;
+  const { onStop } = lifecycle;
+  onStop('log spool', () => logging.close());
+  const deps = buildDeps(config, { log, localLog, onStop });
+  const telling = new AbortController();
+  void logRedisProblems(deps.queues, log, telling.signal);
+  onStop('look at Redis', () => telling.abort());
+  const shipping = logging.startShipping(deps.queues);
+  onStop('log shipping', () => shipping.stop(FLUSH_DEADLINE_MS));
+  const http = await openWorkerHttp(
+    { ...deps, isStopping: () => lifecycle.isStopping },
+    config.http,
+  );
+  onStop('http', () => http.close());
+  startRoles(config, deps, lifecycle);
+  log.info(
+    { ...startupEvent, 'server.port': http.port, 'labels.roles': config.roles.join(',') },
+    'worker started',
+  );
+  return { port: http.port, deps };
+}
