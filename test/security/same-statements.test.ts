@@ -3,7 +3,7 @@ import { createAdmins, type AdminFactory } from '../helpers/admins.js';
 import { createClient, type Answer, type ApiClient } from '../helpers/api-client.js';
 import { useContext } from '../helpers/context.js';
 import { telling } from '../helpers/problem.js';
-import { runApi } from '../helpers/servers.js';
+import { startApi } from '../helpers/processes.js';
 import {
   openStatementRecorder,
   withoutValues,
@@ -18,7 +18,7 @@ let client: ApiClient;
 let admins: AdminFactory;
 test.serial.before('start an API whose statements are recorded', async () => {
   recorder = await openStatementRecorder(context, context.databaseUrl);
-  const api = await runApi(context, { env: { DATABASE_URL: recorder.url } });
+  const api = await startApi(context, { env: { DATABASE_URL: recorder.url } });
   client = createClient(api.url);
   admins = createAdmins(context, client);
 });
