@@ -8,7 +8,7 @@ import { useContext } from '../helpers/context.js';
 import { productionEnvironment } from '../helpers/env.js';
 import { eventually } from '../helpers/eventually.js';
 import { createRecordingLogger } from '../helpers/log.js';
-import type { LogLine } from '../helpers/processes.js';
+import { startApi, type LogLine } from '../helpers/processes.js';
 import { runApi } from '../helpers/servers.js';
 import { exchange, openConnection, readAnswer, type RawAnswer } from '../helpers/raw-http.js';
 
@@ -55,7 +55,7 @@ for (const environment of ['test', 'production'] as const) {
     const { url } =
       environment === 'test'
         ? api.server
-        : await runApi(context, { scope: t, env: productionEnvironment() });
+        : await startApi(context, { scope: t, env: productionEnvironment() });
     for (const [request, statuses] of wrongRequests) {
       const { status, headers, body } = await ask(url, request);
       t.true(statuses.includes(status), `${request.slice(0, 60)}: ${status}`);
