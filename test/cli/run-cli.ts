@@ -1,4 +1,5 @@
 import { runCommandLine, type Outcome } from '../../cli/run.js';
+import { isServerHere } from '../helpers/bound-models.js';
 import type { Scope, TestContext } from '../helpers/context.js';
 import { environment, type Overrides } from '../helpers/env.js';
 import { startProgram } from '../helpers/processes.js';
@@ -15,12 +16,18 @@ export async function runCliProcess(
   return { code: code ?? -1, stdout: program.stdout(), stderr: program.stderr() };
 }
 
-/** Runs it within the test's own process: a start costs more than what most commands do. */
+/**
+ * Runs it within the test's own process, where a start costs more than what most commands do; beside a server in the same
+ * process, as a process of its own, since both would bind the models to their pool.
+ */
 export const runCli = (
   context: TestContext,
   args: readonly string[],
   overrides: Overrides = {},
-): Promise<Outcome> => runCommandLine(args, environment(context, overrides));
+): Promise<Outcome> =>
+  isServerHere()
+    ? runCliProcess(context, context, args, overrides)
+    : runCommandLine(args, environment(context, overrides));
 
 /** The same with `--json`. @throws unless stdout is one JSON document, and nothing else. */
 export async function runCliJson(

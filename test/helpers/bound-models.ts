@@ -17,6 +17,9 @@ interface Share {
 
 const shares = new Set<Share>();
 
+/** True while a server runs in this process: another pool must not take its models. */
+export const isServerHere = (): boolean => [...shares].some(({ isOfServer }) => isOfServer);
+
 /**
  * Models ask the pool that was opened last in their process, whichever it was meant to be. So while a server runs in it,
  * all pools that are open there must be alike but for their size: call this before a pool is opened.
