@@ -5,7 +5,7 @@ import { closeServer, createHttpServer, listen } from '../../api/http/server.js'
 import { loadApiConfig } from '../../shared/config/config.js';
 import { Admin } from '../../shared/models/index.js';
 import { createClient, type ApiClient } from '../helpers/api-client.js';
-import { isServerHere } from '../helpers/bound-models.js';
+import { shareModels } from '../helpers/bound-models.js';
 import type { Scope, TestContext } from '../helpers/context.js';
 import { environment } from '../helpers/env.js';
 import { createRecordingLogger } from '../helpers/log.js';
@@ -22,11 +22,15 @@ export async function startCounting(
   scope: Scope,
   context: TestContext,
 ): Promise<{ client: ApiClient; work: CountedWork }> {
-  if (isServerHere()) throw new Error('beside a server in its process nothing can be counted');
   const config = loadApiConfig(environment(context));
   const { log } = createRecordingLogger();
+  const share = shareModels(config.database, 'a server');
   const deps = await buildDeps(config, log);
-  scope.teardown(() => deps.close());
+  share.opened(deps.database);
+  scope.teardown(() => {
+    share.leave();
+    return deps.close();
+  });
   const work: CountedWork = { hashes: [], statements: 0 };
   const { hash, compare } = bcrypt;
   const counted = {

@@ -3,7 +3,7 @@ import bcrypt from 'bcrypt';
 import { refuseCommonPassword } from '../../api/passwords/password-policy.js';
 import { createPasswords } from '../../api/passwords/passwords.js';
 import { createAdmins } from '../helpers/admins.js';
-import { useApiProcess } from '../helpers/api.js';
+import { useApi } from '../helpers/api.js';
 import { createClient } from '../helpers/api-client.js';
 import { useContext } from '../helpers/context.js';
 import { environment, productionEnvironment } from '../helpers/env.js';
@@ -13,7 +13,7 @@ import { startApi, startProgram } from '../helpers/processes.js';
 import { startCounting } from './counted-work.js';
 
 const context = useContext();
-const api = useApiProcess(context);
+const api = useApi(context);
 
 const KEY = '\u{1F511}';
 /** One character to a reader, two code points. */
