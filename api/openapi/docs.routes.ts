@@ -1,6 +1,5 @@
 import { readFileSync } from 'node:fs';
-import { Router } from 'express';
-import swaggerUi from 'swagger-ui-express';
+import { Router, type RequestHandler } from 'express';
 import * as z from 'zod';
 import { AppError } from '../../shared/errors/app-error.js';
 import { pathOf } from '../http/request-context.js';
@@ -62,16 +61,23 @@ export function docsRoutes(document: Readonly<Record<string, unknown>>): Router 
    */
   router.get('/openapi.json', (_req, res) => void res.json(document));
 
-  const page = swaggerUi.generateHTML(document, OPTIONS);
-  // Without the trailing slash, relative URLs resolve against the parent folder.
-  const pageWithoutSlash = page.replaceAll('"./', '"./apidocs/');
-  router.use('/apidocs', (req, res, next) => {
+  let opened: ReturnType<typeof openSwaggerUi> | undefined;
+  router.use('/apidocs', async (req, res, next) => {
     if (req.path !== '/' && !FILES.has(req.path)) throw new AppError('not_found');
+    const { page, pageWithoutSlash, files } = await (opened ??= openSwaggerUi(document));
     res.setHeader('Content-Security-Policy', POLICY);
-    if (req.path !== '/') next();
+    if (req.path !== '/') files(req, res, next);
     else res.type('html').send(pathOf(req).endsWith('/') ? page : pageWithoutSlash);
   });
-  router.use('/apidocs', swaggerUi.serveFiles(document, OPTIONS));
 
   return router;
+}
+
+/** Loaded at the first request: the package evaluates the whole bundle, which would delay the start of the API. */
+async function openSwaggerUi(document: Readonly<Record<string, unknown>>) {
+  const { default: swaggerUi } = await import('swagger-ui-express');
+  const page = swaggerUi.generateHTML(document, OPTIONS);
+  const files: RequestHandler = Router().use(swaggerUi.serveFiles(document, OPTIONS));
+  // Without the trailing slash, relative URLs resolve against the parent folder.
+  return { page, pageWithoutSlash: page.replaceAll('"./', '"./apidocs/'), files };
 }
