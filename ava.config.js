@@ -1,12 +1,14 @@
 /** They wait most, for what is down or late to come back: begun first, others run meanwhile. */
 const slowest = [
-  'fuzz',
   'kill',
-  'http-server',
   'log-spool',
+  'chaos',
+  'fuzz',
+  'http-server',
   'log-shipping',
   'stopping',
   'start-worker',
+  'redis-down',
   'worker-process',
 ];
 const rank = (file) => {
