@@ -51,7 +51,7 @@ async function main([name, ...args]) {
 
 /** The path, without extension, of a program in dev/scripts/ or of a measurement in bench/. */
 function findProgram(name) {
-  const candidates = [`dev/scripts/${name}`, `dev/${name}`, `bench/${name}/main`];
+  const candidates = [`dev/scripts/${name}`, `bench/${name}/main`];
   const program = candidates.find((path) => existsSync(join(root, `${path}.ts`)));
   if (program !== undefined) return program;
   throw new Failure('usage: node dev/bootstrap.mjs NAME [argument ...]', 64);

@@ -218,7 +218,7 @@ test.serial(
     const bodies = new Set<string>();
     for (const wrong of [
       'nonsense',
-      `${token.slice(0, -2)}${token.endsWith('A') ? 'B' : 'A'}${token.slice(-1)}`,
+      `${token.slice(0, -2)}${token.at(-2) === 'A' ? 'B' : 'A'}${token.slice(-1)}`,
       token.replace(/^ct_./, (start) => `ct_${start.endsWith('0') ? '1' : '0'}`),
       `ct_${'0'.repeat(32)}_${'A'.repeat(43)}`,
     ]) {

@@ -1,7 +1,7 @@
-import { runTests } from './checks/run-tests.js';
-import { checkChangedFiles, runStaticChecks } from './checks/static-checks.js';
-import { add, tell } from './checks/tally.js';
-import { listenForStop } from './command-line.js';
+import { runTests } from '../checks/run-tests.js';
+import { checkChangedFiles, runStaticChecks } from '../checks/static-checks.js';
+import { add, tell } from '../checks/tally.js';
+import { listenForStop } from '../command-line.js';
 
 // `npm test` and `npm run check`: everything that continuous integration checks, each check and each test counted.
 // With file names (`npm test -- test/contract/images.test.ts`) only those tests, and the form of what has changed.
