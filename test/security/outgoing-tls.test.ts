@@ -11,6 +11,7 @@ import { useContext, type Scope } from '../helpers/context.js';
 import { productionEnvironment } from '../helpers/env.js';
 import { eventually } from '../helpers/eventually.js';
 import { startApi, startWorker, type LogLine } from '../helpers/processes.js';
+import { runApi, runWorker } from '../helpers/servers.js';
 import { openSmtpServer } from '../helpers/smtp-server.js';
 
 const context = useContext();
@@ -36,7 +37,9 @@ for (const [what, disabledCommands, env] of [
     });
     const secret = { MAIL_USERNAME: 'mailer', MAIL_PASSWORD: 'a password that nobody may hear' };
     const { email } = await trusting.admins.registerAdmin();
-    await startWorker(context, { scope: t, env: { ...env, ...smtp.env, ...secret } });
+    // Production is a process of its own.
+    const start = 'NODE_ENV' in env ? startWorker : runWorker;
+    await start(context, { scope: t, env: { ...env, ...smtp.env, ...secret } });
     await hasFailedDelivery(email);
     t.deepEqual([smtp.received.length, heard], [0, []]);
   });
@@ -66,8 +69,8 @@ test.serial(
 test.serial('S74 a Redis that nobody vouches for hears no password and no command', async (t) => {
   const { port, connections } = await openUntrusted(t);
   const env = { REDIS_URL: `rediss://user:password@127.0.0.1:${port}` };
-  const api = await startApi(context, { scope: t, env });
-  const worker = await startWorker(context, { scope: t, env });
+  const api = await runApi(context, { scope: t, env });
+  const worker = await runWorker(context, { scope: t, env });
   t.is((await createClient(api.url).get('/health/ready')).status, 503);
   await Promise.all([api, worker].map((process) => process.waitForLine(isAboutTrust)));
   t.deepEqual(connections, []);
@@ -77,7 +80,7 @@ test.serial('S74 a Firehose that nobody vouches for gets no record', async (t) =
   const { port, connections } = await openUntrusted(t);
   await trusting.client.get('/health/live');
   const env = { AWS_ENDPOINT_URL_FIREHOSE: `https://127.0.0.1:${port}` };
-  const worker = await startWorker(context, { scope: t, env });
+  const worker = await runWorker(context, { scope: t, env });
   await worker.waitForLine(isAboutTrust, { of: 'the certificate being refused' });
   t.deepEqual(connections, []);
 });
