@@ -1,4 +1,4 @@
-import test, { type ExecutionContext } from 'ava';
+import test from 'ava';
 import { Redis } from 'ioredis';
 import { createAdmins, type Applicant } from '../helpers/admins.js';
 import { createClient } from '../helpers/api-client.js';
@@ -6,12 +6,19 @@ import { useContext } from '../helpers/context.js';
 import { eventually } from '../helpers/eventually.js';
 import { createMailbox } from '../helpers/mailbox.js';
 import { startApi, startWorker, type ServerProcess } from '../helpers/processes.js';
+import { runApi, runWorker, type RunningServer } from '../helpers/servers.js';
 import { openSmtpServer } from '../helpers/smtp-server.js';
 
 const context = useContext();
 const mailbox = createMailbox(context.stack);
 
 const KILLED = { code: null, signal: 'SIGKILL' } as const;
+
+// What is killed is a process of its own; what must survive runs here.
+let survivingApi: RunningServer;
+test.serial.before('start the API', async () => {
+  survivingApi = await runApi(context);
+});
 
 for (const failpoint of ['after-commit', 'after-add'] as const) {
   test.serial(
@@ -23,7 +30,7 @@ for (const failpoint of ['after-commit', 'after-add'] as const) {
       const [message] = await messagesTo(applicant);
       t.is(message?.state, 'pending');
 
-      await startWorker(context, { scope: t });
+      await runWorker(context, { scope: t });
       await mailbox.waitForMail(applicant.email);
       await settled(applicant);
       t.is((await mailbox.mailsTo(applicant.email)).length, 1);
@@ -44,7 +51,7 @@ test.serial(
     t.deepEqual(await relay.waitForExit(), KILLED);
     t.is((await messagesTo(applicant))[0]?.state, 'pending');
 
-    await startWorker(context, { scope: t });
+    await runWorker(context, { scope: t });
     await settled(applicant);
     t.is((await mailbox.mailsTo(applicant.email)).length, 1);
   },
@@ -53,7 +60,7 @@ test.serial(
 test.serial(
   'worker killed after-250: the mail has gone out, and goes out again rather than never',
   async (t) => {
-    const applicant = await registerWithoutWorker(t);
+    const applicant = await registerWithoutWorker();
     const smtp = await openSmtpServer(t);
     const doomed = await startWorker(context, {
       scope: t,
@@ -65,7 +72,7 @@ test.serial(
     t.is(message?.state, 'enqueued');
 
     await letClaimsRunOut();
-    await startWorker(context, { scope: t, env: smtp.env });
+    await runWorker(context, { scope: t, env: smtp.env });
     await settled(applicant);
     t.is(mailsTaken(smtp, applicant), 2, 'at least once; the double is the price');
     const outcomes = (
@@ -83,7 +90,7 @@ test.serial(
 );
 
 test.serial('worker killed after-marker: the mail goes out exactly once', async (t) => {
-  const applicant = await registerWithoutWorker(t);
+  const applicant = await registerWithoutWorker();
   const smtp = await openSmtpServer(t);
   const doomed = await startWorker(context, {
     scope: t,
@@ -93,7 +100,7 @@ test.serial('worker killed after-marker: the mail goes out exactly once', async 
   t.is((await messagesTo(applicant))[0]?.state, 'settled');
 
   await letClaimsRunOut();
-  const heir = await startWorker(context, { scope: t, env: smtp.env });
+  const heir = await runWorker(context, { scope: t, env: smtp.env });
   const line = await heir.waitForLine((each) => each['labels.result'] === 'already', {
     of: 'the job coming back',
   });
@@ -104,7 +111,7 @@ test.serial('worker killed after-marker: the mail goes out exactly once', async 
 test.serial(
   'worker killed in the middle of a mail: another one sends it, in its own time',
   async (t) => {
-    const applicant = await registerWithoutWorker(t);
+    const applicant = await registerWithoutWorker();
     const smtp = await openSmtpServer(t, {
       onMail: (_mail, count) => (count === 1 ? 'hang' : 'take'),
     });
@@ -113,7 +120,7 @@ test.serial(
     t.deepEqual(await doomed.kill(), KILLED);
 
     // Nothing is hurried here: locks and claims run out by themselves.
-    await startWorker(context, { scope: t, env: smtp.env });
+    await runWorker(context, { scope: t, env: smtp.env });
     await settled(applicant, 110_000);
     t.is(mailsTaken(smtp, applicant), 1);
   },
@@ -134,7 +141,7 @@ test.serial(
           messages.includes('resource release failed'),
       );
     }
-    await startWorker(context, { scope: t });
+    await runWorker(context, { scope: t });
     t.truthy(await mailbox.waitForMail(applicant.email));
   },
 );
@@ -148,9 +155,8 @@ async function registerAndDie(api: ServerProcess): Promise<Applicant> {
   return applicant;
 }
 
-async function registerWithoutWorker(t: ExecutionContext): Promise<Applicant> {
-  const api = await startApi(context, { scope: t });
-  const applicant = await createAdmins(context, createClient(api.url)).registerAdmin();
+async function registerWithoutWorker(): Promise<Applicant> {
+  const applicant = await createAdmins(context, createClient(survivingApi.url)).registerAdmin();
   await eventually(async () => (await messagesTo(applicant))[0]?.state === 'enqueued');
   return applicant;
 }

@@ -5,13 +5,8 @@ import { createClient } from '../helpers/api-client.js';
 import { useContext } from '../helpers/context.js';
 import { eventually } from '../helpers/eventually.js';
 import { createFirehoseReader } from '../helpers/firehose.js';
-import {
-  startApi,
-  startWorker,
-  type LogLine,
-  type ServerProcess,
-  type TestProcess,
-} from '../helpers/processes.js';
+import { startApi, startWorker, type LogLine, type ServerProcess } from '../helpers/processes.js';
+import { runApi, runWorker, type RunningServer } from '../helpers/servers.js';
 import { openTcpProxy } from '../helpers/tcp-proxy.js';
 
 const context = useContext();
@@ -32,8 +27,8 @@ test.serial(
       await storm;
       killed.push(api);
     }
-    await startWorker(context, { scope: t });
-    await startApi(context, { scope: t });
+    await runWorker(context, { scope: t });
+    await runApi(context, { scope: t });
     for (const api of killed) await allShipped(t, api);
   },
 );
@@ -41,12 +36,12 @@ test.serial(
 test.serial(
   'Redis loses all of its data: the batches in it are shipped all the same',
   async (t) => {
-    const api = await startApi(context, { scope: t });
+    const api = await runApi(context, { scope: t });
     await makeRequests(api, 200);
     await eventually(async () => (await openBatches()) > 0);
     const written = api.logLines();
     await withRedis((redis) => redis.flushdb());
-    await startWorker(context, { scope: t });
+    await runWorker(context, { scope: t });
     await allShipped(t, api, written);
   },
 );
@@ -66,7 +61,7 @@ test.serial(
     await doomed.kill();
     await withRedis((redis) => redis.flushdb());
 
-    await startWorker(context, { scope: t });
+    await runWorker(context, { scope: t });
     await allShipped(t, api);
     const started = doomed.logLines().filter(({ message }) => message === 'worker started');
     await allShipped(t, doomed, started);
@@ -74,8 +69,8 @@ test.serial(
 );
 
 test.serial('what has been shipped leaves the disk', async (t) => {
-  const worker = await startWorker(context, { scope: t });
-  const api = await startApi(context, { scope: t });
+  const worker = await runWorker(context, { scope: t });
+  const api = await runApi(context, { scope: t });
   await makeRequests(api, 50);
   await api.stop();
   await allShipped(t, api);
@@ -97,7 +92,7 @@ async function startStorm(api: ServerProcess): Promise<void> {
   await Promise.all(asking);
 }
 
-async function makeRequests(api: ServerProcess, count: number): Promise<void> {
+async function makeRequests(api: RunningServer, count: number): Promise<void> {
   const client = createClient(api.url);
   for (let made = 0; made < count; made += 20) {
     await Promise.all(Array.from({ length: 20 }, () => client.raw('GET', '/nowhere')));
@@ -106,7 +101,7 @@ async function makeRequests(api: ServerProcess, count: number): Promise<void> {
 
 async function allShipped(
   t: ExecutionContext,
-  process: TestProcess,
+  process: Pick<RunningServer, 'logLines'>,
   written: readonly LogLine[] = process.logLines(),
 ): Promise<void> {
   t.true(written.length > 0);

@@ -36,18 +36,21 @@ export function createFirehoseReader({
     const answer = await fetch(url, { signal: AbortSignal.timeout(30_000) });
     return Page.parse(await answer.json()).records;
   };
+  // A stream only grows: each record is read once, however often they are asked for.
+  const found: LogRecord[] = [];
+  let last = 0;
   const records = async (): Promise<LogRecord[]> => {
-    const found: LogRecord[] = [];
-    let last = 0;
     for (;;) {
       const page = await readPage(last);
       for (const { seq, document } of page) {
+        // Another call may have read it meanwhile.
+        if (seq <= last) continue;
         if (!document)
           throw new Error(`record ${seq} of ${streamName} is not a JSON object on one line`);
         found.push(document);
         last = seq;
       }
-      if (page.length < PAGE_SIZE) return found;
+      if (page.length < PAGE_SIZE) return [...found];
     }
   };
   return {
