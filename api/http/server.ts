@@ -18,6 +18,14 @@ const MAX_CONNECTIONS = 10_000;
 /** Longer than any response takes; the rest of the shutdown deadline is for the logs. */
 const DRAIN_TIMEOUT_MS = 8_000;
 
+/** How long a client may take, and how often that is checked. */
+export interface ServerTimeouts {
+  readonly headersTimeoutMs?: number;
+  readonly requestTimeoutMs?: number;
+  readonly stallTimeoutMs?: number;
+  readonly checkIntervalMs?: number;
+}
+
 /**
  * An HTTP server that disconnects slow clients and answers malformed requests with a problem document.
  * @param headers for the responses to malformed requests, which never reach Express.
@@ -26,13 +34,14 @@ export function createHttpServer(
   listener: RequestListener,
   log: Logger,
   headers: Readonly<Record<string, string>>,
+  timeouts: ServerTimeouts = {},
 ): Server {
   const server = createServer(
     {
       maxHeaderSize: MAX_HEADER_BYTES,
-      headersTimeout: HEADERS_TIMEOUT_MS,
-      requestTimeout: REQUEST_TIMEOUT_MS,
-      connectionsCheckingInterval: CHECK_INTERVAL_MS,
+      headersTimeout: timeouts.headersTimeoutMs ?? HEADERS_TIMEOUT_MS,
+      requestTimeout: timeouts.requestTimeoutMs ?? REQUEST_TIMEOUT_MS,
+      connectionsCheckingInterval: timeouts.checkIntervalMs ?? CHECK_INTERVAL_MS,
       keepAliveTimeout: KEEP_ALIVE_TIMEOUT_MS,
       // Node would answer without a problem document; the request guard checks the header.
       requireHostHeader: false,
@@ -40,7 +49,7 @@ export function createHttpServer(
     listener,
   );
   server.maxConnections = MAX_CONNECTIONS;
-  server.setTimeout(STALL_TIMEOUT_MS);
+  server.setTimeout(timeouts.stallTimeoutMs ?? STALL_TIMEOUT_MS);
   refuseBrokenRequests(server, log, headers);
   return server;
 }

@@ -47,7 +47,7 @@ test('S52 a body without an end is not read on: the answer comes, and the connec
 });
 
 test('S52 a client that sends far too much reads its answer, and goes on with another connection', async (t) => {
-  for (let i = 0; i < 20; i++) {
+  for (let i = 0; i < 5; i++) {
     const { status } = await api.client.post('/auth/login', {
       ...credentials,
       x: 'x'.repeat(300_000),
@@ -76,7 +76,7 @@ test('S52 the limits are met exactly', async (t) => {
 });
 
 test('S52 a compressed body is not inflated, whatever is in it', async (t) => {
-  const bomb = gzipSync(Buffer.alloc(50 * MEBIBYTE));
+  const bomb = gzipSync(Buffer.alloc(5 * MEBIBYTE));
   for (const coding of ['gzip', 'deflate', 'br', 'GZIP', 'gzip, identity']) {
     const { status, body } = await api.client.request<Problem>('POST', '/auth/login', {
       body: bomb.subarray(0, 4_000),

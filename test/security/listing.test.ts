@@ -13,7 +13,7 @@ import { exchange } from '../helpers/raw-http.js';
 const context = useContext();
 const api = useApi(context, { env: { OPERATOR_EMAILS: `operator@${context.mailDomain}` } });
 
-const USERS = 50_000;
+const USERS = 10_000;
 const OTHERS = 200;
 const DEEP_PAGES = 20;
 const LIMIT = 100;

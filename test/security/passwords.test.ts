@@ -9,7 +9,8 @@ import { useContext } from '../helpers/context.js';
 import { environment, productionEnvironment } from '../helpers/env.js';
 import { readDocument } from '../helpers/openapi.js';
 import type { Problem } from '../helpers/problem.js';
-import { startApi, startProgram } from '../helpers/processes.js';
+import { startProgram } from '../helpers/processes.js';
+import { runApi } from '../helpers/servers.js';
 import { startCounting } from './counted-work.js';
 
 const context = useContext();
@@ -254,7 +255,7 @@ test.serial('S19 what the documentation gives as an example is taken', async (t)
 test.serial(
   'S21 a stored password is peppered, salted, and as costly as is asked for',
   async (t) => {
-    const { url } = await startApi(context, { scope: t, env: { BCRYPT_COST: '10' } });
+    const { url } = await runApi(context, { scope: t, env: { BCRYPT_COST: '10' } });
     const costly = createAdmins(context, createClient(url));
     const password = 'one password that two people have';
     const hashes = new Set<string>();

@@ -11,6 +11,7 @@ import { openTestDatabase } from '../helpers/database.js';
 import { eventually } from '../helpers/eventually.js';
 import { createFirehoseReader } from '../helpers/firehose.js';
 import { startApi, startWorker } from '../helpers/processes.js';
+import { runApi, runWorker } from '../helpers/servers.js';
 import { openFixture } from '../workers/fixture.js';
 
 const context = useContext();
@@ -98,8 +99,8 @@ test.serial(
   async (t) => {
     const redisUrl = await makeRedisUser(t);
     const env = { REDIS_URL: redisUrl };
-    const api = await startApi(context, { scope: t, env });
-    const worker = await startWorker(context, { scope: t, env });
+    const api = await runApi(context, { scope: t, env });
+    const worker = await runWorker(context, { scope: t, env });
     await liveAFullLife(api.url);
     const { requestId } = await createClient(api.url).get('/health/live');
     await createFirehoseReader(context).waitForRecord(

@@ -29,28 +29,37 @@ const resend: Ask = (email) => client.post('/auth/confirm/resend', { email });
 const forgot: Ask = (email) => client.post('/auth/password/forgot', { email });
 
 test.serial('S01 registering asks and answers the same for every address', async (t) => {
-  await asksAndAnswersTheSame(t, 202, register);
+  const name = (await admins.confirmedAdmin()).name.toUpperCase();
+  const kinds = await addressesOfEveryKind();
+  // Refused, it changes nothing of the addresses.
+  await asksAndAnswersTheSame(
+    t,
+    409,
+    (email) => client.post('/auth/register', admins.applicant({ email, name })),
+    kinds,
+  );
+  await asksAndAnswersTheSame(t, 202, register, kinds);
   const applicant = admins.applicant();
   await asksAndAnswersTheSame(t, 202, async (email) => {
     await client.post('/auth/register', { ...applicant, email });
     return client.post('/auth/register', { ...applicant, email });
   });
-  const name = (await admins.confirmedAdmin()).name.toUpperCase();
-  await asksAndAnswersTheSame(t, 409, (email) =>
-    client.post('/auth/register', admins.applicant({ email, name })),
-  );
 });
 
 test.serial(
   'S02 asking for a link asks and answers the same for every address, in JSON or by a form',
   async (t) => {
-    await asksAndAnswersTheSame(t, 202, resend);
-    await asksAndAnswersTheSame(t, 202, forgot);
     const headers = { 'content-type': 'application/x-www-form-urlencoded' };
-    for (const path of ['/auth/confirm/resend', '/auth/password/forgot'])
-      await asksAndAnswersTheSame(t, 202, (email) =>
-        client.request('POST', path, { headers, body: `email=${encodeURIComponent(email)}` }),
-      );
+    for (const [path, ask] of [
+      ['/auth/confirm/resend', resend],
+      ['/auth/password/forgot', forgot],
+    ] as const) {
+      const kinds = await addressesOfEveryKind();
+      await asksAndAnswersTheSame(t, 202, ask, kinds);
+      const byForm: Ask = (email) =>
+        client.request('POST', path, { headers, body: `email=${encodeURIComponent(email)}` });
+      await asksAndAnswersTheSame(t, 202, byForm, { ...kinds, new: context.uniqueAddress() });
+    }
   },
 );
 
@@ -65,8 +74,11 @@ test.serial(
 );
 
 test.serial('S14 a login that fails asks and answers the same for every address', async (t) => {
-  for (const password of ['not the password', 'x'.repeat(2_000)])
-    await asksAndAnswersTheSame(t, 401, (email) => client.post('/auth/login', { email, password }));
+  const kinds = await addressesOfEveryKind();
+  for (const password of ['not the password', 'x'.repeat(2_000)]) {
+    const logIn: Ask = (email) => client.post('/auth/login', { email, password });
+    await asksAndAnswersTheSame(t, 401, logIn, kinds);
+  }
   const deleted = await deletedAdmin();
   const { email, password } = deleted;
   const unknown = context.uniqueAddress();
@@ -80,14 +92,16 @@ test.serial('S14 a login that fails asks and answers the same for every address'
 test.serial('S01 S14 what is hashed and compared is as much for every address', async (t) => {
   const { client: counted, work } = await startCounting(t, context);
   const { password } = admins.applicant();
+  const kinds = await addressesOfEveryKind();
+  // What would make other kinds of them comes last.
   for (const [path, status] of [
-    ['/auth/register', 202],
     ['/auth/login', 401],
     ['/auth/confirm/resend', 202],
     ['/auth/password/forgot', 202],
+    ['/auth/register', 202],
   ] as const) {
     const done: string[] = [];
-    for (const [kind, email] of Object.entries(await addressesOfEveryKind())) {
+    for (const [kind, email] of Object.entries({ ...kinds, new: context.uniqueAddress() })) {
       const fields = path === '/auth/register' ? admins.applicant({ email }) : { email, password };
       work.hashes = [];
       const json = /resend|forgot/.test(path) ? { email } : fields;
@@ -119,7 +133,7 @@ test('a statement is compared without its values', (t) => {
 /** An address of each kind that there is to the service. */
 async function addressesOfEveryKind(): Promise<Readonly<Record<string, string>>> {
   const often = (ask: Ask, email: string) =>
-    Promise.all(Array.from({ length: 8 }, () => ask(email)));
+    Promise.all(Array.from({ length: 4 }, () => ask(email)));
   const kinds = {
     new: context.uniqueAddress(),
     registered: (await admins.registerAdmin()).email,
@@ -159,9 +173,14 @@ interface Exchange {
 }
 
 /** PostgreSQL is sent the same statements in the same order, whatever the service knows of the address. */
-async function asksTheSame(t: ExecutionContext, status: number, ask: Ask): Promise<Exchange[]> {
+async function asksTheSame(
+  t: ExecutionContext,
+  status: number,
+  ask: Ask,
+  kinds?: Readonly<Record<string, string>>,
+): Promise<Exchange[]> {
   const exchanges: Exchange[] = [];
-  for (const [kind, email] of Object.entries(await addressesOfEveryKind())) {
+  for (const [kind, email] of Object.entries(kinds ?? (await addressesOfEveryKind()))) {
     const answers: Answer[] = [];
     const statements = await recorder.during(async () => void answers.push(await ask(email)));
     for (const answer of answers) exchanges.push({ kind, answer, statements });
@@ -176,8 +195,13 @@ async function asksTheSame(t: ExecutionContext, status: number, ask: Ask): Promi
 }
 
 /** The answers are equal as well, but for what counts requests and names them. */
-async function asksAndAnswersTheSame(t: ExecutionContext, status: number, ask: Ask): Promise<void> {
-  const [first, ...others] = await asksTheSame(t, status, ask);
+async function asksAndAnswersTheSame(
+  t: ExecutionContext,
+  status: number,
+  ask: Ask,
+  kinds?: Readonly<Record<string, string>>,
+): Promise<void> {
+  const [first, ...others] = await asksTheSame(t, status, ask, kinds);
   for (const { kind, answer } of others) {
     t.is(shown(answer), first ? shown(first.answer) : '', kind);
     t.deepEqual(comparableHeaders(answer), first && comparableHeaders(first.answer), kind);
