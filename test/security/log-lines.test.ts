@@ -4,9 +4,10 @@ import { useApiProcess } from '../helpers/api.js';
 import { createClient, type ApiClient } from '../helpers/api-client.js';
 import { useContext } from '../helpers/context.js';
 import { eventually } from '../helpers/eventually.js';
-import { isRequest, startApi, startWorker, type LogLine } from '../helpers/processes.js';
+import { isRequest, startWorker, type LogLine } from '../helpers/processes.js';
 import { exchange } from '../helpers/raw-http.js';
 import { ageRotations } from '../helpers/rotations.js';
+import { runApi } from '../helpers/servers.js';
 
 const context = useContext();
 const api = useApiProcess(context, { env: { LOG_LEVEL: 'trace' } });
@@ -182,7 +183,7 @@ for (const [i, [event, cause]] of causes.entries()) {
 test.serial(
   'S77 a limit that is reached is told, and so is an account that is locked',
   async (t) => {
-    const strict = await startApi(context, { scope: t, env: { RATE_LIMIT_SCALE: '1' } });
+    const strict = await runApi(context, { scope: t, env: { RATE_LIMIT_SCALE: '1' } });
     const client = createClient(strict.url);
     const { email } = await api.admins.confirmedAdmin();
     for (const [event, address] of [
