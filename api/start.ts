@@ -28,9 +28,9 @@ export async function startApi(
   const deps = await buildDeps(config, log);
   lifecycle.onStop('database and queues', () => deps.close());
 
-  const telling = new AbortController();
-  void logRedisProblems(deps.queues, log, telling.signal);
-  lifecycle.onStop('look at Redis', () => telling.abort());
+  const redisCheck = new AbortController();
+  void logRedisProblems(deps.queues, log, redisCheck.signal);
+  lifecycle.onStop('Redis check', () => redisCheck.abort());
 
   const shipping = logging.startShipping(deps.queues);
   lifecycle.onStop('log shipping', () => shipping.stop(FLUSH_DEADLINE_MS));

@@ -25,9 +25,9 @@ export async function startWorker(
   const { onStop } = lifecycle;
   onStop('log spool', () => logging.close());
   const deps = buildDeps(config, { log, localLog, onStop });
-  const telling = new AbortController();
-  void logRedisProblems(deps.queues, log, telling.signal);
-  onStop('look at Redis', () => telling.abort());
+  const redisCheck = new AbortController();
+  void logRedisProblems(deps.queues, log, redisCheck.signal);
+  onStop('Redis check', () => redisCheck.abort());
   const shipping = logging.startShipping(deps.queues);
   onStop('log shipping', () => shipping.stop(FLUSH_DEADLINE_MS));
   const http = await openWorkerHttp(

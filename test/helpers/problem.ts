@@ -8,7 +8,7 @@ export interface Problem {
 }
 
 /** What an error tells, without what names the request: two errors that tell the same are equal as texts. */
-export function telling({ status, body }: Answer): string {
+export function comparable({ status, body }: Answer): string {
   const rest: Record<string, unknown> = { ...(body as Record<string, unknown>) };
   delete rest['request_id'];
   delete rest['instance'];

@@ -4,7 +4,7 @@ import { mintedToken, type Login } from '../helpers/admins.js';
 import { useApi } from '../helpers/api.js';
 import { createClient, type ApiClient } from '../helpers/api-client.js';
 import { useContext } from '../helpers/context.js';
-import { telling, type Problem } from '../helpers/problem.js';
+import { comparable, type Problem } from '../helpers/problem.js';
 
 const context = useContext();
 // Limits as in production, behind a proxy whose word counts: then many clients can be played here.
@@ -34,7 +34,7 @@ test.serial(
       for (const tried of [WRONG, password]) {
         const answer = await logIn(ip, email, tried);
         t.deepEqual([answer.status, answer.body.code], [429, 'too_many_attempts']);
-        refusals.add(telling(answer));
+        refusals.add(comparable(answer));
         const retryAfter = answer.headers.get('retry-after') ?? '';
         t.regex(retryAfter, /^[1-9]\d*$/);
         t.true(Number(retryAfter) <= QUARTER_OF_AN_HOUR);

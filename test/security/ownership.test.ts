@@ -4,7 +4,7 @@ import type { Answer, ApiClient } from '../helpers/api-client.js';
 import { useApi } from '../helpers/api.js';
 import { useContext } from '../helpers/context.js';
 import { operationsOf, readDocument, type DocumentedOperation } from '../helpers/openapi.js';
-import { telling } from '../helpers/problem.js';
+import { comparable } from '../helpers/problem.js';
 import { sampleBodies } from '../helpers/samples.js';
 
 const context = useContext();
@@ -80,7 +80,7 @@ for (const operation of guarded) {
         await ask(client.request, operation, NEVER),
       ];
       t.is(hers.status, 404);
-      t.is(telling(hers), telling(never));
+      t.is(comparable(hers), comparable(never));
       t.deepEqual(headersOf(hers), headersOf(never));
       t.deepEqual(await thingsOf(ann), before);
 
@@ -103,7 +103,7 @@ for (const operation of guarded) {
     for (const [what, client] of Object.entries(clients)) {
       const id = idsOfAnn[operation.path] ?? NEVER;
       const answer = await ask(client.request, operation, id);
-      t.is(telling(answer).includes('"unauthorized"'), true, `${what}: ${answer.text}`);
+      t.is(comparable(answer).includes('"unauthorized"'), true, `${what}: ${answer.text}`);
       t.is(answer.status, 401, what);
       if (operation.method !== 'get') continue;
       t.is((await client.request('HEAD', aim(operation, id))).status, 401, what);

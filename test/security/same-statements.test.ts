@@ -2,7 +2,7 @@ import test, { type ExecutionContext } from 'ava';
 import { createAdmins, type AdminFactory } from '../helpers/admins.js';
 import { createClient, type Answer, type ApiClient } from '../helpers/api-client.js';
 import { useContext } from '../helpers/context.js';
-import { telling } from '../helpers/problem.js';
+import { comparable } from '../helpers/problem.js';
 import { startApi } from '../helpers/processes.js';
 import {
   openStatementRecorder,
@@ -86,7 +86,7 @@ test.serial('S14 a login that fails asks and answers the same for every address'
     client.post('/auth/login', { email: each, password }),
   );
   const [old, never] = await Promise.all(answers);
-  t.is(old && telling(old), never ? telling(never) : '', 'the password that it had');
+  t.is(old && comparable(old), never ? comparable(never) : '', 'the password that it had');
 });
 
 test.serial('S01 S14 what is hashed and compared is as much for every address', async (t) => {
@@ -208,7 +208,7 @@ async function asksAndAnswersTheSame(
 }
 
 const shown = (answer: Answer): string =>
-  typeof answer.body === 'string' ? answer.text : telling(answer);
+  typeof answer.body === 'string' ? answer.text : comparable(answer);
 
 function comparableHeaders({ headers }: Answer): [string, string][] {
   const counting = ['date', 'x-request-id', 'ratelimit-remaining', 'ratelimit-reset'];
