@@ -1,5 +1,4 @@
 import { availableParallelism } from 'node:os';
-import { setTimeout as delay } from 'node:timers/promises';
 import test from 'ava';
 import {
   createHashLimiter,
@@ -54,7 +53,6 @@ test.serial(
       const others = [api.client.get('/health/live'), admin.client.get('/users')];
       for (const { status } of await Promise.all(others)) t.is(status, 200);
       served += 1;
-      await delay(50);
     }
     t.true(served >= 10, `${served} rounds of other requests were answered during the flood`);
 
@@ -85,9 +83,7 @@ test.serial(
       while (!isOver) {
         const json = { email: context.uniqueAddress(), password: 'a password of nobody at all' };
         const { status } = await client.post('/auth/login', json, { headers });
-        if (status !== 503) continue;
-        refused += 1;
-        await delay(200);
+        if (status === 503) refused += 1;
       }
     });
     await eventually(() => refused > 0);
