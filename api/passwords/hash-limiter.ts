@@ -11,6 +11,12 @@ export interface HashClient {
 /** Limits concurrent password hashes, and rejects those that would wait too long. */
 export interface HashLimiter {
   /**
+   * Refuses a request that {@link reserve} would refuse whatever account it names, so that it costs neither a look-up nor
+   * its body. Depends on the client and the load alone, so it reveals nothing of any account.
+   * @throws {AppError} `overloaded`, with `Retry-After`.
+   */
+  requireRoom(client: Pick<HashClient, 'ip'>): void;
+  /**
    * Runs the work when a slot is free.
    * @throws {AppError} `overloaded` at once, with `Retry-After`, when the queue is full.
    */
@@ -63,6 +69,9 @@ export function createHashLimiter({ hashMs, concurrency }: HashLimiterOptions): 
   };
 
   return {
+    requireRoom({ ip }) {
+      if (slots.waiting() >= maxQueue || !reservations.hasRoomFor(ip)) throw overloaded();
+    },
     async reserve(work, client) {
       if (slots.waiting() >= maxQueue) throw overloaded();
       const release = await reservations.take(client);
@@ -116,19 +125,21 @@ function createReservations(total: number) {
   const heldBy = new Map<string, number>();
   let taken = 0;
 
-  const isWithinShare = (key: string): boolean =>
-    taken < general / 2 || (heldBy.get(key) ?? 0) < MAX_PER_CLIENT;
+  /** Whether there is capacity for the client if it is in a known network of the account's owner. */
+  const hasRoom = (key: string): boolean =>
+    taken < total && (taken < general / 2 || (heldBy.get(key) ?? 0) < MAX_PER_CLIENT);
 
   return {
     count: () => taken,
+    hasRoomFor: (ip: string | undefined): boolean => hasRoom(sharedNetworkOf(ip)),
     /** Resolves to a function that releases the reservation, or to `undefined` when there is no capacity for this client. */
     async take(client: HashClient = {}): Promise<(() => void) | undefined> {
       const key = sharedNetworkOf(client.ip);
-      if (taken >= total || !isWithinShare(key)) return undefined;
+      if (!hasRoom(key)) return undefined;
       if (taken >= general) {
         if (!(await client.isKnownNetwork?.())) return undefined;
         // Concurrent requests may have used the capacity up during the look-up.
-        if (taken >= total || !isWithinShare(key)) return undefined;
+        if (!hasRoom(key)) return undefined;
       }
       taken += 1;
       heldBy.set(key, (heldBy.get(key) ?? 0) + 1);

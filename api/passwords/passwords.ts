@@ -1,7 +1,12 @@
 import { createHash, createHmac, hkdfSync } from 'node:crypto';
 import { availableParallelism } from 'node:os';
 import bcrypt from 'bcrypt';
-import { createHashLimiter, hashConcurrency, type HashClient } from './hash-limiter.js';
+import {
+  createHashLimiter,
+  hashConcurrency,
+  type HashClient,
+  type HashLimiter,
+} from './hash-limiter.js';
 
 /** How passwords are hashed; see `docs/adr/0009-password-hashes.md`. */
 export interface PasswordConfig {
@@ -17,7 +22,7 @@ export interface PasswordConfig {
  * Hashes and compares passwords, a few at a time; throws `overloaded` when too many wait. Each request passes its `client`
  * once: to `reserve`, or to its only call of `hash` or `verify`.
  */
-export interface Passwords {
+export interface Passwords extends Pick<HashLimiter, 'requireRoom'> {
   /** Runs work that will need a hash, if there is capacity: a request that will be rejected should not cost look-ups. */
   reserve<T>(work: () => Promise<T>, client?: HashClient): Promise<T>;
   /** A hash to store; takes as long as `verify`. */
@@ -62,6 +67,7 @@ export async function createPasswords(config: PasswordConfig): Promise<Passwords
     client ? limiter.reserve(work, client) : work();
 
   return {
+    requireRoom: limiter.requireRoom,
     reserve: limiter.reserve,
     hash: (password, client) => reservedFor(client, () => limiter.run(() => hash(password))),
     verify(password, find, client) {
