@@ -4,6 +4,7 @@ import { QueryTypes, type Transaction } from 'sequelize';
 import { Sequelize } from 'sequelize-typescript';
 import { models } from '../models/index.js';
 import { isReadOnlyServer, mayRefuseWrites } from './sql-states.js';
+import { createStatements, type Statements } from './statements.js';
 
 export interface DatabaseConfig {
   readonly host: string;
@@ -17,6 +18,10 @@ export interface DatabaseConfig {
   readonly ssl: false | { readonly rejectUnauthorized: boolean; readonly ca?: string };
 }
 
+/** Connections for prepared statements, beside those of the models: they are held only as long as one statement runs. */
+const MAX_STATEMENT_CONNECTIONS = 4;
+/** An idle connection is closed after this. */
+const IDLE_MS = 10_000;
 /** Share of the time-out: a reachable server accepts a connection quickly. */
 const CONNECT_PART = 0.75;
 /** The server cancels a statement first; the client's own limit is for a server that no longer answers. */
@@ -31,6 +36,12 @@ const SET_TIMEOUTS = `select set_config('statement_timeout', $1, $3), set_config
 export class Database extends Sequelize {
   /** True from the first write that the server seems to have refused until one succeeds. */
   hasRefusedWrite = false;
+  /** Prepared statements, without models. */
+  declare readonly statements: Statements;
+
+  override async close(): Promise<void> {
+    await Promise.all([super.close(), this.statements.close()]);
+  }
 }
 
 /**
@@ -56,26 +67,46 @@ export function openDatabase(config: DatabaseConfig, applicationName: string): D
       database.hasRefusedWrite = true;
     };
   }
-  const database: Database = new Database({
-    dialect: 'postgres',
-    dialectModule: { ...pg, Client },
+  const connection = {
     host: config.host,
     port: config.port,
     database: config.name,
-    username: config.user,
     password: config.password,
-    models,
-    logging: false,
-    pool: { max: config.poolMax, min: 0, idle: 10_000, acquire: timeoutMs },
-    retry: { max: 0 },
-    dialectOptions: {
-      application_name: applicationName,
-      ssl: config.ssl,
-      keepAlive: true,
-      connectionTimeoutMillis: connectTimeoutMs,
-      query_timeout: queryTimeoutMs,
-    },
+  };
+  const options = {
+    application_name: applicationName,
+    ssl: config.ssl,
+    keepAlive: true,
+    connectionTimeoutMillis: connectTimeoutMs,
+    query_timeout: queryTimeoutMs,
+  };
+  const pool = new pg.Pool({
+    ...connection,
+    ...options,
+    user: config.user,
+    Client,
+    max: Math.min(MAX_STATEMENT_CONNECTIONS, config.poolMax),
+    idleTimeoutMillis: IDLE_MS,
+    // The pool waits for it, which its types don't say.
+    // oxlint-disable-next-line typescript/no-misused-promises
+    onConnect: (client) => (client as Client).setUp(),
   });
+  // An idle connection that the server closed; the pool has already removed it.
+  pool.on('error', () => undefined);
+  const database: Database = Object.assign(
+    new Database({
+      dialect: 'postgres',
+      dialectModule: { ...pg, Client },
+      ...connection,
+      username: config.user,
+      models,
+      logging: false,
+      pool: { max: config.poolMax, min: 0, idle: IDLE_MS, acquire: timeoutMs },
+      retry: { max: 0 },
+      dialectOptions: options,
+    }),
+    { statements: createStatements(pool) },
+  );
   setUpConnections(database);
   return database;
 }
@@ -136,6 +167,14 @@ abstract class PooledClient extends pg.Client {
   destroySocket(): void {
     this.connection.stream.destroy();
   }
+
+  /** Closes the connection, at the latest when the server has not answered for half a second. */
+  override end(): Promise<void>;
+  override end(callback: (error: Error) => void): void;
+  override end(callback?: (error: Error) => void): Promise<void> | void {
+    setTimeout(() => this.destroySocket(), CLOSE_TIMEOUT_MS).unref();
+    return callback ? super.end(callback) : super.end();
+  }
 }
 
 /**
@@ -147,8 +186,5 @@ function setUpConnections(database: Database): void {
   database.addHook('afterQuery', (_options, query) => {
     const client = query.connection as PooledClient;
     if (client['_invalid']) client.destroySocket();
-  });
-  database.addHook('beforeDisconnect', (connection) => {
-    setTimeout(() => (connection as PooledClient).destroySocket(), CLOSE_TIMEOUT_MS).unref();
   });
 }

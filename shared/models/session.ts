@@ -5,7 +5,7 @@ import type {
   NonAttribute,
 } from 'sequelize';
 import { BelongsTo, Column, DataType, ForeignKey, Model, Table } from 'sequelize-typescript';
-import { Admin } from './admin.js';
+import { Admin, type AdminRow } from './admin.js';
 import { CreatedAtColumn, IdentityKey } from './columns.js';
 
 /** Why a session ended before its time. */
@@ -13,7 +13,7 @@ export type SessionEnd = 'logout' | 'revoked' | 'reuse' | 'password';
 
 /** The authenticated admin of a request, and its session. */
 export interface Principal {
-  readonly admin: Admin;
+  readonly admin: AdminRow;
   readonly sessionId: number;
 }
 
