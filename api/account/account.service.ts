@@ -17,7 +17,7 @@ import {
   voidConfirmations,
   type ConfirmationDeps,
 } from '../mailed-links/confirmations.js';
-import { ownersClient } from '../passwords/known-networks.js';
+import { ownersClient } from '../passwords/hash-limiter.js';
 import type { PasswordAttemptLimiter } from '../passwords/password-attempts.js';
 import { refuseCommonPassword } from '../passwords/password-policy.js';
 import type { Passwords } from '../passwords/passwords.js';
@@ -139,9 +139,7 @@ async function requestAddress(
   await voidConfirmations(tx, { adminId: admin.id, purpose: 'email_change' });
   await admin.update({ pendingEmail: email.address }, { transaction: tx });
   const request = { purpose: 'email_change', email, adminId: admin.id } as const;
-  const outboxId = await requestConfirmation(deps, tx, request, cause);
-  const facts = { adminId: admin.id, details: { outbox_id: outboxId } };
-  await deps.audit.record('email_change_requested', cause, facts, tx);
+  await requestConfirmation(deps, request, 'email_change_requested', cause, tx);
 }
 
 /**

@@ -1,14 +1,20 @@
 import { randomBytes } from 'node:crypto';
 import { v7 as uuidv7 } from 'uuid';
-import type { Cause } from '../../shared/audit/audit.js';
+import { AUDIT_ROW, type Audit, type Cause } from '../../shared/audit/audit.js';
 import type { KeyRing } from '../../shared/crypto/keys.js';
-import type { Transaction } from '../../shared/database/transaction.js';
+import type { Database } from '../../shared/database/connect.js';
+import { insertRows, valuesOf, type RowShape } from '../../shared/database/insert-rows.js';
+import { retryConflicts, type Transaction } from '../../shared/database/transaction.js';
 import { AppError } from '../../shared/errors/app-error.js';
 import { confirmationIdOf, isConfirmationToken } from '../../shared/identity/confirmation-token.js';
 import type { EmailAddress } from '../../shared/identity/email-address.js';
 import { sendConfirmationMail } from '../../shared/jobs/mail-jobs.js';
-import { Confirmation, type ConfirmationPurpose } from '../../shared/models/index.js';
-import type { Outbox } from '../../shared/outbox/outbox.js';
+import {
+  Confirmation,
+  type AuditEventName,
+  type ConfirmationPurpose,
+} from '../../shared/models/index.js';
+import { OUTBOX_ROW, type NewMessage, type Outbox } from '../../shared/outbox/outbox.js';
 import { networkOf } from '../rate-limits/networks.js';
 
 export interface ConfirmationDeps {
@@ -30,37 +36,93 @@ export interface ConfirmationRequest {
 /** Shorter than for a link that proves an address, because this one gives access to the account. */
 const PASSWORD_RESET_EXPIRES_MS = 3_600_000;
 
+/** Columns of a new confirmation, for a statement that also writes its outbox message. */
+export const CONFIRMATION_ROW = {
+  table: 'confirmations',
+  columns: [
+    'id',
+    'admin_id',
+    'purpose',
+    'email',
+    'email_canonical',
+    'nonce',
+    'repeated',
+    'expires_at',
+  ],
+} as const satisfies RowShape;
+
+/** A confirmation that is about to be written with its mail, of the shapes {@link CONFIRMATION_ROW} and `OUTBOX_ROW`. */
+export interface NewConfirmation {
+  readonly values: readonly unknown[];
+  readonly message: NewMessage;
+}
+
 /**
- * Enqueues the mail for an address: a link, a notice that the account exists, or nothing. The worker decides which, so
- * this runs the same statements for every address and takes the same time.
- * @returns the id of the outbox message.
+ * A confirmation and the mail for its address: a link, a notice that the account exists, or nothing. The worker decides which,
+ * so that the API writes the same rows for every address and takes the same time.
  */
-export async function requestConfirmation(
+export function newConfirmation(
   { outbox, confirmationExpiresMs }: ConfirmationDeps,
-  tx: Transaction,
   { purpose, email, adminId, repeated = false }: ConfirmationRequest,
   cause: Cause,
-): Promise<string> {
+): NewConfirmation {
   const lifeMs = purpose === 'password_reset' ? PASSWORD_RESET_EXPIRES_MS : confirmationExpiresMs;
-  const { id } = await Confirmation.create(
-    {
-      id: uuidv7(),
-      adminId: adminId ?? null,
-      purpose,
-      email: email.address,
-      emailCanonical: email.canonical,
-      nonce: randomBytes(16),
-      repeated,
-      expiresAt: new Date(Date.now() + lifeMs),
-    },
-    { transaction: tx },
-  );
-  return outbox.enqueue(
-    tx,
+  const id = uuidv7();
+  const values = valuesOf(CONFIRMATION_ROW, {
+    id,
+    admin_id: adminId ?? null,
+    purpose,
+    email: email.address,
+    email_canonical: email.canonical,
+    nonce: randomBytes(16),
+    repeated,
+    expires_at: new Date(Date.now() + lifeMs),
+  });
+  const message = outbox.message(
     sendConfirmationMail,
     { v: 1, confirmation_id: id },
     { ...(adminId !== undefined && { adminId }), recipient: email.address, cause },
   );
+  return { values, message };
+}
+
+const REQUEST_CONFIRMATION = insertRows('request-confirmation', [
+  CONFIRMATION_ROW,
+  OUTBOX_ROW,
+  AUDIT_ROW,
+]);
+
+export interface RequestConfirmationDeps extends ConfirmationDeps {
+  readonly database: Database;
+  readonly audit: Audit;
+}
+
+/**
+ * Requests a mail for an address, and audits that, in one statement that is the same for every address: in the transaction, if
+ * one is given.
+ */
+export async function requestConfirmation(
+  { database, audit, ...deps }: RequestConfirmationDeps,
+  request: ConfirmationRequest,
+  eventName: AuditEventName,
+  cause: Cause,
+  tx?: Transaction,
+): Promise<void> {
+  const { values, message } = newConfirmation(deps, request, cause);
+  const facts = { adminId: request.adminId, details: { outbox_id: message.id } };
+  const event = audit.event(eventName, cause, facts);
+  const bind = [...values, ...message.values, ...event.values];
+  const committed = (): void => {
+    message.committed();
+    event.committed();
+  };
+  if (tx) {
+    await database.query(REQUEST_CONFIRMATION.text, { bind, transaction: tx });
+    tx.afterCommit(committed);
+  } else {
+    await retryConflicts(() => database.statements.run(REQUEST_CONFIRMATION, bind));
+    committed();
+  }
 }
 
 /**

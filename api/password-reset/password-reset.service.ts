@@ -16,7 +16,7 @@ import {
   voidConfirmations,
   type ConfirmationDeps,
 } from '../mailed-links/confirmations.js';
-import { ownersClient } from '../passwords/known-networks.js';
+import { ownersClient } from '../passwords/hash-limiter.js';
 import type { PasswordAttemptLimiter } from '../passwords/password-attempts.js';
 import { refuseCommonPassword } from '../passwords/password-policy.js';
 import type { Passwords } from '../passwords/passwords.js';
@@ -38,18 +38,14 @@ export interface NewPassword {
   readonly name?: string | undefined;
 }
 
-/** Requests the mail with a reset link, if an admin has the address. Runs the same statements for every address. */
+/** Requests the mail with a reset link, if an admin has the address. Runs the same statement for every address. */
 export async function forgotPassword(
   deps: PasswordResetDeps,
   email: EmailAddress,
   cause: Cause,
 ): Promise<void> {
-  await withTransaction(deps.database, async (tx) => {
-    const request = { purpose: 'password_reset', email } as const;
-    const outboxId = await requestConfirmation(deps, tx, request, cause);
-    const details = { outbox_id: outboxId };
-    await deps.audit.record('password_reset_requested', cause, { details }, tx);
-  });
+  const request = { purpose: 'password_reset', email } as const;
+  await requestConfirmation(deps, request, 'password_reset_requested', cause);
 }
 
 /**

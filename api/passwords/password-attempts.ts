@@ -117,11 +117,10 @@ async function attemptPassword<T>(
   if (result === undefined) return undefined;
   const [narrowest, ...wider] = consumed;
   // Clients that log in concurrently with the right password may have hit the limit together: it resets.
-  if (narrowest) await narrowest[0].reset(narrowest[1]);
-  await refund(wider);
+  await Promise.all([narrowest?.[0].reset(narrowest[1]), refund(wider)]);
   return result;
 }
 
 async function refund(points: readonly Point[]): Promise<void> {
-  for (const [limiter, key] of points) await limiter.refund(key);
+  await Promise.all(points.map(([limiter, key]) => limiter.refund(key)));
 }

@@ -15,7 +15,7 @@ import {
   voidConfirmations,
   type ConfirmationDeps,
 } from '../mailed-links/confirmations.js';
-import { ownersClient } from '../passwords/known-networks.js';
+import { ownersClient } from '../passwords/hash-limiter.js';
 import type { PasswordAttemptLimiter } from '../passwords/password-attempts.js';
 import type { Passwords } from '../passwords/passwords.js';
 import { KEPT_REGISTRATIONS } from './registration.service.js';

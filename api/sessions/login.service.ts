@@ -1,17 +1,19 @@
-import { QueryTypes } from 'sequelize';
 import type { Audit, Cause } from '../../shared/audit/audit.js';
 import type { Database } from '../../shared/database/connect.js';
-import { withTransaction } from '../../shared/database/transaction.js';
+import type { Statement } from '../../shared/database/statements.js';
 import { AppError } from '../../shared/errors/app-error.js';
 import type { EmailAddress } from '../../shared/identity/email-address.js';
-import { lockAdmin } from '../admins/admin-lock.js';
-import { isKnownNetwork } from '../passwords/known-networks.js';
 import type { PasswordAttemptLimiter } from '../passwords/password-attempts.js';
 import type { Passwords } from '../passwords/passwords.js';
-import { openSession, type IssuedTokens, type SessionTokenDeps } from './session-tokens.js';
+import { networkOf } from '../rate-limits/networks.js';
+import {
+  openSession,
+  type IssuedTokens,
+  type OpenSessionDeps,
+  type PasswordOwner,
+} from './session-tokens.js';
 
-export interface LoginDeps extends SessionTokenDeps {
-  readonly database: Database;
+export interface LoginDeps extends OpenSessionDeps {
   readonly passwords: Passwords;
   readonly passwordAttempts: PasswordAttemptLimiter;
   readonly audit: Audit;
@@ -34,35 +36,34 @@ export async function logIn(
   for (let attempts = 1; attempts <= MAX_ATTEMPTS; attempts += 1) {
     const admin = await checkPassword(deps, email, password, cause);
     if (!admin) break;
-    const isOutdated = deps.passwords.isOutdated(admin.passwordHash);
-    const newHash = isOutdated ? await deps.passwords.hash(password) : undefined;
-    const issued = await openSessionIfUnchanged(deps, admin, newHash, cause);
+    const current = await rehashIfOutdated(deps, admin, password);
+    const issued = current && (await openSession(deps, current, cause));
     if (issued) return issued;
   }
   throw new AppError('invalid_credentials');
 }
 
 /**
- * Opens the session, and stores the new hash if the pepper or work factor has changed. Resolves to `undefined` when the
- * password has been changed since it was compared: that has ended all of its sessions.
+ * Stores a new hash if the pepper or work factor has changed. Resolves to `undefined` when the password has been changed
+ * since it was compared.
  */
-function openSessionIfUnchanged(
-  deps: LoginDeps,
-  { id, passwordHash: compared }: KnownAdmin,
-  newHash: string | undefined,
-  cause: Cause,
-): Promise<IssuedTokens | undefined> {
-  return withTransaction(deps.database, async (tx) => {
-    const admin = await lockAdmin(tx, { id });
-    if (admin?.passwordHash !== compared) return undefined;
-    if (newHash !== undefined)
-      await admin.update({ passwordHash: newHash }, { silent: true, transaction: tx });
-    const issued = await openSession(deps, tx, admin, cause);
-    const facts = { adminId: id, sessionId: issued.sessionId };
-    await deps.audit.record('authn_login_success', cause, facts, tx);
-    return issued;
-  });
+async function rehashIfOutdated(
+  { database, passwords }: LoginDeps,
+  admin: PasswordOwner,
+  password: string,
+): Promise<PasswordOwner | undefined> {
+  if (!passwords.isOutdated(admin.passwordHash)) return admin;
+  const passwordHash = await passwords.hash(password);
+  const values = [admin.id, admin.passwordHash, passwordHash];
+  const [updated] = await database.statements.run<{ id: number }>(REHASH, values);
+  return updated && { id: admin.id, passwordHash };
 }
+
+/** Does not change `updated_at`: the account is the same to its admin. */
+const REHASH: Statement = {
+  name: 'rehash-password',
+  text: 'update admins set password_hash = $3 where id = $1 and password_hash = $2 returning id',
+};
 
 /** The admin, if the password is its own. Every failure is counted and audited, and so is the first refused attempt. */
 async function checkPassword(
@@ -70,26 +71,24 @@ async function checkPassword(
   email: EmailAddress,
   password: string,
   cause: Cause,
-): Promise<KnownAdmin | undefined> {
-  const emailCanonical = email.canonical;
+): Promise<PasswordOwner | undefined> {
   const audited: { adminId?: number | undefined } = {};
-  const find = async (): Promise<StoredPasswords> => {
-    const stored = await findStoredPasswords(database, emailCanonical);
-    audited.adminId = stored.admin?.id;
-    return stored;
+  let found: Promise<Account> | undefined;
+  const find = async (): Promise<Account> => {
+    const account = await (found ??= findAccount(database, email, cause.ip));
+    audited.adminId = account.admin?.id;
+    return account;
   };
   const onLock = async (): Promise<void> => {
     await find();
     await audit.record('authn_login_lock', cause, audited);
   };
-  let known: Promise<boolean> | undefined;
-  const isFromKnownNetwork = (): Promise<boolean> =>
-    (known ??= isKnownNetwork(database, email, cause.ip));
-  const compare = async (): Promise<KnownAdmin | undefined> =>
+  const isKnownNetwork = async (): Promise<boolean> => (await find()).isKnownNetwork;
+  const within = { isKnownNetwork };
+  const attempt = { emailCanonical: email.canonical, ip: cause.ip, within, onLock };
+  const compare = async (): Promise<PasswordOwner | undefined> =>
     comparePassword(passwords, password, await find());
-  const within = { isKnownNetwork: isFromKnownNetwork };
-  const attempt = { emailCanonical, ip: cause.ip, within, onLock };
-  const client = { ip: cause.ip, isKnownNetwork: isFromKnownNetwork };
+  const client = { ip: cause.ip, isKnownNetwork };
   const admin = await passwords.reserve(() => passwordAttempts.attempt(attempt, compare), client);
   if (!admin) await audit.record('authn_login_fail', cause, audited);
   return admin;
@@ -99,8 +98,8 @@ async function checkPassword(
 async function comparePassword(
   passwords: Passwords,
   password: string,
-  { admin, registration }: StoredPasswords,
-): Promise<KnownAdmin | undefined> {
+  { admin, registration }: Account,
+): Promise<PasswordOwner | undefined> {
   const match = await passwords.verify(password, () => Promise.resolve(admin));
   if (match) return match;
   // For confirmed addresses too: registering an address and trying that password must not reveal which addresses they are.
@@ -109,27 +108,45 @@ async function comparePassword(
   return undefined;
 }
 
-interface KnownAdmin {
-  readonly id: number;
-  readonly passwordHash: string;
-}
-
-interface StoredPasswords {
-  readonly admin: KnownAdmin | null;
+/** What is stored of an address. */
+interface Account {
+  readonly admin: PasswordOwner | null;
   /** The newest unconfirmed registration of the address. */
   readonly registration: { readonly passwordHash: string } | null;
+  /**
+   * True when the admin has logged in from the client's network, or followed a mailed link there. Attempts by strangers don't
+   * lock such networks out.
+   */
+  readonly isKnownNetwork: boolean;
 }
 
-async function findStoredPasswords(
-  database: Database,
-  emailCanonical: string,
-): Promise<StoredPasswords> {
-  const rows = await database.query<{ id: number | null; passwordHash: string }>(
-    `select id, password_hash as "passwordHash" from admins where email_canonical = $emailCanonical
-      union all
-     (select null, password_hash from registrations where email_canonical = $emailCanonical order by id desc limit 1)`,
-    { type: QueryTypes.SELECT, bind: { emailCanonical } },
-  );
-  const admin = rows.find((row): row is KnownAdmin => row.id !== null);
-  return { admin: admin ?? null, registration: rows.find(({ id }) => id === null) ?? null };
+const FIND_ACCOUNT: Statement = {
+  name: 'find-account',
+  text: `select a.id, a.password_hash as "passwordHash", r.password_hash as "registeredHash",
+       exists (select from sessions s where s.admin_id = a.id and s.network = $2)
+         or exists (select from confirmations c where c.admin_id = a.id and c.network = $2
+                     and c.email_canonical = a.email_canonical) as "isKnownNetwork"
+  from (select $1::text as canonical) asked
+  left join admins a on a.email_canonical = asked.canonical
+  left join lateral (select password_hash from registrations
+                      where email_canonical = asked.canonical order by id desc limit 1) r on true`,
+};
+
+async function findAccount(
+  { statements }: Database,
+  { canonical }: EmailAddress,
+  ip: string | undefined,
+): Promise<Account> {
+  const [row] = await statements.run<{
+    id: number | null;
+    passwordHash: string | null;
+    registeredHash: string | null;
+    isKnownNetwork: boolean;
+  }>(FIND_ACCOUNT, [canonical, networkOf(ip)]);
+  const { id = null, passwordHash = null, registeredHash = null } = row ?? {};
+  return {
+    admin: id === null || passwordHash === null ? null : { id, passwordHash },
+    registration: registeredHash === null ? null : { passwordHash: registeredHash },
+    isKnownNetwork: row?.isKnownNetwork ?? false,
+  };
 }

@@ -1,7 +1,9 @@
-import type { Cause } from '../../shared/audit/audit.js';
+import { AUDIT_ROW, type Audit, type Cause } from '../../shared/audit/audit.js';
 import type { KeyRing } from '../../shared/crypto/keys.js';
-import type { Transaction } from '../../shared/database/transaction.js';
-import { Session, type Admin } from '../../shared/models/index.js';
+import type { Database } from '../../shared/database/connect.js';
+import type { Statement } from '../../shared/database/statements.js';
+import { retryConflicts, type Transaction } from '../../shared/database/transaction.js';
+import type { AdminRow, Session } from '../../shared/models/index.js';
 import { networkOf } from '../rate-limits/networks.js';
 import { issueAccessToken, type AccessTokenConfig } from './access-tokens.js';
 import {
@@ -19,7 +21,7 @@ export interface IssuedTokens {
   readonly refreshToken: string;
   /** Remaining lifetime of the session. */
   readonly refreshExpiresMs: number;
-  readonly admin: Admin;
+  readonly admin: AdminRow;
   readonly sessionId: number;
 }
 
@@ -34,31 +36,81 @@ const MAX_USER_AGENT_LENGTH = 256;
 const RETRY_WITHIN_MS = 10_000;
 /** How many exchanges of the grace period are remembered; more than a client may make. */
 const MAX_RECENT_ROTATIONS = 60;
-/** A new row's refresh hash until its id, which the token contains, is known: no token has this hash. */
-const NO_HASH = Buffer.alloc(0);
 
-/** Creates a session and its first tokens. */
+export interface OpenSessionDeps extends SessionTokenDeps {
+  readonly database: Database;
+  readonly audit: Audit;
+}
+
+/** An admin, and the hash that its password was compared with. */
+export interface PasswordOwner {
+  readonly id: number;
+  readonly passwordHash: string;
+}
+
+const NEXT_SESSION_ID: Statement = {
+  name: 'next-session-id',
+  text: `select nextval(pg_get_serial_sequence('sessions', 'id'))::int as id`,
+};
+
+const SESSION_COLUMNS = 'refresh_nonce, refresh_hash, ip, network, user_agent, expires_at';
+
+/**
+ * The admin's row lock orders this after a change of the password that is under way, and the condition on the hash is then
+ * checked anew. A later change ends the session.
+ */
+const OPEN_SESSION: Statement = {
+  name: 'open-session',
+  text: `with admin as materialized (
+  select * from admins where id = $1 and password_hash = $2 for no key update
+), session as (
+  insert into sessions (id, admin_id, ${SESSION_COLUMNS})
+  select $3::int, id, $4::bytea, $5::bytea, $6::text, $7::text, $8::text, $9::timestamptz from admin
+), event as (
+  insert into audit_events (${AUDIT_ROW.columns.join(', ')})
+  select $10::uuid, $11::text, $12::int, $13::int, $14::text, $15::text, $16::text, $17::jsonb from admin
+)
+select id, email, email_canonical as "emailCanonical", name, name_canonical as "nameCanonical",
+       password_hash as "passwordHash", confirmed_at as "confirmedAt", pending_email as "pendingEmail",
+       operator_since as "operatorSince", created_at as "createdAt", updated_at as "updatedAt"
+  from admin`,
+};
+
+/**
+ * Creates a session and its first tokens, and audits the login: all in one statement, after another one for the session's id,
+ * which the refresh token contains. Resolves to `undefined` when the password has been changed since it was compared: that has
+ * ended all of the admin's sessions.
+ */
 export async function openSession(
-  deps: SessionTokenDeps,
-  tx: Transaction,
-  admin: Admin,
-  { ip, userAgent }: Cause,
-): Promise<IssuedTokens> {
-  const session = await Session.create(
-    {
-      adminId: admin.id,
-      refreshNonce: newRefreshNonce(),
-      refreshHash: NO_HASH,
-      ip: ip ?? null,
-      network: networkOf(ip),
-      userAgent: userAgent?.slice(0, MAX_USER_AGENT_LENGTH) ?? null,
-      expiresAt: new Date(Date.now() + deps.sessionExpiresMs),
-    },
-    { transaction: tx },
+  deps: OpenSessionDeps,
+  owner: PasswordOwner,
+  cause: Cause,
+): Promise<IssuedTokens | undefined> {
+  const { statements } = deps.database;
+  const [next] = await statements.run<{ id: number }>(NEXT_SESSION_ID, []);
+  if (!next) throw new Error('A sequence has a next value');
+  const nonce = newRefreshNonce();
+  const refreshToken = deriveRefreshToken(deps.refreshKeys, { sessionId: next.id, nonce }, 0);
+  const expiresAt = new Date(Date.now() + deps.sessionExpiresMs);
+  const facts = { adminId: owner.id, sessionId: next.id };
+  const event = deps.audit.event('authn_login_success', cause, facts);
+  const [admin] = await retryConflicts(() =>
+    statements.run<AdminRow>(OPEN_SESSION, [
+      owner.id,
+      owner.passwordHash,
+      next.id,
+      nonce,
+      hashRefreshToken(refreshToken),
+      cause.ip ?? null,
+      networkOf(cause.ip),
+      cause.userAgent?.slice(0, MAX_USER_AGENT_LENGTH) ?? null,
+      expiresAt,
+      ...event.values,
+    ]),
   );
-  const refreshToken = deriveRefreshToken(deps.refreshKeys, sourceOf(session), 0);
-  await session.update({ refreshHash: hashRefreshToken(refreshToken) }, { transaction: tx });
-  return tokensOf(deps, session, admin, refreshToken);
+  if (!admin) return undefined;
+  event.committed();
+  return tokensOf(deps, { id: next.id, refreshGeneration: 0, expiresAt }, admin, refreshToken);
 }
 
 /** True when the token is this session's refresh token of that generation, old or current. */
@@ -76,7 +128,7 @@ export async function rotateTokens(
   deps: SessionTokenDeps,
   tx: Transaction,
   session: Session,
-  admin: Admin,
+  admin: AdminRow,
 ): Promise<IssuedTokens> {
   const refreshGeneration = session.refreshGeneration + 1;
   const refreshToken = deriveRefreshToken(deps.refreshKeys, sourceOf(session), refreshGeneration);
@@ -101,7 +153,7 @@ export async function rotateTokens(
 export function repeatTokens(
   deps: SessionTokenDeps,
   session: Session,
-  admin: Admin,
+  admin: AdminRow,
   generation: number,
 ): IssuedTokens | undefined {
   const { refreshGeneration, refreshHash, usedGeneration } = session;
@@ -116,8 +168,8 @@ export function repeatTokens(
 
 function tokensOf(
   { accessTokens }: SessionTokenDeps,
-  session: Session,
-  admin: Admin,
+  session: Pick<Session, 'id' | 'refreshGeneration' | 'expiresAt'>,
+  admin: AdminRow,
   refreshToken: string,
 ): IssuedTokens {
   const claims = {

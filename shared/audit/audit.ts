@@ -1,4 +1,5 @@
 import { v7 as uuidv7 } from 'uuid';
+import { valuesOf, type RowShape } from '../database/insert-rows.js';
 import type { Transaction } from '../database/transaction.js';
 import type { Logger } from '../logging/logger.js';
 import { AuditEvent, type AuditEventName } from '../models/index.js';
@@ -30,6 +31,20 @@ export const startupEvent = {
   'event.outcome': 'success',
 } as const;
 
+/** Columns of a new event, for a statement that also writes what the event is about. */
+export const AUDIT_ROW = {
+  table: 'audit_events',
+  columns: ['id', 'event', 'admin_id', 'session_id', 'request_id', 'trace_id', 'ip', 'details'],
+} as const satisfies RowShape;
+
+/** An event that is about to be written. */
+export interface NewAuditEvent {
+  /** Of {@link AUDIT_ROW}. */
+  readonly values: readonly unknown[];
+  /** Logs the event. To be called when its row has been committed. */
+  committed(): void;
+}
+
 /** Records security events: each as a row of `audit_events` and as a log line. */
 export interface Audit {
   /**
@@ -37,29 +52,58 @@ export interface Audit {
    * was rolled back.
    */
   record(event: AuditEventName, cause: Cause, facts: AuditFacts, tx?: Transaction): Promise<void>;
+  /** An event whose row the caller's own statement writes. */
+  event(event: AuditEventName, cause: Cause, facts: AuditFacts): NewAuditEvent;
 }
 
 export function createAudit(log: Logger): Audit {
   return {
-    async record(event, cause, { adminId, sessionId, details: given = {} }, tx) {
-      const { requestId, traceId, ip, actor } = cause;
-      const details = { ...given, ...(actor !== undefined && { actor }) };
-      const subject = { adminId: adminId ?? null, sessionId: sessionId ?? null };
-      const origin = { requestId: requestId ?? null, traceId, ip: ip ?? null };
-      await AuditEvent.create(
-        { id: uuidv7(), event, ...subject, ...origin, details },
-        tx ? { transaction: tx } : {},
-      );
-      const logIt = (): void => logEvent(log, event, cause, { adminId, sessionId, details });
+    async record(event, cause, facts, tx) {
+      const row = newRow(event, cause, facts);
+      await AuditEvent.create(row, tx ? { transaction: tx } : {});
+      const logIt = (): void => logEvent(log, cause, facts, row);
       if (tx) tx.afterCommit(logIt);
       else logIt();
     },
+    event(event, cause, facts) {
+      const row = newRow(event, cause, facts);
+      const values = valuesOf(AUDIT_ROW, {
+        ...row,
+        admin_id: row.adminId,
+        session_id: row.sessionId,
+        request_id: row.requestId,
+        trace_id: row.traceId,
+      });
+      return { values, committed: () => logEvent(log, cause, facts, row) };
+    },
+  };
+}
+
+function newRow(
+  event: AuditEventName,
+  { requestId, traceId, ip, actor }: Cause,
+  { adminId, sessionId, details }: AuditFacts,
+) {
+  return {
+    id: uuidv7(),
+    event,
+    adminId: adminId ?? null,
+    sessionId: sessionId ?? null,
+    requestId: requestId ?? null,
+    traceId,
+    ip: ip ?? null,
+    details: { ...details, ...(actor !== undefined && { actor }) },
   };
 }
 
 const FAILURE = /_fail$|_lock$|_reuse$|^excess_/;
 
-function logEvent(log: Logger, event: AuditEventName, cause: Cause, facts: AuditFacts): void {
+function logEvent(
+  log: Logger,
+  cause: Cause,
+  { adminId }: AuditFacts,
+  { event, details }: Pick<ReturnType<typeof newRow>, 'event' | 'details'>,
+): void {
   const isFailure = FAILURE.test(event);
   log[isFailure ? 'warn' : 'info'](
     {
@@ -71,9 +115,9 @@ function logEvent(log: Logger, event: AuditEventName, cause: Cause, facts: Audit
       'trace.id': cause.traceId,
       'span.id': cause.spanId,
       'client.ip': cause.ip,
-      ...(facts.adminId !== undefined && { 'user.id': String(facts.adminId) }),
+      ...(adminId !== undefined && { 'user.id': String(adminId) }),
       ...Object.fromEntries(
-        Object.entries(facts.details ?? {}).map(([name, value]) => [`labels.${name}`, value]),
+        Object.entries(details).map(([name, value]) => [`labels.${name}`, value]),
       ),
     },
     'security event',

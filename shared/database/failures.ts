@@ -29,8 +29,7 @@ export function refusalOfDatabase(error: unknown): string | undefined {
 
 /** True after a deadlock or serialization failure: the same transaction may succeed when it is run again. */
 export function hasLostConflict(error: unknown): boolean {
-  if (!(error instanceof DatabaseError)) return false;
-  return isConflict(reportedBy(error)?.state ?? '');
+  return error instanceof Error && isConflict(reportedBy(error)?.state ?? '');
 }
 
 /** True when the database refused a row because of the foreign key, unique constraint or unique index of this name. */

@@ -7,20 +7,28 @@ export type { Transaction } from 'sequelize';
 const MAX_ATTEMPTS = 3;
 
 /**
- * Runs `work` in one transaction: committed when it resolves, rolled back when it throws. After a deadlock or serialization
- * failure `work` is retried, three attempts in all: it must load what it changes inside of the transaction, and its effects
- * outside of it must be idempotent.
+ * Runs `work` in one transaction: committed when it resolves, rolled back when it throws. Retried as {@link retryConflicts}
+ * says: it must load what it changes inside of the transaction, and its effects outside of it must be idempotent.
  */
-export async function withTransaction<T>(
+export const withTransaction = <T>(
   database: Database,
   work: (tx: Transaction) => Promise<T>,
-): Promise<T> {
+): Promise<T> =>
+  retryConflicts(() =>
+    database.transaction(async (tx) => {
+      await boundTransaction(database, tx);
+      return work(tx);
+    }),
+  );
+
+/**
+ * Retries a transaction, or a statement that is one by itself, after a deadlock or serialization failure: PostgreSQL has
+ * rolled it back in favour of another one. Three attempts in all.
+ */
+export async function retryConflicts<T>(transact: () => Promise<T>): Promise<T> {
   for (let attempt = 1; ; attempt += 1) {
     try {
-      return await database.transaction(async (tx) => {
-        await boundTransaction(database, tx);
-        return work(tx);
-      });
+      return await transact();
     } catch (error) {
       if (attempt === MAX_ATTEMPTS || !hasLostConflict(error)) throw error;
     }

@@ -2,6 +2,7 @@ import { QueryTypes } from 'sequelize';
 import { v7 as uuidv7 } from 'uuid';
 import type { Cause } from '../audit/audit.js';
 import type { Database } from '../database/connect.js';
+import { valuesOf, type RowShape } from '../database/insert-rows.js';
 import type { Transaction } from '../database/transaction.js';
 import type { OutboxContract } from '../jobs/mail-jobs.js';
 import type { Failpoint } from '../lifecycle/failpoint.js';
@@ -21,8 +22,29 @@ export interface OutboxContext {
   readonly cause: Cause;
 }
 
+/** Columns of a new message, for a statement that also writes what causes it. */
+export const OUTBOX_ROW = {
+  table: 'outbox',
+  columns: ['id', 'name', 'payload', 'admin_id', 'recipient', 'trace_id', 'span_id', 'request_id'],
+} as const satisfies RowShape;
+
+/** A message that is about to be written. */
+export interface NewMessage {
+  readonly id: string;
+  /** Of {@link OUTBOX_ROW}. */
+  readonly values: readonly unknown[];
+  /** Enqueues the message's job. To be called right after the message was committed; what fails is left to the relay. */
+  committed(): void;
+}
+
 /** The writing side of the outbox. */
 export interface Outbox {
+  /** A message that the caller's own statement writes, with the same guarantee as `enqueue`. */
+  message<C extends OutboxContract>(
+    contract: C,
+    payload: JobPayload<C>,
+    context: OutboxContext,
+  ): NewMessage;
   /**
    * Writes a message in the transaction of its cause. Once that commits, the message's job is enqueued at least once,
    * whichever process dies. Enqueueing right after the commit is only an optimisation: the relay enqueues the rest.
@@ -75,27 +97,30 @@ export function createOutbox({ database, queue, room, failpoint, log }: OutboxDe
     }
   };
 
+  const enqueueSoon = (message: OutboxJobSource): void => {
+    const task = enqueueAfterCommit(message).finally(() => inFlight.delete(task));
+    inFlight.add(task);
+  };
+
   return {
-    async enqueue(tx, contract, payload, { adminId, recipient, cause }) {
-      const { id, name, generation } = await OutboxMessage.create(
-        {
-          id: uuidv7(),
-          name: contract.name,
-          payload,
-          adminId: adminId ?? null,
-          recipient,
-          traceId: cause.traceId,
-          spanId: cause.spanId ?? null,
-          requestId: cause.requestId ?? null,
-        },
-        { transaction: tx },
-      );
-      tx.afterCommit(() => {
-        const task = enqueueAfterCommit({ id, name, generation }).finally(() =>
-          inFlight.delete(task),
-        );
-        inFlight.add(task);
+    message(contract, payload, context) {
+      const { id, name, ...columns } = newRow(contract, payload, context);
+      const values = valuesOf(OUTBOX_ROW, {
+        id,
+        name,
+        payload,
+        admin_id: columns.adminId,
+        recipient: columns.recipient,
+        trace_id: columns.traceId,
+        span_id: columns.spanId,
+        request_id: columns.requestId,
       });
+      return { id, values, committed: () => enqueueSoon({ id, name, generation: 0 }) };
+    },
+    async enqueue(tx, contract, payload, context) {
+      const row = newRow(contract, payload, context);
+      const { id, name, generation } = await OutboxMessage.create(row, { transaction: tx });
+      tx.afterCommit(() => enqueueSoon({ id, name, generation }));
       return id;
     },
     async close() {
@@ -103,6 +128,21 @@ export function createOutbox({ database, queue, room, failpoint, log }: OutboxDe
     },
   };
 }
+
+const newRow = <C extends OutboxContract>(
+  contract: C,
+  payload: JobPayload<C>,
+  { adminId, recipient, cause }: OutboxContext,
+) => ({
+  id: uuidv7(),
+  name: contract.name,
+  payload,
+  adminId: adminId ?? null,
+  recipient,
+  traceId: cause.traceId,
+  spanId: cause.spanId ?? null,
+  requestId: cause.requestId ?? null,
+});
 
 /** Marks these messages as enqueued, except those whose state or generation has changed since they were read. */
 export async function markEnqueued(

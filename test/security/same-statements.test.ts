@@ -117,8 +117,7 @@ test.serial('S01 S14 what is hashed and compared is as much for every address', 
 test.serial('a right password does more than a wrong one, and the recorder shows it', async (t) => {
   const { email, password } = await admins.confirmedAdmin();
   const statements = await recorder.during(() => client.post('/auth/login', { email, password }));
-  t.true(statements.some((sql) => sql.startsWith('INSERT INTO "sessions"')));
-  t.is(statements.filter((sql) => sql === 'COMMIT;').length, 1);
+  t.is(statements.filter((sql) => sql.includes('insert into sessions')).length, 1);
   t.false(statements.join().includes(email));
 });
 
