@@ -16,6 +16,7 @@ import { createCursors, type Cursors } from './http/pagination.js';
 import { createPasswordAttemptLimiter } from './passwords/password-attempts.js';
 import { createPasswords } from './passwords/passwords.js';
 import { createGenerations } from './rate-limits/generations.js';
+import { oneWritePerTurn } from './rate-limits/one-write-per-turn.js';
 import type { RateLimiterDeps } from './rate-limits/rate-limiter.js';
 import { createRouteLimits, type RouteLimits } from './rate-limits/route-limits.js';
 import type { RegistrationDeps } from './registration/registration.service.js';
@@ -111,7 +112,9 @@ function openResources(config: ApiConfig, log: Logger) {
     // The queues' client to the same Redis logs the error.
   };
   // A login consumes up to four limits in a row: only the first may have to wait.
-  const rateLimitRedis = openFailFastRedis(config.redis.url, ignore, { leaveAfterMs: 700 });
+  const rateLimitRedis = oneWritePerTurn(
+    openFailFastRedis(config.redis.url, ignore, { leaveAfterMs: 700 }),
+  );
 
   async function close(): Promise<void> {
     await outbox.close();

@@ -31,14 +31,15 @@ const WIDER_NETWORKS = [
 export function limitByClient(deps: LimitRequestsDeps, limit: RateLimit): RequestHandler {
   const limiters = WIDER_NETWORKS.map(({ suffix, factor }) => {
     const name = `${limit.name}${suffix}`;
-    return createRateLimiter(deps.rateLimiting, { ...limit, name, points: limit.points * factor });
+    const wider = { ...limit, name, points: limit.points * factor };
+    return createRateLimiter(deps.rateLimiting, wider, { remembersRefusals: true });
   });
   return limitRequests(deps, limit, (req) => consumeByNetwork(limiters, contextOf(req).ip));
 }
 
 /** Per-admin rate limit, wherever the requests come from. Belongs behind `requireAdmin`. */
 export function limitByAdmin(deps: LimitRequestsDeps, limit: RateLimit): RequestHandler {
-  const limiter = createRateLimiter(deps.rateLimiting, limit);
+  const limiter = createRateLimiter(deps.rateLimiting, limit, { remembersRefusals: true });
   return limitRequests(deps, limit, (req) => {
     const { adminId } = contextOf(req);
     if (adminId === undefined) throw new Error('The route is not behind requireAdmin');
@@ -71,7 +72,8 @@ function limitRequests(
 ): RequestHandler {
   return async (req, res, next) => {
     const left = await consume(req);
-    res.setHeaders(new Map(Object.entries(rateLimitHeaders(left))));
+    for (const [header, value] of Object.entries(rateLimitHeaders(left)))
+      res.setHeader(header, value);
     if (left.isFirstRefusal) {
       const facts = { adminId: contextOf(req).adminId, details: { limit: name } };
       await audit.record('excess_rate_limit_exceeded', causeOf(req), facts);

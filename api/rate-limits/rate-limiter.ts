@@ -47,8 +47,16 @@ export interface RateLimiterDeps {
 /** Without Redis each instance counts for itself, so it allows less. */
 const FALLBACK_SHARE = 0.5;
 
-/** Counts in Redis, or in memory while Redis is down: a rate limiter never fails and never fails open. */
-export function createRateLimiter(deps: RateLimiterDeps, rateLimit: RateLimit): RateLimiter {
+/**
+ * Counts in Redis, or in memory while Redis is down: a rate limiter never fails and never fails open.
+ * @param options `remembersRefusals`: a key that was refused is refused again until its limit resets, without asking Redis.
+ *   Only for limits that are neither refunded nor reset, which other instances would not notice.
+ */
+export function createRateLimiter(
+  deps: RateLimiterDeps,
+  rateLimit: RateLimit,
+  { remembersRefusals = false }: { readonly remembersRefusals?: boolean } = {},
+): RateLimiter {
   const { name, points, seconds: duration } = rateLimit;
   const limit = Math.max(1, Math.floor(points * deps.scale));
   const fallbackLimit = Math.max(1, Math.floor(limit * FALLBACK_SHARE));
@@ -59,6 +67,7 @@ export function createRateLimiter(deps: RateLimiterDeps, rateLimit: RateLimit): 
     points: limit,
     duration,
     rejectIfRedisNotReady: true,
+    ...(remembersRefusals && { inMemoryBlockOnConsumed: limit + 1 }),
     insuranceLimiter: new RateLimiterMemory({ keyPrefix, points: fallbackLimit, duration }),
   });
   const hashed = (key: string): string =>
