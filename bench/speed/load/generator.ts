@@ -7,9 +7,7 @@ import type { LoadJob, LoadResult } from './load-job.js';
 /** The load generator, in a process of its own. */
 export interface Generator {
   /** Runs the jobs at the same time; resolves to their results. @throws if any of them fails. */
-  run<Jobs extends readonly LoadJob[]>(
-    ...jobs: Jobs
-  ): Promise<{ readonly [Index in keyof Jobs]: LoadResult }>;
+  run(...jobs: readonly [LoadJob, ...LoadJob[]]): Promise<readonly [LoadResult, ...LoadResult[]]>;
   close(): void;
 }
 
