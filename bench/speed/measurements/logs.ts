@@ -15,6 +15,7 @@ const SDK_LOOP = 'PutRecordBatch loop of the SDK';
 export const logs: Measurement = {
   name: 'logs',
   title: 'log lines, from the API through the worker to Firehose',
+  rounds: { full: 5, short: 2 },
   settings: 'none; CPU is that of both processes; stdout goes to a file',
   goals: [{ figure: 'cpuUs', of: PRODUCT, against: SDK_LOOP, atMost: 1.3 }],
   async open(world, { isShort }) {
@@ -25,7 +26,7 @@ export const logs: Measurement = {
       name: 'firehose-sdk',
       program: { baseline: 'firehose-sdk', settings: { endpoint: receiver.url } },
     });
-    const count = isShort ? 50_000 : 300_000;
+    const count = isShort ? 20_000 : 300_000;
     return {
       contenders: [
         {
@@ -46,9 +47,9 @@ export const logs: Measurement = {
 export const logMemory: Measurement = {
   name: 'log-memory',
   title: 'Redis memory of log lines that no worker ships',
-  settings: 'none; 300 bytes of lines, of which each is longer',
+  settings: 'none; lines of about 300 bytes, of which 36 are a random id',
   goals: [{ figure: 'redisBytes', of: PRODUCT, atMost: 60 }],
-  rounds: 1,
+  rounds: { full: 3, short: 1 },
   warmsUp: false,
   async open(world) {
     const receiver = await openFirehoseReceiver();
@@ -90,6 +91,8 @@ const TWO = 'two workers';
 /** Whether a second worker helps. */
 export const twoWorkers: Measurement = {
   name: 'two-workers',
+  rounds: { full: 5, short: 2 },
+  warmsUp: false,
   title: 'shipping log lines that wait in Redis, by two workers against one',
   settings:
     'none; the second worker shares its core with Redis and the receiver if there are but two',
@@ -99,7 +102,7 @@ export const twoWorkers: Measurement = {
     const writer = await world.server(logWriter(receiver));
     const first = await world.server(logWorker('log-worker-1', receiver, 'measured'));
     const second = await world.server(logWorker('log-worker-2', receiver, 'other'));
-    const count = isShort ? 50_000 : 300_000;
+    const count = isShort ? 20_000 : 300_000;
     const drain = (workers: readonly MeasuredServer[]) => (): Promise<Sample> =>
       sampleDrain(world, { writer, all: [first, second], workers, receiver, count });
     return {
@@ -161,11 +164,13 @@ async function sampleLines(
   };
 }
 
-const WAITING_LINES = 50_000;
+const WAITING_LINES = 20_000;
 const LINE_BYTES = 300;
+/** The spool seals what it has at least once a second. */
+const SETTLED_AFTER_MS = 1_500;
 
 async function sampleMemory({ logsRedis, signal }: World, writer: MeasuredServer): Promise<Sample> {
-  await runBatch(writer, { count: WAITING_LINES });
+  await runBatch(writer, { count: WAITING_LINES, short: 1 });
   const bytes = await settledBytes(logsRedis, signal);
   const { size } = await stat(writer.logFile);
   return { redisBytes: (bytes / size) * LINE_BYTES };
@@ -180,7 +185,7 @@ async function settledBytes(redis: World['logsRedis'], signal: AbortSignal): Pro
     bytes = await bytesOfKeys(redis);
     if (bytes !== last) sameSince = performance.now();
     last = bytes;
-    return bytes > 0 && performance.now() - sameSince > 2_000;
+    return bytes > 0 && performance.now() - sameSince > SETTLED_AFTER_MS;
   };
   await waitUntil('all lines are in Redis', isSettled, { limitMs: SHIPPED_WITHIN_MS, signal });
   return bytes;

@@ -121,11 +121,6 @@ export const create: Measurement = httpMeasurement({
       server: expressPg,
       requests: (world) => createRequests(world, 'none'),
     },
-    {
-      name: USUAL,
-      server: usualStack,
-      requests: (world) => createRequests(world, 'usual'),
-    },
   ],
 });
 
