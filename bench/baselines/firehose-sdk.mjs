@@ -39,7 +39,7 @@ function line() {
     'host.name': 'bench',
     'process.pid': process.pid,
     'event.id': randomUUID(),
-    'http.request.id': randomBytes(16).toString('hex'),
+    'http.request.id': randomUUID(),
     'trace.id': randomBytes(16).toString('hex'),
     'span.id': randomBytes(8).toString('hex'),
     'http.request.method': 'GET',

@@ -15,7 +15,7 @@ type Answer = { readonly results: readonly LoadResult[] } | { readonly error: st
 
 /** Starts it on the CPUs of this process. */
 export function startGenerator(): Generator {
-  const child = fork(join(projectRoot, 'dist/bench/speed/load/program.js'), {
+  const child = fork(join(projectRoot, 'dist/bench/speed/programs/load-generator.js'), {
     serialization: 'advanced',
     // A Ctrl-C in the terminal must not reach it before its parent.
     detached: true,

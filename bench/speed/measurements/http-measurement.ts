@@ -79,7 +79,7 @@ export const rateAndLatency = (result: LoadResult): Sample => ({
 });
 
 /** How many responses there were. */
-export const countOf = ({ statuses }: LoadResult): number =>
+const countOf = ({ statuses }: LoadResult): number =>
   Object.values(statuses).reduce((sum, count) => sum + count, 0);
 
 /** Where numbers in requests start: no two runs use the same. */
