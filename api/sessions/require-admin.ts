@@ -18,7 +18,7 @@ export function createFindAdmin(statements: Statements): FindAdmin {
     columns: `a.id, a.email, a.email_canonical as "emailCanonical", a.pending_email as "pendingEmail", a.name,
        a.name_canonical as "nameCanonical", a.password_hash as "passwordHash", a.confirmed_at as "confirmedAt",
        a.operator_since as "operatorSince", a.created_at as "createdAt", a.updated_at as "updatedAt"`,
-    joins: 'left join admins a on a.id = s.admin_id',
+    joins: 'left join lateral (select * from admins where id = s.admin_id limit 1) a on true',
     values: {},
     atMost: 100,
   });

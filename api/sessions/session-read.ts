@@ -52,7 +52,10 @@ export function createSessionRead<Asked, Row>(
   };
 }
 
-/** One row for each request, in the order in which they asked. A live session has neither ended nor expired. */
+/**
+ * One row for each request, in the order in which they asked. A live session has neither ended nor expired. `limit 1` keeps the
+ * planner from anything but a look-up by the primary key.
+ */
 function statementOf({ name, columns, joins, values }: SessionReadSpec<never>): Statement {
   const names = ['session_id', 'admin_id', ...Object.keys(values)];
   const arrays = names.map((_, i) => `$${i + 1}::int[]`).join(', ');
@@ -60,8 +63,8 @@ function statementOf({ name, columns, joins, values }: SessionReadSpec<never>): 
     name,
     text: `select s.used_generation as "usedGeneration", ${columns}
   from unnest(${arrays}) with ordinality as asked (${names.join(', ')}, place)
-  left join sessions s on s.id = asked.session_id and s.admin_id = asked.admin_id
-   and s.ended_at is null and s.expires_at > now()
+  left join lateral (select * from sessions where id = asked.session_id limit 1) s
+    on s.admin_id = asked.admin_id and s.ended_at is null and s.expires_at > now()
   ${joins}
  order by asked.place`,
   };

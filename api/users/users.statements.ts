@@ -10,6 +10,9 @@ function timeText(column: string): string {
   return `to_char(${column} at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"')`;
 }
 
+/** The longest page: MAX_LIMIT of http/pagination.ts. */
+const MAX_LIMIT = 100;
+
 /** A page of users. */
 export interface UserPage {
   /** A JSON array. */
@@ -36,21 +39,27 @@ export const createUserReads = (statements: Statements): UserReads => ({
   user: createSessionRead(statements, {
     name: 'read-user',
     columns: `case when u.id is not null then ${USER_JSON}::text end as json`,
-    joins: 'left join users u on u.id = asked.user_id and u.admin_id = s.admin_id',
+    joins: `left join lateral (select * from users where id = asked.user_id limit 1) u
+    on u.admin_id = s.admin_id`,
     values: { user_id: ({ id }) => id },
     atMost: 100,
   }),
   page: createSessionRead(statements, {
     name: 'read-user-page',
-    columns: `coalesce('[' || page.rows || ']', '[]') as json, page.last_id as "lastId",
-       page.count = asked.page_size and exists (
-         select from users u where u.admin_id = s.admin_id and u.id > page.last_id
-       ) as "hasMore"`,
+    columns: `'[' || page.rows || ']' as json, page.last_id as "lastId", page.count > asked.page_size as "hasMore"`,
+    // One row more than the page tells whether there is another. The rows are compared whole, and their number has a constant
+    // bound, so that the planner reads them in the order of the index (admin_id, id), whoever has how many users.
     joins: `left join lateral (
-    select string_agg(${USER_JSON}::text, ',' order by u.id) as rows, max(u.id) as last_id, count(*) as count
+    select coalesce(string_agg(${USER_JSON}::text, ',' order by u.place) filter (where u.place <= asked.page_size), '') as rows,
+           max(u.id) filter (where u.place <= asked.page_size) as last_id, count(*) as count
       from (
-        select * from users where users.admin_id = s.admin_id and users.id > asked.after
-         order by users.id limit asked.page_size
+        select own.*, row_number() over () as place
+          from (
+            select * from users
+             where (admin_id, id) > (s.admin_id, asked.after) and admin_id <= s.admin_id
+             order by admin_id, id limit ${MAX_LIMIT + 1}
+          ) own
+         limit asked.page_size + 1
       ) u
   ) page on true`,
     values: { after: ({ after }) => after, page_size: ({ limit }) => limit },

@@ -1,7 +1,7 @@
 import 'reflect-metadata';
 import pg from 'pg';
 import { QueryTypes, type Transaction } from 'sequelize';
-import { Sequelize } from 'sequelize-typescript';
+import { Sequelize } from '../models/sequelize-typescript.js';
 import { models } from '../models/index.js';
 import { isReadOnlyServer, mayRefuseWrites } from './sql-states.js';
 import { createStatements, type Statements } from './statements.js';
@@ -29,6 +29,12 @@ const ANSWER_GRACE_MS = 300;
 const IDLE_IN_TRANSACTION_MS = 10_000;
 /** How long closing a connection waits for the server. */
 const CLOSE_TIMEOUT_MS = 500;
+/**
+ * A prepared statement looks rows up by an index. Its plan is kept while tables grow, so it must not be one for a table that was
+ * small, or had no statistics, when it was made.
+ */
+const INDEXES_ALONE = `select set_config('enable_' || method, 'off', false)
+  from unnest(array['seqscan', 'bitmapscan', 'sort', 'incremental_sort']) method`;
 /** Time-outs of statements and of idle transactions; `$3`: for this transaction only, instead of the session. */
 const SET_TIMEOUTS = `select set_config('statement_timeout', $1, $3), set_config('idle_in_transaction_session_timeout', $2, $3)`;
 
@@ -89,7 +95,7 @@ export function openDatabase(config: DatabaseConfig, applicationName: string): D
     idleTimeoutMillis: IDLE_MS,
     // The pool waits for it, which its types don't say.
     // oxlint-disable-next-line typescript/no-misused-promises
-    onConnect: (client) => (client as Client).setUp(),
+    onConnect: (client) => (client as Client).setUp(INDEXES_ALONE),
   });
   // An idle connection that the server closed; the pool has already removed it.
   pool.on('error', () => undefined);
@@ -153,14 +159,16 @@ abstract class PooledClient extends pg.Client {
 
   /**
    * Sets the session's time-outs, unless a pooler runs the statement in another session, which other clients share.
+   * @param settings a statement that makes further settings of such a session.
    */
-  async setUp(): Promise<void> {
+  async setUp(settings?: string): Promise<void> {
     const { rowCount } = await this.query(`${SET_TIMEOUTS} where pg_backend_pid() = $4`, [
       ...this.timeouts,
       false,
       this.processID,
     ]);
     this.isPooled = rowCount === 0;
+    if (settings !== undefined && !this.isPooled) await this.query(settings);
     clearTimeout(this.deadline);
   }
 

@@ -1,10 +1,5 @@
-import type {
-  CreationOptional,
-  InferAttributes,
-  InferCreationAttributes,
-  NonAttribute,
-} from 'sequelize';
-import { BelongsTo, Column, DataType, ForeignKey, Model, Table } from 'sequelize-typescript';
+import type { CreationOptional, InferAttributes, InferCreationAttributes } from 'sequelize';
+import { Column, DataType, ForeignKey, Model, Table } from './sequelize-typescript.js';
 import { Admin, type AdminRow } from './admin.js';
 import { CreatedAtColumn, IdentityKey } from './columns.js';
 
@@ -26,9 +21,6 @@ export class Session extends Model<InferAttributes<Session>, InferCreationAttrib
   @ForeignKey(() => Admin)
   @Column({ type: DataType.INTEGER, allowNull: false })
   declare adminId: number;
-
-  @BelongsTo(() => Admin)
-  declare admin?: NonAttribute<Admin>;
 
   /** Input of this session's refresh tokens; useless without the key that they are derived with. */
   @Column({ type: DataType.BLOB, allowNull: false })

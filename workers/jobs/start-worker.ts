@@ -1,7 +1,8 @@
 import { setMaxListeners } from 'node:events';
 import { hostname } from 'node:os';
 import { setTimeout as delay } from 'node:timers/promises';
-import { Worker, type RateLimiterOptions, type WorkerOptions } from 'bullmq';
+import type { RateLimiterOptions, WorkerOptions } from 'bullmq';
+import { Worker } from 'bullmq/dist/cjs/classes/worker.js';
 import type * as z from 'zod';
 import type { Logger } from '../../shared/logging/logger.js';
 import { createLogThrottle } from '../../shared/logging/log-throttle.js';
