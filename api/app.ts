@@ -41,6 +41,10 @@ export function createListener(deps: ApiDeps, options: AppOptions): RequestListe
     allowedMethods: createAllowedMethods(document.paths),
     undocumented: [DOCS_FILES],
     routes: [...deps.reads.front, liveRoute],
+    gates: new Map([
+      ['/auth/login', deps.passwords.requireRoom],
+      ['/auth/register', deps.passwords.requireRoom],
+    ]),
     app,
   });
 }

@@ -2,6 +2,7 @@ import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http
 import { AppError } from '../../shared/errors/app-error.js';
 import type { Logger } from '../../shared/logging/logger.js';
 import type { AllowedMethods } from './documented-paths.js';
+import { createFewPerTurn } from './few-per-turn.js';
 import { answerProblem } from './problem.js';
 import { openContext, pathOf, type RequestContext } from './request-context.js';
 import { guardRequest } from './request-guard.js';
@@ -22,6 +23,9 @@ export type FrontRoute = (
   context: RequestContext,
 ) => JsonAnswer | Promise<JsonAnswer> | undefined;
 
+/** @throws {AppError} for a request that is refused whatever its body says. */
+export type Gate = (context: RequestContext) => void;
+
 export interface FrontOptions {
   readonly log: Logger;
   readonly clientAddress: (req: IncomingMessage) => string | undefined;
@@ -31,18 +35,24 @@ export interface FrontOptions {
   /** Beginnings of paths that are served without being documented. */
   readonly undocumented: readonly string[];
   readonly routes: readonly FrontRoute[];
+  /** By path: what each POST passes before it is routed, a few in one turn of the event loop. */
+  readonly gates: ReadonlyMap<string, Gate>;
   /** Express, for all the rest. */
   readonly app: RequestListener;
 }
 
+/** How many requests start in one turn that pass a gate; each may take as long as a dozen others. */
+const GATED_PER_TURN = 8;
+
 /**
  * What every request passes first: it gets its context and is guarded. Then the front answers what needs no router: the hot
- * routes, a path or a method that there is not, and OPTIONS.
+ * routes, a path or a method that there is not, OPTIONS, and what a gate refuses.
  */
 export function createFront(options: FrontOptions): RequestListener {
-  const { log, clientAddress } = options;
+  const { log, clientAddress, gates } = options;
   const headerMap = new Map(Object.entries(options.headers));
   const sendJson = createSendJson(options.headers);
+  const fewPerTurn = createFewPerTurn(GATED_PER_TURN);
 
   return (req, res) => {
     const context = openContext(log, req, res, clientAddress(req));
@@ -50,19 +60,39 @@ export function createFront(options: FrontOptions): RequestListener {
       setHeaders(res, headerMap, context);
       answerProblem(error, req, res);
     };
+    const route = (): void => {
+      setHeaders(res, headerMap, context);
+      if (isToBeRouted(options, req, res)) options.app(req, res);
+    };
     try {
       guardRequest(req);
       const answer = req.method === 'GET' ? findAnswer(options.routes, req, context) : undefined;
-      if (answer === undefined) {
-        setHeaders(res, headerMap, context);
-        if (isToBeRouted(options, req, res)) options.app(req, res);
-      } else if (answer instanceof Promise)
+      const gate = req.method === 'POST' ? gates.get(usualSpelling(pathOf(req))) : undefined;
+      if (gate) fewPerTurn(() => passGate(gate, context, { route, refuse }));
+      else if (answer === undefined) route();
+      else if (answer instanceof Promise)
         answer.then((json) => sendJson(res, context, json)).catch(refuse);
       else sendJson(res, context, answer);
     } catch (error) {
       refuse(error);
     }
   };
+}
+
+/** The router matches regardless of case, with or without a slash at the end. */
+const usualSpelling = (path: string): string => path.toLowerCase().replace(/\/$/, '');
+
+function passGate(
+  gate: Gate,
+  context: RequestContext,
+  then: { readonly route: () => void; readonly refuse: (error: unknown) => void },
+): void {
+  try {
+    gate(context);
+    then.route();
+  } catch (error) {
+    then.refuse(error);
+  }
 }
 
 function findAnswer(

@@ -3,7 +3,6 @@ import { isForm, jsonBody, jsonOrFormBody, SMALL_BODY } from '../http/body.js';
 import { answerFormsWithPages, sendPage } from '../http/page.js';
 import { causeOf } from '../http/request-context.js';
 import { parse } from '../http/validate.js';
-import { requireHashRoom } from '../passwords/require-hash-room.js';
 import type { RouteLimits } from '../rate-limits/route-limits.js';
 import { registerRequest, ResendRequest } from './registration.schemas.js';
 import { mailSentPage, resendForm } from '../mailed-links/mailed-links.pages.js';
@@ -40,16 +39,10 @@ export function registrationRoutes(deps: RegistrationRoutesDeps): Router {
    *       202: { description: Accepted; look into the mailbox., content: { application/json: { schema: { $ref: '#/components/schemas/Accepted' } } } }
    *       409: { $ref: '#/components/responses/NameTaken' }
    */
-  router.post(
-    '/auth/register',
-    requireHashRoom(deps.passwords),
-    limits.registrations,
-    ...jsonBody(SMALL_BODY),
-    async (req, res) => {
-      await register(deps, parse(RegisterRequest, req.body), causeOf(req));
-      res.status(202).json(ACCEPTED);
-    },
-  );
+  router.post('/auth/register', limits.registrations, ...jsonBody(SMALL_BODY), async (req, res) => {
+    await register(deps, parse(RegisterRequest, req.body), causeOf(req));
+    res.status(202).json(ACCEPTED);
+  });
 
   /**
    * @openapi

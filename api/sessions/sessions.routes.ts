@@ -5,7 +5,6 @@ import { Id } from '../http/inputs.js';
 import { causeOf, contextOf, principalOf } from '../http/request-context.js';
 import { parse } from '../http/validate.js';
 import type { RoleOf } from '../admins/admins.service.js';
-import { requireHashRoom } from '../passwords/require-hash-room.js';
 import type { RouteLimits } from '../rate-limits/route-limits.js';
 import { logIn, type LoginDeps } from './login.service.js';
 import { LoginRequest, loginView, RefreshRequest, sessionView } from './sessions.schemas.js';
@@ -44,18 +43,12 @@ export function sessionRoutes(deps: SessionRoutesDeps): Router {
    *       401: { $ref: '#/components/responses/InvalidCredentials' }
    *       403: { $ref: '#/components/responses/EmailNotConfirmed' }
    */
-  router.post(
-    '/auth/login',
-    requireHashRoom(deps.passwords),
-    limits.logins,
-    ...jsonBody(SMALL_BODY),
-    async (req, res) => {
-      const { email, password } = parse(LoginRequest, req.body);
-      const issued = await logIn(deps, email, password, causeOf(req));
-      contextOf(req).adminId = issued.admin.id;
-      res.json(loginView(issued, roleOf));
-    },
-  );
+  router.post('/auth/login', limits.logins, ...jsonBody(SMALL_BODY), async (req, res) => {
+    const { email, password } = parse(LoginRequest, req.body);
+    const issued = await logIn(deps, email, password, causeOf(req));
+    contextOf(req).adminId = issued.admin.id;
+    res.json(loginView(issued, roleOf));
+  });
 
   /**
    * @openapi
