@@ -47,6 +47,6 @@ const causeOf = (error: Error): Error =>
 function reportedBy(error: Error): Reported | undefined {
   const cause = causeOf(error);
   if (!('severity' in cause && 'code' in cause) || typeof cause.code !== 'string') return undefined;
-  const sql = error instanceof DatabaseError ? error.sql : '';
+  const sql = 'sql' in error && typeof error.sql === 'string' ? error.sql : '';
   return { state: cause.code, severity: String(cause.severity), sql };
 }

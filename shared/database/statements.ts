@@ -51,6 +51,8 @@ async function run<Row extends pg.QueryResultRow>(
     isUsable = true;
     return result.rows;
   } catch (error) {
+    // Without its text nobody could tell a refused write from a refused read.
+    if (error instanceof Error) Object.assign(error, { sql: text });
     // An error that the server reported leaves the connection in order; a time-out does not.
     isUsable = error instanceof Error && 'severity' in error;
     // Otherwise closing would wait for a server that does not answer; the next query fails anyway.

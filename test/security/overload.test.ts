@@ -1,5 +1,7 @@
 import { availableParallelism } from 'node:os';
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import test from 'ava';
+import { createFewPerTurn } from '../../api/http/few-per-turn.js';
 import {
   createHashLimiter,
   hashConcurrency,
@@ -98,6 +100,73 @@ test.serial(
   },
 );
 
+test.serial(
+  'S25 a login that no hash can be queued for is refused before it is counted, and before its body is looked at',
+  async (t) => {
+    const ask = (from: string, path: string, body: string) =>
+      api.client.request<Problem>('POST', path, {
+        headers: { 'x-forwarded-for': from, 'content-type': 'application/json' },
+        body,
+      });
+    const [flooding, calm] = ['198.51.100.20', '198.51.100.21'];
+    let isOver = false;
+    const flood = Array.from({ length: 40 }, async () => {
+      while (!isOver) {
+        const email = context.uniqueAddress();
+        const json = { email, password: 'a password of nobody at all' };
+        await ask(flooding, '/auth/login', JSON.stringify(json));
+      }
+    });
+    for (const path of ['/auth/login', '/AUTH/Login/', '/auth/register']) {
+      const refused = await eventually(async () => {
+        const answer = await ask(flooding, path, 'no JSON');
+        return answer.status === 503 && answer;
+      });
+      t.is(refused.body.code, 'overloaded', path);
+      t.regex(refused.headers.get('retry-after') ?? '', /^[1-9]\d*$/);
+      t.is(refused.headers.get('ratelimit-remaining'), null, 'not counted');
+      const { status, headers } = await ask(calm, path, 'no JSON');
+      t.is(status, 400, 'there is room for another client');
+      t.truthy(headers.get('ratelimit-remaining'));
+    }
+    isOver = true;
+    await Promise.all(flood);
+  },
+);
+
+test('S25 requests that arrive together start a few in one turn of the event loop, in their order', async (t) => {
+  const fewPerTurn = createFewPerTurn(3);
+  const started: number[] = [];
+  for (let i = 0; i < 8; i++) fewPerTurn(() => started.push(i));
+  t.deepEqual(started, [0, 1, 2]);
+  await nextTurn();
+  t.deepEqual(started, [0, 1, 2, 3, 4, 5]);
+  fewPerTurn(() => started.push(8));
+  t.deepEqual(started.slice(6), [], 'a later one does not overtake');
+  await nextTurn();
+  t.deepEqual(started, [0, 1, 2, 3, 4, 5, 6, 7, 8]);
+  await nextTurn();
+  fewPerTurn(() => started.push(9));
+  t.is(started.at(-1), 9, 'nothing waits while there are few');
+});
+
+test('S25 whether a client has room is known without any account, and as exact as for a stranger', async (t) => {
+  const { hold, releaseAll, requireRoom } = holdPlaces(slow);
+  const stranger = { isKnownNetwork: () => Promise.resolve(false) };
+  const owner = { isKnownNetwork: () => Promise.resolve(true) };
+  requireRoom({ ip: '198.51.100.1' });
+  for (let i = 0; i < 2; i++) t.true(await hold({ ip: '198.51.100.1', ...stranger }));
+  const share = t.throws<AppError>(() => requireRoom({ ip: '198.51.100.1' }));
+  t.is(share.code, 'overloaded');
+  t.regex(share.headers['Retry-After'] ?? '', /^[1-9]\d*$/);
+  t.true(await hold({ ip: '198.51.100.2', ...stranger }));
+  t.notThrows(() => requireRoom({ ip: '198.51.100.3' }), 'it may be of a known network');
+  for (let i = 4; i < 6; i++) t.true(await hold({ ip: `198.51.100.${i}`, ...owner }));
+  t.is(t.throws<AppError>(() => requireRoom({ ip: '203.0.113.1' })).code, 'overloaded');
+  await releaseAll();
+  t.notThrows(() => requireRoom({ ip: '198.51.100.1' }));
+});
+
 /** One hash takes a second: five places, of which two are for known networks. */
 const slow = { hashMs: 1_000, concurrency: 1 };
 
@@ -156,6 +225,7 @@ function holdPlaces(options: Parameters<typeof createHashLimiter>[0]) {
   let ends: (() => void)[] = [];
   let settled: Promise<void>[] = [];
   return {
+    requireRoom: limiter.requireRoom,
     /** Resolves to false when it is refused. */
     hold: (client: HashClient): Promise<boolean> =>
       new Promise((resolve) => {

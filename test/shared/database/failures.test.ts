@@ -193,6 +193,21 @@ for (const [what, sql, refusal] of [
   });
 }
 
+test('a prepared statement that lacks a right fails in the same way', async (t) => {
+  const role = `lacks_${randomUUID().replaceAll('-', '')}`;
+  const { statements } = openImpatient(t, context.databaseUrl, { poolMax: 1 });
+  for (const text of [`create role ${role}`, `set role ${role}`])
+    await statements.run({ name: '', text }, []);
+  for (const [text, refusal] of [
+    ['select id from outbox', 'refuses statements (42501)'],
+    ['select id from outbox for update', 'refuses writes'],
+  ] as const) {
+    const failure = await failureOf(statements.run({ name: text, text }, []));
+    t.is(refusalOfDatabase(failure), refusal);
+    t.is(isDatabaseUnavailable(failure), refusal === 'refuses writes');
+  }
+});
+
 test('a session ends for a read-only server, and not for a right that is missing', async (t) => {
   const database = openImpatient(t, context.databaseUrl, { poolMax: 1 });
   const session = async (): Promise<unknown> => {
