@@ -1,8 +1,8 @@
-import { QueryTypes } from 'sequelize';
 import { v7 as uuidv7 } from 'uuid';
 import type { Cause } from '../audit/audit.js';
 import type { Database } from '../database/connect.js';
 import { valuesOf, type RowShape } from '../database/insert-rows.js';
+import type { Statement } from '../database/statements.js';
 import type { Transaction } from '../database/transaction.js';
 import type { OutboxContract } from '../jobs/mail-jobs.js';
 import type { Failpoint } from '../lifecycle/failpoint.js';
@@ -144,24 +144,21 @@ const newRow = <C extends OutboxContract>(
   requestId: cause.requestId ?? null,
 });
 
+const MARK_ENQUEUED: Statement = {
+  name: 'mark-enqueued',
+  text: `update outbox o
+    set state = 'enqueued', enqueued_at = now(), enqueue_count = enqueue_count + 1, checked_at = null
+   from unnest($1::uuid[], $2::int[]) as added (id, generation)
+  where o.id = added.id and o.generation = added.generation and o.state = 'pending'`,
+};
+
 /** Marks these messages as enqueued, except those whose state or generation has changed since they were read. */
 export async function markEnqueued(
   database: Database,
   messages: readonly Pick<OutboxJobSource, 'id' | 'generation'>[],
   tx?: Transaction,
 ): Promise<void> {
-  await database.query(
-    `update outbox o
-        set state = 'enqueued', enqueued_at = now(), enqueue_count = enqueue_count + 1, checked_at = null
-       from unnest($ids::uuid[], $generations::int[]) as added (id, generation)
-      where o.id = added.id and o.generation = added.generation and o.state = 'pending'`,
-    {
-      type: QueryTypes.UPDATE,
-      transaction: tx ?? null,
-      bind: {
-        ids: messages.map(({ id }) => id),
-        generations: messages.map(({ generation }) => generation),
-      },
-    },
-  );
+  const bind = [messages.map(({ id }) => id), messages.map(({ generation }) => generation)];
+  if (tx) await database.query(MARK_ENQUEUED.text, { bind, transaction: tx });
+  else await database.statements.run(MARK_ENQUEUED, bind);
 }

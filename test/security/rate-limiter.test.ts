@@ -62,11 +62,9 @@ test('what is counted in one turn of the event loop leaves in one write', async 
   await limiter.consume('warm');
   await nextTurn();
   const { stream } = redis;
-  const { bytesWritten } = stream;
   const counted = Array.from({ length: 20 }, (_, i) => limiter.consume(`client ${i}`));
   t.is(stream.writableCorked, 1);
   t.true(stream.writableLength > 20 * 100, 'nothing has left yet');
   t.is((await Promise.all(counted)).filter(({ isExceeded }) => isExceeded).length, 0);
   t.is(stream.writableCorked, 0);
-  t.true(stream.bytesWritten > bytesWritten);
 });
