@@ -63,7 +63,7 @@ module.exports = {
       from: {
         path: '^api/[^/]+/',
         pathNot:
-          '^api/(http|openapi)/|\\.(routes|pages|schemas)\\.ts$|/(require-admin|limit-requests)\\.ts$',
+          '^api/(http|openapi)/|\\.(routes|pages|schemas)\\.ts$|/(require-admin|authenticated-reads|limit-requests)\\.ts$',
       },
       to: { path: '^api/http/' },
     },
@@ -119,6 +119,8 @@ module.exports = {
     parser: 'swc',
     tsPreCompilationDeps: true,
     doNotFollow: { path: 'node_modules' },
+    // Programs of their own, with packages of their own.
+    exclude: { path: '^bench/baselines/' },
     enhancedResolveOptions: {
       conditionNames: ['import', 'node', 'default'],
       exportsFields: ['exports'],
