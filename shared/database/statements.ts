@@ -17,6 +17,7 @@ export interface Statements {
     statement: Statement,
     values: readonly unknown[],
   ): Promise<Row[]>;
+  /** Safe twice. */
   close(): Promise<void>;
 }
 
