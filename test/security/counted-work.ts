@@ -1,4 +1,5 @@
 import bcrypt from 'bcrypt';
+import type { Database } from '../../shared/database/connect.js';
 import { Admin } from '../../shared/models/index.js';
 import { createClient, type ApiClient } from '../helpers/api-client.js';
 import type { Scope, TestContext } from '../helpers/context.js';
@@ -32,6 +33,13 @@ export async function startCounting(
   Object.assign(bcrypt, counted);
   scope.teardown(() => void Object.assign(bcrypt, { hash, compare }));
   // The models are on the database that was opened last.
-  Admin.sequelize?.addHook('beforeQuery', () => void (work.statements += 1));
+  const database = Admin.sequelize as Database;
+  database.addHook('beforeQuery', () => void (work.statements += 1));
+  const { run } = database.statements;
+  const counting: typeof run = (statement, values) => {
+    work.statements += 1;
+    return run(statement, values);
+  };
+  Object.assign(database.statements, { run: counting });
   return { client: createClient(url), work };
 }

@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import test from 'ava';
+import type { Redis } from 'ioredis';
 import { oneWritePerTurn } from '../../api/rate-limits/one-write-per-turn.js';
 import { createRateLimiter, type RateLimiter } from '../../api/rate-limits/rate-limiter.js';
 import { deriveKeyRing } from '../../shared/crypto/keys.js';
@@ -12,10 +13,11 @@ import { eventually } from '../helpers/eventually.js';
 const context = useContext();
 
 const POINTS = 3;
-const redis = oneWritePerTurn(
-  openFailFastRedis(context.redisUrl, () => undefined, { leaveAfterMs: 700 }),
-);
-test.serial.before('connect', () => eventually(() => redis.status === 'ready'));
+let redis: Redis;
+test.serial.before('connect', async () => {
+  redis = oneWritePerTurn(openFailFastRedis(context.redisUrl, () => undefined));
+  await eventually(() => redis.status === 'ready');
+});
 test.after.always('disconnect', () => redis.disconnect());
 
 const { current: key } = deriveKeyRing({ current: SECRET_KEY, previous: [] }, 'throttle');
