@@ -15,8 +15,8 @@ const parentCheckMs = 250;
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
 const installStamp = join(root, 'node_modules', '.rollcall-lock');
 const buildStamp = join(root, 'dist', '.rollcall-sources');
-/** Top-level folders that hold nothing to build. */
-const notSources = ['node_modules', 'dist', 'coverage', 'docs'];
+/** Folders that hold nothing to build. */
+const notSources = ['node_modules', 'dist', 'coverage', 'docs', join('bench', 'baselines')];
 /** Written by the build itself. */
 const built = join('api', 'openapi', 'openapi.json');
 const npm = process.platform === 'win32' ? 'npm.cmd' : 'npm';

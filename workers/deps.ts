@@ -9,7 +9,6 @@ import type { Lifecycle } from '../shared/lifecycle/lifecycle.js';
 import type { Logger } from '../shared/logging/logger.js';
 import { openQueues, type Queues } from '../shared/queues/queues.js';
 import { createDependencyFaults, type DependencyFaults } from './jobs/dependency-faults.js';
-import { openFirehoseSink } from './logs/firehose.sink.js';
 import type { RecordSink } from './logs/record-sink.port.js';
 import type { ComposeDeps } from './mail/mails/composition.js';
 import type { Mailer } from './mail/mail.port.js';
@@ -38,17 +37,17 @@ export interface WorkerDeps {
 }
 
 /** Opens the worker's resources, registers the release of each, and builds the services over them. Connects lazily. */
-export function buildDeps(
+export async function buildDeps(
   config: WorkerConfig,
   { log, localLog, onStop }: { log: Logger; localLog: Logger; onStop: Lifecycle['onStop'] },
-): WorkerDeps {
+): Promise<WorkerDeps> {
   const database = openDatabase(config.database, 'rollcall-worker');
   onStop('database', () => database.close());
   const queues = openQueues(config.redis, localLog);
   onStop('queues', () => queues.close());
   const mailer = openSmtpMailer(config.mail, log);
   onStop('mailer', () => mailer.close());
-  const sink = config.firehose && openFirehoseSink(config.firehose);
+  const sink = config.firehose && (await openSink(config.firehose));
   if (sink) onStop('record sink', () => sink.close());
 
   const faults = createDependencyFaults();
@@ -85,4 +84,10 @@ export function buildDeps(
       rateLimitScale: config.rateLimitScale,
     },
   };
+}
+
+/** Loads the AWS SDK only where logs are shipped. */
+async function openSink(config: NonNullable<WorkerConfig['firehose']>): Promise<RecordSink> {
+  const { openFirehoseSink } = await import('./logs/firehose.sink.js');
+  return openFirehoseSink(config);
 }

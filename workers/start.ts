@@ -24,7 +24,7 @@ export async function startWorker(
   const { log, localLog } = logging;
   const { onStop } = lifecycle;
   onStop('log spool', () => logging.close());
-  const deps = buildDeps(config, { log, localLog, onStop });
+  const deps = await buildDeps(config, { log, localLog, onStop });
   const redisCheck = new AbortController();
   void logRedisProblems(deps.queues, log, redisCheck.signal);
   onStop('Redis check', () => redisCheck.abort());

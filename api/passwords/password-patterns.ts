@@ -1,4 +1,4 @@
-import { adjacencyGraphs } from '@zxcvbn-ts/language-common';
+import { adjacencyGraphs, once } from './common-passwords.js';
 
 const MIN_RUN_LENGTH = 3;
 /** Longer than for straight runs: a walk that turns has more variants. */
@@ -54,7 +54,9 @@ const isWalk = (points: readonly string[]): boolean =>
       (point, i) =>
         i === 0 ||
         point === points[i - 1] ||
-        keySteps.get(`${points[i - 1]}${point}`)?.some((step) => step.startsWith(keyboard)),
+        keySteps()
+          .get(`${points[i - 1]}${point}`)
+          ?.some((step) => step.startsWith(keyboard)),
     ),
   );
 
@@ -130,7 +132,7 @@ const KEYBOARDS = ['qwerty', 'qwertz', 'azerty'] as const;
 const ROWS = ['йцукенгшщзхъ', 'фывапролджэ', 'ячсмитьбю'];
 
 /** The steps of all keyboards, by pairs of keys. */
-const keySteps = readKeySteps();
+const keySteps = once(readKeySteps);
 
 function readKeySteps(): ReadonlyMap<string, readonly string[]> {
   const steps = new Map<string, string[]>();
@@ -138,7 +140,7 @@ function readKeySteps(): ReadonlyMap<string, readonly string[]> {
     steps.set(`${one}${other}`, [...(steps.get(`${one}${other}`) ?? []), step]);
   };
   for (const name of [...KEYBOARDS, 'keypad'] as const) {
-    for (const [key, neighbours] of Object.entries(adjacencyGraphs[name])) {
+    for (const [key, neighbours] of Object.entries(adjacencyGraphs()[name])) {
       neighbours.forEach((neighbour, direction) => {
         for (const other of neighbour ?? '') add(key, other, `${name} ${direction}`);
       });
@@ -158,7 +160,7 @@ function readKeySteps(): ReadonlyMap<string, readonly string[]> {
 /** The steps that lead from one character to another. */
 function stepsBetween(one: string, other: string): string[] {
   const difference = (other.codePointAt(0) ?? 0) - (one.codePointAt(0) ?? 0);
-  const steps = [...(keySteps.get(`${one}${other}`) ?? [])];
+  const steps = [...(keySteps().get(`${one}${other}`) ?? [])];
   if (Math.abs(difference) <= 1) steps.push(`alphabet ${difference}`);
   // On the keyboard and in counting, 0 follows 9.
   if (`${one}${other}` === '90') steps.push('alphabet 1');

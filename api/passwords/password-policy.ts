@@ -1,7 +1,6 @@
-import { dictionary } from '@zxcvbn-ts/language-common';
 import { product } from '../../shared/config/version.js';
 import { AppError } from '../../shared/errors/app-error.js';
-import { commonPhrases } from './common-phrases.js';
+import { commonPasswords, mostCommonPasswords } from './common-passwords.js';
 import { isSequentialOrWalk, repeatedUnit, withoutSubstitutes } from './password-patterns.js';
 
 /** Data of the owner that an attacker would try first. */
@@ -10,11 +9,6 @@ export interface PasswordOwner {
   readonly name: string;
 }
 
-/** Sorted, the most common first. */
-const RANKED = dictionary['passwords-common'];
-const COMMON = new Set([...RANKED, ...commonPhrases]);
-/** There are fewer combinations of three of these than of two of all. */
-const MOST_COMMON = new Set(RANKED.slice(0, 1_000));
 const MIN_WORD_LENGTH = 3;
 /** A repeated unit of up to this length is as easy to guess as a word. */
 const MAX_UNIT_LENGTH = 4;
@@ -39,7 +33,7 @@ type IsKnown = (text: string) => boolean;
 export function refuseCommonPassword(password: string, owner: PasswordOwner): void {
   const words = wordsOf(owner);
   const isKnown: IsKnown = (text) =>
-    text.length >= MIN_WORD_LENGTH && (COMMON.has(text) || words.has(text));
+    text.length >= MIN_WORD_LENGTH && (commonPasswords().has(text) || words.has(text));
   const unit = repeatedUnit(letters(password));
   const isEasy =
     consistsOfWords(password, isKnown) ||
@@ -98,12 +92,9 @@ function isTwo(text: string, isKnown: IsKnown): boolean {
 
 /** True when the text is three of the most common words. */
 function isThree(text: string): boolean {
+  const isMostCommon: IsKnown = (word) => mostCommonPasswords().has(word);
   for (let at = MIN_WORD_LENGTH; at <= text.length - 2 * MIN_WORD_LENGTH; at += 1) {
-    if (
-      MOST_COMMON.has(text.slice(0, at)) &&
-      isTwo(text.slice(at), (word) => MOST_COMMON.has(word))
-    )
-      return true;
+    if (isMostCommon(text.slice(0, at)) && isTwo(text.slice(at), isMostCommon)) return true;
   }
   return false;
 }

@@ -40,6 +40,10 @@ interface Pepper {
   readonly key: Buffer;
 }
 
+/** A hash is timed with this work factor at most: a few milliseconds, so that an API starts without delay. */
+const MAX_TIMED_COST = 6;
+/** Characters of a bcrypt digest behind its salt. */
+const DIGEST_LENGTH = 31;
 const STORED = /^v1\$(p\d+)\$(\$2b\$\d\d\$[./A-Za-z0-9]{53})$/;
 
 /**
@@ -53,9 +57,8 @@ export async function createPasswords(config: PasswordConfig): Promise<Passwords
   if (!current) throw new Error('There is always a pepper');
   const peppers = new Map([current, ...previous].map((pepper) => [pepper.id, pepper]));
   const hash = (password: string): Promise<string> => hashPassword(current, password, cost);
-  /** What is compared for an unknown address, so that it takes as long as a known one. */
-  const decoy = await hash('nobody has this password');
-  const hashMs = await measureMs(() => hash('how long does it take?'));
+  const decoy = decoyHash(current, cost);
+  const hashMs = await estimateHashMs(cost);
   const concurrency = hashConcurrency({ cores: availableParallelism(), threads: config.threads });
   const limiter = createHashLimiter({ hashMs, concurrency });
   const reservedFor = <T>(client: HashClient | undefined, work: () => Promise<T>): Promise<T> =>
@@ -97,15 +100,27 @@ async function compare(input: string, digest: string, cost: number): Promise<boo
   return matches;
 }
 
-/** The fastest of a few runs: the others include the load of starting up. */
-async function measureMs(work: () => Promise<unknown>): Promise<number> {
-  let least = Infinity;
+/**
+ * What is compared for an unknown address, so that it takes as long as a known one: a real salt, and a digest of no
+ * password. bcrypt does the whole work before it looks at the digest.
+ */
+function decoyHash(pepper: Pepper, cost: number): string {
+  return `v1$${pepper.id}$${bcrypt.genSaltSync(cost)}${'.'.repeat(DIGEST_LENGTH)}`;
+}
+
+/**
+ * How long a hash takes on this machine: each step of the work factor doubles it, so a cheaper one is timed. The fastest
+ * of a few runs, since the others include the load of starting up.
+ */
+async function estimateHashMs(cost: number): Promise<number> {
+  const timedCost = Math.min(cost, MAX_TIMED_COST);
+  let leastMs = Infinity;
   for (let sample = 0; sample < 3; sample += 1) {
     const startedAt = performance.now();
-    await work();
-    least = Math.min(least, performance.now() - startedAt);
+    await bcrypt.hash('how long does it take?', timedCost);
+    leastMs = Math.min(leastMs, performance.now() - startedAt);
   }
-  return least;
+  return leastMs * 2 ** (cost - timedCost);
 }
 
 function readHash(peppers: ReadonlyMap<string, Pepper>, stored: string | undefined) {

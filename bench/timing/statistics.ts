@@ -32,7 +32,8 @@ function areaUnderCurve(first: readonly number[], second: readonly number[]): nu
   return u / (first.length * second.length);
 }
 
-function median(values: readonly number[]): number {
+/** The value in the middle of a list, or the mean of the two there. @throws {RangeError} if it is empty. */
+export function median(values: readonly number[]): number {
   const sorted = values.toSorted((one, other) => one - other);
   const upper = sorted[Math.floor(sorted.length / 2)];
   const lower = sorted[Math.ceil(sorted.length / 2) - 1];

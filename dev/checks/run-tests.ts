@@ -7,7 +7,7 @@ import { join, relative } from 'node:path';
 import { createInterface } from 'node:readline';
 import { readDevEnv } from '../env.js';
 import { projectRoot } from '../paths.js';
-import { readAva } from './ava-output.js';
+import { readAva, readErrors } from './ava-output.js';
 import { add, report, type Tally } from './tally.js';
 import { secretsIn } from './test-secrets.js';
 import { openTestStack, type TestStack } from './test-stack.js';
@@ -47,7 +47,8 @@ export async function runTests(options: TestOptions): Promise<Tally> {
   } catch (error) {
     return report({ name: 'tests', startedAt, fault: String(error) });
   } finally {
-    await rm(dataDir, { recursive: true, force: true });
+    // A process that was broken off may still write there.
+    await rm(dataDir, { recursive: true, force: true, maxRetries: 10, retryDelay: 100 });
   }
 }
 
@@ -69,11 +70,9 @@ async function runAva({ files, signal }: TestOptions, stack: TestStack): Promise
   });
   const stop = () => void child.kill();
   signal.addEventListener('abort', stop);
-  // What tests and their processes print by the way is of interest only if something fails.
-  let asides = '';
-  child.stderr.on('data', (chunk: Buffer) => (asides = (asides + chunk.toString()).slice(-20_000)));
-  const [{ passed, failed, skipped, seconds }] = await Promise.all([
+  const [{ passed, failed, skipped, seconds, failures }, stderr] = await Promise.all([
     readAva(child.stdout, (line) => process.stdout.write(`      ${line}\n`)),
+    readErrors(child.stderr),
     once(child, 'close'),
   ]);
   signal.removeEventListener('abort', stop);
@@ -82,14 +81,13 @@ async function runAva({ files, signal }: TestOptions, stack: TestStack): Promise
   if (child.exitCode === 0 && failed === 0 && passed > 0) {
     report({ name, startedAt, claim: counts });
     tellSlowest(seconds);
-    return { passed, failed };
+    return { passed, failed, failures: [] };
   }
-  report({
-    name,
-    startedAt,
-    fault: asides === '' ? counts : `${counts}; on stderr:\n${asides}`,
-  });
-  return { passed, failed: Math.max(failed, 1) };
+  report({ name, startedAt, fault: [`${counts}; on stderr:`, ...stderr.last].join('\n') });
+  const all = [...failures, ...stderr.failures.map((line) => [line])];
+  if (all.length === 0)
+    all.push([`ava ended with ${child.signalCode ?? `exit code ${child.exitCode}`}`]);
+  return { passed, failed: Math.max(failed, 1), failures: all };
 }
 
 const TOLD_FILES = 8;

@@ -34,7 +34,12 @@ export async function openTestStack(options: TestStackOptions): Promise<TestStac
 function environmentOf(stack: Stack): Record<string, string> {
   const { dataDir, postgresUrl, redisUrl, mail, mailboxUrl, firehoseUrl } = stack;
   const servers = { dataDir, postgresUrl, redisUrl, mail, mailboxUrl, firehoseUrl };
-  return { NODE_ENV: 'test', TEST_STACK: JSON.stringify(servers) };
+  return {
+    NODE_ENV: 'test',
+    TEST_STACK: JSON.stringify(servers),
+    // Its warning about the version of Node would be repeated by each test file.
+    AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED: 'true',
+  };
 }
 
 async function makeTemplate(postgresUrl: string, signal: AbortSignal): Promise<void> {

@@ -1,7 +1,7 @@
 import 'reflect-metadata';
 import pg from 'pg';
 import { QueryTypes, type Transaction } from 'sequelize';
-import { Sequelize } from 'sequelize-typescript';
+import { Sequelize } from '../models/sequelize-typescript.js';
 import { models } from '../models/index.js';
 import { isReadOnlyServer, mayRefuseWrites } from './sql-states.js';
 

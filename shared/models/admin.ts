@@ -1,5 +1,5 @@
 import type { CreationOptional, InferAttributes, InferCreationAttributes } from 'sequelize';
-import { Column, DataType, Model, Table } from 'sequelize-typescript';
+import { Column, DataType, Model, Table } from './sequelize-typescript.js';
 import { CreatedAtColumn, IdentityKey, UpdatedAtColumn } from './columns.js';
 
 /** An account whose e-mail address is confirmed; owns users. */

@@ -1,5 +1,5 @@
 import type { CreationOptional, InferAttributes, InferCreationAttributes } from 'sequelize';
-import { Column, CreatedAt, DataType, Model, Table } from 'sequelize-typescript';
+import { Column, CreatedAt, DataType, Model, Table } from './sequelize-typescript.js';
 import { UuidKey } from './columns.js';
 
 /** Security events, named as in the OWASP Logging Vocabulary where it has a name. */

@@ -1,5 +1,5 @@
 import type { CreationOptional, InferAttributes, InferCreationAttributes } from 'sequelize';
-import { Column, DataType, ForeignKey, Model, Table } from 'sequelize-typescript';
+import { Column, DataType, ForeignKey, Model, Table } from './sequelize-typescript.js';
 import { Admin } from './admin.js';
 import { CreatedAtColumn, UuidKey } from './columns.js';
 

@@ -1,5 +1,5 @@
 import type { CreationOptional, InferAttributes, InferCreationAttributes } from 'sequelize';
-import { Column, DataType, ForeignKey, Model, Table } from 'sequelize-typescript';
+import { Column, DataType, ForeignKey, Model, Table } from './sequelize-typescript.js';
 import { CreatedAtColumn } from './columns.js';
 import { OutboxMessage } from './outbox-message.js';
 

@@ -4,7 +4,7 @@ import type {
   InferCreationAttributes,
   NonAttribute,
 } from 'sequelize';
-import { BelongsTo, Column, DataType, ForeignKey, Model, Table } from 'sequelize-typescript';
+import { BelongsTo, Column, DataType, ForeignKey, Model, Table } from './sequelize-typescript.js';
 import { Admin } from './admin.js';
 import { CreatedAtColumn, IdentityKey } from './columns.js';
 

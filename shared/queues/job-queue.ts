@@ -1,4 +1,4 @@
-import { Queue } from 'bullmq';
+import { Queue } from 'bullmq/dist/cjs/classes/queue.js';
 import type { Redis } from 'ioredis';
 import type { JobContract, JobPayload } from './job-contract.js';
 import {

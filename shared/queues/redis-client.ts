@@ -1,5 +1,8 @@
 import { isIP } from 'node:net';
-import { Redis } from 'ioredis';
+// An `import` would parse all files of the package for the names that they export, before it runs them.
+import ioredis = require('ioredis');
+
+import Redis = ioredis.Redis;
 
 const CONNECT_TIMEOUT_MS = 2_000;
 const COMMAND_TIMEOUT_MS = 1_000;

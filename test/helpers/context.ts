@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import test, { registerCompletionHandler } from 'ava';
 import { Redis } from 'ioredis';
 import pg from 'pg';
@@ -97,7 +97,7 @@ function failIfAlive(): void {
   const alarm = setTimeout(() => {
     const kept = process.getActiveResourcesInfo().filter((name) => name !== 'PipeWrap');
     process.stderr.write(
-      `Leak: the tests are over, but these keep the process alive: ${kept.join(', ')}\n`,
+      `Leak: the tests of ${basename(test.meta.file)} are over, but these keep the process alive: ${kept.join(', ')}\n`,
     );
     process.exit(1);
   }, EXIT_WITHIN_MS);

@@ -19,7 +19,7 @@ test('no part that takes its time to stop keeps the others from stopping', async
     environment(context, { REDIS_URL: redis.url, WORKER_ROLES: 'mail,relay' }),
   );
   const { log } = createRecordingLogger();
-  const deps = buildDeps(config, {
+  const deps = await buildDeps(config, {
     log,
     localLog: log,
     onStop: (_, release) => t.teardown(async () => release()),

@@ -264,6 +264,18 @@ test.serial('an outage of Redis ends nothing: the worker goes on when it is back
   t.pass();
 });
 
+test.serial('a worker that is stopped without its Redis never reconnects', async (t) => {
+  const timers = (): number =>
+    process.getActiveResourcesInfo().filter((name) => name === 'Timeout').length;
+  const before = timers();
+  const { worker, proxy, lines } = await setUp(t, async () => 'done');
+  await proxy.refuse();
+  await eventually(() => lines.some(({ msg }) => msg === 'queue consumer Redis error'));
+  await worker.stop(50);
+  await eventually(() => timers() <= before, { of: 'all timers of its connections being over' });
+  t.is(proxy.connections(), 0);
+});
+
 /** Work that goes on until it is released. */
 function openStuck(): { promise: Promise<string>; release: () => void } {
   let release: () => void = () => undefined;

@@ -1,10 +1,10 @@
+import type { Job as BullJob } from 'bullmq';
 import {
   DelayedError,
   RateLimitError,
   UnrecoverableError,
   WaitingError,
-  type Job as BullJob,
-} from 'bullmq';
+} from 'bullmq/dist/cjs/classes/errors/index.js';
 import type * as z from 'zod';
 import type { Logger } from '../../shared/logging/logger.js';
 import type { LogMessage } from '../../shared/logging/messages.js';

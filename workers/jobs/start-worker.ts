@@ -1,7 +1,8 @@
 import { setMaxListeners } from 'node:events';
 import { hostname } from 'node:os';
 import { setTimeout as delay } from 'node:timers/promises';
-import { Worker, type RateLimiterOptions, type WorkerOptions } from 'bullmq';
+import type { RateLimiterOptions, WorkerOptions } from 'bullmq';
+import { Worker } from 'bullmq/dist/cjs/classes/worker.js';
 import type * as z from 'zod';
 import type { Logger } from '../../shared/logging/logger.js';
 import { createLogThrottle } from '../../shared/logging/log-throttle.js';
@@ -45,7 +46,8 @@ export interface JobWorkerOptions<S extends z.ZodType> extends JobProcessing<S> 
 export interface JobWorker {
   /**
    * Takes no more jobs and waits for those in flight. Past the deadline their signal asks them to return to the queue.
-   * Resolves when all have ended, or a few seconds after the deadline; soon even if Redis is gone.
+   * Resolves when all have ended, or a few seconds after the deadline; soon even if Redis is gone,
+   * to which it then never reconnects.
    */
   stop(deadlineMs: number): Promise<void>;
 }
@@ -72,6 +74,7 @@ export function startJobWorker<S extends z.ZodType>(options: JobWorkerOptions<S>
   const { jobs, log, producer, faults, onStalled } = options;
   const { queue } = jobs;
   const shutdown = new AbortController();
+  const stopped = new AbortController();
   // One listener per job in flight: no leak.
   setMaxListeners(0, shutdown.signal);
   const inFlight = new Set<Promise<string>>();
@@ -91,7 +94,7 @@ export function startJobWorker<S extends z.ZodType>(options: JobWorkerOptions<S>
       lastTakenAt = performance.now();
       return task;
     },
-    workerOptions(options),
+    workerOptions(options, stopped.signal),
   );
   const { settings, limit = () => settings.concurrency } = options;
   const raiseConcurrency = (by: number): void => {
@@ -107,21 +110,24 @@ export function startJobWorker<S extends z.ZodType>(options: JobWorkerOptions<S>
   return {
     stop(deadlineMs) {
       void watchdog.stop();
-      return (stopping ??= stopWorker(worker, inFlight, shutdown, deadlineMs));
+      return (stopping ??= stopWorker(worker, inFlight, shutdown, deadlineMs).finally(() =>
+        stopped.abort(),
+      ));
     },
   };
 }
 
-function workerOptions<S extends z.ZodType>({
-  jobs,
-  redisUrl,
-  settings,
-}: JobWorkerOptions<S>): WorkerOptions {
+function workerOptions<S extends z.ZodType>(
+  { jobs, redisUrl, settings }: JobWorkerOptions<S>,
+  stopped: AbortSignal,
+): WorkerOptions {
   return {
     connection: {
       ...redisAddress(redisUrl),
       maxRetriesPerRequest: null,
-      retryStrategy: (attempts) => Math.max(MIN_RECONNECT_MS, reconnectDelayMs(attempts)),
+      // Null: no further attempt. BullMQ itself goes on for ever if Redis is gone while a worker closes.
+      retryStrategy: (attempts) =>
+        stopped.aborted ? null : Math.max(MIN_RECONNECT_MS, reconnectDelayMs(attempts)),
       reconnectOnError: isDemoted,
       socketTimeout: IDLE_TIMEOUT_MS,
     },

@@ -1,0 +1,32 @@
+import type { Histogram } from './histogram.js';
+
+/** Requests to send to one server on loopback. */
+export interface LoadJob {
+  readonly port: number;
+  /** Each has one request in flight at most. */
+  readonly connections: number;
+  readonly durationMs: number;
+  /** Complete requests, sent in turn. In each, the first run of {@link COUNTER} is replaced by a number that grows. */
+  readonly requests: readonly Uint8Array[];
+  /** The status that every response must have, or any of these. */
+  readonly expected: readonly number[];
+  /** Only these count in the latencies; all by default. */
+  readonly timed?: readonly number[];
+  /** The first number to put in for {@link COUNTER}. */
+  readonly firstCount?: number;
+  /** How long a connection waits between a response and its next request. */
+  readonly pauseMs?: number;
+  /** Sends at this rate, evenly, however long responses take; latencies then count from when a request was due. */
+  readonly perSecond?: number;
+}
+
+/** What came of it. */
+export interface LoadResult {
+  readonly seconds: number;
+  /** Responses by status. */
+  readonly statuses: Readonly<Record<string, number>>;
+  readonly latencies: Histogram;
+}
+
+/** Stands for a number in a request. */
+export const COUNTER = '##########';

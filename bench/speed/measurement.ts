@@ -1,0 +1,69 @@
+import type { World } from './world.js';
+
+/** What is measured of one contender in one round. Which of them there are depends on the measurement. */
+export interface Sample {
+  /** Operations completed per second. */
+  readonly perSecond?: number;
+  readonly p50Ms?: number;
+  readonly p99Ms?: number;
+  /** CPU time of the contender's process per operation, in microseconds. */
+  readonly cpuUs?: number;
+  readonly residentMiB?: number;
+  readonly bytesPerLine?: number;
+  readonly ms?: number;
+}
+
+/** The name of a measured figure. */
+export type Figure = keyof Sample;
+
+/** A program under test within a measurement. */
+export interface Contender {
+  readonly name: string;
+  /** Puts load on it for about this long. */
+  sample(durationMs: number): Promise<Sample>;
+}
+
+/** What must hold: a figure of one contender divided by the same one of another, or the figure itself. */
+export interface Goal {
+  readonly figure: Figure;
+  readonly of: string;
+  /** Without it, the figure itself is compared with the bound. */
+  readonly against?: string;
+  readonly atLeast?: number;
+  readonly atMost?: number;
+  /** A bound to get to some day; missing it is no failure. */
+  readonly isStretch?: boolean;
+}
+
+/** One row of the report, declared. */
+export interface Measurement {
+  /** By which it is chosen on the command line. */
+  readonly name: string;
+  readonly title: string;
+  /** The settings of the product that the figures need, beside those of production. */
+  readonly settings: string;
+  readonly goals: readonly Goal[];
+  /** Fewer rounds than usual, for what takes long. */
+  readonly rounds?: number;
+  /** False: there is nothing to warm up, since each sample starts its own process. */
+  readonly warmsUp?: boolean;
+  /** Prepares the contenders. The first one is the product. */
+  open(world: World, plan: Plan): Promise<OpenMeasurement>;
+}
+
+/** A measurement that is ready to run. */
+export interface OpenMeasurement {
+  readonly contenders: readonly Contender[];
+  close?(): Promise<void>;
+}
+
+/** How long and how often is measured. */
+export interface Plan {
+  readonly isShort: boolean;
+  readonly rounds: number;
+  readonly warmUpMs: number;
+  readonly roundMs: number;
+}
+
+/** The product, as contenders are named in goals. */
+export const PRODUCT = 'rollcall';

@@ -1,0 +1,79 @@
+import { randomInt } from 'node:crypto';
+import { percentileMs } from '../load/histogram.js';
+import type { LoadJob, LoadResult } from '../load/load-job.js';
+import type { Contender, Measurement, OpenMeasurement, Sample } from '../measurement.js';
+import type { MeasuredServer, ServerSpec, World } from '../world.js';
+
+/** A server, and the requests that it gets. */
+export interface HttpContender {
+  readonly name: string;
+  readonly server: ServerSpec;
+  /** Called once the server listens, shortly before it is measured: access tokens expire. */
+  requests(world: World): Promise<readonly Buffer[]> | readonly Buffer[];
+}
+
+/** A measurement of HTTP servers under the same load. */
+export interface HttpMeasurement extends Omit<Measurement, 'open'> {
+  readonly connections: number;
+  /** The status of every response. */
+  readonly status: number;
+  readonly contenders: readonly HttpContender[];
+}
+
+/** Requests of one kind are sent by so many connections at the same time, each with one in flight. */
+export function httpMeasurement(declared: HttpMeasurement): Measurement {
+  const { contenders, connections, status, ...rest } = declared;
+  return {
+    ...rest,
+    async open(world): Promise<OpenMeasurement> {
+      const opened: Contender[] = [];
+      for (const contender of contenders) {
+        const server = await world.server(contender.server);
+        const requests = await contender.requests(world);
+        opened.push({
+          name: contender.name,
+          sample: (durationMs) =>
+            sampleHttp(world, server, {
+              port: server.port,
+              connections,
+              durationMs,
+              requests,
+              expected: [status],
+            }),
+        });
+      }
+      return { contenders: opened };
+    },
+  };
+}
+
+/** Sends the requests, and says what they cost the server. */
+async function sampleHttp(
+  { generator }: World,
+  server: MeasuredServer,
+  job: LoadJob,
+): Promise<Sample> {
+  const cpuBefore = server.cpuMs();
+  const [result] = await generator.run({ firstCount: freshCount(), ...job });
+  const cpuMs = server.cpuMs() - cpuBefore;
+  const count = countOf(result);
+  return {
+    ...rateAndLatency(result),
+    cpuUs: (cpuMs * 1_000) / count,
+    residentMiB: server.residentMiB(),
+  };
+}
+
+/** Responses per second and their latencies. */
+const rateAndLatency = (result: LoadResult): Sample => ({
+  perSecond: countOf(result) / result.seconds,
+  p50Ms: percentileMs(result.latencies, 0.5),
+  p99Ms: percentileMs(result.latencies, 0.99),
+});
+
+/** How many responses there were. */
+const countOf = ({ statuses }: LoadResult): number =>
+  Object.values(statuses).reduce((sum, count) => sum + count, 0);
+
+/** Where numbers in requests start: no two runs use the same. */
+const freshCount = (): number => randomInt(1_000, 9_000) * 1_000_000;

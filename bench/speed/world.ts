@@ -1,0 +1,210 @@
+import { join } from 'node:path';
+import { Redis } from 'ioredis';
+import { readDevEnv } from '../../dev/env.js';
+import { prepareDataDir, projectRoot, type DataLayout } from '../../dev/paths.js';
+import { runMigrations } from '../../dev/stack/processes/application.js';
+import { waitUntilReady } from '../../dev/stack/processes/child-process.js';
+import { claimPort, loopback } from '../../dev/stack/processes/ports.js';
+import { loadSecrets, type LocalSecrets } from '../../dev/stack/secrets.js';
+import { serviceEnvironment } from '../../dev/stack/service-environment.js';
+import { openStack, type Stack } from '../../dev/stack/stack.js';
+import type { CpuSet } from './cpus.js';
+import { createDataset, type Dataset, type DatasetSize } from './dataset.js';
+import { startGenerator, type Generator } from './load/generator.js';
+import { startMeasuredProcess, type MeasuredProcess } from './measured-process.js';
+
+/** The servers, the data and the load generator that the measurements share. */
+export interface World {
+  readonly stack: Stack;
+  readonly data: Dataset;
+  readonly generator: Generator;
+  readonly signal: AbortSignal;
+  /** The product's API or worker, or a baseline. Started at the first call with a name, and kept. */
+  server(spec: ServerSpec): Promise<MeasuredServer>;
+  /** Stops a server; the next call for it starts another. */
+  stop(name: string): Promise<void>;
+  /** Takes away what earlier requests have left: log files, and log batches that no worker ships. */
+  tidy(): Promise<void>;
+  close(): Promise<void>;
+}
+
+/** A server under test, which listens on loopback. */
+export interface MeasuredServer extends MeasuredProcess {
+  readonly port: number;
+}
+
+/** How a server is started. */
+export interface ServerSpec {
+  readonly name: string;
+  readonly program: 'api' | 'worker' | { readonly baseline: string; readonly settings?: object };
+  /** Variables beside those of production. */
+  readonly variables?: Readonly<Record<string, string>>;
+  readonly cpus?: CpuSet;
+}
+
+/** The address that tokens are issued for. Production wants https; nothing is sent to it. */
+const PUBLIC_URL = 'https://rollcall.example';
+
+const START_TIMEOUT_MS = 60_000;
+/** Database number of the log batches, so that they can be thrown away by themselves. */
+const LOGS_DATABASE = '/1';
+
+interface Running {
+  readonly server: MeasuredServer;
+  close(): Promise<void>;
+}
+
+interface WorldState extends Pick<World, 'stack' | 'signal'> {
+  readonly layout: DataLayout;
+  readonly secrets: LocalSecrets;
+  readonly logsRedis: Redis;
+  readonly servers: Map<string, Promise<Running>>;
+}
+
+/** Opens the local stack with its database on disk and fsync on, and fills it. */
+export async function openWorld(
+  dataDir: string,
+  size: DatasetSize,
+  signal: AbortSignal,
+): Promise<World> {
+  const stack = await openStack({ dataDir, ports: 'any', signal });
+  const layout = await prepareDataDir(dataDir);
+  const secrets = await loadSecrets(dataDir);
+  const logsRedis = new Redis(logsUrl(stack), { lazyConnect: true });
+  const servers: WorldState['servers'] = new Map();
+  const state = { stack, signal, layout, secrets, logsRedis, servers };
+  const generator = startGenerator();
+  const closeServers = async (): Promise<void> => {
+    generator.close();
+    await Promise.all([...servers.keys()].map((name) => stop(state, name)));
+    logsRedis.disconnect();
+    await stack.close();
+  };
+  try {
+    await runMigrations(productEnvironment(state, 0), layout);
+    const data = await createDataset(stack.postgresUrl, size, {
+      publicUrl: PUBLIC_URL,
+      secretKey: secrets.secretKey,
+    });
+    return {
+      stack,
+      data,
+      generator,
+      signal,
+      server: (spec) => serverOf(state, spec),
+      stop: (name) => stop(state, name),
+      tidy: () => tidy(state),
+      async close() {
+        await data.close();
+        await closeServers();
+      },
+    };
+  } catch (error) {
+    await closeServers();
+    throw error;
+  }
+}
+
+async function serverOf(state: WorldState, spec: ServerSpec): Promise<MeasuredServer> {
+  const started = state.servers.get(spec.name) ?? start(state, spec);
+  state.servers.set(spec.name, started);
+  return (await started).server;
+}
+
+async function start(state: WorldState, spec: ServerSpec): Promise<Running> {
+  const { name, program, cpus = 'measured' } = spec;
+  const claim = await claimPort(0);
+  const { port } = claim;
+  const isProduct = typeof program === 'string';
+  const running = await startMeasuredProcess({
+    name,
+    args: isProduct ? productArguments(program) : baselineArguments(state, program, port),
+    env: isProduct
+      ? { ...productEnvironment(state, port), ...spec.variables }
+      : { NODE_ENV: 'production', PATH: readDevEnv().inherited['PATH'] ?? '', ...spec.variables },
+    logFile: join(state.layout.logs, `${name}.log`),
+    cpus,
+  });
+  const close = async (): Promise<void> => {
+    await running.stop();
+    await claim.release();
+  };
+  const path = isProduct ? '/health/ready' : '/health/live';
+  await waitUntilReady(running, () => isReady(port, path), {
+    timeoutMs: START_TIMEOUT_MS,
+    signal: state.signal,
+  });
+  return { server: { ...running, port }, close };
+}
+
+const productArguments = (program: 'api' | 'worker'): string[] => [
+  '--enable-source-maps',
+  join(projectRoot, `dist/${program === 'api' ? 'api' : 'workers'}/main.js`),
+];
+
+function baselineArguments(
+  { stack }: WorldState,
+  program: Exclude<ServerSpec['program'], string>,
+  port: number,
+): string[] {
+  const { postgresUrl } = stack;
+  const settings = { port, host: loopback, postgresUrl, ...program.settings };
+  return [
+    join(projectRoot, 'bench/baselines', `${program.baseline}.mjs`),
+    JSON.stringify(settings),
+  ];
+}
+
+function productEnvironment(
+  { stack, secrets, layout }: Omit<WorldState, 'servers'>,
+  port: number,
+): Record<string, string> {
+  const { inherited } = readDevEnv();
+  const env = {
+    ...readDevEnv(),
+    dataDir: layout.root,
+    inherited: { PATH: inherited['PATH'] ?? '' },
+  };
+  return {
+    ...serviceEnvironment(env, secrets, {
+      api: PUBLIC_URL,
+      postgres: stack.postgresUrl,
+      redis: stack.redisUrl,
+      firehose: stack.firehoseUrl,
+      mail: stack.mail,
+    }),
+    NODE_ENV: 'production',
+    APP_ENV: 'production',
+    REDIS_URL_LOGS: logsUrl(stack),
+    PORT: String(port),
+    WORKER_PORT: String(port),
+  };
+}
+
+const logsUrl = ({ redisUrl }: Stack): string =>
+  Object.assign(new URL(redisUrl), { pathname: LOGS_DATABASE }).href;
+
+async function isReady(port: number, path: string): Promise<boolean> {
+  try {
+    const response = await fetch(`http://${loopback}:${port}${path}`, {
+      signal: AbortSignal.timeout(2_000),
+    });
+    await response.arrayBuffer();
+    return response.ok;
+  } catch {
+    return false;
+  }
+}
+
+async function stop({ servers }: WorldState, name: string): Promise<void> {
+  const started = servers.get(name);
+  servers.delete(name);
+  // A server that could not be started has been reported.
+  const running = await started?.catch(() => undefined);
+  await running?.close();
+}
+
+async function tidy({ servers, logsRedis }: WorldState): Promise<void> {
+  await logsRedis.flushdb();
+  for (const started of servers.values()) await (await started).server.emptyLog();
+}

@@ -1,0 +1,55 @@
+import { execFile } from 'node:child_process';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import test from 'ava';
+import { projectRoot } from '../../dev/paths.js';
+
+/** What a process must not load to start, by the paths of modules below `node_modules`, with what to do instead. */
+const unwanted = {
+  'api/start': [
+    ['bullmq/dist/cjs/index.js', 'import by path, see shared/queues/bullmq.d.ts'],
+    ['bullmq/dist/cjs/classes/worker.js', 'the API only adds jobs'],
+    ['rate-limiter-flexible/index.js', 'import by path, see rate-limiter-flexible.d.ts'],
+    ['@zxcvbn-ts/', 'load at the first password, see common-passwords.ts'],
+    ['swagger-ui-', 'load at the first request for it'],
+    ['nodemailer/', 'only the worker sends mails'],
+    ['@aws-sdk/', 'only the worker ships logs'],
+  ],
+  'workers/start': [
+    ['bullmq/dist/cjs/index.js', 'import by path, see shared/queues/bullmq.d.ts'],
+    ['@aws-sdk/', 'load where a stream is configured, see openSink in workers/deps.ts'],
+    ['express/', 'the worker answers with node:http'],
+    ['@zxcvbn-ts/', 'only the API checks passwords'],
+    ['bcrypt/', 'only the API checks passwords'],
+  ],
+} as const;
+
+for (const [program, modules] of Object.entries(unwanted)) {
+  test(`${program}.js loads no package before it is needed`, async (t) => {
+    const loaded = await modulesOf(program);
+    t.true(loaded.some((path) => path.startsWith('sequelize/')));
+    for (const [path, instead] of modules) {
+      const found = loaded.filter((module) => module.startsWith(path));
+      t.deepEqual(found, [], `${program}.js loads ${path} when it is imported: ${instead}`);
+    }
+  });
+}
+
+/** The CommonJS modules that importing a program loads, by their paths below `node_modules`. */
+async function modulesOf(program: string): Promise<string[]> {
+  const code = `
+    import { createRequire } from 'node:module';
+    await import('./dist/${program}.js');
+    console.log(JSON.stringify(Object.keys(createRequire(import.meta.url).cache)));
+    process.exit();`;
+  const { stdout } = await promisify(execFile)(
+    process.execPath,
+    ['--input-type=module', '--eval', code],
+    { cwd: projectRoot, maxBuffer: 4 * 1024 ** 2 },
+  );
+  const paths = JSON.parse(stdout) as string[];
+  const below = join(projectRoot, 'node_modules', '/');
+  return paths
+    .filter((path) => path.startsWith(below))
+    .map((path) => path.slice(below.length).replaceAll('\\', '/'));
+}
