@@ -6,8 +6,10 @@ import type { OutboxJobData } from '../../../shared/outbox/outbox-job.js';
 import { JobReturned, JobDelayed, QueuePaused, QueueThrottled } from '../../jobs/job-effects.js';
 import type { JobContext, Processor } from '../../jobs/run-job.js';
 import type { Mailer } from '../mail.port.js';
+import { coalesce, type Coalesced } from '../coalesce.js';
 import { composeMail } from '../mails/compose-mail.js';
 import type { ComposeDeps } from '../mails/composition.js';
+import { createMailRecords, type MailRecords } from '../mails/mail-records.js';
 import {
   createCircuitBreaker,
   recordReached,
@@ -16,7 +18,7 @@ import {
   requestPermit,
   type SendPermit,
 } from './circuit-breaker.js';
-import { keepClaim, type ClaimDeps, type ClaimKeeper } from './claim-keeper.js';
+import { keepClaim, type ClaimKeeper } from './claim-keeper.js';
 import {
   DATABASE_PAUSE_MS,
   MAX_COPIES,
@@ -24,12 +26,28 @@ import {
   recordFailure,
   type FailureDeps,
 } from './failed-delivery.js';
-import { claimMessage, type ClaimedMessage } from './outbox-claim.js';
-import { settleMessage, type Settlement } from './outbox-outcome.js';
+import {
+  claimMessages,
+  recordTransmissions,
+  type Claim,
+  type ClaimedMessage,
+  type MessageKey,
+} from './outbox-claim.js';
+import { settleMessages, type SettledMessage, type Settlement } from './outbox-outcome.js';
 
-export interface DeliverMailDeps extends ComposeDeps, ClaimDeps, FailureDeps {
+export interface DeliverMailDeps extends ComposeDeps, FailureDeps {
   readonly mailer: Mailer;
   readonly failpoint: Failpoint;
+  /** How long a claim lasts. */
+  readonly claimMs: number;
+}
+
+/** The dependencies with the statements of each delivery, which the mails in flight share (ADR 26). */
+interface Delivery extends DeliverMailDeps {
+  readonly records: MailRecords;
+  readonly claim: Coalesced<MessageKey, Claim>;
+  readonly countTransmission: Coalesced<ClaimedMessage, number>;
+  readonly settleMessage: Coalesced<SettledMessage, true>;
 }
 
 /** A mail is not sent with less than this share of its claim left. */
@@ -52,6 +70,7 @@ export function createDeliverMail(
   deps: DeliverMailDeps,
 ): Processor<z.output<typeof OutboxJobData>> {
   const { log } = deps;
+  const delivery = openDelivery(deps);
   const breaker = createCircuitBreaker((state) => {
     if (state === 'open') log.warn('SMTP server unreachable; mails wait');
     else log.info('SMTP server recovered');
@@ -62,10 +81,30 @@ export function createDeliverMail(
     if (typeof permit === 'number')
       throw new QueuePaused('the mail server is out of reach', permit);
     try {
-      return await claimAndDeliver(deps, { permit, context }, data);
+      return await claimAndDeliver(delivery, { permit, context }, data);
     } finally {
       releasePermit(permit);
     }
+  };
+}
+
+function openDelivery(deps: DeliverMailDeps): Delivery {
+  const { database } = deps;
+  return {
+    ...deps,
+    records: createMailRecords(deps),
+    claim: coalesce(
+      ({ id }) => id,
+      (keys) => claimMessages(database, keys, deps),
+    ),
+    countTransmission: coalesce(
+      ({ id }) => id,
+      (messages) => recordTransmissions(database, messages),
+    ),
+    settleMessage: coalesce(
+      ({ message }) => message.id,
+      (settled) => settleMessages(database, settled),
+    ),
   };
 }
 
@@ -75,18 +114,17 @@ interface Attempt {
 }
 
 async function claimAndDeliver(
-  deps: DeliverMailDeps,
+  deps: Delivery,
   attempt: Attempt,
   { outbox_id: id, generation }: z.output<typeof OutboxJobData>,
 ): Promise<string> {
   const { context } = attempt;
   // Measured before the claim is made, so that it is never assumed to last longer than it does.
   const claimedAt = performance.now();
-  const claim = await claimMessage(deps.database, { id, generation }, deps).catch(
-    throttleIfUnavailable,
-  );
+  const claim = await deps.claim({ id, generation }).catch(throttleIfUnavailable);
   context.annotate({ 'labels.outbox_id': id });
-  switch (claim.kind) {
+  switch (claim?.kind) {
+    case undefined:
     case 'over':
       return 'already';
     case 'busy':
@@ -102,7 +140,7 @@ async function claimAndDeliver(
 }
 
 async function deliverClaimed(
-  deps: DeliverMailDeps,
+  deps: Delivery,
   attempt: Attempt,
   message: ClaimedMessage,
   claimedAt: number,
@@ -116,7 +154,7 @@ async function deliverClaimed(
 }
 
 async function deliver(
-  deps: DeliverMailDeps,
+  deps: Delivery,
   { permit, context }: Attempt,
   message: ClaimedMessage,
   claim: ClaimKeeper,
@@ -125,7 +163,7 @@ async function deliver(
   /** How often the content was transmitted without an answer, this attempt included. */
   let transmissions = Promise.resolve(message.unanswered);
   try {
-    const mail = await composeMail(deps, message);
+    const mail = await composeMail(deps, deps.records, message);
     if ('obsolete' in mail)
       return await settle(deps, message, { outcome: 'obsolete', response: mail.obsolete }, signal);
     if (message.unanswered >= MAX_COPIES) throw new PerhapsSent('its workers died of it');
@@ -167,14 +205,14 @@ class UnrecordedSuccess extends Error {
 
 /** Settles the message, and retries for long: what is not recorded is done again. */
 async function settle(
-  { database, log }: DeliverMailDeps,
+  { settleMessage, log }: Delivery,
   message: ClaimedMessage,
   settlement: Settlement,
   signal: AbortSignal,
 ): Promise<string> {
   for (let attempts = 1; ; attempts++) {
     try {
-      const wasOpen = await settleMessage(database, message, settlement);
+      const wasOpen = await settleMessage({ message, settlement });
       if (!wasOpen)
         log.warn({ 'labels.outbox_id': message.id }, 'outbox message changed during delivery');
       return settlement.outcome;
