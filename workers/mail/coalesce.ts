@@ -1,3 +1,4 @@
+import { setImmediate } from 'node:timers/promises';
 import { refusalOfDatabase } from '../../shared/database/failures.js';
 
 /** Runs one row's work, together with that of concurrent callers. */
@@ -40,12 +41,16 @@ export function coalesce<Row, Result>(
       state.waiting.push({ key: keyOf(row), row, resolve, reject });
       if (state.isRunning) return;
       state.isRunning = true;
-      setImmediate(() => void runWaiting(state));
+      void setImmediate().then(() => runWaiting(state));
     });
 }
 
 async function runWaiting<Row, Result>(state: Coalescing<Row, Result>): Promise<void> {
-  while (state.waiting.length > 0) await runBatch(state, takeBatch(state.waiting));
+  while (state.waiting.length > 0) {
+    await runBatch(state, takeBatch(state.waiting));
+    // The callers whose replies have arrived meanwhile are part of the next statement.
+    await setImmediate();
+  }
   state.isRunning = false;
 }
 

@@ -1,14 +1,17 @@
 /** Without the `=` of a soft line break (RFC 2045, 6.7). */
 const MAX_LINE = 75;
-/** All but printable ASCII and `=`, a space or tab at the end of a line too. */
-const ESCAPED = /[^\t\x20-\x3c\x3e-\x7e]+|[\t ]$/g;
 
 /** Text in UTF-8 as quoted-printable (RFC 2045, 6.7), with CRLF between its lines. */
-export const encodeQuotedPrintable = (text: string): string =>
-  text
+export function encodeQuotedPrintable(text: string): string {
+  const escaped = text
+    .replaceAll('=', '=3D')
+    .replaceAll(/[^\t\n\r\x20-\x7e]+/g, escapeBytes)
+    .replaceAll(/[\t ](?=[\r\n]|$)/g, escapeBytes);
+  return escaped
     .split(/\r\n|\r|\n/)
-    .map((line) => wrap(line.replace(ESCAPED, escapeBytes)))
+    .map(wrap)
     .join('\r\n');
+}
 
 const escapeBytes = (text: string): string =>
   Buffer.from(text)
