@@ -1,7 +1,7 @@
 import type { Database } from '../../../shared/database/connect.js';
 import type { Logger } from '../../../shared/logging/logger.js';
 import { maskError } from '../../mask.js';
-import type { Coalesced } from '../coalesce.js';
+import type { Grouped } from '../group-commit.js';
 import { renewClaim, type ClaimedMessage } from './outbox-claim.js';
 
 export interface ClaimKeeperDeps {
@@ -10,7 +10,7 @@ export interface ClaimKeeperDeps {
   /** How long a claim lasts. */
   readonly claimMs: number;
   /** Counts a transmission: `recordTransmissions` of `outbox-claim.ts`. */
-  readonly countTransmission: Coalesced<ClaimedMessage, number>;
+  readonly countTransmission: Grouped<ClaimedMessage, number>;
 }
 
 /** Keeps a message claimed for as long as this worker delivers it. */

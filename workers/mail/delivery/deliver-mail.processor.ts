@@ -6,7 +6,7 @@ import type { OutboxJobData } from '../../../shared/outbox/outbox-job.js';
 import { JobReturned, JobDelayed, QueuePaused, QueueThrottled } from '../../jobs/job-effects.js';
 import type { JobContext, Processor } from '../../jobs/run-job.js';
 import type { Mailer } from '../mail.port.js';
-import { coalesce, type Coalesced } from '../coalesce.js';
+import { groupCommit, type Grouped } from '../group-commit.js';
 import { composeMail } from '../mails/compose-mail.js';
 import type { ComposeDeps } from '../mails/composition.js';
 import { createMailRecords, type MailRecords } from '../mails/mail-records.js';
@@ -45,9 +45,9 @@ export interface DeliverMailDeps extends ComposeDeps, FailureDeps {
 /** The dependencies with the statements of each delivery, which the mails in flight share (ADR 26). */
 interface Delivery extends DeliverMailDeps {
   readonly records: MailRecords;
-  readonly claim: Coalesced<MessageKey, Claim>;
-  readonly countTransmission: Coalesced<ClaimedMessage, number>;
-  readonly settleMessage: Coalesced<SettledMessage, true>;
+  readonly claim: Grouped<MessageKey, Claim>;
+  readonly countTransmission: Grouped<ClaimedMessage, number>;
+  readonly settleMessage: Grouped<SettledMessage, true>;
 }
 
 /** A mail is not sent with less than this share of its claim left. */
@@ -93,15 +93,15 @@ function openDelivery(deps: DeliverMailDeps): Delivery {
   return {
     ...deps,
     records: createMailRecords(deps),
-    claim: coalesce(
+    claim: groupCommit(
       ({ id }) => id,
       (keys) => claimMessages(database, keys, deps),
     ),
-    countTransmission: coalesce(
+    countTransmission: groupCommit(
       ({ id }) => id,
       (messages) => recordTransmissions(database, messages),
     ),
-    settleMessage: coalesce(
+    settleMessage: groupCommit(
       ({ message }) => message.id,
       (settled) => settleMessages(database, settled),
     ),

@@ -1,15 +1,15 @@
 import { QueryTypes } from 'sequelize';
 import type { Database } from '../../../shared/database/connect.js';
 import type { ConfirmationPurpose } from '../../../shared/models/index.js';
-import { coalesce, type Coalesced } from '../coalesce.js';
+import { groupCommit, type Grouped } from '../group-commit.js';
 import { countMails, type DueMail, type MailCount } from './mail-limits.js';
 
 /** The statements that mails are composed with; concurrent mails share them. */
 export interface MailRecords {
-  readonly findConfirmation: Coalesced<string, ConfirmationRow>;
+  readonly findConfirmation: Grouped<string, ConfirmationRow>;
   /** An admin's name and current address; nothing when the account is gone. */
-  readonly findAdmin: Coalesced<number, AdminRow>;
-  readonly countMail: Coalesced<DueMail, MailCount>;
+  readonly findAdmin: Grouped<number, AdminRow>;
+  readonly countMail: Grouped<DueMail, MailCount>;
 }
 
 /** A confirmation with the current facts about its address. */
@@ -52,15 +52,15 @@ export function createMailRecords({
   readonly rateLimitScale: number;
 }): MailRecords {
   return {
-    findConfirmation: coalesce(
+    findConfirmation: groupCommit(
       (id) => id,
       (ids) => findConfirmations(database, ids),
     ),
-    findAdmin: coalesce(
+    findAdmin: groupCommit(
       (id) => String(id),
       (ids) => findAdmins(database, ids),
     ),
-    countMail: coalesce(
+    countMail: groupCommit(
       ({ address }) => address,
       (due) => countMails(database, due, rateLimitScale),
     ),

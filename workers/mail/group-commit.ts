@@ -2,9 +2,9 @@ import { setImmediate } from 'node:timers/promises';
 import { refusalOfDatabase } from '../../shared/database/failures.js';
 
 /** Runs one row's work, together with that of concurrent callers. */
-export type Coalesced<Row, Result> = (row: Row) => Promise<Result | undefined>;
+export type Grouped<Row, Result> = (row: Row) => Promise<Result | undefined>;
 
-interface Coalescing<Row, Result> {
+interface Grouping<Row, Result> {
   readonly keyOf: (row: Row) => string;
   readonly run: (rows: readonly Row[]) => Promise<ReadonlyMap<string, Result>>;
   readonly waiting: Waiting<Row, Result>[];
@@ -31,11 +31,11 @@ const MAX_ROWS = 50;
  * @param keyOf rows with the same key are not run together: the later one finds what the earlier one has changed.
  * @param run one statement or transaction over all rows; resolves to the results by key.
  */
-export function coalesce<Row, Result>(
+export function groupCommit<Row, Result>(
   keyOf: (row: Row) => string,
   run: (rows: readonly Row[]) => Promise<ReadonlyMap<string, Result>>,
-): Coalesced<Row, Result> {
-  const state: Coalescing<Row, Result> = { keyOf, run, waiting: [], isRunning: false };
+): Grouped<Row, Result> {
+  const state: Grouping<Row, Result> = { keyOf, run, waiting: [], isRunning: false };
   return (row) =>
     new Promise((resolve, reject) => {
       state.waiting.push({ key: keyOf(row), row, resolve, reject });
@@ -45,7 +45,7 @@ export function coalesce<Row, Result>(
     });
 }
 
-async function runWaiting<Row, Result>(state: Coalescing<Row, Result>): Promise<void> {
+async function runWaiting<Row, Result>(state: Grouping<Row, Result>): Promise<void> {
   while (state.waiting.length > 0) {
     await runBatch(state, takeBatch(state.waiting));
     // The callers whose replies have arrived meanwhile are part of the next statement.
@@ -67,7 +67,7 @@ function takeBatch<Row, Result>(waiting: Waiting<Row, Result>[]): Waiting<Row, R
 }
 
 async function runBatch<Row, Result>(
-  state: Coalescing<Row, Result>,
+  state: Grouping<Row, Result>,
   batch: readonly Waiting<Row, Result>[],
 ): Promise<void> {
   try {

@@ -1,15 +1,15 @@
 import test from 'ava';
-import { coalesce } from '../../workers/mail/coalesce.js';
+import { groupCommit } from '../../workers/mail/group-commit.js';
 
 /** Row `x` of key `a` is written `a:x`. */
 const keyOf = (row: string): string => row.split(':')[0] ?? '';
 
-/** Coalesced rows whose runs end when the test says so; each row's result is the row in upper case. */
+/** Grouped rows whose runs end when the test says so; each row's result is the row in upper case. */
 function setUp(fails: (rows: readonly string[]) => Error | undefined = () => undefined) {
   const runs: (readonly string[])[] = [];
   let end: () => void = () => undefined;
   let held: Promise<void> | undefined;
-  const add = coalesce(keyOf, async (rows: readonly string[]) => {
+  const add = groupCommit(keyOf, async (rows: readonly string[]) => {
     runs.push(rows);
     await held;
     const error = fails(rows);
