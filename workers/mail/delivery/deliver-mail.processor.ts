@@ -5,13 +5,14 @@ import type { Failpoint } from '../../../shared/lifecycle/failpoint.js';
 import type { OutboxJobData } from '../../../shared/outbox/outbox-job.js';
 import { JobReturned, JobDelayed, QueuePaused, QueueThrottled } from '../../jobs/job-effects.js';
 import type { JobContext, Processor } from '../../jobs/run-job.js';
-import type { Mailer } from '../mail.port.js';
+import type { Mailer, OutgoingMail } from '../mail.port.js';
 import { groupCommit, type Grouped } from '../group-commit.js';
 import { composeMail } from '../mails/compose-mail.js';
 import type { ComposeDeps } from '../mails/composition.js';
 import { createMailRecords, type MailRecords } from '../mails/mail-records.js';
 import {
   createCircuitBreaker,
+  pauseBeforeSending,
   recordReached,
   recordSession,
   releasePermit,
@@ -33,6 +34,7 @@ import {
   type ClaimedMessage,
   type MessageKey,
 } from './outbox-claim.js';
+import { acquireSlot, createSendSlots, releaseSlot, type SendSlots } from './send-slots.js';
 import { settleMessages, type SettledMessage, type Settlement } from './outbox-outcome.js';
 
 export interface DeliverMailDeps extends ComposeDeps, FailureDeps {
@@ -48,6 +50,7 @@ interface Delivery extends DeliverMailDeps {
   readonly claim: Grouped<MessageKey, Claim>;
   readonly countTransmission: Grouped<ClaimedMessage, number>;
   readonly settleMessage: Grouped<SettledMessage, true>;
+  readonly slots: SendSlots;
 }
 
 /** A mail is not sent with less than this share of its claim left. */
@@ -78,8 +81,8 @@ export function createDeliverMail(
   return async (data, context) => {
     if (context.signal.aborted) throw new JobReturned();
     const permit = requestPermit(breaker);
-    if (typeof permit === 'number')
-      throw new QueuePaused('the mail server is out of reach', permit);
+    if (typeof permit === 'number') throw serverOutOfReach(permit);
+    permit.isPreparing = true;
     try {
       return await claimAndDeliver(delivery, { permit, context }, data);
     } finally {
@@ -93,6 +96,7 @@ function openDelivery(deps: DeliverMailDeps): Delivery {
   return {
     ...deps,
     records: createMailRecords(deps),
+    slots: createSendSlots(() => deps.connections.current()),
     claim: groupCommit(
       ({ id }) => id,
       (keys) => claimMessages(database, keys, deps),
@@ -155,48 +159,75 @@ async function deliverClaimed(
 
 async function deliver(
   deps: Delivery,
-  { permit, context }: Attempt,
+  attempt: Attempt,
   message: ClaimedMessage,
   claim: ClaimKeeper,
 ): Promise<string> {
-  const { signal } = context;
-  /** How often the content was transmitted without an answer, this attempt included. */
-  let transmissions = Promise.resolve(message.unanswered);
+  const { signal } = attempt.context;
+  const sending: Sending = {
+    attempt,
+    message,
+    claim,
+    transmissions: Promise.resolve(message.unanswered),
+    hasSlot: false,
+  };
   try {
     const mail = await composeMail(deps, deps.records, message);
     if ('obsolete' in mail)
       return await settle(deps, message, { outcome: 'obsolete', response: mail.obsolete }, signal);
     if (message.unanswered >= MAX_COPIES) throw new PerhapsSent('its workers died of it');
-    const withinMs = claim.heldForMs() - deps.claimMs * CLAIM_MARGIN_SHARE;
-    if (withinMs < deps.claimMs * MIN_CLAIM_SHARE)
-      throw new JobDelayed('the claim has almost run out', DATABASE_PAUSE_MS);
-    const receipt = await deps.mailer.send({ id: message.id, ...mail }, signal, {
-      withinMs,
-      onSession: () => recordSession(permit),
-      beforeContent: async () => {
-        transmissions = claim.recordTransmission();
-        await transmissions;
-      },
-    });
-    recordReached(permit);
-    deps.failpoint('after-250');
-    await settle(deps, message, { outcome: 'sent', ...receipt }, signal);
-    deps.failpoint('after-marker');
-    deps.faults.clear('smtp');
-    return 'sent';
+    return await send(deps, sending, { id: message.id, ...mail });
   } catch (error) {
     if (error instanceof UnrecordedSuccess) throw error;
     await claim.stop();
     // If the connection ends while the transmission is being recorded, it is recorded though nothing was sent.
-    const failed = {
-      permit,
-      context,
-      message,
-      transmissions: await transmissions.catch(() => message.unanswered),
-    };
-    throw await recordFailure(deps, failed, error);
+    const transmissions = await sending.transmissions.catch(() => message.unanswered);
+    throw await recordFailure(deps, { ...attempt, message, transmissions }, error);
+  } finally {
+    // Held until the outcome is recorded: at most so many mails are sent and not recorded when this process dies.
+    if (sending.hasSlot) releaseSlot(deps.slots);
   }
 }
+
+interface Sending {
+  readonly attempt: Attempt;
+  readonly message: ClaimedMessage;
+  readonly claim: ClaimKeeper;
+  /** How often the content was transmitted without an answer, this attempt included. */
+  transmissions: Promise<number>;
+  hasSlot: boolean;
+}
+
+/** Sends the mail once a slot is free, and records that it was sent. */
+async function send(deps: Delivery, sending: Sending, mail: OutgoingMail): Promise<string> {
+  const { message, claim } = sending;
+  const { permit, context } = sending.attempt;
+  await acquireSlot(deps.slots, context.signal);
+  sending.hasSlot = true;
+  permit.isPreparing = false;
+  const pauseMs = pauseBeforeSending(permit);
+  if (pauseMs > 0) throw serverOutOfReach(pauseMs);
+  const withinMs = claim.heldForMs() - deps.claimMs * CLAIM_MARGIN_SHARE;
+  if (withinMs < deps.claimMs * MIN_CLAIM_SHARE)
+    throw new JobDelayed('the claim has almost run out', DATABASE_PAUSE_MS);
+  const receipt = await deps.mailer.send(mail, context.signal, {
+    withinMs,
+    onSession: () => recordSession(permit),
+    beforeContent: async () => {
+      sending.transmissions = claim.recordTransmission();
+      await sending.transmissions;
+    },
+  });
+  recordReached(permit);
+  deps.failpoint('after-250');
+  await settle(deps, message, { outcome: 'sent', ...receipt }, context.signal);
+  deps.failpoint('after-marker');
+  deps.faults.clear('smtp');
+  return 'sent';
+}
+
+const serverOutOfReach = (pauseMs: number): QueuePaused =>
+  new QueuePaused('the mail server is out of reach', pauseMs);
 
 /** The work is done, but could not be recorded. */
 class UnrecordedSuccess extends Error {
