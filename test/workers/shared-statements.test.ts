@@ -70,7 +70,6 @@ test('when a shared statement fails with its connection each job fails by itself
   let isCut = false;
   const { fixture, server, deliver } = await setUpDelivery(t, context, {
     databaseUrl: proxy.urlFor(context.databaseUrl),
-    claimMs: 1_000,
     smtp: {
       onRecipient: async () => {
         if (!isCut) {
