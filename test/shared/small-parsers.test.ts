@@ -1,5 +1,15 @@
 import test from 'ava';
-import { isLocalHost, unmapped } from '../../../shared/http/network-address.js';
+import { escapeHtml } from '../../shared/html/escape-html.js';
+import { isLocalHost, unmapped } from '../../shared/http/network-address.js';
+import { requestIdFrom } from '../../shared/http/request-headers.js';
+
+test('special characters of HTML are escaped, others kept', (t) => {
+  t.is(
+    escapeHtml(`<a href="x" title='y'>&amp;</a>`),
+    '&lt;a href=&quot;x&quot; title=&#39;y&#39;&gt;&amp;amp;&lt;/a&gt;',
+  );
+  t.is(escapeHtml('Zoë 🙂 `plain` text'), 'Zoë 🙂 `plain` text');
+});
 
 test('a host is local when public DNS cannot resolve it', (t) => {
   for (const host of [
@@ -22,4 +32,21 @@ test('an IPv4 address that comes mapped into IPv6 is the IPv4 address; all other
   t.is(unmapped('::FFFF:10.0.0.1'), '10.0.0.1');
   for (const address of ['10.0.0.1', '::1', '::ffff:0808:0808', '2001:db8::ffff:1', ''])
     t.is(unmapped(address), address);
+});
+
+test('a name of 8 to 64 letters, digits, dashes and underscores is kept', (t) => {
+  for (const given of ['12345678', 'a_b-C_d-9', 'x'.repeat(64)]) t.is(requestIdFrom(given), given);
+});
+
+test('any other is replaced, by a new one each time', (t) => {
+  for (const given of [
+    '1234567',
+    'x'.repeat(65),
+    'with space',
+    'line\n12345',
+    ['12345678'],
+    undefined,
+  ])
+    t.regex(requestIdFrom(given), /^[0-9a-f-]{36}$/);
+  t.not(requestIdFrom(undefined), requestIdFrom(undefined));
 });

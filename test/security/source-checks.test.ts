@@ -2,7 +2,89 @@ import { createHash } from 'node:crypto';
 import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import test from 'ava';
+import { patternOf } from '../../api/http/documented-paths.js';
+import { readOpenApiDocument } from '../../api/openapi/docs.routes.js';
+import { compare } from '../../bench/timing/statistics.js';
 import { fingerprintOf, weaknessOf } from '../../shared/config/secret-strength.js';
+import { findExpressions, slowness } from './regular-expressions.js';
+
+/** What runs as a service, or reads what one has written. */
+const folders = ['api', 'workers', 'shared', 'migrations', 'cli', 'dev/emulators/firehose'];
+const expressions = findExpressions(folders);
+
+test('S81 no text makes any regular expression slow, wherever it stands', async (t) => {
+  const { files, literals } = await expressions;
+  t.true(files > 150 && literals.length > 70, `${literals.length} in ${files} files`);
+  const distinct = new Map(literals.map((each) => [`/${each.source}/${each.flags}`, each]));
+  for (const { file, source, flags } of distinct.values())
+    t.is(await slowness({ source, flags }), undefined, `${file}: /${source}/${flags}`);
+});
+
+test('S81 no regular expression is made of a text but those of the documented paths', async (t) => {
+  const { builtIn } = await expressions;
+  t.deepEqual(builtIn, ['api/http/documented-paths.ts']);
+  const templates = Object.keys(readOpenApiDocument().paths);
+  t.true(templates.length > 10);
+  for (const template of templates) t.is(await slowness(patternOf(template)), undefined, template);
+});
+
+test('S81 one that can be made slow is expressions, whether it backtracks or only begins again', async (t) => {
+  for (const expression of [
+    /^(?:a+)+$/,
+    /^(?:a|aa)+$/,
+    /\s+$/,
+    /[\w.-]+@[\w.-]+/g,
+    /eyJ[\w-]+\.[\w-]+\.[\w-]+/g,
+    /(?:a{1,200}b?)+c/,
+    /(?<![b-z])[a-z]+@/u,
+  ])
+    t.regex((await slowness(expression)) ?? '', /polynomial|exponential/, String(expression));
+});
+
+test('S81 one that cannot be read counts as slow', async (t) => {
+  t.regex((await slowness({ source: String.raw`[\p{L}--[a-z]]x`, flags: 'v' })) ?? '', /not dec/);
+});
+
+const numbers = (from: number, to: number): number[] =>
+  Array.from({ length: to - from + 1 }, (_, i) => from + i);
+
+test('the area under the curve is the share of pairs in which the first is greater', (t) => {
+  t.is(compare([4, 5, 6], [1, 2, 3]).auc, 1);
+  t.is(compare([1, 2, 3], [4, 5, 6]).auc, 0);
+  t.is(compare([1, 4], [2, 3]).auc, 0.5);
+  t.is(compare([3, 1, 5], [2, 4, 0]).auc, 6 / 9);
+  t.is(compare([10], [1, 2, 3, 20]).auc, 3 / 4, 'samples need not be of one size');
+});
+
+test('equal values count by half', (t) => {
+  t.is(compare([7, 7, 7], [7, 7]).auc, 0.5);
+  t.is(compare([1, 2], [1, 2]).auc, 0.5);
+  t.is(compare([2, 3], [1, 2]).auc, 3.5 / 4);
+});
+
+test('it agrees with counting every pair', (t) => {
+  const first = numbers(0, 99).map((n) => (n * 37) % 50);
+  const second = numbers(0, 79).map((n) => (n * 29) % 41);
+  let wins = 0;
+  for (const a of first) for (const b of second) wins += a > b ? 1 : a === b ? 0.5 : 0;
+  t.is(compare(first, second).auc, wins / (first.length * second.length));
+  t.true(Math.abs(compare(second, first).auc + compare(first, second).auc - 1) < 1e-12);
+});
+
+test('a difference that the medians hide shows in the area', (t) => {
+  const first = [...numbers(1, 50), 100, ...numbers(200, 249)];
+  const second = [...numbers(51, 99), 100, 100, ...numbers(101, 150)];
+  const { auc, medians } = compare(first, second.slice(0, 101));
+  t.deepEqual(medians, [100, 100]);
+  t.true(auc > 0.4 && auc < 0.6);
+  t.true(compare([...numbers(90, 99), 100, ...numbers(200, 209)], numbers(80, 120)).auc > 0.6);
+});
+
+test('medians are those of the sorted values, and an empty sample has none', (t) => {
+  t.deepEqual(compare([9, 1, 5], [4, 1, 3, 2]).medians, [5, 2.5]);
+  t.throws(() => compare([], [1]), { instanceOf: RangeError });
+  t.throws(() => compare([1], []), { instanceOf: RangeError });
+});
 
 /** Where people look for a value to copy, and where tests and tools keep theirs. */
 const FOLDERS = [
