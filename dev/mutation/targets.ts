@@ -36,7 +36,7 @@ export const testFiles: readonly string[] = [
   'security/http-bodies',
   'security/http-pages',
   'security/input-forms',
-  'security/refresh-retries',
+  'security/lost-refresh',
   'security/listing',
   'security/mail-abuse',
   'security/networks',

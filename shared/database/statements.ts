@@ -17,6 +17,7 @@ export interface Statements {
     statement: Statement,
     values: readonly unknown[],
   ): Promise<Row[]>;
+  /** Safe twice. */
   close(): Promise<void>;
 }
 
@@ -32,7 +33,9 @@ export interface StatementClient extends pg.PoolClient {
 /** Statements on a pool whose clients are {@link StatementClient}s. */
 export const createStatements = (pool: pg.Pool): Statements => ({
   run: (statement, values) => run(pool, statement, values),
-  close: () => pool.end(),
+  close: async () => {
+    if (!pool.ending) await pool.end();
+  },
 });
 
 async function run<Row extends pg.QueryResultRow>(

@@ -115,7 +115,7 @@ test('an address or a token that the bound goes through leaves nothing of itself
 
 test('a message that looks like the frames of a stack is masked too', (t) => {
   const { stack = '' } = maskError(new Error('550\n    at ada@x.example (https://x.example/a)'));
-  t.regex(stack, /^Error: 550\n    at \[address\] \(\[link\]\n\s+at .*mask\.test/);
+  t.regex(stack, /^Error: 550\n    at \[address\] \(\[link\]\n\s+at .*mail-parts\.test/);
 });
 
 test('a masked error keeps its name, code, causes and frames, and no address', (t) => {
@@ -123,7 +123,7 @@ test('a masked error keeps its name, code, causes and frames, and no address', (
   const masked = maskError(new Error('to ada@x.example', { cause }));
   t.is(masked.message, 'to [address]');
   t.like(masked.cause, { name: 'TypeError', message: '550 [address]', code: 'EENVELOPE' });
-  t.regex(masked.stack ?? '', /^Error: to \[address\]\n\s+at .*mask\.test/);
+  t.regex(masked.stack ?? '', /^Error: to \[address\]\n\s+at .*mail-parts\.test/);
   t.false(JSON.stringify([masked.stack, (masked.cause as Error).stack]).includes('ada@'));
 });
 
