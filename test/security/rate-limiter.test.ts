@@ -16,9 +16,9 @@ const POINTS = 3;
 let redis: Redis;
 test.serial.before('connect', async () => {
   redis = oneWritePerTurn(openFailFastRedis(context.redisUrl, () => undefined));
+  context.teardown(() => redis.disconnect());
   await eventually(() => redis.status === 'ready');
 });
-test.after.always('disconnect', () => redis.disconnect());
 
 const { current: key } = deriveKeyRing({ current: SECRET_KEY, previous: [] }, 'throttle');
 const newName = (): string => `test-${randomBytes(6).toString('hex')}`;
@@ -33,24 +33,27 @@ const countIn = async (name: string): Promise<number> => {
   return Number(await redis.get(counter ?? ''));
 };
 
-test('S51 a refused client costs Redis nothing more until its limit resets, on each instance', async (t) => {
-  const name = newName();
-  const [here, there] = [limiterOf(name, true), limiterOf(name, true)];
-  for (let i = 0; i < POINTS; i++) t.false((await here.consume('client')).isExceeded);
-  const refusals = [];
-  for (const limiter of [here, there])
-    for (let i = 0; i < 5; i++) refusals.push(await limiter.consume('client'));
-  t.true(refusals.every(({ isExceeded, remaining }) => isExceeded && remaining === 0));
-  t.true(refusals.every(({ resetSeconds }) => resetSeconds > 50 && resetSeconds <= 60));
-  t.deepEqual(
-    refusals.map(({ isFirstRefusal }) => isFirstRefusal),
-    [true, ...Array.from({ length: 9 }, () => false)],
-  );
-  t.is(await countIn(name), POINTS + 2, 'one refusal was counted on each');
-  t.false((await here.consume('another client')).isExceeded);
-});
+test.serial(
+  'S51 a refused client costs Redis nothing more until its limit resets, on each instance',
+  async (t) => {
+    const name = newName();
+    const [here, there] = [limiterOf(name, true), limiterOf(name, true)];
+    for (let i = 0; i < POINTS; i++) t.false((await here.consume('client')).isExceeded);
+    const refusals = [];
+    for (const limiter of [here, there])
+      for (let i = 0; i < 5; i++) refusals.push(await limiter.consume('client'));
+    t.true(refusals.every(({ isExceeded, remaining }) => isExceeded && remaining === 0));
+    t.true(refusals.every(({ resetSeconds }) => resetSeconds > 50 && resetSeconds <= 60));
+    t.deepEqual(
+      refusals.map(({ isFirstRefusal }) => isFirstRefusal),
+      [true, ...Array.from({ length: 9 }, () => false)],
+    );
+    t.is(await countIn(name), POINTS + 2, 'one refusal was counted on each');
+    t.false((await here.consume('another client')).isExceeded);
+  },
+);
 
-test('S14 a limit that a right password resets remembers no refusal', async (t) => {
+test.serial('S14 a limit that a right password resets remembers no refusal', async (t) => {
   const name = newName();
   const [here, there] = [limiterOf(name, false), limiterOf(name, false)];
   for (let i = 0; i <= POINTS; i++) await there.consume('account');
@@ -59,7 +62,7 @@ test('S14 a limit that a right password resets remembers no refusal', async (t) 
   t.false((await there.consume('account')).isExceeded);
 });
 
-test('what is counted in one turn of the event loop leaves in one write', async (t) => {
+test.serial('what is counted in one turn of the event loop leaves in one write', async (t) => {
   const limiter = limiterOf(newName(), true);
   await limiter.consume('warm');
   await nextTurn();
