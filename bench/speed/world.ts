@@ -94,6 +94,8 @@ export async function openWorld(
   const servers: WorldState['servers'] = new Map();
   const state = { stack, signal, layout, secrets, logsRedis, servers };
   const generator = startGenerator();
+  // What is being measured fails at once, and all is closed.
+  signal.addEventListener('abort', () => generator.close());
   const closeServers = async (): Promise<void> => {
     generator.close();
     await Promise.all([...servers.keys()].map((name) => stop(state, name)));

@@ -157,7 +157,7 @@ async function sampleLines(
 ): Promise<Sample> {
   const cpuMs = (): number => measured.reduce((sum, server) => sum + server.cpuMs(), 0);
   const [linesBefore, cpuBefore, startedAt] = [receiver.lines(), cpuMs(), performance.now()];
-  await runBatch(producer, { count });
+  await runBatch(producer, { count }, signal);
   await waitUntil('all lines are shipped', () => receiver.lines() - linesBefore >= count, {
     limitMs: SHIPPED_WITHIN_MS,
     signal,
@@ -180,7 +180,7 @@ async function sampleMemory(
   writer: MeasuredServer,
   kind: Readonly<Record<string, number>>,
 ): Promise<Sample> {
-  await runBatch(writer, { count: WAITING_LINES, ...kind });
+  await runBatch(writer, { count: WAITING_LINES, ...kind }, signal);
   const bytes = await settledBytes(logsRedis, signal);
   const { size } = await stat(writer.logFile);
   return { redisBytes: (bytes / size) * LINE_BYTES };
@@ -220,7 +220,7 @@ async function sampleDrain(world: World, drain: Drain): Promise<Sample> {
   const { writer, all, workers, receiver, count } = drain;
   for (const worker of all) worker.kill('SIGSTOP');
   const linesBefore = receiver.lines();
-  await runBatch(writer, { count });
+  await runBatch(writer, { count }, world.signal);
   await settledBytes(world.logsRedis, world.signal);
   const startedAt = performance.now();
   const cpuBefore = workers.reduce((sum, worker) => sum + worker.cpuMs(), 0);
