@@ -30,10 +30,10 @@ test('every response is counted, and every number is used once', async (t) => {
   });
   const body = { email: `new${COUNTER}@bench.example` };
   const requests = [requestBytes({ method: 'POST', path: '/', body })];
-  const job = { port, connections: 4, durationMs: 200, requests, expected: [201], firstCount: 7e6 };
+  const job = { port, connections: 4, durationMs: 500, requests, expected: [201], firstCount: 7e6 };
   const result = await runLoad({ ...job, isTraced: true });
   const count = result.statuses['201'] ?? 0;
-  t.true(count > 4);
+  t.true(count >= 4);
   t.is(bodies.length, count);
   t.is(new Set(bodies).size, count);
   t.true(bodies.includes('{"email":"new0007000000@bench.example"}'));
@@ -66,7 +66,7 @@ test('a server that closes connections after a response gets new ones', async (t
   const { statuses } = await runLoad({
     port,
     connections: 2,
-    durationMs: 500,
+    durationMs: 2_000,
     requests,
     expected: [200],
   });
