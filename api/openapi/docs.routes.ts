@@ -4,10 +4,15 @@ import * as z from 'zod';
 import { AppError } from '../../shared/errors/app-error.js';
 import { pathOf } from '../http/request-context.js';
 
+/** The files of Swagger UI are below this path. */
+export const DOCS_FILES = '/apidocs/';
+
 const Document = z.looseObject({ paths: z.record(z.string(), z.record(z.string(), z.unknown())) });
 
+export type OpenApiDocument = z.infer<typeof Document>;
+
 /** The built document, from beside this file. @throws when the build has not written it. */
-export function readOpenApiDocument(): z.infer<typeof Document> {
+export function readOpenApiDocument(): OpenApiDocument {
   return Document.parse(JSON.parse(readFileSync(new URL('openapi.json', import.meta.url), 'utf8')));
 }
 
