@@ -63,7 +63,7 @@ module.exports = {
       from: {
         path: '^api/[^/]+/',
         pathNot:
-          '^api/(http|openapi)/|\\.(routes|pages|schemas)\\.ts$|/(require-admin|limit-requests)\\.ts$',
+          '^api/(http|openapi)/|\\.(routes|pages|schemas)\\.ts$|/(require-admin|authenticated-reads|limit-requests)\\.ts$',
       },
       to: { path: '^api/http/' },
     },

@@ -1,21 +1,27 @@
+import type { RequestListener } from 'node:http';
 import express, { type Express } from 'express';
 import type { ApiConfig } from '../shared/config/config.js';
 import { AppError } from '../shared/errors/app-error.js';
 import { accountRoutes } from './account/account.routes.js';
 import { adminsRoutes } from './admins/admins.routes.js';
-import { confirmRoutes } from './registration/confirm.routes.js';
+import type { ApiDeps } from './deps.js';
+import { createClientAddress } from './http/client-address.js';
+import { createAllowedMethods } from './http/documented-paths.js';
+import { createFront } from './http/front.js';
+import { problemHandler } from './http/problem.js';
+import { securityHeaderValues } from './http/security-headers.js';
+import {
+  DOCS_FILES,
+  docsRoutes,
+  readOpenApiDocument,
+  type OpenApiDocument,
+} from './openapi/docs.routes.js';
+import { healthRoutes, liveRoute } from './ops/health.routes.js';
+import { homeRoutes } from './ops/home.routes.js';
 import { passwordResetRoutes } from './password-reset/password-reset.routes.js';
+import { confirmRoutes } from './registration/confirm.routes.js';
 import { registrationRoutes } from './registration/registration.routes.js';
 import { sessionRoutes } from './sessions/sessions.routes.js';
-import type { ApiDeps } from './deps.js';
-import { methodGuard } from './http/method-guard.js';
-import { problemHandler } from './http/problem.js';
-import { normalizeForwardedFor, requestContext } from './http/request-context.js';
-import { requestGuard } from './http/request-guard.js';
-import { securityHeaders } from './http/security-headers.js';
-import { docsRoutes, readOpenApiDocument } from './openapi/docs.routes.js';
-import { healthRoutes } from './ops/health.routes.js';
-import { homeRoutes } from './ops/home.routes.js';
 import { usersRoutes } from './users/users.routes.js';
 
 export type AppOptions = Pick<ApiConfig, 'publicUrl'> & {
@@ -24,27 +30,35 @@ export type AppOptions = Pick<ApiConfig, 'publicUrl'> & {
   readonly isStopping: () => boolean;
 };
 
-/** The HTTP application, in the order that a request passes through. Does not listen. */
-export function createApp(deps: ApiDeps, options: AppOptions): Express {
-  const { passwordMinLength } = options;
+/** Answers every request of the API: the front first, then Express. */
+export function createListener(deps: ApiDeps, options: AppOptions): RequestListener {
   const document = readOpenApiDocument();
+  const app = createApp(deps, document, options);
+  return createFront({
+    log: deps.log,
+    clientAddress: createClientAddress(options.trustProxy),
+    headers: securityHeaderValues(options.publicUrl),
+    allowedMethods: createAllowedMethods(document.paths),
+    undocumented: [DOCS_FILES],
+    routes: [...deps.reads.front, liveRoute],
+    app,
+  });
+}
+
+/** The routes, for requests that have passed the front. */
+export function createApp(
+  deps: ApiDeps,
+  document: OpenApiDocument,
+  { isStopping, passwordMinLength }: AppOptions,
+): Express {
   const app = express();
   app.disable('x-powered-by');
   app.disable('etag');
   app.set('query parser', 'simple');
-  app.set('trust proxy', options.trustProxy);
-
-  app.use(
-    normalizeForwardedFor,
-    requestContext(deps.log),
-    securityHeaders(options.publicUrl),
-    requestGuard,
-    methodGuard(document.paths),
-  );
 
   app.use(homeRoutes());
   app.use(docsRoutes(document));
-  app.use(healthRoutes({ checks: deps.checks, isStopping: options.isStopping }));
+  app.use(healthRoutes({ checks: deps.checks, isStopping }));
   app.use(registrationRoutes({ ...deps, passwordMinLength }));
   app.use(confirmRoutes(deps));
   app.use(sessionRoutes(deps));

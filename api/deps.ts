@@ -22,7 +22,13 @@ import type { RegistrationDeps } from './registration/registration.service.js';
 import { createRepeatedRegistrations } from './registration/repeated-registrations.js';
 import { accessTokenConfig } from './sessions/access-tokens.js';
 import type { LoginDeps } from './sessions/login.service.js';
-import { createRequireAdmin } from './sessions/require-admin.js';
+import {
+  createAuthenticatedReads,
+  type AuthenticatedReads,
+} from './sessions/authenticated-reads.js';
+import { createAuthenticator } from './sessions/authenticator.js';
+import { createFindAdmin, createRequireAdmin, type FindAdmin } from './sessions/require-admin.js';
+import { createUserReads, type UserReads } from './users/users.statements.js';
 
 /** What the routes and their services need. */
 export interface ApiDeps extends RegistrationDeps, AccountDeps, LoginDeps {
@@ -33,6 +39,9 @@ export interface ApiDeps extends RegistrationDeps, AccountDeps, LoginDeps {
   readonly roleOf: RoleOf;
   /** Lets a request pass only for an admin with a live session. */
   readonly requireAdmin: RequestHandler;
+  readonly findAdmin: FindAdmin;
+  readonly reads: AuthenticatedReads;
+  readonly userReads: UserReads;
   readonly checks: Readonly<Record<string, Check>>;
   /** Waits for outbox messages that are being enqueued, then closes Redis and PostgreSQL. */
   close(): Promise<void>;
@@ -54,6 +63,8 @@ export async function buildDeps(config: ApiConfig, log: Logger): Promise<ApiDeps
     config.publicUrl,
     tokens.accessExpiresMs,
   );
+  const authenticator = createAuthenticator(accessTokens);
+  const findAdmin = createFindAdmin(database.statements);
 
   return {
     log,
@@ -76,7 +87,10 @@ export async function buildDeps(config: ApiConfig, log: Logger): Promise<ApiDeps
     limits: createRouteLimits({ rateLimiting, audit }),
     cursors: createCursors(deriveKeyRing(secrets, 'cursor'), config.publicUrl),
     roleOf: createRoleOf(config.operatorEmails),
-    requireAdmin: createRequireAdmin(accessTokens),
+    requireAdmin: createRequireAdmin(authenticator, findAdmin),
+    findAdmin,
+    reads: createAuthenticatedReads({ authenticator, findAdmin }),
+    userReads: createUserReads(database.statements),
     checks: commonChecks(database, queues, log),
     close,
   };

@@ -3,7 +3,7 @@ import type { ApiConfig } from '../shared/config/config.js';
 import type { Lifecycle } from '../shared/lifecycle/lifecycle.js';
 import type { Logging } from '../shared/log-shipping/open-logging.js';
 import { logRedisProblems } from '../shared/queues/log-redis-problems.js';
-import { createApp } from './app.js';
+import { createListener } from './app.js';
 import { buildDeps, type ApiDeps } from './deps.js';
 import { securityHeaderValues } from './http/security-headers.js';
 import { closeServer, createHttpServer, listen } from './http/server.js';
@@ -35,13 +35,13 @@ export async function startApi(
   const shipping = logging.startShipping(deps.queues);
   lifecycle.onStop('log shipping', () => shipping.stop(FLUSH_DEADLINE_MS));
 
-  const app = createApp(deps, {
+  const listener = createListener(deps, {
     publicUrl: config.publicUrl,
     trustProxy: config.http.trustProxy,
     passwordMinLength: config.passwords.minLength,
     isStopping: () => lifecycle.isStopping,
   });
-  const server = createHttpServer(app, log, securityHeaderValues(config.publicUrl));
+  const server = createHttpServer(listener, log, securityHeaderValues(config.publicUrl));
   lifecycle.onStop('http server', () => closeServer(server));
 
   const port = await listen(server, config.http.port, config.http.host);

@@ -5,6 +5,8 @@ import { parse } from '../http/validate.js';
 import { adminView } from '../admins/admins.schemas.js';
 import type { RoleOf } from '../admins/admins.service.js';
 import type { RouteLimits } from '../rate-limits/route-limits.js';
+import type { AuthenticatedReads } from '../sessions/authenticated-reads.js';
+import type { FindAdmin } from '../sessions/require-admin.js';
 import { DeleteMeRequest, updateMeRequest } from './account.schemas.js';
 import { changeAccount, deleteAccount, type AccountDeps } from './account.service.js';
 
@@ -12,12 +14,14 @@ export interface AccountRoutesDeps extends AccountDeps {
   readonly limits: RouteLimits;
   readonly roleOf: RoleOf;
   readonly requireAdmin: RequestHandler;
+  readonly findAdmin: FindAdmin;
+  readonly reads: AuthenticatedReads;
   readonly passwordMinLength: number;
 }
 
 /** An admin's own account. */
 export function accountRoutes(deps: AccountRoutesDeps): Router {
-  const { limits, roleOf, requireAdmin } = deps;
+  const { findAdmin, limits, reads, roleOf, requireAdmin } = deps;
   const UpdateMeRequest = updateMeRequest(deps.passwordMinLength);
   const router = Router();
 
@@ -53,8 +57,14 @@ export function accountRoutes(deps: AccountRoutesDeps): Router {
    *       204: { description: Deleted. }
    *       403: { $ref: '#/components/responses/WrongPassword' }
    */
-  router.get('/auth/me', requireAdmin, (req, res) => {
-    res.json(adminView(principalOf(req).admin, roleOf));
+  reads.get(router, {
+    path: '/auth/me',
+    inputFrom: 'params',
+    parse: () => undefined,
+    async answer(claims) {
+      const admin = await findAdmin(claims);
+      return admin && { body: JSON.stringify(adminView(admin, roleOf)) };
+    },
   });
   router.put(
     '/auth/me',

@@ -5,7 +5,7 @@ import { withTransaction, type Transaction } from '../../shared/database/transac
 import { AppError } from '../../shared/errors/app-error.js';
 import type { EmailAddress } from '../../shared/identity/email-address.js';
 import { canonicalName } from '../../shared/identity/person-name.js';
-import type { Admin, Principal } from '../../shared/models/index.js';
+import type { Admin, AdminRow, Principal } from '../../shared/models/index.js';
 import {
   notifyAdmin,
   notifyOfAddressChange,
@@ -99,7 +99,7 @@ export async function deleteAccount(
 
 /** The password must not be a common one with the current address or the new one, and the name that the account will have. */
 function refuseCommonPasswordFor(
-  asker: Admin,
+  asker: AdminRow,
   password: string,
   { email, name = asker.name }: AccountChanges,
 ): void {
@@ -111,7 +111,7 @@ function refuseCommonPasswordFor(
 async function revokeOtherAccess(
   deps: AccountDeps,
   tx: Transaction,
-  { admin, sessionId }: Principal,
+  { admin, sessionId }: { readonly admin: Admin; readonly sessionId: number },
   cause: Cause,
 ): Promise<void> {
   const { id: adminId, emailCanonical } = admin;
@@ -149,7 +149,7 @@ async function requestAddress(
  * @throws {AppError} `unauthorized` when it was deleted; `wrong_password` when the password that was compared, if one was
  *   needed, has been changed since.
  */
-async function lockAsker(tx: Transaction, asker: Admin, needsPassword: boolean): Promise<Admin> {
+async function lockAsker(tx: Transaction, asker: AdminRow, needsPassword: boolean): Promise<Admin> {
   const admin = await lockAdmin(tx, { id: asker.id });
   if (!admin) throw new AppError('unauthorized');
   if (needsPassword && admin.passwordHash !== asker.passwordHash)
@@ -178,7 +178,7 @@ async function requirePassword(
     within: { sessionId },
     onLock: () => audit.record('authn_login_lock', cause, { adminId }),
   };
-  const compare = (): Promise<Admin | undefined> =>
+  const compare = (): Promise<AdminRow | undefined> =>
     passwords.verify(password, () => Promise.resolve(admin), ownersClient(cause));
   if (await passwordAttempts.attempt(attempt, compare)) return;
   await audit.record('authn_password_change_fail', cause, { adminId });

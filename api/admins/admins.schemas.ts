@@ -1,5 +1,5 @@
 import * as z from 'zod';
-import type { Admin as AdminModel } from '../../shared/models/index.js';
+import type { AdminRow } from '../../shared/models/index.js';
 import { pageQuery } from '../http/pagination.js';
 import type { RoleOf } from './admins.service.js';
 
@@ -23,7 +23,7 @@ export const Admin = z.object({
 });
 
 /** An admin as the API shows it. */
-export function adminView(admin: AdminModel, roleOf: RoleOf): z.input<typeof Admin> {
+export function adminView(admin: AdminRow, roleOf: RoleOf): z.input<typeof Admin> {
   return {
     id: admin.id,
     email: admin.email,

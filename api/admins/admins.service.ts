@@ -4,7 +4,7 @@ import type { Database } from '../../shared/database/connect.js';
 import { withTransaction } from '../../shared/database/transaction.js';
 import { AppError } from '../../shared/errors/app-error.js';
 import type { EmailAddress } from '../../shared/identity/email-address.js';
-import { Admin } from '../../shared/models/index.js';
+import { Admin, type AdminRow } from '../../shared/models/index.js';
 import { lockAdmin } from './admin-lock.js';
 
 /** Determines the role of an admin. */
@@ -38,7 +38,7 @@ const HAS_LIVE_SESSION = literal(
 /** All admins for an operator, oldest first; for any other admin only itself. */
 export async function listAdmins(
   { roleOf }: { readonly roleOf: RoleOf },
-  asker: Admin,
+  asker: AdminRow,
   { limit, after, loggedIn }: AdminQuery,
 ): Promise<Admin[]> {
   const isOperator = roleOf(asker) === 'operator';

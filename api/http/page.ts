@@ -1,4 +1,5 @@
-import type { Request, RequestHandler, Response } from 'express';
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { RequestHandler, Response } from 'express';
 import { isForm } from './body.js';
 import { escapeHtml } from '../../shared/html/escape-html.js';
 import { allowPage } from './security-headers.js';
@@ -49,9 +50,9 @@ export function sendPage(res: Response, status: number, page: Page): void {
 }
 
 /** The bytes of a page; sets the headers that it needs. */
-export function renderPage(res: Response, { title, body }: Page): Buffer {
+export function renderPage(res: ServerResponse, { title, body }: Page): Buffer {
   allowPage(res, STYLES);
-  res.type('html');
+  res.setHeader('Content-Type', 'text/html; charset=utf-8');
   const page = markup`<!doctype html>
 <html lang="en">
 <head>
@@ -81,7 +82,7 @@ export const emailForm = ({ action, button }: { action: string; button: string }
 <button type="submit">${button}</button>
 </form>`;
 
-const errorForms = new WeakMap<Request, () => Html>();
+const errorForms = new WeakMap<IncomingMessage, () => Html>();
 
 /**
  * For routes that take HTML forms: errors are answered by a page. Must come before all middleware that may reject the
@@ -96,4 +97,4 @@ export const answerFormsWithPages =
   };
 
 /** The form for an error page; `undefined` when the error is answered by a problem document. */
-export const formOf = (req: Request): Html | undefined => errorForms.get(req)?.();
+export const formOf = (req: IncomingMessage): Html | undefined => errorForms.get(req)?.();

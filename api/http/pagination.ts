@@ -1,10 +1,10 @@
 import { createHmac } from 'node:crypto';
-import type { Request, Response } from 'express';
+import type { IncomingMessage, ServerResponse } from 'node:http';
 import * as z from 'zod';
 import { areEqualSecrets } from '../../shared/crypto/equal-secrets.js';
 import type { KeyRing, NamedKey } from '../../shared/crypto/keys.js';
 import { AppError } from '../../shared/errors/app-error.js';
-import { pathOf } from './request-context.js';
+import { pathOf, queryOf } from './request-context.js';
 
 /** Default page size. */
 export const DEFAULT_LIMIT = 50;
@@ -61,29 +61,31 @@ export interface PageRequest {
 export async function readPage<Row extends { id: number }>(
   cursors: Cursors,
   { listing, limit, cursor }: PageRequest,
-  exchange: { req: Request; res: Response },
+  { req, res }: { req: IncomingMessage; res: ServerResponse },
   find: (limit: number, after: number) => Promise<Row[]>,
 ): Promise<Row[]> {
-  const after = cursor === undefined ? 0 : cursors.decode(listing, cursor);
-  const found = await find(limit + 1, after);
+  const found = await find(limit + 1, placeOf(cursors, listing, cursor));
   const page = found.slice(0, limit);
   const last = page.at(-1);
-  if (found.length > limit && last) {
-    const next = cursors.encode(listing, last.id);
-    linkNextPage(exchange, cursors.publicUrl, next);
-  }
+  if (found.length > limit && last)
+    res.setHeader('Link', nextPageLink(cursors, listing, last.id, req));
   return page;
 }
 
-function linkNextPage(
-  { req, res }: { req: Request; res: Response },
-  publicUrl: string,
-  cursor: string,
-): void {
-  const [, query] = req.originalUrl.split('?', 2);
-  const parameters = new URLSearchParams(query);
-  parameters.set('cursor', cursor);
-  res.setHeader('Link', `<${publicUrl}${pathOf(req)}?${parameters.toString()}>; rel="next"`);
+/** The id after which a page begins. @throws {AppError} `invalid_cursor`. */
+export const placeOf = (cursors: Cursors, listing: string, cursor: string | undefined): number =>
+  cursor === undefined ? 0 : cursors.decode(listing, cursor);
+
+/** The value of `Link` for the page after the row with this id: the request's own query with another cursor. */
+export function nextPageLink(
+  cursors: Cursors,
+  listing: string,
+  lastId: number,
+  req: IncomingMessage,
+): string {
+  const parameters = new URLSearchParams(queryOf(req));
+  parameters.set('cursor', cursors.encode(listing, lastId));
+  return `<${cursors.publicUrl}${pathOf(req)}?${parameters.toString()}>; rel="next"`;
 }
 
 function mac({ key }: NamedKey, listing: string, lastId: number): Buffer {

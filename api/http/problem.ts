@@ -1,4 +1,5 @@
-import type { NextFunction, Request, Response } from 'express';
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { ErrorRequestHandler } from 'express';
 import { isDatabaseUnavailable } from '../../shared/database/failures.js';
 import { AppError, problemDocument } from '../../shared/errors/app-error.js';
 import type { ErrorCode } from '../../shared/errors/codes.js';
@@ -12,35 +13,35 @@ const RETRY_AFTER_SECONDS = '2';
 const LINGER_MS = 1_000;
 const LINGER_BYTES = 1_024 * 1_024;
 
-/** The error handler of the app. Errors that are not meant for clients are logged and answered as `internal`. */
-export function problemHandler(
-  thrown: unknown,
-  req: Request,
-  res: Response,
-  next: NextFunction,
-): void {
+/** The error handler of the app: answers as {@link answerProblem}. */
+export const problemHandler: ErrorRequestHandler = (thrown: unknown, req, res, _next) =>
+  answerProblem(thrown, req, res);
+
+/** Answers with a problem document. Errors that are not meant for clients are logged and answered as `internal`. */
+export function answerProblem(thrown: unknown, req: IncomingMessage, res: ServerResponse): void {
   const { log, requestId } = contextOf(req);
   const error = asAppError(thrown);
   if (error.code === 'internal') log.error({ err: thrown }, 'request failed');
   else if (error.code === 'unavailable') log.warn({ err: thrown }, 'service unavailable');
   if (res.headersSent) {
-    next(thrown);
+    // Too late for an answer: the client must not take the beginning for the whole.
+    res.destroy();
     return;
   }
   // RFC 9110, 15.5.2: every 401 says how to authenticate.
   if (error.status === 401) res.setHeader('WWW-Authenticate', BEARER_CHALLENGE);
   for (const [name, value] of Object.entries(error.headers)) res.setHeader(name, value);
-  res.status(error.status);
+  res.statusCode = error.status;
   const form = formOf(req);
   const body = form
     ? renderPage(res, problemPage(error, form, requestId))
     : renderProblem(res, error, requestId);
+  res.setHeader('Content-Length', body.length);
   if (error.code === 'payload_too_large') sendAndClose(req, res, body);
-  else res.send(body);
+  else res.end(body);
 }
 
-/** A buffer, because Express adds a charset to a string, and JSON has none (RFC 8259, section 11). */
-function renderProblem(res: Response, error: AppError, requestId: string): Buffer {
+function renderProblem(res: ServerResponse, error: AppError, requestId: string): Buffer {
   res.setHeader('Content-Type', 'application/problem+json');
   return Buffer.from(JSON.stringify(problemDocument(error, requestId)));
 }
@@ -112,8 +113,8 @@ function otherWords({ code, headers }: AppError): { title: string; text: string 
  * stays open until the client has sent everything or closed it, for at most a second or a mebibyte: closed while data
  * arrive, it would be reset, and the client would never see the response (RFC 9112, section 9.6).
  */
-function sendAndClose(req: Request, res: Response, body: Buffer): void {
-  res.setHeader('Connection', 'close').setHeader('Content-Length', body.length);
+function sendAndClose(req: IncomingMessage, res: ServerResponse, body: Buffer): void {
+  res.setHeader('Connection', 'close');
   res.write(body);
   let bytes = 0;
   const end = (): void => {

@@ -1,8 +1,7 @@
-import { randomBytes } from 'node:crypto';
-import type { NextFunction, Request, RequestHandler, Response } from 'express';
+import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Cause } from '../../shared/audit/audit.js';
+import { randomHex } from '../../shared/crypto/random-hex.js';
 import { requestIdFrom } from '../../shared/http/request-headers.js';
-import { withoutPort } from '../../shared/http/network-address.js';
 import type { Logger } from '../../shared/logging/logger.js';
 import { maskPath } from '../../shared/logging/mask.js';
 import type { Principal } from '../../shared/models/index.js';
@@ -14,6 +13,9 @@ export interface RequestContext {
   readonly traceId: string;
   /** 16 hexadecimal digits, always generated here. */
   readonly spanId: string;
+  /** The client's address, behind the trusted proxies. */
+  readonly ip: string | undefined;
+  /** Its lines bear the ids of the request. */
   readonly log: Logger;
   readonly startedAt: bigint;
   /** The authenticated admin; also set by a login or a refresh. */
@@ -22,55 +24,85 @@ export interface RequestContext {
   principal?: Principal;
 }
 
-const contexts = new WeakMap<Request, RequestContext>();
+const contexts = new WeakMap<IncomingMessage, RequestContext>();
 
-/** The context that {@link requestContext} created. */
-export function contextOf(req: Request): RequestContext {
+/** The context that {@link openContext} created. */
+export function contextOf(req: IncomingMessage): RequestContext {
   const context = contexts.get(req);
-  if (!context) throw new Error('The request-context middleware has not run');
+  if (!context) throw new Error('The request has no context');
   return context;
 }
 
 /** The authenticated admin and its session. @throws when the route is not behind `requireAdmin`: a defect, answered by 500. */
-export function principalOf(req: Request): Principal {
+export function principalOf(req: IncomingMessage): Principal {
   const { principal } = contextOf(req);
   if (!principal) throw new Error('The route is not behind requireAdmin');
   return principal;
 }
 
+/** The URL as it was requested, also where Express has changed `url` for a mounted router. */
+const urlOf = (req: IncomingMessage): string =>
+  (req as { readonly originalUrl?: string }).originalUrl ?? req.url ?? '';
+
 /** The path of the request, without the query, which may contain a token, and without the host of an absolute URL. */
-export const pathOf = ({ originalUrl }: Request): string =>
-  originalUrl.replace(/^[a-z][a-z\d+.-]*:\/\/[^/?]*/i, '').split('?', 1)[0] ?? '';
+export function pathOf(req: IncomingMessage): string {
+  const url = urlOf(req);
+  const path = url.startsWith('/') ? url : url.replace(/^[a-z][a-z\d+.-]*:\/\/[^/?]*/i, '');
+  const end = path.indexOf('?');
+  return end < 0 ? path : path.slice(0, end);
+}
+
+/** The query of the request, undecoded; empty without one. */
+export const queryOf = (req: IncomingMessage): string => urlOf(req).split('?', 2)[1] ?? '';
 
 /** The request as the cause of an audit event or an outbox message. */
-export function causeOf(req: Request): Cause {
-  const { requestId, traceId, spanId } = contextOf(req);
-  return { requestId, traceId, spanId, ip: req.ip, userAgent: req.get('user-agent') };
+export function causeOf(req: IncomingMessage): Cause {
+  const { requestId, traceId, spanId, ip } = contextOf(req);
+  return { requestId, traceId, spanId, ip, userAgent: req.headers['user-agent'] };
 }
 
-/** Assigns the request its ids, returns `X-Request-Id`, and logs the request when the response has ended. */
-export function requestContext(log: Logger): RequestHandler {
-  return (req: Request, res: Response, next: NextFunction) => {
-    const requestId = requestIdFrom(req.get('x-request-id'));
-    const traceId = traceIdIn(req.get('traceparent')) ?? randomBytes(16).toString('hex');
-    const spanId = randomBytes(8).toString('hex');
-    const context: RequestContext = {
-      requestId,
-      traceId,
-      spanId,
-      log: log.child({
-        'http.request.id': requestId,
-        'trace.id': traceId,
-        'span.id': spanId,
-      }),
-      startedAt: process.hrtime.bigint(),
-    };
-    contexts.set(req, context);
-    res.setHeader('X-Request-Id', requestId);
-    res.once('close', () => logRequest(req, res, context));
-    next();
-  };
+/** Assigns a request its ids, and logs it when the response has ended. */
+export function openContext(
+  log: Logger,
+  req: IncomingMessage,
+  res: ServerResponse,
+  ip: string | undefined,
+): RequestContext {
+  const context = new Context(log, req, ip);
+  contexts.set(req, context);
+  res.once('close', () => logRequest(log, req, res, context));
+  return context;
 }
+
+class Context implements RequestContext {
+  readonly requestId: string;
+  readonly traceId: string;
+  readonly spanId = randomHex(8);
+  readonly startedAt = process.hrtime.bigint();
+  declare adminId?: number;
+  declare principal?: Principal;
+  private child: Logger | undefined;
+
+  constructor(
+    private readonly base: Logger,
+    { headers }: IncomingMessage,
+    readonly ip: string | undefined,
+  ) {
+    this.requestId = requestIdFrom(headers['x-request-id']);
+    this.traceId = traceIdIn(headers['traceparent']) ?? randomHex(16);
+  }
+
+  /** Made when it is first used: most requests log nothing but their own line. */
+  get log(): Logger {
+    return (this.child ??= this.base.child(idsOf(this)));
+  }
+}
+
+const idsOf = ({ requestId, traceId, spanId }: RequestContext) => ({
+  'http.request.id': requestId,
+  'trace.id': traceId,
+  'span.id': spanId,
+});
 
 const TRACEPARENT = /^([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-[0-9a-f]{2}(-.*)?$/;
 
@@ -78,50 +110,36 @@ const TRACEPARENT = /^([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-[0-9a-f]{2}(-.
  * The trace id of a `traceparent` header; `undefined` if it is not valid, so that a new trace starts. Of a future version
  * the first four fields are read (https://www.w3.org/TR/trace-context/#versioning-of-traceparent).
  */
-export function traceIdIn(header: string | undefined): string | undefined {
-  const [, version, traceId = '', parentId = '', more] = TRACEPARENT.exec(header ?? '') ?? [];
+export function traceIdIn(header: string | string[] | undefined): string | undefined {
+  if (typeof header !== 'string') return undefined;
+  const [, version, traceId = '', parentId = '', more] = TRACEPARENT.exec(header) ?? [];
   if (version === undefined || version === 'ff') return undefined;
   if (version === '00' && more !== undefined) return undefined;
   return /^0+$/.test(traceId) || /^0+$/.test(parentId) ? undefined : traceId;
 }
 
 function logRequest(
-  req: Request,
-  res: Response,
-  { log, startedAt, adminId }: RequestContext,
+  log: Logger,
+  req: IncomingMessage,
+  res: ServerResponse,
+  context: RequestContext,
 ): void {
   const completed = res.writableFinished;
   const status = res.statusCode;
   const level = status === 500 ? 'error' : status > 500 || !completed ? 'warn' : 'info';
   log[level](
     {
+      'http.request.id': context.requestId,
+      'trace.id': context.traceId,
+      'span.id': context.spanId,
       'http.request.method': req.method,
       'url.path': maskPath(pathOf(req)),
       'http.response.status_code': status,
-      'event.duration': Number(process.hrtime.bigint() - startedAt),
+      'event.duration': Number(process.hrtime.bigint() - context.startedAt),
       'event.outcome': completed && status < 400 ? 'success' : 'failure',
-      'client.ip': req.ip,
-      ...(adminId !== undefined && { 'user.id': String(adminId) }),
+      'client.ip': context.ip,
+      ...(context.adminId !== undefined && { 'user.id': String(context.adminId) }),
     },
     completed ? 'request' : 'request aborted',
   );
 }
-
-/** More proxies than any legitimate request passes. Each appends an address. */
-const MAX_ADDRESSES = 100;
-
-/**
- * Removes ports and brackets from the addresses in `X-Forwarded-For`, before Express determines the client's address from
- * them. Some proxies add the client's port (an AWS load balancer with `xff_client_port`), so each connection would be
- * another client. Of more than 100 addresses only the last are kept.
- */
-export const normalizeForwardedFor: RequestHandler = (req, _res, next) => {
-  const given = req.headers['x-forwarded-for'];
-  if (typeof given === 'string')
-    req.headers['x-forwarded-for'] = given
-      .split(',')
-      .slice(-MAX_ADDRESSES)
-      .map(withoutPort)
-      .join(', ');
-  next();
-};

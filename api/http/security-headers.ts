@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import type { RequestHandler, Response } from 'express';
+import type { ServerResponse } from 'node:http';
 
 const ONE_YEAR_SECONDS = 31_536_000;
 
@@ -18,17 +18,8 @@ export function securityHeaderValues(publicUrl: string): Readonly<Record<string,
   };
 }
 
-/** Middleware that sets them on every response. */
-export function securityHeaders(publicUrl: string): RequestHandler {
-  const headers = new Map(Object.entries(securityHeaderValues(publicUrl)));
-  return (_req, res, next) => {
-    res.setHeaders(headers);
-    next();
-  };
-}
-
 /** Allows one inline style sheet, and forms that post to this origin; still no scripts and no external resources. */
-export function allowPage(res: Response, styles: string): void {
+export function allowPage(res: ServerResponse, styles: string): void {
   const hash = createHash('sha256').update(styles).digest('base64');
   res.setHeader(
     'Content-Security-Policy',

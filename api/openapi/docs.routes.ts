@@ -5,10 +5,15 @@ import { projectRoot } from '../../shared/config/project-root.js';
 import { AppError } from '../../shared/errors/app-error.js';
 import { pathOf } from '../http/request-context.js';
 
+/** The files of Swagger UI are below this path. */
+export const DOCS_FILES = '/apidocs/';
+
 const Document = z.looseObject({ paths: z.record(z.string(), z.record(z.string(), z.unknown())) });
 
+export type OpenApiDocument = z.infer<typeof Document>;
+
 /** The built document. @throws when the build has not written it. */
-export function readOpenApiDocument(): z.infer<typeof Document> {
+export function readOpenApiDocument(): OpenApiDocument {
   const file = new URL('dist/api/openapi/openapi.json', projectRoot);
   return Document.parse(JSON.parse(readFileSync(file, 'utf8')));
 }

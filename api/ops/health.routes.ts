@@ -1,6 +1,7 @@
 import { Router } from 'express';
 import type { Check } from '../../shared/health/checks.js';
 import { readiness } from '../../shared/health/readiness.js';
+import type { FrontRoute } from '../http/front.js';
 
 export interface HealthRoutesDeps {
   readonly checks: Readonly<Record<string, Check>>;
@@ -35,7 +36,7 @@ export function healthRoutes({ checks, isStopping }: HealthRoutesDeps): Router {
    *       200: { description: It can., content: { application/json: { schema: { $ref: '#/components/schemas/Readiness' } } } }
    *       503: { description: Something is wrong., headers: { Retry-After: { $ref: '#/components/headers/RetryAfter' } }, content: { application/json: { schema: { $ref: '#/components/schemas/Readiness' } } } }
    */
-  router.get('/health/live', (_req, res) => void res.json({ status: 'alive' }));
+  router.get('/health/live', (_req, res) => void res.json(ALIVE));
 
   router.get('/health/ready', async (_req, res) => {
     const report = await readiness(checks, isStopping);
@@ -46,3 +47,10 @@ export function healthRoutes({ checks, isStopping }: HealthRoutesDeps): Router {
 
   return router;
 }
+
+const ALIVE = { status: 'alive' };
+const ALIVE_ANSWER = { body: JSON.stringify(ALIVE) };
+
+/** Liveness in front of Express: it is asked often, also when there is no time for anything. */
+export const liveRoute: FrontRoute = ({ url }) =>
+  url === '/health/live' ? ALIVE_ANSWER : undefined;

@@ -33,7 +33,7 @@ export function limitByClient(deps: LimitRequestsDeps, limit: RateLimit): Reques
     const name = `${limit.name}${suffix}`;
     return createRateLimiter(deps.rateLimiting, { ...limit, name, points: limit.points * factor });
   });
-  return limitRequests(deps, limit, (req) => consumeByNetwork(limiters, req.ip));
+  return limitRequests(deps, limit, (req) => consumeByNetwork(limiters, contextOf(req).ip));
 }
 
 /** Per-admin rate limit, wherever the requests come from. Belongs behind `requireAdmin`. */

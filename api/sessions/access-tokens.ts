@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import jwt from 'jsonwebtoken';
 import * as z from 'zod';
 import type { KeyRing } from '../../shared/crypto/keys.js';
+import { MAX_ID } from './refresh-tokens.js';
 
 /** How access tokens are signed: JWTs, `typ: at+jwt` (RFC 9068), HS256. */
 export interface AccessTokenConfig {
@@ -18,6 +19,11 @@ export interface AccessClaims {
   readonly sessionId: number;
   /** Generation of the refresh token that it was issued with. */
   readonly generation: number;
+}
+
+/** The claims of a verified token. */
+export interface VerifiedClaims extends AccessClaims {
+  readonly expiresAtMs: number;
 }
 
 /** The clocks of two hosts may differ by this much. */
@@ -37,9 +43,10 @@ const Claims = z.strictObject({
   sub: z
     .string()
     .regex(/^[1-9]\d{0,9}$/)
-    .transform(Number),
-  sid: z.int().positive(),
-  gen: z.int().nonnegative(),
+    .transform(Number)
+    .refine((id) => id <= MAX_ID),
+  sid: z.int().positive().max(MAX_ID),
+  gen: z.int().nonnegative().max(MAX_ID),
   jti: z.uuid(),
   iat: z.int(),
   nbf: z.int(),
@@ -81,14 +88,14 @@ export function issueAccessToken(
 export function readAccessClaims(
   config: AccessTokenConfig,
   token: { readonly header?: unknown; readonly payload?: unknown },
-): AccessClaims | undefined {
+): VerifiedClaims | undefined {
   const parsed = Claims.safeParse(token.payload);
   if (!Header.safeParse(token.header).success || !parsed.success) return undefined;
   const { sub, sid, gen, iat, exp } = parsed.data;
   const isFromTheFuture = iat > Date.now() / 1_000 + CLOCK_TOLERANCE_SECONDS;
   const livesTooLong = exp - iat > lifetimeSeconds(config);
   if (isFromTheFuture || livesTooLong) return undefined;
-  return { adminId: sub, sessionId: sid, generation: gen };
+  return { adminId: sub, sessionId: sid, generation: gen, expiresAtMs: exp * 1_000 };
 }
 
 const lifetimeSeconds = ({ expiresMs }: AccessTokenConfig): number => Math.floor(expiresMs / 1_000);

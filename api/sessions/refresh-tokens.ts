@@ -16,7 +16,8 @@ export interface RefreshClaim {
 }
 
 const TOKEN = /^rt_([1-9]\d{0,9})_(0|[1-9]\d{0,8})_[A-Za-z0-9_-]{43}$/;
-const MAX_ID = 2_147_483_647;
+/** The largest id of a session or an admin: PostgreSQL's integer. */
+export const MAX_ID = 2_147_483_647;
 
 export const newRefreshNonce = (): Buffer => randomBytes(16);
 

@@ -4,10 +4,9 @@ import type { Database } from '../../shared/database/connect.js';
 import { withTransaction, type Transaction } from '../../shared/database/transaction.js';
 import { AppError } from '../../shared/errors/app-error.js';
 import type { EmailAddress } from '../../shared/identity/email-address.js';
-import { Admin, Session, type Principal, type SessionEnd } from '../../shared/models/index.js';
+import { Session, type Principal, type SessionEnd } from '../../shared/models/index.js';
 import { notifyAdmin, type AccountNoticeDeps } from '../admins/account-notices.js';
 import { lockAdmin } from '../admins/admin-lock.js';
-import type { AccessClaims } from './access-tokens.js';
 import { readRefreshToken, type RefreshClaim } from './refresh-tokens.js';
 import {
   isTokenOf,
@@ -70,30 +69,6 @@ async function exchange(
   const facts = { adminId: admin.id, sessionId };
   await deps.audit.record('authn_token_reuse', cause, facts, tx);
   return undefined;
-}
-
-/**
- * The admin of an access token's claims, if the session is live and the admin still exists. The first use of a
- * generation's access token is recorded before the request is handled: it proves that the refresh token of that generation
- * has arrived, so the previous one is not accepted any more.
- */
-export async function authenticate(claims: AccessClaims): Promise<Principal | undefined> {
-  const { adminId, sessionId, generation } = claims;
-  const session = await Session.findOne({
-    where: { ...live(), id: sessionId, adminId },
-    include: { model: Admin, required: true },
-  });
-  if (!session?.admin) return undefined;
-  if (session.usedGeneration < generation) await markUsed(sessionId, generation);
-  return { admin: session.admin, sessionId };
-}
-
-/** Of concurrent first uses the newest generation is kept. */
-async function markUsed(id: number, usedGeneration: number): Promise<void> {
-  await Session.update(
-    { usedGeneration },
-    { where: { id, usedGeneration: { [Op.lt]: usedGeneration } } },
-  );
 }
 
 /** Ends the session of the caller: both of its tokens are revoked at once, on every instance. */

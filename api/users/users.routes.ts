@@ -1,24 +1,30 @@
 import { Router, type Request, type RequestHandler } from 'express';
+import { AppError } from '../../shared/errors/app-error.js';
 import { jsonBody, NORMAL_BODY } from '../http/body.js';
 import { Id } from '../http/inputs.js';
-import { readPage, type Cursors } from '../http/pagination.js';
+import { nextPageLink, placeOf, type Cursors } from '../http/pagination.js';
 import { principalOf } from '../http/request-context.js';
 import { parse } from '../http/validate.js';
 import type { RouteLimits } from '../rate-limits/route-limits.js';
+import type { AuthenticatedReads } from '../sessions/authenticated-reads.js';
 import { CreateUserRequest, UpdateUserRequest, UsersQuery, userView } from './users.schemas.js';
-import { createUser, deleteUser, listUsers, readUser, updateUser } from './users.service.js';
+import { createUser, deleteUser, updateUser, type CreateUserDeps } from './users.service.js';
+import type { UserReads } from './users.statements.js';
 
-export interface UsersRoutesDeps {
+export interface UsersRoutesDeps extends CreateUserDeps {
   readonly cursors: Cursors;
   readonly limits: Pick<RouteLimits, 'userWrites'>;
   readonly requireAdmin: RequestHandler;
+  readonly reads: AuthenticatedReads;
+  readonly userReads: UserReads;
 }
 
 /**
  * An admin's users, in two forms: `/users/{id}`, and the original application's `/user?id=`. Both have the same handlers,
  * and the document's operations of the original form are derived from the others (openapi/build.ts).
  */
-export function usersRoutes({ cursors, limits, requireAdmin }: UsersRoutesDeps): Router {
+export function usersRoutes(deps: UsersRoutesDeps): Router {
+  const { cursors, limits, reads, requireAdmin, userReads } = deps;
   const router = Router();
   const write = [requireAdmin, limits.userWrites];
   const body = jsonBody(NORMAL_BODY);
@@ -55,17 +61,27 @@ export function usersRoutes({ cursors, limits, requireAdmin }: UsersRoutesDeps):
    */
   for (const path of ['/users', '/user']) {
     router.post(path, ...write, ...body, async (req, res) => {
-      const user = await createUser(adminIdOf(req), parse(CreateUserRequest, req.body));
-      res.status(201).location(`/users/${user.id}`).json(userView(user));
+      const user = await createUser(deps, adminIdOf(req), parse(CreateUserRequest, req.body));
+      res.status(201).location(`/users/${user.id}`).type('json').send(user.json);
     });
   }
-  router.get('/users', requireAdmin, async (req, res) => {
-    const { limit, cursor } = parse(UsersQuery, req.query);
-    const page = { listing: `users:${adminIdOf(req)}`, limit, cursor };
-    const found = await readPage(cursors, page, { req, res }, (count, after) =>
-      listUsers(adminIdOf(req), count, after),
-    );
-    res.json(found.map(userView));
+  reads.get(router, {
+    path: '/users',
+    inputFrom: 'query',
+    parse(raw, { adminId }) {
+      const { limit, cursor } = parse(UsersQuery, raw);
+      return { limit, after: placeOf(cursors, listingOf(adminId), cursor) };
+    },
+    async answer(claims, input, req) {
+      const page = await userReads.page(claims, input);
+      if (!page) return undefined;
+      const last = page.hasMore ? page.lastId : null;
+      return {
+        body: page.json,
+        link:
+          last === null ? undefined : nextPageLink(cursors, listingOf(claims.adminId), last, req),
+      };
+    },
   });
 
   /**
@@ -99,9 +115,6 @@ export function usersRoutes({ cursors, limits, requireAdmin }: UsersRoutesDeps):
    *       404: { $ref: '#/components/responses/NotFound' }
    */
   for (const [path, idOf] of [['/users/:id', idInPath] as const, ['/user', idInQuery] as const]) {
-    router.get(path, requireAdmin, async (req, res) => {
-      res.json(userView(await readUser(adminIdOf(req), idOf(req))));
-    });
     router.put(path, ...write, ...body, async (req, res) => {
       const id = idOf(req);
       const changes = parse(UpdateUserRequest, req.body);
@@ -113,8 +126,25 @@ export function usersRoutes({ cursors, limits, requireAdmin }: UsersRoutesDeps):
     });
   }
 
+  for (const form of [
+    { path: '/users/:id', inputFrom: 'params' },
+    { path: '/user', inputFrom: 'query' },
+  ] as const) {
+    reads.get(router, {
+      ...form,
+      parse: (raw) => parse(Id, raw),
+      async answer(claims, input) {
+        const found = await userReads.user(claims, input);
+        if (found?.json === null) throw new AppError('not_found');
+        return found && { body: found.json };
+      },
+    });
+  }
+
   return router;
 }
+
+const listingOf = (adminId: number): string => `users:${adminId}`;
 
 const adminIdOf = (req: Request): number => principalOf(req).admin.id;
 

@@ -1,8 +1,9 @@
-import { Op } from 'sequelize';
+import type { Database } from '../../shared/database/connect.js';
 import { violates } from '../../shared/database/failures.js';
 import { AppError } from '../../shared/errors/app-error.js';
 import type { EmailAddress } from '../../shared/identity/email-address.js';
 import { User } from '../../shared/models/index.js';
+import { INSERT_USER } from './users.statements.js';
 
 // Every function takes the admin whose users it is about. A user of another admin is `not_found`, exactly like one that does
 // not exist.
@@ -17,24 +18,31 @@ export interface NewUser {
 /** Fields that are absent stay as they are. */
 export type UserChanges = { readonly [Field in keyof NewUser]?: NewUser[Field] | undefined };
 
-/** @throws {AppError} `email_taken` when this admin has a user with the address; `unauthorized` when it was deleted. */
-export async function createUser(adminId: number, { email, name, active }: NewUser): Promise<User> {
-  return mapConstraints(() =>
-    User.create({
-      adminId,
-      email: email.address,
-      emailCanonical: email.canonical,
-      name: name ?? null,
-      active: active ?? true,
-    }),
-  );
+export interface CreateUserDeps {
+  readonly database: Database;
 }
 
-/** @throws {AppError} `not_found`. */
-export async function readUser(adminId: number, id: number): Promise<User> {
-  const user = await User.findOne({ where: { id, adminId } });
-  if (!user) throw new AppError('not_found');
-  return user;
+/**
+ * Creates a user.
+ * @returns its id, and the user as JSON.
+ * @throws {AppError} `email_taken` when this admin has a user with the address; `unauthorized` when it was deleted.
+ */
+export async function createUser(
+  { database }: CreateUserDeps,
+  adminId: number,
+  { email, name, active }: NewUser,
+): Promise<CreatedUser> {
+  const values = [adminId, email.address, email.canonical, name ?? null, active ?? true];
+  const [created] = await mapConstraints(() =>
+    database.statements.run<CreatedUser>(INSERT_USER, values),
+  );
+  if (!created) throw new Error('An insert returns its row');
+  return created;
+}
+
+interface CreatedUser {
+  readonly id: number;
+  readonly json: string;
 }
 
 /** @throws {AppError} `not_found`, `email_taken`. */
@@ -59,15 +67,6 @@ export async function updateUser(
 export async function deleteUser(adminId: number, id: number): Promise<void> {
   const count = await User.destroy({ where: { id, adminId } });
   if (count === 0) throw new AppError('not_found');
-}
-
-/** Up to `limit` users with ids greater than `after`, oldest first. As fast on the last page as on the first. */
-export function listUsers(adminId: number, limit: number, after: number): Promise<User[]> {
-  return User.findAll({
-    where: { adminId, id: { [Op.gt]: after } },
-    order: [['id', 'ASC']],
-    limit,
-  });
 }
 
 async function mapConstraints<Written>(write: () => Promise<Written>): Promise<Written> {

@@ -32,6 +32,13 @@ export function onCpus(
   return { command: 'taskset', args: ['-c', LISTS[cpus], program, ...args] };
 }
 
+/** Time that the measured core has been busy, in milliseconds (`man 5 proc`: the first three and the next fields of `cpu0`). */
+export function measuredCpuBusyMs(): number {
+  const line = /^cpu0 (.*)$/m.exec(readFileSync('/proc/stat', 'utf8'))?.[1] ?? '';
+  const [user = 0, nice = 0, system = 0, , , irq = 0, softirq = 0] = line.split(' ').map(Number);
+  return (user + nice + system + irq + softirq) * MS_PER_TICK;
+}
+
 /** User and system time of a process since its start, in milliseconds (`man 5 proc`: fields 14 and 15 of `stat`). */
 export function cpuOf(pid: number): number {
   const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');

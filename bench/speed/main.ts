@@ -18,7 +18,7 @@ const USAGE = `npm run bench -- [NAME ...] [--short] [--rounds N] [--seconds N]
   NAME         only these measurements: ${catalogue.map(({ name }) => name).join(' ')}
   --short      three short rounds over fewer rows, in under three minutes
   --rounds N   rounds; 5, with --short 3
-  --seconds N  duration of each contender's part in a round; 3, with --short 0.8
+  --seconds N  duration of each contender's part in a round; 3, with --short 0.6
 `;
 
 const STOPPED = 130;
@@ -44,7 +44,7 @@ async function main(): Promise<number> {
   if (!given) return 64;
   const { short: isShort, help } = given.values;
   const rounds = Number(given.values.rounds ?? (isShort ? 3 : 5));
-  const seconds = Number(given.values.seconds ?? (isShort ? 0.8 : 3));
+  const seconds = Number(given.values.seconds ?? (isShort ? 0.6 : 3));
   const names = given.positionals;
   const isKnown = names.every((name) => catalogue.some((measurement) => measurement.name === name));
   const isPlan = Number.isInteger(rounds) && rounds >= 1 && rounds <= 100 && seconds > 0;
@@ -57,7 +57,7 @@ async function main(): Promise<number> {
     isShort,
     rounds,
     roundMs: seconds * 1_000,
-    warmUpMs: isShort ? 2_000 : 4_000,
+    warmUpMs: isShort ? 1_500 : 4_000,
   };
   return run(chosen, plan);
 }

@@ -5,10 +5,11 @@ import { cpuOf, onCpus, type CpuSet } from './cpus.js';
 
 /** A process whose cost is measured. */
 export interface MeasuredProcess extends RunningProcess {
+  readonly cpus: CpuSet;
   /** User and system time of all its threads since its start, in milliseconds. */
   cpuMs(): number;
-  /** Memory that it holds, in MiB. */
-  residentMiB(): number;
+  /** Memory that it holds, in megabytes. */
+  residentMb(): number;
   /** Throws away what it has written to stdout and stderr. */
   emptyLog(): Promise<void>;
 }
@@ -24,8 +25,6 @@ export interface MeasuredProcessOptions {
   readonly cpus: CpuSet;
 }
 
-const KIB_PER_MIB = 1_024;
-
 /** Starts it, and resolves once it runs. It is killed when this process exits, however that happens. */
 export async function startMeasuredProcess(
   options: MeasuredProcessOptions,
@@ -39,8 +38,9 @@ export async function startMeasuredProcess(
   });
   return {
     ...running,
+    cpus,
     cpuMs: () => cpuOf(running.pid),
-    residentMiB: () => residentKib(running.pid) / KIB_PER_MIB,
+    residentMb: () => (residentKib(running.pid) * 1_024) / 1e6,
     emptyLog: () => truncate(logFile).catch(() => undefined),
   };
 }

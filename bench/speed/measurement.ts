@@ -8,9 +8,19 @@ export interface Sample {
   readonly p99Ms?: number;
   /** CPU time of the contender's process per operation, in microseconds. */
   readonly cpuUs?: number;
-  readonly residentMiB?: number;
-  readonly bytesPerLine?: number;
-  readonly ms?: number;
+  /** From a response to the acceptance of the mail that it promised. */
+  readonly acceptedP50Ms?: number;
+  readonly acceptedP99Ms?: number;
+  /** Memory of the process in megabytes. */
+  readonly residentMb?: number;
+  /** Memory at the end, divided by memory in the middle. */
+  readonly growth?: number;
+  /** Redis memory of 300 bytes of log lines. */
+  readonly redisBytes?: number;
+  /** From the start of a process until it accepts connections. */
+  readonly startMs?: number;
+  /** The part of the measured core that other programs took, 0 to 1. */
+  readonly foreignCpu?: number;
 }
 
 /** The name of a measured figure. */
@@ -43,8 +53,10 @@ export interface Measurement {
   /** The settings of the product that the figures need, beside those of production. */
   readonly settings: string;
   readonly goals: readonly Goal[];
-  /** Fewer rounds than usual, for what takes long. */
-  readonly rounds?: number;
+  /** At most so many rounds, for what takes long. */
+  readonly rounds?: { readonly full: number; readonly short: number };
+  /** A contender's part in a round lasts at least so long: what is slow needs longer for its percentiles. */
+  readonly leastMs?: number;
   /** False: there is nothing to warm up, since each sample starts its own process. */
   readonly warmsUp?: boolean;
   /** Prepares the contenders. The first one is the product. */

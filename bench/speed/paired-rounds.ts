@@ -42,7 +42,11 @@ export async function runPaired(
       for (const contender of opened.contenders) await contender.sample(plan.warmUpMs);
     const rounds = await runRounds(opened, world, {
       ...plan,
-      rounds: Math.min(plan.rounds, measurement.rounds ?? plan.rounds),
+      rounds: Math.min(
+        plan.rounds,
+        measurement.rounds?.[plan.isShort ? 'short' : 'full'] ?? Infinity,
+      ),
+      roundMs: Math.max(plan.roundMs, measurement.leastMs ?? 0),
     });
     const names = opened.contenders.map((contender) => contender.name);
     return {

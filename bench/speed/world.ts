@@ -1,4 +1,6 @@
+import { connect } from 'node:net';
 import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
 import { Redis } from 'ioredis';
 import { readDevEnv } from '../../dev/env.js';
 import { prepareDataDir, projectRoot, type DataLayout } from '../../dev/paths.js';
@@ -23,6 +25,10 @@ export interface World {
   server(spec: ServerSpec): Promise<MeasuredServer>;
   /** Stops a server; the next call for it starts another. */
   stop(name: string): Promise<void>;
+  /** The variables that a program of the product gets. */
+  environmentOf(spec: ServerSpec): Record<string, string>;
+  /** The Redis of the log batches. */
+  readonly logsRedis: Redis;
   /** Takes away what earlier requests have left: log files, and log batches that no worker ships. */
   tidy(): Promise<void>;
   close(): Promise<void>;
@@ -31,21 +37,36 @@ export interface World {
 /** A server under test, which listens on loopback. */
 export interface MeasuredServer extends MeasuredProcess {
   readonly port: number;
+  readonly logFile: string;
+  /** From the start of the process until it accepted a connection. */
+  readonly listeningAfterMs: number;
 }
 
 /** How a server is started. */
 export interface ServerSpec {
   readonly name: string;
-  readonly program: 'api' | 'worker' | { readonly baseline: string; readonly settings?: object };
+  readonly program: ProductProgram | BaselineProgram;
   /** Variables beside those of production. */
   readonly variables?: Readonly<Record<string, string>>;
   readonly cpus?: CpuSet;
+}
+
+/** A compiled program that gets the environment of production, below `dist/` and without its extension. */
+export interface ProductProgram {
+  readonly script: 'api/main' | 'workers/main' | 'bench/speed/programs/log-writer';
+}
+
+/** A program in `bench/baselines/`, and what it is told beside its port and the database. */
+export interface BaselineProgram {
+  readonly baseline: string;
+  readonly settings?: object;
 }
 
 /** The address that tokens are issued for. Production wants https; nothing is sent to it. */
 const PUBLIC_URL = 'https://rollcall.example';
 
 const START_TIMEOUT_MS = 60_000;
+const POLL_MS = 3;
 /** Database number of the log batches, so that they can be thrown away by themselves. */
 const LOGS_DATABASE = '/1';
 
@@ -54,10 +75,9 @@ interface Running {
   close(): Promise<void>;
 }
 
-interface WorldState extends Pick<World, 'stack' | 'signal'> {
+interface WorldState extends Pick<World, 'stack' | 'signal' | 'logsRedis'> {
   readonly layout: DataLayout;
   readonly secrets: LocalSecrets;
-  readonly logsRedis: Redis;
   readonly servers: Map<string, Promise<Running>>;
 }
 
@@ -91,8 +111,10 @@ export async function openWorld(
       data,
       generator,
       signal,
+      logsRedis,
       server: (spec) => serverOf(state, spec),
       stop: (name) => stop(state, name),
+      environmentOf: ({ variables }) => ({ ...productEnvironment(state, 0), ...variables }),
       tidy: () => tidy(state),
       async close() {
         await data.close();
@@ -115,36 +137,42 @@ async function start(state: WorldState, spec: ServerSpec): Promise<Running> {
   const { name, program, cpus = 'measured' } = spec;
   const claim = await claimPort(0);
   const { port } = claim;
-  const isProduct = typeof program === 'string';
+  const isProduct = 'script' in program;
+  const logFile = join(state.layout.logs, `${name}.log`);
+  const startedAt = performance.now();
   const running = await startMeasuredProcess({
     name,
     args: isProduct ? productArguments(program) : baselineArguments(state, program, port),
     env: isProduct
       ? { ...productEnvironment(state, port), ...spec.variables }
       : { NODE_ENV: 'production', PATH: readDevEnv().inherited['PATH'] ?? '', ...spec.variables },
-    logFile: join(state.layout.logs, `${name}.log`),
+    logFile,
     cpus,
   });
   const close = async (): Promise<void> => {
+    // A paused process would not see the signal to stop.
+    running.kill('SIGCONT');
     await running.stop();
     await claim.release();
   };
+  await waitUntilListening(running, port, state.signal);
+  const listeningAfterMs = performance.now() - startedAt;
   const path = isProduct ? '/health/ready' : '/health/live';
   await waitUntilReady(running, () => isReady(port, path), {
     timeoutMs: START_TIMEOUT_MS,
     signal: state.signal,
   });
-  return { server: { ...running, port }, close };
+  return { server: { ...running, port, logFile, listeningAfterMs }, close };
 }
 
-const productArguments = (program: 'api' | 'worker'): string[] => [
+const productArguments = ({ script }: ProductProgram): string[] => [
   '--enable-source-maps',
-  join(projectRoot, `dist/${program === 'api' ? 'api' : 'workers'}/main.js`),
+  join(projectRoot, 'dist', `${script}.js`),
 ];
 
 function baselineArguments(
   { stack }: WorldState,
-  program: Exclude<ServerSpec['program'], string>,
+  program: BaselineProgram,
   port: number,
 ): string[] {
   const { postgresUrl } = stack;
@@ -183,6 +211,34 @@ function productEnvironment(
 
 const logsUrl = ({ redisUrl }: Stack): string =>
   Object.assign(new URL(redisUrl), { pathname: LOGS_DATABASE }).href;
+
+/** Tries every few milliseconds: the time is a measurement. */
+async function waitUntilListening(
+  running: MeasuredProcess,
+  port: number,
+  signal: AbortSignal,
+): Promise<void> {
+  const deadline = performance.now() + START_TIMEOUT_MS;
+  let hasExited = false;
+  void running.exited.then(() => (hasExited = true));
+  while (!(await accepts(port))) {
+    signal.throwIfAborted();
+    if (hasExited || performance.now() > deadline)
+      throw new Error(`${running.name} does not listen:\n  ${running.lastLines().join('\n  ')}`);
+    await delay(POLL_MS);
+  }
+}
+
+function accepts(port: number): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = connect({ port, host: loopback });
+    socket.once('connect', () => {
+      socket.destroy();
+      resolve(true);
+    });
+    socket.once('error', () => resolve(false));
+  });
+}
 
 async function isReady(port: number, path: string): Promise<boolean> {
   try {

@@ -49,7 +49,7 @@ export async function openSeeder(config: ApiConfig): Promise<Seeder> {
     for (const [index, name] of exampleNames.entries()) {
       const address = `${name.toLowerCase().replaceAll(/[^a-z]+/g, '.')}@example.com`;
       const user = { email: parse(address), name, active: index % 5 !== 4 };
-      added += await createUser(admin.id, user).then(() => 1, ignoreTaken);
+      added += await createUser(deps, admin.id, user).then(() => 1, ignoreTaken);
     }
     return added;
   }

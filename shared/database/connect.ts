@@ -4,6 +4,7 @@ import { QueryTypes, type Transaction } from 'sequelize';
 import { Sequelize } from '../models/sequelize-typescript.js';
 import { models } from '../models/index.js';
 import { isReadOnlyServer, mayRefuseWrites } from './sql-states.js';
+import { createStatements, type Statements } from './statements.js';
 
 export interface DatabaseConfig {
   readonly host: string;
@@ -17,6 +18,10 @@ export interface DatabaseConfig {
   readonly ssl: false | { readonly rejectUnauthorized: boolean; readonly ca?: string };
 }
 
+/** Connections for prepared statements, beside those of the models: they are held only as long as one statement runs. */
+const MAX_STATEMENT_CONNECTIONS = 4;
+/** An idle connection is closed after this. */
+const IDLE_MS = 10_000;
 /** Share of the time-out: a reachable server accepts a connection quickly. */
 const CONNECT_PART = 0.75;
 /** The server cancels a statement first; the client's own limit is for a server that no longer answers. */
@@ -24,6 +29,12 @@ const ANSWER_GRACE_MS = 300;
 const IDLE_IN_TRANSACTION_MS = 10_000;
 /** How long closing a connection waits for the server. */
 const CLOSE_TIMEOUT_MS = 500;
+/**
+ * A prepared statement looks rows up by an index. Its plan is kept while tables grow, so it must not be one for a table that was
+ * small, or had no statistics, when it was made.
+ */
+const INDEXES_ALONE = `select set_config('enable_' || method, 'off', false)
+  from unnest(array['seqscan', 'bitmapscan', 'sort', 'incremental_sort']) method`;
 /** Time-outs of statements and of idle transactions; `$3`: for this transaction only, instead of the session. */
 const SET_TIMEOUTS = `select set_config('statement_timeout', $1, $3), set_config('idle_in_transaction_session_timeout', $2, $3)`;
 
@@ -31,6 +42,12 @@ const SET_TIMEOUTS = `select set_config('statement_timeout', $1, $3), set_config
 export class Database extends Sequelize {
   /** True from the first write that the server seems to have refused until one succeeds. */
   hasRefusedWrite = false;
+  /** Prepared statements, without models. */
+  declare readonly statements: Statements;
+
+  override async close(): Promise<void> {
+    await Promise.all([super.close(), this.statements.close()]);
+  }
 }
 
 /**
@@ -56,26 +73,46 @@ export function openDatabase(config: DatabaseConfig, applicationName: string): D
       database.hasRefusedWrite = true;
     };
   }
-  const database: Database = new Database({
-    dialect: 'postgres',
-    dialectModule: { ...pg, Client },
+  const connection = {
     host: config.host,
     port: config.port,
     database: config.name,
-    username: config.user,
     password: config.password,
-    models,
-    logging: false,
-    pool: { max: config.poolMax, min: 0, idle: 10_000, acquire: timeoutMs },
-    retry: { max: 0 },
-    dialectOptions: {
-      application_name: applicationName,
-      ssl: config.ssl,
-      keepAlive: true,
-      connectionTimeoutMillis: connectTimeoutMs,
-      query_timeout: queryTimeoutMs,
-    },
+  };
+  const options = {
+    application_name: applicationName,
+    ssl: config.ssl,
+    keepAlive: true,
+    connectionTimeoutMillis: connectTimeoutMs,
+    query_timeout: queryTimeoutMs,
+  };
+  const pool = new pg.Pool({
+    ...connection,
+    ...options,
+    user: config.user,
+    Client,
+    max: Math.min(MAX_STATEMENT_CONNECTIONS, config.poolMax),
+    idleTimeoutMillis: IDLE_MS,
+    // The pool waits for it, which its types don't say.
+    // oxlint-disable-next-line typescript/no-misused-promises
+    onConnect: (client) => (client as Client).setUp(INDEXES_ALONE),
   });
+  // An idle connection that the server closed; the pool has already removed it.
+  pool.on('error', () => undefined);
+  const database: Database = Object.assign(
+    new Database({
+      dialect: 'postgres',
+      dialectModule: { ...pg, Client },
+      ...connection,
+      username: config.user,
+      models,
+      logging: false,
+      pool: { max: config.poolMax, min: 0, idle: IDLE_MS, acquire: timeoutMs },
+      retry: { max: 0 },
+      dialectOptions: options,
+    }),
+    { statements: createStatements(pool) },
+  );
   setUpConnections(database);
   return database;
 }
@@ -122,19 +159,29 @@ abstract class PooledClient extends pg.Client {
 
   /**
    * Sets the session's time-outs, unless a pooler runs the statement in another session, which other clients share.
+   * @param settings a statement that makes further settings of such a session.
    */
-  async setUp(): Promise<void> {
+  async setUp(settings?: string): Promise<void> {
     const { rowCount } = await this.query(`${SET_TIMEOUTS} where pg_backend_pid() = $4`, [
       ...this.timeouts,
       false,
       this.processID,
     ]);
     this.isPooled = rowCount === 0;
+    if (settings !== undefined && !this.isPooled) await this.query(settings);
     clearTimeout(this.deadline);
   }
 
   destroySocket(): void {
     this.connection.stream.destroy();
+  }
+
+  /** Closes the connection, at the latest when the server has not answered for half a second. */
+  override end(): Promise<void>;
+  override end(callback: (error: Error) => void): void;
+  override end(callback?: (error: Error) => void): Promise<void> | void {
+    setTimeout(() => this.destroySocket(), CLOSE_TIMEOUT_MS).unref();
+    return callback ? super.end(callback) : super.end();
   }
 }
 
@@ -147,8 +194,5 @@ function setUpConnections(database: Database): void {
   database.addHook('afterQuery', (_options, query) => {
     const client = query.connection as PooledClient;
     if (client['_invalid']) client.destroySocket();
-  });
-  database.addHook('beforeDisconnect', (connection) => {
-    setTimeout(() => (connection as PooledClient).destroySocket(), CLOSE_TIMEOUT_MS).unref();
   });
 }

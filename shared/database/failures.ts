@@ -1,10 +1,4 @@
-import {
-  ConnectionError,
-  DatabaseError,
-  ForeignKeyConstraintError,
-  TimeoutError,
-  UniqueConstraintError,
-} from 'sequelize';
+import { ConnectionError, DatabaseError, TimeoutError, UniqueConstraintError } from 'sequelize';
 import { isConflict, isUnavailable, refusesWrites, type Reported } from './sql-states.js';
 
 /** Messages of the client's own errors, which have no code. */
@@ -41,15 +35,9 @@ export function hasLostConflict(error: unknown): boolean {
 
 /** True when the database refused a row because of the foreign key, unique constraint or unique index of this name. */
 export function violates(error: unknown, constraint: string): boolean {
-  if (!(error instanceof UniqueConstraintError || error instanceof ForeignKeyConstraintError))
-    return false;
-  const parent: unknown = error.parent;
-  return (
-    typeof parent === 'object' &&
-    parent !== null &&
-    'constraint' in parent &&
-    parent.constraint === constraint
-  );
+  if (!(error instanceof Error)) return false;
+  const cause = error instanceof UniqueConstraintError ? error.parent : causeOf(error);
+  return 'constraint' in cause && cause.constraint === constraint;
 }
 
 /** Sequelize wraps the driver's errors only once a connection is set up. */

@@ -2,6 +2,9 @@ import type { CreationOptional, InferAttributes, InferCreationAttributes } from 
 import { Column, DataType, Model, Table } from './sequelize-typescript.js';
 import { CreatedAtColumn, IdentityKey, UpdatedAtColumn } from './columns.js';
 
+/** The columns of an admin, without the methods of the model. */
+export type AdminRow = InferAttributes<Admin>;
+
 /** An account whose e-mail address is confirmed; owns users. */
 @Table({ tableName: 'admins', underscored: true })
 export class Admin extends Model<InferAttributes<Admin>, InferCreationAttributes<Admin>> {

@@ -20,6 +20,7 @@ export {
   Suppression,
   User,
 };
+export type { AdminRow } from './admin.js';
 export type { AuditEventName } from './audit-event.js';
 export type { ConfirmationPurpose } from './confirmation.js';
 export type { MailEventType } from './mail-event.js';

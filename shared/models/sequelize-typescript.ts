@@ -4,7 +4,6 @@
  */
 import sequelizeTypescript = require('sequelize-typescript');
 
-export import BelongsTo = sequelizeTypescript.BelongsTo;
 export import Column = sequelizeTypescript.Column;
 export import CreatedAt = sequelizeTypescript.CreatedAt;
 export import DataType = sequelizeTypescript.DataType;

@@ -1,11 +1,6 @@
-import type {
-  CreationOptional,
-  InferAttributes,
-  InferCreationAttributes,
-  NonAttribute,
-} from 'sequelize';
-import { BelongsTo, Column, DataType, ForeignKey, Model, Table } from './sequelize-typescript.js';
-import { Admin } from './admin.js';
+import type { CreationOptional, InferAttributes, InferCreationAttributes } from 'sequelize';
+import { Column, DataType, ForeignKey, Model, Table } from './sequelize-typescript.js';
+import { Admin, type AdminRow } from './admin.js';
 import { CreatedAtColumn, IdentityKey } from './columns.js';
 
 /** Why a session ended before its time. */
@@ -13,7 +8,7 @@ export type SessionEnd = 'logout' | 'revoked' | 'reuse' | 'password';
 
 /** The authenticated admin of a request, and its session. */
 export interface Principal {
-  readonly admin: Admin;
+  readonly admin: AdminRow;
   readonly sessionId: number;
 }
 
@@ -26,9 +21,6 @@ export class Session extends Model<InferAttributes<Session>, InferCreationAttrib
   @ForeignKey(() => Admin)
   @Column({ type: DataType.INTEGER, allowNull: false })
   declare adminId: number;
-
-  @BelongsTo(() => Admin)
-  declare admin?: NonAttribute<Admin>;
 
   /** Input of this session's refresh tokens; useless without the key that they are derived with. */
   @Column({ type: DataType.BLOB, allowNull: false })

@@ -3,6 +3,7 @@ import { Validator } from '@seriousme/openapi-schema-validator';
 import test from 'ava';
 import { createApp } from '../../api/app.js';
 import { buildDeps } from '../../api/deps.js';
+import { readOpenApiDocument } from '../../api/openapi/docs.routes.js';
 import { loadApiConfig } from '../../shared/config/config.js';
 import { useContext } from '../helpers/context.js';
 import { OPENAPI_FILE } from '../helpers/contract.js';
@@ -31,7 +32,7 @@ test('what is served is what is documented, both ways', async (t) => {
   const config = loadApiConfig(environment(context));
   const deps = await buildDeps(config, createRecordingLogger().log);
   t.teardown(() => deps.close());
-  const app = createApp(deps, {
+  const app = createApp(deps, readOpenApiDocument(), {
     publicUrl: config.publicUrl,
     trustProxy: config.http.trustProxy,
     passwordMinLength: config.passwords.minLength,

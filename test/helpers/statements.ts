@@ -13,9 +13,9 @@ export interface StatementRecorder {
   during(work: () => Promise<unknown>): Promise<string[]>;
 }
 
-/** What Sequelize asks on a new connection. */
+/** What Sequelize and the pools ask on a new connection. */
 const CONNECTION_SET_UP =
-  /^(?:set (?:standard_conforming_strings|client_min_messages)|show |with ranges as )/i;
+  /^(?:set (?:standard_conforming_strings|client_min_messages)|show |with ranges as |select set_config\((?:'enable_'|.+ where pg_backend_pid\(\) ))/i;
 const OUTBOX_BOOKKEEPING = /^update outbox o set state = '/i;
 
 /** Opens a recorder in front of the PostgreSQL that the URL names; it closes with the scope. */

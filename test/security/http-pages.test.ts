@@ -3,7 +3,7 @@ import type { AddressInfo } from 'node:net';
 import test, { type ExecutionContext } from 'ava';
 import express from 'express';
 import { problemHandler } from '../../api/http/problem.js';
-import { requestContext } from '../../api/http/request-context.js';
+import { openContext } from '../../api/http/request-context.js';
 import { createClient, type Answer } from '../helpers/api-client.js';
 import { useApi } from '../helpers/api.js';
 import { useContext } from '../helpers/context.js';
@@ -159,7 +159,10 @@ test('S56 S66 a part or a condition that is asked for makes nothing fail: the an
 
 test('S56 S66 an error that is the request’s own fault is answered as such, whatever its status', async (t) => {
   const { log, messages } = createRecordingLogger();
-  const app = express().use(requestContext(log));
+  const app = express().use((req, res, next) => {
+    openContext(log, req, res, req.ip);
+    next();
+  });
   app.get('/:status', (req) => {
     throw Object.assign(new Error('the inside'), { status: Number(req.params.status) });
   });

@@ -1,4 +1,4 @@
-import { createApp } from '../../api/app.js';
+import { createListener } from '../../api/app.js';
 import { buildDeps } from '../../api/deps.js';
 import {
   closeServer,
@@ -32,13 +32,13 @@ export async function openOwnServer(
     share.leave();
     return deps.close();
   });
-  const app = createApp(deps, {
+  const listener = createListener(deps, {
     publicUrl: config.publicUrl,
     trustProxy: config.http.trustProxy,
     passwordMinLength: config.passwords.minLength,
     isStopping: () => false,
   });
-  const server = createHttpServer(app, log, {}, timeouts);
+  const server = createHttpServer(listener, log, {}, timeouts);
   const port = await listen(server, 0, '127.0.0.1');
   scope.teardown(() => closeServer(server));
   return { url: `http://127.0.0.1:${port}`, lines };

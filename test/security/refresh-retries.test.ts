@@ -146,17 +146,17 @@ test.serial(
       recorder.during(async () => t.is(await statusOf(token, one), 200));
     const kinds = (sent: readonly string[]): string[] => sent.map((sql) => sql.slice(0, 6));
 
-    t.deepEqual(kinds(await statements(login.access_token)), ['SELECT']);
+    t.deepEqual(kinds(await statements(login.access_token)), ['select']);
     const { body: second } = await refresh(login.refresh_token);
     const first = await statements(second.access_token);
-    t.deepEqual(kinds(first), ['SELECT', 'UPDATE']);
-    t.regex(first[1] ?? '', /^UPDATE "sessions" SET "used_generation"/);
-    t.deepEqual(kinds(await statements(second.access_token)), ['SELECT']);
-    t.deepEqual(kinds(await statements(login.access_token)), ['SELECT'], 'of an older generation');
+    t.deepEqual(kinds(first), ['select', 'update']);
+    t.regex(first[1] ?? '', /^update sessions set used_generation/);
+    t.deepEqual(kinds(await statements(second.access_token)), ['select']);
+    t.deepEqual(kinds(await statements(login.access_token)), ['select'], 'of an older generation');
 
     const { body: third } = await refresh(second.refresh_token);
     t.is(await statusOf(third.access_token, other), 200);
-    t.deepEqual(kinds(await statements(third.access_token)), ['SELECT'], 'used elsewhere before');
+    t.deepEqual(kinds(await statements(third.access_token)), ['select'], 'used elsewhere before');
   },
 );
 

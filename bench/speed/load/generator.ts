@@ -7,9 +7,7 @@ import type { LoadJob, LoadResult } from './load-job.js';
 /** The load generator, in a process of its own. */
 export interface Generator {
   /** Runs the jobs at the same time; resolves to their results. @throws if any of them fails. */
-  run<Jobs extends readonly LoadJob[]>(
-    ...jobs: Jobs
-  ): Promise<{ readonly [Index in keyof Jobs]: LoadResult }>;
+  run(...jobs: readonly [LoadJob, ...LoadJob[]]): Promise<readonly [LoadResult, ...LoadResult[]]>;
   close(): void;
 }
 
@@ -17,7 +15,7 @@ type Answer = { readonly results: readonly LoadResult[] } | { readonly error: st
 
 /** Starts it on the CPUs of this process. */
 export function startGenerator(): Generator {
-  const child = fork(join(projectRoot, 'dist/bench/speed/load/program.js'), {
+  const child = fork(join(projectRoot, 'dist/bench/speed/programs/load-generator.js'), {
     serialization: 'advanced',
     // A Ctrl-C in the terminal must not reach it before its parent.
     detached: true,

@@ -18,6 +18,8 @@ export interface LoadJob {
   readonly pauseMs?: number;
   /** Sends at this rate, evenly, however long responses take; latencies then count from when a request was due. */
   readonly perSecond?: number;
+  /** Also when each request with a number was answered. */
+  readonly isTraced?: boolean;
 }
 
 /** What came of it. */
@@ -26,7 +28,17 @@ export interface LoadResult {
   /** Responses by status. */
   readonly statuses: Readonly<Record<string, number>>;
   readonly latencies: Histogram;
+  /** The number of each request, and when its response had come: see {@link monotonicMs}. */
+  readonly answers: readonly Answer[];
 }
+
+export interface Answer {
+  readonly count: number;
+  readonly atMs: number;
+}
+
+/** Milliseconds of the system's monotonic clock, which is the same in all processes. */
+export const monotonicMs = (): number => Number(process.hrtime.bigint()) / 1e6;
 
 /** Stands for a number in a request. */
 export const COUNTER = '##########';

@@ -1,6 +1,6 @@
 import { connect, type Socket } from 'node:net';
 import { createHistogram, record } from './histogram.js';
-import { COUNTER, type LoadJob, type LoadResult } from './load-job.js';
+import { COUNTER, monotonicMs, type Answer, type LoadJob, type LoadResult } from './load-job.js';
 import { createResponseParser } from './response-parser.js';
 
 const HOST = '127.0.0.1';
@@ -12,6 +12,7 @@ interface Run {
   readonly requests: readonly Request[];
   readonly statuses: Record<string, number>;
   readonly latencies: number[];
+  readonly answers: Answer[];
   readonly startedAt: number;
   readonly endsAt: number;
   next: number;
@@ -38,6 +39,8 @@ interface Connection {
   socket: Socket | undefined;
   /** When the request in flight was sent, or was due; undefined while there is none. */
   sentAt: number | undefined;
+  /** The number of that request. */
+  count: number;
 }
 
 /** Sends requests as the job says. @throws if a response has another status than expected, or a connection breaks. */
@@ -48,6 +51,7 @@ export async function runLoad(job: LoadJob): Promise<LoadResult> {
     requests: job.requests.map(toRequest),
     statuses: {},
     latencies: createHistogram(),
+    answers: [],
     startedAt,
     endsAt: startedAt + job.durationMs,
     next: Math.floor(Math.random() * job.requests.length),
@@ -68,7 +72,8 @@ export async function runLoad(job: LoadJob): Promise<LoadResult> {
   try {
     await run.done.promise;
     const seconds = (performance.now() - startedAt) / 1_000;
-    return { seconds, statuses: run.statuses, latencies: run.latencies };
+    const { statuses, latencies, answers } = run;
+    return { seconds, statuses, latencies, answers };
   } finally {
     clearInterval(timer);
     clearTimeout(deadline);
@@ -78,7 +83,7 @@ export async function runLoad(job: LoadJob): Promise<LoadResult> {
 }
 
 function openConnection(run: Run): Connection {
-  const connection: Connection = { socket: undefined, sentAt: undefined };
+  const connection: Connection = { socket: undefined, sentAt: undefined, count: 0 };
   reconnect(run, connection);
   return connection;
 }
@@ -121,7 +126,8 @@ function send(run: Run, connection: Connection, sentAt = performance.now()): voi
   run.next = next + 1;
   run.inFlight += 1;
   const socket = connection.socket ?? reconnect(run, connection);
-  socket.write(counted(request, (run.job.firstCount ?? 0) + next));
+  connection.count = (run.job.firstCount ?? 0) + next;
+  socket.write(counted(request, connection.count));
 }
 
 function toRequest(bytes: Uint8Array): Request {
@@ -144,6 +150,7 @@ function onResponse(run: Run, connection: Connection, status: number): void {
   connection.sentAt = undefined;
   run.inFlight -= 1;
   statuses[status] = (statuses[status] ?? 0) + 1;
+  if (job.isTraced) run.answers.push({ count: connection.count, atMs: monotonicMs() });
   if (job.timed?.includes(status) ?? true) record(latencies, tookMs * 1_000);
   if (!job.expected.includes(status)) {
     run.done.reject(new Error(`a response has status ${status}, not ${job.expected.join(' or ')}`));

@@ -1,4 +1,5 @@
 import { randomInt } from 'node:crypto';
+import { canPin, measuredCpuBusyMs } from '../cpus.js';
 import { percentileMs } from '../load/histogram.js';
 import type { LoadJob, LoadResult } from '../load/load-job.js';
 import type { Contender, Measurement, OpenMeasurement, Sample } from '../measurement.js';
@@ -48,24 +49,30 @@ export function httpMeasurement(declared: HttpMeasurement): Measurement {
 }
 
 /** Sends the requests, and says what they cost the server. */
-async function sampleHttp(
+export async function sampleHttp(
   { generator }: World,
   server: MeasuredServer,
   job: LoadJob,
 ): Promise<Sample> {
+  const busyBefore = measuredCpuBusyMs();
   const cpuBefore = server.cpuMs();
   const [result] = await generator.run({ firstCount: freshCount(), ...job });
   const cpuMs = server.cpuMs() - cpuBefore;
+  const foreignMs = measuredCpuBusyMs() - busyBefore - cpuMs;
   const count = countOf(result);
   return {
     ...rateAndLatency(result),
     cpuUs: (cpuMs * 1_000) / count,
-    residentMiB: server.residentMiB(),
+    residentMb: server.residentMb(),
+    ...(canPin() &&
+      server.cpus === 'measured' && {
+        foreignCpu: Math.max(0, foreignMs / 1_000 / result.seconds),
+      }),
   };
 }
 
 /** Responses per second and their latencies. */
-const rateAndLatency = (result: LoadResult): Sample => ({
+export const rateAndLatency = (result: LoadResult): Sample => ({
   perSecond: countOf(result) / result.seconds,
   p50Ms: percentileMs(result.latencies, 0.5),
   p99Ms: percentileMs(result.latencies, 0.99),
@@ -76,4 +83,4 @@ const countOf = ({ statuses }: LoadResult): number =>
   Object.values(statuses).reduce((sum, count) => sum + count, 0);
 
 /** Where numbers in requests start: no two runs use the same. */
-const freshCount = (): number => randomInt(1_000, 9_000) * 1_000_000;
+export const freshCount = (): number => randomInt(1_000, 9_000) * 1_000_000;

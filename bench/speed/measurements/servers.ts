@@ -2,7 +2,7 @@ import { USUAL_SECRET } from '../dataset.js';
 import type { ServerSpec } from '../world.js';
 
 /** The API as it runs in production, with its log, headers and limits on. Its stdout goes to a file. */
-export const api: ServerSpec = { name: 'api', program: 'api' };
+export const api: ServerSpec = { name: 'api', program: { script: 'api/main' } };
 
 /** The limit: node:http and pg with prepared statements, without authentication, log or limits. */
 export const nodePg: ServerSpec = { name: 'node-pg', program: { baseline: 'node-pg' } };

@@ -28,22 +28,22 @@ export const read: Measurement = httpMeasurement({
     {
       name: PRODUCT,
       server: api,
-      requests: (world) => requestsFor(world, world.data.users, readOne, 'session'),
+      requests: (world) => readRequests(world),
     },
     {
       name: NODE_PG,
       server: nodePg,
-      requests: (world) => requestsFor(world, world.data.users, readOne, 'none'),
+      requests: (world) => readRequests(world, 'none'),
     },
     {
       name: EXPRESS_PG,
       server: expressPg,
-      requests: (world) => requestsFor(world, world.data.users, readOne, 'none'),
+      requests: (world) => readRequests(world, 'none'),
     },
     {
       name: USUAL,
       server: usualStack,
-      requests: (world) => requestsFor(world, world.data.users, readOne, 'usual'),
+      requests: (world) => readRequests(world, 'usual'),
     },
   ],
 });
@@ -64,22 +64,22 @@ export const list: Measurement = httpMeasurement({
     {
       name: PRODUCT,
       server: api,
-      requests: (world) => requestsFor(world, world.data.pageStarts, firstPageByCursor, 'session'),
+      requests: listRequests,
     },
     {
       name: NODE_PG,
       server: nodePg,
-      requests: (world) => requestsFor(world, world.data.pageStarts, firstPage, 'none'),
+      requests: (world) => pageRequests(world, 'none'),
     },
     {
       name: EXPRESS_PG,
       server: expressPg,
-      requests: (world) => requestsFor(world, world.data.pageStarts, firstPage, 'none'),
+      requests: (world) => pageRequests(world, 'none'),
     },
     {
       name: USUAL,
       server: usualStack,
-      requests: (world) => requestsFor(world, world.data.pageStarts, firstPage, 'usual'),
+      requests: (world) => pageRequests(world, 'usual'),
     },
   ],
 });
@@ -114,20 +114,35 @@ export const create: Measurement = httpMeasurement({
     {
       name: PRODUCT,
       server: api,
-      requests: (world) => requestsFor(world, world.data.users, createOne, 'session'),
+      requests: (world) => createRequests(world),
     },
     {
       name: EXPRESS_PG,
       server: expressPg,
-      requests: (world) => requestsFor(world, world.data.users, createOne, 'none'),
-    },
-    {
-      name: USUAL,
-      server: usualStack,
-      requests: (world) => requestsFor(world, world.data.users, createOne, 'usual'),
+      requests: (world) => createRequests(world, 'none'),
     },
   ],
 });
+
+/** Reads of single users. */
+export function readRequests(world: World, auth: Auth = 'session'): Buffer[] {
+  return requestsFor(world, world.data.users, readOne, auth);
+}
+
+/** Pages of 50 from random places. */
+export function listRequests(world: World): Buffer[] {
+  return requestsFor(world, world.data.pageStarts, pageBehindCursor, 'session');
+}
+
+/** The same pages, for the baselines. */
+function pageRequests(world: World, auth: Auth): Buffer[] {
+  return requestsFor(world, world.data.pageStarts, pageBehind, auth);
+}
+
+/** New users of many admins. */
+export function createRequests(world: World, auth: Auth = 'session'): Buffer[] {
+  return requestsFor(world, world.data.users, createOne, auth);
+}
 
 interface OwnedUser {
   readonly id: number;
@@ -137,11 +152,11 @@ interface OwnedUser {
 const readOne = (_world: World, { id }: OwnedUser): RequestParts => ({ path: `/users/${id}` });
 
 /** Baselines have neither tokens nor cursors: they are told whose users are wanted, and after which. */
-const firstPage = (_world: World, { id, adminId }: OwnedUser): RequestParts => ({
+const pageBehind = (_world: World, { id, adminId }: OwnedUser): RequestParts => ({
   path: `/users?admin=${adminId}&after=${id}&limit=${PAGE_ROWS}`,
 });
 
-const firstPageByCursor = ({ data }: World, { id, adminId }: OwnedUser): RequestParts => ({
+const pageBehindCursor = ({ data }: World, { id, adminId }: OwnedUser): RequestParts => ({
   path: `/users?limit=${PAGE_ROWS}&cursor=${data.cursorAt(adminId, id)}`,
 });
 
@@ -161,12 +176,14 @@ const AUTH = {
   usual: ({ data }: World, adminId: number) => bearer(data.usualTokenOf(adminId)),
 } as const;
 
+type Auth = keyof typeof AUTH;
+
 /** One request for each of the users. */
 function requestsFor(
   world: World,
   users: readonly OwnedUser[],
   toRequest: ToRequest,
-  auth: keyof typeof AUTH,
+  auth: Auth,
 ): Buffer[] {
   const headersOf = new Map(world.data.adminIds.map((id) => [id, AUTH[auth](world, id)]));
   return users.map((user) => {

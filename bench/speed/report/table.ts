@@ -3,13 +3,17 @@ import type { Figure, Sample } from '../measurement.js';
 
 /** How a figure is headed and written. */
 const figures: Readonly<Record<Figure, { head: string; write: (value: number) => string }>> = {
-  perSecond: { head: 'per second', write: (value) => grouped(value) },
-  p50Ms: { head: 'p50 ms', write: (value) => value.toPrecision(3) },
-  p99Ms: { head: 'p99 ms', write: (value) => value.toPrecision(3) },
-  cpuUs: { head: 'CPU µs', write: (value) => grouped(value) },
-  residentMiB: { head: 'MiB', write: (value) => grouped(value) },
-  bytesPerLine: { head: 'bytes a line', write: (value) => value.toFixed(1) },
-  ms: { head: 'ms', write: (value) => grouped(value) },
+  perSecond: { head: 'per second', write: grouped },
+  p50Ms: { head: 'p50', write: milliseconds },
+  p99Ms: { head: 'p99', write: milliseconds },
+  cpuUs: { head: 'CPU', write: (value) => `${grouped(value)} µs` },
+  acceptedP50Ms: { head: 'to SMTP p50', write: milliseconds },
+  acceptedP99Ms: { head: 'to SMTP p99', write: milliseconds },
+  residentMb: { head: 'memory', write: (value) => `${value.toFixed(0)} MB` },
+  growth: { head: 'growth', write: (value) => `${value.toFixed(2)} ×` },
+  redisBytes: { head: 'Redis', write: (value) => `${value.toFixed(1)} bytes` },
+  startMs: { head: 'start', write: milliseconds },
+  foreignCpu: { head: 'foreign CPU', write: (value) => `${(value * 100).toFixed(0)} %` },
 };
 
 /** One line of a table. */
@@ -64,9 +68,13 @@ const figureNames: Readonly<Record<Figure, string>> = {
   p50Ms: 'p50',
   p99Ms: 'p99',
   cpuUs: 'CPU',
-  residentMiB: 'resident memory',
-  bytesPerLine: 'Redis memory a line',
-  ms: 'time',
+  acceptedP50Ms: 'answer to SMTP accepted, p50',
+  acceptedP99Ms: 'answer to SMTP accepted, p99',
+  residentMb: 'resident memory',
+  growth: 'memory at the end against the middle',
+  redisBytes: 'Redis memory of a 300-byte line',
+  startMs: 'start',
+  foreignCpu: 'foreign CPU',
 };
 
 const comparisonOf = ({ figure, of, against }: Verdict): string =>
@@ -83,7 +91,7 @@ function boundOf(verdict: Verdict): string {
 
 function write({ figure, against }: Verdict, value: number): string {
   if (against !== undefined) return `${value.toFixed(2)} ×`;
-  return `${figures[figure].write(value)} ${figures[figure].head}`;
+  return figures[figure].write(value);
 }
 
 function cell(sample: Sample, figure: Figure): string {
@@ -91,5 +99,10 @@ function cell(sample: Sample, figure: Figure): string {
   return value === undefined ? '' : figures[figure].write(value);
 }
 
-const grouped = (value: number): string =>
-  value.toLocaleString('en', { maximumFractionDigits: value < 100 ? 1 : 0 });
+function grouped(value: number): string {
+  return value.toLocaleString('en', { maximumFractionDigits: value < 100 ? 1 : 0 });
+}
+
+function milliseconds(value: number): string {
+  return `${value.toFixed(value < 10 ? 2 : value < 100 ? 1 : 0)} ms`;
+}

@@ -1,5 +1,5 @@
-import type { LoadJob } from './load-job.js';
-import { runLoad } from './run-load.js';
+import type { LoadJob } from '../load/load-job.js';
+import { runLoad } from '../load/run-load.js';
 
 // The load generator: a process of its own, so that it can be kept off the measured core. Its parent sends lists of jobs, which
 // run at the same time, and gets the list of results or an error.

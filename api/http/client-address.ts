@@ -1,0 +1,35 @@
+import type { IncomingMessage } from 'node:http';
+import proxyAddr from 'proxy-addr';
+import { withoutPort } from '../../shared/http/network-address.js';
+
+/** Express's setting: a number of hops, or the addresses and networks of the proxies. */
+export type TrustProxy = number | string[];
+
+/** More proxies than any legitimate request passes. Each appends an address. */
+const MAX_ADDRESSES = 100;
+
+/** Determines the client's address: that of the connection, or the one that the trusted proxies report. */
+export function createClientAddress(
+  trustProxy: TrustProxy,
+): (req: IncomingMessage) => string | undefined {
+  if (trustProxy === 0) return (req) => req.socket.remoteAddress;
+  const trust =
+    typeof trustProxy === 'number'
+      ? (_address: string, hop: number) => hop < trustProxy
+      : proxyAddr.compile(trustProxy);
+  return (req) => {
+    normalizeForwardedFor(req);
+    return proxyAddr(req, trust);
+  };
+}
+
+/**
+ * Removes ports and brackets from the addresses in `X-Forwarded-For`. Some proxies add the client's port (an AWS load
+ * balancer with `xff_client_port`), so each connection would be another client. Of more than 100 addresses only the last
+ * are kept.
+ */
+function normalizeForwardedFor({ headers }: IncomingMessage): void {
+  const given = headers['x-forwarded-for'];
+  if (typeof given !== 'string') return;
+  headers['x-forwarded-for'] = given.split(',').slice(-MAX_ADDRESSES).map(withoutPort).join(', ');
+}

@@ -1,0 +1,77 @@
+import type { Statement, Statements } from '../../shared/database/statements.js';
+import { createSessionRead, type SessionRead } from '../sessions/session-read.js';
+
+/** A user `u` as the API shows it: the text of `userView` in users.schemas.ts, made by PostgreSQL. */
+const USER_JSON = `row_to_json((select shown from (select u.id, u.email, u.name, u.active,
+       ${timeText('u.created_at')} as created_at, ${timeText('u.updated_at')} as updated_at) shown))`;
+
+/** As JavaScript's `toISOString`. */
+function timeText(column: string): string {
+  return `to_char(${column} at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"')`;
+}
+
+/** The longest page: MAX_LIMIT of http/pagination.ts. */
+const MAX_LIMIT = 100;
+
+/** A page of users. */
+export interface UserPage {
+  /** A JSON array. */
+  readonly json: string;
+  readonly lastId: number | null;
+  readonly hasMore: boolean;
+}
+
+/** At most `limit` users with ids greater than `after`. */
+export interface WhichPage {
+  readonly limit: number;
+  readonly after: number;
+}
+
+/** Reads of an admin's users, each in one round trip with the check of the session. */
+export interface UserReads {
+  /** A user as JSON; null when the admin has none of this id. */
+  readonly user: SessionRead<{ readonly id: number }, { readonly json: string | null }>;
+  /** A page, oldest first. As fast on the last page as on the first. */
+  readonly page: SessionRead<WhichPage, UserPage>;
+}
+
+export const createUserReads = (statements: Statements): UserReads => ({
+  user: createSessionRead(statements, {
+    name: 'read-user',
+    columns: `case when u.id is not null then ${USER_JSON}::text end as json`,
+    joins: `left join lateral (select * from users where id = asked.user_id limit 1) u
+    on u.admin_id = s.admin_id`,
+    values: { user_id: ({ id }) => id },
+    atMost: 100,
+  }),
+  page: createSessionRead(statements, {
+    name: 'read-user-page',
+    columns: `'[' || page.rows || ']' as json, page.last_id as "lastId", page.count > asked.page_size as "hasMore"`,
+    // One row more than the page tells whether there is another. The rows are compared whole, and their number has a constant
+    // bound, so that the planner reads them in the order of the index (admin_id, id), whoever has how many users.
+    joins: `left join lateral (
+    select coalesce(string_agg(${USER_JSON}::text, ',' order by u.place) filter (where u.place <= asked.page_size), '') as rows,
+           max(u.id) filter (where u.place <= asked.page_size) as last_id, count(*) as count
+      from (
+        select own.*, row_number() over () as place
+          from (
+            select * from users
+             where (admin_id, id) > (s.admin_id, asked.after) and admin_id <= s.admin_id
+             order by admin_id, id limit ${MAX_LIMIT + 1}
+          ) own
+         limit asked.page_size + 1
+      ) u
+  ) page on true`,
+    values: { after: ({ after }) => after, page_size: ({ limit }) => limit },
+    // A page costs PostgreSQL a hundred times as much as one user.
+    atMost: 4,
+  }),
+});
+
+/** Creates a user. */
+export const INSERT_USER: Statement = {
+  name: 'insert-user',
+  text: `insert into users as u (admin_id, email, email_canonical, name, active, created_at, updated_at)
+values ($1, $2, $3, $4, $5, date_trunc('milliseconds', now()), date_trunc('milliseconds', now()))
+returning u.id, ${USER_JSON}::text as json`,
+};

@@ -1,0 +1,62 @@
+import type pg from 'pg';
+
+/**
+ * A statement for the paths where building a query and its models would cost more than the query: written by hand, parsed and
+ * planned once per connection. Its text never changes; what varies is in the values.
+ */
+export interface Statement {
+  /** Unique: names the prepared statement on its connections. */
+  readonly name: string;
+  readonly text: string;
+}
+
+/** Runs statements on connections of their own, each statement in a transaction of its own. */
+export interface Statements {
+  /** @throws the server's or the connection's error, as the driver reports it. */
+  run<Row extends pg.QueryResultRow>(
+    statement: Statement,
+    values: readonly unknown[],
+  ): Promise<Row[]>;
+  close(): Promise<void>;
+}
+
+/** A client of the pool, with what decides how it may be used. */
+export interface StatementClient extends pg.PoolClient {
+  /** True behind a connection pooler: a prepared statement may be missing in the session that runs it. */
+  readonly isPooled: boolean;
+  /** True when the connection must not be used again. */
+  readonly _invalid?: boolean;
+  destroySocket(): void;
+}
+
+/** Statements on a pool whose clients are {@link StatementClient}s. */
+export const createStatements = (pool: pg.Pool): Statements => ({
+  run: (statement, values) => run(pool, statement, values),
+  close: () => pool.end(),
+});
+
+async function run<Row extends pg.QueryResultRow>(
+  pool: pg.Pool,
+  { name, text }: Statement,
+  values: readonly unknown[],
+): Promise<Row[]> {
+  const client = (await pool.connect()) as StatementClient;
+  let isUsable = false;
+  try {
+    const result = await client.query<Row>({
+      ...(!client.isPooled && { name }),
+      text,
+      values: [...values],
+    });
+    isUsable = true;
+    return result.rows;
+  } catch (error) {
+    // An error that the server reported leaves the connection in order; a time-out does not.
+    isUsable = error instanceof Error && 'severity' in error;
+    // Otherwise closing would wait for a server that does not answer; the next query fails anyway.
+    if (!isUsable) client.destroySocket();
+    throw error;
+  } finally {
+    client.release(!isUsable || client['_invalid'] === true);
+  }
+}
