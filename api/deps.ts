@@ -28,7 +28,12 @@ import {
 } from './sessions/authenticated-reads.js';
 import { createAuthenticator } from './sessions/authenticator.js';
 import { createFindAdmin, createRequireAdmin, type FindAdmin } from './sessions/require-admin.js';
-import { createUserReads, type UserReads } from './users/users.statements.js';
+import {
+  createInsertUser,
+  createUserReads,
+  type InsertUser,
+  type UserReads,
+} from './users/users.statements.js';
 
 /** What the routes and their services need. */
 export interface ApiDeps extends RegistrationDeps, AccountDeps, LoginDeps {
@@ -42,6 +47,7 @@ export interface ApiDeps extends RegistrationDeps, AccountDeps, LoginDeps {
   readonly findAdmin: FindAdmin;
   readonly reads: AuthenticatedReads;
   readonly userReads: UserReads;
+  readonly insertUser: InsertUser;
   readonly checks: Readonly<Record<string, Check>>;
   /** Waits for outbox messages that are being enqueued, then closes Redis and PostgreSQL. */
   close(): Promise<void>;
@@ -91,6 +97,7 @@ export async function buildDeps(config: ApiConfig, log: Logger): Promise<ApiDeps
     findAdmin,
     reads: createAuthenticatedReads({ authenticator, findAdmin }),
     userReads: createUserReads(database.statements),
+    insertUser: createInsertUser(database.statements),
     checks: commonChecks(database, queues, log),
     close,
   };

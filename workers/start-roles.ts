@@ -14,6 +14,7 @@ import { startJobWorker, workerName, type JobWorker } from './jobs/start-worker.
 import { createShipLogBatch } from './logs/ship-log-batch.processor.js';
 import { createConnectionLimit } from './mail/smtp/connection-limit.js';
 import { createDeliverMail } from './mail/delivery/deliver-mail.processor.js';
+import { mailsInFlight } from './mail/delivery/send-slots.js';
 import { smtpConnections } from './mail/smtp/smtp.mailer.js';
 import { startRelay } from './relay/relay.js';
 import { startSweeping } from './relay/sweep.js';
@@ -76,10 +77,10 @@ const consumerOf = (name: QueueName, { config, deps, onStalled }: ConsumerStart)
 function startMailConsumer(start: ConsumerStart): JobWorker {
   const { mail } = start.config;
   const { composeDeps, mailer, faults, failpoint, log } = start.deps;
-  const concurrency = smtpConnections(mail);
-  const connections = createConnectionLimit(concurrency, (limit) => {
+  const maxConnections = smtpConnections(mail);
+  const connections = createConnectionLimit(maxConnections, (limit) => {
     const fields = { 'labels.connections': limit };
-    if (limit < concurrency) log.warn(fields, 'SMTP connections reduced');
+    if (limit < maxConnections) log.warn(fields, 'SMTP connections reduced');
     else log.info(fields, 'SMTP connections restored');
   });
   return startJobWorker({
@@ -97,11 +98,11 @@ function startMailConsumer(start: ConsumerStart): JobWorker {
     }),
     settings: {
       ...queueRegistry.mail.consumer,
-      concurrency,
+      concurrency: mailsInFlight(maxConnections),
       // Counts over all workers, as the provider does.
       limiter: evenRateLimiter(mail.ratePerSecond),
     },
-    limit: connections.current,
+    limit: () => mailsInFlight(connections.current()),
     log,
     successLevel: 'info',
   });

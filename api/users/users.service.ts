@@ -1,9 +1,8 @@
-import type { Database } from '../../shared/database/connect.js';
 import { violates } from '../../shared/database/failures.js';
 import { AppError } from '../../shared/errors/app-error.js';
 import type { EmailAddress } from '../../shared/identity/email-address.js';
 import { User } from '../../shared/models/index.js';
-import { INSERT_USER } from './users.statements.js';
+import type { CreatedUser, InsertUser } from './users.statements.js';
 
 // Every function takes the admin whose users it is about. A user of another admin is `not_found`, exactly like one that does
 // not exist.
@@ -19,7 +18,7 @@ export interface NewUser {
 export type UserChanges = { readonly [Field in keyof NewUser]?: NewUser[Field] | undefined };
 
 export interface CreateUserDeps {
-  readonly database: Database;
+  readonly insertUser: InsertUser;
 }
 
 /**
@@ -28,21 +27,20 @@ export interface CreateUserDeps {
  * @throws {AppError} `email_taken` when this admin has a user with the address; `unauthorized` when it was deleted.
  */
 export async function createUser(
-  { database }: CreateUserDeps,
+  { insertUser }: CreateUserDeps,
   adminId: number,
   { email, name, active }: NewUser,
 ): Promise<CreatedUser> {
-  const values = [adminId, email.address, email.canonical, name ?? null, active ?? true];
-  const [created] = await mapConstraints(() =>
-    database.statements.run<CreatedUser>(INSERT_USER, values),
-  );
-  if (!created) throw new Error('An insert returns its row');
+  const values = {
+    adminId,
+    email: email.address,
+    emailCanonical: email.canonical,
+    name: name ?? null,
+    active: active ?? true,
+  };
+  const created = await mapConstraints(() => insertUser(values));
+  if (!created) throw new AppError('email_taken');
   return created;
-}
-
-interface CreatedUser {
-  readonly id: number;
-  readonly json: string;
 }
 
 /** @throws {AppError} `not_found`, `email_taken`. */

@@ -1,3 +1,4 @@
+import { coalesce } from '../../shared/database/coalesce.js';
 import type { Statement, Statements } from '../../shared/database/statements.js';
 import { createSessionRead, type SessionRead } from '../sessions/session-read.js';
 
@@ -68,10 +69,82 @@ export const createUserReads = (statements: Statements): UserReads => ({
   }),
 });
 
-/** Creates a user. */
-export const INSERT_USER: Statement = {
-  name: 'insert-user',
+/** A user as the API shows it, and its id. */
+export interface CreatedUser {
+  readonly id: number;
+  readonly json: string;
+}
+
+/** The columns of a new user. */
+export interface UserValues {
+  readonly adminId: number;
+  readonly email: string;
+  readonly emailCanonical: string;
+  readonly name: string | null;
+  readonly active: boolean;
+}
+
+/**
+ * Creates a user; resolves to `undefined` when the admin has one with the address.
+ * @throws the server's error, for a foreign key too.
+ */
+export type InsertUser = (values: UserValues) => Promise<CreatedUser | undefined>;
+
+/** Requests of one turn of the event loop share an insert, and so wait for one commit. */
+export function createInsertUser(statements: Statements): InsertUser {
+  const insert = coalesce((all: readonly UserValues[]) => insertUsers(statements, all), 100);
+  return async (values) => {
+    const created = await insert(values);
+    if (created instanceof Error) throw created;
+    return created;
+  };
+}
+
+/** Each user, or why there is none. What the server refuses for one of them is not refused for the others. */
+async function insertUsers(
+  statements: Statements,
+  all: readonly UserValues[],
+): Promise<(CreatedUser | Error | undefined)[]> {
+  try {
+    return await insertTogether(statements, all);
+  } catch (error) {
+    // Rolled back: only what the server itself reports is known not to have been done.
+    const isRefused = error instanceof Error && 'severity' in error;
+    if (!isRefused || all.length === 1) throw error;
+    const each = await Promise.allSettled(all.map((one) => insertTogether(statements, [one])));
+    return each.map((outcome) =>
+      outcome.status === 'fulfilled' ? outcome.value[0] : (outcome.reason as Error),
+    );
+  }
+}
+
+async function insertTogether(
+  statements: Statements,
+  all: readonly UserValues[],
+): Promise<(CreatedUser | undefined)[]> {
+  const rows = await statements.run<CreatedUser & { readonly key: string }>(INSERT_USERS, [
+    all.map(({ adminId }) => adminId),
+    all.map(({ email }) => email),
+    all.map(({ emailCanonical }) => emailCanonical),
+    all.map(({ name }) => name),
+    all.map(({ active }) => active),
+  ]);
+  const created = new Map(rows.map((row) => [row.key, row]));
+  return all.map(({ adminId, emailCanonical }) => {
+    const key = `${adminId} ${emailCanonical}`;
+    const row = created.get(key);
+    // Of two with one address the first has been created.
+    created.delete(key);
+    return row;
+  });
+}
+
+const INSERT_USERS: Statement = {
+  name: 'insert-users',
   text: `insert into users as u (admin_id, email, email_canonical, name, active, created_at, updated_at)
-values ($1, $2, $3, $4, $5, date_trunc('milliseconds', now()), date_trunc('milliseconds', now()))
-returning u.id, ${USER_JSON}::text as json`,
+select admin_id, email, email_canonical, name, active, date_trunc('milliseconds', now()), date_trunc('milliseconds', now())
+  from unnest($1::int[], $2::text[], $3::text[], $4::text[], $5::bool[])
+    as asked (admin_id, email, email_canonical, name, active)
+    on conflict on constraint users_admin_email_key do nothing
+returning u.id, u.admin_id || ' ' || u.email_canonical as key, ${USER_JSON}::text as json`,
 };

@@ -124,7 +124,11 @@ export const variables = {
     z.string().min(1).optional(),
     'PEM file of the authority that signed the server',
   ),
-  POSTGRES_POOL_MAX: withDefault(integer(1, 500), '10', 'connections per process'),
+  POSTGRES_POOL_MAX: withDefault(
+    integer(1, 500),
+    '10',
+    'connections per process, beside up to four for single statements',
+  ),
   POSTGRES_TIMEOUT: withDefault(
     duration('s').refine((ms) => ms <= MAX_POSTGRES_TIMEOUT_MS, 'must be at most 15s'),
     '2s',

@@ -17,6 +17,7 @@ export interface Statements {
     statement: Statement,
     values: readonly unknown[],
   ): Promise<Row[]>;
+  /** Safe twice. */
   close(): Promise<void>;
 }
 
@@ -30,10 +31,13 @@ export interface StatementClient extends pg.PoolClient {
 }
 
 /** Statements on a pool whose clients are {@link StatementClient}s. */
-export const createStatements = (pool: pg.Pool): Statements => ({
-  run: (statement, values) => run(pool, statement, values),
-  close: () => pool.end(),
-});
+export function createStatements(pool: pg.Pool): Statements {
+  let closed: Promise<void> | undefined;
+  return {
+    run: (statement, values) => run(pool, statement, values),
+    close: () => (closed ??= pool.end()),
+  };
+}
 
 async function run<Row extends pg.QueryResultRow>(
   pool: pg.Pool,

@@ -32,20 +32,33 @@ export const isFull = ({ lines, bytes }: SegmentFile): boolean =>
  * @throws when not all was written; the part that was written is truncated if possible.
  */
 export function appendLines(file: SegmentFile, lines: readonly string[], start: number): number {
-  let end = start;
-  let { bytes } = file;
-  while (
-    end < lines.length &&
-    file.lines + end - start < MAX_BATCH_RECORDS &&
-    bytes < MAX_SEGMENT_BYTES
-  ) {
-    bytes += Buffer.byteLength(lines[end] ?? '');
-    end += 1;
+  const roomLeft = MAX_BATCH_RECORDS - file.lines;
+  let end = Math.min(lines.length, start + roomLeft);
+  let text = encode(lines, start, end);
+  if (file.bytes + text.length > MAX_SEGMENT_BYTES) {
+    end = endOfFitting(file, lines, start, end);
+    text = encode(lines, start, end);
   }
-  writeAll(file, Buffer.from(lines.slice(start, end).join('')));
+  writeAll(file, text);
   file.lines += end - start;
-  file.bytes = bytes;
+  file.bytes += text.length;
   return end;
+}
+
+const encode = (lines: readonly string[], start: number, end: number): Buffer =>
+  Buffer.from((start === 0 && end === lines.length ? lines : lines.slice(start, end)).join(''));
+
+/** The index after the line with which the file reaches its size. */
+function endOfFitting(
+  file: SegmentFile,
+  lines: readonly string[],
+  start: number,
+  end: number,
+): number {
+  let { bytes } = file;
+  let at = start;
+  for (; at < end && bytes < MAX_SEGMENT_BYTES; at++) bytes += Buffer.byteLength(lines[at] ?? '');
+  return at;
 }
 
 function writeAll({ fd, bytes }: SegmentFile, text: Buffer): void {

@@ -1,7 +1,7 @@
 import { hostname } from 'node:os';
 import { pino, type DestinationStream, type LoggerOptions as PinoOptions } from 'pino';
-import { v7 as uuidv7 } from 'uuid';
 import { product } from '../config/version.js';
+import { createLineStamp } from './line-stamp.js';
 import type { LogMessage } from './messages.js';
 
 /** Logs one line of a level. */
@@ -65,23 +65,20 @@ export function createLogger<Message extends string = LogMessage>({
       },
       messageKey: 'message',
       errorKey: 'err',
-      timestamp: () => `,"@timestamp":"${new Date().toISOString()}"`,
-      formatters: { level: (label) => ({ 'log.level': label }) },
-      mixin: () => ({ 'event.id': uuidv7() }),
+      // Pino writes this text as it is, which costs less than two fields.
+      timestamp: createLineStamp(),
+      formatters: { level: (label) => ({ 'log.level': label }), log: withFlatError },
       serializers: { err: () => undefined },
-      hooks: {
-        // Spreads `err` into flat ECS fields: the index has no nested objects.
-        logMethod(args, method) {
-          const [first, ...rest] = args;
-          if (isRecord(first) && 'err' in first) {
-            const { err, ...fields } = first;
-            Reflect.apply(method, this, [{ ...fields, ...describeError(err) }, ...rest]);
-          } else Reflect.apply(method, this, args);
-        },
-      },
     },
     destination,
   );
+}
+
+/** Replaces `err` by flat ECS fields: the index has no nested objects. */
+function withFlatError(fields: Record<string, unknown>): Record<string, unknown> {
+  if (!('err' in fields)) return fields;
+  const { err, ...others } = fields;
+  return { ...others, ...describeError(err) };
 }
 
 /** An error as ECS fields, with its causes. The stack trace is for operators and never in an HTTP response. */
@@ -101,6 +98,3 @@ function causes(error: Error, depth = 0): string[] {
     ? [error.message, ...causes(error.cause, depth + 1)]
     : [error.message];
 }
-
-const isRecord = (value: unknown): value is Record<string, unknown> =>
-  typeof value === 'object' && value !== null;

@@ -1,16 +1,20 @@
-import test from 'ava';
+import test, { type ExecutionContext } from 'ava';
 import pg from 'pg';
+import type { ModelStatic, Model } from 'sequelize';
+import { DataType } from 'sequelize-typescript';
 import { migrations } from '../../migrations/index.js';
 import { migrateDown, migrateUp, migrationStatus } from '../../migrations/migrate.js';
 import type { Migration } from '../../migrations/migration.js';
 import { advisoryLocks } from '../../shared/database/advisory-locks.js';
+import type { Database } from '../../shared/database/connect.js';
 import { isSchemaCurrent, schemaVersion } from '../../shared/database/schema-version.js';
+import { models } from '../../shared/models/index.js';
 import { useContext, type Scope } from '../helpers/context.js';
 import { openTestDatabase } from '../helpers/database.js';
-import { environment } from '../helpers/env.js';
+import { environment, productionEnvironment } from '../helpers/env.js';
 import { eventually } from '../helpers/eventually.js';
 import { startProgram } from '../helpers/processes.js';
-import { snapshotSchema } from '../helpers/schema.js';
+import { snapshotSchema, columnsOf, type ColumnFacts } from '../helpers/schema.js';
 import { openTcpProxy } from '../helpers/tcp-proxy.js';
 
 const context = useContext();
@@ -242,3 +246,99 @@ async function connect(scope: Scope): Promise<pg.Client> {
 
 const run = (scope: Scope, command: string) =>
   startProgram('dist/migrations/run.js', environment(context), scope, [command]);
+
+const newest = migrations.at(-1)?.name;
+
+for (const nodeEnv of ['production', 'test', undefined]) {
+  test.serial(
+    `a script takes the newest migration back and applies it again, NODE_ENV ${nodeEnv}`,
+    async (t) => {
+      for (const [args, done] of [
+        [['down'], 'took back'],
+        [['up'], 'applied'],
+      ] as const) {
+        const { code, stdout, stderr } = await runWith(t, args, nodeEnv);
+        t.deepEqual([code, stdout], [0, `${done} ${newest}\n`], stderr);
+        t.is(await isApplied(), done === 'applied');
+      }
+    },
+  );
+}
+
+test.serial('any other word is refused, and changes nothing', async (t) => {
+  for (const args of [['down', '--yes'], ['up', 'down'], ['sideways'], ['--yes']]) {
+    const { code, stderr } = await runWith(t, args, 'test');
+    t.is(code, 64, args.join(' '));
+    t.regex(stderr, /^usage: /);
+  }
+  t.true(await isApplied());
+});
+
+async function runWith(t: ExecutionContext, args: readonly string[], nodeEnv: string | undefined) {
+  const env = environment(context, { ...productionEnvironment(), NODE_ENV: nodeEnv });
+  const program = startProgram('dist/migrations/run.js', env, t, args);
+  const { code } = await program.waitForExit();
+  return { code, stdout: program.stdout(), stderr: program.stderr() };
+}
+
+async function isApplied(): Promise<boolean> {
+  const rows = await context.rows('select from schema_migrations where name = $1', [newest]);
+  return rows.length === 1;
+}
+
+let database: Database;
+let columns: ColumnFacts[];
+test.serial.before('read the schema', async () => {
+  database = openTestDatabase(context, context.databaseUrl);
+  columns = await columnsOf(context);
+});
+
+/** How a model's type is stored. */
+const storedAs: ReadonlyMap<string, string> = new Map([
+  [DataType.INTEGER.key, 'integer'],
+  [DataType.BIGINT.key, 'bigint'],
+  [DataType.TEXT.key, 'text'],
+  [DataType.BOOLEAN.key, 'boolean'],
+  [DataType.DATE.key, 'timestamp with time zone'],
+  [DataType.UUID.key, 'uuid'],
+  [DataType.JSONB.key, 'jsonb'],
+  [DataType.BLOB.key, 'bytea'],
+  [DataType.ARRAY.key, 'ARRAY'],
+]);
+
+const tableOf = (model: ModelStatic<Model>): string => model.tableName;
+
+test('every table has a model and every model a table', (t) => {
+  t.deepEqual(
+    models.map(({ tableName }) => tableName).toSorted(),
+    [...new Set(columns.map(({ table }) => table))].toSorted(),
+  );
+});
+
+for (const model of models as readonly ModelStatic<Model>[]) {
+  test(`${model.name}: every column is in the model and every attribute in the table`, (t) => {
+    const attributes = Object.values(model.getAttributes());
+    t.deepEqual(
+      attributes.map(({ field = '' }) => field).toSorted(),
+      columns
+        .filter(({ table }) => table === tableOf(model))
+        .map(({ column }) => column)
+        .toSorted(),
+    );
+  });
+
+  test(`${model.name}: types and nullability agree`, (t) => {
+    for (const { field, type, allowNull, primaryKey } of Object.values(model.getAttributes())) {
+      const column = columns.find((each) => each.table === tableOf(model) && each.column === field);
+      const name = `${tableOf(model)}.${field}`;
+      const key = typeof type === 'string' ? type : type.key;
+      t.is(column?.type, storedAs.get(key), name);
+      t.is(column?.isNullable, allowNull !== false && primaryKey !== true, `${name} may be null`);
+    }
+  });
+
+  test(`${model.name}: a row can be read through the model`, async (t) => {
+    t.true(database.isDefined(model.name));
+    t.deepEqual(await model.findAll({ limit: 1 }), []);
+  });
+}

@@ -6,6 +6,7 @@ import { Readable } from 'node:stream';
 import test from 'ava';
 import { readAva, readErrors } from '../../dev/checks/ava-output.js';
 import { summarize } from '../../dev/checks/tally.js';
+import { findMutants, mutated } from '../../dev/mutation/mutants.js';
 import { projectRoot } from '../../dev/paths.js';
 
 /** Test files that fail in each way that ava knows. */
@@ -87,4 +88,38 @@ test('a summary names every failure before it explains any, and is short', (t) =
     ],
   );
   t.true(few.every((line) => line.length <= 200));
+});
+
+const changesOf = async (source: string): Promise<string[]> =>
+  (await findMutants('x.js', source)).map((mutant) => mutated(source, mutant));
+
+test('each mutant is the file with one change, in the right place', async (t) => {
+  t.deepEqual(await changesOf(`const é = '€';\nif (a === 1) throw b;`), [
+    `const é = '€';\nif (true) throw b;`,
+    `const é = '€';\nif (false) throw b;`,
+    `const é = '€';\nif (a !== 1) throw b;`,
+    `const é = '€';\nif (a === 1) ;`,
+  ]);
+});
+
+test('operators, negations, results and statements are changed', async (t) => {
+  for (const [source, ...changes] of [
+    ['const x = (a) < b;', 'const x = (a) <= b;', 'const x = (a) >= b;'],
+    ['const x = a ?? b;', 'const x = a && b;'],
+    ['const x = !a;', 'const x = a;'],
+    ['const x = true;', 'const x = false;'],
+    ['const f = () => a;', 'const f = () => undefined;'],
+    ['const f = () => { return a; };', 'const f = () => { return undefined; };'],
+    ['await save();', ';'],
+    ['import { a } from "b";'],
+  ] as const)
+    t.deepEqual(await changesOf(source), [...changes], source);
+});
+
+test('a mutant keeps its name while its file stays the same', async (t) => {
+  const [one] = await findMutants('x.js', 'save();');
+  const [same] = await findMutants('x.js', 'save();');
+  const [other] = await findMutants('x.js', 'save(); ');
+  t.is(one?.id, same?.id);
+  t.not(one?.id, other?.id);
 });

@@ -1,5 +1,5 @@
 import test from 'ava';
-import { createAdmins, type AdminFactory } from '../helpers/admins.js';
+import { createAdmins, type AdminFactory, type Applicant } from '../helpers/admins.js';
 import { createClient, type ApiClient } from '../helpers/api-client.js';
 import { useSystem } from '../helpers/api.js';
 import { useContext } from '../helpers/context.js';
@@ -162,3 +162,184 @@ test.serial(
     t.deepEqual([plain.status, plain.text.includes('name="name"')], [200, false]);
   },
 );
+
+/** The limits are those of production; behind a proxy, so that a stranger can be somebody else than the owner. */
+
+/** Somebody at an address of their own. */
+function somebodyAt(ip: string): { client: ApiClient; admins: AdminFactory } {
+  const client = createClient(system.server.url, { 'x-forwarded-for': ip });
+  return { client, admins: createAdmins(context, client) };
+}
+const stranger = () => somebodyAt('198.51.100.66');
+
+test.serial(
+  'a stranger who has used up all links of an address gets nothing of theirs into force: any mailed link confirms with the owner’s password',
+  async (t) => {
+    const owner = somebodyAt('203.0.113.20');
+    const applicant = owner.admins.applicant();
+    const { email, name, password } = applicant;
+    const strangers = await registerInTurn(stranger().admins, [
+      { email, name },
+      { email, name },
+      { email, name },
+    ]);
+    await owner.admins.registerAdmin(applicant);
+    const outcomes = await mailOutcomes(context, email, 4);
+    t.deepEqual(
+      outcomes.map(({ outcome }) => outcome),
+      ['sent', 'sent', 'sent', 'obsolete'],
+    );
+    const token = await newestToken(email);
+    t.is((await owner.client.post('/auth/confirm', { token, password })).status, 200);
+    t.is((await owner.admins.logIn(applicant)).admin.name, name);
+    for (const each of strangers) {
+      const refused = await stranger().client.post('/auth/login', {
+        email,
+        password: each.password,
+      });
+      t.is(refused.status, 401);
+      const pressed = await stranger().client.post('/auth/confirm', {
+        token,
+        password: each.password,
+      });
+      t.is(pressed.status, 403, 'a used link takes the account’s password only');
+    }
+    t.deepEqual(await registrationsOf(email), []);
+  },
+);
+
+test.serial(
+  'nothing comes into force but the password that is entered: a stranger’s only if the reader of the mail enters it',
+  async (t) => {
+    const owner = somebodyAt('203.0.113.21');
+    const mine = await owner.admins.registerAdmin();
+    const { email } = mine;
+    await mailOutcomes(context, email, 1);
+    const theirs = await stranger().admins.registerAdmin({ email });
+    await mailOutcomes(context, email, 2);
+    const token = await newestToken(email);
+    const { password } = theirs;
+    t.is((await owner.client.post('/auth/confirm', { token, password })).status, 200);
+    t.is((await owner.admins.logIn(theirs)).admin.name, theirs.name);
+    const refused = await owner.client.post('/auth/login', { email, password: mine.password });
+    t.is(refused.status, 401);
+  },
+);
+
+test.serial(
+  'a stranger can push the owner’s registration out, and the owner’s way on is to choose a password by mail',
+  async (t) => {
+    const owner = somebodyAt('203.0.113.22');
+    const { email, password } = await owner.admins.registerAdmin();
+    await mailOutcomes(context, email, 1);
+    await registerInTurn(
+      stranger().admins,
+      Array.from({ length: 5 }, () => ({ email })),
+    );
+    const token = await newestToken(email);
+    t.is((await owner.client.post('/auth/confirm', { token, password })).status, 403);
+    await owner.client.post('/auth/password/forgot', { email });
+    const outcomes = await mailOutcomes(context, email, 7);
+    t.deepEqual(outcomes.at(-1), { outcome: 'sent', template: 'first_password' });
+    const mail = await system.mailbox.waitForMail(email, { subject: /choose a password/i });
+    const set = { token: tokenIn(mail), password, name: context.uniqueAddress('Name') };
+    t.is((await owner.client.post('/auth/password/reset', set)).status, 204);
+    t.is((await owner.admins.logIn({ email, password })).admin.name, set.name);
+  },
+);
+
+test.serial(
+  'a password that fits no registration is refused and counted, thirty times; nothing changes, and the login counts apart',
+  async (t) => {
+    const owner = somebodyAt('203.0.113.23');
+    const applicant = await owner.admins.registerAdmin();
+    const { email, password } = applicant;
+    await mailOutcomes(context, email, 1);
+    const token = await newestToken(email);
+    const wrong = { token, password: `not ${password}` };
+    for (let i = 0; i < 30; i += 1) {
+      const refused = await somebodyAt(`203.0.113.${100 + i}`).client.post<{ code: string }>(
+        '/auth/confirm',
+        wrong,
+      );
+      t.deepEqual([refused.status, refused.body.code], [403, 'wrong_password']);
+    }
+    for (const each of [wrong, { token, password }]) {
+      const locked = await owner.client.post<{ code: string }>('/auth/confirm', each);
+      t.deepEqual([locked.status, locked.body.code], [429, 'too_many_attempts']);
+      t.regex(locked.headers.get('retry-after') ?? '', /^\d+$/);
+    }
+    t.deepEqual(await registrationsOf(email), [{ name: applicant.name }]);
+    t.deepEqual(await context.rows('select id from admins where email = $1', [email]), []);
+    t.deepEqual(
+      await context.rows(
+        `select count(*)::int as refused from audit_events where event = 'email_confirm_fail'
+            and ip::text like '203.0.113.1__'`,
+      ),
+      [{ refused: 30 }],
+    );
+    for (let i = 0; i < 5; i += 1) {
+      const login = await owner.client.post<{ code: string }>('/auth/login', { email, password });
+      t.deepEqual([login.status, login.body.code], [403, 'email_not_confirmed']);
+    }
+  },
+);
+
+test.serial(
+  'twenty guesses at an address that nobody has yet lock neither its confirmation nor the first login (field: guesses before the address exists)',
+  async (t) => {
+    const owner = somebodyAt('203.0.113.24');
+    const applicant = owner.admins.applicant();
+    const { email, password } = applicant;
+    // Five of them from the owner's own network.
+    for (const ip of ['198.51.100.1', '198.51.101.1', '198.51.102.1', '203.0.113.99']) {
+      for (let i = 0; i < 5; i += 1) {
+        const guess = { email, password: `guess ${i} from ${ip}` };
+        t.is((await somebodyAt(ip).client.post('/auth/login', guess)).status, 401);
+      }
+    }
+    const locked = await owner.client.post('/auth/login', { email, password });
+    t.is(locked.status, 429, 'so far it is as locked as any address');
+    await owner.admins.registerAdmin(applicant);
+    await mailOutcomes(context, email, 1);
+    const token = await newestToken(email);
+    t.is((await owner.client.post('/auth/confirm', { token, password })).status, 200);
+    t.is((await owner.admins.logIn(applicant)).admin.email, email);
+
+    // The network of the confirmation is the owner's: guesses from elsewhere do not lock it again.
+    for (const ip of ['198.51.100.1', '198.51.101.1', '198.51.102.1', '198.51.103.1']) {
+      for (let i = 0; i < 5; i += 1)
+        await somebodyAt(ip).client.post('/auth/login', {
+          email,
+          password: `guess ${i} from ${ip}`,
+        });
+    }
+    await context.rows('delete from sessions');
+    t.is((await owner.admins.logIn(applicant)).admin.email, email);
+    const elsewhere = await somebodyAt('192.0.2.1').client.post('/auth/login', { email, password });
+    t.is(elsewhere.status, 429);
+  },
+);
+
+/** One after the other, each with its mail settled before the next. */
+async function registerInTurn(
+  admins: AdminFactory,
+  all: readonly (Partial<Applicant> & Pick<Applicant, 'email'>)[],
+): Promise<Applicant[]> {
+  const registered: Applicant[] = [];
+  for (const each of all) {
+    const before = await context.rows('select id from outbox where recipient = $1', [each.email]);
+    registered.push(await admins.registerAdmin(each));
+    await mailOutcomes(context, each.email, before.length + 1);
+  }
+  return registered;
+}
+
+async function newestToken(email: string): Promise<string> {
+  const mail = (await system.mailbox.mailsTo(email)).at(-1);
+  if (!mail) throw new Error(`no mail to ${email}`);
+  return tokenIn(mail);
+}
+
+const registrationsOf = (email: string): Promise<{ name: string }[]> =>
+  context.rows('select name from registrations where email = $1', [email]);

@@ -4,7 +4,7 @@ import {
   ACCOUNT_EXISTS_LIMIT,
   EMAIL_CHANGE_LIMIT,
 } from '../../workers/mail/mails/confirmation-mail.js';
-import { countMail, USUAL_LIMIT, type DueMail } from '../../workers/mail/mails/mail-limits.js';
+import { countMails, USUAL_LIMIT, type DueMail } from '../../workers/mail/mails/mail-limits.js';
 import { useContext } from '../helpers/context.js';
 import { openTestDatabase } from '../helpers/database.js';
 import { insertMessage, openFixture } from './fixture.js';
@@ -36,6 +36,9 @@ const times = (count: number, template: Template): Template[] =>
 
 const openDatabase = (t: ExecutionContext): Database =>
   openTestDatabase(t, context.databaseUrl, { poolMax: 10 });
+
+const countMail = async (database: Database, mail: DueMail, scale: number): Promise<boolean> =>
+  (await countMails(database, [mail], scale)).get(mail.address) === 'counted';
 
 const sumOf = (counted: readonly boolean[]): number => counted.filter(Boolean).length;
 

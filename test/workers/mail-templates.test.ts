@@ -8,6 +8,9 @@ import {
 } from '../../workers/mail/mails/confirmation-texts.js';
 import { renderSecurityNotice } from '../../workers/mail/mails/mails.js';
 import { inWords, utcTime } from '../../workers/mail/mails/wording.js';
+import { useContext } from '../helpers/context.js';
+import { setUpDelivery } from './delivery-fixture.js';
+import { insertAdmin, insertMessage } from './fixture.js';
 
 const now = new Date('2026-11-22T14:05:00Z');
 const url = `https://rollcall.example/auth/confirm?token=ct_${'0'.repeat(32)}_${'x'.repeat(43)}`;
@@ -134,4 +137,25 @@ test('a time is told in words and in UTC', (t) => {
   t.is(inWords(61_000), '1 minute');
   t.is(inWords(-5), '1 minute');
   t.is(utcTime(new Date('2026-01-02T03:04:05+02:00')), '2 January 2026 at 01:04 UTC');
+});
+
+const context = useContext();
+
+test('a notice goes to the address that the account had at the change, though it has moved since', async (t) => {
+  const { server, deliver } = await setUpDelivery(t, context);
+  const { adminId, email } = await insertAdmin(context);
+  const payload = { v: 1, admin_id: adminId, notice: 'email_change_requested' };
+  const id = await insertMessage(context, adminId, 'send-security-notice', payload, {
+    recipient: email,
+  });
+  const moved = context.uniqueAddress('moved');
+  await context.rows('update admins set email = $2, email_canonical = $2 where id = $1', [
+    adminId,
+    moved,
+  ]);
+  t.is(await deliver({ id }), 'sent');
+  t.deepEqual(
+    server.taken.map(({ to }) => to),
+    [[email]],
+  );
 });

@@ -1,8 +1,9 @@
 import { Agent as HttpAgent } from 'node:http';
 import { Agent as HttpsAgent } from 'node:https';
-import { FirehoseClient, PutRecordBatchCommand } from '@aws-sdk/client-firehose';
+import { FirehoseClient } from '@aws-sdk/client-firehose';
 import * as z from 'zod';
 import type { WorkerConfig } from '../../shared/config/config.js';
+import { createPutRecordBatch } from './put-record-batch.js';
 import { SinkFailure, type RecordSink, type SinkFailureEffect } from './record-sink.port.js';
 
 /** The stream, its region and the credentials. */
@@ -15,8 +16,11 @@ const MAX_ATTEMPTS_PER_CALL = 3;
 /** PutRecordBatch, API reference: one entry per record, in the order of the request. */
 const PutRecordBatchOutput = z.object({
   FailedPutCount: z.int().min(0),
-  RequestResponses: z.array(z.object({ ErrorCode: z.string().optional() })),
+  RequestResponses: z.array(z.unknown()),
 });
+
+/** An entry; read only if any record failed. */
+const RecordResponse = z.object({ ErrorCode: z.string().optional() });
 
 const ServiceError = z.object({ name: z.string(), message: z.string() });
 
@@ -56,14 +60,11 @@ export function openFirehoseSink({ stream, region, credentials }: FirehoseConfig
 
   return {
     async put(records, signal) {
-      const command = new PutRecordBatchCommand({
-        DeliveryStreamName: stream,
-        Records: records.map((Data) => ({ Data })),
-      });
-      const output = await client.send(command, { abortSignal: signal }).catch((error: unknown) => {
+      const call = createPutRecordBatch(stream, records);
+      await client.send(call.command, { abortSignal: signal }).catch((error: unknown) => {
         throw asSinkFailure(error);
       });
-      return positionsNotAccepted(output, records.length);
+      return positionsNotAccepted(call.answer(), records.length);
     },
     async close() {
       client.destroy();
@@ -71,17 +72,27 @@ export function openFirehoseSink({ stream, region, credentials }: FirehoseConfig
   };
 }
 
-function positionsNotAccepted(output: unknown, count: number): number[] {
-  const parsed = PutRecordBatchOutput.safeParse(output);
-  if (!parsed.success || parsed.data.RequestResponses.length !== count) {
-    throw new SinkFailure('unavailable', 'Firehose gave an answer that cannot be read');
-  }
-  const { FailedPutCount, RequestResponses } = parsed.data;
+function positionsNotAccepted(answer: Buffer | undefined, count: number): number[] {
+  const { FailedPutCount, RequestResponses } = parseAnswer(answer);
+  if (RequestResponses.length !== count) throw unreadableAnswer();
   if (FailedPutCount === 0) return [];
-  return RequestResponses.flatMap(({ ErrorCode }, position) =>
+  const responses = z.array(RecordResponse).safeParse(RequestResponses);
+  if (!responses.success) throw unreadableAnswer();
+  return responses.data.flatMap(({ ErrorCode }, position) =>
     ErrorCode === undefined ? [] : [position],
   );
 }
+
+function parseAnswer(answer: Buffer | undefined): z.output<typeof PutRecordBatchOutput> {
+  try {
+    return PutRecordBatchOutput.parse(JSON.parse(String(answer)));
+  } catch (error) {
+    throw unreadableAnswer(error);
+  }
+}
+
+const unreadableAnswer = (cause?: unknown): SinkFailure =>
+  new SinkFailure('unavailable', 'Firehose gave an answer that cannot be read', { cause });
 
 function asSinkFailure(error: unknown): SinkFailure {
   const { name, message } = ServiceError.catch({ name: 'Error', message: String(error) }).parse(

@@ -47,15 +47,6 @@ export async function liftSuppression(
   );
 }
 
-/** True when no mail may be sent to the canonical address. */
-export async function isSuppressed(database: Database, address: string): Promise<boolean> {
-  const rows = await database.query('select from suppressions where email_canonical = $address', {
-    type: QueryTypes.SELECT,
-    bind: { address },
-  });
-  return rows.length > 0;
-}
-
 /** The audit event names the message, not the address. */
 async function changeAndAudit(
   { database, audit, tx, cause, subject }: SuppressionChange,

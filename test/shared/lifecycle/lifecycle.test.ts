@@ -1,4 +1,11 @@
+import { once } from 'node:events';
+import { createServer, get, Agent, type IncomingMessage, type ServerResponse } from 'node:http';
+import { text } from 'node:stream/consumers';
 import test, { type ExecutionContext } from 'ava';
+import { createFailpoint, failpointNames } from '../../../shared/lifecycle/failpoint.js';
+import { closeServer, listen } from '../../../shared/lifecycle/http-server.js';
+import { startRepeating } from '../../../shared/lifecycle/repeat.js';
+import type { Scope } from '../../helpers/context.js';
 import { eventually } from '../../helpers/eventually.js';
 import { startProgram, type TestProcess } from '../../helpers/processes.js';
 
@@ -86,3 +93,118 @@ async function startReady(t: ExecutionContext, args: string[]): Promise<TestProc
 
 const words = (program: TestProcess): string[] => program.stdout().split('\n').slice(0, -1);
 const logged = (program: TestProcess): string[] => program.stderr().split('\n').slice(0, -1);
+
+const HOUR_MS = 3_600_000;
+
+test('turns follow one another; a stop waits for the one under way and lets no other begin', async (t) => {
+  let turns = 0;
+  let hasEnded = false;
+  const repeating = startRepeating(async (signal) => {
+    turns += 1;
+    if (turns < 3) return 1;
+    await once(signal, 'abort');
+    hasEnded = true;
+    return 1;
+  }, 1);
+  await eventually(() => turns === 3);
+  await repeating.stop();
+  t.true(hasEnded);
+  await repeating.stop();
+  t.is(turns, 3);
+});
+
+test('without a first pause the first turn begins at once; stopped before it, none does', async (t) => {
+  let turns = 0;
+  const turn = async (): Promise<number> => {
+    turns += 1;
+    return HOUR_MS;
+  };
+  const atOnce = startRepeating(turn, 0);
+  t.is(turns, 1);
+  await atOnce.stop();
+  await startRepeating(turn, HOUR_MS).stop();
+  t.is(turns, 1);
+});
+
+test('a pause that is not to be waited for does not keep the process', async (t) => {
+  const program = startProgram('dist/test/shared/lifecycle/programs/repeat-unref.js', {}, t);
+  t.deepEqual(await program.waitForExit(), { code: 0, signal: null });
+  t.is(program.stdout(), 'a turn\n');
+});
+
+const PROGRAM = 'dist/test/shared/lifecycle/programs/pass-failpoints.js';
+
+test('a process is killed at the armed fail point, not before', async (t) => {
+  const program = startProgram(PROGRAM, {}, t, ['after-add']);
+  t.deepEqual(await program.waitForExit(), { code: null, signal: 'SIGKILL' });
+  t.is(program.stdout(), 'after-commit\n');
+});
+
+test('without a fail point nothing happens', (t) => {
+  const failpoint = createFailpoint(undefined);
+  t.notThrows(() => {
+    for (const name of failpointNames) failpoint(name);
+  });
+});
+
+const LONG_MS = 60_000;
+
+test('a response whose headers were sent before the stop is completed, and its connection closed', async (t) => {
+  const { server, port, answers } = await setUp(t);
+  const response = ask(t, port);
+  const answer = await eventually(() => answers[0]);
+  answer.writeHead(200, { 'Content-Type': 'text/plain' }).write('first, ');
+  const received = await response;
+  t.is(received.headers.connection, 'keep-alive');
+
+  const closed = closeServer(server, LONG_MS);
+  answer.end('last');
+  t.is(await text(received), 'first, last');
+  await closed;
+});
+
+test('a response that starts after the stop announces `Connection: close`', async (t) => {
+  const { server, port, answers } = await setUp(t);
+  const response = ask(t, port);
+  const answer = await eventually(() => answers[0]);
+  const closed = closeServer(server, LONG_MS);
+  answer.end('late');
+  const received = await response;
+  t.is(received.headers.connection, 'close');
+  t.is(await text(received), 'late');
+  await closed;
+});
+
+test('a request that is not answered in time is cut off', async (t) => {
+  const { server, port, answers } = await setUp(t);
+  const response = ask(t, port);
+  await eventually(() => answers[0]);
+  const cut = t.throwsAsync(response, { code: 'ECONNRESET' });
+  await closeServer(server, 20);
+  await cut;
+});
+
+test('closing twice, or a server that never listened, is safe', async (t) => {
+  const { server } = await setUp(t);
+  await Promise.all([closeServer(server, LONG_MS), closeServer(server, LONG_MS)]);
+  await closeServer(server, LONG_MS);
+  await closeServer(createServer(), LONG_MS);
+  t.pass();
+});
+
+async function setUp(scope: Scope) {
+  const answers: ServerResponse[] = [];
+  const server = createServer((_req, res) => void answers.push(res));
+  const port = await listen(server, 0, '127.0.0.1');
+  scope.teardown(() => closeServer(server, 0));
+  return { server, port, answers };
+}
+
+/** Asks over a connection that the client would keep. */
+function ask(scope: Scope, port: number): Promise<IncomingMessage> {
+  const agent = new Agent({ keepAlive: true });
+  scope.teardown(() => agent.destroy());
+  return new Promise((resolve, reject) => {
+    get({ host: '127.0.0.1', port, agent }, resolve).on('error', reject);
+  });
+}

@@ -1,6 +1,8 @@
 import { hostname } from 'node:os';
 import test from 'ava';
+import { createLogThrottle } from '../../../shared/logging/log-throttle.js';
 import { createLogger } from '../../../shared/logging/logger.js';
+import { maskPath } from '../../../shared/logging/mask.js';
 import { startProgram, type LogLine } from '../../helpers/processes.js';
 
 let text = '';
@@ -105,4 +107,80 @@ test('a destination receives each line unchanged; a fatal one is flushed', (t) =
   t.true(received[0]?.endsWith('}\n'));
   t.is((JSON.parse(received[0] ?? '') as LogLine)['message'], 'received');
   t.is(received[2], 'flushed');
+});
+
+const TOKEN = `ct_${'0f'.repeat(16)}_${'aB3_-'.repeat(8)}xyz`;
+
+test('tokens and addresses in a path are masked, and the text around them stays readable', (t) => {
+  for (const [path, masked] of [
+    [`/auth/confirm%3Ftoken=${TOKEN}`, '/auth/confirm?token=[token]'],
+    [`/auth/confirm/${TOKEN.replaceAll('_', '%5F')}/x`, '/auth/confirm/[token]/x'],
+    ['/users/ann@x.test', '/users/[address]'],
+    ['/users/ann%2540x.test%20%0A%E2%82%AC', '/users/[address]%20%0A%E2%82%AC'],
+    ['/users/%C3%A4nn@%C3%B6.test', '/users/[address]'],
+  ] as const)
+    t.is(maskPath(path), masked);
+});
+
+test('all of several in one run of characters are masked', (t) => {
+  const jwt = `eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiI0NzExIn0.${'aB3_-'.repeat(8)}`;
+  for (const [path, masked] of [
+    [`/${jwt}/${jwt}`, '/[token]/[token]'],
+    [`/eyJ-eyJhbGci-${jwt}.x`, '/[token].x'],
+    [`/x.eyJhbGci.${jwt}`, `/x.[token].${'aB3_-'.repeat(8)}`],
+    ['/a.b+c@x.test/d@y.test', '/[address]/[address]'],
+    ['/a@b@c.test@', '/[address]@c.test@'],
+    [`/rt_1_2_${'a'.repeat(43)}@x`, '/[token]@x'],
+    [`/rt_1_rt_1_2_${'a'.repeat(43)}`, '/rt_1_[token]'],
+  ] as const)
+    t.is(maskPath(path), masked);
+});
+
+test('a token or an address that is cut by the limit is removed whole', (t) => {
+  const long = `/${'x'.repeat(2_019)}/ann.of.the.long.name@x.test`;
+  t.is(maskPath(long), `/${'x'.repeat(2_019)}/[address]`);
+  t.is(maskPath(`/y${long}`), `/y/${'x'.repeat(2_019)}/`);
+  t.is(maskPath(`/${'a'.repeat(4_000)}@x.test`), '/');
+});
+
+test('any other path is unchanged, up to 2,048 characters', (t) => {
+  for (const path of ['/', '', '/users/12', '/%E0%A4%A', '/%', '/%00%0a', '/@', '/a%40', '*'])
+    t.is(maskPath(path), path);
+  t.is(maskPath('/x'.repeat(5_000)), `${'/x'.repeat(1_023)}/`);
+  t.is(maskPath(`/${'a'.repeat(2_047)}`).length, 2_048);
+});
+
+test('the first of each kind is logged, the same again only after the interval', (t) => {
+  const isDue = createLogThrottle(Infinity);
+  t.true(isDue('connect ECONNREFUSED 127.0.0.1:6379'));
+  t.false(isDue('connect ECONNREFUSED 127.0.0.1:6379'));
+  t.true(isDue('read ECONNRESET'));
+  const always = createLogThrottle(0);
+  t.deepEqual([always('x'), always('x')], [true, true]);
+});
+
+test('texts that differ only in numbers are of one kind', (t) => {
+  const isDue = createLogThrottle(Infinity);
+  t.true(isDue('no answer after 1001 ms'));
+  t.false(isDue('no answer after 999 ms'));
+});
+
+const PROGRAM = 'dist/test/shared/logging/programs/print-strays.js';
+
+test('what libraries and Node print is logged, and nothing is written to stderr', async (t) => {
+  const program = startProgram(PROGRAM, {}, t);
+  t.deepEqual(await program.waitForExit(), { code: 0, signal: null });
+  t.is(program.stderr(), '');
+  t.deepEqual(
+    program.logLines().map((line) => [line['log.level'], line['message'], line['error.message']]),
+    [
+      ['info', 'console output captured', 'one two'],
+      ['debug', 'console output captured', '{ three: 3 }'],
+      ['warn', 'console output captured', 'several\nlines'],
+      ['error', 'console output captured', program.logLines()[3]?.['error.message']],
+      ['warn', 'Node.js warning', 'five'],
+    ],
+  );
+  t.regex(String(program.logLines()[3]?.['error.message']), /^Error: four\n/);
+  t.is(program.logLines()[4]?.['error.code'], 'DEP9999');
 });

@@ -27,6 +27,8 @@ export interface SendPermit {
   /** The breaker's successes when the permit was granted. */
   readonly successesBefore: number;
   hasSession: boolean;
+  /** Its mail is not being sent yet, so it has no connection and counts for no other mail. */
+  isPreparing: boolean;
   /** Waits in {@link othersGetThrough} itself. */
   isWaiting: boolean;
 }
@@ -73,6 +75,7 @@ function grantPermit(breaker: CircuitBreaker): SendPermit {
     breaker,
     successesBefore: breaker.successes,
     hasSession: false,
+    isPreparing: false,
     isWaiting: false,
   };
   breaker.inFlight.add(permit);
@@ -119,7 +122,14 @@ export function recordSession(permit: SendPermit): void {
   permit.breaker.changes.emit('change');
 }
 
-/** How many other mails are in flight. */
+/** How long a mail that is prepared has to pause after all, since the server became unreachable meanwhile; 0 if it may be sent. */
+export function pauseBeforeSending(permit: SendPermit): number {
+  const { breaker } = permit;
+  if (breaker.failures === 0 || breaker.probe === permit) return 0;
+  return Math.max(Math.ceil(breaker.openUntil - breaker.now()), PAUSE_DURING_PROBE_MS);
+}
+
+/** How many other mails are being sent. */
 export const countOthers = (permit: SendPermit): number => othersOf(permit).length;
 
 /** True when another mail has reached the server since the permit was granted. */
@@ -150,4 +160,4 @@ export async function othersGetThrough(permit: SendPermit, hasReplied: boolean):
 }
 
 const othersOf = (permit: SendPermit): SendPermit[] =>
-  [...permit.breaker.inFlight].filter((other) => other !== permit);
+  [...permit.breaker.inFlight].filter((other) => other !== permit && !other.isPreparing);

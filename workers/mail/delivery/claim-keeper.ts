@@ -1,14 +1,16 @@
 import type { Database } from '../../../shared/database/connect.js';
-import { startRepeating } from '../../../shared/lifecycle/repeat.js';
 import type { Logger } from '../../../shared/logging/logger.js';
 import { maskError } from '../../mask.js';
-import { recordTransmission, renewClaim, type ClaimedMessage } from './outbox-claim.js';
+import type { Grouped } from '../group-commit.js';
+import { renewClaim, type ClaimedMessage } from './outbox-claim.js';
 
-export interface ClaimDeps {
+export interface ClaimKeeperDeps {
   readonly database: Database;
   readonly log: Logger;
   /** How long a claim lasts. */
   readonly claimMs: number;
+  /** Counts a transmission: `recordTransmissions` of `outbox-claim.ts`. */
+  readonly countTransmission: Grouped<ClaimedMessage, number>;
 }
 
 /** Keeps a message claimed for as long as this worker delivers it. */
@@ -31,10 +33,13 @@ export class ClaimLost extends Error {
 }
 
 interface ClaimState {
-  readonly deps: ClaimDeps;
+  readonly deps: ClaimKeeperDeps;
   readonly message: ClaimedMessage;
   heldUntil: number;
-  renewal: Promise<void>;
+  /** The last statement about the claim: one at a time, since each renewal changes `claimedUntil`. */
+  last: Promise<void>;
+  /** The next renewal; undefined when stopped. */
+  timer: NodeJS.Timeout | undefined;
 }
 
 /**
@@ -43,35 +48,48 @@ interface ClaimState {
  * @param claimedAt when the claim was requested, by the monotonic clock.
  */
 export function keepClaim(
-  deps: ClaimDeps,
+  deps: ClaimKeeperDeps,
   message: ClaimedMessage,
   claimedAt: number,
 ): ClaimKeeper {
-  const { database, claimMs } = deps;
   const state: ClaimState = {
     deps,
     message,
-    heldUntil: claimedAt + claimMs,
-    renewal: Promise.resolve(),
+    heldUntil: claimedAt + deps.claimMs,
+    last: Promise.resolve(),
+    timer: undefined,
   };
-  const intervalMs = claimMs / 3;
-  const renewing = startRepeating(async () => {
-    state.renewal = renew(state);
-    await state.renewal;
-    return intervalMs;
-  }, intervalMs);
+  scheduleRenewal(state);
   return {
     heldForMs: () => state.heldUntil - performance.now(),
     async recordTransmission() {
-      // Only with the last renewal's result does `claimedUntil` match the row.
-      await state.renewal;
-      const transmissions = await recordTransmission(database, message);
+      const counted = state.last.then(() => deps.countTransmission(message));
+      state.last = counted.then(
+        () => undefined,
+        () => undefined,
+      );
+      const transmissions = await counted;
       if (transmissions === undefined)
         throw new ClaimLost('the message is claimed by another worker');
       return transmissions;
     },
-    stop: () => renewing.stop(),
+    async stop() {
+      clearTimeout(state.timer);
+      state.timer = undefined;
+      await state.last;
+    },
   };
+}
+
+/** Most mails end long before their first renewal: until then a claim costs no more than a timer. */
+function scheduleRenewal(state: ClaimState): void {
+  state.timer = setTimeout(() => {
+    state.last = state.last
+      .then(() => renew(state))
+      .then(() => {
+        if (state.timer !== undefined) scheduleRenewal(state);
+      });
+  }, state.deps.claimMs / 3);
 }
 
 async function renew(state: ClaimState): Promise<void> {

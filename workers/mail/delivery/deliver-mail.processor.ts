@@ -5,18 +5,21 @@ import type { Failpoint } from '../../../shared/lifecycle/failpoint.js';
 import type { OutboxJobData } from '../../../shared/outbox/outbox-job.js';
 import { JobReturned, JobDelayed, QueuePaused, QueueThrottled } from '../../jobs/job-effects.js';
 import type { JobContext, Processor } from '../../jobs/run-job.js';
-import type { Mailer } from '../mail.port.js';
+import type { Mailer, OutgoingMail } from '../mail.port.js';
+import { groupCommit, type Grouped } from '../group-commit.js';
 import { composeMail } from '../mails/compose-mail.js';
 import type { ComposeDeps } from '../mails/composition.js';
+import { createMailRecords, type MailRecords } from '../mails/mail-records.js';
 import {
   createCircuitBreaker,
+  pauseBeforeSending,
   recordReached,
   recordSession,
   releasePermit,
   requestPermit,
   type SendPermit,
 } from './circuit-breaker.js';
-import { keepClaim, type ClaimDeps, type ClaimKeeper } from './claim-keeper.js';
+import { keepClaim, type ClaimKeeper } from './claim-keeper.js';
 import {
   DATABASE_PAUSE_MS,
   MAX_COPIES,
@@ -24,12 +27,30 @@ import {
   recordFailure,
   type FailureDeps,
 } from './failed-delivery.js';
-import { claimMessage, type ClaimedMessage } from './outbox-claim.js';
-import { settleMessage, type Settlement } from './outbox-outcome.js';
+import {
+  claimMessages,
+  recordTransmissions,
+  type Claim,
+  type ClaimedMessage,
+  type MessageKey,
+} from './outbox-claim.js';
+import { acquireSlot, createSendSlots, releaseSlot, type SendSlots } from './send-slots.js';
+import { settleMessages, type SettledMessage, type Settlement } from './outbox-outcome.js';
 
-export interface DeliverMailDeps extends ComposeDeps, ClaimDeps, FailureDeps {
+export interface DeliverMailDeps extends ComposeDeps, FailureDeps {
   readonly mailer: Mailer;
   readonly failpoint: Failpoint;
+  /** How long a claim lasts. */
+  readonly claimMs: number;
+}
+
+/** The dependencies with the statements of each delivery, which the mails in flight share (ADR 26). */
+interface Delivery extends DeliverMailDeps {
+  readonly records: MailRecords;
+  readonly claim: Grouped<MessageKey, Claim>;
+  readonly countTransmission: Grouped<ClaimedMessage, number>;
+  readonly settleMessage: Grouped<SettledMessage, true>;
+  readonly slots: SendSlots;
 }
 
 /** A mail is not sent with less than this share of its claim left. */
@@ -52,6 +73,7 @@ export function createDeliverMail(
   deps: DeliverMailDeps,
 ): Processor<z.output<typeof OutboxJobData>> {
   const { log } = deps;
+  const delivery = openDelivery(deps);
   const breaker = createCircuitBreaker((state) => {
     if (state === 'open') log.warn('SMTP server unreachable; mails wait');
     else log.info('SMTP server recovered');
@@ -59,13 +81,34 @@ export function createDeliverMail(
   return async (data, context) => {
     if (context.signal.aborted) throw new JobReturned();
     const permit = requestPermit(breaker);
-    if (typeof permit === 'number')
-      throw new QueuePaused('the mail server is out of reach', permit);
+    if (typeof permit === 'number') throw serverOutOfReach(permit);
+    permit.isPreparing = true;
     try {
-      return await claimAndDeliver(deps, { permit, context }, data);
+      return await claimAndDeliver(delivery, { permit, context }, data);
     } finally {
       releasePermit(permit);
     }
+  };
+}
+
+function openDelivery(deps: DeliverMailDeps): Delivery {
+  const { database } = deps;
+  return {
+    ...deps,
+    records: createMailRecords(deps),
+    slots: createSendSlots(() => deps.connections.current()),
+    claim: groupCommit(
+      ({ id }) => id,
+      (keys) => claimMessages(database, keys, deps),
+    ),
+    countTransmission: groupCommit(
+      ({ id }) => id,
+      (messages) => recordTransmissions(database, messages),
+    ),
+    settleMessage: groupCommit(
+      ({ message }) => message.id,
+      (settled) => settleMessages(database, settled),
+    ),
   };
 }
 
@@ -75,18 +118,17 @@ interface Attempt {
 }
 
 async function claimAndDeliver(
-  deps: DeliverMailDeps,
+  deps: Delivery,
   attempt: Attempt,
   { outbox_id: id, generation }: z.output<typeof OutboxJobData>,
 ): Promise<string> {
   const { context } = attempt;
   // Measured before the claim is made, so that it is never assumed to last longer than it does.
   const claimedAt = performance.now();
-  const claim = await claimMessage(deps.database, { id, generation }, deps).catch(
-    throttleIfUnavailable,
-  );
+  const claim = await deps.claim({ id, generation }).catch(throttleIfUnavailable);
   context.annotate({ 'labels.outbox_id': id });
-  switch (claim.kind) {
+  switch (claim?.kind) {
+    case undefined:
     case 'over':
       return 'already';
     case 'busy':
@@ -102,7 +144,7 @@ async function claimAndDeliver(
 }
 
 async function deliverClaimed(
-  deps: DeliverMailDeps,
+  deps: Delivery,
   attempt: Attempt,
   message: ClaimedMessage,
   claimedAt: number,
@@ -116,49 +158,76 @@ async function deliverClaimed(
 }
 
 async function deliver(
-  deps: DeliverMailDeps,
-  { permit, context }: Attempt,
+  deps: Delivery,
+  attempt: Attempt,
   message: ClaimedMessage,
   claim: ClaimKeeper,
 ): Promise<string> {
-  const { signal } = context;
-  /** How often the content was transmitted without an answer, this attempt included. */
-  let transmissions = Promise.resolve(message.unanswered);
+  const { signal } = attempt.context;
+  const sending: Sending = {
+    attempt,
+    message,
+    claim,
+    transmissions: Promise.resolve(message.unanswered),
+    hasSlot: false,
+  };
   try {
-    const mail = await composeMail(deps, message);
+    const mail = await composeMail(deps, deps.records, message);
     if ('obsolete' in mail)
       return await settle(deps, message, { outcome: 'obsolete', response: mail.obsolete }, signal);
     if (message.unanswered >= MAX_COPIES) throw new PerhapsSent('its workers died of it');
-    const withinMs = claim.heldForMs() - deps.claimMs * CLAIM_MARGIN_SHARE;
-    if (withinMs < deps.claimMs * MIN_CLAIM_SHARE)
-      throw new JobDelayed('the claim has almost run out', DATABASE_PAUSE_MS);
-    const receipt = await deps.mailer.send({ id: message.id, ...mail }, signal, {
-      withinMs,
-      onSession: () => recordSession(permit),
-      beforeContent: async () => {
-        transmissions = claim.recordTransmission();
-        await transmissions;
-      },
-    });
-    recordReached(permit);
-    deps.failpoint('after-250');
-    await settle(deps, message, { outcome: 'sent', ...receipt }, signal);
-    deps.failpoint('after-marker');
-    deps.faults.clear('smtp');
-    return 'sent';
+    return await send(deps, sending, { id: message.id, ...mail });
   } catch (error) {
     if (error instanceof UnrecordedSuccess) throw error;
     await claim.stop();
     // If the connection ends while the transmission is being recorded, it is recorded though nothing was sent.
-    const failed = {
-      permit,
-      context,
-      message,
-      transmissions: await transmissions.catch(() => message.unanswered),
-    };
-    throw await recordFailure(deps, failed, error);
+    const transmissions = await sending.transmissions.catch(() => message.unanswered);
+    throw await recordFailure(deps, { ...attempt, message, transmissions }, error);
+  } finally {
+    // Held until the outcome is recorded: at most so many mails are sent and not recorded when this process dies.
+    if (sending.hasSlot) releaseSlot(deps.slots);
   }
 }
+
+interface Sending {
+  readonly attempt: Attempt;
+  readonly message: ClaimedMessage;
+  readonly claim: ClaimKeeper;
+  /** How often the content was transmitted without an answer, this attempt included. */
+  transmissions: Promise<number>;
+  hasSlot: boolean;
+}
+
+/** Sends the mail once a slot is free, and records that it was sent. */
+async function send(deps: Delivery, sending: Sending, mail: OutgoingMail): Promise<string> {
+  const { message, claim } = sending;
+  const { permit, context } = sending.attempt;
+  await acquireSlot(deps.slots, context.signal);
+  sending.hasSlot = true;
+  permit.isPreparing = false;
+  const pauseMs = pauseBeforeSending(permit);
+  if (pauseMs > 0) throw serverOutOfReach(pauseMs);
+  const withinMs = claim.heldForMs() - deps.claimMs * CLAIM_MARGIN_SHARE;
+  if (withinMs < deps.claimMs * MIN_CLAIM_SHARE)
+    throw new JobDelayed('the claim has almost run out', DATABASE_PAUSE_MS);
+  const receipt = await deps.mailer.send(mail, context.signal, {
+    withinMs,
+    onSession: () => recordSession(permit),
+    beforeContent: async () => {
+      sending.transmissions = claim.recordTransmission();
+      await sending.transmissions;
+    },
+  });
+  recordReached(permit);
+  deps.failpoint('after-250');
+  await settle(deps, message, { outcome: 'sent', ...receipt }, context.signal);
+  deps.failpoint('after-marker');
+  deps.faults.clear('smtp');
+  return 'sent';
+}
+
+const serverOutOfReach = (pauseMs: number): QueuePaused =>
+  new QueuePaused('the mail server is out of reach', pauseMs);
 
 /** The work is done, but could not be recorded. */
 class UnrecordedSuccess extends Error {
@@ -167,14 +236,14 @@ class UnrecordedSuccess extends Error {
 
 /** Settles the message, and retries for long: what is not recorded is done again. */
 async function settle(
-  { database, log }: DeliverMailDeps,
+  { settleMessage, log }: Delivery,
   message: ClaimedMessage,
   settlement: Settlement,
   signal: AbortSignal,
 ): Promise<string> {
   for (let attempts = 1; ; attempts++) {
     try {
-      const wasOpen = await settleMessage(database, message, settlement);
+      const wasOpen = await settleMessage({ message, settlement });
       if (!wasOpen)
         log.warn({ 'labels.outbox_id': message.id }, 'outbox message changed during delivery');
       return settlement.outcome;

@@ -209,7 +209,10 @@ function effectOfOwnError(thrown: unknown): Error {
   if (isDatabaseUnavailable(thrown))
     return new QueueThrottled('the database is unavailable', DATABASE_PAUSE_MS);
   if (thrown instanceof ClaimLost) return new JobDelayed(thrown.message, CLAIM_LOST_DELAY_MS);
-  const isEffect = thrown instanceof PermanentFailure || thrown instanceof JobDelayed;
+  const isEffect =
+    thrown instanceof PermanentFailure ||
+    thrown instanceof JobDelayed ||
+    thrown instanceof QueueThrottled;
   return isEffect ? thrown : maskError(thrown);
 }
 

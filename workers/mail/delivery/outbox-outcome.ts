@@ -22,32 +22,51 @@ export interface FailedAttempt {
   readonly isAnswered: boolean;
 }
 
+/** A message whose work is done. */
+export interface SettledMessage {
+  readonly message: Claimed;
+  readonly settlement: Settlement;
+}
+
 /**
  * Records that the work is done, so that no later copy of the job repeats it. A mail that was sent settles the message even
- * if it was dead-lettered or redriven meanwhile. Resolves to false when there was nothing to settle.
+ * if it was dead-lettered or redriven meanwhile. Resolves to the ids of the messages that were open.
  */
-export async function settleMessage(
+export async function settleMessages(
   database: Database,
-  { id, generation, deliveryId }: Claimed,
-  { outcome, response, providerId }: Settlement,
-): Promise<boolean> {
-  const rows = await database.query(
-    `with delivery as (
-       update deliveries
-          set finished_at = now(), outcome = $outcome, response = $response, provider_id = $providerId
-        where id = $deliveryId
+  settled: readonly SettledMessage[],
+): Promise<Map<string, true>> {
+  const rows = await database.query<{ id: string }>(
+    `with done as (
+       select * from unnest($1::uuid[], $2::int[], $3::bigint[], $4::text[], $5::text[], $6::text[])
+           as done (id, generation, delivery_id, outcome, response, provider_id)
+     ), delivery as (
+       update deliveries d
+          set finished_at = now(), outcome = done.outcome, response = done.response, provider_id = done.provider_id
+         from done where d.id = done.delivery_id
+     ), open as (
+       select o.id, done.outcome from outbox o join done on done.id = o.id
+        where o.state <> 'settled'
+          and (done.outcome = 'sent' or (o.generation = done.generation and o.state not in ('dead', 'uncertain')))
+        order by o.id for update of o
      )
-     update outbox
-        set state = 'settled', outcome = $outcome, settled_at = now(), claimed_until = null, last_error = null
-      where id = $id and state <> 'settled'
-        and ($outcome = 'sent' or (generation = $generation and state not in ('dead', 'uncertain')))
-     returning id`,
+     update outbox o
+        set state = 'settled', outcome = open.outcome, settled_at = now(), claimed_until = null, last_error = null
+       from open where o.id = open.id
+     returning o.id`,
     {
       type: QueryTypes.SELECT,
-      bind: { id, generation, deliveryId, outcome, response, providerId: providerId ?? null },
+      bind: [
+        settled.map(({ message }) => message.id),
+        settled.map(({ message }) => message.generation),
+        settled.map(({ message }) => message.deliveryId),
+        settled.map(({ settlement }) => settlement.outcome),
+        settled.map(({ settlement }) => settlement.response),
+        settled.map(({ settlement }) => settlement.providerId ?? null),
+      ],
     },
   );
-  return rows.length > 0;
+  return new Map(rows.map(({ id }) => [id, true]));
 }
 
 /** The state of a message after a failed attempt. `open` is retried; an operator decides about the others. */

@@ -1,9 +1,9 @@
 import { canonicalAddress } from '../../../shared/identity/email-address.js';
 import type { OutboxContract } from '../../../shared/jobs/mail-jobs.js';
 import { PermanentFailure } from '../../jobs/job-effects.js';
-import { isSuppressed } from '../suppressions.js';
 import type { ComposeDeps, Composed } from './composition.js';
-import { countMail, USUAL_LIMIT } from './mail-limits.js';
+import { USUAL_LIMIT } from './mail-limits.js';
+import type { MailRecords } from './mail-records.js';
 import { mails, type Compose } from './mails.js';
 
 /** The parts of an outbox message that say which mail is promised. */
@@ -19,21 +19,30 @@ interface PromisedMail {
  * suppressed or over its limit.
  * @throws {PermanentFailure} when the payload does not fit the contract.
  */
-export async function composeMail(deps: ComposeDeps, message: PromisedMail): Promise<Composed> {
-  const mail = await composeByName(deps, message);
+export async function composeMail(
+  deps: ComposeDeps,
+  records: MailRecords,
+  message: PromisedMail,
+): Promise<Composed> {
+  const mail = await composeByName(deps, records, message);
   if ('obsolete' in mail) return mail;
-  const { database, rateLimitScale } = deps;
   const { template, limit = USUAL_LIMIT, confirmationId } = mail;
   const address = canonicalAddress(mail.to.address);
-  if (await isSuppressed(database, address)) return { obsolete: 'the address is suppressed' };
   const due = { outboxId: message.id, template, limit, address, confirmationId };
-  return (await countMail(database, due, rateLimitScale))
-    ? mail
-    : { obsolete: 'the address has had enough of these mails for now' };
+  switch (await records.countMail(due)) {
+    case 'counted':
+      return mail;
+    case 'suppressed':
+      return { obsolete: 'the address is suppressed' };
+    case 'over limit':
+    case undefined:
+      return { obsolete: 'the address has had enough of these mails for now' };
+  }
 }
 
 function composeByName(
   deps: ComposeDeps,
+  records: MailRecords,
   { name, payload, recipient }: PromisedMail,
 ): Promise<Composed> {
   // While a release is rolled out, a newer API's messages meet older workers.
@@ -42,7 +51,7 @@ function composeByName(
   const parsed = contract.schema.safeParse(payload);
   if (!parsed.success) throw new PermanentFailure('the payload does not fit its contract');
   // The entry's type ties the payload to the contract; a lookup by a variable name loses that.
-  return (compose as Compose<unknown>)(deps, parsed.data, recipient);
+  return (compose as Compose<unknown>)(deps, records, parsed.data, recipient);
 }
 
 const isKnown = (name: string): name is OutboxContract['name'] => Object.hasOwn(mails, name);

@@ -1,4 +1,3 @@
-import { QueryTypes } from 'sequelize';
 import type { KeyRing } from '../../../shared/crypto/keys.js';
 import type { Database } from '../../../shared/database/connect.js';
 import type { OutgoingMail } from '../mail.port.js';
@@ -26,15 +25,3 @@ export type Composed =
       readonly confirmationId?: string;
     })
   | { readonly obsolete: string };
-
-/** Name and current address of an admin, or `undefined` when the account is gone. */
-export async function findAdmin(
-  database: Database,
-  id: number,
-): Promise<{ readonly name: string; readonly email: string } | undefined> {
-  const [row] = await database.query<{ name: string; email: string }>(
-    'select name, email from admins where id = $id',
-    { type: QueryTypes.SELECT, bind: { id } },
-  );
-  return row;
-}

@@ -1,8 +1,5 @@
-import { QueryTypes } from 'sequelize';
-import type { Database } from '../../../shared/database/connect.js';
 import { deriveConfirmationToken } from '../../../shared/identity/confirmation-token.js';
 import type { JobPayload } from '../../../shared/queues/job-contract.js';
-import type { ConfirmationPurpose } from '../../../shared/models/index.js';
 import { MAX_LINKS_PER_HOUR, type sendConfirmationMail } from '../../../shared/jobs/mail-jobs.js';
 import type { ComposeDeps, Composed } from './composition.js';
 import {
@@ -14,34 +11,10 @@ import {
 } from './confirmation-texts.js';
 import type { RenderedMail } from './layout.js';
 import type { MailLimit, ProofTemplate } from './mail-limits.js';
+import type { ConfirmationRow, MailRecords } from './mail-records.js';
 import type { LinkMailFacts } from './wording.js';
 
-/** A confirmation with the current facts about its address. */
-interface ConfirmationRow {
-  readonly id: string;
-  readonly purpose: ConfirmationPurpose;
-  readonly email: string;
-  readonly nonce: Buffer;
-  readonly expiresAt: Date;
-  readonly now: Date;
-  readonly isUsed: boolean;
-  readonly isReplaced: boolean;
-  readonly isExpired: boolean;
-  /** Another mail for the same registration is due as well. */
-  readonly isRepeated: boolean;
-  /** The address has a registration that is not confirmed. */
-  readonly isRegistered: boolean;
-  /** The admin who has the address. */
-  readonly ownerName: string | null;
-  readonly ownerEmail: string | null;
-  /** The admin who asked for a change to it. */
-  readonly requesterName: string | null;
-}
-
 const HOUR = 3_600;
-/** Twice as long as the API remembers registrations that it has seen. */
-const REPEATED_WITHIN_SECONDS = 60;
-
 export const ACCOUNT_EXISTS_LIMIT: MailLimit = { max: 1, seconds: 24 * HOUR };
 /** Not shared with other links: strangers' accounts that want the address use up nothing that its owner needs. */
 export const EMAIL_CHANGE_LIMIT: MailLimit = { max: MAX_LINKS_PER_HOUR, seconds: HOUR };
@@ -72,10 +45,11 @@ const linkMails: Readonly<Record<LinkTemplate, LinkMail>> = {
  * is stored neither in the database nor in the queue.
  */
 export async function composeConfirmationMail(
-  { database, service, publicUrl, confirmationKeys }: ComposeDeps,
+  { service, publicUrl, confirmationKeys }: ComposeDeps,
+  records: MailRecords,
   { confirmation_id: id }: JobPayload<typeof sendConfirmationMail>,
 ): Promise<Composed> {
-  const row = await findConfirmation(database, id);
+  const row = await records.findConfirmation(id);
   if (!row) return { obsolete: 'the confirmation or its admin is gone' };
   if (row.isUsed) return { obsolete: 'the link has been used' };
   if (row.isReplaced) return { obsolete: 'a newer link has taken its place' };
@@ -122,32 +96,4 @@ function mailDueFor({
       if (requesterName === null) return { obsolete: 'the admin is gone' };
       return { template: 'email_change', name: requesterName };
   }
-}
-
-async function findConfirmation(
-  database: Database,
-  id: string,
-): Promise<ConfirmationRow | undefined> {
-  const [row] = await database.query<ConfirmationRow>(
-    `select c.id, c.purpose, c.email, c.nonce, c.expires_at as "expiresAt", now() as now,
-            c.confirmed_at is not null as "isUsed",
-            c.superseded_at is not null as "isReplaced",
-            c.expires_at <= now() as "isExpired",
-            c.repeated and exists (
-              select from confirmations other
-               where other.email_canonical = c.email_canonical and other.id <> c.id and not other.repeated
-                 and other.purpose = 'registration'
-                 and other.superseded_at is null and other.confirmed_at is null and other.expires_at > now()
-                 and abs(extract(epoch from other.created_at - c.created_at)) < $repeatedWithinSeconds
-            ) as "isRepeated",
-            exists (select from registrations r where r.email_canonical = c.email_canonical) as "isRegistered",
-            owner.name as "ownerName", owner.email as "ownerEmail",
-            requester.name as "requesterName"
-       from confirmations c
-       left join admins owner on owner.email_canonical = c.email_canonical
-       left join admins requester on requester.id = c.admin_id
-      where c.id = $id`,
-    { type: QueryTypes.SELECT, bind: { id, repeatedWithinSeconds: REPEATED_WITHIN_SECONDS } },
-  );
-  return row;
 }

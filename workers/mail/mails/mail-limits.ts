@@ -29,77 +29,66 @@ export interface DueMail {
   readonly confirmationId?: string | undefined;
 }
 
+/** `suppressed`: no mail may be sent to the address. */
+export type MailCount = 'counted' | 'over limit' | 'suppressed';
+
 /**
- * Counts a mail against the limits of its address and stores its template. A link supersedes older ones to the same
- * address that have the same effect. Idempotent.
- * @returns false, and changes nothing, when the address is over its limit: its owner has an earlier link, which still works
- *   and is good for every registration of the address, or has had twice as many.
+ * Counts mails to different addresses against the limits of each, and stores their templates. A link supersedes older ones to
+ * the same address that have the same effect. Idempotent. Nothing changes for an address that is over its limit: its owner
+ * has an earlier link, which still works and is good for every registration of the address, or has had twice as many.
+ * @returns the results by address.
  */
-export function countMail(
+export function countMails(
   database: Database,
-  due: DueMail,
+  due: readonly DueMail[],
   rateLimitScale: number,
-): Promise<boolean> {
+): Promise<Map<string, MailCount>> {
   return withTransaction(database, async (tx) => {
-    // Serializes workers that count mails to one address.
-    await database.query(
-      `select pg_advisory_xact_lock(hashtextextended('rollcall/mails-to ' || $address, 0))`,
-      { type: QueryTypes.SELECT, transaction: tx, bind: { address: due.address } },
+    await lockAddresses(
+      database,
+      tx,
+      due.map(({ address }) => address),
     );
-    if (!(await isWithinLimits(database, tx, due, rateLimitScale))) return false;
-    if (due.confirmationId !== undefined) await supersedeOlder(database, tx, due.confirmationId);
-    return true;
+    return countWithinLimits(database, tx, due, rateLimitScale);
   });
 }
 
-async function isWithinLimits(
+/** Serializes workers that count mails to one address; all lock in the same order, so that no two deadlock. */
+async function lockAddresses(
   database: Database,
   tx: Transaction,
-  { outboxId, template, limit: { max, seconds }, address, confirmationId }: DueMail,
-  scale: number,
-): Promise<boolean> {
-  const rows = await database.query(
-    `with recent as (
-       select template, extract(epoch from now() - created_at) as age
-         from outbox
-        where lower(recipient) = $address and id <> $outboxId and template is not null
-          and outcome is distinct from 'obsolete' and created_at > now() - interval '1 day'
-     ), allowed as (
-       select case when $confirmationId::uuid is null or $template <> all ($proofTemplates::text[])
-                     or exists (${EQUIVALENT_LINK}) then 1
-                   else ${FACTOR_WITHOUT_LINK} end as factor
-     )
-     update outbox set template = $template
-       from allowed
-      where id = $outboxId
-        and (select count(*) from recent where template = $template and age < $seconds) < $max * factor
-        and ($template <> all ($proofTemplates::text[]) or
-             (select count(*) from recent where template = any ($proofTemplates::text[]) and age < ${HOUR})
-               < $maxLinks * factor)
-     returning id`,
-    {
-      type: QueryTypes.SELECT,
-      transaction: tx,
-      bind: {
-        ...{ outboxId, template, address, seconds, proofTemplates: PROOF_TEMPLATES },
-        confirmationId: confirmationId ?? null,
-        max: scaledLimit(max, scale),
-        maxLinks: scaledLimit(MAX_LINKS_PER_HOUR, scale),
-      },
-    },
+  addresses: readonly string[],
+): Promise<void> {
+  await database.query(
+    `select pg_advisory_xact_lock(key)
+       from (select hashtextextended('rollcall/mails-to ' || address, 0) as key
+               from unnest($1::text[]) as address order by key) as keys`,
+    { type: QueryTypes.SELECT, transaction: tx, bind: [addresses] },
   );
-  return rows.length > 0;
 }
 
-/** A link with the same effect as this one that still works, and was sent or is about to be. */
-const EQUIVALENT_LINK = `
-  select from confirmations c
-    join confirmations due on due.id = $confirmationId::uuid and due.email_canonical = c.email_canonical
-    join outbox o on o.payload->>'confirmation_id' = c.id::text
-   where c.id <> due.id and ${haveSameEffect('c', 'due')}
-     and c.confirmed_at is null and c.superseded_at is null and c.expires_at > now()
-     and lower(o.recipient) = $address and o.template is not null
-     and (o.outcome = 'sent' or o.state in ('pending', 'enqueued'))`;
+async function countWithinLimits(
+  database: Database,
+  tx: Transaction,
+  due: readonly DueMail[],
+  scale: number,
+): Promise<Map<string, MailCount>> {
+  const rows = await database.query<{ address: string; count: MailCount }>(COUNT_MAILS, {
+    type: QueryTypes.SELECT,
+    transaction: tx,
+    bind: [
+      due.map(({ outboxId }) => outboxId),
+      due.map(({ address }) => address),
+      due.map(({ template }) => template),
+      due.map(({ confirmationId }) => confirmationId ?? null),
+      due.map(({ limit }) => scaledLimit(limit.max, scale)),
+      due.map(({ limit }) => limit.seconds),
+      PROOF_TEMPLATES,
+      scaledLimit(MAX_LINKS_PER_HOUR, scale),
+    ],
+  });
+  return new Map(rows.map(({ address, count }) => [address, count]));
+}
 
 /** Whether two confirmations of one address have the same effect. */
 function haveSameEffect(one: string, other: string): string {
@@ -109,17 +98,56 @@ function haveSameEffect(one: string, other: string): string {
           or ${one}.purpose in ${registers} and ${other}.purpose in ${registers})`;
 }
 
-/** Locks rows in the same order as the API does, as a deadlock would cost a second. */
-async function supersedeOlder(database: Database, tx: Transaction, id: string): Promise<void> {
-  await database.query(
-    `with older as (
-       select c.id from confirmations c join confirmations sent on sent.email_canonical = c.email_canonical
-        where sent.id = $id and c.id <> sent.id and c.created_at <= sent.created_at
-          and ${haveSameEffect('c', 'sent')}
-          and c.confirmed_at is null and c.superseded_at is null
-        order by c.id for update of c
-     )
-     update confirmations set superseded_at = now() where id in (select id from older)`,
-    { type: QueryTypes.UPDATE, transaction: tx, bind: { id } },
-  );
-}
+/** A link with the same effect as the one that is due, which still works and was sent or is about to be. */
+const EQUIVALENT_LINK = `
+  select from confirmations sent
+    join confirmations c on c.email_canonical = sent.email_canonical
+    join outbox o on o.payload->>'confirmation_id' = c.id::text
+   where sent.id = due.confirmation_id and c.id <> sent.id and ${haveSameEffect('c', 'sent')}
+     and c.confirmed_at is null and c.superseded_at is null and c.expires_at > now()
+     and lower(o.recipient) = due.address and o.template is not null
+     and (o.outcome = 'sent' or o.state in ('pending', 'enqueued'))`;
+
+/** Locks confirmations in the same order as the API does, as a deadlock would cost a second. */
+const COUNT_MAILS = `
+  with due as (
+    select due.*, confirmation_id is not null and template = any ($7::text[]) as is_proof,
+           exists (select from suppressions s where s.email_canonical = due.address) as is_suppressed
+      from unnest($1::uuid[], $2::text[], $3::text[], $4::uuid[], $5::int[], $6::int[])
+        as due (outbox_id, address, template, confirmation_id, max, seconds)
+  ), allowed as (
+    select due.outbox_id,
+           case when is_proof and not exists (${EQUIVALENT_LINK}) then ${FACTOR_WITHOUT_LINK} else 1 end as factor
+      from due
+  ), recent as (
+    select due.outbox_id, count(*) filter (where o.template = due.template and age < seconds) as alike,
+           count(*) filter (where o.template = any ($7::text[]) and age < ${HOUR}) as links
+      from due
+      join outbox o on lower(o.recipient) = due.address and o.id <> due.outbox_id
+      cross join extract(epoch from now() - o.created_at) as age
+     where o.template is not null and o.outcome is distinct from 'obsolete' and o.created_at > now() - interval '1 day'
+     group by due.outbox_id
+  ), counted as (
+    update outbox o set template = due.template
+      from due
+      join allowed using (outbox_id)
+      left join recent using (outbox_id)
+     where o.id = due.outbox_id and not due.is_suppressed
+       and coalesce(recent.alike, 0) < due.max * factor
+       and (due.template <> all ($7::text[]) or coalesce(recent.links, 0) < $8 * factor)
+    returning o.id
+  ), older as (
+    select c.id
+      from due
+      join counted on counted.id = due.outbox_id
+      join confirmations sent on sent.id = due.confirmation_id
+      join confirmations c on c.email_canonical = sent.email_canonical
+     where c.id <> sent.id and c.created_at <= sent.created_at and ${haveSameEffect('c', 'sent')}
+       and c.confirmed_at is null and c.superseded_at is null
+     order by c.id for update of c
+  ), superseded as (
+    update confirmations set superseded_at = now() where id in (select id from older)
+  )
+  select due.address,
+         case when due.is_suppressed then 'suppressed' when counted.id is null then 'over limit' else 'counted' end as count
+    from due left join counted on counted.id = due.outbox_id`;

@@ -5,14 +5,16 @@ import {
   type OutboxContract,
   type SecurityNotice,
 } from '../../../shared/jobs/mail-jobs.js';
-import { findAdmin, type ComposeDeps, type Composed } from './composition.js';
+import type { ComposeDeps, Composed } from './composition.js';
 import { composeConfirmationMail } from './confirmation-mail.js';
 import { renderMail, type RenderedMail } from './layout.js';
+import type { MailRecords } from './mail-records.js';
 import { quoteName } from './wording.js';
 
 /** Composes a mail from its payload and from the rows as they are now. */
 export type Compose<Payload> = (
   deps: ComposeDeps,
+  records: MailRecords,
   payload: Payload,
   recipient: string | null,
 ) => Promise<Composed>;
@@ -33,11 +35,12 @@ export const mails: { readonly [C in OutboxContract as C['name']]: Mail<C> } = {
  * and its owner has to hear of it.
  */
 async function composeSecurityNotice(
-  { database, service, publicUrl }: ComposeDeps,
+  { service, publicUrl }: ComposeDeps,
+  records: MailRecords,
   { admin_id: id, notice }: z.output<(typeof sendSecurityNotice)['schema']>,
   recipient: string | null,
 ): Promise<Composed> {
-  const admin = await findAdmin(database, id);
+  const admin = await records.findAdmin(id);
   if (!admin) return { obsolete: 'the admin is gone' };
   const { name, email } = admin;
   return {

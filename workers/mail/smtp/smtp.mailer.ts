@@ -1,11 +1,13 @@
 import { Readable } from 'node:stream';
-import { createTransport } from 'nodemailer';
+import type MailMessage from 'nodemailer/lib/mailer/mail-message';
+import SMTPPool, { type SMTPPoolSentMessageInfo } from 'nodemailer/lib/smtp-pool';
 import * as z from 'zod';
 import type { WorkerConfig } from '../../../shared/config/config.js';
 import { parseEmailAddress } from '../../../shared/identity/email-address.js';
 import type { Logger } from '../../../shared/logging/logger.js';
 import { maskError, maskPersonalData } from '../../mask.js';
 import { classifySmtpError } from './smtp-failures.js';
+import { buildMimeMessage } from './mime-message.js';
 import { MailFailure, type Mailer, type OutgoingMail, type SendOptions } from '../mail.port.js';
 import {
   beginContent,
@@ -61,58 +63,47 @@ export function openSmtpMailer(
   log: Logger,
   timeouts: SmtpTimeouts = defaultTimeouts,
 ): Mailer {
-  const smtp: Smtp = {
-    config,
-    timeouts,
-    transport: openTransport(config, timeouts, log),
-    attempts: new Map(),
-  };
-  trackProgress(smtp);
+  const smtp: Smtp = { config, timeouts, pool: openPool(config, timeouts, log) };
   return {
     send: (mail, signal, options = {}) => sendMail(smtp, mail, signal, options),
-    close: async () => smtp.transport.close({ force: true }),
+    close: async () => smtp.pool.close({ force: true }),
   };
 }
 
 interface Smtp {
   readonly config: MailConfig;
   readonly timeouts: SmtpTimeouts;
-  readonly transport: ReturnType<typeof openTransport>;
-  /** Attempts in flight, by `Message-ID`. */
-  readonly attempts: Map<string, SendAttempt>;
+  readonly pool: SMTPPool;
 }
 
 async function sendMail(
-  { config, timeouts, transport, attempts }: Smtp,
+  { config, timeouts, pool }: Smtp,
   mail: OutgoingMail,
   signal: AbortSignal,
   options: SendOptions,
 ) {
-  if (parseEmailAddress(mail.to.address) === undefined)
+  const address = parseEmailAddress(mail.to.address)?.address;
+  if (address === undefined)
     throw new MailFailure('refuse', 'the address is not one that mail can be sent to');
-  const messageId = `<${mail.id}@${domainOf(config.from.address)}>`;
   const attempt = startSendAttempt(timeouts, signal, options);
-  attempts.set(messageId, attempt);
   try {
-    const info = await transport.sendMail({
-      ...envelopeAndContent(config, mail),
-      messageId,
-      signal: attempt.controller.signal,
-    });
+    attempt.controller.signal.throwIfAborted();
+    const info = await sendInPool(
+      pool,
+      pooledMail(config, { ...mail, to: { name: mail.to.name, address } }, attempt),
+    );
     const { response } = SentInfo.parse(info);
     return { response: maskPersonalData(response), providerId: providerIdIn(response) };
   } catch (error) {
     throw attempt.endedBy ?? classifySmtpError(error, attempt.progress);
   } finally {
-    attempts.delete(messageId);
     endSendAttempt(attempt);
   }
 }
 
-function openTransport(config: MailConfig, timeouts: SmtpTimeouts, log: Logger) {
+function openPool(config: MailConfig, timeouts: SmtpTimeouts, log: Logger): SMTPPool {
   const { host, port, tls, credentials } = config;
-  const transport = createTransport({
-    pool: true,
+  const pool = new SMTPPool({
     maxConnections: smtpConnections(config),
     maxMessages: MAX_MAILS_PER_CONNECTION,
     host,
@@ -127,37 +118,40 @@ function openTransport(config: MailConfig, timeouts: SmtpTimeouts, log: Logger) 
     // For the whole session: until the content is transmitted, each attempt has a shorter time-out of its own.
     socketTimeout: timeouts.answerMs,
     maxResponseSize: MAX_REPLY_BYTES,
-    disableFileAccess: true,
-    disableUrlAccess: true,
   });
-  transport.on('error', (error) => log.warn({ err: maskError(error) }, 'SMTP connection error'));
-  return transport;
+  pool.on('error', (error) => log.warn({ err: maskError(error) }, 'SMTP connection error'));
+  return pool;
 }
 
-/** Tells each attempt how far its mail has come, and withholds the content until it may be transmitted. */
-function trackProgress({ transport, attempts }: Smtp): void {
-  transport.use('stream', (mail, done) => {
-    const attempt = attempts.get(mail.data.messageId ?? '');
-    mail.message.processFunc((content) => {
-      // Called with the session open, right before MAIL FROM.
-      if (attempt) beginEnvelope(attempt);
-      return withhold(content, async () => attempt && beginContent(attempt));
+const sendInPool = (pool: SMTPPool, mail: PooledMail): Promise<SMTPPoolSentMessageInfo> =>
+  new Promise((resolve, reject) => {
+    // The pool uses no more of a message than this.
+    pool.send(mail as unknown as MailMessage<SMTPPoolSentMessageInfo>, (error, info) => {
+      if (info) resolve(info);
+      else reject(error ?? new Error('the pool reported no result'));
     });
-    done();
   });
+
+/** What nodemailer's pool reads of a mail. */
+interface PooledMail {
+  readonly data: { readonly signal: AbortSignal };
+  readonly message: {
+    getEnvelope(): { readonly from: string; readonly to: string[] };
+    messageId(): string;
+    getHeader(name: 'message-id'): string;
+    /** Called with the session open, right before MAIL FROM, and again if the connection ended before any content was read. */
+    createReadStream(): Readable;
+  };
 }
 
-function envelopeAndContent(
+function pooledMail(
   { from, configurationSet }: MailConfig,
   { id, to, subject, text, html }: OutgoingMail,
-) {
-  return {
-    envelope: { from: from.address, to: [to.address] },
-    from,
-    to,
-    subject,
-    text,
-    html,
+  attempt: SendAttempt,
+): PooledMail {
+  const messageId = `<${id}@${domainOf(from.address)}>`;
+  const content = buildMimeMessage({
+    ...{ id, messageId, from, to, subject, text, html },
     date: new Date(),
     headers: {
       // RFC 3834: keeps auto-responders from replying.
@@ -167,18 +161,34 @@ function envelopeAndContent(
         'X-SES-MESSAGE-TAGS': `outbox_id=${id}`,
       }),
     },
+  });
+  return {
+    data: { signal: attempt.controller.signal },
+    message: {
+      getEnvelope: () => ({ from: from.address, to: [to.address] }),
+      messageId: () => messageId,
+      getHeader: () => messageId,
+      createReadStream() {
+        beginEnvelope(attempt);
+        return withhold(content, () => beginContent(attempt));
+      },
+    },
   };
 }
 
-/** The same content once `permission` resolves: nodemailer begins to read it when the server is ready for it. */
-function withhold(content: Readable, permission: () => Promise<void>): Readable {
-  return Readable.from(
-    (async function* read() {
-      await permission();
-      yield* content as AsyncIterable<Buffer>;
-    })(),
-    { objectMode: false },
-  );
+/** The content once `permission` resolves: nodemailer begins to read it when the server is ready for it. */
+function withhold(content: Buffer, permission: () => Promise<void>): Readable {
+  return new Readable({
+    read() {
+      permission().then(
+        () => {
+          this.push(content);
+          this.push(null);
+        },
+        (error: unknown) => this.destroy(error instanceof Error ? error : new Error(String(error))),
+      );
+    },
+  });
 }
 
 const domainOf = (address: string): string => address.slice(address.lastIndexOf('@') + 1);

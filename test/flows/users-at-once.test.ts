@@ -1,0 +1,62 @@
+import test from 'ava';
+import { createInsertUser } from '../../api/users/users.statements.js';
+import type { TestAdmin } from '../helpers/admins.js';
+import { useApi } from '../helpers/api.js';
+import { useContext } from '../helpers/context.js';
+import { openTestDatabase } from '../helpers/database.js';
+
+const context = useContext();
+const api = useApi(context);
+
+let ann: TestAdmin;
+let bob: TestAdmin;
+test.serial.before('two admins', async () => {
+  [ann, bob] = [await api.admins.confirmedAdmin(), await api.admins.confirmedAdmin()];
+});
+
+test('of users that are created at once each is answered for itself', async (t) => {
+  const email = context.uniqueAddress();
+  const answers = await Promise.all([
+    ann.client.post('/users', { email }),
+    ann.client.post('/users', { email: email.toUpperCase() }),
+    bob.client.post('/users', { email, name: 'Quotes " and \\ and {braces}, NULL' }),
+    bob.client.post('/users', { email: context.uniqueAddress(), active: false, name: null }),
+  ]);
+  t.deepEqual(
+    answers.map(({ status }) => status).toSorted((one, other) => one - other),
+    [201, 201, 201, 409],
+  );
+  t.is(answers[2].status, 201);
+  for (const { status, body, headers } of answers) {
+    if (status !== 201) continue;
+    const path = headers.get('location') ?? '';
+    const found = await Promise.all([ann, bob].map(({ client }) => client.get(path)));
+    t.deepEqual(
+      found.map((each) => each.status).toSorted((one, other) => one - other),
+      [200, 404],
+    );
+    t.deepEqual(found.find((each) => each.status === 200)?.body, body);
+  }
+});
+
+test('what the server refuses for one user is not refused for the others', async (t) => {
+  const { statements } = openTestDatabase(t, context.databaseUrl);
+  const insertUser = createInsertUser(statements);
+  const user = (adminId: number, word: string, name: string | null = null) => {
+    const email = `${word}.${context.uniqueAddress()}`;
+    return insertUser({ adminId, email, emailCanonical: email, name, active: true });
+  };
+  const gone = 2_000_000_000;
+  const outcomes = await Promise.allSettled([
+    user(ann.id, 'one'),
+    user(gone, 'two'),
+    user(bob.id, 'three'),
+    user(bob.id, 'four', 'a\0b'),
+  ]);
+  t.deepEqual(
+    outcomes.map(({ status }) => status),
+    ['fulfilled', 'rejected', 'fulfilled', 'rejected'],
+  );
+  const [, refused] = outcomes;
+  t.regex(String(refused.status === 'rejected' && refused.reason), /users_admin_id_fkey/);
+});

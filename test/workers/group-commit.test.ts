@@ -1,0 +1,101 @@
+import test from 'ava';
+import { groupCommit } from '../../workers/mail/group-commit.js';
+
+/** Row `x` of key `a` is written `a:x`. */
+const keyOf = (row: string): string => row.split(':')[0] ?? '';
+
+/** Grouped rows whose runs end when the test says so; each row's result is the row in upper case. */
+function setUp(fails: (rows: readonly string[]) => Error | undefined = () => undefined) {
+  const runs: (readonly string[])[] = [];
+  let end: () => void = () => undefined;
+  let held: Promise<void> | undefined;
+  const add = groupCommit(keyOf, async (rows: readonly string[]) => {
+    runs.push(rows);
+    await held;
+    const error = fails(rows);
+    if (error) throw error;
+    return new Map(
+      rows.filter((row) => !row.includes('none')).map((row) => [keyOf(row), row.toUpperCase()]),
+    );
+  });
+  return {
+    runs,
+    add,
+    hold() {
+      held = new Promise((resolve) => {
+        end = resolve;
+      });
+    },
+    release() {
+      held = undefined;
+      end();
+    },
+  };
+}
+
+/** As PostgreSQL refuses a value. */
+const refused = (): Error =>
+  Object.assign(new Error('invalid input syntax'), { severity: 'ERROR', code: '22P02' });
+
+const turns = async (count: number): Promise<void> => {
+  for (let i = 0; i < count; i += 1)
+    await new Promise<void>((resolve) => {
+      setImmediate(resolve);
+    });
+};
+
+test('the rows of one turn of the event loop are one run, and each caller gets its own result', async (t) => {
+  const { runs, add } = setUp();
+  const results = await Promise.all(['b', 'a', 'none', 'c'].map(add));
+  t.deepEqual(results, ['B', 'A', undefined, 'C']);
+  t.deepEqual(runs, [['b', 'a', 'none', 'c']]);
+});
+
+test('what comes while a run is in progress waits for the next one', async (t) => {
+  const { runs, add, hold, release } = setUp();
+  hold();
+  const first = add('a');
+  await turns(2);
+  const others = [add('b'), add('c')];
+  await turns(3);
+  t.deepEqual(runs, [['a']]);
+  release();
+  t.deepEqual(await Promise.all([first, ...others]), ['A', 'B', 'C']);
+  t.deepEqual(runs, [['a'], ['b', 'c']]);
+});
+
+test('rows with the same key are never in one run, and keep their order', async (t) => {
+  const { runs, add } = setUp();
+  const results = await Promise.all(['a:1', 'a:2', 'b:1', 'a:3'].map(add));
+  t.deepEqual(results, ['A:1', 'A:2', 'B:1', 'A:3']);
+  t.deepEqual(runs, [['a:1', 'b:1'], ['a:2'], ['a:3']]);
+});
+
+test('a run has fifty rows at most', async (t) => {
+  const { runs, add } = setUp();
+  await Promise.all(Array.from({ length: 120 }, (_, i) => add(`${i}`)));
+  t.deepEqual(
+    runs.map(({ length }) => length),
+    [50, 50, 20],
+  );
+});
+
+test('a row that PostgreSQL refuses fails alone, with its own error', async (t) => {
+  const { runs, add } = setUp((rows) => (rows.includes('bad') ? refused() : undefined));
+  const [a, bad, b] = await Promise.allSettled(['a', 'bad', 'b'].map(add));
+  t.like(a, { status: 'fulfilled', value: 'A' });
+  t.like(b, { status: 'fulfilled', value: 'B' });
+  t.like(bad, { status: 'rejected' });
+  t.deepEqual(runs, [['a', 'bad', 'b'], ['a'], ['bad'], ['b']]);
+  t.is(await add('c'), 'C');
+});
+
+test('a failure that may have come after the commit is every caller’s, and nothing is run twice', async (t) => {
+  const { runs, add } = setUp(() => new Error('Connection terminated unexpectedly'));
+  const results = await Promise.allSettled(['a', 'b'].map(add));
+  t.deepEqual(
+    results.map(({ status }) => status),
+    ['rejected', 'rejected'],
+  );
+  t.deepEqual(runs, [['a', 'b']]);
+});
