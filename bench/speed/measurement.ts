@@ -53,7 +53,7 @@ export interface Measurement {
   /** The settings of the product that the figures need, beside those of production. */
   readonly settings: string;
   readonly goals: readonly Goal[];
-  /** At most so many rounds, for what takes long. */
+  /** How many rounds, for what takes long. */
   readonly rounds?: { readonly full: number; readonly short: number };
   /** A contender's part in a round lasts at least so long: what is slow needs longer for its percentiles. */
   readonly leastMs?: number;
@@ -72,7 +72,8 @@ export interface OpenMeasurement {
 /** How long and how often is measured. */
 export interface Plan {
   readonly isShort: boolean;
-  readonly rounds: number;
+  /** Undefined: as the measurement says, or five, in a short run three. */
+  readonly rounds: number | undefined;
   readonly warmUpMs: number;
   readonly roundMs: number;
 }

@@ -8,6 +8,8 @@ export interface Outcome {
   readonly title: string;
   readonly settings: string;
   readonly rounds: number;
+  /** Rounds that were run again, since other programs took the measured core. */
+  readonly repeated: number;
   /** The medians over all rounds, by contender, in the order of the measurement. */
   readonly contenders: Readonly<Record<string, Sample>>;
   readonly verdicts: readonly Verdict[];
@@ -23,6 +25,10 @@ export interface Verdict extends Goal {
   readonly cpuRatio?: number;
   readonly isMet: boolean;
 }
+
+const USUAL_ROUNDS = { full: 5, short: 3 } as const;
+/** The part of the measured core that other programs may take. */
+const MAX_FOREIGN_CPU = 0.1;
 
 type Rounds = readonly Readonly<Record<string, Sample>>[];
 
@@ -40,12 +46,9 @@ export async function runPaired(
   try {
     if (measurement.warmsUp ?? true)
       for (const contender of opened.contenders) await contender.sample(plan.warmUpMs);
-    const rounds = await runRounds(opened, world, {
+    const { rounds, repeated } = await runRounds(opened, world, {
       ...plan,
-      rounds: Math.min(
-        plan.rounds,
-        measurement.rounds?.[plan.isShort ? 'short' : 'full'] ?? Infinity,
-      ),
+      rounds: plan.rounds ?? (measurement.rounds ?? USUAL_ROUNDS)[plan.isShort ? 'short' : 'full'],
       roundMs: Math.max(plan.roundMs, measurement.leastMs ?? 0),
     });
     const names = opened.contenders.map((contender) => contender.name);
@@ -54,6 +57,7 @@ export async function runPaired(
       title,
       settings,
       rounds: rounds.length,
+      repeated,
       contenders: Object.fromEntries(names.map((of) => [of, medianSample(rounds, of)])),
       verdicts: goals.map((goal) => judge(goal, rounds)),
     };
@@ -65,20 +69,25 @@ export async function runPaired(
 async function runRounds(
   { contenders }: OpenMeasurement,
   { signal, tidy }: World,
-  { rounds, roundMs }: Plan,
-): Promise<Rounds> {
+  { rounds, roundMs, isShort }: Plan & { readonly rounds: number },
+): Promise<{ rounds: Rounds; repeated: number }> {
   const found: Record<string, Sample>[] = [];
-  for (let round = 0; round < rounds; round += 1) {
+  let repeated = 0;
+  while (found.length < rounds) {
     const samples: Record<string, Sample> = {};
     for (const { name, sample } of contenders) {
       signal.throwIfAborted();
       await tidy();
       samples[name] = await sample(roundMs);
     }
-    found.push(samples);
+    if (isDisturbed(samples) && repeated < (isShort ? 1 : rounds)) repeated += 1;
+    else found.push(samples);
   }
-  return found;
+  return { rounds: found, repeated };
 }
+
+const isDisturbed = (samples: Rounds[number]): boolean =>
+  Object.values(samples).some(({ foreignCpu = 0 }) => foreignCpu > MAX_FOREIGN_CPU);
 
 function medianSample(rounds: Rounds, of: string): Sample {
   const figures = Object.keys(rounds[0]?.[of] ?? {}) as Figure[];
@@ -88,7 +97,7 @@ function medianSample(rounds: Rounds, of: string): Sample {
 }
 
 /** Compares what was found with a goal. */
-function judge(goal: Goal, rounds: Rounds): Verdict {
+export function judge(goal: Goal, rounds: Rounds): Verdict {
   const { atLeast = -Infinity, atMost = Infinity } = goal;
   const found = rounds.map((round) => valueOf(goal, round));
   const middle = median(found);

@@ -27,9 +27,10 @@ export interface World {
   stop(name: string): Promise<void>;
   /** The variables that a program of the product gets. */
   environmentOf(spec: ServerSpec): Record<string, string>;
-  /** The Redis of the log batches. */
+  /** A Redis for log batches that are measured, empty, and its URL. */
   readonly logsRedis: Redis;
-  /** Takes away what earlier requests have left: log files, and log batches that no worker ships. */
+  readonly logsUrl: string;
+  /** Empties the log files. */
   tidy(): Promise<void>;
   close(): Promise<void>;
 }
@@ -53,7 +54,11 @@ export interface ServerSpec {
 
 /** A compiled program that gets the environment of production, below `dist/` and without its extension. */
 export interface ProductProgram {
-  readonly script: 'api/main' | 'workers/main' | 'bench/speed/programs/log-writer';
+  readonly script:
+    | 'api/main'
+    | 'workers/main'
+    | 'bench/speed/programs/log-drain'
+    | 'bench/speed/programs/log-writer';
 }
 
 /** A program in `bench/baselines/`, and what it is told beside its port and the database. */
@@ -67,8 +72,9 @@ const PUBLIC_URL = 'https://rollcall.example';
 
 const START_TIMEOUT_MS = 60_000;
 const POLL_MS = 3;
-/** Database number of the log batches, so that they can be thrown away by themselves. */
-const LOGS_DATABASE = '/1';
+/** Database numbers of log batches: of those that are drained, and of those that are measured. */
+const DRAINED_LOGS = '/1';
+const MEASURED_LOGS = '/2';
 
 interface Running {
   readonly server: MeasuredServer;
@@ -90,10 +96,12 @@ export async function openWorld(
   const stack = await openStack({ dataDir, ports: 'any', signal });
   const layout = await prepareDataDir(dataDir);
   const secrets = await loadSecrets(dataDir);
-  const logsRedis = new Redis(logsUrl(stack), { lazyConnect: true });
+  const logsRedis = new Redis(databaseOf(stack, MEASURED_LOGS), { lazyConnect: true });
   const servers: WorldState['servers'] = new Map();
   const state = { stack, signal, layout, secrets, logsRedis, servers };
   const generator = startGenerator();
+  // What is being measured fails at once, and all is closed.
+  signal.addEventListener('abort', () => generator.close());
   const closeServers = async (): Promise<void> => {
     generator.close();
     await Promise.all([...servers.keys()].map((name) => stop(state, name)));
@@ -101,7 +109,8 @@ export async function openWorld(
     await stack.close();
   };
   try {
-    await runMigrations(productEnvironment(state, 0), layout);
+    await runMigrations(productEnvironment(state, 'migrations', 0), layout);
+    await serverOf(state, logDrain);
     const data = await createDataset(stack.postgresUrl, size, {
       publicUrl: PUBLIC_URL,
       secretKey: secrets.secretKey,
@@ -112,9 +121,13 @@ export async function openWorld(
       generator,
       signal,
       logsRedis,
+      logsUrl: databaseOf(stack, MEASURED_LOGS),
       server: (spec) => serverOf(state, spec),
       stop: (name) => stop(state, name),
-      environmentOf: ({ variables }) => ({ ...productEnvironment(state, 0), ...variables }),
+      environmentOf: ({ name, variables }) => ({
+        ...productEnvironment(state, name, 0),
+        ...variables,
+      }),
       tidy: () => tidy(state),
       async close() {
         await data.close();
@@ -144,7 +157,7 @@ async function start(state: WorldState, spec: ServerSpec): Promise<Running> {
     name,
     args: isProduct ? productArguments(program) : baselineArguments(state, program, port),
     env: isProduct
-      ? { ...productEnvironment(state, port), ...spec.variables }
+      ? { ...productEnvironment(state, name, port), ...spec.variables }
       : { NODE_ENV: 'production', PATH: readDevEnv().inherited['PATH'] ?? '', ...spec.variables },
     logFile,
     cpus,
@@ -185,6 +198,7 @@ function baselineArguments(
 
 function productEnvironment(
   { stack, secrets, layout }: Omit<WorldState, 'servers'>,
+  name: string,
   port: number,
 ): Record<string, string> {
   const { inherited } = readDevEnv();
@@ -203,14 +217,22 @@ function productEnvironment(
     }),
     NODE_ENV: 'production',
     APP_ENV: 'production',
-    REDIS_URL_LOGS: logsUrl(stack),
+    REDIS_URL_LOGS: databaseOf(stack, DRAINED_LOGS),
+    // Processes that share a folder take over what another has left.
+    SPOOL_DIR: join(layout.root, 'spool', name),
     PORT: String(port),
     WORKER_PORT: String(port),
   };
 }
 
-const logsUrl = ({ redisUrl }: Stack): string =>
-  Object.assign(new URL(redisUrl), { pathname: LOGS_DATABASE }).href;
+const databaseOf = ({ redisUrl }: Stack, pathname: string): string =>
+  Object.assign(new URL(redisUrl), { pathname }).href;
+
+const logDrain: ServerSpec = {
+  name: 'log-drain',
+  program: { script: 'bench/speed/programs/log-drain' },
+  cpus: 'other',
+};
 
 /** Tries every few milliseconds: the time is a measurement. */
 async function waitUntilListening(
@@ -260,7 +282,6 @@ async function stop({ servers }: WorldState, name: string): Promise<void> {
   await running?.close();
 }
 
-async function tidy({ servers, logsRedis }: WorldState): Promise<void> {
-  await logsRedis.flushdb();
+async function tidy({ servers }: WorldState): Promise<void> {
   for (const started of servers.values()) await (await started).server.emptyLog();
 }

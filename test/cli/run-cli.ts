@@ -1,8 +1,13 @@
+import { fork, type ChildProcess } from 'node:child_process';
+import { once } from 'node:events';
+import { join } from 'node:path';
 import { runCommandLine, type Outcome } from '../../cli/run.js';
+import { projectRoot } from '../../dev/paths.js';
 import { isServerHere } from '../helpers/bound-models.js';
 import type { Scope, TestContext } from '../helpers/context.js';
 import { environment, type Overrides } from '../helpers/env.js';
 import { startProgram } from '../helpers/processes.js';
+import type { Call } from './cli-server.js';
 
 /** Runs the operators' command line as a process of its own. */
 export async function runCliProcess(
@@ -18,7 +23,7 @@ export async function runCliProcess(
 
 /**
  * Runs it within the test's own process, where a start costs more than what most commands do; beside a server in the same
- * process, as a process of its own, since both would bind the models to their pool.
+ * process, in one other process for all commands of the file, since both would bind the models to their pool.
  */
 export const runCli = (
   context: TestContext,
@@ -26,8 +31,34 @@ export const runCli = (
   overrides: Overrides = {},
 ): Promise<Outcome> =>
   isServerHere()
-    ? runCliProcess(context, context, args, overrides)
+    ? runApart(context, { args, env: environment(context, overrides) })
     : runCommandLine(args, environment(context, overrides));
+
+let apart: ChildProcess | undefined;
+let lastCall: Promise<unknown> = Promise.resolve();
+
+function runApart(context: TestContext, call: Call): Promise<Outcome> {
+  const server = (apart ??= startCliServer(context));
+  const outcome = lastCall.then(async () => {
+    server.send(call);
+    return ((await once(server, 'message')) as [Outcome])[0];
+  });
+  lastCall = outcome;
+  return outcome;
+}
+
+function startCliServer(context: TestContext): ChildProcess {
+  const server = fork(join(projectRoot, 'dist/test/cli/cli-server.js'), {
+    execArgv: [],
+    env: environment(context),
+  });
+  const exited = once(server, 'exit');
+  context.teardown(async () => {
+    server.disconnect();
+    await exited;
+  });
+  return server;
+}
 
 /** The same with `--json`. @throws unless stdout is one JSON document, and nothing else. */
 export async function runCliJson(

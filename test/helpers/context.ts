@@ -65,7 +65,13 @@ export function useContext(): TestContext {
     redisUrl = await claimRedisDatabase(stack);
     releases.push(() => leaveRedisDatabase(redisUrl ?? ''));
     releases.push(() => refuseSecretsInRedis(redisUrl ?? ''));
-    pool = new pg.Pool({ connectionString: databaseUrl, max: 4, application_name: 'test' });
+    pool = new pg.Pool({
+      connectionString: databaseUrl,
+      max: 4,
+      application_name: 'test',
+      // Before one of the role or the database, with which some tests try the product.
+      statement_timeout: EXIT_WITHIN_MS,
+    });
     releases.push(() => pool?.end());
     releases.push(() => pool && refuseSecretsInDatabase(pool));
   });

@@ -68,7 +68,7 @@ export async function runLoad(job: LoadJob): Promise<LoadResult> {
     () => run.done.reject(new Error(`responses are missing ${DRAIN_MS} ms after the load`)),
     job.durationMs + DRAIN_MS,
   );
-  const end = setTimeout(() => endIfDrained(run), job.durationMs);
+  const end = setTimeout(() => endIfDrained(run), job.durationMs + 1);
   try {
     await run.done.promise;
     const seconds = (performance.now() - startedAt) / 1_000;
@@ -154,14 +154,15 @@ function onResponse(run: Run, connection: Connection, status: number): void {
   if (job.timed?.includes(status) ?? true) record(latencies, tookMs * 1_000);
   if (!job.expected.includes(status)) {
     run.done.reject(new Error(`a response has status ${status}, not ${job.expected.join(' or ')}`));
-  } else if (now >= run.endsAt) endIfDrained(run);
-  else if (job.perSecond !== undefined) run.idle.push(connection);
+  } else if (job.perSecond !== undefined) run.idle.push(connection);
+  else if (now >= run.endsAt) endIfDrained(run);
   else if (job.pauseMs === undefined) send(run, connection);
   else setTimeout(() => sendUnlessOver(run, connection), job.pauseMs);
 }
 
 function sendUnlessOver(run: Run, connection: Connection): void {
   if (performance.now() < run.endsAt) send(run, connection);
+  else endIfDrained(run);
 }
 
 /** Sends what is due, as far as there are connections for it; the rest is sent late, and its wait counts. */
@@ -174,10 +175,13 @@ function sendDue(run: Run): void {
     send(run, connection, run.dueAt);
     run.dueAt += intervalMs;
   }
+  endIfDrained(run);
 }
 
-function endIfDrained(run: Run): void {
-  if (run.inFlight === 0) run.done.resolve();
+/** At a fixed rate, what was due before the end is sent even if that is late. */
+function endIfDrained({ job, endsAt, dueAt, inFlight, done }: Run): void {
+  const isOver = performance.now() >= endsAt && (job.perSecond === undefined || dueAt >= endsAt);
+  if (isOver && inFlight === 0) done.resolve();
 }
 
 function withResolvers(): PromiseWithResolvers {

@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import { stat } from 'node:fs/promises';
 import { PRODUCT, type Measurement, type Sample } from '../measurement.js';
 import { openFirehoseReceiver, type FirehoseReceiver } from '../receivers/firehose-receiver.js';
@@ -20,8 +21,8 @@ export const logs: Measurement = {
   goals: [{ figure: 'cpuUs', of: PRODUCT, against: SDK_LOOP, atMost: 1.3 }],
   async open(world, { isShort }) {
     const receiver = await openFirehoseReceiver();
-    const writer = await world.server(logWriter(receiver));
-    const worker = await world.server(logWorker('log-worker', receiver, 'measured'));
+    const writer = await world.server(logWriter(world));
+    const worker = await world.server(logWorker(world, 'log-worker', receiver, 'measured'));
     const baseline = await world.server({
       name: 'firehose-sdk',
       program: { baseline: 'firehose-sdk', settings: { endpoint: receiver.url } },
@@ -54,16 +55,13 @@ export const logMemory: Measurement = {
   goals: [{ figure: 'redisBytes', of: SHORT_LINES, atMost: 60 }],
   rounds: { full: 3, short: 1 },
   warmsUp: false,
-  async open(world) {
-    const receiver = await openFirehoseReceiver();
-    const writer = await world.server(logWriter(receiver));
-    return {
+  open(world) {
+    return Promise.resolve({
       contenders: [
-        { name: SHORT_LINES, sample: () => sampleMemory(world, writer, { short: 1 }) },
-        { name: REQUEST_LINES, sample: () => sampleMemory(world, writer, {}) },
+        { name: SHORT_LINES, sample: () => sampleMemory(world, { short: 1 }) },
+        { name: REQUEST_LINES, sample: () => sampleMemory(world, {}) },
       ],
-      close: () => closeAll(world, receiver, ['log-writer']),
-    };
+    });
   },
 };
 
@@ -105,9 +103,9 @@ export const twoWorkers: Measurement = {
   goals: [{ figure: 'perSecond', of: TWO, against: ONE, atLeast: 1.7 }],
   async open(world, { isShort }) {
     const receiver = await openFirehoseReceiver();
-    const writer = await world.server(logWriter(receiver));
-    const first = await world.server(logWorker('log-worker-1', receiver, 'measured'));
-    const second = await world.server(logWorker('log-worker-2', receiver, 'other'));
+    const writer = await world.server(logWriter(world));
+    const first = await world.server(logWorker(world, 'log-worker-1', receiver, 'measured'));
+    const second = await world.server(logWorker(world, 'log-worker-2', receiver, 'other'));
     const count = isShort ? 20_000 : 300_000;
     const drain = (workers: readonly MeasuredServer[]) => (): Promise<Sample> =>
       sampleDrain(world, { writer, all: [first, second], workers, receiver, count });
@@ -121,21 +119,22 @@ export const twoWorkers: Measurement = {
   },
 };
 
-const logWriter = ({ url }: FirehoseReceiver): ServerSpec => ({
-  name: 'log-writer',
+const logWriter = ({ logsUrl }: World, name = 'log-writer'): ServerSpec => ({
+  name,
   program: { script: 'bench/speed/programs/log-writer' },
-  variables: { AWS_ENDPOINT_URL_FIREHOSE: url },
+  variables: { REDIS_URL_LOGS: logsUrl },
 });
 
 /** It writes what it does to stdout alone, which is left out of the lines that are counted. */
 const logWorker = (
+  { logsUrl }: World,
   name: string,
   { url }: FirehoseReceiver,
   cpus: 'measured' | 'other',
 ): ServerSpec => ({
   name,
   program: { script: 'workers/main' },
-  variables: { WORKER_ROLES: 'logs', AWS_ENDPOINT_URL_FIREHOSE: url },
+  variables: { WORKER_ROLES: 'logs', REDIS_URL_LOGS: logsUrl, AWS_ENDPOINT_URL_FIREHOSE: url },
   cpus,
 });
 
@@ -157,7 +156,7 @@ async function sampleLines(
 ): Promise<Sample> {
   const cpuMs = (): number => measured.reduce((sum, server) => sum + server.cpuMs(), 0);
   const [linesBefore, cpuBefore, startedAt] = [receiver.lines(), cpuMs(), performance.now()];
-  await runBatch(producer, { count });
+  await runBatch(producer, { count }, signal);
   await waitUntil('all lines are shipped', () => receiver.lines() - linesBefore >= count, {
     limitMs: SHIPPED_WITHIN_MS,
     signal,
@@ -175,14 +174,19 @@ const LINE_BYTES = 300;
 /** The spool seals what it has at least once a second. */
 const SETTLED_AFTER_MS = 1_500;
 
-async function sampleMemory(
-  { logsRedis, signal }: World,
-  writer: MeasuredServer,
-  kind: Readonly<Record<string, number>>,
-): Promise<Sample> {
-  await runBatch(writer, { count: WAITING_LINES, ...kind });
+/** By a new process, which leaves its lines in Redis and is killed: none looks for them later. */
+async function sampleMemory(world: World, kind: Readonly<Record<string, number>>): Promise<Sample> {
+  const { logsRedis, signal } = world;
+  await logsRedis.flushdb();
+  // Each has a spool of its own.
+  const name = `log-writer-${randomUUID()}`;
+  const writer = await world.server(logWriter(world, name));
+  await runBatch(writer, { count: WAITING_LINES, ...kind }, signal);
   const bytes = await settledBytes(logsRedis, signal);
   const { size } = await stat(writer.logFile);
+  writer.kill();
+  await world.stop(name);
+  await logsRedis.flushdb();
   return { redisBytes: (bytes / size) * LINE_BYTES };
 }
 
@@ -220,7 +224,7 @@ async function sampleDrain(world: World, drain: Drain): Promise<Sample> {
   const { writer, all, workers, receiver, count } = drain;
   for (const worker of all) worker.kill('SIGSTOP');
   const linesBefore = receiver.lines();
-  await runBatch(writer, { count });
+  await runBatch(writer, { count }, world.signal);
   await settledBytes(world.logsRedis, world.signal);
   const startedAt = performance.now();
   const cpuBefore = workers.reduce((sum, worker) => sum + worker.cpuMs(), 0);

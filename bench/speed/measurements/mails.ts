@@ -79,7 +79,7 @@ export const mail: Measurement = {
           sample: () =>
             sampleMails(world, baseline, receiver, {
               count,
-              start: () => runBatch(baseline, { count }),
+              start: () => runBatch(baseline, { count }, world.signal),
             }),
         },
       ],

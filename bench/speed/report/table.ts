@@ -35,12 +35,15 @@ export function verdictOf(verdict: Verdict): Row {
   return [
     comparisonOf(verdict),
     boundOf(verdict),
-    write(verdict, verdict.median),
+    foundOf(verdict),
     write(verdict, verdict.best),
     verdict.cpuRatio === undefined ? '' : `${verdict.cpuRatio.toFixed(2)} ×`,
     verdict.isMet ? 'met' : verdict.isStretch === true ? 'not yet' : 'MISSED',
   ];
 }
+
+/** The median that was found. */
+export const foundOf = (verdict: Verdict): string => write(verdict, verdict.median);
 
 /** The head of {@link verdictOf}. */
 export const verdictHead: Row = ['', 'goal', 'median', 'best', 'by CPU', ''];
@@ -55,7 +58,7 @@ export function aligned(rows: readonly Row[]): string {
       row
         .map((text, column) => {
           const width = widths[column] ?? 0;
-          return column === 0 ? text.padEnd(width) : text.padStart(width);
+          return column === 0 || row.length === 2 ? text.padEnd(width) : text.padStart(width);
         })
         .join('  ')
         .trimEnd(),
@@ -77,12 +80,14 @@ const figureNames: Readonly<Record<Figure, string>> = {
   foreignCpu: 'foreign CPU',
 };
 
-const comparisonOf = ({ figure, of, against }: Verdict): string =>
+/** What a goal compares. */
+export const comparisonOf = ({ figure, of, against }: Verdict): string =>
   against === undefined
     ? `${of}: ${figureNames[figure]}`
     : `${of}: ${figureNames[figure]} against ${against}`;
 
-function boundOf(verdict: Verdict): string {
+/** The bound of a goal. */
+export function boundOf(verdict: Verdict): string {
   const { atLeast, atMost } = verdict;
   return atLeast === undefined
     ? `≤ ${write(verdict, atMost ?? NaN)}`
