@@ -17,6 +17,8 @@ const installStamp = join(root, 'node_modules', '.rollcall-lock');
 const buildStamp = join(root, 'dist', '.rollcall-sources');
 /** Folders that hold nothing to build. */
 const notSources = ['node_modules', 'dist', 'coverage', 'docs', join('bench', 'baselines')];
+/** Makes the bundles; the other sources are TypeScript and JSON. */
+const bundler = 'bundle.mjs';
 /** Written by the build itself. */
 const built = join('api', 'openapi', 'openapi.json');
 const npm = process.platform === 'win32' ? 'npm.cmd' : 'npm';
@@ -124,7 +126,7 @@ function fingerprintOfSources() {
       const inner = join(path, entry.name);
       if (entry.isDirectory()) {
         if (!entry.name.startsWith('.') && !notSources.includes(inner)) add(inner);
-      } else if (/\.(?:ts|json)$/.test(entry.name) && inner !== built) {
+      } else if ((/\.(?:ts|json)$/.test(entry.name) || inner === bundler) && inner !== built) {
         const { size, mtimeMs } = statSync(join(root, inner));
         hash.update(`${inner} ${size} ${mtimeMs}\n`);
       }

@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { Router, type RequestHandler } from 'express';
 import * as z from 'zod';
+import { projectRoot } from '../../shared/config/project-root.js';
 import { AppError } from '../../shared/errors/app-error.js';
 import { pathOf } from '../http/request-context.js';
 
@@ -11,9 +12,10 @@ const Document = z.looseObject({ paths: z.record(z.string(), z.record(z.string()
 
 export type OpenApiDocument = z.infer<typeof Document>;
 
-/** The built document, from beside this file. @throws when the build has not written it. */
+/** The built document. @throws when the build has not written it. */
 export function readOpenApiDocument(): OpenApiDocument {
-  return Document.parse(JSON.parse(readFileSync(new URL('openapi.json', import.meta.url), 'utf8')));
+  const file = new URL('dist/api/openapi/openapi.json', projectRoot);
+  return Document.parse(JSON.parse(readFileSync(file, 'utf8')));
 }
 
 const OPTIONS = {

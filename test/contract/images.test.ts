@@ -33,7 +33,7 @@ const images = [
     programs: [],
   },
 ];
-const manifests = ['package.json', 'package-lock.json', 'tsconfig.json'];
+const manifests = ['package.json', 'package-lock.json', 'tsconfig.json', 'bundle.mjs'];
 
 for (const { file, sources, programs } of images) {
   test(`${file} is built from its own folders and nothing else`, async (t) => {

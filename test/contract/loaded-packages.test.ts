@@ -1,4 +1,6 @@
 import { execFile } from 'node:child_process';
+import { readFile } from 'node:fs/promises';
+import { SourceMap, type SourceMapPayload } from 'node:module';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import test from 'ava';
@@ -32,6 +34,23 @@ for (const [program, modules] of Object.entries(unwanted)) {
       const found = loaded.filter((module) => module.startsWith(path));
       t.deepEqual(found, [], `${program}.js loads ${path} when it is imported: ${instead}`);
     }
+  });
+}
+
+for (const program of ['api', 'workers']) {
+  test(`dist/${program}/main.js is one file, whose source map names our sources line by line`, async (t) => {
+    const file = join(projectRoot, 'dist', program, 'main.js');
+    const code = await readFile(file, 'utf8');
+    t.notRegex(code, /^(?:import|export) [^'"]*['"]\.{1,2}\//m, 'npm run build bundles it');
+    const map = new SourceMap(
+      JSON.parse(await readFile(`${file}.map`, 'utf8')) as SourceMapPayload,
+    );
+    const line = code.split('\n').findIndex((text) => text.includes(`async function start`));
+    const entry = map.findEntry(line, 0);
+    t.true(
+      'originalSource' in entry && /\/(?:api|workers|shared)\/.*\.ts$/.test(entry.originalSource),
+    );
+    t.true('originalLine' in entry && entry.originalLine > 0);
   });
 }
 

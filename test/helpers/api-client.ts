@@ -1,5 +1,6 @@
 import { loadContract, type Contract } from './contract.js';
 import { eventually } from './eventually.js';
+import { ask } from './http.js';
 
 /** What a request carries besides its path. */
 export interface RequestOptions {
@@ -43,7 +44,7 @@ export function createClient(
   headers: Readonly<Record<string, string>> = {},
 ): ApiClient {
   const raw: ApiClient['raw'] = (method, path, options = {}) =>
-    ask(baseUrl, method, path, { ...options, headers: { ...headers, ...options.headers } });
+    answerTo(baseUrl, method, path, { ...options, headers: { ...headers, ...options.headers } });
   const request = async <T>(
     method: string,
     path: string,
@@ -76,28 +77,25 @@ export const servedAtLast = <T>(send: () => Promise<Answer<T>>): Promise<Answer<
     { of: 'an answer other than 503', withinMs: 200_000 },
   );
 
-async function ask(
+async function answerTo(
   baseUrl: string,
   method: string,
   path: string,
   options: RequestOptions,
 ): Promise<Answer> {
   const { json, body, headers = {}, signal } = options;
-  const response = await fetch(`${baseUrl}${path}`, {
+  const answer = await ask(`${baseUrl}${path}`, {
     method,
-    redirect: 'manual',
     headers: { ...(json !== undefined && { 'content-type': 'application/json' }), ...headers },
-    body: json === undefined ? (body ?? null) : JSON.stringify(json),
+    body: json === undefined ? body : JSON.stringify(json),
     signal: signal ?? AbortSignal.timeout(ANSWER_WITHIN_MS),
   });
-  const text = await response.text();
-  const isJson = /^application\/(.+\+)?json\b/.test(response.headers.get('content-type') ?? '');
+  const { text } = answer;
+  const isJson = /^application\/(.+\+)?json\b/.test(answer.headers.get('content-type') ?? '');
   return {
-    status: response.status,
-    headers: response.headers,
-    text,
+    ...answer,
     body: isJson && text !== '' ? (JSON.parse(text) as unknown) : text,
-    requestId: response.headers.get('x-request-id') ?? '',
+    requestId: answer.headers.get('x-request-id') ?? '',
   };
 }
 

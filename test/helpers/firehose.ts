@@ -1,6 +1,7 @@
 import * as z from 'zod';
 import type { TestContext } from './context.js';
 import { eventually } from './eventually.js';
+import { ask } from './http.js';
 
 const Page = z.object({
   records: z.array(
@@ -33,8 +34,8 @@ export function createFirehoseReader({
       after: String(after),
       limit: String(PAGE_SIZE),
     }).toString();
-    const answer = await fetch(url, { signal: AbortSignal.timeout(30_000) });
-    return Page.parse(await answer.json()).records;
+    const { text } = await ask(url, { signal: AbortSignal.timeout(30_000) });
+    return Page.parse(JSON.parse(text)).records;
   };
   // A stream only grows: each record is read once, however often they are asked for.
   const found: LogRecord[] = [];

@@ -1,5 +1,6 @@
 import * as z from 'zod';
 import { eventually } from './eventually.js';
+import { ask } from './http.js';
 import type { TestStack } from './stack.js';
 
 const Mail = z.object({
@@ -33,8 +34,8 @@ export function createMailbox({ mailboxUrl }: Pick<TestStack, 'mailboxUrl'>): Ma
   const mailsTo = async (address: string): Promise<Mail[]> => {
     const url = new URL('email', mailboxUrl.endsWith('/') ? mailboxUrl : `${mailboxUrl}/`);
     url.searchParams.set('envelope.to.address', address);
-    const answer = await fetch(url, { signal: AbortSignal.timeout(30_000) });
-    return z.array(Mail).parse(await answer.json());
+    const { text } = await ask(url, { signal: AbortSignal.timeout(30_000) });
+    return z.array(Mail).parse(JSON.parse(text));
   };
   return {
     mailsTo,

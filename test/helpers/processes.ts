@@ -5,6 +5,7 @@ import { claimPort, loopback } from '../../dev/stack/processes/ports.js';
 import type { Scope, TestContext } from './context.js';
 import { environment, type Overrides } from './env.js';
 import { eventually } from './eventually.js';
+import { ask } from './http.js';
 import { keepLines, type WrittenLines } from './log-lines.js';
 
 export { isRequest, type LogLine } from './log-lines.js';
@@ -109,9 +110,8 @@ async function startServer(
 
 async function isLive(url: string): Promise<boolean> {
   try {
-    const answer = await fetch(`${url}/health/live`, { signal: AbortSignal.timeout(10_000) });
-    await answer.arrayBuffer();
-    return answer.ok;
+    const { status } = await ask(`${url}/health/live`, { signal: AbortSignal.timeout(10_000) });
+    return status === 200;
   } catch {
     return false;
   }

@@ -18,7 +18,7 @@ const contract = loadContract();
 const document = readDocument();
 
 /** `FUZZ_REQUESTS=1000000 FUZZ_SEED=7` goes further than the run of every day. */
-const REQUESTS = Number(process.env['FUZZ_REQUESTS'] ?? 2_000);
+const REQUESTS = Number(process.env['FUZZ_REQUESTS'] ?? 3_000);
 const SEED = Number(process.env['FUZZ_SEED'] ?? 1);
 /** After so many requests the accounts are new: the fuzzing uses them up. */
 const ROUND = 500;
