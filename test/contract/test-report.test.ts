@@ -32,7 +32,7 @@ test('everything that fails a run is named in its summary, with what explains it
   for (const [name, code] of Object.entries(FILES))
     await writeFile(join(folder, `test/${name}.test.js`), `import test from 'ava';\n${code}\n`);
 
-  const ava = ['node_modules/ava/entrypoints/cli.mjs', '--no-worker-threads', '--timeout=5s'];
+  const ava = ['node_modules/ava/entrypoints/cli.mjs', '--no-worker-threads', '--timeout=15s'];
   const child = spawn(process.execPath, ava, {
     cwd: folder,
     env: { ...process.env, NODE_ENV: 'test' },
