@@ -18,17 +18,18 @@ export interface Comparison {
 
 /** What the machine's noise may take away. */
 const ALLOWED_FALL = 0.25;
-const FILE = 'bench/floors.json';
+/** Where they are committed. */
+export const FLOORS_FILE = 'bench/floors.json';
 
 /** The committed ratios. */
 export async function readFloors(): Promise<Floors> {
-  return JSON.parse(await readFile(join(projectRoot, FILE), 'utf8')) as Floors;
+  return JSON.parse(await readFile(join(projectRoot, FLOORS_FILE), 'utf8')) as Floors;
 }
 
 /** Replaces the ratios of what was measured; others stay. */
 export async function writeFloors(outcomes: readonly Outcome[]): Promise<void> {
   const floors = { ...(await readFloors()), ...ratiosOf(outcomes) };
-  await writeFile(join(projectRoot, FILE), `${JSON.stringify(floors, null, 2)}\n`);
+  await writeFile(join(projectRoot, FLOORS_FILE), `${JSON.stringify(floors, null, 2)}\n`);
 }
 
 /** Each committed ratio of the measurements that were run, beside what they have found. */

@@ -11,6 +11,8 @@ export interface Sample {
   /** From a response to the acceptance of the mail that it promised. */
   readonly acceptedP50Ms?: number;
   readonly acceptedP99Ms?: number;
+  /** Bytes of a mail on the wire. */
+  readonly mailBytes?: number;
   /** Memory of the process in megabytes. */
   readonly residentMb?: number;
   /** Memory at the end, divided by memory in the middle. */
@@ -57,7 +59,7 @@ export interface Measurement {
   readonly rounds?: { readonly full: number; readonly short: number };
   /** A contender's part in a round lasts at least so long: what is slow needs longer for its percentiles. */
   readonly leastMs?: number;
-  /** False: there is nothing to warm up, since each sample starts its own process. */
+  /** False: there is nothing to warm up, for example since each sample starts its own process. */
   readonly warmsUp?: boolean;
   /** Prepares the contenders. The first one is the product. */
   open(world: World, plan: Plan): Promise<OpenMeasurement>;

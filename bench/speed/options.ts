@@ -1,6 +1,6 @@
 import { readOptions } from '../../dev/command-line.js';
 import { catalogue } from './catalogue.js';
-import { readFloors } from './floors.js';
+import { FLOORS_FILE, readFloors } from './floors.js';
 import type { Measurement, Plan } from './measurement.js';
 
 /** What the command line asks for. */
@@ -20,7 +20,7 @@ const USAGE = `npm run bench -- [NAME ...] [--short | --check] [--write] [--roun
   --check      a short run; fails when a ratio is more than 25 % below that in bench/floors.json
   --write      writes the results of a short run as well, and its ratios to bench/floors.json
   --rounds N   rounds; 5, with --short 3 or fewer
-  --seconds N  duration of each contender's part in a round; 3, with --short 0.6
+  --seconds N  duration of each contender's part in a round; 3, with --short 0.5
 
 A full run of everything writes docs/performance.md and its plot.
 `;
@@ -51,6 +51,10 @@ export async function readWanted(): Promise<Wanted | number> {
     return help ? 0 : WRONG_USAGE;
   }
   const chosen = isCheck && names.length === 0 ? Object.keys(await readFloors()) : names;
+  if (isCheck && chosen.length === 0) {
+    process.stderr.write(`${FLOORS_FILE} has no ratios yet: npm run bench -- --short --write\n`);
+    return 1;
+  }
   const measurements = catalogue.filter(({ name }) => chosen.length === 0 || chosen.includes(name));
   const isComplete = measurements.length === catalogue.length;
   return { measurements, plan, isCheck, isWritten: write || (!plan.isShort && isComplete) };
@@ -67,9 +71,9 @@ function readPlan({
   readonly seconds?: string | undefined;
 }): Plan | undefined {
   const rounds = givenRounds === undefined ? undefined : Number(givenRounds);
-  const seconds = Number(givenSeconds ?? (isShort ? 0.6 : 3));
+  const seconds = Number(givenSeconds ?? (isShort ? 0.5 : 3));
   const isCount =
     rounds === undefined || (Number.isInteger(rounds) && rounds >= 1 && rounds <= MAX_ROUNDS);
   if (!isCount || !(seconds > 0) || seconds > MAX_SECONDS) return undefined;
-  return { isShort, rounds, roundMs: seconds * 1_000, warmUpMs: isShort ? 1_500 : 4_000 };
+  return { isShort, rounds, roundMs: seconds * 1_000, warmUpMs: isShort ? 1_200 : 4_000 };
 }

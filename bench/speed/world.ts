@@ -168,14 +168,19 @@ async function start(state: WorldState, spec: ServerSpec): Promise<Running> {
     await running.stop();
     await claim.release();
   };
-  await waitUntilListening(running, port, state.signal);
-  const listeningAfterMs = performance.now() - startedAt;
-  const path = isProduct ? '/health/ready' : '/health/live';
-  await waitUntilReady(running, () => isReady(port, path), {
-    timeoutMs: START_TIMEOUT_MS,
-    signal: state.signal,
-  });
-  return { server: { ...running, port, logFile, listeningAfterMs }, close };
+  try {
+    await waitUntilListening(running, port, state.signal);
+    const listeningAfterMs = performance.now() - startedAt;
+    const path = isProduct ? '/health/ready' : '/health/live';
+    await waitUntilReady(running, () => isReady(port, path), {
+      timeoutMs: START_TIMEOUT_MS,
+      signal: state.signal,
+    });
+    return { server: { ...running, port, logFile, listeningAfterMs }, close };
+  } catch (error) {
+    await close();
+    throw error;
+  }
 }
 
 const productArguments = ({ script }: ProductProgram): string[] => [

@@ -95,7 +95,7 @@ const TWO = 'two workers';
 /** Whether a second worker helps. */
 export const twoWorkers: Measurement = {
   name: 'two-workers',
-  rounds: { full: 5, short: 2 },
+  rounds: { full: 5, short: 1 },
   warmsUp: false,
   title: 'shipping log lines that wait in Redis, by two workers against one',
   settings:

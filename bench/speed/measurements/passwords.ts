@@ -91,7 +91,7 @@ export const overload: Measurement = {
   title: 'GET /health/live while 200 clients log in without pause; most are refused by 503',
   settings: SETTINGS,
   leastMs: 4_000,
-  rounds: { full: 5, short: 2 },
+  rounds: { full: 5, short: 1 },
   warmsUp: false,
   goals: [{ figure: 'p99Ms', of: OVERLOADED, atMost: 150 }],
   async open(world) {
