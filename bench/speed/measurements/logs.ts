@@ -44,8 +44,8 @@ export const logs: Measurement = {
   },
 };
 
-const SHORT_LINES = 'lines of 300 bytes, of which 68 are ids';
-const REQUEST_LINES = 'lines of requests, with five ids';
+const SHORT_LINES = '300-byte lines with two ids';
+const REQUEST_LINES = 'lines of requests with five ids';
 
 /** What lines that wait cost Redis. */
 export const logMemory: Measurement = {

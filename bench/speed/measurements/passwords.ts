@@ -56,13 +56,13 @@ export const login: Measurement = {
   },
 };
 
-const IN_STORM = 'reads beside 8 logins at a time';
+const IN_STORM = 'reads beside logins';
 const CALM = 'the same reads alone';
 
 /** What logins do to everything else. */
 export const storm: Measurement = {
   name: 'storm',
-  title: 'GET /users/{id} in a login storm, 4 connections',
+  title: 'GET /users/{id} on 4 connections beside 8 logins at a time',
   settings: SETTINGS,
   leastMs: 2_000,
   rounds: { full: 5, short: 2 },

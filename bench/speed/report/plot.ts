@@ -1,11 +1,11 @@
 import type { Outcome, Verdict } from '../paired-rounds.js';
 import { boundOf, comparisonOf, foundOf } from './table.js';
 
-const WIDTH = 960;
+const WIDTH = 1_010;
 const ROW = 26;
 const TOP = 44;
-const LABELS = 470;
-const VALUES = 150;
+const LABELS = 480;
+const VALUES = 180;
 /** Length of a bar that is exactly at its goal. */
 const GOAL = 150;
 /** Longer bars are cut off, and say so by their number. */

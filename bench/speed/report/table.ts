@@ -1,5 +1,5 @@
 import type { Outcome, Verdict } from '../paired-rounds.js';
-import type { Figure, Sample } from '../measurement.js';
+import { PRODUCT, type Figure, type Sample } from '../measurement.js';
 
 /** How a figure is headed and written. */
 const figures: Readonly<Record<Figure, { head: string; write: (value: number) => string }>> = {
@@ -77,16 +77,16 @@ const figureNames: Readonly<Record<Figure, string>> = {
   mailBytes: 'size of a mail',
   residentMb: 'resident memory',
   growth: 'memory at the end against the middle',
-  redisBytes: 'Redis memory of a 300-byte line',
+  redisBytes: 'Redis memory of 300 bytes',
   startMs: 'start',
   foreignCpu: 'foreign CPU',
 };
 
 /** What a goal compares. */
-export const comparisonOf = ({ figure, of, against }: Verdict): string =>
-  against === undefined
-    ? `${of}: ${figureNames[figure]}`
-    : `${of}: ${figureNames[figure]} against ${against}`;
+export function comparisonOf({ figure, of, against }: Verdict): string {
+  const what = of === PRODUCT ? figureNames[figure] : `${of}: ${figureNames[figure]}`;
+  return against === undefined ? what : `${what} against ${against}`;
+}
 
 /** The bound of a goal. */
 export function boundOf(verdict: Verdict): string {

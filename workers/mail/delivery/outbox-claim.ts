@@ -1,5 +1,6 @@
 import { QueryTypes } from 'sequelize';
 import type { Database } from '../../../shared/database/connect.js';
+import type { Statement } from '../../../shared/database/statements.js';
 
 /** Identifies the outbox message of a job. */
 export interface MessageKey {
@@ -44,50 +45,55 @@ interface ClaimRow extends Omit<ClaimedMessage, 'generation' | 'deliveryId' | 'c
 /** The loser of two concurrent claims saw the row as it was before: it retries soon. */
 const LOST_RACE_MS = 1_000;
 
+/** Locks the messages in the order of the arrays, by the primary key. */
+const CLAIM: Statement = {
+  name: 'mail_claim',
+  text: `
+    with due as (
+      select * from unnest($1::uuid[], $2::int[]) as due (id, generation)
+    ), claimed as (
+      update outbox o
+         set claimed_until = now() + $4::int * interval '1 millisecond', attempts = attempts + 1
+        from due
+       where o.id = due.id and o.generation = due.generation and o.id = any($1::uuid[])
+         and o.state in ('pending', 'enqueued') and (o.claimed_until is null or o.claimed_until <= now())
+      returning o.id, o.attempts, o.claimed_until
+    ), delivery as (
+      insert into deliveries (outbox_id, attempt, worker)
+      select id, attempts, $3::text from claimed
+      returning id, outbox_id
+    )
+    select o.id, o.state in ('pending', 'enqueued') as "isOpen",
+           (extract(epoch from o.claimed_until - now()) * 1000)::float8 as "remainingMs",
+           delivery.id::text as "deliveryId", claimed.claimed_until::text as "claimedUntil",
+           o.name, o.payload, o.admin_id as "adminId", o.recipient, o.trace_id as "traceId", o.attempts + 1 as attempt,
+           o.unanswered
+      from due
+      join outbox o on o.id = due.id and o.generation = due.generation and o.id = any($1::uuid[])
+      left join claimed on claimed.id = o.id
+      left join delivery on delivery.outbox_id = o.id`,
+};
+
 /**
  * Claims messages and opens a delivery for each attempt, in one statement; resolves to the claims by id. A message of another
  * generation, or none, has no claim. A pending message can be claimed too: its job may start before the message is marked as
- * enqueued. All statements lock messages in the order of their ids, so that no two deadlock.
+ * enqueued.
  */
 export async function claimMessages(
-  database: Database,
+  { statements }: Database,
   keys: readonly MessageKey[],
   { worker, claimMs }: { readonly worker: string; readonly claimMs: number },
 ): Promise<Map<string, Claim>> {
-  const rows = await database.query<ClaimRow>(
-    `with due as (
-       select * from unnest($1::uuid[], $2::int[]) as due (id, generation)
-     ), free as (
-       select o.id from outbox o join due on o.id = due.id and o.generation = due.generation
-        where o.state in ('pending', 'enqueued') and (o.claimed_until is null or o.claimed_until <= now())
-        order by o.id for update of o
-     ), claimed as (
-       update outbox o
-          set claimed_until = now() + $4 * interval '1 millisecond', attempts = attempts + 1
-         from free where o.id = free.id
-       returning o.id, o.attempts, o.claimed_until
-     ), delivery as (
-       insert into deliveries (outbox_id, attempt, worker)
-       select id, attempts, $3 from claimed
-       returning id, outbox_id
-     )
-     select o.id, o.state in ('pending', 'enqueued') as "isOpen",
-            (extract(epoch from o.claimed_until - now()) * 1000)::float8 as "remainingMs",
-            delivery.id::text as "deliveryId", claimed.claimed_until::text as "claimedUntil",
-            o.name, o.payload, o.admin_id as "adminId", o.recipient, o.trace_id as "traceId", o.attempts + 1 as attempt,
-            o.unanswered
-       from due
-       join outbox o on o.id = due.id and o.generation = due.generation
-       left join claimed on claimed.id = o.id
-       left join delivery on delivery.outbox_id = o.id`,
-    {
-      type: QueryTypes.SELECT,
-      bind: [keys.map(({ id }) => id), keys.map(({ generation }) => generation), worker, claimMs],
-    },
-  );
-  const generations = new Map(keys.map(({ id, generation }) => [id, generation]));
+  const sorted = keys.toSorted(byId);
+  const generations = new Map(sorted.map(({ id, generation }) => [id, generation]));
+  const values = [[...generations.keys()], [...generations.values()], worker, claimMs];
+  const rows = await statements.run<ClaimRow>(CLAIM, values);
   return new Map(rows.map((row) => [row.id, claimOf(row, generations.get(row.id) ?? 0)]));
 }
+
+/** All statements lock messages in this order, so that no two deadlock. */
+export const byId = (one: { readonly id: string }, other: { readonly id: string }): number =>
+  one.id < other.id ? -1 : 1;
 
 function claimOf(row: ClaimRow, generation: number): Claim {
   const { isOpen, remainingMs, deliveryId, claimedUntil, ...message } = row;
@@ -114,34 +120,29 @@ export async function renewClaim(
   return row?.claimedUntil;
 }
 
+const RECORD_TRANSMISSION: Statement = {
+  name: 'mail_record_transmission',
+  text: `
+    update outbox o set unanswered = unanswered + 1
+      from unnest($1::uuid[], $2::int[], $3::timestamptz[]) as claimed (id, generation, claimed_until)
+     where o.id = claimed.id and o.generation = claimed.generation and o.claimed_until = claimed.claimed_until
+       and o.id = any($1::uuid[]) and o.state in ('pending', 'enqueued')
+    returning o.id, o.unanswered`,
+};
+
 /**
  * Counts a transmission of each content, before it starts: if the worker dies from here on, the row says that the server may
  * have accepted it. Resolves to the counts by id; a message that is not claimed by this worker any more has none.
  */
 export async function recordTransmissions(
-  database: Database,
+  { statements }: Database,
   messages: readonly ClaimedMessage[],
 ): Promise<Map<string, number>> {
-  const rows = await database.query<{ id: string; unanswered: number }>(
-    `with claimed as (
-       select o.id
-         from outbox o
-         join unnest($1::uuid[], $2::int[], $3::timestamptz[]) as claimed (id, generation, claimed_until)
-           on o.id = claimed.id and o.generation = claimed.generation and o.claimed_until = claimed.claimed_until
-        where o.state in ('pending', 'enqueued')
-        order by o.id for update of o
-     )
-     update outbox o set unanswered = unanswered + 1
-       from claimed where o.id = claimed.id
-     returning o.id, o.unanswered`,
-    {
-      type: QueryTypes.SELECT,
-      bind: [
-        messages.map(({ id }) => id),
-        messages.map(({ generation }) => generation),
-        messages.map(({ claimedUntil }) => claimedUntil),
-      ],
-    },
-  );
+  const sorted = messages.toSorted(byId);
+  const rows = await statements.run<{ id: string; unanswered: number }>(RECORD_TRANSMISSION, [
+    sorted.map(({ id }) => id),
+    sorted.map(({ generation }) => generation),
+    sorted.map(({ claimedUntil }) => claimedUntil),
+  ]);
   return new Map(rows.map(({ id, unanswered }) => [id, unanswered]));
 }

@@ -1,6 +1,7 @@
 import { QueryTypes } from 'sequelize';
 import type { Database } from '../../../shared/database/connect.js';
-import { IS_STILL_CLAIMED, type ClaimedMessage } from './outbox-claim.js';
+import type { Statement } from '../../../shared/database/statements.js';
+import { byId, IS_STILL_CLAIMED, type ClaimedMessage } from './outbox-claim.js';
 
 type Claimed = Pick<ClaimedMessage, 'id' | 'generation' | 'deliveryId' | 'claimedUntil'>;
 
@@ -28,44 +29,42 @@ export interface SettledMessage {
   readonly settlement: Settlement;
 }
 
+const SETTLE: Statement = {
+  name: 'mail_settle',
+  text: `
+    with done as (
+      select * from unnest($1::uuid[], $2::int[], $3::bigint[], $4::text[], $5::text[], $6::text[])
+          as done (id, generation, delivery_id, outcome, response, provider_id)
+    ), delivery as (
+      update deliveries d
+         set finished_at = now(), outcome = done.outcome, response = done.response, provider_id = done.provider_id
+        from done where d.id = done.delivery_id and d.id = any($3::bigint[])
+    )
+    update outbox o
+       set state = 'settled', outcome = done.outcome, settled_at = now(), claimed_until = null, last_error = null
+      from done
+     where o.id = done.id and o.id = any($1::uuid[]) and o.state <> 'settled'
+       and (done.outcome = 'sent' or (o.generation = done.generation and o.state not in ('dead', 'uncertain')))
+    returning o.id`,
+};
+
 /**
  * Records that the work is done, so that no later copy of the job repeats it. A mail that was sent settles the message even
  * if it was dead-lettered or redriven meanwhile. Resolves to the ids of the messages that were open.
  */
 export async function settleMessages(
-  database: Database,
+  { statements }: Database,
   settled: readonly SettledMessage[],
 ): Promise<Map<string, true>> {
-  const rows = await database.query<{ id: string }>(
-    `with done as (
-       select * from unnest($1::uuid[], $2::int[], $3::bigint[], $4::text[], $5::text[], $6::text[])
-           as done (id, generation, delivery_id, outcome, response, provider_id)
-     ), delivery as (
-       update deliveries d
-          set finished_at = now(), outcome = done.outcome, response = done.response, provider_id = done.provider_id
-         from done where d.id = done.delivery_id
-     ), open as (
-       select o.id, done.outcome from outbox o join done on done.id = o.id
-        where o.state <> 'settled'
-          and (done.outcome = 'sent' or (o.generation = done.generation and o.state not in ('dead', 'uncertain')))
-        order by o.id for update of o
-     )
-     update outbox o
-        set state = 'settled', outcome = open.outcome, settled_at = now(), claimed_until = null, last_error = null
-       from open where o.id = open.id
-     returning o.id`,
-    {
-      type: QueryTypes.SELECT,
-      bind: [
-        settled.map(({ message }) => message.id),
-        settled.map(({ message }) => message.generation),
-        settled.map(({ message }) => message.deliveryId),
-        settled.map(({ settlement }) => settlement.outcome),
-        settled.map(({ settlement }) => settlement.response),
-        settled.map(({ settlement }) => settlement.providerId ?? null),
-      ],
-    },
-  );
+  const sorted = settled.toSorted((one, other) => byId(one.message, other.message));
+  const rows = await statements.run<{ id: string }>(SETTLE, [
+    sorted.map(({ message }) => message.id),
+    sorted.map(({ message }) => message.generation),
+    sorted.map(({ message }) => message.deliveryId),
+    sorted.map(({ settlement }) => settlement.outcome),
+    sorted.map(({ settlement }) => settlement.response),
+    sorted.map(({ settlement }) => settlement.providerId ?? null),
+  ]);
   return new Map(rows.map(({ id }) => [id, true]));
 }
 

@@ -1,5 +1,6 @@
 import { QueryTypes } from 'sequelize';
 import type { Database } from '../../../shared/database/connect.js';
+import type { Statement } from '../../../shared/database/statements.js';
 import type { ConfirmationPurpose } from '../../../shared/models/index.js';
 import { groupCommit, type Grouped } from '../group-commit.js';
 import { countMails, type DueMail, type MailCount } from './mail-limits.js';
@@ -67,12 +68,10 @@ export function createMailRecords({
   };
 }
 
-async function findConfirmations(
-  database: Database,
-  ids: readonly string[],
-): Promise<Map<string, ConfirmationRow>> {
-  const rows = await database.query<ConfirmationRow>(
-    `select c.id, c.purpose, c.email, c.nonce, c.expires_at as "expiresAt", now() as now,
+const FIND_CONFIRMATIONS: Statement = {
+  name: 'mail_find_confirmations',
+  text: `
+    select c.id, c.purpose, c.email, c.nonce, c.expires_at as "expiresAt", now() as now,
             c.confirmed_at is not null as "isUsed",
             c.superseded_at is not null as "isReplaced",
             c.expires_at <= now() as "isExpired",
@@ -81,7 +80,7 @@ async function findConfirmations(
                where other.email_canonical = c.email_canonical and other.id <> c.id and not other.repeated
                  and other.purpose = 'registration'
                  and other.superseded_at is null and other.confirmed_at is null and other.expires_at > now()
-                 and abs(extract(epoch from other.created_at - c.created_at)) < $2
+                 and abs(extract(epoch from other.created_at - c.created_at)) < $2::int
             ) as "isRepeated",
             exists (select from registrations r where r.email_canonical = c.email_canonical) as "isRegistered",
             owner.name as "ownerName", owner.email as "ownerEmail",
@@ -90,8 +89,14 @@ async function findConfirmations(
        left join admins owner on owner.email_canonical = c.email_canonical
        left join admins requester on requester.id = c.admin_id
       where c.id = any($1::uuid[])`,
-    { type: QueryTypes.SELECT, bind: [ids, REPEATED_WITHIN_SECONDS] },
-  );
+};
+
+async function findConfirmations(
+  { statements }: Database,
+  ids: readonly string[],
+): Promise<Map<string, ConfirmationRow>> {
+  const values = [ids, REPEATED_WITHIN_SECONDS];
+  const rows = await statements.run<ConfirmationRow>(FIND_CONFIRMATIONS, values);
   return new Map(rows.map((row) => [row.id, row]));
 }
 
