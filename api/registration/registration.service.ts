@@ -73,7 +73,6 @@ export async function register(
   // Early feedback only; the unique constraint decides when the address is confirmed.
   if (await isNameTaken(database, nameCanonical)) throw new AppError('name_taken');
   const passwordHash = await passwords.hash(password, cause);
-  const repeated = deps.repeatedRegistrations.isRepeated(email.canonical, nameCanonical, password);
   const registration = valuesOf(REGISTRATION_ROW, {
     id: uuidv7(),
     email: email.address,
@@ -82,14 +81,17 @@ export async function register(
     name_canonical: nameCanonical,
     password_hash: passwordHash,
   });
-  const request = { purpose: 'registration', email, repeated } as const;
-  const { values: confirmation, message } = newConfirmation(deps, request, cause);
-  const facts = { details: { outbox_id: message.id } };
-  const event = deps.audit.event('registration_requested', cause, facts);
-  const values = [...registration, ...confirmation, ...message.values, ...event.values];
-  await retryConflicts(() => database.statements.run(INSERT_REGISTRATION, values));
-  message.committed();
-  event.committed();
+  const same = { emailCanonical: email.canonical, nameCanonical, password };
+  await deps.repeatedRegistrations.insert(same, async (repeated) => {
+    const request = { purpose: 'registration', email, repeated } as const;
+    const { values: confirmation, message } = newConfirmation(deps, request, cause);
+    const facts = { details: { outbox_id: message.id } };
+    const event = deps.audit.event('registration_requested', cause, facts);
+    const values = [...registration, ...confirmation, ...message.values, ...event.values];
+    await retryConflicts(() => database.statements.run(INSERT_REGISTRATION, values));
+    message.committed();
+    event.committed();
+  });
 }
 
 /** Requests another mail with a link, if the address is registered. Runs the same statement for every address. */

@@ -1,9 +1,28 @@
 import { createHmac, randomBytes } from 'node:crypto';
 
-/** Detects a registration that is sent twice: a double click, a retry after a lost response. */
+/** What makes two registrations the same: a double click, or a retry after a lost response. */
+export interface SameRegistration {
+  readonly emailCanonical: string;
+  readonly nameCanonical: string;
+  readonly password: string;
+}
+
+/** Detects a registration that is sent twice. */
 export interface RepeatedRegistrations {
-  /** Records the registration. True if this process has seen the same one within the last 30 seconds. */
-  isRepeated(emailCanonical: string, nameCanonical: string, password: string): boolean;
+  /**
+   * Inserts a registration, told whether this process has inserted the same one within the last 30 seconds. A repeated one
+   * waits for the insert of the first to end: the worker looks for that one before it mails a link for the repeated one.
+   */
+  insert(
+    registration: SameRegistration,
+    insert: (isRepeated: boolean) => Promise<void>,
+  ): Promise<void>;
+}
+
+interface First {
+  readonly rememberedUntil: number;
+  /** Resolves when its insert has ended, however. */
+  readonly ended: Promise<void>;
 }
 
 const WITHIN_MS = 30_000;
@@ -17,21 +36,23 @@ export function createRepeatedRegistrations(
   now: () => number = () => performance.now(),
 ): RepeatedRegistrations {
   const key = randomBytes(32);
-  const rememberedUntil = new Map<string, number>();
+  const remembered = new Map<string, First>();
 
   return {
-    isRepeated(...registration) {
+    async insert({ emailCanonical, nameCanonical, password }, insert) {
       const digest = createHmac('sha256', key)
-        .update(JSON.stringify(registration))
+        .update(JSON.stringify([emailCanonical, nameCanonical, password]))
         .digest('base64');
-      const isRepeated = (rememberedUntil.get(digest) ?? -Infinity) > now();
+      const known = remembered.get(digest);
+      const first = known && known.rememberedUntil > now() ? known : undefined;
+      const inserted = first ? first.ended.then(() => insert(true)) : insert(false);
+      const ended = first?.ended ?? inserted.catch(() => undefined);
       // Reinserted at the end of the map, so that the first entry is always the oldest.
-      rememberedUntil.delete(digest);
-      rememberedUntil.set(digest, now() + WITHIN_MS);
-      const [oldest] = rememberedUntil.keys();
-      if (rememberedUntil.size > MAX_REMEMBERED && oldest !== undefined)
-        rememberedUntil.delete(oldest);
-      return isRepeated;
+      remembered.delete(digest);
+      remembered.set(digest, { rememberedUntil: now() + WITHIN_MS, ended });
+      const [oldest] = remembered.keys();
+      if (remembered.size > MAX_REMEMBERED && oldest !== undefined) remembered.delete(oldest);
+      await inserted;
     },
   };
 }

@@ -1,4 +1,5 @@
 import type pg from 'pg';
+import { ConnectionError } from 'sequelize';
 
 /**
  * A statement for the paths where building a query and its models would cost more than the query: written by hand, parsed and
@@ -12,7 +13,7 @@ export interface Statement {
 
 /** Runs statements on connections of their own, each statement in a transaction of its own. */
 export interface Statements {
-  /** @throws the server's or the connection's error, as the driver reports it. */
+  /** @throws the driver's error; {@link ConnectionError} when there is no connection. */
   run<Row extends pg.QueryResultRow>(
     statement: Statement,
     values: readonly unknown[],
@@ -39,12 +40,21 @@ export function createStatements(pool: pg.Pool): Statements {
   };
 }
 
+/** @throws {ConnectionError} as Sequelize does, whose errors are told apart everywhere else. */
+async function connect(pool: pg.Pool): Promise<StatementClient> {
+  try {
+    return (await pool.connect()) as StatementClient;
+  } catch (error) {
+    throw new ConnectionError(error as Error);
+  }
+}
+
 async function run<Row extends pg.QueryResultRow>(
   pool: pg.Pool,
   { name, text }: Statement,
   values: readonly unknown[],
 ): Promise<Row[]> {
-  const client = (await pool.connect()) as StatementClient;
+  const client = await connect(pool);
   let isUsable = false;
   try {
     const result = await client.query<Row>({

@@ -82,6 +82,9 @@ async function stopInOrder(t: ExecutionContext, ...processes: ServerProcess[]): 
   }
 }
 
+/** Well-formed, and of no session. */
+const REFRESH_TOKEN = `rt_1_0_${'A'.repeat(43)}`;
+
 test('through an outage of PostgreSQL every line is one of the log, and says what readiness found', async (t) => {
   const proxy = await openTcpProxy(t, context.databaseUrl);
   const env = { ...IMPATIENT, DATABASE_URL: proxy.urlFor(context.databaseUrl) };
@@ -93,7 +96,7 @@ test('through an outage of PostgreSQL every line is one of the log, and says wha
 
   proxy.silence();
   // A transaction that cannot be begun.
-  t.is((await client.post('/auth/confirm/resend', { email: 'nobody@x.test' })).status, 503);
+  t.is((await client.post('/auth/refresh', { refresh_token: REFRESH_TOKEN })).status, 503);
   await api.waitForLine((line) => line['message'] === 'console output captured');
   for (const process of [api, worker]) {
     t.is((await fetch(`${process.url}/health/ready`)).status, 503);
