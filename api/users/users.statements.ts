@@ -56,7 +56,7 @@ export const createUserReads = (statements: Statements): UserReads => ({
       from (
         select own.*, row_number() over () as place
           from (
-            select * from users
+            select id, email, name, active, created_at, updated_at from users
              where (admin_id, id) > (s.admin_id, asked.after) and admin_id <= s.admin_id
              order by admin_id, id limit ${MAX_LIMIT + 1}
           ) own

@@ -30,11 +30,12 @@ const IDLE_IN_TRANSACTION_MS = 10_000;
 /** How long closing a connection waits for the server. */
 const CLOSE_TIMEOUT_MS = 500;
 /**
- * A prepared statement looks rows up by an index. Its plan is kept while tables grow, so it must not be one for a table that was
- * small, or had no statistics, when it was made.
+ * A prepared statement looks rows up by an index. It is planned once, since planning takes longer than running it. The plan is
+ * kept while tables grow, so it must not be one for a table that was small, or had no statistics, when it was made.
  */
-const INDEXES_ALONE = `select set_config('enable_' || method, 'off', false)
-  from unnest(array['seqscan', 'bitmapscan', 'sort', 'incremental_sort']) method`;
+const STATEMENT_SETTINGS = `select set_config('plan_cache_mode', 'force_generic_plan', false),
+       (select count(set_config('enable_' || method, 'off', false))
+          from unnest(array['seqscan', 'bitmapscan', 'sort', 'incremental_sort']) method)`;
 /** Time-outs of statements and of idle transactions; `$3`: for this transaction only, instead of the session. */
 const SET_TIMEOUTS = `select set_config('statement_timeout', $1, $3), set_config('idle_in_transaction_session_timeout', $2, $3)`;
 
@@ -95,7 +96,7 @@ export function openDatabase(config: DatabaseConfig, applicationName: string): D
     idleTimeoutMillis: IDLE_MS,
     // The pool waits for it, which its types don't say.
     // oxlint-disable-next-line typescript/no-misused-promises
-    onConnect: (client) => (client as Client).setUp(INDEXES_ALONE),
+    onConnect: (client) => (client as Client).setUp(STATEMENT_SETTINGS),
   });
   // An idle connection that the server closed; the pool has already removed it.
   pool.on('error', () => undefined);

@@ -15,7 +15,7 @@ export interface StatementRecorder {
 
 /** What Sequelize and the pools ask on a new connection. */
 const CONNECTION_SET_UP =
-  /^(?:set (?:standard_conforming_strings|client_min_messages)|show |with ranges as |select set_config\((?:'enable_'|.+ where pg_backend_pid\(\) ))/i;
+  /^(?:set (?:standard_conforming_strings|client_min_messages)|show |with ranges as |select set_config\((?:'plan_cache_mode'|.+ where pg_backend_pid\(\) ))/i;
 const OUTBOX_BOOKKEEPING = /^update outbox o set state = '/i;
 
 /** Opens a recorder in front of the PostgreSQL that the URL names; it closes with the scope. */
