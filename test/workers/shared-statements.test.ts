@@ -47,7 +47,9 @@ test('several mails to one address at once stay within its limit', async (t) => 
   const mails = [];
   for (let i = 0; i < 5; i += 1)
     mails.push(await fixture.promiseConfirmation({ email, purpose: 'resend' }));
-  const results = await Promise.all(mails.map((mail) => deliver(mail)));
+  const settled = await Promise.allSettled(mails.map((mail) => deliver(mail)));
+  // One may be delayed, and its job tried again later.
+  const results = settled.map((each) => (each.status === 'fulfilled' ? each.value : 'delayed'));
   t.is(results.filter((result) => result === 'sent').length, server.taken.length);
   t.true(server.taken.length >= 1 && server.taken.length <= 3, String(results));
 });
