@@ -41,9 +41,9 @@ const REGISTRATION_ROW = {
 
 /** Deletes the oldest registrations of the new one's address ($2) past {@link KEPT_REGISTRATIONS}. */
 const PRUNED = `pruned as (
-  delete from registrations where id in (
+  delete from registrations where id = any (array(
     select id from registrations where email_canonical = $2
-     order by id desc offset ${KEPT_REGISTRATIONS - 1}))`;
+     order by id desc offset ${KEPT_REGISTRATIONS - 1})))`;
 
 const INSERT_REGISTRATION = insertRows(
   'insert-registration',

@@ -120,12 +120,14 @@ interface Account {
   readonly isKnownNetwork: boolean;
 }
 
+/** `limit 1` where `exists` would do: the planner could make one hash table of all rows out of that, to be used for one admin. */
 const FIND_ACCOUNT: Statement = {
   name: 'find-account',
   text: `select a.id, a.password_hash as "passwordHash", r.password_hash as "registeredHash",
-       exists (select from sessions s where s.admin_id = a.id and s.network = $2)
-         or exists (select from confirmations c where c.admin_id = a.id and c.network = $2
-                     and c.email_canonical = a.email_canonical) as "isKnownNetwork"
+       coalesce((select true from sessions s where s.admin_id = a.id and s.network = $2 limit 1),
+                (select true from confirmations c where c.email_canonical = a.email_canonical
+                   and c.admin_id = a.id and c.network = $2 limit 1),
+                false) as "isKnownNetwork"
   from (select $1::text as canonical) asked
   left join admins a on a.email_canonical = asked.canonical
   left join lateral (select password_hash from registrations

@@ -33,7 +33,7 @@ const CLOSE_TIMEOUT_MS = 500;
  * A prepared statement looks rows up by an index. It is planned once, since planning takes longer than running it. The plan is
  * kept while tables grow, so it must not be one for a table that was small, or had no statistics, when it was made.
  */
-const STATEMENT_SETTINGS = `select set_config('plan_cache_mode', 'force_generic_plan', false),
+export const STATEMENT_SETTINGS = `select set_config('plan_cache_mode', 'force_generic_plan', false),
        (select count(set_config('enable_' || method, 'off', false))
           from unnest(array['seqscan', 'bitmapscan', 'sort', 'incremental_sort']) method)`;
 /** Time-outs of statements and of idle transactions; `$3`: for this transaction only, instead of the session. */

@@ -149,7 +149,7 @@ const MARK_ENQUEUED: Statement = {
   text: `update outbox o
     set state = 'enqueued', enqueued_at = now(), enqueue_count = enqueue_count + 1, checked_at = null
    from unnest($1::uuid[], $2::int[]) as added (id, generation)
-  where o.id = added.id and o.generation = added.generation and o.state = 'pending'`,
+  where o.id = added.id and o.generation = added.generation and o.id = any ($1::uuid[]) and o.state = 'pending'`,
 };
 
 /** Marks these messages as enqueued, except those whose state or generation has changed since they were read. */

@@ -47,9 +47,7 @@ test('several mails to one address at once stay within its limit', async (t) => 
   const mails = [];
   for (let i = 0; i < 5; i += 1)
     mails.push(await fixture.promiseConfirmation({ email, purpose: 'resend' }));
-  const settled = await Promise.allSettled(mails.map((mail) => deliver(mail)));
-  // One may be delayed, and its job tried again later.
-  const results = settled.map((each) => (each.status === 'fulfilled' ? each.value : 'delayed'));
+  const results = await Promise.all(mails.map((mail) => deliver(mail)));
   t.is(results.filter((result) => result === 'sent').length, server.taken.length);
   t.true(server.taken.length >= 1 && server.taken.length <= 3, String(results));
 });
@@ -91,12 +89,13 @@ test('when a shared statement fails with its connection each job fails by itself
     );
   t.is(server.received.length, 0, 'without a mark no content goes out');
   await proxy.restore();
-  await letClaimsExpire();
+  await letClaimsExpire(mails);
   for (const mail of mails) t.is(await deliver(mail), 'sent');
   t.is(server.taken.length, mails.length);
 });
 
-const letClaimsExpire = (): Promise<unknown> =>
+const letClaimsExpire = (mails: readonly { readonly id: string }[]): Promise<unknown> =>
   context.rows(
-    `update outbox set claimed_until = now() - interval '1 second' where claimed_until is not null`,
+    `update outbox set claimed_until = now() - interval '1 second' where id = any($1::uuid[])`,
+    [mails.map(({ id }) => id)],
   );

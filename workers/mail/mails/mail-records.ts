@@ -68,6 +68,7 @@ export function createMailRecords({
   };
 }
 
+/** `limit 1` keeps the planner from anything but look-ups by index. */
 const FIND_CONFIRMATIONS: Statement = {
   name: 'mail_find_confirmations',
   text: `
@@ -85,10 +86,10 @@ const FIND_CONFIRMATIONS: Statement = {
             exists (select from registrations r where r.email_canonical = c.email_canonical) as "isRegistered",
             owner.name as "ownerName", owner.email as "ownerEmail",
             requester.name as "requesterName"
-       from confirmations c
-       left join admins owner on owner.email_canonical = c.email_canonical
-       left join admins requester on requester.id = c.admin_id
-      where c.id = any($1::uuid[])`,
+       from unnest($1::uuid[]) as due (id)
+      cross join lateral (select * from confirmations where id = due.id limit 1) c
+       left join lateral (select name, email from admins where email_canonical = c.email_canonical limit 1) owner on true
+       left join lateral (select name from admins where id = c.admin_id limit 1) requester on true`,
 };
 
 async function findConfirmations(
