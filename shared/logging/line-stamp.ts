@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 
-/** What the ids of one source are made of. Ids of one source are unique and grow, even if the clock is set back. */
+/** The ids of one source are unique and grow, even if the clock is set back. */
 interface StampState {
   /** The clock's time at the last line, in milliseconds since the epoch. */
   clockMs: number;
