@@ -1,4 +1,4 @@
-import { coalesce } from '../../shared/database/coalesce.js';
+import { groupCommit } from '../../shared/database/group-commit.js';
 import type { Statement, Statements } from '../../shared/database/statements.js';
 import { createSessionRead, type SessionRead } from '../sessions/session-read.js';
 
@@ -90,54 +90,21 @@ export interface UserValues {
  */
 export type InsertUser = (values: UserValues) => Promise<CreatedUser | undefined>;
 
-/** Requests of one turn of the event loop share an insert, and so wait for one commit. */
-export function createInsertUser(statements: Statements): InsertUser {
-  const insert = coalesce((all: readonly UserValues[]) => insertUsers(statements, all), 100);
-  return async (values) => {
-    const created = await insert(values);
-    if (created instanceof Error) throw created;
-    return created;
-  };
-}
-
-/** Each user, or why there is none. What the server refuses for one of them is not refused for the others. */
-async function insertUsers(
-  statements: Statements,
-  all: readonly UserValues[],
-): Promise<(CreatedUser | Error | undefined)[]> {
-  try {
-    return await insertTogether(statements, all);
-  } catch (error) {
-    // Rolled back: only what the server itself reports is known not to have been done.
-    const isRefused = error instanceof Error && 'severity' in error;
-    if (!isRefused || all.length === 1) throw error;
-    const each = await Promise.allSettled(all.map((one) => insertTogether(statements, [one])));
-    return each.map((outcome) =>
-      outcome.status === 'fulfilled' ? outcome.value[0] : (outcome.reason as Error),
-    );
-  }
-}
-
-async function insertTogether(
-  statements: Statements,
-  all: readonly UserValues[],
-): Promise<(CreatedUser | undefined)[]> {
-  const rows = await statements.run<CreatedUser & { readonly key: string }>(INSERT_USERS, [
-    all.map(({ adminId }) => adminId),
-    all.map(({ email }) => email),
-    all.map(({ emailCanonical }) => emailCanonical),
-    all.map(({ name }) => name),
-    all.map(({ active }) => active),
-  ]);
-  const created = new Map(rows.map((row) => [row.key, row]));
-  return all.map(({ adminId, emailCanonical }) => {
-    const key = `${adminId} ${emailCanonical}`;
-    const row = created.get(key);
-    // Of two with one address the first has been created.
-    created.delete(key);
-    return row;
-  });
-}
+/** Concurrent requests share an insert, and so wait for one commit. */
+export const createInsertUser = (statements: Statements): InsertUser =>
+  groupCommit(
+    ({ adminId, emailCanonical }) => `${adminId} ${emailCanonical}`,
+    async (all) => {
+      const rows = await statements.run<CreatedUser & { readonly key: string }>(INSERT_USERS, [
+        all.map(({ adminId }) => adminId),
+        all.map(({ email }) => email),
+        all.map(({ emailCanonical }) => emailCanonical),
+        all.map(({ name }) => name),
+        all.map(({ active }) => active),
+      ]);
+      return new Map(rows.map((row) => [row.key, row]));
+    },
+  );
 
 const INSERT_USERS: Statement = {
   name: 'insert-users',

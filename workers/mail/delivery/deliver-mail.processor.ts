@@ -6,7 +6,7 @@ import type { OutboxJobData } from '../../../shared/outbox/outbox-job.js';
 import { JobReturned, JobDelayed, QueuePaused, QueueThrottled } from '../../jobs/job-effects.js';
 import type { JobContext, Processor } from '../../jobs/run-job.js';
 import type { Mailer, OutgoingMail } from '../mail.port.js';
-import { groupCommit, type Grouped } from '../group-commit.js';
+import { groupCommit, type Grouped } from '../../../shared/database/group-commit.js';
 import { composeMail } from '../mails/compose-mail.js';
 import type { ComposeDeps } from '../mails/composition.js';
 import { createMailRecords, type MailRecords } from '../mails/mail-records.js';

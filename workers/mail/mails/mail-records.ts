@@ -2,7 +2,7 @@ import { QueryTypes } from 'sequelize';
 import type { Database } from '../../../shared/database/connect.js';
 import type { Statement } from '../../../shared/database/statements.js';
 import type { ConfirmationPurpose } from '../../../shared/models/index.js';
-import { groupCommit, type Grouped } from '../group-commit.js';
+import { groupCommit, type Grouped } from '../../../shared/database/group-commit.js';
 import { countMails, type DueMail, type MailCount } from './mail-limits.js';
 
 /** The statements that mails are composed with; concurrent mails share them. */

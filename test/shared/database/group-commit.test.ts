@@ -1,5 +1,5 @@
 import test from 'ava';
-import { groupCommit } from '../../workers/mail/group-commit.js';
+import { groupCommit } from '../../../shared/database/group-commit.js';
 
 /** Row `x` of key `a` is written `a:x`. */
 const keyOf = (row: string): string => row.split(':')[0] ?? '';

@@ -1,5 +1,5 @@
 import { setImmediate } from 'node:timers/promises';
-import { refusalOfDatabase } from '../../shared/database/failures.js';
+import { refusalOfDatabase } from './failures.js';
 
 /** Runs one row's work, together with that of concurrent callers. */
 export type Grouped<Row, Result> = (row: Row) => Promise<Result | undefined>;
