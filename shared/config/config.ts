@@ -30,6 +30,8 @@ export function loadApiConfig(env: Environment = process.env) {
       },
       confirmationExpiresMs: reader.get('CONFIRMATION_EXPIRES'),
       operatorEmails: reader.get('OPERATOR_EMAILS'),
+      readonlyEmails: reader.get('OPS_READONLY_EMAILS'),
+      opsListener: opsListener(reader),
       rateLimitScale: reader.get('RATE_LIMIT_SCALE'),
       database: database(reader),
       redis: redis(reader),
@@ -99,9 +101,32 @@ function runtime(reader: EnvironmentReader) {
   requireBoth(reader, 'AWS_KEY', 'AWS_SECRET');
   return {
     isProduction: reader.isProduction,
+    metricsToken: reader.get('METRICS_TOKEN'),
+    alerts: alerts(reader),
+    tracesUrl: reader.get('OTEL_EXPORTER_OTLP_ENDPOINT'),
     logging: { environment: reader.get('APP_ENV'), level: reader.get('LOG_LEVEL') },
     failpoint,
   };
+}
+
+/** A second listener for what only operators use; `undefined` when the API's own serves it. */
+function opsListener(reader: EnvironmentReader): { host: string; port: number } | undefined {
+  const host = reader.get('OPS_HOST');
+  const port = reader.get('OPS_PORT');
+  return port === undefined ? undefined : { host, port };
+}
+
+/** Who is told of failures, and how. */
+function alerts(reader: EnvironmentReader) {
+  const [webhookUrl, heartbeatUrl] = (['ALERT_WEBHOOK_URL', 'HEARTBEAT_URL'] as const).map(
+    (name) => {
+      const url = reader.get(name);
+      if (url !== undefined && reader.isProduction && !url.startsWith('https:'))
+        reader.fault(name, 'must be an https URL in production');
+      return url;
+    },
+  );
+  return { emails: reader.get('ALERT_EMAILS'), webhookUrl, heartbeatUrl };
 }
 
 /** Two variables that are useful only together: one without the other is a mistake. */

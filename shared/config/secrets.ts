@@ -23,6 +23,7 @@ function keySecrets(reader: EnvironmentReader): [VariableName, string[]][] {
     ['SECRET_KEY_PREVIOUS', reader.get('SECRET_KEY_PREVIOUS') ?? []],
     ['PASSWORD_PEPPER', compact([reader.get('PASSWORD_PEPPER')])],
     ['PASSWORD_PEPPER_PREVIOUS', reader.get('PASSWORD_PEPPER_PREVIOUS') ?? []],
+    ['METRICS_TOKEN', compact([reader.get('METRICS_TOKEN')])],
   ];
 }
 

@@ -24,6 +24,17 @@ export const publicUrl = z.url({ protocol: /^https?$/, error: 'must be an http(s
   }),
 );
 
+/** Where another service is called. Credentials belong into its path or query, since `fetch` refuses them in front of the host. */
+export const serviceUrl = z
+  .url({ protocol: /^https?$/, error: 'must be an http(s) URL' })
+  .transform(
+    readAs((url) => {
+      if (url.username !== '' || url.password !== '' || url.hash !== '')
+        throw new UrlFault('must contain neither user and password nor a fragment');
+      return url.href;
+    }),
+  );
+
 /** Address, database and credentials of PostgreSQL. */
 export const databaseUrl = z
   .url({ protocol: /^postgres(ql)?$/, error: 'must be a postgres:// URL' })

@@ -2,7 +2,7 @@ import * as z from 'zod';
 import { failpointNames } from '../lifecycle/failpoint.js';
 import { workerRoles } from '../queues/registry.js';
 import { ehloName, emailAddresses, proxies, sender } from './addresses.js';
-import { databaseUrl, publicUrl, redisUrl } from './urls.js';
+import { databaseUrl, publicUrl, redisUrl, serviceUrl } from './urls.js';
 
 const port = z
   .string()
@@ -83,6 +83,15 @@ export const variables = {
     'address that the API and the worker listen on; `127.0.0.1` for a worker whose queue daemon runs on the same host, as under Elastic Beanstalk, so that no other host can reach it',
   ),
   WORKER_PORT: withDefault(port, '8080', "the worker's HTTP port"),
+  OPS_PORT: variable(
+    port.optional(),
+    "port of the API's second listener, on OPS_HOST, for the console and the metrics; unset: both are served on PORT",
+  ),
+  OPS_HOST: withDefault(
+    z.string().min(1),
+    '127.0.0.1',
+    'address that the listener of OPS_PORT listens on',
+  ),
   PUBLIC_URL: variable(
     publicUrl.optional(),
     'base of every link in a mail; required in production, and `https` there',
@@ -229,6 +238,32 @@ export const variables = {
     list.pipe(emailAddresses),
     '',
     'comma-separated; confirmed admins with these addresses are operators',
+  ),
+  OPS_READONLY_EMAILS: withDefault(
+    list.pipe(emailAddresses),
+    '',
+    'comma-separated; confirmed admins with these addresses may look into the console and change nothing, operators among them included',
+  ),
+  ALERT_EMAILS: withDefault(
+    list.pipe(emailAddresses),
+    '',
+    'comma-separated; who is mailed when a part of the service fails, and when it has recovered',
+  ),
+  ALERT_WEBHOOK_URL: variable(
+    serviceUrl.optional(),
+    'URL that the same notices are posted to as JSON, as Slack and SNS over HTTPS take it; `https` in production',
+  ),
+  HEARTBEAT_URL: variable(
+    serviceUrl.optional(),
+    "URL that is called each minute while all is well: a dead man's switch; `https` in production",
+  ),
+  METRICS_TOKEN: variable(
+    z.string().min(1).optional(),
+    'bearer token for `/metrics`, in production at least 32 random bytes; unset: only loopback may read it',
+  ),
+  OTEL_EXPORTER_OTLP_ENDPOINT: variable(
+    serviceUrl.optional(),
+    'base URL of an OpenTelemetry collector, to which traces are exported as OTLP over HTTP; unset: no tracing code is loaded',
   ),
   TRUST_PROXY: withDefault(
     list.pipe(proxies),

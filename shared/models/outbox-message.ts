@@ -89,6 +89,10 @@ export class OutboxMessage extends Model<
   @Column({ type: DataType.INTEGER, allowNull: false, defaultValue: 0 })
   declare unanswered: CreationOptional<number>;
 
+  /** How often operators have redriven it. */
+  @Column({ type: DataType.INTEGER, allowNull: false, defaultValue: 0 })
+  declare redrives: CreationOptional<number>;
+
   @Column(DataType.DATE)
   declare settledAt: CreationOptional<Date | null>;
 

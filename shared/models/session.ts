@@ -71,4 +71,12 @@ export class Session extends Model<InferAttributes<Session>, InferCreationAttrib
   /** `reuse`: a refresh token was presented again after its rotation. `password`: the password was changed. */
   @Column(DataType.TEXT)
   declare endedReason: CreationOptional<SessionEnd | null>;
+
+  /** SHA-256 of the console's cookie; null for a session of the API. */
+  @Column(DataType.BLOB)
+  declare consoleHash: CreationOptional<Buffer | null>;
+
+  /** The last request of the console, to the minute: an idle session of the console ends. */
+  @Column(DataType.DATE)
+  declare consoleSeenAt: CreationOptional<Date | null>;
 }

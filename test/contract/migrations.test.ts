@@ -308,9 +308,12 @@ const storedAs: ReadonlyMap<string, string> = new Map([
 
 const tableOf = (model: ModelStatic<Model>): string => model.tableName;
 
+/** Tables that only SQL reads and writes: counts and states that the processes keep about themselves. */
+const WITHOUT_MODEL = ['alerts', 'bulk_actions', 'metric_minutes', 'processes', 'task_runs'];
+
 test('every table has a model and every model a table', (t) => {
   t.deepEqual(
-    models.map(({ tableName }) => tableName).toSorted(),
+    [...models.map(({ tableName }) => tableName), ...WITHOUT_MODEL].toSorted(),
     [...new Set(columns.map(({ table }) => table))].toSorted(),
   );
 });

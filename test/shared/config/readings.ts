@@ -10,6 +10,7 @@ import {
   type Reading,
 } from './reading.js';
 import { mailAndStreamReadings } from './mail-and-stream-readings.js';
+import { operationsReadings } from './operations-readings.js';
 import { failpointNames } from '../../../shared/lifecycle/failpoint.js';
 import type { VariableName } from '../../../shared/config/variables.js';
 
@@ -266,14 +267,6 @@ export const readings: Readonly<Record<VariableName, Reading>> = {
     ],
     bad: ['0', '65', '-8'],
   },
-  OPERATOR_EMAILS: {
-    read: (text) => api({ OPERATOR_EMAILS: text }).operatorEmails,
-    good: [
-      [undefined, []],
-      ['a@b.test, c@d.test ', ['a@b.test', 'c@d.test']],
-    ],
-    bad: ['nobody', 'a@b.test; c@d.test'],
-  },
   TRUST_PROXY: {
     read: (text) => api({ TRUST_PROXY: text }).http.trustProxy,
     good: [
@@ -317,4 +310,5 @@ export const readings: Readonly<Record<VariableName, Reading>> = {
     bad: ['after commit', 'After-Commit', 'after-comit', 'after-everything'],
   },
   ...mailAndStreamReadings,
+  ...operationsReadings,
 };

@@ -1,0 +1,77 @@
+import { api, worker, type Reading } from './reading.js';
+
+/** How the variables of operators, metrics, alerts and traces are read. */
+export const operationsReadings = {
+  OPERATOR_EMAILS: {
+    read: (text) => api({ OPERATOR_EMAILS: text }).operatorEmails,
+    good: [
+      [undefined, []],
+      ['a@b.test, c@d.test ', ['a@b.test', 'c@d.test']],
+    ],
+    bad: ['nobody', 'a@b.test; c@d.test'],
+  },
+  OPS_READONLY_EMAILS: {
+    read: (text) => api({ OPS_READONLY_EMAILS: text }).readonlyEmails,
+    good: [
+      [undefined, []],
+      ['a@b.test, c@d.test ', ['a@b.test', 'c@d.test']],
+    ],
+    bad: ['nobody'],
+  },
+  OPS_PORT: {
+    read: (text) => api({ OPS_PORT: text }).opsListener,
+    good: [
+      [undefined, undefined],
+      ['9000', { host: '127.0.0.1', port: 9_000 }],
+    ],
+    bad: ['65536', 'nine'],
+  },
+  OPS_HOST: {
+    read: (text) => api({ OPS_HOST: text, OPS_PORT: '1' }).opsListener?.host,
+    good: [
+      [undefined, '127.0.0.1'],
+      ['10.0.0.7', '10.0.0.7'],
+    ],
+    bad: [],
+  },
+  ALERT_EMAILS: {
+    read: (text) => worker({ ALERT_EMAILS: text }).alerts.emails,
+    good: [
+      [undefined, []],
+      ['a@b.test, c@d.test ', ['a@b.test', 'c@d.test']],
+    ],
+    bad: ['nobody'],
+  },
+  ALERT_WEBHOOK_URL: {
+    read: (text) => api({ ALERT_WEBHOOK_URL: text }).alerts.webhookUrl,
+    good: [
+      [undefined, undefined],
+      ['https://hooks.test/a?b=c', 'https://hooks.test/a?b=c'],
+    ],
+    bad: ['hooks.test', 'ftp://hooks.test/', 'https://user@hooks.test/', 'https://hooks.test/#a'],
+  },
+  HEARTBEAT_URL: {
+    read: (text) => worker({ HEARTBEAT_URL: text }).alerts.heartbeatUrl,
+    good: [
+      [undefined, undefined],
+      ['https://beats.test/a', 'https://beats.test/a'],
+    ],
+    bad: ['beats.test', 'https://user:password@beats.test/'],
+  },
+  METRICS_TOKEN: {
+    read: (text) => worker({ METRICS_TOKEN: text }).metricsToken,
+    good: [
+      [undefined, undefined],
+      ['a token', 'a token'],
+    ],
+    bad: [],
+  },
+  OTEL_EXPORTER_OTLP_ENDPOINT: {
+    read: (text) => worker({ OTEL_EXPORTER_OTLP_ENDPOINT: text }).tracesUrl,
+    good: [
+      [undefined, undefined],
+      ['http://127.0.0.1:4318', 'http://127.0.0.1:4318/'],
+    ],
+    bad: ['collector:4318', 'grpc://collector:4317'],
+  },
+} as const satisfies Record<string, Reading>;
