@@ -9,7 +9,8 @@ export const migration: MigrationSteps = {
     alter table sessions add column console_hash bytea, add column console_seen_at timestamptz;
     create unique index sessions_console on sessions (console_hash) where console_hash is not null;
 
-    alter table outbox add column redrives integer not null default 0;
+    alter table outbox add column redrives integer not null default 0, add column given_up_at timestamptz;
+    create index outbox_given_up on outbox (given_up_at) where state in ('dead', 'uncertain');
 
     create table processes (
       id uuid primary key,
@@ -69,19 +70,37 @@ export const migration: MigrationSteps = {
       detail text not null,
       raised_at timestamptz not null default now(),
       seen_at timestamptz not null default now(),
-      cleared_at timestamptz,
-      notices jsonb not null default '{}'
+      cleared_at timestamptz
     );
     create unique index alerts_open on alerts (name) where cleared_at is null;
     create index alerts_raised on alerts (raised_at);
+
+    create table alert_notices (
+      alert_id uuid not null references alerts (id) on delete cascade,
+      channel text not null,
+      kind text not null check (kind in ('raised', 'cleared')),
+      claimed_until timestamptz,
+      sent_at timestamptz,
+      failures integer not null default 0,
+      primary key (alert_id, channel, kind)
+    );
+    create index alert_notices_sent on alert_notices (channel, sent_at);
+
+    create table heartbeats (
+      name text primary key,
+      called_at timestamptz not null
+    );
   `,
   down: `
+    drop table heartbeats;
+    drop table alert_notices;
     drop table alerts;
     drop table bulk_actions;
     drop table task_runs;
     drop table metric_minutes;
     drop table processes;
-    alter table outbox drop column redrives;
+    drop index outbox_given_up;
+    alter table outbox drop column given_up_at, drop column redrives;
     drop index sessions_console;
     alter table sessions drop column console_seen_at, drop column console_hash;
   `,

@@ -1,6 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { openApiText } from '../../api/openapi/build.js';
 import { doctorChecks } from '../../cli/doctor.js';
+import { redStateNames, redStates } from '../../shared/alerts/red-states.js';
 import { variables } from '../../shared/config/variables.js';
 import { errorCodes } from '../../shared/errors/codes.js';
 import { readinessChecks } from '../../shared/health/checks.js';
@@ -73,6 +74,7 @@ function withRunbookTables(runbook: string): string {
   const tables = {
     'doctor checks': doctorTable(),
     'readiness checks': readinessTable(),
+    alerts: alertTable(runbook),
     'log messages': messageTable(),
   };
   return Object.entries(tables).reduce(
@@ -94,6 +96,32 @@ function readinessTable(): string {
   );
   return ['| check | process | `problem` if it fails |', '| --- | --- | --- |', ...rows].join('\n');
 }
+
+/** @throws if the runbook has no section for one of them. */
+function alertTable(runbook: string): string {
+  const headings = new Map(
+    [...runbook.matchAll(/^## (.+)$/gm)].map(([, heading = '']) => [anchorOf(heading), heading]),
+  );
+  const rows = redStateNames.map((name) => {
+    const { title, severity, section, meaning } = redStates[name];
+    const heading = headings.get(section);
+    if (heading === undefined)
+      throw new Error(`the runbook must have a section #${section} for the alert ${name}`);
+    return `| \`${name}\` | ${title} | ${severity} | ${meaning} | [${heading}](#${section}) |`;
+  });
+  return [
+    '| alert | in words | severity | red if | what to do |',
+    '| --- | --- | --- | --- | --- |',
+    ...rows,
+  ].join('\n');
+}
+
+/** As GitHub makes it of a heading. */
+const anchorOf = (heading: string): string =>
+  heading
+    .toLowerCase()
+    .replaceAll(/[^\p{L}\p{N}\s_-]/gu, '')
+    .replaceAll(' ', '-');
 
 function messageTable(): string {
   const rows = Object.entries(logMessages)

@@ -1,6 +1,7 @@
 /** Tables that the API and the command line write. */
 const WRITTEN_TABLES =
-  'admins, registrations, users, sessions, confirmations, outbox, suppressions';
+  'admins, registrations, users, sessions, confirmations, outbox, suppressions, ' +
+  'processes, metric_minutes, task_runs, bulk_actions, alerts, alert_notices, heartbeats';
 /** Tables that they only read: the worker or the migrations write them. */
 const READ_TABLES = 'deliveries, mail_events, schema_migrations';
 

@@ -9,7 +9,7 @@ import {
 /** What one check found; numbers are measurements, such as ages in seconds. */
 export interface CheckResult {
   readonly ok: boolean;
-  readonly problem?: string;
+  readonly problem?: string | undefined;
   readonly [measure: string]: number | boolean | string | undefined;
 }
 

@@ -3,7 +3,9 @@ import { createLogger, type LogDestination, type Logger } from '../logging/logge
 import { openStandardOutput, type StandardOutput } from '../logging/standard-output.js';
 import type { Queues } from '../queues/queues.js';
 import type { FolderOwner } from './folder-owner.js';
-import { openSpool, type Shipping } from './spool.js';
+import { openSpool, type Shipping, type SpoolUse } from './spool.js';
+
+export type { SpoolUse } from './spool.js';
 
 /** A process's logging: its loggers, and the shipping of what they write. */
 export interface Logging {
@@ -13,6 +15,8 @@ export interface Logging {
   readonly localLog: Logger;
   /** Starts to ship what is spooled. Without a delivery stream it does nothing. */
   startShipping(queues: Pick<Queues, 'logs' | 'receipts' | 'room'>): Pick<Shipping, 'stop'>;
+  /** How full the spool is; `undefined` without one. */
+  spoolUse(): SpoolUse | undefined;
   /** Closes the spool. What is logged after that goes to standard output alone. */
   close(): void;
 }
@@ -47,6 +51,7 @@ export function openLogging(
     localLog,
     startShipping: ({ logs, receipts, room }) =>
       spool?.startShipping({ queue: logs, receipts, room: room.logs, log }) ?? nothingToShip,
+    spoolUse: () => spool?.use(),
     close: () => spool?.close(),
   };
 }

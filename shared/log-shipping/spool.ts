@@ -48,6 +48,16 @@ export interface Spool extends LogDestination {
   close(): void;
   /** Lines dropped since the start: they will never be shipped. */
   readonly droppedLines: number;
+  use(): SpoolUse;
+}
+
+/** How full a spool is. */
+export interface SpoolUse {
+  /** What waits on the disk. */
+  readonly bytes: number;
+  readonly maxBytes: number;
+  /** Lines dropped since the start. */
+  readonly droppedLines: number;
 }
 
 export interface Shipping {
@@ -116,6 +126,11 @@ export function openSpool({
     get droppedLines() {
       return state.dropped.total;
     },
+    use: () => ({
+      bytes: state.backlog.bytes,
+      maxBytes: state.options.maxBytes,
+      droppedLines: state.dropped.total,
+    }),
   };
 }
 

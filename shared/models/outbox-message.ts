@@ -93,6 +93,10 @@ export class OutboxMessage extends Model<
   @Column({ type: DataType.INTEGER, allowNull: false, defaultValue: 0 })
   declare redrives: CreationOptional<number>;
 
+  /** When it last became dead or uncertain. */
+  @Column(DataType.DATE)
+  declare givenUpAt: CreationOptional<Date | null>;
+
   @Column(DataType.DATE)
   declare settledAt: CreationOptional<Date | null>;
 

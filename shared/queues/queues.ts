@@ -35,6 +35,8 @@ export interface Queues extends JobQueues {
   readonly redisNames: readonly RedisName[];
   /** Resolves when a Redis in use, the main one unless named, answers and writes; rejects within about two seconds otherwise. */
   ping(name?: RedisName): Promise<void>;
+  /** The used share of the memory of a Redis in use, as of a second ago at most. @throws when it does not answer. */
+  usedShare(name: RedisName): Promise<number>;
   /** An id of the main Redis's data. When it changes, the data was lost, and with it perhaps every job enqueued before. */
   epoch(): Promise<string>;
   /** What an operator should correct about Redis; empty when all is well. @throws when it does not answer. */
@@ -69,6 +71,8 @@ export function openQueues(urls: RedisUrls, log: Logger): Queues {
     openJobQueue(name, redisAt(redisUrlOf(name, urls)).client, onError),
   );
   const all = [...opened.values()];
+  const redisOf = (name: RedisName): OpenRedis =>
+    all.find((redis) => redis.name === name) ?? redisAt(urls.url);
   const logsRedis = redisAt(redisUrlOf('logs', urls)).client;
 
   return {
@@ -86,8 +90,9 @@ export function openQueues(urls: RedisUrls, log: Logger): Queues {
     },
     redisNames: all.map(({ name }) => name),
     async ping(name = 'main') {
-      await (all.find((redis) => redis.name === name) ?? redisAt(urls.url)).probe();
+      await redisOf(name).probe();
     },
+    usedShare: (name) => redisOf(name).memory.usedShare(),
     epoch: () => readEpoch(redisAt(urls.url).client),
     async problems() {
       return (await Promise.all(all.map(problemsIn))).flat();

@@ -146,7 +146,7 @@ export async function deadLetter(
 ): Promise<boolean> {
   const rows = await database.query(
     `with unchanged as (${UNCHANGED})
-     update outbox o set state = 'dead', claimed_until = null, last_error = $reason
+     update outbox o set state = 'dead', given_up_at = now(), claimed_until = null, last_error = $reason
        from unchanged where o.id = unchanged.id
      returning o.id`,
     {

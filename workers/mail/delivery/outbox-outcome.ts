@@ -87,6 +87,7 @@ export async function recordFailedAttempt(
      )
      update outbox
         set state = case $next when 'open' then state else $next end, claimed_until = null, last_error = $response,
+            given_up_at = case $next when 'open' then given_up_at else now() end,
             attempts = attempts - $uncounted, unanswered = unanswered - $answered
       where id = $id and ${IS_STILL_CLAIMED} returning id`,
     {

@@ -1,0 +1,404 @@
+import { redisChecks, type CheckResult } from '../health/checks.js';
+import {
+  queueNames,
+  queueRegistry,
+  workerRoles,
+  type RedisName,
+  type WorkerRole,
+} from '../queues/registry.js';
+import { RECENT_SECONDS, type Facts, type ProcessFacts } from './facts.js';
+
+/** `critical`: people do not get their mails, or cannot use the service. `warning`: they will, or something else is lost. */
+export type Severity = 'critical' | 'warning';
+
+/**
+ * What was found about one state: in words if it is red, null if not, `undefined` if that cannot be told. The words hold no
+ * address; foreign text in them is unescaped.
+ */
+type Finding = string | null | undefined;
+
+interface RedStateDefinition {
+  readonly title: string;
+  readonly severity: Severity;
+  /** The section of docs/runbook.md that says what to do, as the anchor of its heading. */
+  readonly section: string;
+  /** When it is red, in Markdown. The runbook's table is generated from this. */
+  readonly meaning: string;
+  readonly find: (facts: Facts) => Finding;
+}
+
+/** A process is live if it was seen so recently. It reports itself once a minute. */
+const LIVE_SECONDS = 150;
+/** Share of the spool's size above which lines may soon be dropped. */
+const SPOOL_NEARLY_FULL = 0.75;
+/** The end of a process whose queue consumer has stalled: `stop_reason`. */
+const STALLED = 'queue consumer stalled';
+
+const redisNames = Object.keys(redisChecks) as readonly RedisName[];
+
+const databaseStates = {
+  postgres_down: {
+    title: 'PostgreSQL is down',
+    severity: 'critical',
+    section: 'postgresql-is-down',
+    meaning: 'PostgreSQL cannot be reached, does not answer in time, or refuses connections',
+    find: ({ checks }) => problemOf(checks['postgres'], (problem) => !isWriteRefusal(problem)),
+  },
+  postgres_refuses_writes: {
+    title: 'PostgreSQL refuses writes',
+    severity: 'critical',
+    section: 'postgresql-refuses-writes',
+    meaning: 'PostgreSQL answers and is read-only, or its disk is full',
+    find: ({ checks }) => problemOf(checks['postgres'], isWriteRefusal),
+  },
+  migrations_pending: {
+    title: 'Migrations are pending',
+    severity: 'warning',
+    section: 'a-deployments-migration-waits-or-fails',
+    meaning: 'a process runs whose code needs a newer schema',
+    find: ({ checks }) =>
+      problemOf(checks['migrations'], (problem) => problem.endsWith('are pending')),
+  },
+} as const satisfies Readonly<Record<string, RedStateDefinition>>;
+
+const redisStates = Object.fromEntries(
+  redisNames.flatMap((name) => Object.entries(statesOfRedis(name))),
+) as Record<`redis_${'' | 'logs_'}${'down' | 'refuses' | 'full'}`, RedStateDefinition>;
+
+function statesOfRedis(name: RedisName): Record<string, RedStateDefinition> {
+  const check = redisChecks[name];
+  const [what, variable] =
+    name === 'main' ? ['Redis', 'REDIS_URL'] : ['The Redis of the logs', 'REDIS_URL_LOGS'];
+  const severity = name === 'main' ? 'critical' : 'warning';
+  const own = (facts: Facts, isMeant: (problem: string) => boolean): Finding =>
+    facts.redisNames.includes(name) ? problemOf(facts.checks[check], isMeant) : null;
+  return {
+    [`${check}_down`]: {
+      title: `${what} is down`,
+      severity,
+      section: 'redis-is-down',
+      meaning: `the Redis of \`${variable}\` cannot be reached, or does not answer in time`,
+      find: (facts) => own(facts, (problem) => !isRedisAnswer(problem)),
+    },
+    [`${check}_refuses`]: {
+      title: `${what} refuses commands`,
+      severity,
+      section: 'redis-refuses-commands',
+      meaning: `the Redis of \`${variable}\` answers and does not do what the queues need`,
+      find: (facts) =>
+        anyOf(
+          own(facts, (problem) => isRedisAnswer(problem) && !isOutOfMemory(problem)),
+          refusalOfConsumers(facts, name, (problem) => !isOutOfMemory(problem)),
+        ),
+    },
+    [`${check}_full`]: {
+      title: `${what} is full`,
+      severity,
+      section: 'redis-is-full',
+      meaning: `the Redis of \`${variable}\` has no memory left, or so little that a queue takes no more jobs`,
+      find: (facts) =>
+        anyOf(
+          own(facts, isOutOfMemory),
+          refusalOfConsumers(facts, name, isOutOfMemory),
+          findUse(facts, name),
+        ),
+    },
+  };
+}
+
+const workerStates = Object.fromEntries(
+  workerRoles.map((role) => [`no_worker_${role}`, stateOfRole(role)]),
+) as Record<`no_worker_${WorkerRole}`, RedStateDefinition>;
+
+function stateOfRole(role: WorkerRole): RedStateDefinition {
+  return {
+    title: `No worker has the role ${role}`,
+    severity: role === 'logs' ? 'warning' : 'critical',
+    section: 'no-worker-has-a-role',
+    meaning: `no live worker has \`${role}\` in \`WORKER_ROLES\`${role === 'logs' ? ', although `FIREHOSE_DELIVERY_STREAM` is set' : ''}`,
+    find: ({ processes, neededRoles }) => {
+      if (!processes) return undefined;
+      if (!neededRoles.includes(role)) return null;
+      return processes.some((each) => isLive(each) && each.roles.includes(role))
+        ? null
+        : `no live worker has the role ${role}`;
+    },
+  };
+}
+
+const processStates = {
+  process_lost: {
+    title: 'A process vanished',
+    severity: 'warning',
+    section: 'a-process-restarts-in-a-loop',
+    meaning: 'within the last 15 minutes a process ended without a word, or lost PostgreSQL',
+    find: ({ processes }) =>
+      listed(
+        processes?.filter(isLost),
+        (each) => `${nameOf(each)}, last seen ${ago(each.seenAgo)}`,
+      ),
+  },
+  process_crashed: {
+    title: 'A process crashed',
+    severity: 'critical',
+    section: 'a-process-restarts-in-a-loop',
+    meaning:
+      'within the last 15 minutes a process ended by an uncaught exception, or could not start',
+    find: ({ processes }) =>
+      listed(
+        processes?.filter((each) => hasFailed(each) && each.stopReason !== STALLED),
+        (each) =>
+          `${nameOf(each)}, ${ago(each.stoppedAgo ?? 0)}: ${each.stopReason ?? `exit code ${each.exitCode}`}`,
+      ),
+  },
+  queue_consumer_stalled: {
+    title: 'A queue consumer stalled',
+    severity: 'warning',
+    section: 'a-process-restarts-in-a-loop',
+    meaning:
+      'within the last 15 minutes a worker took no jobs although some waited, and ended itself',
+    find: ({ processes }) =>
+      listed(
+        processes?.filter((each) => hasFailed(each) && each.stopReason === STALLED),
+        (each) => `${nameOf(each)}, ${ago(each.stoppedAgo ?? 0)}`,
+      ),
+  },
+} as const satisfies Readonly<Record<string, RedStateDefinition>>;
+
+const mailStates = {
+  outbox_not_relayed: {
+    title: 'Mails are not relayed',
+    severity: 'critical',
+    section: 'the-outbox-grows-old',
+    meaning: 'a pending message has been due for more than two minutes',
+    find: ({ checks }) => findOutbox(checks['outbox'], 'not relayed', 'oldest_pending_seconds'),
+  },
+  mails_not_worked_on: {
+    title: 'Mails are not worked on',
+    severity: 'critical',
+    section: 'mail-does-not-arrive',
+    meaning:
+      'a message has been on the queue for more than five minutes, and no mail was attempted',
+    find: ({ checks }) => findOutbox(checks['outbox'], 'not worked on', 'oldest_untried_seconds'),
+  },
+  mail_failing: {
+    title: 'All mail is failing',
+    severity: 'critical',
+    section: 'mail-does-not-arrive',
+    meaning: 'mails were attempted for ten minutes, and none was sent',
+    find: ({ mail }) => mail && (mail.failure ?? null),
+  },
+  smtp_refuses: {
+    title: 'The mail server refuses us',
+    severity: 'critical',
+    section: 'mail-does-not-arrive',
+    meaning: 'the mail server refused our settings or our account; the check `smtp` of a worker',
+    find: (facts) => worstCheck(facts, 'smtp'),
+  },
+  dead_letters: {
+    title: 'Mails were given up',
+    severity: 'warning',
+    section: 'dead-letters',
+    meaning: 'within the last hour a mail became a dead letter, and it still is one',
+    find: ({ mail }) => mail && counted(mail.newDead, 'given up within the last hour'),
+  },
+  mails_perhaps_sent: {
+    title: 'Mails were perhaps sent',
+    severity: 'warning',
+    section: 'dead-letters',
+    meaning:
+      'within the last hour the answer to a mail never came, three times; it still waits for a decision',
+    find: ({ mail }) => mail && counted(mail.newUncertain, 'perhaps sent within the last hour'),
+  },
+} as const satisfies Readonly<Record<string, RedStateDefinition>>;
+
+const logStates = {
+  firehose_refuses: {
+    title: 'Firehose refuses us',
+    severity: 'warning',
+    section: 'logs-do-not-reach-firehose',
+    meaning: 'Firehose refused our stream, credentials or rights; the check `firehose` of a worker',
+    find: (facts) => worstCheck(facts, 'firehose'),
+  },
+  log_lines_dropped: {
+    title: 'Log lines were dropped',
+    severity: 'warning',
+    section: 'logs-do-not-reach-firehose',
+    meaning: 'within the last 15 minutes a process dropped lines that will never be shipped',
+    find: ({ spool }) =>
+      spool && spool.recentlyDropped > 0
+        ? `${spool.recentlyDropped} lines within 15 minutes`
+        : null,
+  },
+  spool_nearly_full: {
+    title: 'The log spool is nearly full',
+    severity: 'warning',
+    section: 'logs-do-not-reach-firehose',
+    meaning: 'a process has more than 75 % of `SPOOL_MAX_MIB` waiting on its disk',
+    find: ({ spool }) =>
+      spool && spool.bytes > SPOOL_NEARLY_FULL * spool.maxBytes
+        ? `${percent(spool.bytes / spool.maxBytes)} of its size is used`
+        : null,
+  },
+} as const satisfies Readonly<Record<string, RedStateDefinition>>;
+
+/**
+ * Everything that an operator must hear of, in the order of its weight. Alerts, the console, `doctor` and the runbook's table
+ * are derived from this list.
+ */
+export const redStates = {
+  ...databaseStates,
+  ...redisStates,
+  ...workerStates,
+  ...mailStates,
+  ...processStates,
+  ...logStates,
+} as const satisfies Readonly<Record<string, RedStateDefinition>>;
+
+export type RedStateName = keyof typeof redStates;
+
+export const redStateNames = Object.keys(redStates) as readonly RedStateName[];
+
+export const isRedStateName = (text: string): text is RedStateName =>
+  Object.hasOwn(redStates, text);
+
+/** A state that is red. */
+export interface RedState {
+  readonly name: RedStateName;
+  readonly title: string;
+  readonly severity: Severity;
+  /** The section of the runbook, as the anchor of its heading. */
+  readonly section: string;
+  /** What was found. Foreign text in it is unescaped. */
+  readonly detail: string;
+}
+
+/** What is red, and what cannot be told. */
+export interface Judgement {
+  readonly red: readonly RedState[];
+  readonly unknown: readonly RedStateName[];
+}
+
+const MAX_DETAIL = 500;
+
+/** Judges every state by the facts. */
+export function judge(facts: Facts): Judgement {
+  const red: RedState[] = [];
+  const unknown: RedStateName[] = [];
+  for (const name of redStateNames) {
+    const finding = redStates[name].find(facts);
+    if (finding === undefined) unknown.push(name);
+    else if (finding !== null) red.push(redState(name, finding));
+  }
+  return { red, unknown };
+}
+
+/** The state with its words. */
+export function redState(name: RedStateName, detail: string): RedState {
+  const { title, severity, section } = redStates[name];
+  return { name, title, severity, section, detail: detail.slice(0, MAX_DETAIL) };
+}
+
+const isWriteRefusal = (problem: string): boolean => problem.endsWith('refuses writes');
+const isOutOfMemory = (problem: string): boolean => /OOM|no memory left/.test(problem);
+const isRedisAnswer = (problem: string): boolean => /refuses commands|is a cluster/.test(problem);
+
+/** The problem of a check, if it is of the kind that is meant. */
+function problemOf(
+  check: CheckResult | undefined,
+  isMeant: (problem: string) => boolean = () => true,
+): Finding {
+  if (!check) return undefined;
+  const problem = check.problem ?? 'it fails';
+  return !check.ok && isMeant(problem) ? problem : null;
+}
+
+/** The first that is red; unknown only if nothing is known. */
+function anyOf(...findings: readonly Finding[]): Finding {
+  const red = findings.find((finding) => typeof finding === 'string');
+  return red ?? (findings.every((finding) => finding === undefined) ? undefined : null);
+}
+
+/** A check that only workers have, of this process or of any live one. */
+function worstCheck(
+  { checks, processes }: Facts,
+  name: string,
+  isMeant?: (problem: string) => boolean,
+): Finding {
+  const others = (processes ?? [])
+    .filter(isLive)
+    .map(({ health }) => problemOf(health[name], isMeant));
+  return anyOf(problemOf(checks[name], isMeant), ...others, processes && null);
+}
+
+function refusalOfConsumers(
+  facts: Facts,
+  redis: RedisName,
+  isMeant: (problem: string) => boolean,
+): Finding {
+  return anyOf(
+    ...queuesOn(facts, redis).map((queue) =>
+      worstCheck(facts, queueRegistry[queue].refusalCheck, isMeant),
+    ),
+    null,
+  );
+}
+
+/** With one Redis for everything, it holds all queues. */
+const queuesOn = (facts: Facts, redis: RedisName) =>
+  queueNames.filter((queue) => {
+    const wanted = queueRegistry[queue].redis;
+    return (facts.redisNames.includes(wanted) ? wanted : 'main') === redis;
+  });
+
+function findUse(facts: Facts, redis: RedisName): Finding {
+  const used = facts.redisUse[redis];
+  if (used === undefined) return facts.redisNames.includes(redis) ? undefined : null;
+  const stopped = queuesOn(facts, redis).filter(
+    (queue) => used >= queueRegistry[queue].bounds.memoryShare,
+  );
+  return stopped.length === 0
+    ? null
+    : `${percent(used)} of its memory is used; no jobs are added to ${stopped.join(' and ')}`;
+}
+
+const isLive = ({ seenAgo, stoppedAgo }: ProcessFacts): boolean =>
+  stoppedAgo === null && seenAgo <= LIVE_SECONDS;
+
+const isLost = ({ seenAgo, stoppedAgo }: ProcessFacts): boolean =>
+  stoppedAgo === null && seenAgo > LIVE_SECONDS && seenAgo <= RECENT_SECONDS + LIVE_SECONDS;
+
+const hasFailed = ({ stoppedAgo, exitCode }: ProcessFacts): boolean =>
+  stoppedAgo !== null && stoppedAgo <= RECENT_SECONDS && (exitCode ?? 0) !== 0;
+
+const nameOf = ({ service, host, pid }: ProcessFacts): string => `${service} (${host}, ${pid})`;
+
+/** A few in words, the others as their number. */
+function listed(
+  processes: readonly ProcessFacts[] | undefined,
+  describe: (each: ProcessFacts) => string,
+): Finding {
+  if (!processes) return undefined;
+  if (processes.length === 0) return null;
+  const words = processes.slice(0, MAX_LISTED).map(describe);
+  const others = processes.length - words.length;
+  return [...words, ...(others > 0 ? [`${others} more`] : [])].join('; ');
+}
+
+const MAX_LISTED = 3;
+
+function findOutbox(check: CheckResult | undefined, ending: string, measure: string): Finding {
+  // Without its measurements the check did not get to judge.
+  if (check?.[measure] === undefined) return undefined;
+  const finding = problemOf(check, (problem) => problem.endsWith(ending));
+  return finding && `${finding}: the oldest for ${duration(Number(check[measure]))}`;
+}
+
+const counted = (count: number, what: string): Finding => (count === 0 ? null : `${count} ${what}`);
+
+const percent = (share: number): string => `${Math.round(share * 100)} %`;
+
+const duration = (seconds: number): string =>
+  seconds < 120 ? `${seconds} s` : `${Math.floor(seconds / 60)} minutes`;
+
+const ago = (seconds: number): string => `${duration(Math.max(seconds, 0))} ago`;

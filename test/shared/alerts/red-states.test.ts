@@ -1,0 +1,248 @@
+import { randomUUID } from 'node:crypto';
+import test from 'ava';
+import { readFacts, type Facts, type ProcessFacts } from '../../../shared/alerts/facts.js';
+import { readRedStates } from '../../../shared/alerts/read-red-states.js';
+import { judge, redStateNames } from '../../../shared/alerts/red-states.js';
+import { commonChecks } from '../../../shared/health/readiness.js';
+import { openQueues } from '../../../shared/queues/queues.js';
+import { useContext, type Scope } from '../../helpers/context.js';
+import { openTestDatabase } from '../../helpers/database.js';
+import { eventually } from '../../helpers/eventually.js';
+import { createRecordingLogger } from '../../helpers/log.js';
+import { openTcpProxy } from '../../helpers/tcp-proxy.js';
+import { insertMessage } from '../../workers/fixture.js';
+
+const worker: ProcessFacts = {
+  service: 'rollcall-worker',
+  host: 'host-1',
+  pid: 7,
+  roles: ['mail', 'logs', 'relay'],
+  seenAgo: 20,
+  stoppedAgo: null,
+  stopReason: null,
+  exitCode: null,
+  health: {},
+};
+
+const well: Facts = {
+  checks: {
+    postgres: { ok: true },
+    redis: { ok: true },
+    redis_logs: { ok: true },
+    migrations: { ok: true },
+    outbox: { ok: true, oldest_pending_seconds: 0, oldest_untried_seconds: 0 },
+  },
+  processes: [worker],
+  mail: { failure: undefined, newDead: 0, newUncertain: 0 },
+  redisUse: { main: 0.1, logs: 0.1 },
+  redisNames: ['main', 'logs'],
+  neededRoles: ['mail', 'logs', 'relay'],
+  spool: { bytes: 0, maxBytes: 100, droppedLines: 5, recentlyDropped: 0 },
+};
+
+const failing = (check: string, problem: string): Facts => ({
+  ...well,
+  checks: { ...well.checks, [check]: { ok: false, problem } },
+});
+
+const outbox = (problem: string): Facts => ({
+  ...well,
+  checks: {
+    ...well.checks,
+    outbox: { ok: false, problem, oldest_pending_seconds: 600, oldest_untried_seconds: 600 },
+  },
+});
+
+const withProcess = (facts: Partial<ProcessFacts>): Facts => ({
+  ...well,
+  processes: [worker, { ...worker, ...facts }],
+});
+
+const withHealth = (check: string, problem: string): Facts => ({
+  ...well,
+  processes: [{ ...worker, health: { [check]: { ok: false, problem } } }],
+});
+
+/** For each state: what makes it red, and what is found. */
+const cases: Readonly<Record<string, readonly [Facts, RegExp]>> = {
+  postgres_down: [failing('postgres', 'postgres cannot be reached'), /cannot be reached/],
+  postgres_refuses_writes: [failing('postgres', 'postgres refuses writes'), /refuses writes/],
+  migrations_pending: [failing('migrations', 'migrations are pending'), /pending/],
+  redis_down: [failing('redis', 'redis did not answer in time'), /did not answer/],
+  redis_refuses: [failing('redis', 'redis refuses commands: NOAUTH (it wants…)'), /NOAUTH/],
+  redis_full: [{ ...well, redisUse: { main: 0.8, logs: 0 } }, /80 %.*added to mail/],
+  redis_logs_down: [failing('redis_logs', 'redis_logs cannot be reached'), /redis_logs/],
+  redis_logs_refuses: [withHealth('redis_refuses_logs', 'Redis refuses commands: BUSY'), /BUSY/],
+  redis_logs_full: [withHealth('redis_refuses_logs', 'Redis has no memory left'), /memory/],
+  no_worker_mail: [{ ...well, processes: [{ ...worker, roles: ['logs', 'relay'] }] }, /mail/],
+  no_worker_logs: [{ ...well, processes: [{ ...worker, roles: ['mail', 'relay'] }] }, /logs/],
+  no_worker_relay: [{ ...well, processes: [{ ...worker, roles: ['mail', 'logs'] }] }, /relay/],
+  process_lost: [withProcess({ seenAgo: 300 }), /rollcall-worker \(host-1, 7\).*5 minutes ago/],
+  process_crashed: [
+    withProcess({ stoppedAgo: 60, exitCode: 1, stopReason: 'uncaughtException: TypeError' }),
+    /60 s ago: uncaughtException: TypeError/,
+  ],
+  queue_consumer_stalled: [
+    withProcess({ stoppedAgo: 60, exitCode: 1, stopReason: 'queue consumer stalled' }),
+    /60 s ago/,
+  ],
+  outbox_not_relayed: [outbox('pending messages are not relayed'), /oldest for 10 minutes/],
+  mails_not_worked_on: [outbox('enqueued messages are not worked on'), /oldest for 10 minutes/],
+  mail_failing: [
+    { ...well, mail: { failure: 'none was sent', newDead: 0, newUncertain: 0 } },
+    /none/,
+  ],
+  smtp_refuses: [withHealth('smtp', '535 wrong password'), /535/],
+  dead_letters: [
+    { ...well, mail: { failure: undefined, newDead: 3, newUncertain: 0 } },
+    /3 given up/,
+  ],
+  mails_perhaps_sent: [
+    { ...well, mail: { failure: undefined, newDead: 0, newUncertain: 2 } },
+    /2 perhaps sent/,
+  ],
+  firehose_refuses: [withHealth('firehose', 'AccessDeniedException'), /AccessDenied/],
+  log_lines_dropped: [
+    { ...well, spool: { bytes: 0, maxBytes: 100, droppedLines: 5, recentlyDropped: 4 } },
+    /4 lines/,
+  ],
+  spool_nearly_full: [
+    { ...well, spool: { bytes: 80, maxBytes: 100, droppedLines: 0, recentlyDropped: 0 } },
+    /80 %/,
+  ],
+};
+
+test('every state has a case here', (t) => {
+  t.deepEqual(Object.keys(cases).toSorted(), redStateNames.toSorted());
+});
+
+test('while all is well nothing is red, and everything is known', (t) => {
+  t.deepEqual(judge(well), { red: [], unknown: [] });
+});
+
+for (const [name, [facts, found]] of Object.entries(cases)) {
+  test(`${name} is red by its fault, and nothing else is`, (t) => {
+    const { red } = judge(facts);
+    t.deepEqual(
+      red.map((state) => state.name),
+      [name],
+    );
+    t.regex(red[0]?.detail ?? '', found);
+  });
+}
+
+test('nothing is concluded from what could not be read', (t) => {
+  const { red, unknown } = judge({
+    ...well,
+    checks: { postgres: { ok: false, problem: 'postgres cannot be reached' } },
+    processes: undefined,
+    mail: undefined,
+    redisUse: {},
+  });
+  t.deepEqual(
+    red.map(({ name }) => name),
+    ['postgres_down'],
+  );
+  for (const name of ['no_worker_mail', 'dead_letters', 'outbox_not_relayed', 'redis_down'])
+    t.true((unknown as readonly string[]).includes(name), name);
+});
+
+test('what is over is not red: a stop in order, a loss and a crash of long ago, a role nobody needs', (t) => {
+  const processes = [
+    worker,
+    { ...worker, seenAgo: 400, stoppedAgo: 400, exitCode: 0, stopReason: 'SIGTERM' },
+    { ...worker, seenAgo: 4_000 },
+    { ...worker, seenAgo: 1_000, stoppedAgo: 1_000, exitCode: 1, stopReason: 'uncaughtException' },
+  ];
+  t.deepEqual(judge({ ...well, processes }).red, []);
+  const withoutLogs = [{ ...worker, roles: ['mail', 'relay'] }];
+  t.deepEqual(judge({ ...well, processes: withoutLogs, neededRoles: ['mail', 'relay'] }).red, []);
+});
+
+test('with one Redis for all queues, what its consumers meet is told of that one', (t) => {
+  const { red } = judge({
+    ...withHealth('redis_refuses_logs', 'Redis has no memory left'),
+    redisNames: ['main'],
+    redisUse: { main: 0.65 },
+  });
+  t.deepEqual(
+    red.map(({ name }) => name),
+    ['redis_full'],
+  );
+});
+
+test('a detail is bounded', (t) => {
+  const { red } = judge(withHealth('smtp', 'x'.repeat(5_000)));
+  t.is(red[0]?.detail.length, 500);
+});
+
+const context = useContext();
+
+async function setUp(scope: Scope, urls: { postgres?: string; redis?: string } = {}) {
+  const { log } = createRecordingLogger();
+  const impatient = { timeoutMs: 1_000 };
+  const database = openTestDatabase(
+    scope,
+    urls.postgres ?? context.databaseUrl,
+    urls.postgres === undefined ? {} : impatient,
+  );
+  const redis = urls.redis ?? context.redisUrl;
+  const queues = openQueues({ url: redis, logsUrl: redis }, log);
+  scope.teardown(() => queues.close());
+  const neededRoles = ['mail', 'relay'] as const;
+  return { database, queues, checks: commonChecks(database, queues), neededRoles };
+}
+
+test.serial(
+  'facts are read from the rows, and an alert of another process is shown with its age',
+  async (t) => {
+    const deps = await setUp(t);
+    await eventually(() => deps.queues.ping().then(() => true), { of: 'Redis' });
+    await context.rows(
+      `insert into processes (id, service, host, pid, version, roles, health) values
+       ($1, 'rollcall-worker', 'h', 1, '1', '{mail,relay}', '{"smtp": {"ok": false, "problem": "535 no"}}')`,
+      [randomUUID()],
+    );
+    const id = await insertMessage(context, null, 'send-security-notice', {}, { state: 'dead' });
+    await context.rows('update outbox set given_up_at = now() where id = $1', [id]);
+    const old = await insertMessage(context, null, 'send-security-notice', {}, { state: 'dead' });
+    await context.rows(`update outbox set given_up_at = now() - interval '2 hours' where id = $1`, [
+      old,
+    ]);
+    await context.rows(
+      `insert into alerts (id, name, detail, raised_at) values
+       ($1, 'spool_nearly_full', '80 %', now() - interval '1 hour'), ($2, 'of_another_release', '', now())`,
+      [randomUUID(), randomUUID()],
+    );
+
+    const { red, unknown } = await readRedStates(deps);
+    t.deepEqual(
+      red.map(({ name, detail }) => [name, detail]),
+      [
+        ['smtp_refuses', '535 no'],
+        ['dead_letters', '1 given up within the last hour'],
+        ['spool_nearly_full', '80 %'],
+      ],
+    );
+    t.true((red[2]?.since?.getTime() ?? Infinity) < Date.now() - 3_000_000);
+    t.deepEqual(unknown, []);
+  },
+);
+
+test.serial('with PostgreSQL and Redis gone it still says so, within a few seconds', async (t) => {
+  const postgres = await openTcpProxy(t, context.databaseUrl);
+  const redis = await openTcpProxy(t, context.redisUrl);
+  const deps = await setUp(t, {
+    postgres: postgres.urlFor(context.databaseUrl),
+    redis: redis.urlFor(context.redisUrl),
+  });
+  await eventually(() => deps.queues.ping().then(() => true), { of: 'Redis' });
+  await Promise.all([postgres.refuse(), redis.refuse()]);
+  const { red, unknown } = await readRedStates(deps);
+  t.deepEqual(
+    red.map(({ name }) => name),
+    ['postgres_down', 'redis_down'],
+  );
+  t.true(unknown.includes('no_worker_mail'));
+  t.is((await readFacts(deps)).mail, undefined);
+});
