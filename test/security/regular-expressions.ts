@@ -63,7 +63,7 @@ const isConstructed = ({ type, callee }: SyntaxNode): boolean =>
   (callee as { value?: unknown } | undefined)?.value === 'RegExp';
 
 /** Above this a count is read as no bound at all, which is stricter, and decided sooner. */
-const MAX_COUNT = 30;
+const MAX_COUNT = 8;
 /** By far longer than any of ours takes, on a machine that has other work. */
 const TIMEOUT_MS = 120_000;
 

@@ -31,7 +31,9 @@ test.serial('a pending message is put on its queue under its id, and marked', as
 
 test.serial('a message younger than the grace, or not due yet, is left alone', async (t) => {
   const { fixture, start } = await setUp(t);
-  const young = await fixture.promiseConfirmation({ message: { createdAt: past(1) } });
+  const young = await fixture.promiseConfirmation({
+    message: { createdAt: `now() + interval '1 minute'` },
+  });
   const early = await fixture.promiseConfirmation({
     message: { ...old, availableAt: `now() + interval '1 hour'` },
   });
