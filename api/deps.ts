@@ -7,6 +7,7 @@ import type { Check } from '../shared/health/checks.js';
 import { commonChecks } from '../shared/health/readiness.js';
 import { createFailpoint } from '../shared/lifecycle/failpoint.js';
 import type { Logger } from '../shared/logging/logger.js';
+import { createMetrics, type Metrics } from '../shared/metrics/metrics.js';
 import { createOutbox } from '../shared/outbox/outbox.js';
 import { openFailFastRedis } from '../shared/queues/redis-client.js';
 import { openQueues, type Queues } from '../shared/queues/queues.js';
@@ -39,6 +40,7 @@ import {
 /** What the routes and their services need. */
 export interface ApiDeps extends RegistrationDeps, AccountDeps, LoginDeps {
   readonly log: Logger;
+  readonly metrics: Metrics;
   readonly queues: Queues;
   readonly limits: RouteLimits;
   readonly cursors: Cursors;
@@ -75,6 +77,7 @@ export async function buildDeps(config: ApiConfig, log: Logger): Promise<ApiDeps
 
   return {
     log,
+    metrics: createMetrics('api'),
     database,
     queues,
     outbox,

@@ -2,6 +2,7 @@ import { startupEvent } from '../shared/audit/audit.js';
 import type { ApiConfig } from '../shared/config/config.js';
 import type { Lifecycle } from '../shared/lifecycle/lifecycle.js';
 import type { Logging } from '../shared/log-shipping/open-logging.js';
+import { createPresence, type Presence } from '../shared/presence/presence.js';
 import { logRedisProblems } from '../shared/queues/log-redis-problems.js';
 import { createListener } from './app.js';
 import { buildDeps, type ApiDeps } from './deps.js';
@@ -14,6 +15,7 @@ const FLUSH_DEADLINE_MS = 2_000;
 export interface RunningApi {
   readonly port: number;
   readonly deps: ApiDeps;
+  readonly presence: Presence;
 }
 
 /** Opens one part of the API after the other, each with its release, and listens. */
@@ -27,6 +29,9 @@ export async function startApi(
 
   const deps = await buildDeps(config, log);
   lifecycle.onStop('database and queues', () => deps.close());
+
+  const presence = createPresence({ ...deps, service: 'rollcall-api', roles: [] });
+  lifecycle.onStop('presence', (cause) => presence.stop(cause));
 
   const redisCheck = new AbortController();
   void logRedisProblems(deps.queues, log, redisCheck.signal);
@@ -49,5 +54,7 @@ export async function startApi(
     { ...startupEvent, 'server.address': config.http.host, 'server.port': port },
     'server listening',
   );
-  return { port, deps };
+  presence.start();
+  lifecycle.onStop('presence', (cause) => presence.stopping(cause));
+  return { port, deps, presence };
 }

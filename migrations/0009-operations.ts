@@ -30,11 +30,12 @@ export const migration: MigrationSteps = {
     create index processes_seen on processes (seen_at);
 
     create table metric_minutes (
-      minute timestamptz not null,
       name text not null,
+      minute timestamptz not null,
       value double precision not null,
-      primary key (minute, name)
+      primary key (name, minute)
     );
+    create index metric_minutes_minute on metric_minutes using brin (minute);
 
     create table task_runs (
       task text primary key,

@@ -7,6 +7,7 @@ import { commonChecks } from '../shared/health/readiness.js';
 import { createFailpoint, type Failpoint } from '../shared/lifecycle/failpoint.js';
 import type { Lifecycle } from '../shared/lifecycle/lifecycle.js';
 import type { Logger } from '../shared/logging/logger.js';
+import { createMetrics, type Metrics } from '../shared/metrics/metrics.js';
 import { openQueues, type Queues } from '../shared/queues/queues.js';
 import { createDependencyFaults, type DependencyFaults } from './jobs/dependency-faults.js';
 import type { RecordSink } from './logs/record-sink.port.js';
@@ -22,6 +23,7 @@ export interface WorkerDeps {
   readonly log: Logger;
   /** Writes to stdout only: for everything that shipping logs depends on. */
   readonly localLog: Logger;
+  readonly metrics: Metrics;
   readonly database: Database;
   readonly queues: Queues;
   readonly failpoint: Failpoint;
@@ -60,6 +62,7 @@ export async function buildDeps(
   return {
     log,
     localLog,
+    metrics: createMetrics('worker'),
     database,
     queues,
     mailer,

@@ -12,5 +12,5 @@ try {
   await startWorker(config, logging, lifecycle);
 } catch (error) {
   logging.log.fatal({ err: error }, 'worker failed to start');
-  await lifecycle.stop('start failed', 1);
+  await lifecycle.stop('start failed', 1, error);
 }

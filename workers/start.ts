@@ -2,6 +2,7 @@ import { startupEvent } from '../shared/audit/audit.js';
 import type { WorkerConfig } from '../shared/config/config.js';
 import type { Lifecycle } from '../shared/lifecycle/lifecycle.js';
 import type { Logging } from '../shared/log-shipping/open-logging.js';
+import { createPresence, type Presence } from '../shared/presence/presence.js';
 import { logRedisProblems } from '../shared/queues/log-redis-problems.js';
 import { buildDeps, type WorkerDeps } from './deps.js';
 import { openWorkerHttp } from './http/http.js';
@@ -13,6 +14,7 @@ const FLUSH_DEADLINE_MS = 2_000;
 export interface RunningWorker {
   readonly port: number;
   readonly deps: WorkerDeps;
+  readonly presence: Presence;
 }
 
 /** Opens one part of the worker after the other, each with its release, and starts its roles. */
@@ -25,6 +27,13 @@ export async function startWorker(
   const { onStop } = lifecycle;
   onStop('log spool', () => logging.close());
   const deps = await buildDeps(config, { log, localLog, onStop });
+  const presence = createPresence({
+    ...deps,
+    service: 'rollcall-worker',
+    roles: config.roles,
+    facts: deps.faults.checks,
+  });
+  onStop('presence', (cause) => presence.stop(cause));
   const redisCheck = new AbortController();
   void logRedisProblems(deps.queues, log, redisCheck.signal);
   onStop('Redis check', () => redisCheck.abort());
@@ -40,5 +49,7 @@ export async function startWorker(
     { ...startupEvent, 'server.port': http.port, 'labels.roles': config.roles.join(',') },
     'worker started',
   );
-  return { port: http.port, deps };
+  presence.start();
+  onStop('presence', (cause) => presence.stopping(cause));
+  return { port: http.port, deps, presence };
 }

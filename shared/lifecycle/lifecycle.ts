@@ -1,13 +1,24 @@
 import type { Logger } from '../logging/logger.js';
 import { logStrayOutput } from '../logging/stray-output.js';
 
+/** Why the process ends. */
+export interface StopCause {
+  /** A signal, `uncaughtException`, or what the code that stops it says. */
+  readonly reason: string;
+  readonly exitCode: number;
+  /** What was thrown, if that is the cause. */
+  readonly error?: unknown;
+}
+
+type Release = (cause: StopCause) => Promise<void> | void;
+
 export interface Lifecycle {
   /** True once the shutdown has begun. */
   readonly isStopping: boolean;
   /** Registers the release of a resource just opened. Releases run in reverse order, one after another. */
-  onStop(name: string, release: () => Promise<void> | void): void;
+  onStop(name: string, release: Release): void;
   /** Releases everything and exits with this code; a second call waits for the first. */
-  stop(reason: string, exitCode?: number): Promise<void>;
+  stop(reason: string, exitCode?: number, error?: unknown): Promise<void>;
 }
 
 /**
@@ -26,7 +37,7 @@ export function startLifecycle(log: Logger, deadlineMs: number): Lifecycle {
   process.on('SIGINT', onSignal);
   process.on('uncaughtException', (error, origin) => {
     log.fatal({ err: error, 'event.reason': origin }, 'uncaught exception');
-    void lifecycle.stop(origin, 1);
+    void lifecycle.stop(origin, 1, error);
   });
   return lifecycle;
 }
@@ -53,7 +64,7 @@ export function createLifecycle(
       return shutdown.exitCode;
     },
     onStop: (name, release) => void shutdown.releases.push({ name, release }),
-    stop: (reason, exitCode = 0) => stop(shutdown, reason, exitCode),
+    stop: (reason, exitCode = 0, error) => stop(shutdown, { reason, exitCode, error }),
   };
 }
 
@@ -61,34 +72,35 @@ interface Shutdown {
   readonly log: Logger;
   readonly deadlineMs: number;
   readonly exit: (exitCode: number) => void;
-  readonly releases: { readonly name: string; readonly release: () => Promise<void> | void }[];
+  readonly releases: { readonly name: string; readonly release: Release }[];
   /** Set when the shutdown begins; the first call decides it. */
   exitCode: number | undefined;
   done: Promise<void> | undefined;
 }
 
-function stop(shutdown: Shutdown, reason: string, exitCode: number): Promise<void> {
-  shutdown.exitCode ??= exitCode;
-  shutdown.done ??= end(shutdown, reason, shutdown.exitCode);
+function stop(shutdown: Shutdown, cause: StopCause): Promise<void> {
+  shutdown.exitCode ??= cause.exitCode;
+  shutdown.done ??= end(shutdown, cause);
   return shutdown.done;
 }
 
-async function end(shutdown: Shutdown, reason: string, exitCode: number): Promise<void> {
+async function end(shutdown: Shutdown, cause: StopCause): Promise<void> {
   const { log, deadlineMs, exit } = shutdown;
+  const { reason, exitCode } = cause;
   log.info({ 'event.reason': reason }, 'shutdown started');
   const deadline = setTimeout(() => {
     log.warn({ 'labels.deadline_ms': deadlineMs }, 'shutdown deadline exceeded');
     exit(exitCode);
   }, deadlineMs);
-  await releaseAll(shutdown);
+  await releaseAll(shutdown, cause);
   clearTimeout(deadline);
   exit(exitCode);
 }
 
-async function releaseAll({ log, releases }: Shutdown): Promise<void> {
+async function releaseAll({ log, releases }: Shutdown, cause: StopCause): Promise<void> {
   for (const { name, release } of releases.toReversed()) {
     try {
-      await release();
+      await release(cause);
     } catch (error) {
       log.error({ err: error, 'labels.resource': name }, 'resource release failed');
     }

@@ -153,6 +153,17 @@ export const logMessages = {
     process: 'both',
     meaning: '`labels.check`',
   },
+  'presence not recorded': {
+    level: 'warn',
+    process: 'both',
+    meaning:
+      'PostgreSQL did not take what the process says of itself; once per outage. Counts are kept for the next minute: [PostgreSQL](#postgresql-is-down)',
+  },
+  'presence recorded again': {
+    level: 'info',
+    process: 'both',
+    meaning: '[PostgreSQL](#postgresql-is-down)',
+  },
   'console output captured': {
     level: 'by what it was',
     process: 'both',

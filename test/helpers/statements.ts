@@ -8,7 +8,7 @@ export interface StatementRecorder {
   /**
    * The statements that were sent while `work` ran, in the order in which they were sent and without their values:
    * equal for two requests when PostgreSQL was asked the same for both. Statements that set a new connection up are
-   * left out, as is the outbox's bookkeeping, which comes any time after the answer. Only one request may be under way.
+   * left out, as is the outbox's bookkeeping, which comes any time after the answer, and that of presence. Only one request may be under way.
    */
   during(work: () => Promise<unknown>): Promise<string[]>;
 }
@@ -17,6 +17,9 @@ export interface StatementRecorder {
 const CONNECTION_SET_UP =
   /^(?:set (?:standard_conforming_strings|client_min_messages)|show |with ranges as |select set_config\((?:'plan_cache_mode'|.+ where pg_backend_pid\(\) ))/i;
 const OUTBOX_BOOKKEEPING = /^update outbox o set state = '/i;
+/** What a process asks by itself: presence with its readiness checks. */
+const PRESENCE =
+  /^(?:with process as \(|select current_setting\('transaction_read_only'\)|select to_regclass\('schema_migrations'\)|select exists \(select from schema_migrations|with pending as \( select created_at, available_at)/i;
 
 /** Opens a recorder in front of the PostgreSQL that the URL names; it closes with the scope. */
 export async function openStatementRecorder(
@@ -26,7 +29,7 @@ export async function openStatementRecorder(
   let noted: string[] | undefined;
   const note = (sql: string): void => {
     const text = sql.replaceAll(/\s+/g, ' ').trim();
-    if (CONNECTION_SET_UP.test(text) || OUTBOX_BOOKKEEPING.test(text)) return;
+    if ([CONNECTION_SET_UP, OUTBOX_BOOKKEEPING, PRESENCE].some((each) => each.test(text))) return;
     noted?.push(withoutValues(text));
   };
   const proxy = await openTcpProxy(scope, databaseUrl, () => readStatements(note));

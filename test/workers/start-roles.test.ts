@@ -22,18 +22,20 @@ test('no part that takes its time to stop keeps the others from stopping', async
   const deps = await buildDeps(config, {
     log,
     localLog: log,
-    onStop: (_, release) => t.teardown(async () => release()),
+    onStop: (_, release) =>
+      t.teardown(async () => release({ reason: 'the test is over', exitCode: 0 })),
   });
   let finish: () => void = () => undefined;
   const task = new Promise<void>((resolve) => {
     finish = resolve;
   });
   const releases: (() => Promise<void> | void)[] = [];
+  const cause = { reason: 'the test is over', exitCode: 0 };
   startRoles(
     config,
     { ...deps, tasks: { ...deps.tasks, stop: () => task } },
     {
-      onStop: (_, release) => void releases.unshift(release),
+      onStop: (_, release) => void releases.unshift(() => release(cause)),
       stop: async () => undefined,
     },
   );

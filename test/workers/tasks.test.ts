@@ -38,6 +38,8 @@ test.serial(
       registrations: 0,
       mailEvents: 0,
       suppressions: 0,
+      metricMinutes: 0,
+      processes: 0,
     });
     t.deepEqual(await tasks.run('purge-expired'), {
       messages: 0,
@@ -46,6 +48,8 @@ test.serial(
       registrations: 0,
       mailEvents: 0,
       suppressions: 0,
+      metricMinutes: 0,
+      processes: 0,
     });
     t.is((await fixture.messageOf(newMessage)).state, 'settled');
     t.is(await count('outbox'), 2, 'the new one and the dead one');

@@ -9,6 +9,8 @@ export interface PurgeResult {
   readonly registrations: number;
   readonly mailEvents: number;
   readonly suppressions: number;
+  readonly metricMinutes: number;
+  readonly processes: number;
 }
 
 const BATCH_SIZE = 1_000;
@@ -39,6 +41,8 @@ export async function purgeExpired(database: Database, signal?: AbortSignal): Pr
     registrations: await purgeAll('registrations'),
     mailEvents: await purgeAll('mailEvents'),
     suppressions: await purgeAll('suppressions'),
+    metricMinutes: await purgeAll('metricMinutes'),
+    processes: await purgeAll('processes'),
   };
 }
 
@@ -99,4 +103,20 @@ const purges: Readonly<Record<keyof PurgeResult, string>> = {
        limit $limit
          for update skip locked)
     returning email_canonical`,
+
+  metricMinutes: `
+    delete from metric_minutes where ctid = any (array(
+      select ctid from metric_minutes
+       where minute < now() - interval '30 days'
+       limit $limit
+         for update skip locked))
+    returning name`,
+
+  processes: `
+    delete from processes where id in (
+      select id from processes
+       where seen_at < now() - interval '30 days'
+       order by seen_at limit $limit
+         for update skip locked)
+    returning id`,
 };

@@ -1,0 +1,44 @@
+import { maskTokensAndAddresses } from '../logging/mask.js';
+import type { Check, CheckResult } from '../health/checks.js';
+import { readiness } from '../health/readiness.js';
+
+/** What one of a process's checks found last. */
+export interface HealthFact {
+  readonly ok: boolean;
+  readonly problem?: string;
+  /** Since when it fails, in ISO 8601, by the clock of the process. */
+  readonly since?: string;
+}
+
+/** What a process knows of its dependencies, by the name of the check. */
+export type Health = Readonly<Record<string, HealthFact>>;
+
+const MAX_TEXT = 300;
+
+/** A text that may be kept: bounded, without tokens and addresses, and without NUL bytes, which PostgreSQL refuses. */
+export const boundedText = (text: string): string =>
+  maskTokensAndAddresses(text.slice(0, 4 * MAX_TEXT).replaceAll('\0', '')).slice(0, MAX_TEXT);
+
+/** Runs checks, each for two seconds at most. What fails already keeps the time since when it does. */
+export async function lookAt(
+  checks: Readonly<Record<string, Check>>,
+  before: Health,
+): Promise<Health> {
+  const { checks: results } = await readiness(checks, () => false);
+  return Object.fromEntries(
+    Object.entries(results).map(([name, result]) => [
+      name,
+      factOf(result as CheckResult, before[name]),
+    ]),
+  );
+}
+
+function factOf({ ok, problem }: CheckResult, before: HealthFact | undefined): HealthFact {
+  if (ok) return { ok };
+  const since = before?.since ?? new Date().toISOString();
+  return { ok, since, ...(problem !== undefined && { problem: boundedText(problem) }) };
+}
+
+/** True when the checks found the same. */
+export const isSameHealth = (one: Health, other: Health): boolean =>
+  JSON.stringify(one) === JSON.stringify(other);
