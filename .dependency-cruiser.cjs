@@ -63,7 +63,7 @@ module.exports = {
       from: {
         path: '^api/[^/]+/',
         pathNot:
-          '^api/(http|openapi)/|\\.(routes|pages|schemas)\\.ts$|/(require-admin|authenticated-reads|limit-requests)\\.ts$',
+          '^api/(http|openapi|console)/|\\.(routes|pages|schemas)\\.ts$|/(require-admin|authenticated-reads|limit-requests)\\.ts$',
       },
       to: { path: '^api/http/' },
     },
@@ -111,7 +111,7 @@ module.exports = {
     {
       name: 'no-orphan',
       severity: 'error',
-      from: { orphan: true, pathNot: '^shared/glossary\\.ts$' },
+      from: { orphan: true, pathNot: '^(shared/glossary\\.ts$|api/console/assets/)' },
       to: {},
     },
   ],

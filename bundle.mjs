@@ -3,7 +3,7 @@
 // starts in half of the time (docs/adr/0028-bundled-programs.md). Part of `npm run build`, behind tsc, which checks the types.
 
 import { existsSync } from 'node:fs';
-import { readFile } from 'node:fs/promises';
+import { cp, readFile } from 'node:fs/promises';
 import { basename } from 'node:path';
 import { build } from 'esbuild';
 
@@ -61,3 +61,7 @@ await build({
   plugins: [packagesByFile],
   logLevel: 'warning',
 });
+
+// The console's style sheets and script are read from beside the code.
+const assets = 'api/console/assets';
+if (existsSync(assets)) await cp(assets, `dist/${assets}`, { recursive: true });

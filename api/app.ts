@@ -1,9 +1,10 @@
 import type { RequestListener } from 'node:http';
-import express, { type Express } from 'express';
+import express, { type Express, type RequestHandler } from 'express';
 import type { ApiConfig } from '../shared/config/config.js';
 import { AppError } from '../shared/errors/app-error.js';
 import { accountRoutes } from './account/account.routes.js';
 import { adminsRoutes } from './admins/admins.routes.js';
+import type { OperatorConsole } from './console/console.js';
 import type { ApiDeps } from './deps.js';
 import { createClientAddress } from './http/client-address.js';
 import { createAllowedMethods } from './http/documented-paths.js';
@@ -28,7 +29,12 @@ export type AppOptions = Pick<ApiConfig, 'publicUrl'> & {
   readonly trustProxy: ApiConfig['http']['trustProxy'];
   readonly passwordMinLength: number;
   readonly isStopping: () => boolean;
+  /** Served at `/ops`; left out where it has a listener of its own. */
+  readonly console?: OperatorConsole;
 };
+
+/** What only operators use is below this path. */
+const CONSOLE = '/ops';
 
 /** Answers every request of the API: the front first, then Express. */
 export function createListener(deps: ApiDeps, options: AppOptions): RequestListener {
@@ -39,7 +45,7 @@ export function createListener(deps: ApiDeps, options: AppOptions): RequestListe
     clientAddress: createClientAddress(options.trustProxy),
     headers: securityHeaderValues(options.publicUrl),
     allowedMethods: createAllowedMethods(document.paths),
-    undocumented: [DOCS_FILES],
+    undocumented: [DOCS_FILES, ...(options.console ? [CONSOLE] : [])],
     routes: [...deps.reads.front, liveRoute],
     gates: new Map([
       ['/auth/login', deps.passwords.requireRoom],
@@ -53,14 +59,11 @@ export function createListener(deps: ApiDeps, options: AppOptions): RequestListe
 export function createApp(
   deps: ApiDeps,
   document: OpenApiDocument,
-  { isStopping, passwordMinLength }: AppOptions,
+  { isStopping, passwordMinLength, console: operatorConsole }: AppOptions,
 ): Express {
-  const app = express();
-  app.disable('x-powered-by');
-  app.disable('etag');
-  app.set('query parser', 'simple');
-
-  app.use(homeRoutes());
+  const app = newApp();
+  if (operatorConsole) app.use(CONSOLE, operatorConsole.handler);
+  app.use(homeRoutes({ hasConsole: operatorConsole !== undefined }));
   app.use(docsRoutes(document));
   app.use(healthRoutes({ checks: deps.checks, isStopping }));
   app.use(registrationRoutes({ ...deps, passwordMinLength }));
@@ -71,9 +74,43 @@ export function createApp(
   app.use(adminsRoutes(deps));
   app.use(usersRoutes(deps));
 
-  app.use(() => {
-    throw new AppError('not_found');
+  return endApp(app);
+}
+
+/** Answers what only operators use, on a listener of its own: the same front, and nothing else behind it. */
+export function createOpsListener(
+  deps: Pick<ApiDeps, 'log'>,
+  { publicUrl, trustProxy }: Pick<AppOptions, 'publicUrl' | 'trustProxy'>,
+  operatorConsole: OperatorConsole,
+): RequestListener {
+  const app = newApp();
+  app.use(CONSOLE, operatorConsole.handler);
+  return createFront({
+    log: deps.log,
+    clientAddress: createClientAddress(trustProxy),
+    headers: securityHeaderValues(publicUrl),
+    allowedMethods: createAllowedMethods({}),
+    undocumented: [CONSOLE],
+    routes: [],
+    gates: new Map(),
+    app: endApp(app),
   });
+}
+
+function newApp(): Express {
+  const app = express();
+  app.disable('x-powered-by');
+  app.disable('etag');
+  app.set('query parser', 'simple');
+  return app;
+}
+
+function endApp(app: Express): Express {
+  app.use(refuseUnknownPath);
   app.use(problemHandler);
   return app;
 }
+
+const refuseUnknownPath: RequestHandler = () => {
+  throw new AppError('not_found');
+};

@@ -12,7 +12,11 @@ import { createOutbox } from '../shared/outbox/outbox.js';
 import { openFailFastRedis } from '../shared/queues/redis-client.js';
 import { openQueues, type Queues } from '../shared/queues/queues.js';
 import type { AccountDeps } from './account/account.service.js';
-import { createRoleOf, type RoleOf } from './admins/admins.service.js';
+import {
+  createFindConsoleSession,
+  type ConsoleSessionDeps,
+} from './console/access/console-session.service.js';
+import { createRoleOf } from './admins/admins.service.js';
 import { createCursors, type Cursors } from './http/pagination.js';
 import { createPasswordAttemptLimiter } from './passwords/password-attempts.js';
 import { createPasswords } from './passwords/passwords.js';
@@ -23,7 +27,6 @@ import { createRouteLimits, type RouteLimits } from './rate-limits/route-limits.
 import type { RegistrationDeps } from './registration/registration.service.js';
 import { createRepeatedRegistrations } from './registration/repeated-registrations.js';
 import { accessTokenConfig } from './sessions/access-tokens.js';
-import type { LoginDeps } from './sessions/login.service.js';
 import {
   createAuthenticatedReads,
   type AuthenticatedReads,
@@ -38,13 +41,12 @@ import {
 } from './users/users.statements.js';
 
 /** What the routes and their services need. */
-export interface ApiDeps extends RegistrationDeps, AccountDeps, LoginDeps {
+export interface ApiDeps extends RegistrationDeps, AccountDeps, ConsoleSessionDeps {
   readonly log: Logger;
   readonly metrics: Metrics;
   readonly queues: Queues;
   readonly limits: RouteLimits;
   readonly cursors: Cursors;
-  readonly roleOf: RoleOf;
   /** Lets a request pass only for an admin with a live session. */
   readonly requireAdmin: RequestHandler;
   readonly findAdmin: FindAdmin;
@@ -97,6 +99,9 @@ export async function buildDeps(config: ApiConfig, log: Logger): Promise<ApiDeps
     limits: createRouteLimits({ rateLimiting, audit }),
     cursors: createCursors(deriveKeyRing(secrets, 'cursor'), config.publicUrl),
     roleOf: createRoleOf(config.operatorEmails),
+    readonlyEmails: config.readonlyEmails,
+    formKeys: deriveKeyRing(secrets, 'console-form'),
+    findConsoleSession: createFindConsoleSession(database),
     requireAdmin: createRequireAdmin(authenticator, findAdmin),
     findAdmin,
     reads: createAuthenticatedReads({ authenticator, findAdmin }),

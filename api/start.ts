@@ -1,10 +1,12 @@
+import type { RequestListener } from 'node:http';
 import { startupEvent } from '../shared/audit/audit.js';
 import type { ApiConfig } from '../shared/config/config.js';
 import type { Lifecycle } from '../shared/lifecycle/lifecycle.js';
 import type { Logging } from '../shared/log-shipping/open-logging.js';
 import { createPresence, type Presence } from '../shared/presence/presence.js';
 import { logRedisProblems } from '../shared/queues/log-redis-problems.js';
-import { createListener } from './app.js';
+import { createListener, createOpsListener } from './app.js';
+import { createConsole } from './console/console.js';
 import { buildDeps, type ApiDeps } from './deps.js';
 import { securityHeaderValues } from './http/security-headers.js';
 import { closeServer, createHttpServer, listen } from './http/server.js';
@@ -40,21 +42,50 @@ export async function startApi(
   const shipping = logging.startShipping(deps.queues);
   lifecycle.onStop('log shipping', () => shipping.stop(FLUSH_DEADLINE_MS));
 
+  const { publicUrl, opsListener } = config;
+  const { trustProxy } = config.http;
+  const operatorConsole = createConsole(deps, {
+    publicUrl,
+    operatorEmails: config.operatorEmails,
+    isSecure: config.isProduction || publicUrl.startsWith('https:'),
+    environment: config.logging.environment,
+  });
   const listener = createListener(deps, {
-    publicUrl: config.publicUrl,
-    trustProxy: config.http.trustProxy,
+    publicUrl,
+    trustProxy,
     passwordMinLength: config.passwords.minLength,
     isStopping: () => lifecycle.isStopping,
+    ...(!opsListener && { console: operatorConsole }),
   });
-  const server = createHttpServer(listener, log, securityHeaderValues(config.publicUrl));
-  lifecycle.onStop('http server', () => closeServer(server));
-
-  const port = await listen(server, config.http.port, config.http.host);
-  log.info(
-    { ...startupEvent, 'server.address': config.http.host, 'server.port': port },
-    'server listening',
-  );
+  const opsServer = opsListener && {
+    listener: createOpsListener(deps, { publicUrl, trustProxy }, operatorConsole),
+    address: opsListener,
+  };
+  const port = await serve({ listener, address: config.http }, config, logging, lifecycle);
+  if (opsServer) await serve(opsServer, config, logging, lifecycle);
+  // Released before the servers: a stream of live updates would keep one from closing.
+  lifecycle.onStop('console', () => operatorConsole.close());
   presence.start();
   lifecycle.onStop('presence', (cause) => presence.stopping(cause));
   return { port, deps, presence };
+}
+
+/** Listens; resolves to the port. */
+async function serve(
+  {
+    listener,
+    address: { host, port: wanted },
+  }: {
+    readonly listener: RequestListener;
+    readonly address: { readonly host: string; readonly port: number };
+  },
+  { publicUrl }: ApiConfig,
+  { log }: Logging,
+  lifecycle: Lifecycle,
+): Promise<number> {
+  const server = createHttpServer(listener, log, securityHeaderValues(publicUrl));
+  lifecycle.onStop('http server', () => closeServer(server));
+  const port = await listen(server, wanted, host);
+  log.info({ ...startupEvent, 'server.address': host, 'server.port': port }, 'server listening');
+  return port;
 }

@@ -1,4 +1,5 @@
 import { parseArgs } from 'node:util';
+import { escapeControls } from '../shared/html/escape-controls.js';
 import { ConfigError, EXIT_CONFIG, type Environment } from '../shared/config/config.js';
 import { UsageError, type CommandResult, type Arguments, type Command } from './command.js';
 import { doctorCommands } from './doctor.js';
@@ -117,18 +118,3 @@ function usageLines(): string[] {
   const width = Math.max(...calls.map((call) => call.length));
   return commands.map(({ summary }, i) => `  ${(calls[i] ?? '').padEnd(width)}    ${summary}`);
 }
-
-/** Control and format characters, line and paragraph separators, and lone surrogates. */
-const INVISIBLE = /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Cs}]/gu;
-
-/**
- * A line for a terminal, or of JSON. Characters that would move the cursor, change the window's title, reverse the text or
- * start another line are written as `\uXXXX`, which is also valid in the strings of JSON.
- */
-export const escapeControls = (line: string): string =>
-  line.replace(INVISIBLE, (character) =>
-    Array.from(
-      { length: character.length },
-      (_, i) => `\\u${character.charCodeAt(i).toString(16).padStart(4, '0')}`,
-    ).join(''),
-  );

@@ -8,6 +8,7 @@ export const migration: MigrationSteps = {
   up: `
     alter table sessions add column console_hash bytea, add column console_seen_at timestamptz;
     create unique index sessions_console on sessions (console_hash) where console_hash is not null;
+    create index admins_operators on admins (id) where operator_since is not null;
 
     alter table outbox add column redrives integer not null default 0, add column given_up_at timestamptz;
     create index outbox_given_up on outbox (given_up_at) where state in ('dead', 'uncertain');
@@ -102,6 +103,7 @@ export const migration: MigrationSteps = {
     drop table processes;
     drop index outbox_given_up;
     alter table outbox drop column given_up_at, drop column redrives;
+    drop index admins_operators;
     drop index sessions_console;
     alter table sessions drop column console_seen_at, drop column console_hash;
   `,

@@ -9,13 +9,21 @@ export class Html {
   constructor(readonly text: string) {}
 }
 
+/** What a template may hold; `undefined` and `false` are nothing. */
+export type HtmlValue = string | number | Html | readonly Html[] | undefined | false;
+
 /** A template tag for HTML: escapes every value that is not {@link Html}. */
-export function markup(strings: TemplateStringsArray, ...values: (string | Html)[]): Html {
-  return new Html(strings.reduce((text, part, i) => text + toHtml(values[i - 1] ?? '') + part));
+export function markup(strings: TemplateStringsArray, ...values: readonly HtmlValue[]): Html {
+  return new Html(strings.reduce((text, part, i) => text + toHtml(values[i - 1]) + part));
 }
 
-const toHtml = (value: string | Html): string =>
-  value instanceof Html ? value.text : escapeHtml(value);
+function toHtml(value: HtmlValue): string {
+  if (value === undefined || value === false) return '';
+  if (value instanceof Html) return value.text;
+  return typeof value === 'object'
+    ? value.map(({ text }) => text).join('')
+    : escapeHtml(String(value));
+}
 
 const STYLES = `
 :root { color-scheme: light dark; --ink: #1a1f2b; --soft: #5a6475; --paper: #fff; --back: #f3f5f9; --line: #dfe4ec; --accent: #2f5fe0; --on-accent: #fff; --refusal: #b3261e }

@@ -19,10 +19,8 @@ export const problemHandler: ErrorRequestHandler = (thrown: unknown, req, res, _
 
 /** Answers with a problem document. Errors that are not meant for clients are logged and answered as `internal`. */
 export function answerProblem(thrown: unknown, req: IncomingMessage, res: ServerResponse): void {
-  const { log, requestId } = contextOf(req);
-  const error = asAppError(thrown);
-  if (error.code === 'internal') log.error({ err: thrown }, 'request failed');
-  else if (error.code === 'unavailable') log.warn({ err: thrown }, 'service unavailable');
+  const { requestId } = contextOf(req);
+  const error = reportedError(thrown, req);
   if (res.headersSent) {
     // Too late for an answer: the client must not take the beginning for the whole.
     res.destroy();
@@ -39,6 +37,15 @@ export function answerProblem(thrown: unknown, req: IncomingMessage, res: Server
   res.setHeader('Content-Length', body.length);
   if (error.code === 'payload_too_large') sendAndClose(req, res, body);
   else res.end(body);
+}
+
+/** What the client is told of an error; what is meant for operators alone is logged. */
+export function reportedError(thrown: unknown, req: IncomingMessage): AppError {
+  const { log } = contextOf(req);
+  const error = asAppError(thrown);
+  if (error.code === 'internal') log.error({ err: thrown }, 'request failed');
+  else if (error.code === 'unavailable') log.warn({ err: thrown }, 'service unavailable');
+  return error;
 }
 
 function renderProblem(res: ServerResponse, error: AppError, requestId: string): Buffer {

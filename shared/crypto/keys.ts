@@ -1,7 +1,13 @@
 import { createHash, createSecretKey, hkdfSync, type KeyObject } from 'node:crypto';
 
 /** Each purpose has keys of its own. */
-export type KeyPurpose = 'access-token' | 'refresh-token' | 'confirmation' | 'cursor' | 'throttle';
+export type KeyPurpose =
+  | 'access-token'
+  | 'refresh-token'
+  | 'confirmation'
+  | 'cursor'
+  | 'throttle'
+  | 'console-form';
 
 /** A derived key and its public id, which a token carries to name the key that signed it. */
 export interface NamedKey {

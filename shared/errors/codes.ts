@@ -49,6 +49,21 @@ export const errorCodes = {
     title: 'Requests from this address are not served',
     remedy: 'Ask the worker from its own host or its private network.',
   },
+  not_operator: {
+    status: 403,
+    title: 'This account is not an operator',
+    remedy: 'Ask an operator for the role, or log in with an account that has it.',
+  },
+  read_only: {
+    status: 403,
+    title: 'This account may look and change nothing',
+    remedy: 'Ask an operator to do it: the address is listed in `OPS_READONLY_EMAILS`.',
+  },
+  cross_site: {
+    status: 403,
+    title: 'The request does not come from the console',
+    remedy: 'Open the page again and send its own form.',
+  },
   untrusted_message: {
     status: 403,
     title: 'The message does not come from where it says',

@@ -1,5 +1,5 @@
 import test from 'ava';
-import { escapeControls } from '../../cli/run.js';
+import { escapeControls } from '../../shared/html/escape-controls.js';
 import { runCli, runCliJson } from '../cli/run-cli.js';
 import { useContext } from '../helpers/context.js';
 import { bounceOf, mailObject, openSesFixture } from '../workers/ses-fixture.js';

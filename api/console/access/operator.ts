@@ -1,0 +1,110 @@
+import type { IncomingMessage } from 'node:http';
+import type { RequestHandler } from 'express';
+import type { Cause } from '../../../shared/audit/audit.js';
+import { AppError } from '../../../shared/errors/app-error.js';
+import { jsonOrFormBody, NORMAL_BODY } from '../../http/body.js';
+import { markup } from '../../http/page.js';
+import { causeOf, contextOf } from '../../http/request-context.js';
+import { sendPlainPage } from '../layout/plain-page.js';
+import { isNavigation } from '../layout/wanted.js';
+import {
+  findSession,
+  isFormToken,
+  type ConsoleSession,
+  type ConsoleSessionDeps,
+} from './console-session.service.js';
+import { FORM_TOKEN } from './form-token.js';
+import { requireSameOrigin } from './same-origin.js';
+import type { SessionCookie } from './session-cookie.js';
+
+const sessions = new WeakMap<IncomingMessage, ConsoleSession>();
+
+/** The session of a request, behind {@link requireOperator}. */
+export function sessionOf(req: IncomingMessage): ConsoleSession {
+  const session = sessions.get(req);
+  if (!session) throw new Error('The route is not behind requireOperator');
+  return session;
+}
+
+/** The session of a request if it has got that far. */
+export const knownSessionOf = (req: IncomingMessage): ConsoleSession | undefined =>
+  sessions.get(req);
+
+/** The request as the cause of what an operator does. */
+export const operatorCause = (req: IncomingMessage): Cause => ({
+  ...causeOf(req),
+  actor: `console/${sessionOf(req).admin.id}`,
+});
+
+/**
+ * Lets a request pass only with a live session of an operator, asked in PostgreSQL every time. A browser that opens a page is
+ * sent to the login; everything else gets 401.
+ */
+export const requireOperator =
+  (deps: ConsoleSessionDeps, cookie: SessionCookie): RequestHandler =>
+  async (req, res, next) => {
+    const token = cookie.read(req);
+    const session = token && (await findSession(deps, token, useOf(req.path), causeOf(req)));
+    if (session) {
+      sessions.set(req, session);
+      contextOf(req).adminId = session.admin.id;
+      next();
+      return;
+    }
+    if (token !== undefined) cookie.clear(res);
+    if (!isNavigation(req)) throw new AppError('unauthorized');
+    // A strict cookie is not sent from another site's link, such as one in an alert: asked again from here, it is.
+    if (token === undefined && req.headers['sec-fetch-site'] === 'cross-site')
+      sendPlainPage(res, 401, {
+        title: 'Opening the console',
+        refreshTo: req.originalUrl,
+        body: markup`<p><a class="button" href="${req.originalUrl}">Continue</a></p>`,
+      });
+    else res.redirect(302, loginPath(req.originalUrl));
+  };
+
+/** The stream of live updates does not keep its session from being idle. */
+const useOf = (path: string): 'request' | 'update' => (path === '/live' ? 'update' : 'request');
+
+const CONSOLE_PATH = /^\/ops(?:\/[\w.~%-]+)*(?:\?[\w.~%&=+@:*-]*)?$/;
+
+/** A path of the console to go on to after the login; never another host's. */
+export const ownPath = (path: string | undefined): string =>
+  path !== undefined && CONSOLE_PATH.test(path) && !path.startsWith('/ops/log') ? path : '/ops';
+
+const loginPath = (from: string): string =>
+  ownPath(from) === '/ops' ? '/ops/login' : `/ops/login?next=${encodeURIComponent(from)}`;
+
+/**
+ * Everything that a change must pass: it comes from a page of this console, which was rendered for this session, and the
+ * session may change something. Reads the body, a form or JSON.
+ * @throws {AppError} `cross_site`, `unsupported_media_type`, `read_only`.
+ */
+export const requireOwnForm = (
+  deps: ConsoleSessionDeps,
+  cookie: SessionCookie,
+  publicUrl: string,
+): RequestHandler[] => [
+  (req, _res, next) => {
+    requireSameOrigin(req, publicUrl);
+    next();
+  },
+  ...jsonOrFormBody(NORMAL_BODY),
+  (req, _res, next) => {
+    const { [FORM_TOKEN]: claimed, ...fields } = req.body as Record<string, unknown>;
+    const session = sessionOf(req);
+    const token = cookie.read(req) ?? '';
+    if (typeof claimed !== 'string' || !isFormToken(deps, token, session, claimed))
+      throw new AppError('cross_site');
+    if (session.isReadOnly && req.path !== '/logout') throw new AppError('read_only');
+    req.body = fields;
+    next();
+  },
+];
+
+/** Methods of the console; everything else is 405. */
+export const allowMethods: RequestHandler = (req, _res, next) => {
+  if (!['GET', 'HEAD', 'POST'].includes(req.method))
+    throw new AppError('method_not_allowed', { headers: { Allow: 'GET, HEAD, POST' } });
+  next();
+};
