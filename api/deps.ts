@@ -7,6 +7,7 @@ import type { Check } from '../shared/health/checks.js';
 import { commonChecks } from '../shared/health/readiness.js';
 import { createFailpoint } from '../shared/lifecycle/failpoint.js';
 import type { Logger } from '../shared/logging/logger.js';
+import type { Repeating } from '../shared/lifecycle/repeat.js';
 import { createMetrics, type Metrics } from '../shared/metrics/metrics.js';
 import { createOutbox } from '../shared/outbox/outbox.js';
 import { openFailFastRedis } from '../shared/queues/redis-client.js';
@@ -18,6 +19,7 @@ import {
 } from './console/access/console-session.service.js';
 import { createRoleOf } from './admins/admins.service.js';
 import { createCursors, type Cursors } from './http/pagination.js';
+import { startBulkActionRunner } from './ops/bulk-action-runner.js';
 import { createPasswordAttemptLimiter } from './passwords/password-attempts.js';
 import { createPasswords } from './passwords/passwords.js';
 import { createGenerations } from './rate-limits/generations.js';
@@ -54,7 +56,9 @@ export interface ApiDeps extends RegistrationDeps, AccountDeps, ConsoleSessionDe
   readonly userReads: UserReads;
   readonly insertUser: InsertUser;
   readonly checks: Readonly<Record<string, Check>>;
-  /** Waits for outbox messages that are being enqueued, then closes Redis and PostgreSQL. */
+  /** Carries out what operators start; `runNow` after each start. */
+  readonly bulkActions: Pick<Repeating, 'runNow'>;
+  /** Leaves bulk actions to other processes, waits for outbox messages that are being enqueued, then closes Redis and PostgreSQL. */
   close(): Promise<void>;
 }
 
@@ -76,6 +80,7 @@ export async function buildDeps(config: ApiConfig, log: Logger): Promise<ApiDeps
   );
   const authenticator = createAuthenticator(accessTokens);
   const findAdmin = createFindAdmin(database.statements);
+  const bulkActions = startBulkActionRunner({ database, audit, log });
 
   return {
     log,
@@ -108,7 +113,11 @@ export async function buildDeps(config: ApiConfig, log: Logger): Promise<ApiDeps
     userReads: createUserReads(database.statements),
     insertUser: createInsertUser(database.statements),
     checks: commonChecks(database, queues, log),
-    close,
+    bulkActions,
+    async close() {
+      await bulkActions.stop();
+      await close();
+    },
   };
 }
 

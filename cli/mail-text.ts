@@ -42,9 +42,9 @@ export function describeDeadLetters({ uncertain, ...dead }: DeadLetters): string
 function describeLetters({ total, letters }: DeadLetterList): string[] {
   const rest = total - letters.length;
   return [
-    ...letters.flatMap(({ id, mail, recipient, asked_at, attempts, error }) => [
+    ...letters.flatMap(({ id, mail, recipient, asked_at, attempts, error, redrives }) => [
       `${id}  ${time(asked_at)}  ${mail} to ${recipient ?? 'nobody in particular'}`,
-      `  ${count(attempts, 'try', 'tries')}, then: ${error ?? 'no reason is known'}`,
+      `  ${count(attempts, 'try', 'tries')}, then: ${error ?? 'no reason is known'}${redrives > 0 ? ` (came back after ${count(redrives, 'redrive', 'redrives')})` : ''}`,
     ]),
     ...(rest > 0 ? [`... and ${rest} more`] : []),
   ];
@@ -108,13 +108,22 @@ function describeStep(step: MailStep): string {
     case 'settled':
       return `settled: ${step.outcome ?? 'done'}`;
     case 'redriven':
-      return `an operator had it tried again${quoted(step.error)}`;
+      return `${operator(step)} had it tried again${because(step)}${quoted(step.error)}`;
     case 'discarded':
-      return `an operator discarded it${quoted(step.error)}`;
+      return `${operator(step)} discarded it${because(step)}${quoted(step.error)}`;
+    case 'unsuppressed':
+      return `${operator(step)} lifted the suppression of the address${because(step)}`;
     default:
       return `${step.step}${step.subtype === null ? '' : ` (${step.subtype})`}${quoted(step.detail)}`;
   }
 }
+
+type Decision = Extract<MailStep, { step: 'redriven' | 'discarded' | 'unsuppressed' }>;
+
+const operator = ({ actor, operator_id }: Decision): string =>
+  operator_id === null ? `an operator (${actor ?? 'unknown'})` : `operator ${operator_id}`;
+
+const because = ({ reason }: Decision): string => (reason === null ? '' : ` (${reason})`);
 
 const quoted = (text: string | null): string => (text === null ? '' : `: ${text}`);
 

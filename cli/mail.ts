@@ -1,9 +1,6 @@
-import {
-  discardMail,
-  listDeadLetters,
-  redriveAllMails,
-  redriveMail,
-} from '../api/ops/dead-letters.service.js';
+import { randomUUID } from 'node:crypto';
+import { MAX_RATE, runBulkAction, startBulkAction } from '../api/ops/bulk-actions.service.js';
+import { discardMail, readDeadLetters, redriveMail } from '../api/ops/dead-letters.service.js';
 import { readMailTimeline } from '../api/ops/mail-timeline.service.js';
 import { liftSuppression } from '../api/ops/suppressions.service.js';
 import {
@@ -65,13 +62,12 @@ async function show(args: Arguments): Promise<CommandResult> {
 async function dead(args: Arguments): Promise<CommandResult> {
   refuseArguments(args);
   return withTools(args, async (tools) => {
-    const letters = await listDeadLetters(tools);
+    const letters = await readDeadLetters(tools);
     return { lines: describeDeadLetters(letters), facts: { ...letters } };
   });
 }
 
 const DEFAULT_RATE = 10;
-const MAX_RATE = 1_000;
 
 async function redrive(args: Arguments): Promise<CommandResult> {
   if (!args.all && args.rate !== undefined) throw new UsageError('--rate goes with --all');
@@ -85,7 +81,20 @@ async function redrive(args: Arguments): Promise<CommandResult> {
   refuseArguments(args);
   const rate = readRate(args.rate);
   return withTools(args, async (tools) => {
-    const count = await redriveAllMails(tools, rate, causeOfCommand());
+    const runner = randomUUID();
+    const filter = { state: 'dead' } as const;
+    const started = await startBulkAction(
+      tools,
+      { action: 'redrive', filter, rate },
+      causeOfCommand(),
+      runner,
+    );
+    const { signal } = new AbortController();
+    const { done: count } = await runBulkAction(tools, started.id, {
+      runner,
+      signal,
+      follows: true,
+    });
     const text =
       count === 0
         ? 'no mail has been given up'

@@ -13,6 +13,22 @@ export const migration: MigrationSteps = {
     alter table outbox add column redrives integer not null default 0, add column given_up_at timestamptz;
     create index outbox_given_up on outbox (given_up_at) where state in ('dead', 'uncertain');
 
+    -- What dead letters have in common: the SMTP code of the reply, or the error without what differs from mail to mail.
+    create function mail_failure_cause(error text) returns text
+      language sql immutable parallel safe as $$
+      select case
+        when coalesce(error, '') = '' then 'unknown'
+        when error ~ '^[245][0-9][0-9]([^0-9]|$)' then
+          replace(substring(left(error, 40) from '^[245][0-9][0-9](?:[ -][245][.][0-9]{1,3}[.][0-9]{1,3})?'), '-', ' ')
+        else regexp_replace(left(error, 120), '[^[:space:]]*[0-9][^[:space:]]*', '#', 'g')
+      end $$;
+    create index outbox_failures on outbox (state, mail_failure_cause(last_error), created_at, id)
+      where state in ('dead', 'uncertain');
+
+    -- The decisions about one mail, whatever else the audit holds.
+    create index audit_events_decisions on audit_events ((details->>'outbox_id'))
+      where event in ('mail_redriven', 'mail_discarded', 'email_suppression_lifted');
+
     create table processes (
       id uuid primary key,
       service text not null,
@@ -55,16 +71,21 @@ export const migration: MigrationSteps = {
       filter jsonb not null,
       rate double precision not null,
       reason text not null,
-      actor text not null,
-      admin_id integer,
+      actor text,
+      operator_id integer,
+      trace_id text not null,
       total integer not null,
       done integer not null default 0,
       state text not null default 'running' check (state in ('running', 'completed', 'stopped')),
       created_at timestamptz not null default now(),
       finished_at timestamptz,
+      cursor_at timestamptz,
+      cursor_id uuid,
+      claimed_by uuid,
       claimed_until timestamptz
     );
     create index bulk_actions_created on bulk_actions (created_at);
+    create index bulk_actions_running on bulk_actions (created_at) where state = 'running';
 
     create table alerts (
       id uuid primary key,
@@ -102,6 +123,9 @@ export const migration: MigrationSteps = {
     drop table metric_minutes;
     drop table processes;
     drop index outbox_given_up;
+    drop index audit_events_decisions;
+    drop index outbox_failures;
+    drop function mail_failure_cause;
     alter table outbox drop column given_up_at, drop column redrives;
     drop index admins_operators;
     drop index sessions_console;

@@ -1,9 +1,10 @@
-import { setTimeout as delay } from 'node:timers/promises';
 import { QueryTypes } from 'sequelize';
 import type { Audit, Cause } from '../../shared/audit/audit.js';
 import type { Database } from '../../shared/database/connect.js';
 import { withTransaction, type Transaction } from '../../shared/database/transaction.js';
 import { AppError } from '../../shared/errors/app-error.js';
+import { conditionOf, type DeadLetterFilter } from './dead-letter-filter.js';
+import { pageOf, placeOf, TimeAndId, type Page, type PageRequest } from './keyset.js';
 
 export interface DeadLetterDeps {
   readonly database: Database;
@@ -21,6 +22,8 @@ export interface DeadLetter {
   /** Why it failed; of an uncertain message, its last error. */
   readonly error: string | null;
   readonly trace_id: string;
+  /** How often operators have redriven it. */
+  readonly redrives: number;
 }
 
 /** The oldest messages first; `total` includes those past the limit. */
@@ -35,112 +38,122 @@ export interface DeadLetters extends DeadLetterList {
   readonly uncertain: DeadLetterList;
 }
 
-const MAX_LISTED = 200;
-/** Keeps each transaction of {@link redriveAllMails} short. */
-const BATCH_SIZE = 100;
-const BATCH_PAUSE_MS = 20;
-
-/** The oldest 200 messages of each kind, and how many there are. */
-export async function listDeadLetters({
-  database,
-}: Pick<DeadLetterDeps, 'database'>): Promise<DeadLetters> {
-  const dead = await listByState(database, 'dead');
-  return { ...dead, uncertain: await listByState(database, 'uncertain') };
+/** Messages that failed for the same cause. */
+export interface DeadLetterGroup {
+  readonly state: DeadLetterFilter['state'];
+  /** The SMTP code of the reply (`550 5.1.1`), or the error without what differs from mail to mail. */
+  readonly cause: string;
+  readonly count: number;
+  readonly oldest: Date;
+  readonly newest: Date;
+  /** How many of them had been redriven before, and came back. */
+  readonly came_back: number;
+  /** The error of one of them. */
+  readonly example: string | null;
 }
 
-async function listByState(
-  database: Database,
-  state: 'dead' | 'uncertain',
-): Promise<DeadLetterList> {
-  const letters = await database.query<DeadLetter & { total: number }>(
-    `select id, name as mail, recipient, created_at as asked_at, attempts, last_error as error, trace_id,
-            (count(*) over ())::int as total
-       from outbox where state = '${state}' order by created_at, id limit $limit`,
-    { type: QueryTypes.SELECT, bind: { limit: MAX_LISTED } },
+const MAX_LISTED = 200;
+const MAX_GROUPS = 100;
+
+type Reads = Pick<DeadLetterDeps, 'database'>;
+
+/** The oldest 200 messages of each kind, and how many there are. */
+export async function readDeadLetters(deps: Reads): Promise<DeadLetters> {
+  const dead = await listByState(deps, 'dead');
+  return { ...dead, uncertain: await listByState(deps, 'uncertain') };
+}
+
+async function listByState(deps: Reads, state: DeadLetterFilter['state']): Promise<DeadLetterList> {
+  const total = await countDeadLetters(deps, { state });
+  const { rows } = await listDeadLetters(deps, { state }, { limit: MAX_LISTED });
+  return { total, letters: rows };
+}
+
+/** The messages that fit a filter, the oldest first. @throws {AppError} `invalid_cursor`. */
+export async function listDeadLetters(
+  { database }: Reads,
+  filter: DeadLetterFilter,
+  { limit, cursor }: PageRequest,
+): Promise<Page<DeadLetter>> {
+  const { sql, bind } = conditionOf(filter);
+  const [at, id] = placeOf(TimeAndId, cursor) ?? [];
+  const found = await database.query<DeadLetter & { key: string }>(
+    `select id, name as mail, recipient, created_at as asked_at, attempts, last_error as error, trace_id, redrives,
+            created_at::text as key
+       from outbox where ${sql} ${at === undefined ? '' : 'and (created_at, id) > ($at::timestamptz, $id::uuid)'}
+      order by created_at, id limit $limit`,
+    {
+      type: QueryTypes.SELECT,
+      bind: { ...bind, limit: limit + 1, ...(at !== undefined && { at, id }) },
+    },
   );
-  return {
-    total: letters[0]?.total ?? 0,
-    letters: letters.map(({ total: _total, ...letter }) => letter),
-  };
+  const page = pageOf(found, limit, (row) => [row.key, row.id]);
+  return { ...page, rows: page.rows.map(({ key: _key, ...letter }) => letter) };
+}
+
+/** How many messages fit a filter. */
+export async function countDeadLetters(
+  { database }: Reads,
+  filter: DeadLetterFilter,
+): Promise<number> {
+  const { sql, bind } = conditionOf(filter);
+  const [row] = await database.query<{ count: number }>(
+    `select count(*)::int as count from outbox where ${sql}`,
+    { type: QueryTypes.SELECT, bind },
+  );
+  return row?.count ?? 0;
+}
+
+/** The messages that wait for a decision by their cause: at most 100 groups, the largest first. */
+export function groupDeadLetters({ database }: Reads): Promise<DeadLetterGroup[]> {
+  return database.query<DeadLetterGroup>(
+    `select state, mail_failure_cause(last_error) as cause, count(*)::int as count,
+            min(created_at) as oldest, max(created_at) as newest,
+            (count(*) filter (where redrives > 0))::int as came_back, max(left(last_error, 200)) as example
+       from outbox where state in ('dead', 'uncertain')
+      group by 1, 2 order by count desc, state, cause limit $limit`,
+    { type: QueryTypes.SELECT, bind: { limit: MAX_GROUPS } },
+  );
 }
 
 /**
  * Redrives a message: its mail is tried again under a new generation, since Redis would reject a job with the old id. Its
  * deliveries and the audit keep the failure. An uncertain mail may arrive twice.
- * @throws {AppError} `not_found` unless the message is dead or uncertain.
+ * @throws {AppError} `not_found` unless the message is dead or uncertain: of two operators, one redrives it.
  */
-export async function redriveMail(deps: DeadLetterDeps, id: string, cause: Cause): Promise<void> {
-  const count = await withTransaction(deps.database, (tx) =>
-    reopen(deps, tx, [id], { firstAfterMs: 0, ratePerSecond: 1 }, cause),
-  );
-  if (count === 0) throw await notDead(deps.database, id);
-}
-
-/**
- * Redrives every dead message, the oldest first, at a rate. Uncertain messages are not touched: each needs a decision of
- * its own.
- * @returns how many.
- */
-export async function redriveAllMails(
-  deps: DeadLetterDeps,
-  ratePerSecond: number,
-  cause: Cause,
-): Promise<number> {
-  const rows = await deps.database.query<{ id: string }>(
-    `select id from outbox where state = 'dead' order by created_at, id`,
-    { type: QueryTypes.SELECT },
-  );
-  let count = 0;
-  for (let start = 0; start < rows.length; start += BATCH_SIZE) {
-    if (start > 0) await delay(BATCH_PAUSE_MS);
-    const ids = rows.slice(start, start + BATCH_SIZE).map(({ id }) => id);
-    const pace = { firstAfterMs: (count / ratePerSecond) * 1_000, ratePerSecond };
-    count += await withTransaction(deps.database, (tx) => reopen(deps, tx, ids, pace, cause));
-  }
-  return count;
-}
+export const redriveMail = (deps: DeadLetterDeps, id: string, cause: Cause): Promise<void> =>
+  decideOne(deps, 'redrive', id, cause);
 
 /**
  * Settles a message as discarded: its mail is never sent again.
  * @throws {AppError} `not_found` unless the message is dead or uncertain.
  */
-export async function discardMail(deps: DeadLetterDeps, id: string, cause: Cause): Promise<void> {
-  const { database, audit } = deps;
-  const isDone = await withTransaction(database, async (tx) => {
-    const [row] = await database.query<DecidedRow>(
-      `update outbox set state = 'settled', outcome = 'discarded', settled_at = now()
-        where id = $id and state in ('dead', 'uncertain') returning id, admin_id, last_error`,
-      { type: QueryTypes.SELECT, transaction: tx, bind: { id } },
-    );
-    if (row) await recordDecision(audit, tx, 'mail_discarded', row, cause);
-    return row !== undefined;
-  });
-  if (!isDone) throw await notDead(database, id);
+export const discardMail = (deps: DeadLetterDeps, id: string, cause: Cause): Promise<void> =>
+  decideOne(deps, 'discard', id, cause);
+
+async function decideOne(
+  deps: DeadLetterDeps,
+  action: DeadLetterAction,
+  id: string,
+  cause: Cause,
+): Promise<void> {
+  const count = await withTransaction(deps.database, (tx) =>
+    decide(deps, tx, { action, ids: [id], ratePerSecond: 1 }, cause),
+  );
+  if (count === 0) throw await notDead(deps.database, id);
 }
 
-/** Makes dead or uncertain messages pending again, due one after the other at a pace; resolves to how many there were. */
-async function reopen(
-  { database, audit }: DeadLetterDeps,
-  tx: Transaction,
-  ids: readonly string[],
-  { firstAfterMs, ratePerSecond }: { firstAfterMs: number; ratePerSecond: number },
-  cause: Cause,
-): Promise<number> {
-  const rows = await database.query<DecidedRow>(
-    `update outbox o
-        set state = 'pending', generation = o.generation + 1, enqueue_count = 0, unanswered = 0,
-            available_at = now() + ($firstAfterMs + 1000.0 * (wanted.place - 1) / $rate) * interval '1 millisecond'
-       from unnest($ids::uuid[]) with ordinality as wanted (id, place)
-      where o.id = wanted.id and o.state in ('dead', 'uncertain')
-     returning o.id, o.admin_id, o.last_error`,
-    {
-      type: QueryTypes.SELECT,
-      transaction: tx,
-      bind: { ids, firstAfterMs, rate: ratePerSecond },
-    },
-  );
-  for (const row of rows) await recordDecision(audit, tx, 'mail_redriven', row, cause);
-  return rows.length;
+/** What an operator may do with a message that waits for a decision. */
+export type DeadLetterAction = 'redrive' | 'discard';
+
+/** One action on some messages. */
+export interface Decision {
+  readonly action: DeadLetterAction;
+  readonly ids: readonly string[];
+  /** Redriven mails are due one after the other at this pace. */
+  readonly ratePerSecond: number;
+  /** The bulk action that this is a part of. */
+  readonly bulkAction?: string;
 }
 
 interface DecidedRow {
@@ -149,15 +162,47 @@ interface DecidedRow {
   readonly last_error: string | null;
 }
 
-function recordDecision(
-  audit: Audit,
+const decisions = {
+  redrive: {
+    event: 'mail_redriven',
+    changes: `state = 'pending', generation = o.generation + 1, enqueue_count = 0, unanswered = 0, redrives = o.redrives + 1,
+              available_at = now() + (1000 * (wanted.place - 1) / $rate::float8) * interval '1 millisecond'`,
+  },
+  discard: {
+    event: 'mail_discarded',
+    changes: `state = 'settled', outcome = 'discarded', settled_at = now()`,
+  },
+} as const;
+
+/** Carries out a decision on those of its messages that still wait for one, with their audit events; resolves to how many. */
+export async function decide(
+  { database, audit }: DeadLetterDeps,
   tx: Transaction,
-  event: 'mail_redriven' | 'mail_discarded',
-  { id, admin_id: adminId, last_error: error }: DecidedRow,
+  { action, ids, ratePerSecond, bulkAction }: Decision,
   cause: Cause,
-): Promise<void> {
-  const details = { outbox_id: id, ...(error !== null && { error }) };
-  return audit.record(event, cause, { adminId: adminId ?? undefined, details }, tx);
+): Promise<number> {
+  const { event, changes } = decisions[action];
+  const rows = await database.query<DecidedRow>(
+    `update outbox o set ${changes}
+       from unnest($ids::uuid[]) with ordinality as wanted (id, place)
+      where o.id = wanted.id and o.state in ('dead', 'uncertain')
+     returning o.id, o.admin_id, o.last_error`,
+    {
+      type: QueryTypes.SELECT,
+      transaction: tx,
+      bind: { ids, ...(action === 'redrive' && { rate: ratePerSecond }) },
+    },
+  );
+  const subjects = rows.map(({ id, admin_id: adminId, last_error: error }) => ({
+    adminId: adminId ?? undefined,
+    details: {
+      outbox_id: id,
+      ...(error !== null && { error }),
+      ...(bulkAction !== undefined && { bulk_action: bulkAction }),
+    },
+  }));
+  if (subjects.length > 0) await audit.recordAll(event, cause, subjects, tx);
+  return rows.length;
 }
 
 /** The error for a message that is not waiting for a decision. */

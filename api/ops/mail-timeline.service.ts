@@ -25,7 +25,16 @@ export type MailStep =
       readonly detail: string | null;
       readonly provider_id: string;
     }
-  | { readonly at: Date; readonly step: 'redriven' | 'discarded'; readonly error: string | null }
+  | {
+      readonly at: Date;
+      /** What an operator decided; `unsuppressed`: lifted the suppression that this mail's bounce or complaint caused. */
+      readonly step: 'redriven' | 'discarded' | 'unsuppressed';
+      readonly error: string | null;
+      readonly reason: string | null;
+      /** Who ran the command, or null for an operator in the console. */
+      readonly actor: string | null;
+      readonly operator_id: number | null;
+    }
   | { readonly at: Date; readonly step: 'settled'; readonly outcome: string | null };
 
 /** A mail and its history, in order. */
@@ -43,6 +52,8 @@ export interface MailStory {
   readonly state: string;
   readonly outcome: string | null;
   readonly attempts: number;
+  /** How often operators have redriven it. */
+  readonly redrives: number;
   readonly available_at: Date;
   readonly last_error: string | null;
   readonly steps: readonly MailStep[];
@@ -72,6 +83,16 @@ type StoryRow = Omit<MailStory, 'steps'> & {
 type StepRow = MailStep & { readonly outbox_id: string };
 
 const MAX_MESSAGES = 100;
+
+/** One mail and its history; undefined when there is none with this id. */
+export async function readMailStory(
+  { database }: { readonly database: Database },
+  id: string,
+): Promise<MailStory | undefined> {
+  const rows = await select<StoryRow>(database, `${STORY} where o.id = $id`, { id });
+  const [story] = await storiesOf(database, rows);
+  return story;
+}
 
 /**
  * The mails that were enqueued to an address and those of the admin who has it, each from its cause to the provider's
@@ -113,6 +134,12 @@ const select = <R extends object>(
   bind: Record<string, unknown>,
 ): Promise<R[]> => database.query<R>(sql, { type: QueryTypes.SELECT, bind });
 
+const STORY_COLUMNS = `o.id, o.name as mail, coalesce(o.template, c.purpose, o.payload->>'notice') as about, o.recipient,
+            o.created_at as asked_at, o.trace_id, o.request_id, o.span_id, o.state, o.outcome, o.attempts, o.redrives, o.available_at, o.last_error,
+            o.enqueued_at, o.enqueue_count, o.settled_at`;
+const WITH_CONFIRMATION = `left join confirmations c on c.id = (o.payload->>'confirmation_id')::uuid`;
+const STORY = `select ${STORY_COLUMNS} from outbox o ${WITH_CONFIRMATION}`;
+
 async function newestMessages(
   database: Database,
   canonical: string,
@@ -120,15 +147,13 @@ async function newestMessages(
 ): Promise<StoryRow[]> {
   const rows = await select<StoryRow>(
     database,
-    `select o.id, o.name as mail, coalesce(o.template, c.purpose, o.payload->>'notice') as about, o.recipient,
-            o.created_at as asked_at, o.trace_id, o.request_id, o.span_id, o.state, o.outcome, o.attempts, o.available_at, o.last_error,
-            o.enqueued_at, o.enqueue_count, o.settled_at
+    `select ${STORY_COLUMNS}
        from (
          (select * from outbox where lower(recipient) = $canonical order by created_at desc limit $limit)
          union
          (select * from outbox where admin_id = $adminId order by created_at desc limit $limit)
        ) o
-       left join confirmations c on c.id = (o.payload->>'confirmation_id')::uuid
+       ${WITH_CONFIRMATION}
       order by o.created_at desc limit $limit`,
     { canonical, adminId, limit: MAX_MESSAGES },
   );
@@ -164,9 +189,12 @@ function decisionsAbout(
 ): Promise<StepRow[]> {
   return select<StepRow>(
     database,
-    `select details->>'outbox_id' as outbox_id, at, substr(event, 6) as step, details->>'error' as error
+    `select details->>'outbox_id' as outbox_id, at,
+            case event when 'mail_redriven' then 'redriven' when 'mail_discarded' then 'discarded' else 'unsuppressed' end as step,
+            details->>'error' as error, details->>'reason' as reason, details->>'actor' as actor,
+            (details->>'operator_id')::int as operator_id
        from audit_events
-      where event in ('mail_redriven', 'mail_discarded') and at >= $since
+      where event in ('mail_redriven', 'mail_discarded', 'email_suppression_lifted') and at >= $since
         and details->>'outbox_id' = any($ids::text[])
       order by at, id`,
     { ids, since: rows[0]?.asked_at },

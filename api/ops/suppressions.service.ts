@@ -1,9 +1,12 @@
+import { QueryTypes } from 'sequelize';
+import * as z from 'zod';
 import type { Audit, Cause } from '../../shared/audit/audit.js';
 import type { Database } from '../../shared/database/connect.js';
 import { withTransaction } from '../../shared/database/transaction.js';
 import { AppError } from '../../shared/errors/app-error.js';
 import type { EmailAddress } from '../../shared/identity/email-address.js';
 import { Admin, MailEvent, Suppression } from '../../shared/models/index.js';
+import { pageOf, placeOf, Time, type Page, type PageRequest } from './keyset.js';
 
 export interface SuppressionDeps {
   readonly database: Database;
@@ -32,8 +35,46 @@ export function liftSuppression(
     const event = eventId === null ? null : await MailEvent.findByPk(eventId, { transaction: tx });
     const outboxId = event?.outboxId ?? undefined;
     // The audit stores no addresses; the outbox message leads to it.
-    const details = { reason, ...(outboxId !== undefined && { outbox_id: outboxId }) };
+    const details = { suppression: reason, ...(outboxId !== undefined && { outbox_id: outboxId }) };
     await audit.record('email_suppression_lifted', cause, { adminId: admin?.id, details }, tx);
     return reason;
   });
+}
+
+/** An address that gets no mail, and why. */
+export interface SuppressedAddress {
+  readonly address: string;
+  readonly reason: Suppression['reason'];
+  readonly since: Date;
+  /** The mail that bounced or was complained about, and what the provider reported; null once that is deleted. */
+  readonly outbox_id: string | null;
+  readonly detail: string | null;
+}
+
+/** In the place of an id, for rows whose key is an address. */
+const TimeAndAddress = z.tuple([Time, z.string().max(254)]);
+
+/** The suppressed addresses, the newest first; only those that begin with a text, if one is given. */
+export async function listSuppressions(
+  { database }: Pick<SuppressionDeps, 'database'>,
+  { limit, cursor, prefix }: PageRequest & { readonly prefix?: string | undefined },
+): Promise<Page<SuppressedAddress>> {
+  const [at, address] = placeOf(TimeAndAddress, cursor) ?? [];
+  const found = await database.query<SuppressedAddress & { key: string }>(
+    `select s.email_canonical as address, s.reason, s.created_at as since, e.outbox_id, e.detail, s.created_at::text as key
+       from suppressions s left join mail_events e on e.id = s.event_id
+      where starts_with(s.email_canonical, $prefix)
+        ${at === undefined ? '' : 'and (s.created_at, s.email_canonical) < ($at::timestamptz, $address)'}
+      order by s.created_at desc, s.email_canonical desc limit $limit`,
+    {
+      type: QueryTypes.SELECT,
+      bind: {
+        prefix: prefix?.toLowerCase() ?? '',
+        limit: limit + 1,
+        ...(at !== undefined && { at, address }),
+      },
+    },
+  );
+  const page = pageOf(found, limit, (row) => [row.key, row.address]);
+  return { ...page, rows: page.rows.map(({ key: _key, ...suppressed }) => suppressed) };
 }

@@ -2,6 +2,7 @@ import { v7 as uuidv7 } from 'uuid';
 import { valuesOf, type RowShape } from '../database/insert-rows.js';
 import type { Transaction } from '../database/transaction.js';
 import type { Logger } from '../logging/logger.js';
+import { maskTokensAndAddresses } from '../logging/mask.js';
 import { AuditEvent, type AuditEventName } from '../models/index.js';
 
 /** The origin of an event: a request, or an operator's command. */
@@ -14,6 +15,22 @@ export interface Cause {
   readonly userAgent?: string | undefined;
   /** Who ran the command; requests have none, their actor is the admin. */
   readonly actor?: string | undefined;
+  /** The operator who acts in the console; its admin's id. */
+  readonly operatorId?: number | undefined;
+  /** Why an operator acts; see {@link readReason}. */
+  readonly reason?: string | undefined;
+}
+
+const MAX_REASON = 500;
+
+/**
+ * The reason that an operator gives, without spaces around it, control characters, tokens and addresses: the audit outlives
+ * the accounts that it is about. Undefined when it is empty or longer than 500 characters.
+ */
+export function readReason(text: string): string | undefined {
+  if (text.length > MAX_REASON) return undefined;
+  const reason = maskTokensAndAddresses(text.replace(/\p{Cc}/gu, ' ')).trim();
+  return reason === '' ? undefined : reason;
 }
 
 /** The subject of an event and its details. No addresses, tokens or passwords. */
@@ -52,6 +69,13 @@ export interface Audit {
    * was rolled back.
    */
   record(event: AuditEventName, cause: Cause, facts: AuditFacts, tx?: Transaction): Promise<void>;
+  /** The same for many subjects of one event, in one statement. */
+  recordAll(
+    event: AuditEventName,
+    cause: Cause,
+    subjects: readonly AuditFacts[],
+    tx: Transaction,
+  ): Promise<void>;
   /** An event whose row the caller's own statement writes. */
   event(event: AuditEventName, cause: Cause, facts: AuditFacts): NewAuditEvent;
 }
@@ -64,6 +88,16 @@ export function createAudit(log: Logger): Audit {
       const logIt = (): void => logEvent(log, cause, facts, row);
       if (tx) tx.afterCommit(logIt);
       else logIt();
+    },
+    async recordAll(event, cause, subjects, tx) {
+      const rows = subjects.map((facts) => ({ facts, row: newRow(event, cause, facts) }));
+      await AuditEvent.bulkCreate(
+        rows.map(({ row }) => row),
+        { transaction: tx },
+      );
+      tx.afterCommit(() => {
+        for (const { facts, row } of rows) logEvent(log, cause, facts, row);
+      });
     },
     event(event, cause, facts) {
       const row = newRow(event, cause, facts);
@@ -81,7 +115,7 @@ export function createAudit(log: Logger): Audit {
 
 function newRow(
   event: AuditEventName,
-  { requestId, traceId, ip, actor }: Cause,
+  { requestId, traceId, ip, actor, operatorId, reason }: Cause,
   { adminId, sessionId, details }: AuditFacts,
 ) {
   return {
@@ -92,7 +126,12 @@ function newRow(
     requestId: requestId ?? null,
     traceId,
     ip: ip ?? null,
-    details: { ...details, ...(actor !== undefined && { actor }) },
+    details: {
+      ...details,
+      ...(actor !== undefined && { actor }),
+      ...(operatorId !== undefined && { operator_id: operatorId }),
+      ...(reason !== undefined && { reason }),
+    },
   };
 }
 

@@ -2,29 +2,39 @@ import type { CreationOptional, InferAttributes, InferCreationAttributes } from 
 import { Column, CreatedAt, DataType, Model, Table } from './sequelize-typescript.js';
 import { UuidKey } from './columns.js';
 
-/** Security events, named as in the OWASP Logging Vocabulary where it has a name. */
-export type AuditEventName =
-  | 'registration_requested'
-  | 'confirmation_requested'
-  | 'password_reset_requested'
-  | 'email_change_requested'
-  | 'user_created'
-  | 'email_confirmed'
-  | 'email_confirm_fail'
-  | 'authn_login_success'
-  | 'authn_login_fail'
-  | 'authn_login_lock'
-  | 'authn_password_change'
-  | 'authn_password_change_fail'
-  | 'authn_token_revoked'
-  | 'authn_token_reuse'
-  | 'user_deleted'
-  | 'excess_rate_limit_exceeded'
-  | 'privilege_permissions_changed'
-  | 'email_suppressed'
-  | 'email_suppression_lifted'
-  | 'mail_redriven'
-  | 'mail_discarded';
+/** Security events, named as in the OWASP Logging Vocabulary where it has a name, and what operators do. */
+export const auditEventNames = [
+  'registration_requested',
+  'confirmation_requested',
+  'password_reset_requested',
+  'email_change_requested',
+  'user_created',
+  'email_confirmed',
+  'email_confirm_fail',
+  'authn_login_success',
+  'authn_login_fail',
+  'authn_login_lock',
+  'authn_password_change',
+  'authn_password_change_fail',
+  'authn_token_revoked',
+  'authn_token_reuse',
+  'user_deleted',
+  'excess_rate_limit_exceeded',
+  'privilege_permissions_changed',
+  'email_suppressed',
+  'email_suppression_lifted',
+  'mail_redriven',
+  'mail_discarded',
+  'queue_paused',
+  'queue_resumed',
+  'task_requested',
+  'confirmation_requested_by_operator',
+  'bulk_action_started',
+  'bulk_action_stopped',
+  'bulk_action_completed',
+] as const;
+
+export type AuditEventName = (typeof auditEventNames)[number];
 
 /**
  * One security event, written in the transaction that it describes. It outlives the admin, so its ids are no foreign keys.

@@ -1,5 +1,5 @@
 import { Admin } from './admin.js';
-import { AuditEvent } from './audit-event.js';
+import { AuditEvent, auditEventNames } from './audit-event.js';
 import { Confirmation } from './confirmation.js';
 import { Delivery } from './delivery.js';
 import { MailEvent } from './mail-event.js';
@@ -12,6 +12,7 @@ import { User } from './user.js';
 export {
   Admin,
   AuditEvent,
+  auditEventNames,
   Confirmation,
   MailEvent,
   OutboxMessage,

@@ -151,18 +151,17 @@ test.serial('all dead letters are tried again at a pace', async (t) => {
   const ids = await Promise.all(
     Array.from({ length: 205 }, () => insertMessage(context, null, 'x', {}, dead)),
   );
-  const { code, json } = await runCliJson(context, ['mail', 'redrive', '--all', '--rate', '5']);
-  t.deepEqual([code, json], [0, { ok: true, redriven: 205, rate: 5 }]);
+  const { code, json } = await runCliJson(context, ['mail', 'redrive', '--all', '--rate', '100']);
+  t.deepEqual([code, json], [0, { ok: true, redriven: 205, rate: 100 }]);
   const [spread] = await context.rows<{ n: number; seconds: number }>(
     `select count(distinct available_at)::int as n,
-            round(extract(epoch from max(available_at) - min(available_at)))::int as seconds
+            extract(epoch from max(available_at) - min(available_at))::float as seconds
        from outbox where id = any($1::uuid[]) and state = 'pending' and generation = 1`,
     [ids],
   );
   t.is(spread?.n, 205);
-  const seconds = spread?.seconds ?? 0;
-  // Five a second at most; a slow machine leaves a gap between the two batches.
-  t.true(seconds >= 204 / 5 - 1 && seconds <= 2 * (204 / 5), `spread over ${seconds} s`);
+  // A hundred a second at most; a slow machine leaves gaps between the batches.
+  t.true((spread?.seconds ?? 0) >= 204 / 100 - 0.1, `spread over ${spread?.seconds} s`);
   const nothing = await runCli(context, ['mail', 'redrive', '--all']);
   t.deepEqual([nothing.code, nothing.stdout], [0, 'no mail has been given up\n']);
   t.is((await fixture.messageOf(ids[0] ?? '')).attempts, 0);
@@ -244,7 +243,7 @@ test('an address is taken off the suppression list, once, and the audit knows', 
     [
       {
         event: 'email_suppression_lifted',
-        details: { reason: 'complaint', outbox_id: id, actor: ACTOR },
+        details: { suppression: 'complaint', outbox_id: id, actor: ACTOR },
       },
     ],
   );
