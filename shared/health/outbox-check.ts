@@ -10,6 +10,9 @@ const MAX_UNTRIED_SECONDS = 300;
 /** A failed message open for longer, while none is sent, means that all mail is failing. */
 const MAX_UNSENT_SECONDS = 600;
 
+/** The problem when no worker takes mails. */
+export const NOT_WORKED_ON = 'enqueued messages are not worked on';
+
 interface OutboxAges {
   readonly pending: number;
   readonly oldestPending: number;
@@ -59,7 +62,7 @@ export async function checkOutbox(database: Database): Promise<CheckResult> {
   if (oldestPending > MAX_PENDING_SECONDS)
     return { ok: false, problem: 'pending messages are not relayed', ...measures };
   if (Math.min(oldestUntried, sinceAttempt) > MAX_UNTRIED_SECONDS)
-    return { ok: false, problem: 'enqueued messages are not worked on', ...measures };
+    return { ok: false, problem: NOT_WORKED_ON, ...measures };
   return { ok: true, ...measures };
 }
 

@@ -4,10 +4,11 @@ import { refusalOfDatabase } from '../database/failures.js';
 import { checkWrites } from '../database/writes.js';
 import { isSchemaCurrent } from '../database/schema-version.js';
 import type { Logger } from '../logging/logger.js';
+import type { JobQueue } from '../queues/job-queue.js';
 import type { Queues } from '../queues/queues.js';
 import { refusalOfRedis } from '../queues/redis-refusals.js';
 import { redisChecks, type Check, type CheckResult, type CommonCheck } from './checks.js';
-import { checkOutbox } from './outbox-check.js';
+import { checkOutbox, NOT_WORKED_ON } from './outbox-check.js';
 
 /** Whether the process can do its work, and if not, why. */
 export const Readiness = z.object({
@@ -40,7 +41,7 @@ export async function readiness(
  */
 export function commonChecks(
   database: Database,
-  queues: Pick<Queues, 'ping' | 'redisNames'>,
+  queues: Pick<Queues, 'ping' | 'redisNames'> & { readonly mail: Pick<JobQueue, 'pauseOf'> },
   log?: Logger,
 ): Readonly<Record<string, Check>> {
   const checks: Partial<Record<CommonCheck, Check>> = {
@@ -55,11 +56,21 @@ export function commonChecks(
       (await isSchemaCurrent(database))
         ? { ok: true }
         : { ok: false, problem: 'migrations are pending' },
-    outbox: () => checkOutbox(database),
+    outbox: async () => becauseOfPause(await checkOutbox(database), queues.mail),
   };
   return Object.fromEntries(
     Object.entries(checks).map(([name, check]) => [name, log ? logged(name, check, log) : check]),
   );
+}
+
+/** Mails that nobody works on since an operator has paused the queue are no fault of a worker. */
+async function becauseOfPause(
+  result: CheckResult,
+  queue: Pick<JobQueue, 'pauseOf'>,
+): Promise<CheckResult> {
+  if (result.problem !== NOT_WORKED_ON) return result;
+  const pause = await queue.pauseOf().catch(() => undefined);
+  return pause ? { ...result, problem: 'the queue mail was paused by an operator' } : result;
 }
 
 async function answers(ping: Promise<void>): Promise<CheckResult> {

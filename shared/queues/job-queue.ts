@@ -1,5 +1,6 @@
 import { Queue } from 'bullmq/dist/cjs/classes/queue.js';
 import type { Redis } from 'ioredis';
+import * as z from 'zod';
 import type { JobContract, JobPayload } from './job-contract.js';
 import {
   discardJob,
@@ -8,6 +9,7 @@ import {
   SCORE_PER_MS,
   type JobState,
 } from './job-state.js';
+import { isWrongType } from './redis-refusals.js';
 import { queuePrefix, queueRegistry, type QueueName } from './registry.js';
 
 /** A job to be added. The id makes adding it idempotent: a second add of the same id does nothing. */
@@ -21,6 +23,23 @@ export interface NewJob<C extends JobContract = JobContract> {
 export type JobCounts = Readonly<
   Record<'waiting' | 'delayed' | 'active' | 'completed' | 'failed', number>
 >;
+
+/** Why an operator has paused a queue. */
+export interface QueuePause {
+  readonly reason: string;
+  /** Who did it: the user of the command line, or the operator's id. */
+  readonly by: string;
+  readonly since: Date;
+}
+
+/** What a queue holds, and whether its jobs are taken. */
+export interface QueueState {
+  readonly counts: JobCounts;
+  /** Workers take no jobs until an operator resumes the queue; undefined unless one has paused it. */
+  readonly paused: QueuePause | undefined;
+  /** Workers take no jobs for so long: the queue is rate-limited after a failure. */
+  readonly restingMs: number;
+}
 
 /**
  * The producer's side of one queue. Every call fails fast when Redis is gone. A failed add means "unknown", not "no": the
@@ -41,6 +60,14 @@ export interface JobQueue<Q extends QueueName = QueueName> {
   countRunnable(): Promise<number>;
   /** How many jobs Redis holds, by state. */
   counts(): Promise<JobCounts>;
+  /** What it holds, and whether its jobs are taken: a fixed number of commands. */
+  state(): Promise<QueueState>;
+  /** No worker takes a job of this queue until it is resumed; jobs in progress end. Idempotent; the newest reason counts. */
+  pause(pause: QueuePause): Promise<void>;
+  /** Undoes {@link JobQueue.pause}; resolves to whether the queue was paused. */
+  resume(): Promise<boolean>;
+  /** Whether an operator has paused it, and why. */
+  pauseOf(): Promise<QueuePause | undefined>;
   /** No worker takes a job of this queue for so long; only workers that set a limiter obey. */
   rateLimit(durationMs: number): Promise<void>;
   close(): Promise<void>;
@@ -78,9 +105,56 @@ export function openJobQueue<Q extends QueueName>(
     countOpen: () => queue.getJobCountByTypes('waiting', 'prioritized', 'delayed', 'active'),
     countRunnable: () => countRunnable(queue, redis),
     counts: () => readCounts(queue),
+    async state() {
+      const [counts, paused, restingMs] = await Promise.all([
+        readCounts(queue),
+        readPause(queue, redis),
+        queue.getRateLimitTtl(1),
+      ]);
+      return { counts, paused, restingMs: Math.max(0, restingMs) };
+    },
+    async pause(pause) {
+      // The reason first: a queue that is paused without one would puzzle whoever finds it.
+      await redis.set(queue.toKey(PAUSE_KEY), JSON.stringify(pause));
+      await queue.pause();
+    },
+    async resume() {
+      const wasPaused = await queue.isPaused();
+      await queue.resume();
+      await redis.del(queue.toKey(PAUSE_KEY));
+      return wasPaused;
+    },
+    pauseOf: () => readPause(queue, redis),
     rateLimit: (durationMs) => queue.rateLimit(durationMs),
     close: () => queue.close(),
   };
+}
+
+/** Beside BullMQ's own mark, and lost with it when Redis loses its data. */
+const PAUSE_KEY = 'operator-pause';
+
+const Pause = z.object({ reason: z.string(), by: z.string(), since: z.coerce.date() });
+
+async function readPause(queue: Queue, redis: Redis): Promise<QueuePause | undefined> {
+  const [isPaused, text] = await Promise.all([
+    queue.isPaused(),
+    redis.get(queue.toKey(PAUSE_KEY)).catch((error: unknown) => {
+      // A key of another type was written by a foreign client.
+      if (!isWrongType(error)) throw error;
+      return null;
+    }),
+  ]);
+  if (!isPaused) return undefined;
+  const { data } = Pause.safeParse(parsedJson(text));
+  return data ?? { reason: 'unknown', by: 'unknown', since: new Date(0) };
+}
+
+function parsedJson(text: string | null): unknown {
+  try {
+    return JSON.parse(text ?? '');
+  } catch {
+    return undefined;
+  }
 }
 
 async function countRunnable(queue: Queue, redis: Redis): Promise<number> {

@@ -1,0 +1,82 @@
+import type { Audit, Cause } from '../../shared/audit/audit.js';
+import type { Database } from '../../shared/database/connect.js';
+import { withTransaction } from '../../shared/database/transaction.js';
+import { refusalOfRedis } from '../../shared/queues/redis-refusals.js';
+import type { JobCounts, JobQueue } from '../../shared/queues/job-queue.js';
+import { queueNames, queueRegistry, type QueueName } from '../../shared/queues/registry.js';
+
+/** The producers' sides of the queues. */
+export interface QueueDeps {
+  readonly queues: Readonly<Record<QueueName, Pick<JobQueue, 'state' | 'pause' | 'resume'>>>;
+}
+
+export interface QueuePauseDeps extends QueueDeps {
+  readonly database: Database;
+  readonly audit: Audit;
+}
+
+/** One queue of the registry, as an operator sees it. */
+export interface QueueReport {
+  readonly name: QueueName;
+  readonly description: string;
+  /** Null when its Redis does not answer; `problem` says how. */
+  readonly counts: JobCounts | null;
+  /** Paused by an operator: no job is taken until it is resumed. */
+  readonly paused: { readonly reason: string; readonly by: string; readonly since: Date } | null;
+  /** No job is taken until then: the queue is rate-limited after a failure. */
+  readonly resting_until: Date | null;
+  readonly problem: string | null;
+}
+
+/** Every queue of the registry. Never rejects: a Redis that does not answer is the queue's problem. */
+export function readQueueReports({ queues }: QueueDeps): Promise<QueueReport[]> {
+  return Promise.all(
+    queueNames.map(async (name) => {
+      const { description } = queueRegistry[name];
+      try {
+        const { counts, paused, restingMs } = await queues[name].state();
+        return {
+          name,
+          description,
+          counts,
+          paused: paused ?? null,
+          resting_until: restingMs > 0 ? new Date(Date.now() + restingMs) : null,
+          problem: null,
+        };
+      } catch (error) {
+        const problem = `Redis ${refusalOfRedis(error) ?? 'cannot be reached'}`;
+        return { name, description, counts: null, paused: null, resting_until: null, problem };
+      }
+    }),
+  );
+}
+
+/**
+ * Pauses a queue until it is resumed: jobs in progress end, no other is taken, new ones wait. Pausing it again gives it
+ * another reason.
+ * @throws Redis's or the database's error; then the queue is as it was, unless only the commit of the audit event failed.
+ */
+export async function pauseQueue(
+  { queues, database, audit }: QueuePauseDeps,
+  name: QueueName,
+  cause: Cause,
+): Promise<void> {
+  const by = cause.actor ?? `operator ${cause.operatorId ?? 'unknown'}`;
+  const pause = { reason: cause.reason ?? 'none given', by, since: new Date() };
+  await withTransaction(database, async (tx) => {
+    await audit.record('queue_paused', cause, { details: { queue: name } }, tx);
+    await queues[name].pause(pause);
+  });
+}
+
+/** Resumes a queue; resolves to whether it was paused. @throws as {@link pauseQueue} does. */
+export async function resumeQueue(
+  { queues, database, audit }: QueuePauseDeps,
+  name: QueueName,
+  cause: Cause,
+): Promise<boolean> {
+  return withTransaction(database, async (tx) => {
+    await audit.record('queue_resumed', cause, { details: { queue: name } }, tx);
+    return queues[name].resume();
+  });
+}
