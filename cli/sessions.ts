@@ -15,7 +15,11 @@ export const sessionCommands: readonly Command[] = [
 async function end(args: Arguments): Promise<CommandResult> {
   const email = readAddress(onlyArgument(args, 'address'));
   return withTools(args, async (tools) => {
-    const ended = await logOutEverywhere(tools, email, causeOfCommand()).catch(refuseUnknownAdmin);
+    const ended = await logOutEverywhere(
+      tools,
+      { emailCanonical: email.canonical },
+      causeOfCommand(),
+    ).catch(refuseUnknownAdmin);
     const text =
       ended === 0
         ? `${email.address} was not logged in`

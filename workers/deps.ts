@@ -10,6 +10,7 @@ import type { Logger } from '../shared/logging/logger.js';
 import { createMetrics, type Metrics } from '../shared/metrics/metrics.js';
 import { openQueues, type Queues } from '../shared/queues/queues.js';
 import { createDependencyFaults, type DependencyFaults } from './jobs/dependency-faults.js';
+import { workerName } from './jobs/worker-name.js';
 import type { RecordSink } from './logs/record-sink.port.js';
 import type { ComposeDeps } from './mail/mails/composition.js';
 import type { Mailer } from './mail/mail.port.js';
@@ -17,6 +18,7 @@ import { createSesEvents, type SesEvents } from './mail/ses-events/ses-events.js
 import { createSnsVerifier, fetchCertificate } from './mail/ses-events/sns-signature.js';
 import { openSmtpMailer } from './mail/smtp/smtp.mailer.js';
 import { createSweep, type Sweep } from './relay/sweep.js';
+import { createTaskRuns, recordSweeps } from './tasks/task-runs.js';
 import { createTasks, type Tasks } from './tasks/tasks.js';
 
 export interface WorkerDeps {
@@ -53,12 +55,11 @@ export async function buildDeps(
   if (sink) onStop('record sink', () => sink.close());
 
   const faults = createDependencyFaults();
-  const sweep = createSweep({
-    database,
-    queue: queues.mail,
-    repairLogs: () => queues.repairLogs(),
-    log,
-  });
+  const runs = createTaskRuns({ database, log, worker: workerName });
+  const sweep = recordSweeps(
+    createSweep({ database, queue: queues.mail, repairLogs: () => queues.repairLogs(), log }),
+    runs,
+  );
   return {
     log,
     localLog,
@@ -78,7 +79,7 @@ export async function buildDeps(
     failpoint: createFailpoint(config.failpoint),
     faults,
     checks: { ...commonChecks(database, queues, log), ...faults.checks },
-    tasks: createTasks({ database, sweep, log }),
+    tasks: createTasks({ database, sweep, runs, log }),
     composeDeps: {
       database,
       service: config.mail.from.name,

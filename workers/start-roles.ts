@@ -10,7 +10,8 @@ import {
 } from '../shared/queues/registry.js';
 import type { WorkerDeps } from './deps.js';
 import { evenRateLimiter } from './jobs/even-rate-limiter.js';
-import { startJobWorker, workerName, type JobWorker } from './jobs/start-worker.js';
+import { startJobWorker, type JobWorker } from './jobs/start-worker.js';
+import { workerName } from './jobs/worker-name.js';
 import { createShipLogBatch } from './logs/ship-log-batch.processor.js';
 import { createConnectionLimit } from './mail/smtp/connection-limit.js';
 import { createDeliverMail } from './mail/delivery/deliver-mail.processor.js';
@@ -18,6 +19,7 @@ import { mailsInFlight } from './mail/delivery/send-slots.js';
 import { smtpConnections } from './mail/smtp/smtp.mailer.js';
 import { startRelay } from './relay/relay.js';
 import { startSweeping } from './relay/sweep.js';
+import { startRequestedTasks } from './tasks/requested-tasks.js';
 import { startHousekeeping } from './tasks/tasks.js';
 
 /**
@@ -126,6 +128,7 @@ function startRelaying({ database, queues, sweep, tasks, failpoint, log }: Worke
   const sweeping = startSweeping(sweep, log);
   return [
     startHousekeeping(tasks, log),
+    startRequestedTasks({ database, tasks, log }),
     sweeping,
     startRelay({ database, queues, failpoint, log, onDataLoss: () => sweeping.everything() }),
   ];

@@ -17,11 +17,15 @@ import {
 import { OUTBOX_ROW, type NewMessage, type Outbox } from '../../shared/outbox/outbox.js';
 import { networkOf } from '../rate-limits/networks.js';
 
-export interface ConfirmationDeps {
+/** What promising a mail needs; its links are derived where it is sent. */
+interface NewConfirmationDeps {
   readonly outbox: Outbox;
-  readonly confirmationKeys: KeyRing;
   /** Lifetime of a link that proves an address. */
   readonly confirmationExpiresMs: number;
+}
+
+export interface ConfirmationDeps extends NewConfirmationDeps {
+  readonly confirmationKeys: KeyRing;
 }
 
 export interface ConfirmationRequest {
@@ -62,7 +66,7 @@ export interface NewConfirmation {
  * so that the API writes the same rows for every address and takes the same time.
  */
 export function newConfirmation(
-  { outbox, confirmationExpiresMs }: ConfirmationDeps,
+  { outbox, confirmationExpiresMs }: NewConfirmationDeps,
   { purpose, email, adminId, repeated = false }: ConfirmationRequest,
   cause: Cause,
 ): NewConfirmation {
@@ -92,7 +96,7 @@ const REQUEST_CONFIRMATION = insertRows('request-confirmation', [
   AUDIT_ROW,
 ]);
 
-export interface RequestConfirmationDeps extends ConfirmationDeps {
+export interface RequestConfirmationDeps extends NewConfirmationDeps {
   readonly database: Database;
   readonly audit: Audit;
 }

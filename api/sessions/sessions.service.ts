@@ -3,10 +3,9 @@ import type { Audit, Cause } from '../../shared/audit/audit.js';
 import type { Database } from '../../shared/database/connect.js';
 import { withTransaction, type Transaction } from '../../shared/database/transaction.js';
 import { AppError } from '../../shared/errors/app-error.js';
-import type { EmailAddress } from '../../shared/identity/email-address.js';
 import { Session, type Principal, type SessionEnd } from '../../shared/models/index.js';
 import { notifyAdmin, type AccountNoticeDeps } from '../admins/account-notices.js';
-import { lockAdmin } from '../admins/admin-lock.js';
+import { lockAdmin, type WhichAdmin } from '../admins/admin-lock.js';
 import { readRefreshToken, type RefreshClaim } from './refresh-tokens.js';
 import {
   isTokenOf,
@@ -109,18 +108,18 @@ export async function revokeSession(
 }
 
 /**
- * Logs an admin out everywhere; for the command line only, never by HTTP. Audited even when there was no live session,
+ * Logs an admin out everywhere; for operators. Audited even when there was no live session,
  * since an operator had a reason to do it.
  * @returns how many sessions ended.
- * @throws {AppError} `not_found` when no admin has the address.
+ * @throws {AppError} `not_found` when there is no such admin.
  */
 export async function logOutEverywhere(
   { database, audit }: SessionDeps,
-  email: EmailAddress,
+  which: WhichAdmin,
   cause: Cause,
 ): Promise<number> {
   return withTransaction(database, async (tx) => {
-    const admin = await lockAdmin(tx, { emailCanonical: email.canonical });
+    const admin = await lockAdmin(tx, which);
     if (!admin) throw new AppError('not_found');
     const count = await endSessions(tx, { adminId: admin.id }, 'revoked');
     const facts = { adminId: admin.id, details: { sessions: count } };

@@ -357,6 +357,22 @@ export const logMessages = {
     meaning:
       '`labels.task`, and for each count a field such as `labels.sessions`: [Housekeeping](#housekeeping)',
   },
+  'bulk action failed; will retry': {
+    level: 'error',
+    process: 'API',
+    meaning: 'a batch of [dead letters](#dead-letters) was not redriven or discarded; a defect',
+  },
+  'task run not recorded': {
+    level: 'warn',
+    process: 'worker',
+    meaning:
+      '`labels.task` ran, and the [schedule](#the-schedule) does not show it; the error says why',
+  },
+  'requested tasks not read': {
+    level: 'warn',
+    process: 'worker',
+    meaning: 'a task that an operator asked for has to wait; the error says why',
+  },
   'task failed; will retry': {
     level: 'warn',
     process: 'worker',

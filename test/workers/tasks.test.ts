@@ -1,9 +1,11 @@
 import { randomUUID } from 'node:crypto';
 import test from 'ava';
-import { createTasks, isTaskName } from '../../workers/tasks/tasks.js';
+import { isTaskName } from '../../shared/tasks/catalogue.js';
+import { createTaskRuns } from '../../workers/tasks/task-runs.js';
+import { createTasks } from '../../workers/tasks/tasks.js';
 import type { SweepResult } from '../../workers/relay/sweep.js';
 import { useContext, type Scope } from '../helpers/context.js';
-import { insertAdmin, insertMessage, openFixture } from './fixture.js';
+import { insertAdmin, insertMessage, openFixture, type Fixture } from './fixture.js';
 
 const context = useContext();
 const daysAgo = (days: number): string => `now() - interval '${days} days'`;
@@ -82,7 +84,7 @@ test.serial(
         });
       },
     };
-    const tasks = createTasks({ database: fixture.database, log: fixture.log, sweep });
+    const tasks = createTasks({ ...depsOf(fixture), sweep });
     const both = [tasks.run('sweep-outbox'), tasks.run('sweep-outbox')];
     const swept = { checked: 1, returned: 2, deadLettered: 3 };
     finish(swept);
@@ -101,8 +103,7 @@ test.serial('a task that failed can be run again', async (t) => {
   const { fixture } = await setUp(t);
   let runs = 0;
   const tasks = createTasks({
-    database: fixture.database,
-    log: fixture.log,
+    ...depsOf(fixture),
     sweep: {
       run: async () => {
         runs += 1;
@@ -165,8 +166,7 @@ test.serial('a stop waits for the run under way', async (t) => {
   const { fixture } = await setUp(t);
   let hasEnded = false;
   const tasks = createTasks({
-    database: fixture.database,
-    log: fixture.log,
+    ...depsOf(fixture),
     sweep: {
       run: ({ signal } = {}) =>
         new Promise<SweepResult>((resolve) => {
@@ -184,10 +184,14 @@ test.serial('a stop waits for the run under way', async (t) => {
   await tasks.stop();
 });
 
+function depsOf({ database, log }: Fixture) {
+  return { database, log, runs: createTaskRuns({ database, log, worker: 'host:1' }) };
+}
+
 async function setUp(scope: Scope) {
   const fixture = await openFixture(scope, context);
   const sweep = { run: async () => ({ checked: 0, returned: 0, deadLettered: 0 }) };
-  return { fixture, tasks: createTasks({ database: fixture.database, log: fixture.log, sweep }) };
+  return { fixture, tasks: createTasks({ ...depsOf(fixture), sweep }) };
 }
 
 async function insertSettled(days: number): Promise<string> {

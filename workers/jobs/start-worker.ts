@@ -1,5 +1,4 @@
 import { setMaxListeners } from 'node:events';
-import { hostname } from 'node:os';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { RateLimiterOptions, WorkerOptions } from 'bullmq';
 import { Worker } from 'bullmq/dist/cjs/classes/worker.js';
@@ -14,6 +13,7 @@ import type { DependencyFaults } from './dependency-faults.js';
 import { pauseOnRedisErrors } from './pause-on-redis-errors.js';
 import { runJob, type JobProcessing } from './run-job.js';
 import { startWatchdog } from './watchdog.js';
+import { workerName } from './worker-name.js';
 
 /** How fast a queue is consumed and how fast a dead worker is noticed. */
 export interface JobWorkerSettings {
@@ -51,9 +51,6 @@ export interface JobWorker {
    */
   stop(deadlineMs: number): Promise<void>;
 }
-
-/** The name of this process in jobs and deliveries. */
-export const workerName = `${hostname()}:${process.pid}`;
 
 /** A job that has stalled more often counts as poison: it may be what kills its workers. */
 const MAX_STALLED_COUNT = 5;

@@ -6,6 +6,7 @@ import type { LogMessage } from '../../shared/logging/messages.js';
 import { isJobOf, outboxJobId } from '../../shared/outbox/outbox-job.js';
 import type { JobQueue } from '../../shared/queues/job-queue.js';
 import type { JobState } from '../../shared/queues/job-state.js';
+import { taskCatalogue } from '../../shared/tasks/catalogue.js';
 import { maskPersonalData } from '../mask.js';
 import {
   changeEnqueued,
@@ -63,7 +64,7 @@ const CHUNK_SIZE = 50;
 const RENEW_AT_ENQUEUE_COUNT = 2;
 /** A message whose jobs have failed so often is dead-lettered. */
 const MAX_ENQUEUE_COUNT = 10;
-const INTERVAL_MS = 30_000;
+const INTERVAL_MS = taskCatalogue['sweep-outbox'].everySeconds * 1_000;
 /** After a failed sweep of everything. */
 const RETRY_AFTER_MS = 5_000;
 /** Redis's client needs a moment to connect. */

@@ -1,20 +1,14 @@
 import type { Database } from '../../shared/database/connect.js';
 import { jittered, startRepeating, type Repeating } from '../../shared/lifecycle/repeat.js';
 import type { Logger } from '../../shared/logging/logger.js';
+import { taskCatalogue, type TaskName } from '../../shared/tasks/catalogue.js';
 import type { Sweep } from '../relay/sweep.js';
 import { purgeExpired } from './purge-expired.js';
 import { rotateAudit } from './rotate-audit.js';
+import type { TaskRuns } from './task-runs.js';
 
 /** What a task did, as counts. */
 export type TaskResult = Readonly<Record<string, number>>;
-
-const taskNames = ['sweep-outbox', 'purge-expired', 'rotate-audit'] as const;
-
-/** The name of a task, also in `POST /tasks/{name}`. */
-export type TaskName = (typeof taskNames)[number];
-
-export const isTaskName = (text: string): text is TaskName =>
-  (taskNames as readonly string[]).includes(text);
 
 /** Maintenance tasks: short and idempotent. */
 export interface Tasks {
@@ -30,7 +24,9 @@ export interface Tasks {
 
 export interface TaskDeps {
   readonly database: Database;
+  /** Records its runs itself. */
   readonly sweep: Sweep;
+  readonly runs: TaskRuns;
   readonly log: Logger;
 }
 
@@ -84,8 +80,12 @@ const taskFunctions: Readonly<Record<TaskName, TaskFunction>> = {
     const { checked, returned, deadLettered } = await sweep.run({ signal });
     return { checked, returned, dead_lettered: deadLettered };
   },
-  'purge-expired': async ({ database }, signal) => ({ ...(await purgeExpired(database, signal)) }),
-  'rotate-audit': async ({ database }, signal) => ({ ...(await rotateAudit(database, signal)) }),
+  'purge-expired': ({ database, runs }, signal) =>
+    runs.record('purge-expired', signal, async () => ({
+      ...(await purgeExpired(database, signal)),
+    })),
+  'rotate-audit': ({ database, runs }, signal) =>
+    runs.record('rotate-audit', signal, async () => ({ ...(await rotateAudit(database, signal)) })),
 };
 
 const labels = (counts: TaskResult): Record<string, number> =>
@@ -93,7 +93,7 @@ const labels = (counts: TaskResult): Record<string, number> =>
 
 const HOUSEKEEPING: readonly TaskName[] = ['rotate-audit', 'purge-expired'];
 const FIRST_AFTER_MS = 10_000;
-const EVERY_MS = 6 * 3_600_000;
+const EVERY_MS = taskCatalogue['purge-expired'].everySeconds * 1_000;
 
 /**
  * Runs the tasks that keep the tables small, four times a day until stopped, so that no external scheduler is needed.

@@ -1,0 +1,75 @@
+import { QueryTypes } from 'sequelize';
+import type { Audit, Cause } from '../../shared/audit/audit.js';
+import type { Database } from '../../shared/database/connect.js';
+import { withTransaction } from '../../shared/database/transaction.js';
+import { taskCatalogue, taskNames, type TaskName } from '../../shared/tasks/catalogue.js';
+
+export interface ScheduleDeps {
+  readonly database: Database;
+  readonly audit: Audit;
+}
+
+/** The last run of a task, by whichever worker; all null before the first. */
+interface LastRun {
+  readonly started_at: Date | null;
+  readonly finished_at: Date | null;
+  readonly duration_ms: number | null;
+  readonly worker: string | null;
+  readonly outcome: 'completed' | 'failed' | null;
+  /** What it did, as counts. */
+  readonly result: Readonly<Record<string, number>> | null;
+  readonly error: string | null;
+  /** When an operator asked for a run that no worker has begun. */
+  readonly requested_at: Date | null;
+}
+
+/** A periodic task and its last run. */
+export interface ScheduledTask extends LastRun {
+  readonly task: TaskName;
+  readonly does: string;
+  readonly every_seconds: number;
+}
+
+const NEVER: LastRun = {
+  started_at: null,
+  finished_at: null,
+  duration_ms: null,
+  worker: null,
+  outcome: null,
+  result: null,
+  error: null,
+  requested_at: null,
+};
+
+/** Every periodic task, with its last run. */
+export async function readSchedule({
+  database,
+}: Pick<ScheduleDeps, 'database'>): Promise<ScheduledTask[]> {
+  const runs = await database.query<LastRun & { task: string }>(
+    `select task, started_at, finished_at, round(extract(epoch from finished_at - started_at) * 1000)::int as duration_ms,
+            worker, outcome, result, error, requested_at
+       from task_runs`,
+    { type: QueryTypes.SELECT },
+  );
+  return taskNames.map((task) => {
+    const { does, everySeconds } = taskCatalogue[task];
+    const last = runs.find((run) => run.task === task) ?? NEVER;
+    return Object.assign({}, last, { task, does, every_seconds: everySeconds });
+  });
+}
+
+/** Asks for a run of a task: a worker with the role `relay` begins it within about five seconds, once. */
+export async function requestTask(
+  { database, audit }: ScheduleDeps,
+  task: TaskName,
+  cause: Cause,
+): Promise<void> {
+  await withTransaction(database, async (tx) => {
+    await database.query(
+      `insert into task_runs (task, requested_at) values ($task, now())
+       on conflict (task) do update set requested_at = excluded.requested_at`,
+      { transaction: tx, bind: { task } },
+    );
+    await audit.record('task_requested', cause, { details: { task } }, tx);
+  });
+}

@@ -1,0 +1,311 @@
+import { randomUUID } from 'node:crypto';
+import test from 'ava';
+import {
+  readAdminDetails,
+  searchAdmins,
+  searchRegistrations,
+  sendConfirmation,
+} from '../../api/ops/admin-search.service.js';
+import { auditCsv, csvCell, readAuditEvents } from '../../api/ops/audit-trail.service.js';
+import { pauseQueue, readQueueReports, resumeQueue } from '../../api/ops/queues.service.js';
+import { readSchedule, requestTask } from '../../api/ops/schedule.service.js';
+import { liftSuppression, listSuppressions } from '../../api/ops/suppressions.service.js';
+import { readMailStory } from '../../api/ops/mail-timeline.service.js';
+import { logOutEverywhere } from '../../api/sessions/sessions.service.js';
+import { createAudit, readReason } from '../../shared/audit/audit.js';
+import { commonChecks, readiness } from '../../shared/health/readiness.js';
+import { readTypedAddress, type EmailAddress } from '../../shared/identity/email-address.js';
+import { createFailpoint } from '../../shared/lifecycle/failpoint.js';
+import { createOutbox } from '../../shared/outbox/outbox.js';
+import { openQueues } from '../../shared/queues/queues.js';
+import { startRequestedTasks } from '../../workers/tasks/requested-tasks.js';
+import { createTaskRuns, recordSweeps } from '../../workers/tasks/task-runs.js';
+import { createTasks } from '../../workers/tasks/tasks.js';
+import { anyJob } from '../helpers/any-job.js';
+import { useContext, type Scope } from '../helpers/context.js';
+import { eventually } from '../helpers/eventually.js';
+import { createRecordingLogger } from '../helpers/log.js';
+import { insertAdmin, insertMessage, openFixture } from '../workers/fixture.js';
+
+const context = useContext();
+const cause = { traceId: 'f'.repeat(32), operatorId: 7, reason: 'the provider is moving' };
+
+test('a reason is bounded, and without addresses and control characters', (t) => {
+  t.is(readReason('  gone: ada@x.test\u0007\n'), 'gone: [address]');
+  t.is(readReason(' \t '), undefined);
+  t.is(readReason('x'.repeat(500)), 'x'.repeat(500));
+  t.is(readReason('x'.repeat(501)), undefined);
+});
+
+test.serial(
+  'a paused queue says why, its jobs wait, and readiness blames nobody else',
+  async (t) => {
+    const { queues, database, ...deps } = await open(t);
+    await queues.mail.add({ id: 'o-1', contract: anyJob('mail'), data: {} });
+    const hourAgo = `now() - interval '1 hour'`;
+    const waiting = { state: 'enqueued', enqueuedAt: hourAgo, createdAt: hourAgo };
+    await insertMessage(context, null, 'x', {}, waiting);
+    const checks = commonChecks(database, queues);
+    const outboxProblem = async (): Promise<string | undefined> =>
+      (await readiness(checks, () => false)).checks['outbox']?.problem;
+    t.is(await outboxProblem(), 'enqueued messages are not worked on');
+    t.is(await queues.mail.countRunnable(), 1);
+
+    await pauseQueue({ ...deps, database, queues }, 'mail', cause);
+    t.is(await queues.mail.countRunnable(), 0, 'neither a worker nor the watchdog sees any');
+    t.is(await queues.mail.countOpen(), 1);
+    const [mail, logs] = await readQueueReports({ queues });
+    t.like(mail, { name: 'mail', counts: { waiting: 1 }, problem: null, resting_until: null });
+    t.like(mail?.paused, { reason: cause.reason, by: 'operator 7' });
+    t.true((mail?.paused?.since.getTime() ?? 0) > Date.now() - 60_000);
+    t.is(logs?.paused, null);
+    t.is(await outboxProblem(), 'the queue mail was paused by an operator');
+
+    await queues.mail.rateLimit(60_000);
+    t.true((await readQueueReports({ queues }))[0]?.resting_until instanceof Date);
+    t.true(await resumeQueue({ ...deps, database, queues }, 'mail', cause));
+    t.false(await resumeQueue({ ...deps, database, queues }, 'mail', cause));
+    t.like((await readQueueReports({ queues }))[0], { paused: null, counts: { waiting: 1 } });
+    t.deepEqual(
+      await context.rows(
+        `select event, details from audit_events where event like 'queue%' order by id`,
+      ),
+      ['queue_paused', 'queue_resumed', 'queue_resumed'].map((event) => ({
+        event,
+        details: { queue: 'mail', operator_id: 7, reason: cause.reason },
+      })),
+    );
+    await context.rows('delete from outbox');
+  },
+);
+
+test.serial(
+  'without Redis the queues are reported as such, and a pause fails unaudited',
+  async (t) => {
+    const { database, audit, log } = await open(t);
+    const nowhere = 'redis://127.0.0.1:1';
+    const queues = openQueues({ url: nowhere, logsUrl: nowhere }, log);
+    t.teardown(() => queues.close());
+    const reports = await readQueueReports({ queues });
+    t.deepEqual(
+      reports.map(({ counts, problem }) => [counts, problem]),
+      [
+        [null, 'Redis cannot be reached'],
+        [null, 'Redis cannot be reached'],
+      ],
+    );
+    const unaudited = { ...cause, traceId: 'e'.repeat(32) };
+    await t.throwsAsync(pauseQueue({ database, audit, queues }, 'mail', unaudited));
+    t.deepEqual(
+      await context.rows('select from audit_events where trace_id = $1', [unaudited.traceId]),
+      [],
+    );
+  },
+);
+
+test.serial(
+  'a task that is asked for runs once over all workers, and the schedule shows it',
+  async (t) => {
+    const { database, log, ...deps } = await open(t);
+    const worker = 'host:1';
+    const runs = createTaskRuns({ database, log, worker });
+    let sweeps = 0;
+    const sweep = recordSweeps(
+      {
+        run: async () => {
+          sweeps += 1;
+          if (sweeps === 2) throw new Error('no answer for ada@x.test');
+          return { checked: 3, returned: 2, deadLettered: 0 };
+        },
+      },
+      runs,
+    );
+    const tasks = createTasks({ database, sweep, runs, log });
+    t.true((await readSchedule({ database })).every(({ started_at: at }) => at === null));
+    await requestTask({ database, ...deps }, 'sweep-outbox', cause);
+    t.not((await readSchedule({ database }))[0]?.requested_at, null);
+    const workers = [1, 2].map(() => startRequestedTasks({ database, tasks, log }, 10));
+    t.teardown(() => Promise.all(workers.map((each) => each.stop())));
+    await eventually(async () => (await readSchedule({ database }))[0]?.outcome === 'completed');
+    const [swept] = await readSchedule({ database });
+    t.like(swept, {
+      task: 'sweep-outbox',
+      every_seconds: 30,
+      worker,
+      result: { checked: 3, returned: 2, deadLettered: 0 },
+      error: null,
+      requested_at: null,
+    });
+    t.is(sweeps, 1);
+    await requestTask({ database, ...deps }, 'sweep-outbox', cause);
+    await eventually(async () => (await readSchedule({ database }))[0]?.outcome === 'failed');
+    t.like((await readSchedule({ database }))[0], {
+      result: null,
+      error: 'Error: no answer for [address]',
+    });
+    await tasks.run('rotate-audit');
+    const rotated = (await readSchedule({ database })).find(({ task }) => task === 'rotate-audit');
+    t.like(rotated, { outcome: 'completed', worker });
+    t.is(typeof rotated?.result?.['dropped'], 'number');
+    t.is((await context.rows(`select from audit_events where event = 'task_requested'`)).length, 2);
+  },
+);
+
+test.serial(
+  'admins are found by address, name or id, with their sessions, which can be ended',
+  async (t) => {
+    const deps = await open(t);
+    const ada = await insertAdmin(context, { name: 'grace 100%', email: 'grace.find@x.test' });
+    await insertAdmin(context, { name: 'grace 1000', email: 'other.find@x.test' });
+    await insertSession(ada.adminId, '1 day');
+    await insertSession(ada.adminId, '-1 day');
+    const find = async (text: string): Promise<number[]> =>
+      (await searchAdmins(deps, text, { limit: 10 })).rows.map(({ id }) => id);
+    t.deepEqual(await find('Grace.FIND@'), [ada.adminId]);
+    t.deepEqual(await find('grace 100%'), [ada.adminId], 'a percent sign means itself');
+    t.deepEqual(await find(String(ada.adminId)), [ada.adminId]);
+    t.is((await find('GRACE')).length, 2);
+    t.deepEqual(await find('find@'), []);
+    const first = await searchAdmins(deps, 'grace', { limit: 1 });
+    const rest = await searchAdmins(deps, 'grace', { limit: 1, cursor: first.next ?? '' });
+    t.deepEqual([first.rows.length, rest.rows.length, rest.next], [1, 1, null]);
+
+    const details = await readAdminDetails(deps, { id: ada.adminId });
+    t.like(details, { email: ada.email, live_sessions: 1, users: 0, pending_email: null });
+    t.like(details.sessions, [{ user_agent: 'curl', is_console: false }]);
+    t.is(await logOutEverywhere(deps, { id: ada.adminId }, cause), 1);
+    t.deepEqual((await readAdminDetails(deps, address('grace.find@x.test'))).sessions, []);
+    const events = await readAuditEvents(deps, { adminId: ada.adminId }, { limit: 5 });
+    t.like(events.rows, [
+      {
+        event: 'authn_token_revoked',
+        details: { sessions: 1, operator_id: 7, reason: cause.reason },
+      },
+    ]);
+    await t.throwsAsync(readAdminDetails(deps, { id: 0 }), { message: 'there is no such admin' });
+  },
+);
+
+test.serial('a pending registration is sent another link; nobody else is', async (t) => {
+  const deps = await open(t);
+  const { email } = await deps.promiseConfirmation();
+  t.like(await searchRegistrations(deps, email.slice(0, 8)), [{ email, times: 1 }]);
+  await sendConfirmation(deps, address(email), cause);
+  const [mail] = await context.rows<{ id: string; purpose: string }>(
+    `select o.id, c.purpose from outbox o join confirmations c on c.id = (o.payload->>'confirmation_id')::uuid
+      where o.recipient = $1 order by o.created_at desc limit 1`,
+    [email],
+  );
+  t.is(mail?.purpose, 'resend');
+  const audited = await readAuditEvents(
+    deps,
+    { event: 'confirmation_requested_by_operator' },
+    { limit: 5 },
+  );
+  t.like(audited.rows, [{ details: { outbox_id: mail?.id, operator_id: 7 } }]);
+  const { email: confirmed } = await insertAdmin(context);
+  for (const nobody of [confirmed, 'nobody@x.test'])
+    await t.throwsAsync(sendConfirmation(deps, address(nobody), cause), { message: /no registr/ });
+});
+
+test.serial('the audit is filtered, paged, and exported without formulas', async (t) => {
+  const deps = await open(t);
+  const reasons = ['=1+1', '+1', '-1', '@x', 'a "quoted", word', 'plain'];
+  for (const reason of reasons)
+    await deps.audit.record('task_requested', { ...cause, operatorId: 41, reason }, { adminId: 9 });
+  const mine = { operatorId: 41 };
+  const first = await readAuditEvents(deps, mine, { limit: 4 });
+  const rest = await readAuditEvents(deps, mine, { limit: 4, cursor: first.next ?? '' });
+  t.deepEqual(
+    [...first.rows, ...rest.rows].map(({ details }) => details['reason']),
+    reasons.toReversed(),
+  );
+  t.is(rest.next, null);
+  const count = async (filter: object): Promise<number> =>
+    (await readAuditEvents(deps, { ...mine, ...filter }, { limit: 10 })).rows.length;
+  t.is(await count({ text: 'QUOTED' }), 1);
+  t.is(await count({ text: '%' }), 0);
+  t.is(await count({ event: 'task_requested', adminId: 9 }), 6);
+  t.is(await count({ event: 'queue_paused' }), 0);
+  t.is(await count({ since: new Date(Date.now() + 60_000) }), 0);
+  t.is(await count({ until: new Date(Date.now() + 60_000) }), 6);
+  const lines: string[] = [];
+  for await (const line of auditCsv(deps, mine)) lines.push(line);
+  t.is(lines.length, 7);
+  t.true(lines.every((line) => line.endsWith('\r\n')));
+  t.deepEqual(
+    lines.slice(1).map((line) => line.split(',').slice(1, 6).join(',')),
+    [
+      'task_requested,9,41,,plain',
+      `task_requested,9,41,,"a ""quoted""`,
+      `task_requested,9,41,,'@x`,
+      `task_requested,9,41,,'-1`,
+      `task_requested,9,41,,'+1`,
+      `task_requested,9,41,,'=1+1`,
+    ],
+  );
+  for (const formula of ['=a', '+a', '-a', '@a', '\ta', '\ra'])
+    t.true(csvCell(formula).replace(/^"/, '').startsWith(`'`), JSON.stringify(formula));
+});
+
+test.serial(
+  'suppressions are listed with their cause; a lifted one shows in the mail’s story',
+  async (t) => {
+    const deps = await open(t);
+    const { id, email } = await deps.promiseConfirmation();
+    await context.rows(
+      `with event as (insert into mail_events (id, outbox_id, provider_id, type, at, detail, fingerprint)
+       values (gen_random_uuid(), $2, 'p', 'bounced', now(), '550 no', gen_random_uuid()) returning id)
+     insert into suppressions (email_canonical, reason, event_id) select lower($1), 'bounce', id from event`,
+      [email, id],
+    );
+    await context.rows(
+      `insert into suppressions (email_canonical, reason, created_at) values ('old@x.test', 'complaint', now() - interval '1 day')`,
+    );
+    const first = await listSuppressions(deps, { limit: 1 });
+    t.like(first.rows, [
+      { address: email.toLowerCase(), reason: 'bounce', outbox_id: id, detail: '550 no' },
+    ]);
+    const rest = await listSuppressions(deps, { limit: 1, cursor: first.next ?? '' });
+    t.like(rest, { rows: [{ address: 'old@x.test', outbox_id: null }], next: null });
+    t.is((await listSuppressions(deps, { limit: 5, prefix: 'OLD@' })).rows.length, 1);
+    await liftSuppression(deps, address(email), cause);
+    const steps = (await readMailStory(deps, id))?.steps ?? [];
+    t.like(
+      steps.find(({ step }) => step === 'unsuppressed'),
+      { operator_id: 7, reason: cause.reason },
+    );
+    t.is(await readMailStory(deps, randomUUID()), undefined);
+  },
+);
+
+async function open(scope: Scope) {
+  const fixture = await openFixture(scope, context);
+  const { database, log } = fixture;
+  const outbox = createOutbox({
+    database,
+    queue: fixture.queues.mail,
+    room: { has: async () => false },
+    failpoint: createFailpoint(undefined),
+    log,
+  });
+  return {
+    ...fixture,
+    audit: createAudit(createRecordingLogger().log),
+    outbox,
+    confirmationExpiresMs: 3_600_000,
+  };
+}
+
+function address(text: string): EmailAddress {
+  const email = readTypedAddress(text);
+  if (!email) throw new Error(`${text} is no address`);
+  return email;
+}
+
+const insertSession = (adminId: number, expiresIn: string): Promise<unknown> =>
+  context.rows(
+    `insert into sessions (admin_id, refresh_nonce, refresh_hash, user_agent, expires_at)
+     values ($1, '', '', 'curl', now() + $2::interval)`,
+    [adminId, expiresIn],
+  );
