@@ -1,5 +1,6 @@
 import type { RequestListener } from 'node:http';
 import { startupEvent } from '../shared/audit/audit.js';
+import { alertSettings, startAlerting, webhooks } from '../shared/alerts/alerting.js';
 import type { ApiConfig } from '../shared/config/config.js';
 import type { Lifecycle } from '../shared/lifecycle/lifecycle.js';
 import type { Logging } from '../shared/log-shipping/open-logging.js';
@@ -41,6 +42,14 @@ export async function startApi(
 
   const shipping = logging.startShipping(deps.queues);
   lifecycle.onStop('log shipping', () => shipping.stop(FLUSH_DEADLINE_MS));
+
+  const alerting = startAlerting({
+    ...deps,
+    ...alertSettings(config),
+    spoolUse: () => logging.spoolUse(),
+    channels: webhooks(config.alerts),
+  });
+  lifecycle.onStop('alerting', () => alerting.stop());
 
   const { publicUrl, opsListener } = config;
   const { trustProxy } = config.http;

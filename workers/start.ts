@@ -1,10 +1,12 @@
 import { startupEvent } from '../shared/audit/audit.js';
+import { alertSettings, startAlerting, webhooks } from '../shared/alerts/alerting.js';
 import type { WorkerConfig } from '../shared/config/config.js';
 import type { Lifecycle } from '../shared/lifecycle/lifecycle.js';
 import type { Logging } from '../shared/log-shipping/open-logging.js';
 import { createPresence, type Presence } from '../shared/presence/presence.js';
 import { logRedisProblems } from '../shared/queues/log-redis-problems.js';
 import { buildDeps, type WorkerDeps } from './deps.js';
+import { createAlertMails } from './mail/alert-mail.js';
 import { openWorkerHttp } from './http/http.js';
 import { startRoles } from './start-roles.js';
 
@@ -39,6 +41,16 @@ export async function startWorker(
   onStop('Redis check', () => redisCheck.abort());
   const shipping = logging.startShipping(deps.queues);
   onStop('log shipping', () => shipping.stop(FLUSH_DEADLINE_MS));
+  const alerting = startAlerting({
+    ...deps,
+    ...alertSettings(config),
+    spoolUse: () => logging.spoolUse(),
+    channels: [
+      ...webhooks(config.alerts),
+      ...(config.roles.includes('mail') ? createAlertMails(deps.mailer, config) : []),
+    ],
+  });
+  onStop('alerting', () => alerting.stop());
   const http = await openWorkerHttp(
     { ...deps, isStopping: () => lifecycle.isStopping },
     config.http,

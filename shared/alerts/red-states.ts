@@ -1,21 +1,29 @@
-import { redisChecks, type CheckResult } from '../health/checks.js';
+import { redisChecks } from '../health/checks.js';
+import { workerRoles, type RedisName, type WorkerRole } from '../queues/registry.js';
+import type { Facts } from './facts.js';
 import {
-  queueNames,
-  queueRegistry,
-  workerRoles,
-  type RedisName,
-  type WorkerRole,
-} from '../queues/registry.js';
-import { RECENT_SECONDS, type Facts, type ProcessFacts } from './facts.js';
+  ago,
+  anyOf,
+  counted,
+  type Finding,
+  findOutbox,
+  findUse,
+  hasFailed,
+  isLive,
+  isLost,
+  isOutOfMemory,
+  isRedisAnswer,
+  isWriteRefusal,
+  listed,
+  nameOf,
+  percent,
+  problemOf,
+  refusalOfConsumers,
+  worstCheck,
+} from './findings.js';
 
 /** `critical`: people do not get their mails, or cannot use the service. `warning`: they will, or something else is lost. */
 export type Severity = 'critical' | 'warning';
-
-/**
- * What was found about one state: in words if it is red, null if not, `undefined` if that cannot be told. The words hold no
- * address; foreign text in them is unescaped.
- */
-type Finding = string | null | undefined;
 
 interface RedStateDefinition {
   readonly title: string;
@@ -27,8 +35,6 @@ interface RedStateDefinition {
   readonly find: (facts: Facts) => Finding;
 }
 
-/** A process is live if it was seen so recently. It reports itself once a minute. */
-const LIVE_SECONDS = 150;
 /** Share of the spool's size above which lines may soon be dropped. */
 const SPOOL_NEARLY_FULL = 0.75;
 /** The end of a process whose queue consumer has stalled: `stop_reason`. */
@@ -298,107 +304,3 @@ export function redState(name: RedStateName, detail: string): RedState {
   const { title, severity, section } = redStates[name];
   return { name, title, severity, section, detail: detail.slice(0, MAX_DETAIL) };
 }
-
-const isWriteRefusal = (problem: string): boolean => problem.endsWith('refuses writes');
-const isOutOfMemory = (problem: string): boolean => /OOM|no memory left/.test(problem);
-const isRedisAnswer = (problem: string): boolean => /refuses commands|is a cluster/.test(problem);
-
-/** The problem of a check, if it is of the kind that is meant. */
-function problemOf(
-  check: CheckResult | undefined,
-  isMeant: (problem: string) => boolean = () => true,
-): Finding {
-  if (!check) return undefined;
-  const problem = check.problem ?? 'it fails';
-  return !check.ok && isMeant(problem) ? problem : null;
-}
-
-/** The first that is red; unknown only if nothing is known. */
-function anyOf(...findings: readonly Finding[]): Finding {
-  const red = findings.find((finding) => typeof finding === 'string');
-  return red ?? (findings.every((finding) => finding === undefined) ? undefined : null);
-}
-
-/** A check that only workers have, of this process or of any live one. */
-function worstCheck(
-  { checks, processes }: Facts,
-  name: string,
-  isMeant?: (problem: string) => boolean,
-): Finding {
-  const others = (processes ?? [])
-    .filter(isLive)
-    .map(({ health }) => problemOf(health[name], isMeant));
-  return anyOf(problemOf(checks[name], isMeant), ...others, processes && null);
-}
-
-function refusalOfConsumers(
-  facts: Facts,
-  redis: RedisName,
-  isMeant: (problem: string) => boolean,
-): Finding {
-  return anyOf(
-    ...queuesOn(facts, redis).map((queue) =>
-      worstCheck(facts, queueRegistry[queue].refusalCheck, isMeant),
-    ),
-    null,
-  );
-}
-
-/** With one Redis for everything, it holds all queues. */
-const queuesOn = (facts: Facts, redis: RedisName) =>
-  queueNames.filter((queue) => {
-    const wanted = queueRegistry[queue].redis;
-    return (facts.redisNames.includes(wanted) ? wanted : 'main') === redis;
-  });
-
-function findUse(facts: Facts, redis: RedisName): Finding {
-  const used = facts.redisUse[redis];
-  if (used === undefined) return facts.redisNames.includes(redis) ? undefined : null;
-  const stopped = queuesOn(facts, redis).filter(
-    (queue) => used >= queueRegistry[queue].bounds.memoryShare,
-  );
-  return stopped.length === 0
-    ? null
-    : `${percent(used)} of its memory is used; no jobs are added to ${stopped.join(' and ')}`;
-}
-
-const isLive = ({ seenAgo, stoppedAgo }: ProcessFacts): boolean =>
-  stoppedAgo === null && seenAgo <= LIVE_SECONDS;
-
-const isLost = ({ seenAgo, stoppedAgo }: ProcessFacts): boolean =>
-  stoppedAgo === null && seenAgo > LIVE_SECONDS && seenAgo <= RECENT_SECONDS + LIVE_SECONDS;
-
-const hasFailed = ({ stoppedAgo, exitCode }: ProcessFacts): boolean =>
-  stoppedAgo !== null && stoppedAgo <= RECENT_SECONDS && (exitCode ?? 0) !== 0;
-
-const nameOf = ({ service, host, pid }: ProcessFacts): string => `${service} (${host}, ${pid})`;
-
-/** A few in words, the others as their number. */
-function listed(
-  processes: readonly ProcessFacts[] | undefined,
-  describe: (each: ProcessFacts) => string,
-): Finding {
-  if (!processes) return undefined;
-  if (processes.length === 0) return null;
-  const words = processes.slice(0, MAX_LISTED).map(describe);
-  const others = processes.length - words.length;
-  return [...words, ...(others > 0 ? [`${others} more`] : [])].join('; ');
-}
-
-const MAX_LISTED = 3;
-
-function findOutbox(check: CheckResult | undefined, ending: string, measure: string): Finding {
-  // Without its measurements the check did not get to judge.
-  if (check?.[measure] === undefined) return undefined;
-  const finding = problemOf(check, (problem) => problem.endsWith(ending));
-  return finding && `${finding}: the oldest for ${duration(Number(check[measure]))}`;
-}
-
-const counted = (count: number, what: string): Finding => (count === 0 ? null : `${count} ${what}`);
-
-const percent = (share: number): string => `${Math.round(share * 100)} %`;
-
-const duration = (seconds: number): string =>
-  seconds < 120 ? `${seconds} s` : `${Math.floor(seconds / 60)} minutes`;
-
-const ago = (seconds: number): string => `${duration(Math.max(seconds, 0))} ago`;

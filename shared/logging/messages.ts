@@ -69,6 +69,38 @@ export const logMessages = {
     process: 'worker',
     meaning: '[Redis is down](#redis-is-down), or [full](#redis-is-full)',
   },
+  'alert raised': {
+    level: 'error',
+    process: 'both',
+    meaning:
+      '`labels.alert`, and what was found: [Alerts](#alerts). Once, by the process that found it first',
+  },
+  'alert cleared': {
+    level: 'info',
+    process: 'both',
+    meaning: '`labels.alert`: [Alerts](#alerts)',
+  },
+  'alert notice sent': {
+    level: 'info',
+    process: 'both',
+    meaning: '`labels.channel` is `mail` or `webhook`: [Alerts](#alerts)',
+  },
+  'alert notice failed; will retry': {
+    level: 'warn',
+    process: 'both',
+    meaning: '`labels.channel` did not take the notice: [Alerts](#alerts)',
+  },
+  'alerts not recorded': {
+    level: 'warn',
+    process: 'both',
+    meaning:
+      'PostgreSQL did not take them; each process tells of what it sees by itself: [Alerts](#alerts)',
+  },
+  'heartbeat failed': {
+    level: 'warn',
+    process: 'both',
+    meaning: '`HEARTBEAT_URL` did not answer with 2xx: [Alerts](#alerts)',
+  },
   'job completed': {
     level: 'info; debug for logs',
     process: 'worker',

@@ -37,6 +37,8 @@ export interface Queues extends JobQueues {
   ping(name?: RedisName): Promise<void>;
   /** The used share of the memory of a Redis in use, as of a second ago at most. @throws when it does not answer. */
   usedShare(name: RedisName): Promise<number>;
+  /** True for one of several callers with this name within so long. @throws when the main Redis does not answer. */
+  isFirst(name: string, forMs: number): Promise<boolean>;
   /** An id of the main Redis's data. When it changes, the data was lost, and with it perhaps every job enqueued before. */
   epoch(): Promise<string>;
   /** What an operator should correct about Redis; empty when all is well. @throws when it does not answer. */
@@ -54,6 +56,7 @@ interface OpenRedis {
 }
 
 const EPOCH_KEY = `${queuePrefix('mail')}:epoch`;
+const CLAIM_KEY = `${queuePrefix('mail')}:claim`;
 const SAME_ERROR_EVERY_MS = 60_000;
 
 /** Connects lazily and reconnects by itself; opening never fails and never waits. */
@@ -93,6 +96,8 @@ export function openQueues(urls: RedisUrls, log: Logger): Queues {
       await redisOf(name).probe();
     },
     usedShare: (name) => redisOf(name).memory.usedShare(),
+    isFirst: async (name, forMs) =>
+      (await redisAt(urls.url).client.set(`${CLAIM_KEY}:${name}`, '1', 'PX', forMs, 'NX')) !== null,
     epoch: () => readEpoch(redisAt(urls.url).client),
     async problems() {
       return (await Promise.all(all.map(problemsIn))).flat();

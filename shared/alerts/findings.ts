@@ -1,0 +1,123 @@
+import type { CheckResult } from '../health/checks.js';
+import { queueNames, queueRegistry, type RedisName } from '../queues/registry.js';
+import { RECENT_SECONDS, type Facts, type ProcessFacts } from './facts.js';
+
+/**
+ * What was found about one state: in words if it is red, null if not, `undefined` if that cannot be told. The words hold no
+ * address; foreign text in them is unescaped.
+ */
+export type Finding = string | null | undefined;
+
+/** A process is live if it was seen so recently. It reports itself once a minute. */
+const LIVE_SECONDS = 150;
+
+export const isWriteRefusal = (problem: string): boolean => problem.endsWith('refuses writes');
+export const isOutOfMemory = (problem: string): boolean => /OOM|no memory left/.test(problem);
+export const isRedisAnswer = (problem: string): boolean =>
+  /refuses commands|is a cluster/.test(problem);
+
+/** The problem of a check, if it is of the kind that is meant. */
+export function problemOf(
+  check: CheckResult | undefined,
+  isMeant: (problem: string) => boolean = () => true,
+): Finding {
+  if (!check) return undefined;
+  const problem = check.problem ?? 'it fails';
+  return !check.ok && isMeant(problem) ? problem : null;
+}
+
+/** The first that is red; unknown only if nothing is known. */
+export function anyOf(...findings: readonly Finding[]): Finding {
+  const red = findings.find((finding) => typeof finding === 'string');
+  return red ?? (findings.every((finding) => finding === undefined) ? undefined : null);
+}
+
+/** A check that only workers have, of this process or of any live one. */
+export function worstCheck(
+  { checks, processes }: Facts,
+  name: string,
+  isMeant?: (problem: string) => boolean,
+): Finding {
+  const others = (processes ?? [])
+    .filter(isLive)
+    .map(({ health }) => problemOf(health[name], isMeant));
+  return anyOf(problemOf(checks[name], isMeant), ...others, processes && null);
+}
+
+export function refusalOfConsumers(
+  facts: Facts,
+  redis: RedisName,
+  isMeant: (problem: string) => boolean,
+): Finding {
+  return anyOf(
+    ...queuesOn(facts, redis).map((queue) =>
+      worstCheck(facts, queueRegistry[queue].refusalCheck, isMeant),
+    ),
+    null,
+  );
+}
+
+/** With one Redis for everything, it holds all queues. */
+const queuesOn = (facts: Facts, redis: RedisName) =>
+  queueNames.filter((queue) => {
+    const wanted = queueRegistry[queue].redis;
+    return (facts.redisNames.includes(wanted) ? wanted : 'main') === redis;
+  });
+
+export function findUse(facts: Facts, redis: RedisName): Finding {
+  const used = facts.redisUse[redis];
+  if (used === undefined) return facts.redisNames.includes(redis) ? undefined : null;
+  const stopped = queuesOn(facts, redis).filter(
+    (queue) => used >= queueRegistry[queue].bounds.memoryShare,
+  );
+  return stopped.length === 0
+    ? null
+    : `${percent(used)} of its memory is used; no jobs are added to ${stopped.join(' and ')}`;
+}
+
+export const isLive = ({ seenAgo, stoppedAgo }: ProcessFacts): boolean =>
+  stoppedAgo === null && seenAgo <= LIVE_SECONDS;
+
+export const isLost = ({ seenAgo, stoppedAgo }: ProcessFacts): boolean =>
+  stoppedAgo === null && seenAgo > LIVE_SECONDS && seenAgo <= RECENT_SECONDS + LIVE_SECONDS;
+
+export const hasFailed = ({ stoppedAgo, exitCode }: ProcessFacts): boolean =>
+  stoppedAgo !== null && stoppedAgo <= RECENT_SECONDS && (exitCode ?? 0) !== 0;
+
+export const nameOf = ({ service, host, pid }: ProcessFacts): string =>
+  `${service} (${host}, ${pid})`;
+
+/** A few in words, the others as their number. */
+export function listed(
+  processes: readonly ProcessFacts[] | undefined,
+  describe: (each: ProcessFacts) => string,
+): Finding {
+  if (!processes) return undefined;
+  if (processes.length === 0) return null;
+  const words = processes.slice(0, MAX_LISTED).map(describe);
+  const others = processes.length - words.length;
+  return [...words, ...(others > 0 ? [`${others} more`] : [])].join('; ');
+}
+
+const MAX_LISTED = 3;
+
+export function findOutbox(
+  check: CheckResult | undefined,
+  ending: string,
+  measure: string,
+): Finding {
+  // Without its measurements the check did not get to judge.
+  if (check?.[measure] === undefined) return undefined;
+  const finding = problemOf(check, (problem) => problem.endsWith(ending));
+  return finding && `${finding}: the oldest for ${duration(Number(check[measure]))}`;
+}
+
+export const counted = (count: number, what: string): Finding =>
+  count === 0 ? null : `${count} ${what}`;
+
+export const percent = (share: number): string => `${Math.round(share * 100)} %`;
+
+const duration = (seconds: number): string =>
+  seconds < 120 ? `${seconds} s` : `${Math.floor(seconds / 60)} minutes`;
+
+export const ago = (seconds: number): string => `${duration(Math.max(seconds, 0))} ago`;
