@@ -140,7 +140,8 @@ async function lookOnce(alerting: Alerting, signal: AbortSignal): Promise<void> 
   if (signal.aborted) return;
   const judgement = judge(withBelievablePresence(alerting, facts));
   const believed = believe(alerting.holds, judgement);
-  const reported = await report(alerting, believed);
+  // While PostgreSQL is red for this process, it is the wrong place to say so.
+  const reported = facts.checks['postgres']?.ok ? await report(alerting, believed) : undefined;
   if (reported) alerting.open = reported.open;
   // Not awaited: what others see may depend on this process's looking on in time.
   alerting.telling ??= tell(alerting, { judgement, believed, reported }, signal)

@@ -4,25 +4,9 @@ import type { Check, CheckResult } from '../health/checks.js';
 import { findDeliveryFailure } from '../health/outbox-check.js';
 import { readiness } from '../health/readiness.js';
 import type { SpoolUse } from '../log-shipping/open-logging.js';
+import { readProcesses, type Processes } from '../presence/read-processes.js';
 import type { Queues } from '../queues/queues.js';
 import type { RedisName, WorkerRole } from '../queues/registry.js';
-
-/** A process, as it reported itself. */
-export interface ProcessFacts {
-  /** `rollcall-api`, `rollcall-worker`. */
-  readonly service: string;
-  readonly host: string;
-  readonly pid: number;
-  readonly roles: readonly string[];
-  /** Seconds since it was last seen. */
-  readonly seenAgo: number;
-  /** Seconds since it said that it stops; null while it has not. */
-  readonly stoppedAgo: number | null;
-  readonly stopReason: string | null;
-  readonly exitCode: number | null;
-  /** What its readiness checks found. */
-  readonly health: Readonly<Record<string, CheckResult>>;
-}
 
 /** Mails that need somebody. */
 export interface MailFacts {
@@ -38,7 +22,7 @@ export interface MailFacts {
 export interface Facts {
   /** What the readiness checks of this process found. */
   readonly checks: Readonly<Record<string, CheckResult>>;
-  readonly processes: readonly ProcessFacts[] | undefined;
+  readonly processes: Processes | undefined;
   readonly mail: MailFacts | undefined;
   /** The used share of each Redis's memory. */
   readonly redisUse: Readonly<Partial<Record<RedisName, number>>>;
@@ -55,6 +39,9 @@ export interface SpoolFacts extends SpoolUse {
   readonly recentlyDropped: number;
 }
 
+/** What happened within so long is told of, though it is over: a process that vanished, dropped log lines. */
+export const RECENT_SECONDS = 15 * 60;
+
 export interface FactsDeps {
   readonly database: Database;
   readonly queues: Pick<Queues, 'usedShare' | 'redisNames'>;
@@ -64,15 +51,12 @@ export interface FactsDeps {
   readonly spool?: (() => SpoolFacts | undefined) | undefined;
 }
 
-/** A process that vanished, or has stopped, is told of for so long. */
-export const RECENT_SECONDS = 15 * 60;
-
 /** Reads everything at the same time, each part for about two seconds at most. Never rejects. */
 export async function readFacts(deps: FactsDeps): Promise<Facts> {
   const { database, queues, neededRoles } = deps;
   const [{ checks }, processes, mail, shares] = await Promise.all([
     readiness(deps.checks, () => false),
-    known(readProcessFacts(database)),
+    known(readProcesses(database)),
     known(readMailFacts(database)),
     Promise.all(
       queues.redisNames.map(async (name) => [name, await known(queues.usedShare(name))] as const),
@@ -91,17 +75,6 @@ export async function readFacts(deps: FactsDeps): Promise<Facts> {
 
 /** `undefined` for what cannot be read: the readiness check of the same dependency says why. */
 const known = <T>(reading: Promise<T>): Promise<T | undefined> => reading.catch(() => undefined);
-
-async function readProcessFacts(database: Database): Promise<ProcessFacts[]> {
-  return database.query<ProcessFacts>(
-    `select service, host, pid, roles, extract(epoch from now() - seen_at)::int as "seenAgo",
-            extract(epoch from now() - stopped_at)::int as "stoppedAgo", stop_reason as "stopReason",
-            exit_code as "exitCode", health
-       from processes where seen_at > now() - $seconds * interval '1 second'
-      order by seen_at desc limit 500`,
-    { type: QueryTypes.SELECT, bind: { seconds: 2 * RECENT_SECONDS } },
-  );
-}
 
 async function readMailFacts(database: Database): Promise<MailFacts> {
   const [row] = await database.query<Omit<MailFacts, 'failure'> & { hasSent: boolean }>(

@@ -1,15 +1,13 @@
 import type { CheckResult } from '../health/checks.js';
 import { queueNames, queueRegistry, type RedisName } from '../queues/registry.js';
-import { RECENT_SECONDS, type Facts, type ProcessFacts } from './facts.js';
+import type { ProcessPresence, Processes } from '../presence/read-processes.js';
+import { RECENT_SECONDS, type Facts } from './facts.js';
 
 /**
  * What was found about one state: in words if it is red, null if not, `undefined` if that cannot be told. The words hold no
  * address; foreign text in them is unescaped.
  */
 export type Finding = string | null | undefined;
-
-/** A process is live if it was seen so recently. It reports itself once a minute. */
-const LIVE_SECONDS = 150;
 
 export const isWriteRefusal = (problem: string): boolean => problem.endsWith('refuses writes');
 export const isOutOfMemory = (problem: string): boolean => /OOM|no memory left/.test(problem);
@@ -18,7 +16,7 @@ export const isRedisAnswer = (problem: string): boolean =>
 
 /** The problem of a check, if it is of the kind that is meant. */
 export function problemOf(
-  check: CheckResult | undefined,
+  check: Pick<CheckResult, 'ok' | 'problem'> | undefined,
   isMeant: (problem: string) => boolean = () => true,
 ): Finding {
   if (!check) return undefined;
@@ -38,9 +36,7 @@ export function worstCheck(
   name: string,
   isMeant?: (problem: string) => boolean,
 ): Finding {
-  const others = (processes ?? [])
-    .filter(isLive)
-    .map(({ health }) => problemOf(health[name], isMeant));
+  const others = (processes?.live ?? []).map(({ health }) => problemOf(health[name], isMeant));
   return anyOf(problemOf(checks[name], isMeant), ...others, processes && null);
 }
 
@@ -75,22 +71,23 @@ export function findUse(facts: Facts, redis: RedisName): Finding {
     : `${percent(used)} of its memory is used; no jobs are added to ${stopped.join(' and ')}`;
 }
 
-export const isLive = ({ seenAgo, stoppedAgo }: ProcessFacts): boolean =>
-  stoppedAgo === null && seenAgo <= LIVE_SECONDS;
+/** Those that vanished within the last minutes. */
+export const recentlyLost = (processes: Processes | undefined) =>
+  processes?.lost.filter(({ seenSecondsAgo }) => seenSecondsAgo <= RECENT_SECONDS);
 
-export const isLost = ({ seenAgo, stoppedAgo }: ProcessFacts): boolean =>
-  stoppedAgo === null && seenAgo > LIVE_SECONDS && seenAgo <= RECENT_SECONDS + LIVE_SECONDS;
+/** Those that ended by themselves, with another exit code than 0, within the last minutes. */
+export const recentlyFailed = (processes: Processes | undefined) =>
+  processes?.stopped.filter(
+    ({ seenSecondsAgo, exitCode }) => seenSecondsAgo <= RECENT_SECONDS && (exitCode ?? 0) !== 0,
+  );
 
-export const hasFailed = ({ stoppedAgo, exitCode }: ProcessFacts): boolean =>
-  stoppedAgo !== null && stoppedAgo <= RECENT_SECONDS && (exitCode ?? 0) !== 0;
-
-export const nameOf = ({ service, host, pid }: ProcessFacts): string =>
+export const nameOf = ({ service, host, pid }: ProcessPresence): string =>
   `${service} (${host}, ${pid})`;
 
 /** A few in words, the others as their number. */
 export function listed(
-  processes: readonly ProcessFacts[] | undefined,
-  describe: (each: ProcessFacts) => string,
+  processes: readonly ProcessPresence[] | undefined,
+  describe: (each: ProcessPresence) => string,
 ): Finding {
   if (!processes) return undefined;
   if (processes.length === 0) return null;
@@ -120,4 +117,6 @@ export const percent = (share: number): string => `${Math.round(share * 100)} %`
 const duration = (seconds: number): string =>
   seconds < 120 ? `${seconds} s` : `${Math.floor(seconds / 60)} minutes`;
 
-export const ago = (seconds: number): string => `${duration(Math.max(seconds, 0))} ago`;
+/** To the second. */
+export const timeOf = (at: Date): string =>
+  `${at.toISOString().slice(0, 19).replace('T', ' ')} UTC`;

@@ -1,3 +1,4 @@
+import { timeOf } from './findings.js';
 import type { RedState } from './red-states.js';
 
 /** A state that a notice tells of. */
@@ -55,9 +56,6 @@ export function linesOf({ raised, cleared }: Notice): string[] {
 
 /** Where the runbook says what to do. */
 export const runbookOf = (section: string): string => `docs/runbook.md#${section}`;
-
-export const timeOf = (at: Date): string =>
-  `${at.toISOString().slice(0, 19).replace('T', ' ')} UTC`;
 
 function titles(items: readonly NoticeItem[]): string {
   const named = items.slice(0, MAX_NAMED).map(({ title }) => title);

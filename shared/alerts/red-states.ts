@@ -2,23 +2,22 @@ import { redisChecks } from '../health/checks.js';
 import { workerRoles, type RedisName, type WorkerRole } from '../queues/registry.js';
 import type { Facts } from './facts.js';
 import {
-  ago,
   anyOf,
   counted,
   type Finding,
   findOutbox,
   findUse,
-  hasFailed,
-  isLive,
-  isLost,
   isOutOfMemory,
   isRedisAnswer,
   isWriteRefusal,
   listed,
+  recentlyFailed,
+  recentlyLost,
   nameOf,
   percent,
   problemOf,
   refusalOfConsumers,
+  timeOf,
   worstCheck,
 } from './findings.js';
 
@@ -125,7 +124,7 @@ function stateOfRole(role: WorkerRole): RedStateDefinition {
     find: ({ processes, neededRoles }) => {
       if (!processes) return undefined;
       if (!neededRoles.includes(role)) return null;
-      return processes.some((each) => isLive(each) && each.roles.includes(role))
+      return processes.live.some(({ roles }) => roles.includes(role))
         ? null
         : `no live worker has the role ${role}`;
     },
@@ -140,8 +139,8 @@ const processStates = {
     meaning: 'within the last 15 minutes a process ended without a word, or lost PostgreSQL',
     find: ({ processes }) =>
       listed(
-        processes?.filter(isLost),
-        (each) => `${nameOf(each)}, last seen ${ago(each.seenAgo)}`,
+        recentlyLost(processes),
+        (each) => `${nameOf(each)}, last seen at ${timeOf(each.seenAt)}`,
       ),
   },
   process_crashed: {
@@ -152,9 +151,9 @@ const processStates = {
       'within the last 15 minutes a process ended by an uncaught exception, or could not start',
     find: ({ processes }) =>
       listed(
-        processes?.filter((each) => hasFailed(each) && each.stopReason !== STALLED),
+        recentlyFailed(processes)?.filter(({ stopReason }) => stopReason !== STALLED),
         (each) =>
-          `${nameOf(each)}, ${ago(each.stoppedAgo ?? 0)}: ${each.stopReason ?? `exit code ${each.exitCode}`}`,
+          `${nameOf(each)}, at ${timeOf(each.seenAt)}: ${each.stopReason ?? `exit code ${each.exitCode}`}`,
       ),
   },
   queue_consumer_stalled: {
@@ -165,8 +164,8 @@ const processStates = {
       'within the last 15 minutes a worker took no jobs although some waited, and ended itself',
     find: ({ processes }) =>
       listed(
-        processes?.filter((each) => hasFailed(each) && each.stopReason === STALLED),
-        (each) => `${nameOf(each)}, ${ago(each.stoppedAgo ?? 0)}`,
+        recentlyFailed(processes)?.filter(({ stopReason }) => stopReason === STALLED),
+        (each) => `${nameOf(each)}, at ${timeOf(each.seenAt)}`,
       ),
   },
 } as const satisfies Readonly<Record<string, RedStateDefinition>>;

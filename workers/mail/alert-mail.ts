@@ -2,10 +2,10 @@ import { createHash, randomUUID } from 'node:crypto';
 import {
   runbookOf,
   subjectOf,
-  timeOf,
   type Notice,
   type NoticeChannel,
 } from '../../shared/alerts/notice.js';
+import { timeOf } from '../../shared/alerts/findings.js';
 import type { WorkerConfig } from '../../shared/config/config.js';
 import type { Mailer } from './mail.port.js';
 import { renderMail, type RenderedMail } from './mails/layout.js';

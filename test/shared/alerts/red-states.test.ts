@@ -1,9 +1,10 @@
 import { randomUUID } from 'node:crypto';
 import test from 'ava';
-import { readFacts, type Facts, type ProcessFacts } from '../../../shared/alerts/facts.js';
+import { readFacts, type Facts } from '../../../shared/alerts/facts.js';
 import { readRedStates } from '../../../shared/alerts/read-red-states.js';
 import { judge, redStateNames } from '../../../shared/alerts/red-states.js';
 import { commonChecks } from '../../../shared/health/readiness.js';
+import type { ProcessPresence } from '../../../shared/presence/read-processes.js';
 import { openQueues } from '../../../shared/queues/queues.js';
 import { useContext, type Scope } from '../../helpers/context.js';
 import { openTestDatabase } from '../../helpers/database.js';
@@ -12,17 +13,37 @@ import { createRecordingLogger } from '../../helpers/log.js';
 import { openTcpProxy } from '../../helpers/tcp-proxy.js';
 import { insertMessage } from '../../workers/fixture.js';
 
-const worker: ProcessFacts = {
+const at = new Date('2026-11-29T03:00:00Z');
+const worker: ProcessPresence = {
+  id: 'one',
   service: 'rollcall-worker',
   host: 'host-1',
   pid: 7,
+  version: '1.0.0',
   roles: ['mail', 'logs', 'relay'],
-  seenAgo: 20,
-  stoppedAgo: null,
+  startedAt: at,
+  seenAt: at,
+  seenSecondsAgo: 20,
+  stoppedAt: null,
   stopReason: null,
   exitCode: null,
+  memoryBytes: 1,
   health: {},
 };
+
+const none = { live: [], lost: [], stopped: [] };
+const onlyWorker = (facts: Partial<ProcessPresence>): Facts => ({
+  ...well,
+  processes: { ...none, live: [{ ...worker, ...facts }] },
+});
+const alsoLost = (facts: Partial<ProcessPresence>): Facts => ({
+  ...well,
+  processes: { ...none, live: [worker], lost: [{ ...worker, ...facts }] },
+});
+const alsoStopped = (facts: Partial<ProcessPresence>): Facts => ({
+  ...well,
+  processes: { ...none, live: [worker], stopped: [{ ...worker, stoppedAt: at, ...facts }] },
+});
 
 const well: Facts = {
   checks: {
@@ -32,7 +53,7 @@ const well: Facts = {
     migrations: { ok: true },
     outbox: { ok: true, oldest_pending_seconds: 0, oldest_untried_seconds: 0 },
   },
-  processes: [worker],
+  processes: { live: [worker], lost: [], stopped: [] },
   mail: { failure: undefined, newDead: 0, newUncertain: 0 },
   redisUse: { main: 0.1, logs: 0.1 },
   redisNames: ['main', 'logs'],
@@ -53,14 +74,8 @@ const outbox = (problem: string): Facts => ({
   },
 });
 
-const withProcess = (facts: Partial<ProcessFacts>): Facts => ({
-  ...well,
-  processes: [worker, { ...worker, ...facts }],
-});
-
 const withHealth = (check: string, problem: string): Facts => ({
-  ...well,
-  processes: [{ ...worker, health: { [check]: { ok: false, problem } } }],
+  ...onlyWorker({ health: { [check]: { ok: false, problem } } }),
 });
 
 /** For each state: what makes it red, and what is found. */
@@ -74,17 +89,20 @@ const cases: Readonly<Record<string, readonly [Facts, RegExp]>> = {
   redis_logs_down: [failing('redis_logs', 'redis_logs cannot be reached'), /redis_logs/],
   redis_logs_refuses: [withHealth('redis_refuses_logs', 'Redis refuses commands: BUSY'), /BUSY/],
   redis_logs_full: [withHealth('redis_refuses_logs', 'Redis has no memory left'), /memory/],
-  no_worker_mail: [{ ...well, processes: [{ ...worker, roles: ['logs', 'relay'] }] }, /mail/],
-  no_worker_logs: [{ ...well, processes: [{ ...worker, roles: ['mail', 'relay'] }] }, /logs/],
-  no_worker_relay: [{ ...well, processes: [{ ...worker, roles: ['mail', 'logs'] }] }, /relay/],
-  process_lost: [withProcess({ seenAgo: 300 }), /rollcall-worker \(host-1, 7\).*5 minutes ago/],
+  no_worker_mail: [onlyWorker({ roles: ['logs', 'relay'] }), /mail/],
+  no_worker_logs: [onlyWorker({ roles: ['mail', 'relay'] }), /logs/],
+  no_worker_relay: [onlyWorker({ roles: ['mail', 'logs'] }), /relay/],
+  process_lost: [
+    alsoLost({ seenSecondsAgo: 300 }),
+    /rollcall-worker \(host-1, 7\), last seen at 2026-11-29 03:00:00 UTC/,
+  ],
   process_crashed: [
-    withProcess({ stoppedAgo: 60, exitCode: 1, stopReason: 'uncaughtException: TypeError' }),
-    /60 s ago: uncaughtException: TypeError/,
+    alsoStopped({ seenSecondsAgo: 60, exitCode: 1, stopReason: 'uncaughtException: TypeError' }),
+    /03:00:00 UTC: uncaughtException: TypeError/,
   ],
   queue_consumer_stalled: [
-    withProcess({ stoppedAgo: 60, exitCode: 1, stopReason: 'queue consumer stalled' }),
-    /60 s ago/,
+    alsoStopped({ seenSecondsAgo: 60, exitCode: 1, stopReason: 'queue consumer stalled' }),
+    /03:00:00 UTC/,
   ],
   outbox_not_relayed: [outbox('pending messages are not relayed'), /oldest for 10 minutes/],
   mails_not_worked_on: [outbox('enqueued messages are not worked on'), /oldest for 10 minutes/],
@@ -148,15 +166,13 @@ test('nothing is concluded from what could not be read', (t) => {
 });
 
 test('what is over is not red: a stop in order, a loss and a crash of long ago, a role nobody needs', (t) => {
-  const processes = [
-    worker,
-    { ...worker, seenAgo: 400, stoppedAgo: 400, exitCode: 0, stopReason: 'SIGTERM' },
-    { ...worker, seenAgo: 4_000 },
-    { ...worker, seenAgo: 1_000, stoppedAgo: 1_000, exitCode: 1, stopReason: 'uncaughtException' },
+  const over = [
+    alsoStopped({ exitCode: 0, stopReason: 'SIGTERM' }),
+    alsoLost({ seenSecondsAgo: 4_000 }),
+    alsoStopped({ seenSecondsAgo: 1_000, exitCode: 1, stopReason: 'uncaughtException' }),
+    { ...onlyWorker({ roles: ['mail', 'relay'] }), neededRoles: ['mail', 'relay'] as const },
   ];
-  t.deepEqual(judge({ ...well, processes }).red, []);
-  const withoutLogs = [{ ...worker, roles: ['mail', 'relay'] }];
-  t.deepEqual(judge({ ...well, processes: withoutLogs, neededRoles: ['mail', 'relay'] }).red, []);
+  for (const facts of over) t.deepEqual(judge(facts).red, []);
 });
 
 test('with one Redis for all queues, what its consumers meet is told of that one', (t) => {
