@@ -5,8 +5,9 @@ import { findDeliveryFailure } from '../health/outbox-check.js';
 import { readiness } from '../health/readiness.js';
 import type { SpoolUse } from '../log-shipping/open-logging.js';
 import { readProcesses, type Processes } from '../presence/read-processes.js';
+import type { JobQueue, QueuePause } from '../queues/job-queue.js';
 import type { Queues } from '../queues/queues.js';
-import type { RedisName, WorkerRole } from '../queues/registry.js';
+import { queueNames, type QueueName, type RedisName, type WorkerRole } from '../queues/registry.js';
 
 /** Mails that need somebody. */
 export interface MailFacts {
@@ -25,7 +26,9 @@ export interface Facts {
   readonly processes: Processes | undefined;
   readonly mail: MailFacts | undefined;
   /** The used share of each Redis's memory. */
-  readonly redisUse: Readonly<Partial<Record<RedisName, number>>>;
+  readonly redisUse: Readonly<Partial<Record<RedisName, number | undefined>>>;
+  /** Which queues an operator has paused; null for one that is not. */
+  readonly pauses: Readonly<Partial<Record<QueueName, QueuePause | null | undefined>>>;
   /** The Redis instances in use. */
   readonly redisNames: readonly RedisName[];
   /** The roles that some worker must have. */
@@ -44,7 +47,8 @@ export const RECENT_SECONDS = 15 * 60;
 
 export interface FactsDeps {
   readonly database: Database;
-  readonly queues: Pick<Queues, 'usedShare' | 'redisNames'>;
+  readonly queues: Pick<Queues, 'usedShare' | 'redisNames'> &
+    Readonly<Record<QueueName, Pick<JobQueue, 'pauseOf'>>>;
   /** The readiness checks of this process. */
   readonly checks: Readonly<Record<string, Check>>;
   readonly neededRoles: readonly WorkerRole[];
@@ -54,24 +58,32 @@ export interface FactsDeps {
 /** Reads everything at the same time, each part for about two seconds at most. Never rejects. */
 export async function readFacts(deps: FactsDeps): Promise<Facts> {
   const { database, queues, neededRoles } = deps;
-  const [{ checks }, processes, mail, shares] = await Promise.all([
+  const [{ checks }, processes, mail, shares, pauses] = await Promise.all([
     readiness(deps.checks, () => false),
     known(readProcesses(database)),
     known(readMailFacts(database)),
     Promise.all(
       queues.redisNames.map(async (name) => [name, await known(queues.usedShare(name))] as const),
     ),
+    Promise.all(
+      queueNames.map(
+        async (name) => [name, await known(queues[name].pauseOf().then(orNull))] as const,
+      ),
+    ),
   ]);
   return {
     checks,
     processes,
     mail,
-    redisUse: Object.fromEntries(shares.filter(([, share]) => share !== undefined)),
+    redisUse: Object.fromEntries(shares),
+    pauses: Object.fromEntries(pauses),
     redisNames: queues.redisNames,
     neededRoles,
     spool: deps.spool?.(),
   };
 }
+
+const orNull = (pause: QueuePause | undefined): QueuePause | null => pause ?? null;
 
 /** `undefined` for what cannot be read: the readiness check of the same dependency says why. */
 const known = <T>(reading: Promise<T>): Promise<T | undefined> => reading.catch(() => undefined);

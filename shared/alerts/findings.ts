@@ -71,6 +71,21 @@ export function findUse(facts: Facts, redis: RedisName): Finding {
     : `${percent(used)} of its memory is used; no jobs are added to ${stopped.join(' and ')}`;
 }
 
+/** An operator who has paused a queue for a while may have forgotten it. */
+const LONG_PAUSE_MS = 30 * 60_000;
+
+/** Queues that have been paused for long. */
+export function findPauses({ pauses }: Facts): Finding {
+  const long = queueNames.flatMap((name) => {
+    const pause = pauses[name];
+    return pause && Date.now() - pause.since.getTime() > LONG_PAUSE_MS
+      ? [`${name}, by ${pause.by} at ${timeOf(pause.since)}: ${pause.reason}`]
+      : [];
+  });
+  if (long.length > 0) return long.join('; ');
+  return queueNames.every((name) => pauses[name] === undefined) ? undefined : null;
+}
+
 /** Those that vanished within the last minutes. */
 export const recentlyLost = (processes: Processes | undefined) =>
   processes?.lost.filter(({ seenSecondsAgo }) => seenSecondsAgo <= RECENT_SECONDS);

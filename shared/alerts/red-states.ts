@@ -6,6 +6,7 @@ import {
   counted,
   type Finding,
   findOutbox,
+  findPauses,
   findUse,
   isOutOfMemory,
   isRedisAnswer,
@@ -217,6 +218,17 @@ const mailStates = {
   },
 } as const satisfies Readonly<Record<string, RedStateDefinition>>;
 
+const queueStates = {
+  queue_paused: {
+    title: 'A queue has been paused for long',
+    severity: 'warning',
+    section: 'pause-and-resume-a-queue',
+    meaning:
+      'an operator paused a queue more than half an hour ago; nothing of it is done until it is resumed',
+    find: findPauses,
+  },
+} as const satisfies Readonly<Record<string, RedStateDefinition>>;
+
 const logStates = {
   firehose_refuses: {
     title: 'Firehose refuses us',
@@ -257,6 +269,7 @@ export const redStates = {
   ...workerStates,
   ...mailStates,
   ...processStates,
+  ...queueStates,
   ...logStates,
 } as const satisfies Readonly<Record<string, RedStateDefinition>>;
 

@@ -17,9 +17,9 @@ export interface StatementRecorder {
 const CONNECTION_SET_UP =
   /^(?:set (?:standard_conforming_strings|client_min_messages)|show |with ranges as |select set_config\((?:'plan_cache_mode'|.+ where pg_backend_pid\(\) ))/i;
 const OUTBOX_BOOKKEEPING = /^update outbox o set state = '/i;
-/** What a process asks by itself: presence with its readiness checks. */
-const PRESENCE =
-  /^(?:with process as \(|select current_setting\('transaction_read_only'\)|select to_regclass\('schema_migrations'\)|select exists \(select from schema_migrations|with pending as \( select created_at, available_at)/i;
+/** What every process asks by itself from time to time: readiness, presence, alerts. */
+const OWN_ROUTINE =
+  /\b(?:processes|alerts|alert_notices|heartbeats|metric_minutes|bulk_actions|task_runs|schema_migrations|transaction_read_only)\b|^with pending as|as "hasSent"/i;
 
 /** Opens a recorder in front of the PostgreSQL that the URL names; it closes with the scope. */
 export async function openStatementRecorder(
@@ -29,7 +29,8 @@ export async function openStatementRecorder(
   let noted: string[] | undefined;
   const note = (sql: string): void => {
     const text = sql.replaceAll(/\s+/g, ' ').trim();
-    if ([CONNECTION_SET_UP, OUTBOX_BOOKKEEPING, PRESENCE].some((each) => each.test(text))) return;
+    if ([CONNECTION_SET_UP, OUTBOX_BOOKKEEPING, OWN_ROUTINE].some((each) => each.test(text)))
+      return;
     noted?.push(withoutValues(text));
   };
   const proxy = await openTcpProxy(scope, databaseUrl, () => readStatements(note));

@@ -33,6 +33,12 @@ test.serial(
     await insertSession(adminId, { expiresAt: `now() + interval '1 day'`, endedAt: daysAgo(29) });
     await insertSession(adminId, { expiresAt: `now() + interval '1 day'` });
 
+    await context.rows(
+      `insert into alerts (id, name, detail, cleared_at)
+       values ($1, 'a', '', ${daysAgo(31)}), ($2, 'b', '', ${daysAgo(29)}), ($3, 'c', '', null)`,
+      [randomUUID(), randomUUID(), randomUUID()],
+    );
+
     t.deepEqual(await tasks.run('purge-expired'), {
       messages: 1,
       confirmations: 1,
@@ -42,6 +48,7 @@ test.serial(
       suppressions: 0,
       metricMinutes: 0,
       processes: 0,
+      alerts: 1,
     });
     t.deepEqual(await tasks.run('purge-expired'), {
       messages: 0,
@@ -52,6 +59,7 @@ test.serial(
       suppressions: 0,
       metricMinutes: 0,
       processes: 0,
+      alerts: 0,
     });
     t.is((await fixture.messageOf(newMessage)).state, 'settled');
     t.is(await count('outbox'), 2, 'the new one and the dead one');

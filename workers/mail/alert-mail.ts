@@ -34,7 +34,7 @@ export const createAlertMails = (
   }));
 
 /** The notice as a mail. */
-export function renderAlertMail(service: string, notice: Notice): RenderedMail {
+function renderAlertMail(service: string, notice: Notice): RenderedMail {
   const subject = subjectOf(notice);
   return renderMail({
     service,

@@ -11,6 +11,7 @@ export interface PurgeResult {
   readonly suppressions: number;
   readonly metricMinutes: number;
   readonly processes: number;
+  readonly alerts: number;
 }
 
 const BATCH_SIZE = 1_000;
@@ -43,6 +44,7 @@ export async function purgeExpired(database: Database, signal?: AbortSignal): Pr
     suppressions: await purgeAll('suppressions'),
     metricMinutes: await purgeAll('metricMinutes'),
     processes: await purgeAll('processes'),
+    alerts: await purgeAll('alerts'),
   };
 }
 
@@ -117,6 +119,15 @@ const purges: Readonly<Record<keyof PurgeResult, string>> = {
       select id from processes
        where seen_at < now() - interval '30 days'
        order by seen_at limit $limit
+         for update skip locked)
+    returning id`,
+
+  // With the record of their notices.
+  alerts: `
+    delete from alerts where id in (
+      select id from alerts
+       where cleared_at < now() - interval '30 days'
+       order by raised_at limit $limit
          for update skip locked)
     returning id`,
 };

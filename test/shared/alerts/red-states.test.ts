@@ -56,6 +56,7 @@ const well: Facts = {
   processes: { live: [worker], lost: [], stopped: [] },
   mail: { failure: undefined, newDead: 0, newUncertain: 0 },
   redisUse: { main: 0.1, logs: 0.1 },
+  pauses: { mail: null, logs: null },
   redisNames: ['main', 'logs'],
   neededRoles: ['mail', 'logs', 'relay'],
   spool: { bytes: 0, maxBytes: 100, droppedLines: 5, recentlyDropped: 0 },
@@ -76,6 +77,12 @@ const outbox = (problem: string): Facts => ({
 
 const withHealth = (check: string, problem: string): Facts => ({
   ...onlyWorker({ health: { [check]: { ok: false, problem } } }),
+});
+
+const pausedFor = (minutes: number) => ({
+  reason: 'the provider moves',
+  by: 'operator 7',
+  since: new Date(Date.now() - minutes * 60_000),
 });
 
 /** For each state: what makes it red, and what is found. */
@@ -119,6 +126,10 @@ const cases: Readonly<Record<string, readonly [Facts, RegExp]>> = {
     { ...well, mail: { failure: undefined, newDead: 0, newUncertain: 2 } },
     /2 perhaps sent/,
   ],
+  queue_paused: [
+    { ...well, pauses: { mail: pausedFor(31), logs: pausedFor(5) } },
+    /^mail, by operator 7 at .*: the provider moves$/,
+  ],
   firehose_refuses: [withHealth('firehose', 'AccessDeniedException'), /AccessDenied/],
   log_lines_dropped: [
     { ...well, spool: { bytes: 0, maxBytes: 100, droppedLines: 5, recentlyDropped: 4 } },
@@ -156,12 +167,19 @@ test('nothing is concluded from what could not be read', (t) => {
     processes: undefined,
     mail: undefined,
     redisUse: {},
+    pauses: {},
   });
   t.deepEqual(
     red.map(({ name }) => name),
     ['postgres_down'],
   );
-  for (const name of ['no_worker_mail', 'dead_letters', 'outbox_not_relayed', 'redis_down'])
+  for (const name of [
+    'no_worker_mail',
+    'queue_paused',
+    'dead_letters',
+    'outbox_not_relayed',
+    'redis_down',
+  ])
     t.true((unknown as readonly string[]).includes(name), name);
 });
 
