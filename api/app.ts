@@ -1,5 +1,5 @@
 import type { RequestListener } from 'node:http';
-import express, { type Express, type RequestHandler } from 'express';
+import express, { type Express, type RequestHandler, type Router } from 'express';
 import type { ApiConfig } from '../shared/config/config.js';
 import { AppError } from '../shared/errors/app-error.js';
 import { accountRoutes } from './account/account.routes.js';
@@ -7,9 +7,10 @@ import { adminsRoutes } from './admins/admins.routes.js';
 import type { OperatorConsole } from './console/console.js';
 import type { ApiDeps } from './deps.js';
 import { createClientAddress } from './http/client-address.js';
-import { createAllowedMethods } from './http/documented-paths.js';
+import { createFindPath } from './http/documented-paths.js';
 import { createFront } from './http/front.js';
 import { problemHandler } from './http/problem.js';
+import { createRequestMetrics } from './http/request-metrics.js';
 import { securityHeaderValues } from './http/security-headers.js';
 import {
   DOCS_FILES,
@@ -19,6 +20,7 @@ import {
 } from './openapi/docs.routes.js';
 import { healthRoutes, liveRoute } from './ops/health.routes.js';
 import { homeRoutes } from './ops/home.routes.js';
+import { METRICS } from './ops/metrics.routes.js';
 import { passwordResetRoutes } from './password-reset/password-reset.routes.js';
 import { confirmRoutes } from './registration/confirm.routes.js';
 import { registrationRoutes } from './registration/registration.routes.js';
@@ -29,12 +31,19 @@ export type AppOptions = Pick<ApiConfig, 'publicUrl'> & {
   readonly trustProxy: ApiConfig['http']['trustProxy'];
   readonly passwordMinLength: number;
   readonly isStopping: () => boolean;
-  /** Served at `/ops`; left out where it has a listener of its own. */
-  readonly console?: OperatorConsole;
+  /** What only operators use; left out where it has a listener of its own. */
+  readonly operators?: OperatorRoutes;
 };
 
-/** What only operators use is below this path. */
+/** The pages at `/ops`, and the metrics. */
+export interface OperatorRoutes {
+  readonly console: OperatorConsole;
+  readonly metrics: Router;
+}
+
 const CONSOLE = '/ops';
+/** What only operators use is below these paths. */
+const OPERATOR_PATHS = [CONSOLE, METRICS];
 
 /** Answers every request of the API: the front first, then Express. */
 export function createListener(deps: ApiDeps, options: AppOptions): RequestListener {
@@ -44,8 +53,9 @@ export function createListener(deps: ApiDeps, options: AppOptions): RequestListe
     log: deps.log,
     clientAddress: createClientAddress(options.trustProxy),
     headers: securityHeaderValues(options.publicUrl),
-    allowedMethods: createAllowedMethods(document.paths),
-    undocumented: [DOCS_FILES, ...(options.console ? [CONSOLE] : [])],
+    record: createRequestMetrics(deps.metrics),
+    findPath: createFindPath(document.paths),
+    undocumented: [DOCS_FILES, ...(options.operators ? OPERATOR_PATHS : [])],
     routes: [...deps.reads.front, liveRoute],
     gates: new Map([
       ['/auth/login', deps.passwords.requireRoom],
@@ -59,11 +69,11 @@ export function createListener(deps: ApiDeps, options: AppOptions): RequestListe
 export function createApp(
   deps: ApiDeps,
   document: OpenApiDocument,
-  { isStopping, passwordMinLength, console: operatorConsole }: AppOptions,
+  { isStopping, passwordMinLength, operators }: AppOptions,
 ): Express {
   const app = newApp();
-  if (operatorConsole) app.use(CONSOLE, operatorConsole.handler);
-  app.use(homeRoutes({ hasConsole: operatorConsole !== undefined }));
+  if (operators) useOperatorRoutes(app, operators);
+  app.use(homeRoutes({ hasConsole: operators !== undefined }));
   app.use(docsRoutes(document));
   app.use(healthRoutes({ checks: deps.checks, isStopping }));
   app.use(registrationRoutes({ ...deps, passwordMinLength }));
@@ -79,22 +89,28 @@ export function createApp(
 
 /** Answers what only operators use, on a listener of its own: the same front, and nothing else behind it. */
 export function createOpsListener(
-  deps: Pick<ApiDeps, 'log'>,
+  deps: Pick<ApiDeps, 'log' | 'metrics'>,
   { publicUrl, trustProxy }: Pick<AppOptions, 'publicUrl' | 'trustProxy'>,
-  operatorConsole: OperatorConsole,
+  operators: OperatorRoutes,
 ): RequestListener {
   const app = newApp();
-  app.use(CONSOLE, operatorConsole.handler);
+  useOperatorRoutes(app, operators);
   return createFront({
     log: deps.log,
     clientAddress: createClientAddress(trustProxy),
     headers: securityHeaderValues(publicUrl),
-    allowedMethods: createAllowedMethods({}),
-    undocumented: [CONSOLE],
+    record: createRequestMetrics(deps.metrics),
+    findPath: createFindPath({}),
+    undocumented: OPERATOR_PATHS,
     routes: [],
     gates: new Map(),
     app: endApp(app),
   });
+}
+
+function useOperatorRoutes(app: Express, { console: pages, metrics }: OperatorRoutes): void {
+  app.use(CONSOLE, pages.handler);
+  app.use(metrics);
 }
 
 function newApp(): Express {

@@ -67,11 +67,13 @@ export async function buildDeps(config: ApiConfig, log: Logger): Promise<ApiDeps
   const { rateLimitScale, secrets, tokens } = config;
   const { database, queues, outbox, rateLimitRedis, close } = openResources(config, log);
   const audit = createAudit(log);
+  const metrics = createMetrics('api');
   const { current: rateLimitKey } = deriveKeyRing(secrets, 'throttle');
   const rateLimiting: RateLimiterDeps = {
     redis: rateLimitRedis,
     key: rateLimitKey,
     scale: rateLimitScale,
+    metrics,
   };
   const accessTokens = accessTokenConfig(
     deriveKeyRing(secrets, 'access-token'),
@@ -84,7 +86,7 @@ export async function buildDeps(config: ApiConfig, log: Logger): Promise<ApiDeps
 
   return {
     log,
-    metrics: createMetrics('api'),
+    metrics,
     database,
     queues,
     outbox,
@@ -95,7 +97,7 @@ export async function buildDeps(config: ApiConfig, log: Logger): Promise<ApiDeps
     sessionExpiresMs: tokens.sessionExpiresMs,
     confirmationKeys: deriveKeyRing(secrets, 'confirmation'),
     confirmationExpiresMs: config.confirmationExpiresMs,
-    passwords: await createPasswords(config.passwords),
+    passwords: await createPasswords(config.passwords, metrics),
     passwordAttempts: createPasswordAttemptLimiter(
       rateLimiting,
       createGenerations(rateLimitRedis, rateLimitKey),

@@ -1,4 +1,6 @@
 import type { RequestListener } from 'node:http';
+import { collectProcess } from '../shared/metrics/collect-process.js';
+import { collectStores } from '../shared/metrics/collect-stores.js';
 import { startupEvent } from '../shared/audit/audit.js';
 import { alertSettings, startAlerting, webhooks } from '../shared/alerts/alerting.js';
 import type { ApiConfig } from '../shared/config/config.js';
@@ -10,6 +12,7 @@ import { createListener, createOpsListener } from './app.js';
 import { createConsole } from './console/console.js';
 import { buildDeps, type ApiDeps } from './deps.js';
 import { securityHeaderValues } from './http/security-headers.js';
+import { metricsRoutes } from './ops/metrics.routes.js';
 import { closeServer, createHttpServer, listen } from './http/server.js';
 
 const FLUSH_DEADLINE_MS = 2_000;
@@ -32,6 +35,9 @@ export async function startApi(
 
   const deps = await buildDeps(config, log);
   lifecycle.onStop('database and queues', () => deps.close());
+
+  collectStores(deps.metrics, { ...deps, spoolUse: logging.spoolUse });
+  lifecycle.onStop('event loop monitor', collectProcess(deps.metrics, 'rollcall-api'));
 
   const presence = createPresence({ ...deps, service: 'rollcall-api', roles: [] });
   lifecycle.onStop('presence', (cause) => presence.stop(cause));
@@ -59,15 +65,19 @@ export async function startApi(
     isSecure: config.isProduction || publicUrl.startsWith('https:'),
     environment: config.logging.environment,
   });
+  const operators = {
+    console: operatorConsole,
+    metrics: metricsRoutes({ ...deps, metricsToken: config.metricsToken }),
+  };
   const listener = createListener(deps, {
     publicUrl,
     trustProxy,
     passwordMinLength: config.passwords.minLength,
     isStopping: () => lifecycle.isStopping,
-    ...(!opsListener && { console: operatorConsole }),
+    ...(!opsListener && { operators }),
   });
   const opsServer = opsListener && {
-    listener: createOpsListener(deps, { publicUrl, trustProxy }, operatorConsole),
+    listener: createOpsListener(deps, { publicUrl, trustProxy }, operators),
     address: opsListener,
   };
   const port = await serve({ listener, address: config.http }, config, logging, lifecycle);

@@ -11,9 +11,11 @@ import { createMetrics, type Metrics } from '../shared/metrics/metrics.js';
 import { openQueues, type Queues } from '../shared/queues/queues.js';
 import { createDependencyFaults, type DependencyFaults } from './jobs/dependency-faults.js';
 import { workerName } from './jobs/worker-name.js';
+import { measuredSink } from './logs/measured-sink.js';
 import type { RecordSink } from './logs/record-sink.port.js';
 import type { ComposeDeps } from './mail/mails/composition.js';
 import type { Mailer } from './mail/mail.port.js';
+import { measuredMailer } from './mail/measured-mailer.js';
 import { createSesEvents, type SesEvents } from './mail/ses-events/ses-events.js';
 import { createSnsVerifier, fetchCertificate } from './mail/ses-events/sns-signature.js';
 import { openSmtpMailer } from './mail/smtp/smtp.mailer.js';
@@ -49,9 +51,10 @@ export async function buildDeps(
   onStop('database', () => database.close());
   const queues = openQueues(config.redis, localLog);
   onStop('queues', () => queues.close());
-  const mailer = openSmtpMailer(config.mail, log);
+  const metrics = createMetrics('worker');
+  const mailer = measuredMailer(openSmtpMailer(config.mail, log), metrics);
   onStop('mailer', () => mailer.close());
-  const sink = config.firehose && (await openSink(config.firehose));
+  const sink = config.firehose && measuredSink(await openSink(config.firehose), metrics);
   if (sink) onStop('record sink', () => sink.close());
 
   const faults = createDependencyFaults();
@@ -63,7 +66,7 @@ export async function buildDeps(
   return {
     log,
     localLog,
-    metrics: createMetrics('worker'),
+    metrics,
     database,
     queues,
     mailer,
@@ -73,6 +76,7 @@ export async function buildDeps(
       audit: createAudit(log),
       verifier: createSnsVerifier(fetchCertificate),
       topicArn: config.sesTopicArn,
+      metrics,
       log,
     }),
     sweep,

@@ -73,12 +73,13 @@ const consumerOf = (name: QueueName, { config, deps, onStalled }: ConsumerStart)
   redisUrl: redisUrlOf(name, config.redis),
   producer: deps.queues[name],
   faults: deps.faults,
+  metrics: deps.metrics,
   onStalled,
 });
 
 function startMailConsumer(start: ConsumerStart): JobWorker {
   const { mail } = start.config;
-  const { composeDeps, mailer, faults, failpoint, log } = start.deps;
+  const { composeDeps, mailer, faults, failpoint, metrics, log } = start.deps;
   const maxConnections = smtpConnections(mail);
   const connections = createConnectionLimit(maxConnections, (limit) => {
     const fields = { 'labels.connections': limit };
@@ -94,6 +95,7 @@ function startMailConsumer(start: ConsumerStart): JobWorker {
       connections,
       faults,
       failpoint,
+      metrics,
       log,
       worker: workerName,
       claimMs: CLAIM_MS,
@@ -112,24 +114,31 @@ function startMailConsumer(start: ConsumerStart): JobWorker {
 
 /** Without a stream to ship to there is no log consumer. */
 function startLogConsumer(start: ConsumerStart): JobWorker | undefined {
-  const { queues, sink, faults, localLog } = start.deps;
+  const { queues, sink, faults, metrics, localLog } = start.deps;
   if (!sink) return undefined;
   return startJobWorker({
     ...consumerOf('logs', start),
     jobs: shipLogBatch,
-    process: createShipLogBatch({ sink, receipts: queues.receipts, faults, localLog }),
+    process: createShipLogBatch({ sink, receipts: queues.receipts, faults, metrics, localLog }),
     settings: queueRegistry.logs.consumer,
     log: localLog,
     successLevel: 'debug',
   });
 }
 
-function startRelaying({ database, queues, sweep, tasks, failpoint, log }: WorkerDeps) {
+function startRelaying({ database, queues, sweep, tasks, failpoint, metrics, log }: WorkerDeps) {
   const sweeping = startSweeping(sweep, log);
   return [
     startHousekeeping(tasks, log),
     startRequestedTasks({ database, tasks, log }),
     sweeping,
-    startRelay({ database, queues, failpoint, log, onDataLoss: () => sweeping.everything() }),
+    startRelay({
+      database,
+      queues,
+      failpoint,
+      metrics,
+      log,
+      onDataLoss: () => sweeping.everything(),
+    }),
   ];
 }

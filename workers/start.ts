@@ -1,3 +1,5 @@
+import { collectProcess } from '../shared/metrics/collect-process.js';
+import { collectStores } from '../shared/metrics/collect-stores.js';
 import { startupEvent } from '../shared/audit/audit.js';
 import { alertSettings, startAlerting, webhooks } from '../shared/alerts/alerting.js';
 import type { WorkerConfig } from '../shared/config/config.js';
@@ -29,11 +31,13 @@ export async function startWorker(
   const { onStop } = lifecycle;
   onStop('log spool', () => logging.close());
   const deps = await buildDeps(config, { log, localLog, onStop });
+  collectStores(deps.metrics, { ...deps, spoolUse: logging.spoolUse });
+  onStop('event loop monitor', collectProcess(deps.metrics, 'rollcall-worker'));
   const presence = createPresence({
     ...deps,
     service: 'rollcall-worker',
     roles: config.roles,
-    facts: deps.faults.checks,
+    facts: deps.faults.facts,
   });
   onStop('presence', (cause) => presence.stop(cause));
   const redisCheck = new AbortController();
@@ -52,7 +56,7 @@ export async function startWorker(
   });
   onStop('alerting', () => alerting.stop());
   const http = await openWorkerHttp(
-    { ...deps, isStopping: () => lifecycle.isStopping },
+    { ...deps, metricsToken: config.metricsToken, isStopping: () => lifecycle.isStopping },
     config.http,
   );
   onStop('http', () => http.close());

@@ -3,22 +3,29 @@ const METHODS = ['get', 'post', 'put', 'patch', 'delete'] as const;
 /** The paths of an OpenAPI document: operations by template and method. */
 export type DocumentedPaths = Readonly<Record<string, Readonly<Record<string, unknown>>>>;
 
-/** Finds the methods that the document has for a path; `undefined` when it has no such path. GET implies HEAD. */
-export type AllowedMethods = (path: string) => readonly string[] | undefined;
+/** What the document has at a path. */
+export interface DocumentedPath {
+  readonly template: string;
+  /** GET implies HEAD. */
+  readonly methods: readonly string[];
+}
+
+/** Finds what the document has at a path; `undefined` when it has no such path. */
+export type FindPath = (path: string) => DocumentedPath | undefined;
 
 /** Paths match as in Express: case-insensitive, with an optional trailing slash. */
-export function createAllowedMethods(paths: DocumentedPaths): AllowedMethods {
-  const fixed = new Map<string, readonly string[]>();
-  const templates: { readonly pattern: RegExp; readonly allowed: readonly string[] }[] = [];
+export function createFindPath(paths: DocumentedPaths): FindPath {
+  const fixed = new Map<string, DocumentedPath>();
+  const templates: { readonly pattern: RegExp; readonly found: DocumentedPath }[] = [];
   for (const [template, operations] of Object.entries(paths)) {
-    const allowed = methodsOf(operations);
-    if (template.includes('{')) templates.push({ pattern: patternOf(template), allowed });
-    else fixed.set(template.toLowerCase(), allowed);
+    const found = { template, methods: methodsOf(operations) };
+    if (template.includes('{')) templates.push({ pattern: patternOf(template), found });
+    else fixed.set(template.toLowerCase(), found);
   }
   return (path) =>
     fixed.get(path) ??
     fixed.get(normalized(path)) ??
-    templates.find(({ pattern }) => pattern.test(path))?.allowed;
+    templates.find(({ pattern }) => pattern.test(path))?.found;
 }
 
 const normalized = (path: string): string =>

@@ -1,11 +1,12 @@
 import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http';
 import { AppError } from '../../shared/errors/app-error.js';
 import type { Logger } from '../../shared/logging/logger.js';
-import type { AllowedMethods } from './documented-paths.js';
+import type { FindPath } from './documented-paths.js';
 import { createFewPerTurn } from './few-per-turn.js';
 import { answerProblem } from './problem.js';
 import { openContext, pathOf, type RequestContext } from './request-context.js';
 import { guardRequest } from './request-guard.js';
+import type { RecordRequest } from './request-metrics.js';
 
 /** A JSON text that answers a GET with 200. */
 export interface JsonAnswer {
@@ -16,7 +17,8 @@ export interface JsonAnswer {
 
 /**
  * Answers a GET in front of Express, which would cost more than the answer. `undefined` when it is not one of its own, or has
- * anything unusual about it: Express then answers it, by the same declaration of the route.
+ * anything unusual about it: Express then answers it, by the same declaration of the route. Sets the context's route when it
+ * is one of its own.
  */
 export type FrontRoute = (
   req: IncomingMessage,
@@ -28,10 +30,11 @@ export type Gate = (context: RequestContext) => void;
 
 export interface FrontOptions {
   readonly log: Logger;
+  readonly record: RecordRequest;
   readonly clientAddress: (req: IncomingMessage) => string | undefined;
   /** Headers of every response. */
   readonly headers: Readonly<Record<string, string>>;
-  readonly allowedMethods: AllowedMethods;
+  readonly findPath: FindPath;
   /** Beginnings of paths that are served without being documented. */
   readonly undocumented: readonly string[];
   readonly routes: readonly FrontRoute[];
@@ -49,25 +52,25 @@ const GATED_PER_TURN = 8;
  * routes, a path or a method that there is not, OPTIONS, and what a gate refuses.
  */
 export function createFront(options: FrontOptions): RequestListener {
-  const { log, clientAddress, gates } = options;
+  const { log, record, clientAddress, gates } = options;
   const headerMap = new Map(Object.entries(options.headers));
   const sendJson = createSendJson(options.headers);
   const fewPerTurn = createFewPerTurn(GATED_PER_TURN);
 
   return (req, res) => {
-    const context = openContext(log, req, res, clientAddress(req));
+    const context = openContext(log, req, res, clientAddress(req), record);
     const refuse = (error: unknown): void => {
       setHeaders(res, headerMap, context);
       answerProblem(error, req, res);
     };
     const route = (): void => {
       setHeaders(res, headerMap, context);
-      if (isToBeRouted(options, req, res)) options.app(req, res);
+      if (isToBeRouted(options, context, req, res)) options.app(req, res);
     };
     try {
       guardRequest(req);
       const answer = req.method === 'GET' ? findAnswer(options.routes, req, context) : undefined;
-      const gate = req.method === 'POST' ? gates.get(usualSpelling(pathOf(req))) : undefined;
+      const gate = req.method === 'POST' ? findGate(gates, req, context) : undefined;
       if (gate) fewPerTurn(() => passGate(gate, context, { route, refuse }));
       else if (answer === undefined) route();
       else if (answer instanceof Promise)
@@ -81,6 +84,17 @@ export function createFront(options: FrontOptions): RequestListener {
 
 /** The router matches regardless of case, with or without a slash at the end. */
 const usualSpelling = (path: string): string => path.toLowerCase().replace(/\/$/, '');
+
+function findGate(
+  gates: ReadonlyMap<string, Gate>,
+  req: IncomingMessage,
+  context: RequestContext,
+): Gate | undefined {
+  const path = usualSpelling(pathOf(req));
+  const gate = gates.get(path);
+  if (gate) context.route = path;
+  return gate;
+}
 
 function passGate(
   gate: Gate,
@@ -136,19 +150,24 @@ function createSendJson(headers: Readonly<Record<string, string>>) {
  * @throws {AppError} `not_found` for a path that there is not, `method_not_allowed` with `Allow` for a method.
  */
 function isToBeRouted(
-  { allowedMethods, undocumented }: FrontOptions,
+  { findPath, undocumented }: FrontOptions,
+  context: RequestContext,
   req: IncomingMessage,
   res: ServerResponse,
 ): boolean {
   const path = pathOf(req);
-  const allowed = allowedMethods(path);
-  if (!allowed) {
-    if (undocumented.some((start) => path.toLowerCase().startsWith(start))) return true;
-    throw new AppError('not_found');
-  }
-  if (allowed.includes(req.method ?? '')) return true;
-  const headers = { Allow: allowed.join(', ') };
+  const found = findPath(path);
+  const route = found?.template ?? beginningOf(undocumented, path);
+  if (route === undefined) throw new AppError('not_found');
+  context.route = route;
+  if (!found || found.methods.includes(req.method ?? '')) return true;
+  const headers = { Allow: found.methods.join(', ') };
   if (req.method !== 'OPTIONS') throw new AppError('method_not_allowed', { headers });
   res.writeHead(204, headers).end();
   return false;
+}
+
+function beginningOf(beginnings: readonly string[], path: string): string | undefined {
+  const spelling = path.toLowerCase();
+  return beginnings.find((start) => spelling.startsWith(start));
 }

@@ -5,6 +5,7 @@ import { requestIdFrom } from '../../shared/http/request-headers.js';
 import type { Logger } from '../../shared/logging/logger.js';
 import { maskPath } from '../../shared/logging/mask.js';
 import type { Principal } from '../../shared/models/index.js';
+import { ABORTED_STATUS, type RecordRequest } from './request-metrics.js';
 
 /** Metadata of a request. */
 export interface RequestContext {
@@ -18,6 +19,8 @@ export interface RequestContext {
   /** Its lines bear the ids of the request. */
   readonly log: Logger;
   readonly startedAt: bigint;
+  /** The template of its route, such as `/users/{id}`; absent until one is found. */
+  route?: string;
   /** The authenticated admin; also set by a login or a refresh. */
   adminId?: number;
   /** The authenticated admin and its session; set by `requireAdmin`. */
@@ -61,16 +64,22 @@ export function causeOf(req: IncomingMessage): Cause {
   return { requestId, traceId, spanId, ip, userAgent: req.headers['user-agent'] };
 }
 
-/** Assigns a request its ids, and logs it when the response has ended. */
+/** Assigns a request its ids; logs it and records its time when the response has ended. */
 export function openContext(
   log: Logger,
   req: IncomingMessage,
   res: ServerResponse,
   ip: string | undefined,
+  record?: RecordRequest,
 ): RequestContext {
   const context = new Context(log, req, ip);
   contexts.set(req, context);
-  res.once('close', () => logRequest(log, req, res, context));
+  res.once('close', () => {
+    const durationNs = Number(process.hrtime.bigint() - context.startedAt);
+    logRequest(log, req, res, context, durationNs);
+    const status = res.writableFinished ? res.statusCode : ABORTED_STATUS;
+    record?.(req.method, context.route, status, durationNs / 1e9);
+  });
   return context;
 }
 
@@ -79,6 +88,7 @@ class Context implements RequestContext {
   readonly traceId: string;
   readonly spanId = randomHex(8);
   readonly startedAt = process.hrtime.bigint();
+  declare route?: string;
   declare adminId?: number;
   declare principal?: Principal;
   private child: Logger | undefined;
@@ -123,6 +133,7 @@ function logRequest(
   req: IncomingMessage,
   res: ServerResponse,
   context: RequestContext,
+  durationNs: number,
 ): void {
   const completed = res.writableFinished;
   const status = res.statusCode;
@@ -135,7 +146,7 @@ function logRequest(
       'http.request.method': req.method,
       'url.path': maskPath(pathOf(req)),
       'http.response.status_code': status,
-      'event.duration': Number(process.hrtime.bigint() - context.startedAt),
+      'event.duration': durationNs,
       'event.outcome': completed && status < 400 ? 'success' : 'failure',
       'client.ip': context.ip,
       ...(context.adminId !== undefined && { 'user.id': String(context.adminId) }),

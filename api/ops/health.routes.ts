@@ -48,9 +48,13 @@ export function healthRoutes({ checks, isStopping }: HealthRoutesDeps): Router {
   return router;
 }
 
+const LIVE = '/health/live';
 const ALIVE = { status: 'alive' };
 const ALIVE_ANSWER = { body: JSON.stringify(ALIVE) };
 
 /** Liveness in front of Express: it is asked often, also when there is no time for anything. */
-export const liveRoute: FrontRoute = ({ url }) =>
-  url === '/health/live' ? ALIVE_ANSWER : undefined;
+export const liveRoute: FrontRoute = ({ url }, context) => {
+  if (url !== LIVE) return undefined;
+  context.route = LIVE;
+  return ALIVE_ANSWER;
+};

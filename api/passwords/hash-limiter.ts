@@ -14,8 +14,17 @@ export const ownersClient = ({ ip }: { readonly ip?: string | undefined }): Hash
   isKnownNetwork: () => Promise.resolve(true),
 });
 
+/** How busy a limiter is. */
+export interface HashLoad {
+  readonly running: number;
+  readonly waiting: number;
+  readonly refused: number;
+}
+
 /** Limits concurrent password hashes, and rejects those that would wait too long. */
 export interface HashLimiter {
+  /** How many hashes run and wait now, and how many were refused since the start. */
+  load(): HashLoad;
   /**
    * Refuses a request that {@link reserve} would refuse whatever account it names, so that it costs neither a look-up nor
    * its body. Depends on the client and the load alone, so it reveals nothing of any account.
@@ -67,7 +76,9 @@ export function createHashLimiter({ hashMs, concurrency }: HashLimiterOptions): 
   const slots = createSlots(concurrency);
   const reservations = createReservations(maxQueue + concurrency);
 
+  let refused = 0;
   const overloaded = (): AppError => {
+    refused += 1;
     const ahead = Math.max(slots.waiting() + slots.running(), reservations.count());
     const drainMs = (ahead * hashMs) / concurrency;
     const seconds = Math.ceil(drainMs / 1_000) + Math.floor(Math.random() * 3);
@@ -75,6 +86,7 @@ export function createHashLimiter({ hashMs, concurrency }: HashLimiterOptions): 
   };
 
   return {
+    load: () => ({ running: slots.running(), waiting: slots.waiting(), refused }),
     requireRoom({ ip }) {
       if (slots.waiting() >= maxQueue || !reservations.hasRoomFor(ip)) throw overloaded();
     },

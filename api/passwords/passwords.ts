@@ -1,6 +1,7 @@
 import { createHash, createHmac, hkdfSync } from 'node:crypto';
 import { availableParallelism } from 'node:os';
 import bcrypt from 'bcrypt';
+import { createMetrics, type Metrics } from '../../shared/metrics/metrics.js';
 import {
   createHashLimiter,
   hashConcurrency,
@@ -56,7 +57,10 @@ const STORED = /^v1\$(p\d+)\$(\$2b\$\d\d\$[./A-Za-z0-9]{53})$/;
  * passwords longer than bcrypt's 72 bytes, and makes a stolen table worthless without the pepper
  * (OWASP Password Storage Cheat Sheet, "Peppering" and "Input limits of bcrypt").
  */
-export async function createPasswords(config: PasswordConfig): Promise<Passwords> {
+export async function createPasswords(
+  config: PasswordConfig,
+  metrics: Metrics = createMetrics('api'),
+): Promise<Passwords> {
   const { cost } = config;
   const [current, ...previous] = [config.pepper, ...config.previousPeppers].map(derivePepper);
   if (!current) throw new Error('There is always a pepper');
@@ -66,13 +70,15 @@ export async function createPasswords(config: PasswordConfig): Promise<Passwords
   const hashMs = await estimateHashMs(cost);
   const concurrency = hashConcurrency({ cores: availableParallelism(), threads: config.threads });
   const limiter = createHashLimiter({ hashMs, concurrency });
+  collectHashes(metrics, limiter, concurrency);
+  const run = <T>(work: () => Promise<T>): Promise<T> => limiter.run(() => timed(metrics, work));
   const reservedFor = <T>(client: HashClient | undefined, work: () => Promise<T>): Promise<T> =>
     client ? limiter.reserve(work, client) : work();
 
   return {
     requireRoom: limiter.requireRoom,
     reserve: limiter.reserve,
-    hash: (password, client) => reservedFor(client, () => limiter.run(() => hash(password))),
+    hash: (password, client) => reservedFor(client, () => run(() => hash(password))),
     verify(password, find, client) {
       return reservedFor(client, async () => {
         // Before it takes a slot: a slow database must not block other hashes.
@@ -80,7 +86,7 @@ export async function createPasswords(config: PasswordConfig): Promise<Passwords
         const stored = readHash(peppers, owner?.passwordHash);
         const { pepper, digest } = stored ??
           readHash(peppers, decoy) ?? { pepper: current, digest: '' };
-        const matches = await limiter.run(() => compare(condense(pepper, password), digest, cost));
+        const matches = await run(() => compare(condense(pepper, password), digest, cost));
         return matches && stored && owner ? owner : undefined;
       });
     },
@@ -89,6 +95,34 @@ export async function createPasswords(config: PasswordConfig): Promise<Passwords
       return stored?.pepper !== current || bcrypt.getRounds(stored.digest) !== cost;
     },
   };
+}
+
+function collectHashes(metrics: Metrics, limiter: HashLimiter, slots: number): void {
+  metrics.collect(
+    [
+      'rollcall_password_hashes',
+      'rollcall_password_hash_slots',
+      'rollcall_password_hash_rejections_total',
+    ],
+    () => {
+      const { running, waiting, refused } = limiter.load();
+      return {
+        rollcall_password_hashes: [
+          { labels: { state: 'running' }, value: running },
+          { labels: { state: 'waiting' }, value: waiting },
+        ],
+        rollcall_password_hash_slots: [{ value: slots }],
+        rollcall_password_hash_rejections_total: [{ value: refused }],
+      };
+    },
+  );
+}
+
+async function timed<T>(metrics: Metrics, work: () => Promise<T>): Promise<T> {
+  const startedAt = performance.now();
+  const result = await work();
+  metrics.observe('rollcall_password_hash_seconds', (performance.now() - startedAt) / 1_000);
+  return result;
 }
 
 async function hashPassword(pepper: Pepper, password: string, cost: number): Promise<string> {

@@ -5,6 +5,7 @@ import RateLimiterRedis from 'rate-limiter-flexible/lib/RateLimiterRedis.js';
 import RateLimiterRes from 'rate-limiter-flexible/lib/RateLimiterRes.js';
 import type { NamedKey } from '../../shared/crypto/keys.js';
 import { AppError } from '../../shared/errors/app-error.js';
+import type { Metrics } from '../../shared/metrics/metrics.js';
 
 /** A fixed-window limit: so many points in so many seconds, counted from a key's first point. */
 export interface RateLimit {
@@ -44,6 +45,7 @@ export interface RateLimiterDeps {
   readonly key: NamedKey;
   /** Multiplies every limit. */
   readonly scale: number;
+  readonly metrics: Pick<Metrics, 'count'>;
 }
 
 /** Without Redis each instance counts for itself, so it allows less. */
@@ -82,6 +84,7 @@ export function createRateLimiter(
         return { ...remainingOf(result, limit), isExceeded: false, isFirstRefusal: false };
       } catch (refusal) {
         if (!(refusal instanceof RateLimiterRes)) throw refusal;
+        deps.metrics.count('rollcall_rate_limit_hits_total', { limit: name });
         // Which of the two limiters refused is unknown, but only one of them can just have been exceeded.
         const isFirstRefusal = [limit, fallbackLimit].includes(refusal.consumedPoints - 1);
         return { ...remainingOf(refusal, limit), isExceeded: true, isFirstRefusal };

@@ -50,9 +50,12 @@ export function createAuthenticatedReads(deps: AuthenticatedReadsDeps): Authenti
         res.type('json').send(body);
       });
       const match = createMatch(read.path, read.inputFrom);
-      front.push((req) => {
+      const template = read.path.replace(/:(\w+)/, '{$1}');
+      front.push((req, context) => {
         const raw = match(req.url ?? '');
-        const claims = raw && authenticator.knownClaimsOf(req);
+        if (!raw) return undefined;
+        context.route = template;
+        const claims = authenticator.knownClaimsOf(req);
         return claims && answer(deps, read, claims, raw, req);
       });
     },

@@ -18,6 +18,15 @@ export interface DatabaseConfig {
   readonly ssl: false | { readonly rejectUnauthorized: boolean; readonly ca?: string };
 }
 
+/** How a pool of connections is used. */
+export interface ConnectionUse {
+  readonly used: number;
+  readonly idle: number;
+  /** Who waits for a connection. */
+  readonly waiting: number;
+  readonly max: number;
+}
+
 /** Connections for prepared statements, beside those of the models: they are held only as long as one statement runs. */
 const MAX_STATEMENT_CONNECTIONS = 4;
 /** An idle connection is closed after this. */
@@ -45,6 +54,8 @@ export class Database extends Sequelize {
   hasRefusedWrite = false;
   /** Prepared statements, without models. */
   declare readonly statements: Statements;
+  /** The connections of both pools. */
+  declare readonly connectionUse: () => Readonly<Record<'models' | 'statements', ConnectionUse>>;
 
   override async close(): Promise<void> {
     await Promise.all([super.close(), this.statements.close()]);
@@ -112,10 +123,33 @@ export function openDatabase(config: DatabaseConfig, applicationName: string): D
       retry: { max: 0 },
       dialectOptions: options,
     }),
-    { statements: createStatements(pool) },
+    {
+      statements: createStatements(pool),
+      connectionUse: () => ({ models: useOfModels(database), statements: useOf(pool) }),
+    },
   );
   setUpConnections(database);
   return database;
+}
+
+const useOf = ({ totalCount, idleCount, waitingCount, options }: pg.Pool): ConnectionUse => ({
+  used: totalCount - idleCount,
+  idle: idleCount,
+  waiting: waitingCount,
+  max: options.max,
+});
+
+/** What Sequelize's pool (sequelize-pool) tells of itself. */
+interface ModelPool {
+  readonly using: number;
+  readonly available: number;
+  readonly waiting: number;
+  readonly maxSize: number;
+}
+
+function useOfModels({ connectionManager }: Database): ConnectionUse {
+  const { pool } = connectionManager as unknown as { readonly pool: ModelPool };
+  return { used: pool.using, idle: pool.available, waiting: pool.waiting, max: pool.maxSize };
 }
 
 /** Sets the time-outs for one transaction where a connection pooler makes session settings unreliable. */

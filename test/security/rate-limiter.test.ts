@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import test from 'ava';
 import type { Redis } from 'ioredis';
+import { createMetrics } from '../../shared/metrics/metrics.js';
 import { oneWritePerTurn } from '../../api/rate-limits/one-write-per-turn.js';
 import { createRateLimiter, type RateLimiter } from '../../api/rate-limits/rate-limiter.js';
 import { deriveKeyRing } from '../../shared/crypto/keys.js';
@@ -24,7 +25,7 @@ const { current: key } = deriveKeyRing({ current: SECRET_KEY, previous: [] }, 't
 const newName = (): string => `test-${randomBytes(6).toString('hex')}`;
 const limiterOf = (name: string, remembersRefusals: boolean): RateLimiter =>
   createRateLimiter(
-    { redis, key, scale: 1 },
+    { redis, key, scale: 1, metrics: createMetrics('api') },
     { name, points: POINTS, seconds: 60 },
     { remembersRefusals },
   );

@@ -1,3 +1,4 @@
+import { createMetrics } from '../../shared/metrics/metrics.js';
 import { deriveKeyRing } from '../../shared/crypto/keys.js';
 import type { Failpoint } from '../../shared/lifecycle/failpoint.js';
 import { createDependencyFaults } from '../../workers/jobs/dependency-faults.js';
@@ -58,6 +59,7 @@ export async function setUpDelivery(
   scope.teardown(() => mailer.close());
   const faults = createDependencyFaults();
   const connections = createConnectionLimit(20);
+  const metrics = createMetrics('worker');
   const process = createDeliverMail({
     database: openTestDatabase(scope, databaseUrl ?? context.databaseUrl, { poolMax }),
     service: 'Rollcall',
@@ -68,6 +70,7 @@ export async function setUpDelivery(
     connections,
     faults,
     failpoint,
+    metrics,
     log: fixture.log,
     worker,
     claimMs,
@@ -80,6 +83,7 @@ export async function setUpDelivery(
     fixture,
     server,
     deliver,
+    metrics,
     connections,
     problem: async () => (await faults.checks.smtp()).problem,
   };

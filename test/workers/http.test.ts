@@ -2,6 +2,7 @@ import { subscribe, unsubscribe } from 'node:diagnostics_channel';
 import { request, type OutgoingHttpHeaders } from 'node:http';
 import type { Socket } from 'node:net';
 import test from 'ava';
+import { createMetrics } from '../../shared/metrics/metrics.js';
 import { openWorkerHttp } from '../../workers/http/http.js';
 import { isPrivateAddress } from '../../workers/http/private-peers.js';
 import type { QueueMessage } from '../../workers/mail/ses-events/ses-events.js';
@@ -321,6 +322,8 @@ function parts({ ok = true, isStopping = false }: State = {}) {
       },
     },
     checks: { postgres: async () => ({ ok }) },
+    metrics: createMetrics('worker'),
+    metricsToken: 'the token of the metrics',
     isStopping: () => isStopping,
   };
   return { deps, ran, taken, lines };

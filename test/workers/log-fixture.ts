@@ -1,7 +1,9 @@
 import { createServer } from 'node:http';
+import { createMetrics } from '../../shared/metrics/metrics.js';
 import { packLines } from '../../shared/jobs/ship-log-batch.js';
 import { createDependencyFaults } from '../../workers/jobs/dependency-faults.js';
 import { openFirehoseSink } from '../../workers/logs/firehose.sink.js';
+import { measuredSink } from '../../workers/logs/measured-sink.js';
 import { createShipLogBatch } from '../../workers/logs/ship-log-batch.processor.js';
 import type { Scope } from '../helpers/context.js';
 import { createRecordingLogger } from '../helpers/log.js';
@@ -33,10 +35,18 @@ export function openLogFixture(scope: Scope, url: string) {
       return new Set(jobIds.filter((id) => receipts.includes(id)));
     },
   };
-  const process = createShipLogBatch({ sink, receipts: receiptStore, faults, localLog: log });
+  const metrics = createMetrics('worker');
+  const process = createShipLogBatch({
+    sink: measuredSink(sink, metrics),
+    receipts: receiptStore,
+    faults,
+    metrics,
+    localLog: log,
+  });
   return {
     stream,
     process,
+    metrics,
     receipts,
     receiptStore,
     problem: async () => (await faults.checks.firehose()).problem,

@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import test, { type ExecutionContext } from 'ava';
 import { Worker, type Job } from 'bullmq';
 import * as z from 'zod';
+import { createMetrics } from '../../shared/metrics/metrics.js';
 import { defineJob } from '../../shared/queues/job-contract.js';
 import { openQueues } from '../../shared/queues/queues.js';
 import { redisAddress } from '../../shared/queues/redis-client.js';
@@ -131,6 +132,7 @@ async function setUp(t: ExecutionContext, spoil: (redis: OwnRedis) => Promise<un
 
   const faults = createDependencyFaults();
   const worker = startJobWorker({
+    metrics: createMetrics('worker'),
     jobs: sayJob,
     redisUrl: redis.url,
     producer: queues.mail,

@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import test from 'ava';
 import { Redis } from 'ioredis';
+import { createMetrics } from '../../shared/metrics/metrics.js';
 import { outboxJobId } from '../../shared/outbox/outbox-job.js';
 import { startRelay } from '../../workers/relay/relay.js';
 import { useContext, type Scope } from '../helpers/context.js';
@@ -201,6 +202,7 @@ async function setUp(scope: Scope, redisUrl?: string) {
     start() {
       const relay = startRelay(
         {
+          metrics: createMetrics('worker'),
           ...fixture,
           failpoint: () => undefined,
           onDataLoss: () => {

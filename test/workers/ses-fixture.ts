@@ -1,4 +1,5 @@
 import { createSign, generateKeyPairSync, randomUUID } from 'node:crypto';
+import { createMetrics } from '../../shared/metrics/metrics.js';
 import { createAudit } from '../../shared/audit/audit.js';
 import { openWorkerHttp } from '../../workers/http/http.js';
 import { createSesEvents } from '../../workers/mail/ses-events/ses-events.js';
@@ -34,12 +35,21 @@ export async function openSesFixture(
   const { log } = fixture;
   const database = openTestDatabase(scope, databaseUrl ?? context.databaseUrl);
   const verifier = createSnsVerifier(fetchCertificate);
+  const metrics = createMetrics('worker');
   const sesEvents = createSesEvents({
-    ...{ database, audit: createAudit(log), verifier, topicArn, log },
+    ...{ database, audit: createAudit(log), verifier, topicArn, metrics, log },
   });
   const tasks = { run: async () => ({}), stop: async () => undefined };
   const http = await openWorkerHttp(
-    { sesEvents, tasks, checks: {}, isStopping: () => false, log },
+    {
+      sesEvents,
+      tasks,
+      metrics,
+      metricsToken: undefined,
+      checks: {},
+      isStopping: () => false,
+      log,
+    },
     { host: '127.0.0.1', port: 0 },
   );
   scope.teardown(() => http.close());

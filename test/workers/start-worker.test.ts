@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import test from 'ava';
 import { Queue } from 'bullmq';
 import * as z from 'zod';
+import { createMetrics } from '../../shared/metrics/metrics.js';
 import { queuePrefix } from '../../shared/queues/registry.js';
 import { redisAddress } from '../../shared/queues/redis-client.js';
 import { createDependencyFaults } from '../../workers/jobs/dependency-faults.js';
@@ -305,6 +306,7 @@ async function setUp(
   scope.teardown(() => queue.close());
   const faults = createDependencyFaults();
   const worker = startJobWorker({
+    metrics: createMetrics('worker'),
     jobs: { queue: 'mail', schema: Data },
     redisUrl: proxy.urlFor(context.redisUrl),
     producer: queues.mail,

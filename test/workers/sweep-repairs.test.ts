@@ -1,6 +1,7 @@
 import test from 'ava';
 import { QueryTypes } from 'sequelize';
 import type { Redis } from 'ioredis';
+import { createMetrics } from '../../shared/metrics/metrics.js';
 import { withTransaction } from '../../shared/database/transaction.js';
 import { outboxJob, outboxJobId, outboxJobs } from '../../shared/outbox/outbox-job.js';
 import { createDependencyFaults } from '../../workers/jobs/dependency-faults.js';
@@ -219,6 +220,7 @@ test.serial('the relay goes on while the sweep cannot: it waits for no repair', 
   let isFirst = true;
   const relay = startRelay(
     {
+      metrics: createMetrics('worker'),
       ...fixture,
       queues: {
         ...fixture.queues,
@@ -285,6 +287,7 @@ async function holding(
 function startWorker(scope: Scope, fixture: Fixture, redis: Redis): ReadonlySet<string> {
   const done = new Set<string>();
   const worker = startJobWorker({
+    metrics: createMetrics('worker'),
     jobs: outboxJobs,
     redisUrl: `redis://${redis.options.host}:${redis.options.port}/0`,
     producer: fixture.queues.mail,
@@ -310,7 +313,12 @@ function startWorker(scope: Scope, fixture: Fixture, redis: Redis): ReadonlySet<
 
 function startRelaying(scope: Scope, fixture: Fixture): void {
   const relay = startRelay(
-    { ...fixture, failpoint: () => undefined, onDataLoss: () => undefined },
+    {
+      metrics: createMetrics('worker'),
+      ...fixture,
+      failpoint: () => undefined,
+      onDataLoss: () => undefined,
+    },
     { intervalMs: 30, graceMs: 0 },
   );
   scope.teardown(() => relay.stop());

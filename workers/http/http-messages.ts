@@ -5,7 +5,8 @@ import type { ErrorCode } from '../../shared/errors/codes.js';
 /** The response to a request to the worker. */
 export interface WorkerResponse {
   readonly status: number;
-  readonly body: object;
+  /** An object is sent as JSON, a text as it is. */
+  readonly body: object | string;
   readonly headers?: Readonly<Record<string, string>>;
 }
 

@@ -9,12 +9,18 @@ import { isTaskName, type TaskName } from '../../shared/tasks/catalogue.js';
 import { maskError } from '../mask.js';
 import type { Tasks } from '../tasks/tasks.js';
 import { notAllowed, problem, readBody, tooLarge, type WorkerResponse } from './http-messages.js';
+import { createExposition, type Exposition } from '../../shared/metrics/exposition.js';
+import { mayReadMetrics } from '../../shared/metrics/metrics-access.js';
+import type { Metrics } from '../../shared/metrics/metrics.js';
 import { isFromPrivatePeer } from './private-peers.js';
 import { receiveQueueMessage, type QueueMessageDeps } from './queue-message.route.js';
 
 export interface WorkerHttpDeps extends QueueMessageDeps {
   readonly tasks: Tasks;
   readonly checks: Readonly<Record<string, Check>>;
+  readonly metrics: Metrics;
+  /** The token of those who may read the metrics; without one only programs on this host may. */
+  readonly metricsToken: string | undefined;
   /** True once the process has begun to stop. */
   readonly isStopping: () => boolean;
 }
@@ -39,9 +45,10 @@ const DEFAULT_HEADERS = { 'Cache-Control': 'no-store', 'X-Content-Type-Options':
  * other than loopback and private peers, and forwarded ones, are rejected. Rejects when the address cannot be bound.
  */
 export async function openWorkerHttp(
-  deps: WorkerHttpDeps,
+  workerDeps: WorkerHttpDeps,
   { host, port }: { readonly host: string; readonly port: number },
 ): Promise<WorkerHttp> {
+  const deps: ServeDeps = { ...workerDeps, expose: createExposition(workerDeps.metrics) };
   const server = createServer(
     {
       keepAliveTimeout: KEEP_ALIVE_TIMEOUT_MS,
@@ -57,11 +64,11 @@ export async function openWorkerHttp(
   return { port: actualPort, close: () => closeServer(server, CUT_AFTER_MS) };
 }
 
-async function serve(
-  deps: WorkerHttpDeps,
-  req: IncomingMessage,
-  res: ServerResponse,
-): Promise<void> {
+interface ServeDeps extends WorkerHttpDeps {
+  readonly expose: () => Promise<Exposition>;
+}
+
+async function serve(deps: ServeDeps, req: IncomingMessage, res: ServerResponse): Promise<void> {
   const requestId = requestIdFrom(req.headers['x-request-id']);
   let response: WorkerResponse;
   try {
@@ -73,7 +80,8 @@ async function serve(
     }
     response = failed(deps, error, requestId);
   }
-  const body = Buffer.from(JSON.stringify(response.body));
+  const { body: content } = response;
+  const body = Buffer.from(typeof content === 'string' ? content : JSON.stringify(content));
   res.writeHead(response.status, {
     'Content-Type': 'application/json',
     'Content-Length': body.length,
@@ -98,15 +106,18 @@ function failed({ log }: WorkerHttpDeps, error: unknown, requestId: string): Wor
 }
 
 async function route(
-  deps: WorkerHttpDeps,
+  deps: ServeDeps,
   req: IncomingMessage,
   requestId: string,
 ): Promise<WorkerResponse> {
   if (!isFromPrivatePeer(req)) return problem('forbidden', requestId);
   const path = (req.url ?? '/').split('?', 1)[0] ?? '/';
-  if (path === '/health/live' || path === '/health/ready') {
-    if (req.method !== 'GET' && req.method !== 'HEAD') return notAllowed('GET, HEAD', requestId);
-    return path === '/health/live' ? { status: 200, body: { status: 'alive' } } : ready(deps);
+  if (path === '/metrics' && !mayReadMetrics(req, deps.metricsToken))
+    return problem('not_found', requestId);
+  const read = reads.get(path);
+  if (read) {
+    const isRead = req.method === 'GET' || req.method === 'HEAD';
+    return isRead ? read(deps) : notAllowed('GET, HEAD', requestId);
   }
   if (path === '/sqs') {
     if (req.method !== 'POST') return notAllowed('POST', requestId);
@@ -116,6 +127,18 @@ async function route(
   if (task === undefined || !isTaskName(task)) return problem('not_found', requestId);
   if (req.method !== 'POST') return notAllowed('POST', requestId);
   return runTask(deps, task, req, requestId);
+}
+
+/** What is read, by its path. */
+const reads = new Map<string, (deps: ServeDeps) => Promise<WorkerResponse>>([
+  ['/health/live', async () => ({ status: 200, body: { status: 'alive' } })],
+  ['/health/ready', ready],
+  ['/metrics', scrape],
+]);
+
+async function scrape({ expose }: ServeDeps): Promise<WorkerResponse> {
+  const { contentType, text } = await expose();
+  return { status: 200, body: text, headers: { 'Content-Type': contentType } };
 }
 
 async function ready({ checks, isStopping }: WorkerHttpDeps): Promise<WorkerResponse> {

@@ -7,6 +7,8 @@ import {
 } from 'bullmq/dist/cjs/classes/errors/index.js';
 import type * as z from 'zod';
 import type { Logger } from '../../shared/logging/logger.js';
+import type { LabelsOf } from '../../shared/metrics/catalogue.js';
+import type { Metrics } from '../../shared/metrics/metrics.js';
 import type { LogMessage } from '../../shared/logging/messages.js';
 import { isOtherVersion } from '../../shared/queues/job-contract.js';
 import type { JobQueue } from '../../shared/queues/job-queue.js';
@@ -46,6 +48,7 @@ export interface JobProcessing<S extends z.ZodType> {
   /** The producer's side of the queue. */
   readonly producer: Pick<JobQueue, 'rateLimit'>;
   readonly log: Logger;
+  readonly metrics: Pick<Metrics, 'observe'>;
   /** The level of the line about a successful attempt. */
   readonly successLevel: 'info' | 'debug';
 }
@@ -57,7 +60,7 @@ type Job = BullJob<unknown, string>;
  * @throws the error by which BullMQ learns what to do with the job. What it stores of it in Redis is masked.
  */
 export async function runJob<S extends z.ZodType>(
-  { jobs, process: work, producer, log, successLevel }: JobProcessing<S>,
+  { jobs, process: work, producer, log, metrics, successLevel }: JobProcessing<S>,
   job: Job,
   token: string,
   signal: AbortSignal,
@@ -70,6 +73,12 @@ export async function runJob<S extends z.ZodType>(
     'labels.attempt': job.attemptsMade + 1,
   };
   const duration = (): number => Number(process.hrtime.bigint() - startedAt);
+  const record = (result: JobResult): void =>
+    metrics.observe('rollcall_job_run_seconds', duration() / 1e9, { queue: jobs.queue, result });
+  if (job.attemptsStarted === 1) {
+    const waitedMs = Math.max(0, Date.now() - job.timestamp);
+    metrics.observe('rollcall_job_wait_seconds', waitedMs / 1_000, { queue: jobs.queue });
+  }
   const context: JobContext = {
     jobId: job.id ?? '',
     isLastAttempt: job.attemptsMade + 1 >= (job.opts.attempts ?? 1),
@@ -88,6 +97,7 @@ export async function runJob<S extends z.ZodType>(
       },
       'job completed',
     );
+    record('completed');
     return result;
   } catch (thrown) {
     const error = maskError(thrown);
@@ -96,6 +106,7 @@ export async function runJob<S extends z.ZodType>(
       { ...fields, 'event.outcome': 'failure', 'event.duration': duration(), err: error },
       message,
     );
+    record(resultOf(thrown, context.isLastAttempt));
     throw await queueErrorFor(thrown, error, job, token, producer);
   }
 }
@@ -115,6 +126,16 @@ function parseData<S extends z.ZodType>(
     ({ path, code }) => `${path.join('.') || 'data'}: ${code}`,
   );
   throw new PermanentFailure(`the job does not fit its contract: ${faults.join(', ')}`);
+}
+
+type JobResult = LabelsOf<'rollcall_job_run_seconds'>['result'];
+
+/** How a failed attempt ended, for the metrics. */
+function resultOf(thrown: unknown, isLastAttempt: boolean): JobResult {
+  if (thrown instanceof JobReturned) return 'returned';
+  if (thrown instanceof JobDelayed) return 'delayed';
+  if (thrown instanceof QueueThrottled) return 'throttled';
+  return thrown instanceof PermanentFailure || isLastAttempt ? 'failed' : 'retried';
 }
 
 /** The log line about a failed attempt. */

@@ -5,6 +5,7 @@ import { Worker } from 'bullmq/dist/cjs/classes/worker.js';
 import type * as z from 'zod';
 import type { Logger } from '../../shared/logging/logger.js';
 import { createLogThrottle } from '../../shared/logging/log-throttle.js';
+import type { Metrics } from '../../shared/metrics/metrics.js';
 import type { JobQueue } from '../../shared/queues/job-queue.js';
 import { isDemoted, reconnectDelayMs, redisAddress } from '../../shared/queues/redis-client.js';
 import { queuePrefix, type QueueName } from '../../shared/queues/registry.js';
@@ -31,6 +32,7 @@ export interface JobWorkerSettings {
 
 /** Which jobs are processed, how, and with what. */
 export interface JobWorkerOptions<S extends z.ZodType> extends JobProcessing<S> {
+  readonly metrics: Pick<Metrics, 'observe' | 'count'>;
   readonly redisUrl: string;
   /** The producer's side of the queue: rate-limits it, and counts runnable jobs. */
   readonly producer: Pick<JobQueue, 'rateLimit' | 'countRunnable'>;
@@ -98,7 +100,7 @@ export function startJobWorker<S extends z.ZodType>(options: JobWorkerOptions<S>
     worker.concurrency = Math.min(worker.concurrency + by, limit());
   };
   worker.on('error', throttledWarning(log, queue));
-  logStalledJobs(worker, queue, log);
+  logStalledJobs(worker, queue, options);
   const refusals = pauseOnRedisErrors({ queue, worker, faults, log });
   const idleMs = (): number => (inFlight.size > 0 ? 0 : performance.now() - lastTakenAt);
   const watchdog = startWatchdog({ producer, idleMs, refusals, log, onStalled });
@@ -148,8 +150,13 @@ function backoffMs(attemptsMade: number): number {
 }
 
 /** Logs jobs whose worker lost them. */
-function logStalledJobs(worker: Worker<unknown, string>, queue: QueueName, log: Logger): void {
+function logStalledJobs(
+  worker: Worker<unknown, string>,
+  queue: QueueName,
+  { log, metrics }: Pick<JobWorkerOptions<z.ZodType>, 'log' | 'metrics'>,
+): void {
   worker.on('stalled', (jobId) => {
+    metrics.count('rollcall_job_stalled_total', { queue });
     log.warn({ 'labels.queue': queue, 'labels.job_id': jobId }, 'stalled job recovered');
   });
   worker.on('failed', (job, error) => {

@@ -2,6 +2,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type { JobPayload } from '../../shared/queues/job-contract.js';
 import { packLines, type shipLogBatch } from '../../shared/jobs/ship-log-batch.js';
 import type { Logger } from '../../shared/logging/logger.js';
+import type { Metrics } from '../../shared/metrics/metrics.js';
 import type { Receipts } from '../../shared/queues/receipts.js';
 import type { DependencyFaults } from '../jobs/dependency-faults.js';
 import { JobReturned, QueueThrottled } from '../jobs/job-effects.js';
@@ -14,6 +15,7 @@ export interface ShipLogBatchDeps {
   /** The process that wrote the lines keeps them until it finds the receipt. */
   readonly receipts: Pick<Receipts, 'write' | 'find'>;
   readonly faults: DependencyFaults;
+  readonly metrics: Pick<Metrics, 'count' | 'observe'>;
   /** Does not ship: a line about a batch would become part of the next. */
   readonly localLog: Logger;
 }
@@ -75,8 +77,20 @@ async function shipBatch(
   }
   skipRejected(deps, progress);
   if (progress.hasAccepted) deps.faults.clear('firehose');
+  recordLag(deps, records[0]);
   await writeReceipt(deps, context.jobId);
   return 'shipped';
+}
+
+const TIMESTAMP = /"@timestamp":"([^"]{1,40})"/;
+const MAX_TIMESTAMP_BYTES = 500;
+
+/** How old the oldest line of a batch is now that all of it is on the stream. */
+function recordLag({ metrics }: ShipLogBatchDeps, oldest: Buffer | undefined): void {
+  const beginning = oldest?.toString('latin1', 0, MAX_TIMESTAMP_BYTES) ?? '';
+  const writtenAt = Date.parse(TIMESTAMP.exec(beginning)?.[1] ?? '');
+  if (!Number.isFinite(writtenAt)) return;
+  metrics.observe('rollcall_log_lag_seconds', Math.max(0, Date.now() - writtenAt) / 1_000);
 }
 
 /** True if an earlier attempt wrote the receipt and ended before its job completed. */
@@ -181,7 +195,8 @@ function skipRejected(
   }
 }
 
-function logSkipped({ localLog }: ShipLogBatchDeps, record: Buffer, reason: string): void {
+function logSkipped({ localLog, metrics }: ShipLogBatchDeps, record: Buffer, reason: string): void {
+  metrics.count('rollcall_firehose_records_total', { result: 'skipped' });
   localLog.error({ 'event.reason': reason, 'labels.bytes': record.length }, 'log record skipped');
 }
 

@@ -4,6 +4,7 @@ import { withTransaction, type Transaction } from '../../shared/database/transac
 import type { Failpoint } from '../../shared/lifecycle/failpoint.js';
 import { jittered, startRepeating, type Repeating } from '../../shared/lifecycle/repeat.js';
 import type { Logger } from '../../shared/logging/logger.js';
+import type { Metrics } from '../../shared/metrics/metrics.js';
 import { markEnqueued } from '../../shared/outbox/outbox.js';
 import {
   OUTBOX_JOB_BYTES,
@@ -18,6 +19,7 @@ export interface RelayDeps {
   readonly database: Database;
   readonly queues: Pick<Queues, 'mail' | 'room' | 'epoch'>;
   readonly failpoint: Failpoint;
+  readonly metrics: Pick<Metrics, 'add'>;
   readonly log: Logger;
   /** Called when Redis has lost its data, and every enqueued job may be gone. Not awaited. */
   readonly onDataLoss: () => void;
@@ -101,7 +103,7 @@ function logQueueFull({ log }: RelayDeps, state: RelayState, isFull: boolean): v
  * @throws when Redis did not accept all of them; those that it accepted are marked all the same.
  */
 async function relayBatch(
-  { database, queues, failpoint }: RelayDeps,
+  { database, queues, failpoint, metrics }: RelayDeps,
   graceMs: number,
 ): Promise<number | 'no room'> {
   const batch = await withTransaction(database, async (tx) => {
@@ -120,6 +122,7 @@ async function relayBatch(
     const refused = results.find((result) => result.status === 'rejected');
     return { added: added.length, refused };
   });
+  if (batch.added !== 'no room') metrics.add('rollcall_relayed_messages_total', batch.added);
   if (batch.refused)
     throw new Error('Redis did not take every job', { cause: batch.refused.reason });
   return batch.added;

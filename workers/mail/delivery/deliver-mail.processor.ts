@@ -75,9 +75,17 @@ export function createDeliverMail(
   const { log } = deps;
   const delivery = openDelivery(deps);
   const breaker = createCircuitBreaker((state) => {
-    if (state === 'open') log.warn('SMTP server unreachable; mails wait');
-    else log.info('SMTP server recovered');
+    if (state === 'open') {
+      log.warn('SMTP server unreachable; mails wait');
+      deps.faults.raise('smtp_circuit', 'the mail server is out of reach');
+    } else {
+      log.info('SMTP server recovered');
+      deps.faults.clear('smtp_circuit');
+    }
   });
+  deps.metrics.collect(['rollcall_smtp_circuit_open'], () => ({
+    rollcall_smtp_circuit_open: [{ value: breaker.failures > 0 ? 1 : 0 }],
+  }));
   return async (data, context) => {
     if (context.signal.aborted) throw new JobReturned();
     const permit = requestPermit(breaker);
@@ -151,7 +159,7 @@ async function deliverClaimed(
 ): Promise<string> {
   const claim = keepClaim(deps, message, claimedAt);
   try {
-    return await deliver(deps, attempt, message, claim);
+    return await deliver(deps, attempt, { message, claim, claimedAt });
   } finally {
     await claim.stop();
   }
@@ -160,14 +168,14 @@ async function deliverClaimed(
 async function deliver(
   deps: Delivery,
   attempt: Attempt,
-  message: ClaimedMessage,
-  claim: ClaimKeeper,
+  { message, claim, claimedAt }: Pick<Sending, 'message' | 'claim' | 'claimedAt'>,
 ): Promise<string> {
   const { signal } = attempt.context;
   const sending: Sending = {
     attempt,
     message,
     claim,
+    claimedAt,
     transmissions: Promise.resolve(message.unanswered),
     hasSlot: false,
   };
@@ -193,6 +201,8 @@ interface Sending {
   readonly attempt: Attempt;
   readonly message: ClaimedMessage;
   readonly claim: ClaimKeeper;
+  /** When the claim was requested, by the monotonic clock. */
+  readonly claimedAt: number;
   /** How often the content was transmitted without an answer, this attempt included. */
   transmissions: Promise<number>;
   hasSlot: boolean;
@@ -219,6 +229,8 @@ async function send(deps: Delivery, sending: Sending, mail: OutgoingMail): Promi
     },
   });
   recordReached(permit);
+  const sinceClaim = (performance.now() - sending.claimedAt) / 1_000;
+  deps.metrics.observe('rollcall_mail_delay_seconds', message.ageSeconds + sinceClaim);
   deps.failpoint('after-250');
   await settle(deps, message, { outcome: 'sent', ...receipt }, context.signal);
   deps.failpoint('after-marker');
@@ -236,7 +248,7 @@ class UnrecordedSuccess extends Error {
 
 /** Settles the message, and retries for long: what is not recorded is done again. */
 async function settle(
-  { settleMessage, log }: Delivery,
+  { settleMessage, metrics, log }: Delivery,
   message: ClaimedMessage,
   settlement: Settlement,
   signal: AbortSignal,
@@ -246,6 +258,7 @@ async function settle(
       const wasOpen = await settleMessage({ message, settlement });
       if (!wasOpen)
         log.warn({ 'labels.outbox_id': message.id }, 'outbox message changed during delivery');
+      metrics.count('rollcall_mail_outcomes_total', { outcome: settlement.outcome });
       return settlement.outcome;
     } catch (error) {
       const limit =

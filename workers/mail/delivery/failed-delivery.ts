@@ -1,6 +1,8 @@
 import type { Database } from '../../../shared/database/connect.js';
 import { isDatabaseUnavailable } from '../../../shared/database/failures.js';
 import type { Logger } from '../../../shared/logging/logger.js';
+import type { LabelsOf } from '../../../shared/metrics/catalogue.js';
+import type { Metrics } from '../../../shared/metrics/metrics.js';
 import type { DependencyFaults } from '../../jobs/dependency-faults.js';
 import {
   JobReturned,
@@ -30,6 +32,7 @@ export interface FailureDeps {
   readonly database: Database;
   readonly faults: DependencyFaults;
   readonly connections: ConnectionLimit;
+  readonly metrics: Metrics;
   readonly log: Logger;
   /** The name of this process in deliveries. */
   readonly worker: string;
@@ -84,6 +87,7 @@ export async function recordFailure(
   const outcome =
     isUnanswered && transmissions >= MAX_COPIES ? new PerhapsSent(effect.message) : effect;
   const next = nextStateAfter(outcome, context);
+  countFailure(deps, thrown, next);
   const failed: FailedAttempt = {
     outcome: next === 'dead' && outcome instanceof PermanentFailure ? 'refused' : 'deferred',
     response: outcome.message,
@@ -107,6 +111,25 @@ export async function recordFailure(
   return next === 'open' || outcome instanceof PermanentFailure
     ? outcome
     : new PermanentFailure(outcome.message, { cause: outcome.cause });
+}
+
+type FailureLabels = LabelsOf<'rollcall_mail_failures_total'>;
+
+/** A worker that is stopping returns its mails: none of them has failed. */
+function countFailure({ metrics }: FailureDeps, thrown: unknown, next: NextState): void {
+  const isMailFailure = thrown instanceof MailFailure;
+  const effect: FailureLabels['effect'] = isMailFailure ? thrown.effect : 'own';
+  const reply: FailureLabels['reply'] = isMailFailure ? replyClassOf(thrown) : 'none';
+  metrics.count('rollcall_mail_failures_total', { effect, reply });
+  const outcome = next === 'open' ? 'deferred' : next;
+  if (effect !== 'abort') metrics.count('rollcall_mail_outcomes_total', { outcome });
+}
+
+/** By the message, which begins with the reply if there was one. */
+function replyClassOf({ message }: MailFailure): FailureLabels['reply'] {
+  const [, digit] = /^([45])\d\d\b/.exec(message) ?? [];
+  if (digit === undefined) return 'none';
+  return digit === '4' ? '4xx' : '5xx';
 }
 
 function nextStateAfter(outcome: Error, { isLastAttempt }: JobContext): NextState {

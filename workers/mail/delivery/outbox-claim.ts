@@ -15,6 +15,8 @@ export interface ClaimedMessage extends MessageKey {
   readonly adminId: number | null;
   readonly recipient: string | null;
   readonly traceId: string;
+  /** How long ago the mail was asked for, when it was claimed. */
+  readonly ageSeconds: number;
   /** 1 for the first attempt. */
   readonly attempt: number;
   /** How often the content was transmitted before without a known answer. */
@@ -67,7 +69,7 @@ const CLAIM: Statement = {
            (extract(epoch from o.claimed_until - now()) * 1000)::float8 as "remainingMs",
            delivery.id::text as "deliveryId", claimed.claimed_until::text as "claimedUntil",
            o.name, o.payload, o.admin_id as "adminId", o.recipient, o.trace_id as "traceId", o.attempts + 1 as attempt,
-           o.unanswered
+           o.unanswered, extract(epoch from now() - o.created_at)::float8 as "ageSeconds"
       from due
       join outbox o on o.id = due.id and o.generation = due.generation and o.id = any($1::uuid[])
       left join claimed on claimed.id = o.id

@@ -1,4 +1,5 @@
 import type { Logger } from '../../../shared/logging/logger.js';
+import type { Metrics } from '../../../shared/metrics/metrics.js';
 import { createLogThrottle } from '../../../shared/logging/log-throttle.js';
 import { AppError } from '../../../shared/errors/app-error.js';
 import { maskError } from '../../mask.js';
@@ -16,6 +17,7 @@ export interface SesEventsDeps extends RecordSesEventDeps {
   readonly verifier: SnsVerifier;
   /** Only messages that SNS signed for this topic are accepted. Without one, any client of the worker is trusted. */
   readonly topicArn: string | undefined;
+  readonly metrics: Pick<Metrics, 'count'>;
   readonly log: Logger;
 }
 
@@ -93,6 +95,8 @@ async function record(
   if (!event) throw new AppError('malformed_request');
   if ('ignored' in event) return 'ignored';
   const result = await recordSesEvent(deps, event, arrival);
+  if (result === 'recorded')
+    deps.metrics.count('rollcall_mail_events_total', { event: event.type });
   if (result === 'unknown') logUnknown(deps, unknown, event);
   else logRecorded(deps, event, result, arrival.requestId);
   return result;

@@ -1,0 +1,119 @@
+import { QueryTypes } from 'sequelize';
+import type { Database } from '../database/connect.js';
+import { checkOutbox } from '../health/outbox-check.js';
+import type { SpoolUse } from '../log-shipping/open-logging.js';
+import type { Queues } from '../queues/queues.js';
+import { queueNames } from '../queues/registry.js';
+import type { Metrics } from './metrics.js';
+
+export interface StoresToMeasure {
+  readonly database: Database;
+  readonly queues: Queues;
+  readonly spoolUse: () => SpoolUse | undefined;
+}
+
+/** Registers the state of PostgreSQL, the outbox, the queues and the spool: read when somebody asks, and each minute. */
+export function collectStores(
+  metrics: Metrics,
+  { database, queues, spoolUse }: StoresToMeasure,
+): void {
+  collectConnections(metrics, database);
+  metrics.collect(['rollcall_outbox_messages', 'rollcall_outbox_oldest_seconds'], async () =>
+    readOutbox(database),
+  );
+  metrics.collect(['rollcall_queue_jobs'], async () => {
+    const counts = await Promise.all(queueNames.map(async (queue) => queues[queue].counts()));
+    return {
+      rollcall_queue_jobs: queueNames.flatMap((queue, i) =>
+        Object.entries(counts[i] ?? {}).map(([state, value]) => ({
+          labels: { queue, state: state as keyof (typeof counts)[number] },
+          value,
+        })),
+      ),
+    };
+  });
+  metrics.collect(
+    [
+      'rollcall_log_spool_bytes',
+      'rollcall_log_spool_max_bytes',
+      'rollcall_log_lines_dropped_total',
+    ],
+    () => {
+      const { bytes, maxBytes, droppedLines } = spoolUse() ?? {
+        bytes: 0,
+        maxBytes: 0,
+        droppedLines: 0,
+      };
+      return {
+        rollcall_log_spool_bytes: [{ value: bytes }],
+        rollcall_log_spool_max_bytes: [{ value: maxBytes }],
+        rollcall_log_lines_dropped_total: [{ value: droppedLines }],
+      };
+    },
+  );
+}
+
+const POOL = 'db_client_connection_pool_name';
+
+function collectConnections(metrics: Metrics, database: Database): void {
+  metrics.collect(
+    [
+      'db_client_connection_count',
+      'db_client_connection_max',
+      'db_client_connection_pending_requests',
+    ],
+    () => {
+      const pools = Object.entries(database.connectionUse()).map(([name, use]) => ({
+        labels: { [POOL]: name as 'models' | 'statements' } as const,
+        use,
+      }));
+      return {
+        db_client_connection_count: pools.flatMap(({ labels, use: { used, idle } }) => [
+          { labels: { ...labels, db_client_connection_state: 'used' as const }, value: used },
+          { labels: { ...labels, db_client_connection_state: 'idle' as const }, value: idle },
+        ]),
+        db_client_connection_max: pools.map(({ labels, use }) => ({ labels, value: use.max })),
+        db_client_connection_pending_requests: pools.map(({ labels, use }) => ({
+          labels,
+          value: use.waiting,
+        })),
+      };
+    },
+  );
+}
+
+/** More are not counted: the partial indexes have them, and a scrape must stay cheap. */
+const MAX_COUNTED = 100_000;
+const counted = ['enqueued', 'dead', 'uncertain'] as const;
+
+/** The depth of the outbox by state, and what the readiness check measures. */
+async function readOutbox(database: Database) {
+  const [check, rows] = await Promise.all([
+    checkOutbox(database),
+    database.query<{ state: (typeof counted)[number]; count: number }>(
+      counted
+        .map(
+          (state) =>
+            `select '${state}' as state, count(*)::int as count
+               from (select from outbox where state = '${state}' limit ${MAX_COUNTED}) some`,
+        )
+        .join(' union all '),
+      { type: QueryTypes.SELECT },
+    ),
+  ]);
+  const ages = {
+    pending: check['oldest_pending_seconds'],
+    untried: check['oldest_untried_seconds'],
+    open: check['oldest_open_seconds'],
+  };
+  return {
+    rollcall_outbox_messages: [
+      { labels: { state: 'pending' as const }, value: Number(check['pending'] ?? 0) },
+      ...rows.map(({ state, count }) => ({ labels: { state }, value: count })),
+    ],
+    rollcall_outbox_oldest_seconds: Object.entries(ages).map(([state, age]) => ({
+      labels: { state: state as keyof typeof ages },
+      value: Number(age ?? 0),
+    })),
+  };
+}
