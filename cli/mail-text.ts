@@ -1,4 +1,9 @@
-import type { DeadLetters, DeadLetterList } from '../api/ops/dead-letters.service.js';
+import type {
+  DeadLetterGroup,
+  DeadLetters,
+  DeadLetterList,
+} from '../api/ops/dead-letters.service.js';
+import { countText, timeText } from './text.js';
 import type { MailStep, MailStory, MailTimeline } from '../api/ops/mail-timeline.service.js';
 
 /** The timeline of an address, for people: its current state, then the history of each mail. */
@@ -8,7 +13,7 @@ export function describeTimeline(timeline: MailTimeline): string[] {
     address,
     `  ${describeAdmin(timeline)}`,
     suppressed
-      ? `  SUPPRESSED since ${time(suppressed.since)} after a ${suppressed.reason}: no mail goes there. ` +
+      ? `  SUPPRESSED since ${timeText(suppressed.since)} after a ${suppressed.reason}: no mail goes there. ` +
         'Lift it with `mail unsuppress` if the address works.'
       : '  not suppressed',
     ...(messages.length === 0 ? ['  no mail was promised'] : []),
@@ -22,11 +27,7 @@ export function describeDeadLetters({ uncertain, ...dead }: DeadLetters): string
   return [
     ...(dead.total === 0
       ? ['no mail has been given up']
-      : [
-          ...describeLetters(dead),
-          '',
-          `${count(dead.total, 'mail', 'mails')} given up. ${decide}`,
-        ]),
+      : [...describeLetters(dead), '', `${countText(dead.total, 'mail')} given up. ${decide}`]),
     ...(uncertain.total === 0
       ? []
       : [
@@ -34,17 +35,26 @@ export function describeDeadLetters({ uncertain, ...dead }: DeadLetters): string
           'Perhaps sent: the mail server got the content and never answered.',
           ...describeLetters(uncertain),
           '',
-          `${count(uncertain.total, 'mail', 'mails')} perhaps sent. ${decide}`,
+          `${countText(uncertain.total, 'mail')} perhaps sent. ${decide}`,
         ]),
   ];
+}
+
+/** The dead letters by cause, for people. */
+export function describeGroups(groups: readonly DeadLetterGroup[]): string[] {
+  if (groups.length === 0) return ['no mail has been given up'];
+  return groups.flatMap(({ state, cause, count: n, oldest, newest, came_back: back, example }) => [
+    `${String(n).padStart(7)}  ${cause}${state === 'uncertain' ? ' (perhaps sent)' : ''}${back > 0 ? `, ${back} of them came back after a redrive` : ''}`,
+    `         ${timeText(oldest)} to ${timeText(newest)}, such as: ${example ?? 'no reason is known'}`,
+  ]);
 }
 
 function describeLetters({ total, letters }: DeadLetterList): string[] {
   const rest = total - letters.length;
   return [
     ...letters.flatMap(({ id, mail, recipient, asked_at, attempts, error, redrives }) => [
-      `${id}  ${time(asked_at)}  ${mail} to ${recipient ?? 'nobody in particular'}`,
-      `  ${count(attempts, 'try', 'tries')}, then: ${error ?? 'no reason is known'}${redrives > 0 ? ` (came back after ${count(redrives, 'redrive', 'redrives')})` : ''}`,
+      `${id}  ${timeText(asked_at)}  ${mail} to ${recipient ?? 'nobody in particular'}`,
+      `  ${countText(attempts, 'try', 'tries')}, then: ${error ?? 'no reason is known'}${redrives > 0 ? ` (came back after ${countText(redrives, 'redrive')})` : ''}`,
     ]),
     ...(rest > 0 ? [`... and ${rest} more`] : []),
   ];
@@ -53,19 +63,20 @@ function describeLetters({ total, letters }: DeadLetterList): string[] {
 function describeAdmin({ admin, registrations }: MailTimeline): string {
   if (admin) {
     const change = admin.has_pending_address ? '; another address waits to be confirmed' : '';
-    return `admin ${admin.id}, confirmed ${time(admin.confirmed_at)}${change}`;
+    return `admin ${admin.id}, confirmed ${timeText(admin.confirmed_at)}${change}`;
   }
   return registrations === 0
     ? 'no admin has this address'
-    : `registered ${count(registrations, 'time', 'times')}, not confirmed: no mailed link has been followed`;
+    : `registered ${countText(registrations, 'time')}, not confirmed: no mailed link has been followed`;
 }
 
-function describeStory(story: MailStory): string[] {
+/** One mail and its history, for people. */
+export function describeStory(story: MailStory): string[] {
   const { id, mail, about, recipient, trace_id, last_error } = story;
   return [
     `${mail}${about === null ? '' : ` (${about})`} to ${recipient ?? 'nobody in particular'}: ${stateOf(story)}`,
     `  mail ${id}, trace ${trace_id}${describeRequest(story)}`,
-    ...story.steps.map((step) => `  ${time(step.at)}  ${describeStep(step)}`),
+    ...story.steps.map((step) => `  ${timeText(step.at)}  ${describeStep(step)}`),
     ...(last_error !== null && story.outcome !== 'discarded'
       ? [`  last error: ${last_error}`]
       : []),
@@ -81,7 +92,7 @@ function stateOf({ state, outcome, available_at, steps }: MailStory): string {
   const isBounced = steps.some(({ step }) => step === 'bounced');
   switch (state) {
     case 'pending':
-      return `waits to be enqueued, due ${time(available_at)}`;
+      return `waits to be enqueued, due ${timeText(available_at)}`;
     case 'enqueued':
       return 'on the queue';
     case 'dead':
@@ -101,7 +112,7 @@ function describeStep(step: MailStep): string {
       return step.times > 1 ? `enqueued, for the ${step.times}. time` : 'enqueued';
     case 'tried': {
       const end = step.finished_at
-        ? `${step.outcome ?? 'ended'} at ${time(step.finished_at)}`
+        ? `${step.outcome ?? 'ended'} at ${timeText(step.finished_at)}`
         : 'no end is known: under way, or its worker died';
       return `try ${step.attempt} by ${step.worker}: ${end}${quoted(step.response)}`;
     }
@@ -126,7 +137,3 @@ const operator = ({ actor, operator_id }: Decision): string =>
 const because = ({ reason }: Decision): string => (reason === null ? '' : ` (${reason})`);
 
 const quoted = (text: string | null): string => (text === null ? '' : `: ${text}`);
-
-const count = (n: number, one: string, many: string): string => `${n} ${n === 1 ? one : many}`;
-
-const time = (at: Date): string => at.toISOString();

@@ -1,25 +1,46 @@
-import { randomUUID } from 'node:crypto';
-import { MAX_RATE, runBulkAction, startBulkAction } from '../api/ops/bulk-actions.service.js';
-import { discardMail, readDeadLetters, redriveMail } from '../api/ops/dead-letters.service.js';
-import { readMailTimeline } from '../api/ops/mail-timeline.service.js';
-import { liftSuppression } from '../api/ops/suppressions.service.js';
 import {
-  refuseArguments,
-  onlyArgument,
+  discardMail,
+  groupDeadLetters,
+  readDeadLetters,
+  redriveMail,
+} from '../api/ops/dead-letters.service.js';
+import { readMailStory, readMailTimeline } from '../api/ops/mail-timeline.service.js';
+import { liftSuppression, listSuppressions } from '../api/ops/suppressions.service.js';
+import { bulkCommands, bulkOptions, decideAboutMany } from './mail-bulk.js';
+import {
+  explained,
+  nextPage,
+  optionOf,
+  pageOptions,
+  pageRequestOf,
   UsageError,
-  type CommandResult,
   type Arguments,
+  type ArgumentSpec,
   type Command,
+  type CommandResult,
 } from './command.js';
-import { describeDeadLetters, describeTimeline } from './mail-text.js';
-import { causeOfCommand, readAddress, withTools } from './tools.js';
+import {
+  describeDeadLetters,
+  describeGroups,
+  describeStory,
+  describeTimeline,
+} from './mail-text.js';
+import { columns, timeText } from './text.js';
+import { causeOfCommand, readAddress, readUuid, reasonOption, withTools } from './tools.js';
+
+const addressArgument: ArgumentSpec = { name: 'ADDRESS', summary: 'an e-mail address' };
+const idArgument: ArgumentSpec = {
+  name: 'ID',
+  summary: 'the id of a mail, which `mail dead` lists',
+  isOptional: true,
+};
 
 /** The history of mails, dead letters and suppressions. */
 export const mailCommands: readonly Command[] = [
   {
     name: 'mail show',
-    usage: 'ADDRESS',
-    summary: 'shows the history of every mail to an address',
+    arguments: [{ name: 'ADDRESS', summary: 'an e-mail address, or the id of a mail' }],
+    summary: 'shows the history of every mail to an address, or of one mail',
     run: show,
   },
   {
@@ -28,112 +49,125 @@ export const mailCommands: readonly Command[] = [
     run: dead,
   },
   {
+    name: 'mail causes',
+    summary: 'counts the dead letters by their cause, and how many came back after a redrive',
+    run: causes,
+  },
+  {
     name: 'mail redrive',
-    usage: 'ID | --all [--rate N]',
-    summary: 'retries a mail of that list, or all dead letters, N a second (default 10)',
-    options: ['all', 'rate'],
-    run: redrive,
+    arguments: [idArgument],
+    options: bulkOptions,
+    summary: 'retries a mail of that list, or all that fit (--all)',
+    run: (args) => decideAbout(args, 'redrive'),
   },
   {
     name: 'mail discard',
-    usage: 'ID',
-    summary: 'discards a mail of that list: it is never retried',
-    run: discard,
+    arguments: [idArgument],
+    options: bulkOptions,
+    summary: 'discards a mail of that list, or all that fit (--all): it is never retried',
+    run: (args) => decideAbout(args, 'discard'),
+  },
+  ...bulkCommands,
+  {
+    name: 'mail suppressed',
+    options: [{ flags: '--prefix <TEXT>', summary: 'how the address begins' }, ...pageOptions],
+    summary: 'lists the suppressed addresses, with the reasons',
+    run: suppressed,
   },
   {
     name: 'mail unsuppress',
-    usage: 'ADDRESS',
+    arguments: [addressArgument],
+    options: [reasonOption],
     summary: 'lifts the suppression of an address that bounced or complained',
     run: unsuppress,
   },
 ];
 
 async function show(args: Arguments): Promise<CommandResult> {
-  const email = readAddress(onlyArgument(args, 'address'));
+  const [text = ''] = args.words;
+  const id = readUuid(text);
+  return id === undefined ? showAddress(args, text) : showMail(args, id);
+}
+
+async function showAddress(args: Arguments, text: string): Promise<CommandResult> {
+  const email = readAddress(text);
   return withTools(args, async (tools) => {
     const timeline = await readMailTimeline(tools, email);
-    const { messages, admin, registrations, suppressed } = timeline;
-    if (messages.length === 0 && registrations === 0 && !admin && !suppressed)
+    const { messages, admin, registrations, suppressed: isSuppressed } = timeline;
+    if (messages.length === 0 && registrations === 0 && !admin && !isSuppressed)
       throw new Error(`nothing is known of ${email.address}: no mail, no admin`);
     return { lines: describeTimeline(timeline), facts: { ...timeline } };
   });
 }
 
+async function showMail(args: Arguments, id: string): Promise<CommandResult> {
+  return withTools(args, async (tools) => {
+    const story = await readMailStory(tools, id);
+    if (!story) throw new Error('there is no such message');
+    return { lines: describeStory(story), facts: { ...story } };
+  });
+}
+
 async function dead(args: Arguments): Promise<CommandResult> {
-  refuseArguments(args);
   return withTools(args, async (tools) => {
     const letters = await readDeadLetters(tools);
     return { lines: describeDeadLetters(letters), facts: { ...letters } };
   });
 }
 
-const DEFAULT_RATE = 10;
-
-async function redrive(args: Arguments): Promise<CommandResult> {
-  if (!args.all && args.rate !== undefined) throw new UsageError('--rate goes with --all');
-  if (!args.all) {
-    const id = readId(args);
-    return withTools(args, async (tools) => {
-      await redriveMail(tools, id, causeOfCommand());
-      return { lines: [`${id} is tried again`], facts: { id, redriven: 1 } };
-    });
-  }
-  refuseArguments(args);
-  const rate = readRate(args.rate);
+async function causes(args: Arguments): Promise<CommandResult> {
   return withTools(args, async (tools) => {
-    const runner = randomUUID();
-    const filter = { state: 'dead' } as const;
-    const started = await startBulkAction(
-      tools,
-      { action: 'redrive', filter, rate },
-      causeOfCommand(),
-      runner,
-    );
-    const { signal } = new AbortController();
-    const { done: count } = await runBulkAction(tools, started.id, {
-      runner,
-      signal,
-      follows: true,
-    });
-    const text =
-      count === 0
-        ? 'no mail has been given up'
-        : `${count} ${count === 1 ? 'mail is' : 'mails are'} tried again, ${rate} a second`;
-    return { lines: [text], facts: { redriven: count, rate } };
+    const groups = await groupDeadLetters(tools);
+    return { lines: describeGroups(groups), facts: { groups } };
   });
 }
 
-async function discard(args: Arguments): Promise<CommandResult> {
-  const id = readId(args);
+async function decideAbout(args: Arguments, action: 'redrive' | 'discard'): Promise<CommandResult> {
+  if (args.options['all'] === true) return decideAboutMany(args, action);
+  const extra = Object.keys(args.options).find((name) => !['json', 'reason'].includes(name));
+  if (extra !== undefined) throw new UsageError(`--${extra} goes with --all`);
+  const [text] = args.words;
+  if (text === undefined) throw new UsageError('expected the id of a mail, or --all');
+  const id = readUuid(text);
+  if (id === undefined)
+    throw new UsageError(`${text} is not the id of a mail; \`mail dead\` lists them`);
+  const cause = causeOfCommand(args);
   return withTools(args, async (tools) => {
-    await discardMail(tools, id, causeOfCommand());
+    if (action === 'redrive') {
+      await redriveMail(tools, id, cause);
+      return { lines: [`${id} is tried again`], facts: { id, redriven: 1 } };
+    }
+    await discardMail(tools, id, cause);
     return { lines: [`${id} is discarded`], facts: { id, discarded: true } };
   });
 }
 
-async function unsuppress(args: Arguments): Promise<CommandResult> {
-  const email = readAddress(onlyArgument(args, 'address'));
+async function suppressed(args: Arguments): Promise<CommandResult> {
+  const request = { ...pageRequestOf(args), prefix: optionOf(args, 'prefix') };
   return withTools(args, async (tools) => {
-    const reason = await liftSuppression(tools, email, causeOfCommand());
+    const { rows, next } = await listSuppressions(tools, request).catch(explained);
+    const cells = rows.map(({ address, reason, since, detail }) => [
+      address,
+      reason,
+      `since ${timeText(since)}`,
+      detail ?? '',
+    ]);
+    return {
+      lines:
+        rows.length === 0 ? ['no address is suppressed'] : [...columns(cells), ...nextPage(next)],
+      facts: { suppressions: rows, next },
+    };
+  });
+}
+
+async function unsuppress(args: Arguments): Promise<CommandResult> {
+  const email = readAddress(args.words[0] ?? '');
+  const cause = causeOfCommand(args);
+  return withTools(args, async (tools) => {
+    const reason = await liftSuppression(tools, email, cause);
     return {
       lines: [`mail goes to ${email.address} again (there was none after a ${reason})`],
       facts: { email: email.address, reason },
     };
   });
-}
-
-const UUID = /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
-
-function readId(args: Arguments): string {
-  const id = onlyArgument(args, 'id, or --all');
-  if (!UUID.test(id))
-    throw new UsageError(`${id} is not the id of a mail; \`mail dead\` lists them`);
-  return id.toLowerCase();
-}
-
-function readRate(text: string | undefined): number {
-  if (text === undefined) return DEFAULT_RATE;
-  const rate = Number(text);
-  if (/^\d+(\.\d+)?$/.test(text) && rate > 0 && rate <= MAX_RATE) return rate;
-  throw new UsageError(`--rate is a number of mails a second, up to ${MAX_RATE}`);
 }

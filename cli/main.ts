@@ -1,7 +1,6 @@
+#!/usr/bin/env node
 // Apart from run.ts, so that tests can import the command line without running it.
-import { runCommandLine } from './run.js';
+import { runInTerminal } from './run.js';
+import { openTerminal } from './terminal.js';
 
-const { code, stdout, stderr } = await runCommandLine(process.argv.slice(2), process.env);
-process.stdout.write(stdout);
-process.stderr.write(stderr);
-process.exitCode = code;
+process.exitCode = await runInTerminal(process.argv.slice(2), process.env, openTerminal(process));

@@ -1,27 +1,35 @@
 import { setOperator } from '../api/admins/admins.service.js';
-import { onlyArgument, type CommandResult, type Arguments, type Command } from './command.js';
-import { causeOfCommand, readAddress, refuseUnknownAdmin, withTools } from './tools.js';
+import type { CommandResult, Arguments, Command } from './command.js';
+import {
+  causeOfCommand,
+  readAddress,
+  reasonOption,
+  refuseUnknownAdmin,
+  withTools,
+} from './tools.js';
 
 /** The operator role. */
 export const operatorCommands: readonly Command[] = [
   {
     name: 'operator grant',
-    usage: 'EMAIL',
+    arguments: [{ name: 'EMAIL', summary: 'the address of the admin' }],
+    options: [reasonOption],
     summary: 'makes a confirmed admin an operator',
     run: (args) => setRole(args, true),
   },
   {
     name: 'operator revoke',
-    usage: 'EMAIL',
+    arguments: [{ name: 'EMAIL', summary: 'the address of the admin' }],
+    options: [reasonOption],
     summary: 'revokes the operator role',
     run: (args) => setRole(args, false),
   },
 ];
 
 async function setRole(args: Arguments, isOperator: boolean): Promise<CommandResult> {
-  const email = readAddress(onlyArgument(args, 'address'));
+  const email = readAddress(args.words[0] ?? '');
   return withTools(args, async (tools) => {
-    const changed = await setOperator(tools, email, isOperator, causeOfCommand()).catch(
+    const changed = await setOperator(tools, email, isOperator, causeOfCommand(args)).catch(
       refuseUnknownAdmin,
     );
     const role = isOperator ? 'operator' : 'admin';

@@ -1,120 +1,99 @@
-import { parseArgs } from 'node:util';
-import { escapeControls } from '../shared/html/escape-controls.js';
 import { ConfigError, EXIT_CONFIG, type Environment } from '../shared/config/config.js';
-import { UsageError, type CommandResult, type Arguments, type Command } from './command.js';
-import { doctorCommands } from './doctor.js';
-import { mailCommands } from './mail.js';
-import { operatorCommands } from './operator.js';
-import { sessionCommands } from './sessions.js';
-import { stateCommands } from './state.js';
+import { escapeControls } from '../shared/html/escape-controls.js';
+import { UsageError, type Terminal } from './command.js';
+import { commands, operatorsCommands } from './commands.js';
+import { complete, isCompletion } from './completion.js';
+import { readCommandLine, usageOf, type Call } from './program.js';
 
 const EXIT_FAILED = 1;
 const EXIT_USAGE = 64;
 
-const commands = [
-  ...mailCommands,
-  ...stateCommands,
-  ...doctorCommands,
-  ...operatorCommands,
-  ...sessionCommands,
-];
-
-const USAGE: readonly string[] = [
-  "Rollcall's command line, for operators.",
-  '',
-  ...usageLines(),
-  '',
-  ...`  --json    print the result as one JSON document on stdout
-  --help    print this text
-
-Exit codes: 0 success (doctor: no problem found), 1 failure, 64 wrong usage, 78 unusable configuration.
-Audit events are also logged on stderr, one JSON object a line.`.split('\n'),
-];
-
-/** What a call prints, and its exit code. */
+/** What a call has printed, and its exit code. */
 export interface Outcome {
   readonly code: number;
   readonly stdout: string;
   readonly stderr: string;
 }
 
-/** Runs the command in `argv` with the configuration in `env`. Never rejects: errors are part of the outcome. */
+/** Runs the command in `argv` with the configuration in `env`, and keeps what it prints. Never rejects. */
 export async function runCommandLine(argv: readonly string[], env: Environment): Promise<Outcome> {
-  const isJson = argv.includes('--json');
-  const logged: string[] = [];
-  // All output passes through here, since any of it may contain foreign text.
-  const outcome = (code: number, stdout: readonly string[], problem: readonly string[] = []) => ({
-    code,
-    stdout: printable(stdout),
-    stderr: printable([...logged, ...problem]),
+  let stdout = '';
+  let stderr = '';
+  const code = await runInTerminal(argv, env, {
+    out: (text) => void (stdout += text),
+    err: (text) => void (stderr += text),
+    progress: async () => ({ update: () => undefined, stop: () => undefined }),
+    interrupted: () => new AbortController().signal,
+    stdin: process.stdin,
   });
+  return { code, stdout, stderr };
+}
+
+/**
+ * Runs the command in `argv`, which prints what it finds while it finds it; resolves to the exit code. Never rejects: errors are
+ * printed.
+ */
+export async function runInTerminal(
+  argv: readonly string[],
+  env: Environment,
+  terminal: Terminal,
+): Promise<number> {
+  const isJson = argv.includes('--json');
   try {
-    const call = parse(argv);
-    if (call.values.help) return outcome(0, USAGE);
-    const logLine = (line: string): void => void logged.push(line.trimEnd());
-    const { lines, facts, isOk = true } = await run(call, env, logLine);
-    return outcome(
-      isOk ? 0 : EXIT_FAILED,
-      isJson ? [JSON.stringify({ ok: isOk, ...facts })] : lines,
-    );
+    if (isCompletion(argv)) {
+      await complete(operatorsCommands, argv.slice(1));
+      return 0;
+    }
+    const request = readCommandLine(commands, argv);
+    if ('text' in request) {
+      await terminal.out(request.text);
+      return 0;
+    }
+    return await runCall(request.call, { isJson, env, terminal });
   } catch (error) {
     const problem = error instanceof Error ? error.message : String(error);
     const code = exitCodeOf(error);
-    if (isJson) return outcome(code, [JSON.stringify({ ok: false, problem })]);
-    if (error instanceof ConfigError) return outcome(code, [], problem.split('\n'));
-    return outcome(code, [], [problem, ...(code === EXIT_USAGE ? ['', ...USAGE] : [])]);
+    if (isJson) await terminal.out(printable([JSON.stringify({ ok: false, problem })]));
+    else if (error instanceof ConfigError) await terminal.err(printable(problem.split('\n')));
+    else {
+      const usage = code === EXIT_USAGE ? `\n${usageOf(commands)}` : '';
+      await terminal.err(`${printable([problem])}${usage}`);
+    }
+    return code;
   }
 }
 
+interface Circumstances {
+  readonly isJson: boolean;
+  readonly env: Environment;
+  readonly terminal: Terminal;
+}
+
+async function runCall(
+  { command, words, options }: Call,
+  { isJson, env, terminal }: Circumstances,
+): Promise<number> {
+  const logged: string[] = [];
+  const logLine = (line: string): void => void logged.push(line.trimEnd());
+  try {
+    const result = await command.run({ words, options, isJson, env, terminal, logLine });
+    if ('stream' in result) {
+      for await (const line of result.stream) await terminal.out(printable([line]));
+      return 0;
+    }
+    const { lines, facts, isOk = true } = result;
+    await terminal.out(printable(isJson ? [JSON.stringify({ ok: isOk, ...facts })] : lines));
+    return isOk ? 0 : EXIT_FAILED;
+  } finally {
+    await terminal.err(printable(logged));
+  }
+}
+
+/** All output passes through here, since any of it may contain foreign text. */
 const printable = (lines: readonly string[]): string =>
   lines.map((line) => `${escapeControls(line)}\n`).join('');
 
 function exitCodeOf(error: unknown): number {
   if (error instanceof UsageError) return EXIT_USAGE;
   return error instanceof ConfigError ? EXIT_CONFIG : EXIT_FAILED;
-}
-
-function run(
-  { values, positionals }: ReturnType<typeof parse>,
-  env: Environment,
-  logLine: Arguments['logLine'],
-): Promise<CommandResult> {
-  const command = commands.find((each) => isCalled(each, positionals));
-  if (!command)
-    throw new UsageError(
-      positionals.length === 0 ? 'no command given' : `unknown command "${positionals.join(' ')}"`,
-    );
-  for (const option of ['all', 'rate'] as const) {
-    if (values[option] !== undefined && !command.options?.includes(option))
-      throw new UsageError(`\`${command.name}\` does not take --${option}`);
-  }
-  const words = positionals.slice(command.name.split(' ').length);
-  return command.run({ words, all: values.all ?? false, rate: values.rate, env, logLine });
-}
-
-function isCalled({ name }: Command, positionals: readonly string[]): boolean {
-  return name.split(' ').every((word, i) => positionals[i] === word);
-}
-
-function parse(argv: readonly string[]) {
-  try {
-    return parseArgs({
-      args: [...argv],
-      allowPositionals: true,
-      options: {
-        json: { type: 'boolean' },
-        help: { type: 'boolean', short: 'h' },
-        all: { type: 'boolean' },
-        rate: { type: 'string' },
-      },
-    });
-  } catch (error) {
-    throw new UsageError(error instanceof Error ? error.message : String(error));
-  }
-}
-
-function usageLines(): string[] {
-  const calls = commands.map(({ name, usage = '' }) => `${name} ${usage}`.trim());
-  const width = Math.max(...calls.map((call) => call.length));
-  return commands.map(({ summary }, i) => `  ${(calls[i] ?? '').padEnd(width)}    ${summary}`);
 }

@@ -1,24 +1,31 @@
 import { logOutEverywhere } from '../api/sessions/sessions.service.js';
-import { onlyArgument, type CommandResult, type Arguments, type Command } from './command.js';
-import { causeOfCommand, readAddress, refuseUnknownAdmin, withTools } from './tools.js';
+import type { CommandResult, Arguments, Command } from './command.js';
+import {
+  causeOfCommand,
+  readAddress,
+  reasonOption,
+  refuseUnknownAdmin,
+  withTools,
+} from './tools.js';
 
 /** The sessions of an admin. */
 export const sessionCommands: readonly Command[] = [
   {
     name: 'sessions end',
-    usage: 'ADDRESS',
+    arguments: [{ name: 'ADDRESS', summary: 'the address of the admin' }],
+    options: [reasonOption],
     summary: 'ends all sessions of an admin',
     run: end,
   },
 ];
 
 async function end(args: Arguments): Promise<CommandResult> {
-  const email = readAddress(onlyArgument(args, 'address'));
+  const email = readAddress(args.words[0] ?? '');
   return withTools(args, async (tools) => {
     const ended = await logOutEverywhere(
       tools,
       { emailCanonical: email.canonical },
-      causeOfCommand(),
+      causeOfCommand(args),
     ).catch(refuseUnknownAdmin);
     const text =
       ended === 0

@@ -1,19 +1,20 @@
 import { readOutboxState, type OutboxStateCount } from '../api/ops/outbox-state.service.js';
-import { loadQueueToolConfig } from '../shared/config/config.js';
-import { openJobQueue, type JobCounts } from '../shared/queues/job-queue.js';
-import { connectRedis } from '../shared/queues/redis-client.js';
-import { queueNames, redisUrlOf, type QueueName } from '../shared/queues/registry.js';
-import { refuseArguments, type CommandResult, type Arguments, type Command } from './command.js';
+import { readProcesses, type ProcessPresence } from '../shared/presence/read-processes.js';
+import type { Arguments, Command, CommandResult } from './command.js';
+import { ageText, columns, timeText } from './text.js';
 import { withTools } from './tools.js';
 
-/** How much work is waiting, and where. */
+/** How much work is waiting, and who does it. */
 export const stateCommands: readonly Command[] = [
   { name: 'outbox', summary: 'counts the promised mails by state, with their ages', run: outbox },
-  { name: 'queues', summary: 'counts the jobs of each queue by state', run: queues },
+  {
+    name: 'processes',
+    summary: 'lists the processes that run, and those that ended within a day',
+    run: processes,
+  },
 ];
 
 async function outbox(args: Arguments): Promise<CommandResult> {
-  refuseArguments(args);
   return withTools(args, async (tools) => {
     const state = await readOutboxState(tools);
     const { settled_last_day: settled, ...open } = state;
@@ -31,42 +32,38 @@ async function outbox(args: Arguments): Promise<CommandResult> {
 const countText = ({ count, oldest_seconds: age }: OutboxStateCount): string =>
   `${String(count).padStart(6)}${age === null ? '' : `   oldest ${ageText(age)}`}`;
 
-function ageText(seconds: number): string {
-  if (seconds < 120) return `${seconds} s`;
-  if (seconds < 7_200) return `${Math.round(seconds / 60)} min`;
-  return seconds < 172_800
-    ? `${Math.round(seconds / 3_600)} h`
-    : `${Math.round(seconds / 86_400)} d`;
-}
-
-async function queues(args: Arguments): Promise<CommandResult> {
-  refuseArguments(args);
-  const { redis } = loadQueueToolConfig(args.env);
-  const counted: [QueueName, JobCounts][] = [];
-  for (const name of queueNames)
-    counted.push([name, await countJobs(name, redisUrlOf(name, redis))]);
-  const width = Math.max(...queueNames.map((name) => name.length)) + 2;
-  return {
-    lines: counted.map(([name, counts]) => `${name.padEnd(width)}${countsText(counts)}`),
-    facts: { queues: Object.fromEntries(counted) },
-  };
-}
-
-const countsText = (counts: JobCounts): string =>
-  Object.entries(counts)
-    .map(([state, n]) => `${n} ${state}`)
-    .join(', ');
-
-async function countJobs(name: QueueName, url: string): Promise<JobCounts> {
-  const redis = await connectRedis(url).catch((error: unknown) => {
-    throw new Error(`the Redis of the queue "${name}" cannot be reached`, { cause: error });
+async function processes(args: Arguments): Promise<CommandResult> {
+  return withTools(args, async ({ database }) => {
+    const found = await readProcesses(database);
+    const rows = [
+      ...found.live.map((each) => [...described(each), `seen ${agoText(each)}`, problemsOf(each)]),
+      ...found.lost.map((each) => [...described(each), `VANISHED ${agoText(each)}`, '']),
+      ...found.stopped.map((each) => [...described(each), `stopped ${agoText(each)}`, endOf(each)]),
+    ];
+    return {
+      lines: rows.length === 0 ? ['no process has been seen within a day'] : columns(rows),
+      facts: { ...found },
+    };
   });
-  // A lost connection fails the count, which says so.
-  const queue = openJobQueue(name, redis, () => undefined);
-  try {
-    return await queue.counts();
-  } finally {
-    await queue.close();
-    redis.disconnect();
-  }
 }
+
+const described = ({ service, roles, version, host, pid, startedAt }: ProcessPresence) => [
+  service,
+  roles.join(','),
+  version,
+  `${host}:${pid}`,
+  `since ${timeText(startedAt)}`,
+];
+
+const agoText = ({ seenSecondsAgo }: ProcessPresence): string =>
+  `${ageText(Math.round(seenSecondsAgo))} ago`;
+
+/** What a process sees that is wrong. */
+const problemsOf = ({ health }: ProcessPresence): string =>
+  Object.entries(health)
+    .filter(([, { ok }]) => !ok)
+    .map(([check, { problem }]) => `${check}: ${problem ?? 'not ok'}`)
+    .join('; ');
+
+const endOf = ({ stopReason, exitCode }: ProcessPresence): string =>
+  `${stopReason ?? 'for an unknown reason'}${exitCode ? `, exit code ${exitCode}` : ''}`;

@@ -1,27 +1,25 @@
 import { randomBytes } from 'node:crypto';
 import { userInfo } from 'node:os';
-import { createAudit, type Audit, type Cause } from '../shared/audit/audit.js';
+import { createAudit, readReason, type Audit, type Cause } from '../shared/audit/audit.js';
 import { loadToolConfig } from '../shared/config/config.js';
 import { openDatabase, type Database } from '../shared/database/connect.js';
 import { AppError } from '../shared/errors/app-error.js';
 import { readTypedAddress, type EmailAddress } from '../shared/identity/email-address.js';
-import { createLogger } from '../shared/logging/logger.js';
-import { UsageError, type Arguments } from './command.js';
+import { createLogger, type Logger } from '../shared/logging/logger.js';
+import { optionOf, UsageError, type Arguments, type OptionSpec } from './command.js';
 
 /** The resources of a command that needs the database. */
 export interface Tools {
   readonly database: Database;
   readonly audit: Audit;
+  readonly log: Logger;
 }
 
 /**
- * Opens the database for a command and closes it afterwards. Audit events are logged, whatever `LOG_LEVEL` is.
+ * Opens the database for a command. Audit events are logged, whatever `LOG_LEVEL` is.
  * @throws {ConfigError} when the configuration is unusable.
  */
-export async function withTools<T>(
-  { env, logLine }: Arguments,
-  work: (tools: Tools) => Promise<T>,
-): Promise<T> {
+export function openTools({ env, logLine }: Arguments): Tools & { close(): Promise<void> } {
   const config = loadToolConfig(env);
   const database = openDatabase(config.database, 'rollcall-cli');
   const log = createLogger({
@@ -30,16 +28,36 @@ export async function withTools<T>(
     level: 'info',
     destination: { write: logLine },
   });
+  return { database, log, audit: createAudit(log), close: () => database.close() };
+}
+
+/** The same for one piece of work, and closes it afterwards. */
+export async function withTools<T>(
+  args: Arguments,
+  work: (tools: Tools) => Promise<T>,
+): Promise<T> {
+  const { close, ...tools } = openTools(args);
   try {
-    return await work({ database, audit: createAudit(log) });
+    return await work(tools);
   } finally {
-    await database.close();
+    await close();
   }
 }
 
-/** The cause of a command: the user of the operating system who runs it. */
-export function causeOfCommand(): Cause {
-  return { traceId: randomBytes(16).toString('hex'), actor: `cli/${userName()}` };
+/** The option of every command that changes something. */
+export const reasonOption: OptionSpec = {
+  flags: '--reason <TEXT>',
+  summary: 'why, up to 500 characters; kept in the audit',
+};
+
+/** The cause of a command: the user of the operating system who runs it, and the reason. @throws {UsageError} */
+export function causeOfCommand(args: Arguments): Cause {
+  const cause = { traceId: randomBytes(16).toString('hex'), actor: `cli/${userName()}` };
+  const text = optionOf(args, 'reason');
+  if (text === undefined) return cause;
+  const reason = readReason(text);
+  if (reason === undefined) throw new UsageError('--reason is 1 to 500 characters');
+  return { ...cause, reason };
 }
 
 /** A container may run under a user id without a name. */
@@ -50,6 +68,28 @@ function userName(): string {
     return String(process.getuid?.() ?? 'unknown');
   }
 }
+
+const UUID = /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
+
+/** An id of a mail or of an action in lower case; undefined when the text is none. */
+export const readUuid = (text: string): string | undefined =>
+  UUID.test(text) ? text.toLowerCase() : undefined;
+
+/** A point in time: ISO 8601, or so long ago, as `90m`, `12h` or `3d`. @throws {UsageError} */
+export function timeOf(args: Arguments, name: string): Date | undefined {
+  const text = optionOf(args, name);
+  if (text === undefined) return undefined;
+  const [, count, unit] = /^(\d{1,4})([mhd])$/.exec(text) ?? [];
+  if (count !== undefined && unit !== undefined)
+    return new Date(Date.now() - Number(count) * MS_OF_UNIT[unit as keyof typeof MS_OF_UNIT]);
+  const time = new Date(text);
+  if (/^\d{4}-\d\d-\d\d/.test(text) && !Number.isNaN(time.getTime())) return time;
+  throw new UsageError(
+    `--${name} is a time such as 2026-01-31T12:00:00Z, or so long ago: 90m, 12h, 3d`,
+  );
+}
+
+const MS_OF_UNIT = { m: 60_000, h: 3_600_000, d: 86_400_000 };
 
 /** @throws {UsageError} when the text is not an e-mail address. */
 export function readAddress(text: string): EmailAddress {

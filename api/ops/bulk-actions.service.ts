@@ -5,7 +5,7 @@ import type { Cause } from '../../shared/audit/audit.js';
 import type { Database } from '../../shared/database/connect.js';
 import { withTransaction, type Transaction } from '../../shared/database/transaction.js';
 import { AppError } from '../../shared/errors/app-error.js';
-import { conditionOf, DeadLetterFilter } from './dead-letter-filter.js';
+import { conditionOf, DeadLetterFilter } from './dead-letter-filter.service.js';
 import {
   countDeadLetters,
   decide,

@@ -1,6 +1,8 @@
 import { readFile } from 'node:fs/promises';
 import { openApiText } from '../../api/openapi/build.js';
-import { doctorChecks } from '../../cli/doctor.js';
+import { commands } from '../../cli/commands.js';
+import { callOf } from '../../cli/program.js';
+import { doctorChecks } from '../../cli/doctor/checks.js';
 import { redStateNames, redStates } from '../../shared/alerts/red-states.js';
 import { variables } from '../../shared/config/variables.js';
 import { errorCodes } from '../../shared/errors/codes.js';
@@ -26,7 +28,14 @@ export async function generatedDocuments(): Promise<GeneratedDocument[]> {
   const reliability = await readFile(new URL('docs/reliability.md', root), 'utf8');
   return [
     { path: '.env.example', content: envExample() },
-    { path: 'README.md', content: withGenerated(readme, 'environment', environmentTable()) },
+    {
+      path: 'README.md',
+      content: withGenerated(
+        withGenerated(readme, 'environment', environmentTable()),
+        'commands',
+        commandTable(),
+      ),
+    },
     { path: 'docs/runbook.md', content: withRunbookTables(runbook) },
     { path: 'docs/problems.md', content: problems() },
     {
@@ -68,6 +77,11 @@ function environmentTable(): string {
       `| \`${name}\` | ${shown ? codeSpan(shown) : ''} | ${meaning} |`,
   );
   return ['| variable | default | meaning |', '| --- | --- | --- |', ...rows].join('\n');
+}
+
+function commandTable(): string {
+  const rows = commands.map((command) => `| \`${callOf(command)}\` | ${command.summary} |`);
+  return ['| `node dist/cli/main.js …` | what it does |', '| --- | --- |', ...rows].join('\n');
 }
 
 function withRunbookTables(runbook: string): string {

@@ -64,7 +64,13 @@ export function loadWorkerConfig(env: Environment = process.env) {
 
 /** The configuration of migrations and of commands that need only PostgreSQL. @throws {ConfigError} naming every variable at fault. */
 export function loadToolConfig(env: Environment = process.env) {
-  return load(env, (reader) => Object.freeze({ ...runtime(reader), database: database(reader) }));
+  return load(env, (reader) =>
+    Object.freeze({
+      ...runtime(reader),
+      database: database(reader),
+      confirmationExpiresMs: reader.get('CONFIRMATION_EXPIRES'),
+    }),
+  );
 }
 
 /** The configuration of commands that also read the queues. @throws {ConfigError} naming every variable at fault. */

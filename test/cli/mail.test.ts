@@ -152,7 +152,8 @@ test.serial('all dead letters are tried again at a pace', async (t) => {
     Array.from({ length: 205 }, () => insertMessage(context, null, 'x', {}, dead)),
   );
   const { code, json } = await runCliJson(context, ['mail', 'redrive', '--all', '--rate', '100']);
-  t.deepEqual([code, json], [0, { ok: true, redriven: 205, rate: 100 }]);
+  t.is(code, 0);
+  t.like(json, { ok: true, redriven: 205, rate: 100, state: 'completed' });
   const [spread] = await context.rows<{ n: number; seconds: number }>(
     `select count(distinct available_at)::int as n,
             extract(epoch from max(available_at) - min(available_at))::float as seconds

@@ -10,6 +10,14 @@ import { anyJob } from '../helpers/any-job.js';
 
 const context = useContext();
 
+// As each process writes about itself.
+test.serial.before('a worker lives', () =>
+  context.rows(
+    `insert into processes (id, service, host, pid, version, roles, seen_at)
+     values (gen_random_uuid(), 'rollcall-worker', 'host', 1, '1', '{mail,logs,relay}', now() + interval '1 hour')`,
+  ),
+);
+
 test('--help lists every command', async (t) => {
   const { code, stdout, stderr } = await runCliProcess(t, context, ['--help']);
   t.is(stderr, '');
@@ -131,7 +139,10 @@ test.serial('queues counts the jobs of each queue by state', async (t) => {
   await queues.logs.add({ id: 'l-2', contract: anyJob('logs'), data: {} });
   const { code, json } = await runCliJson(context, ['queues']);
   t.is(code, 0);
-  const none = { delayed: 0, active: 0, completed: 0, failed: 0 };
+  const none = {
+    ...{ delayed: 0, active: 0, completed: 0, failed: 0 },
+    ...{ paused: null, resting_until: null },
+  };
   t.deepEqual(json, {
     ok: true,
     queues: { mail: { waiting: 1, ...none }, logs: { waiting: 2, ...none } },
@@ -152,7 +163,10 @@ test.serial('doctor reports that all is well, or each problem and what to do', a
   t.is(well.code, 0, well.stdout);
   t.deepEqual(
     (well.json['checks'] as Check[]).map(({ check }) => check),
-    ['configuration', 'postgres', 'migrations', 'outbox', 'dead letters', 'redis', 'log spool'],
+    [
+      ...['configuration', 'postgres', 'migrations', 'outbox', 'dead letters', 'processes'],
+      ...['redis', 'log spool', 'clocks'],
+    ],
   );
   await insertMessage(context, null, 'x', {}, { state: 'dead' });
   const ill = await runCliJson(context, ['doctor'], {

@@ -16,7 +16,7 @@ import {
   redriveMail,
   type DeadLetter,
 } from '../../api/ops/dead-letters.service.js';
-import type { DeadLetterFilter } from '../../api/ops/dead-letter-filter.js';
+import type { DeadLetterFilter } from '../../api/ops/dead-letter-filter.service.js';
 import { readMailStory } from '../../api/ops/mail-timeline.service.js';
 import { createAudit } from '../../shared/audit/audit.js';
 import { useContext, type Scope } from '../helpers/context.js';

@@ -1,0 +1,129 @@
+import {
+  readAdminDetails,
+  searchAdmins,
+  searchRegistrations,
+  sendConfirmation,
+  type AdminDetails,
+  type AdminSummary,
+  type PendingRegistration,
+} from '../api/ops/admin-search.service.js';
+import { loadToolConfig } from '../shared/config/config.js';
+import { createFailpoint } from '../shared/lifecycle/failpoint.js';
+import { createOutbox } from '../shared/outbox/outbox.js';
+import {
+  explained,
+  nextPage,
+  pageOptions,
+  pageRequestOf,
+  type Arguments,
+  type Command,
+  type CommandResult,
+} from './command.js';
+import { columns, countText, timeText } from './text.js';
+import { causeOfCommand, readAddress, reasonOption, withTools } from './tools.js';
+
+const search = {
+  name: 'TEXT',
+  summary: 'how an address or a name begins, or an id',
+};
+
+/** Admins, and registrations that wait for confirmation. */
+export const adminCommands: readonly Command[] = [
+  { name: 'admins list', options: pageOptions, summary: 'lists the admins', run: find },
+  {
+    name: 'admins search',
+    arguments: [search],
+    options: pageOptions,
+    summary: 'finds admins and registrations by address, name or id',
+    run: find,
+  },
+  {
+    name: 'admins show',
+    arguments: [{ name: 'ADMIN', summary: 'an id or an address' }],
+    summary: 'shows an admin with its live sessions',
+    run: show,
+  },
+  {
+    name: 'admins confirm',
+    arguments: [{ name: 'ADDRESS', summary: 'an address that has registered' }],
+    options: [reasonOption],
+    summary: 'sends a registration another link to confirm its address',
+    run: confirm,
+  },
+];
+
+async function find(args: Arguments): Promise<CommandResult> {
+  const [text = ''] = args.words;
+  const request = pageRequestOf(args);
+  return withTools(args, async (tools) => {
+    const { rows, next } = await searchAdmins(tools, text, request).catch(explained);
+    const registrations = text === '' ? [] : await searchRegistrations(tools, text);
+    const lines = [...columns(rows.map(rowOf)), ...registrations.map(registrationText)];
+    return {
+      lines: lines.length === 0 ? ['none is found'] : [...lines, ...nextPage(next)],
+      facts: { admins: rows, registrations, next },
+    };
+  });
+}
+
+const rowOf = (admin: AdminSummary): string[] => [
+  String(admin.id),
+  admin.email,
+  admin.name,
+  admin.operator_since ? 'operator' : '',
+  admin.live_sessions > 0 ? countText(admin.live_sessions, 'session') : '',
+];
+
+const registrationText = ({ email, name, times, newest_at }: PendingRegistration): string =>
+  `not confirmed: ${email}, as ${name}, registered ${countText(times, 'time')}, last ${timeText(newest_at)}`;
+
+async function show(args: Arguments): Promise<CommandResult> {
+  const [text = ''] = args.words;
+  const which = /^\d{1,9}$/.test(text) ? { id: Number(text) } : readAddress(text);
+  return withTools(args, async (tools) => {
+    const admin = await readAdminDetails(tools, which).catch(explained);
+    return { lines: describe(admin), facts: { ...admin } };
+  });
+}
+
+function describe(admin: AdminDetails): string[] {
+  const { id, email, name, pending_email: pending, operator_since: since, users, sessions } = admin;
+  return [
+    `admin ${id}, ${name}, ${email}`,
+    `  confirmed ${timeText(admin.confirmed_at)}, registered ${timeText(admin.created_at)}, ${countText(users, 'user')}`,
+    ...(since ? [`  operator since ${timeText(since)}`] : []),
+    ...(pending === null ? [] : [`  waits for confirmation of another address: ${pending}`]),
+    `  ${countText(sessions.length, 'live session')}`,
+    ...sessions.map(
+      (session) =>
+        `    ${session.id}  ${session.is_console ? 'console' : 'API'}  since ${timeText(session.created_at)}, used ${timeText(session.last_used_at)}, from ${session.ip ?? 'unknown'}: ${session.user_agent ?? 'no user agent'}`,
+    ),
+    `Its mails: \`mail show ${email}\``,
+  ];
+}
+
+async function confirm(args: Arguments): Promise<CommandResult> {
+  const [text = ''] = args.words;
+  const email = readAddress(text);
+  const cause = causeOfCommand(args);
+  const { confirmationExpiresMs, failpoint } = loadToolConfig(args.env);
+  await withTools(args, async (tools) => {
+    const outbox = createOutbox({
+      ...tools,
+      // The relay enqueues it: the command needs no Redis.
+      room: { has: async () => false },
+      queue: { add: () => Promise.reject(new Error('no queue is open')) },
+      failpoint: createFailpoint(failpoint),
+    });
+    await sendConfirmation({ ...tools, outbox, confirmationExpiresMs }, email, cause).catch(
+      explained,
+    );
+    await outbox.close();
+  });
+  return {
+    lines: [
+      `another link is on its way to ${email.address}: \`mail show\` tells what becomes of it`,
+    ],
+    facts: { email: email.address, requested: true },
+  };
+}

@@ -1,0 +1,31 @@
+import type { Command } from './command.js';
+import { adminCommands } from './admins.js';
+import { auditCommands } from './audit.js';
+import { completionCommand } from './completion.js';
+import { doctorCommands } from './doctor/doctor.js';
+import { logCommands } from './logs.js';
+import { mailCommands } from './mail.js';
+import { operatorCommands } from './operator.js';
+import { queueCommands } from './queues.js';
+import { scheduleCommands } from './schedule.js';
+import { sessionCommands } from './sessions.js';
+import { stateCommands } from './state.js';
+import { userCommands } from './users.js';
+
+/** Every command but that of completion. */
+export const operatorsCommands: readonly Command[] = [
+  ...mailCommands,
+  ...stateCommands,
+  ...queueCommands,
+  ...doctorCommands,
+  ...scheduleCommands,
+  ...adminCommands,
+  ...userCommands,
+  ...operatorCommands,
+  ...sessionCommands,
+  ...auditCommands,
+  ...logCommands,
+];
+
+/** Every command, in the order of the help. */
+export const commands: readonly Command[] = [...operatorsCommands, completionCommand];

@@ -1,0 +1,39 @@
+/** When each check of the doctor passes, in Markdown. The runbook's table is generated from this list. */
+export const doctorChecks = {
+  configuration: 'the environment is complete for the API or for the worker',
+  postgres:
+    'PostgreSQL answers and writes a row, which is rolled back: [down](#postgresql-is-down), [refuses writes](#postgresql-refuses-writes)',
+  'time-outs':
+    '`statement_timeout` took effect; shown only if not: [connection poolers](#connection-poolers)',
+  migrations: 'none is pending',
+  mail: 'a mail was sent within ten minutes, or none has failed for longer; shown only if not: [mail](#mail-does-not-arrive)',
+  outbox: 'messages are relayed and worked on: [the outbox](#the-outbox-grows-old)',
+  processes:
+    'a live worker has each role, no process has vanished or crashed within 15 minutes, and what the workers see is well, such as the mail server and Firehose: [alerts](#alerts)',
+  queues: 'no queue is [paused by an operator](#pause-and-resume-a-queue); shown only if not',
+  'dead letters': 'no mail was given up, and none is perhaps sent: [dead letters](#dead-letters)',
+  redis:
+    'the Redis of `REDIS_URL` answers, writes, has room and is set up to hold queues: [refuses commands](#redis-refuses-commands), [full](#redis-is-full)',
+  'redis (logs)': 'the same for the Redis of `REDIS_URL_LOGS`, if that is a different Redis',
+  'log spool':
+    "with `FIREHOSE_DELIVERY_STREAM`: a file can be written to this host's spool, which is less than 75 % full: [logs](#logs-do-not-reach-firehose)",
+  clocks:
+    'the clocks of this host, PostgreSQL and Redis differ by two seconds at most: [clocks](#clocks-differ)',
+} as const satisfies Readonly<Record<string, string>>;
+
+export type DoctorCheck = keyof typeof doctorChecks;
+
+/** The result of one check. */
+export interface Finding {
+  readonly check: DoctorCheck;
+  readonly ok: boolean;
+  readonly found: string;
+  /** What to do about it. */
+  readonly advice?: string;
+}
+
+/** What an error says, for a finding. */
+export const messageOf = (error: unknown): string =>
+  (error instanceof Error && error.message) || 'it cannot be reached';
+
+export const mib = (bytes: number): number => Math.round(bytes / 1_048_576);

@@ -1,0 +1,128 @@
+import { QueryTypes } from 'sequelize';
+import { readOutboxState } from '../../api/ops/outbox-state.service.js';
+import type { loadQueueToolConfig } from '../../shared/config/config.js';
+import { openDatabase, type Database } from '../../shared/database/connect.js';
+import { refusalOfDatabase } from '../../shared/database/failures.js';
+import { isSchemaCurrent } from '../../shared/database/schema-version.js';
+import { tryWrite } from '../../shared/database/writes.js';
+import { checkOutbox, findDeliveryFailure } from '../../shared/health/outbox-check.js';
+import { messageOf, type Finding } from './checks.js';
+import { readClock, type ClockReading } from './examine-clocks.js';
+import { examineProcesses } from './examine-processes.js';
+
+type Config = ReturnType<typeof loadQueueToolConfig>;
+
+/** What PostgreSQL and its content tell, and its clock if it answers. */
+export interface DatabaseFindings {
+  readonly findings: readonly Finding[];
+  readonly clock: ClockReading | undefined;
+}
+
+export async function examineDatabase({
+  database: address,
+  spool,
+}: Config): Promise<DatabaseFindings> {
+  const database = openDatabase(address, 'rollcall-cli');
+  try {
+    const session = await describeSession(database);
+    const postgres: Finding = { check: 'postgres', ok: true, found: `version ${session.version}` };
+    if (!(await isSchemaCurrent(database))) {
+      const advice = 'Run `node dist/migrations/run.js`.';
+      const found = 'migrations are pending';
+      const pending: Finding = { check: 'migrations', ok: false, found, advice };
+      return { findings: [postgres, pending], clock: undefined };
+    }
+    await tryWrite(database);
+    const findings: Finding[] = [
+      postgres,
+      ...checkTimeouts(session, address),
+      { check: 'migrations', ok: true, found: 'none is pending' },
+      ...(await examineOutbox(database)),
+      ...(await examineProcesses(database, spool !== undefined)),
+    ];
+    return { findings, clock: await readClock('PostgreSQL', () => timeOf(database)) };
+  } catch (error) {
+    const refusal = refusalOfDatabase(error);
+    const found = refusal === undefined ? messageOf(error) : `${refusal}: ${messageOf(error)}`;
+    const advice =
+      refusal === 'refuses writes'
+        ? 'See the runbook: PostgreSQL refuses writes. Until then the API answers 503 to requests that write, and no mail is sent.'
+        : 'Start PostgreSQL or restore the connection; until then the API answers 503 and no mail is sent.';
+    return { findings: [{ check: 'postgres', ok: false, found, advice }], clock: undefined };
+  } finally {
+    await database.close();
+  }
+}
+
+interface Session {
+  readonly version: string;
+  /** 0: statements have no time limit. */
+  readonly statementTimeoutMs: number;
+}
+
+async function describeSession(database: Database): Promise<Session> {
+  const [row] = await database.query<Session>(
+    `select current_setting('server_version') as version,
+            (select setting::int from pg_settings where name = 'statement_timeout') as "statementTimeoutMs"`,
+    { type: QueryTypes.SELECT },
+  );
+  return row ?? { version: 'unknown', statementTimeoutMs: 0 };
+}
+
+/** Each session sets its time-out when it connects, unless a pooler drops the option. */
+function checkTimeouts(
+  { statementTimeoutMs }: Session,
+  { user, name, timeoutMs }: Config['database'],
+): Finding[] {
+  if (statementTimeoutMs > 0) return [];
+  return [
+    {
+      check: 'time-outs',
+      ok: false,
+      found:
+        'statement_timeout did not take effect: PostgreSQL is reached through a connection pooler',
+      advice: `Run \`alter role "${user}" in database "${name}" set statement_timeout = ${timeoutMs}\`; see the runbook: Connection poolers.`,
+    },
+  ];
+}
+
+const MAIL_ADVICE = 'They are retried until it works. See the runbook: Mail does not arrive.';
+
+async function examineOutbox(database: Database): Promise<Finding[]> {
+  const { ok, problem } = await checkOutbox(database);
+  const { pending, enqueued, dead, uncertain } = await readOutboxState({ database });
+  const open = `${pending.count} pending, ${enqueued.count} enqueued`;
+  const failure = await findDeliveryFailure(database);
+  const mail: Finding[] =
+    failure === undefined
+      ? []
+      : [{ check: 'mail', ok: false, found: failure, advice: MAIL_ADVICE }];
+  return [
+    ...mail,
+    ok
+      ? { check: 'outbox', ok, found: open }
+      : {
+          check: 'outbox',
+          ok,
+          found: `${problem ?? 'messages do not move on'} (${open})`,
+          advice:
+            'Is a worker with the roles `mail` and `relay` running? See the runbook: The outbox grows old.',
+        },
+    dead.count + uncertain.count === 0
+      ? { check: 'dead letters', ok: true, found: 'none' }
+      : {
+          check: 'dead letters',
+          ok: false,
+          found: `${dead.count} given up, ${uncertain.count} perhaps sent`,
+          advice: 'List them with `mail dead`, then `mail redrive` or `mail discard` each.',
+        },
+  ];
+}
+
+async function timeOf(database: Database): Promise<number> {
+  const [row] = await database.query<{ ms: number }>(
+    'select extract(epoch from clock_timestamp())::float8 * 1000 as ms',
+    { type: QueryTypes.SELECT },
+  );
+  return row?.ms ?? NaN;
+}

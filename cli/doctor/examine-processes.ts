@@ -1,0 +1,44 @@
+import { readRedStates } from '../../shared/alerts/read-red-states.js';
+import type { RedStateName } from '../../shared/alerts/red-states.js';
+import type { Database } from '../../shared/database/connect.js';
+import { readProcesses } from '../../shared/presence/read-processes.js';
+import type { WorkerRole } from '../../shared/queues/registry.js';
+import type { Finding } from './checks.js';
+
+/** What the doctor examines itself, more closely. */
+const examinedElsewhere: readonly RedStateName[] = [
+  'migrations_pending',
+  'outbox_not_relayed',
+  'mails_not_worked_on',
+  'mail_failing',
+  'dead_letters',
+  'mails_perhaps_sent',
+];
+
+/** Which processes live, and what they see: the red states that they have raised among it. */
+export async function examineProcesses(database: Database, shipsLogs: boolean): Promise<Finding[]> {
+  const neededRoles: readonly WorkerRole[] = [
+    'mail',
+    'relay',
+    ...(shipsLogs ? ['logs' as const] : []),
+  ];
+  const { red } = await readRedStates({
+    database,
+    // The doctor asks Redis itself.
+    queues: { redisNames: [], usedShare: () => Promise.reject(new Error('not asked')) },
+    checks: {},
+    neededRoles,
+  });
+  const problems = red.filter(({ name }) => !examinedElsewhere.includes(name));
+  if (problems.length > 0)
+    return problems.map(({ title, detail, section }) => ({
+      check: 'processes',
+      ok: false,
+      found: `${title}: ${detail}`,
+      advice: `See the runbook, docs/runbook.md#${section}. \`processes\` lists them all.`,
+    }));
+  const { live } = await readProcesses(database);
+  const apis = live.filter(({ service }) => service === 'rollcall-api').length;
+  const found = `${apis} of the API and ${live.length - apis} workers live`;
+  return [{ check: 'processes', ok: true, found }];
+}

@@ -1,0 +1,56 @@
+import { readSchedule, requestTask, type ScheduledTask } from '../api/ops/schedule.service.js';
+import { taskNames, type TaskName } from '../shared/tasks/catalogue.js';
+import type { Arguments, Command, CommandResult } from './command.js';
+import { ageText, timeText } from './text.js';
+import { causeOfCommand, reasonOption, withTools } from './tools.js';
+
+/** What runs periodically. */
+export const scheduleCommands: readonly Command[] = [
+  {
+    name: 'schedule',
+    summary: 'lists what runs periodically, and how its last run ended',
+    run: show,
+  },
+  {
+    name: 'schedule run',
+    arguments: [{ name: 'TASK', summary: 'the name of the task', values: taskNames }],
+    options: [reasonOption],
+    summary: 'asks for a run of a task, which a worker begins within seconds',
+    run: request,
+  },
+];
+
+async function show(args: Arguments): Promise<CommandResult> {
+  return withTools(args, async (tools) => {
+    const tasks = await readSchedule(tools);
+    return { lines: tasks.flatMap(describe), facts: { tasks } };
+  });
+}
+
+function describe(task: ScheduledTask): string[] {
+  return [
+    `${task.task}, every ${ageText(task.every_seconds)}: ${task.does}`,
+    `  ${lastRunOf(task)}`,
+    ...(task.error === null ? [] : [`  ${task.error}`]),
+    ...(task.requested_at === null
+      ? []
+      : [`  a run is asked for since ${timeText(task.requested_at)}`]),
+  ];
+}
+
+function lastRunOf({ started_at, duration_ms, worker, outcome, result }: ScheduledTask): string {
+  if (started_at === null) return 'has not run yet';
+  const counts = Object.entries(result ?? {}).map(([name, n]) => `${n} ${name}`);
+  const found = counts.length > 0 ? `: ${counts.join(', ')}` : '';
+  return `${outcome ?? 'began'} at ${timeText(started_at)}, in ${duration_ms ?? 0} ms, by ${worker ?? 'unknown'}${found}`;
+}
+
+async function request(args: Arguments): Promise<CommandResult> {
+  const task = args.words[0] as TaskName;
+  const cause = causeOfCommand(args);
+  await withTools(args, (tools) => requestTask(tools, task, cause));
+  return {
+    lines: [`${task} is asked for: a worker with the role relay begins it within seconds`],
+    facts: { task, requested: true },
+  };
+}
