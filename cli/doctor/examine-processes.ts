@@ -2,7 +2,7 @@ import { readRedStates } from '../../shared/alerts/read-red-states.js';
 import type { RedStateName } from '../../shared/alerts/red-states.js';
 import type { Database } from '../../shared/database/connect.js';
 import { readProcesses } from '../../shared/presence/read-processes.js';
-import type { WorkerRole } from '../../shared/queues/registry.js';
+import { forEachQueue, type WorkerRole } from '../../shared/queues/registry.js';
 import type { Finding } from './checks.js';
 
 /** What the doctor examines itself, more closely. */
@@ -13,7 +13,10 @@ const examinedElsewhere: readonly RedStateName[] = [
   'mail_failing',
   'dead_letters',
   'mails_perhaps_sent',
+  'queue_paused',
 ];
+
+const notAsked = (): Promise<never> => Promise.reject(new Error('not asked'));
 
 /** Which processes live, and what they see: the red states that they have raised among it. */
 export async function examineProcesses(database: Database, shipsLogs: boolean): Promise<Finding[]> {
@@ -25,7 +28,7 @@ export async function examineProcesses(database: Database, shipsLogs: boolean): 
   const { red } = await readRedStates({
     database,
     // The doctor asks Redis itself.
-    queues: { redisNames: [], usedShare: () => Promise.reject(new Error('not asked')) },
+    queues: { redisNames: [], usedShare: notAsked, ...forEachQueue(() => ({ pauseOf: notAsked })) },
     checks: {},
     neededRoles,
   });
