@@ -4,6 +4,7 @@ import { jittered, startRepeating, type Repeating } from '../lifecycle/repeat.js
 import type { SpoolUse } from '../log-shipping/open-logging.js';
 import { createLogThrottle } from '../logging/log-throttle.js';
 import type { Logger } from '../logging/logger.js';
+import type { Metrics } from '../metrics/metrics.js';
 import type { Queues } from '../queues/queues.js';
 import { workerRoles } from '../queues/registry.js';
 import {
@@ -20,7 +21,7 @@ import {
 import { readFacts, RECENT_SECONDS, type Facts, type FactsDeps, type SpoolFacts } from './facts.js';
 import { believe, createHolds, type Believed, type Holds } from './holds.js';
 import type { NoticeChannel } from './notice.js';
-import { judge, type Judgement } from './red-states.js';
+import { judge, redStateNames, type Judgement } from './red-states.js';
 import { sendNotice } from './send-notice.js';
 import {
   createUntrackedNotices,
@@ -40,6 +41,7 @@ export interface AlertingDeps extends Omit<FactsDeps, 'spool'> {
   /** `APP_ENV`. */
   readonly environment: string;
   readonly log: Logger;
+  readonly metrics: Pick<Metrics, 'collect'>;
 }
 
 export interface AlertingSettings {
@@ -83,6 +85,8 @@ interface Alerting {
   readonly isDue: (kind: string) => boolean;
   /** How many lines the spool had dropped, and when. */
   readonly drops: { readonly at: number; readonly lines: number }[];
+  /** What was found last; `undefined` before the first turn. */
+  judgement: Judgement | undefined;
   /** While notices are being sent. */
   telling: Promise<void> | undefined;
   /** Open alerts as of the last turn with PostgreSQL. */
@@ -108,10 +112,14 @@ export function startAlerting(
     untracked: createUntrackedNotices(),
     isDue: createLogThrottle(SAME_WARNING_EVERY_MS),
     drops: [],
+    judgement: undefined,
     telling: undefined,
     open: [],
     presenceFrom: 0,
   };
+  deps.metrics.collect(['rollcall_red_state'], () => ({
+    rollcall_red_state: alerting.judgement ? readingsOf(alerting.judgement) : [],
+  }));
   const pauseMs = (): number => jittered(alerting.settings.everyMs, JITTER);
   const looking = startRepeating(
     async (signal) => {
@@ -134,11 +142,21 @@ export function startAlerting(
   };
 }
 
+/** What cannot be told is left out. */
+const readingsOf = ({ red, unknown }: Judgement) =>
+  redStateNames
+    .filter((name) => !unknown.includes(name))
+    .map((name) => ({
+      labels: { name },
+      value: red.some((state) => state.name === name) ? 1 : 0,
+    }));
+
 async function lookOnce(alerting: Alerting, signal: AbortSignal): Promise<void> {
   const { deps } = alerting;
   const facts = await readFacts({ ...deps, spool: () => spoolFacts(alerting) });
   if (signal.aborted) return;
   const judgement = judge(withBelievablePresence(alerting, facts));
+  alerting.judgement = judgement;
   const believed = believe(alerting.holds, judgement);
   // While PostgreSQL is red for this process, it is the wrong place to say so.
   const reported = facts.checks['postgres']?.ok ? await report(alerting, believed) : undefined;

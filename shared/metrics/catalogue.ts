@@ -94,6 +94,12 @@ const catalogue = {
     process: 'both',
     labels: { check: FROM_CODE },
   },
+  rollcall_red_state: {
+    type: 'gauge',
+    help: '1 while this process sees a red state, 0 while it does not; absent when it cannot tell.',
+    process: 'both',
+    labels: { name: FROM_CODE },
+  },
   rollcall_metric_read_failures_total: {
     type: 'counter',
     help: 'Readings of a gauge that failed or took too long: the gauge is then absent from the answer.',
@@ -127,7 +133,7 @@ const catalogue = {
   },
   rollcall_outbox_messages: {
     type: 'gauge',
-    help: 'Outbox messages by state; at most 10,000 of each are counted. The same in every process.',
+    help: 'Outbox messages by state (pending: those that are due); at most 100,000 of each are counted. The same in every process.',
     process: 'both',
     labels: { state: ['pending', 'enqueued', 'dead', 'uncertain'] },
     kept: { as: 'outbox_messages', how: 'max' },
@@ -161,6 +167,14 @@ const catalogue = {
     labels: { queue: queueNames },
   },
 
+  rollcall_redis_memory_used_ratio: {
+    type: 'gauge',
+    help: 'Used part of maxmemory, or of the memory of the host where no limit is set. The same in every process.',
+    process: 'both',
+    labels: { redis: ['main', 'logs'] },
+    kept: { as: 'redis_memory_used', how: 'max' },
+  },
+
   // Logs.
   rollcall_log_spool_bytes: {
     type: 'gauge',
@@ -172,12 +186,6 @@ const catalogue = {
     type: 'gauge',
     help: 'SPOOL_MAX_MIB in bytes; 0 without a delivery stream.',
     process: 'both',
-  },
-  rollcall_log_segments: {
-    type: 'gauge',
-    help: 'Segments of the spool: waiting to be enqueued, or enqueued and without a receipt.',
-    process: 'both',
-    labels: { state: ['waiting', 'in_flight'] },
   },
   rollcall_log_lines_dropped_total: {
     type: 'counter',

@@ -3,7 +3,8 @@ import type { Database } from '../database/connect.js';
 import { checkOutbox } from '../health/outbox-check.js';
 import type { SpoolUse } from '../log-shipping/open-logging.js';
 import type { Queues } from '../queues/queues.js';
-import { queueNames } from '../queues/registry.js';
+import type { JobQueue } from '../queues/job-queue.js';
+import { queueNames, type QueueName } from '../queues/registry.js';
 import type { Metrics } from './metrics.js';
 
 export interface StoresToMeasure {
@@ -21,17 +22,13 @@ export function collectStores(
   metrics.collect(['rollcall_outbox_messages', 'rollcall_outbox_oldest_seconds'], async () =>
     readOutbox(database),
   );
-  metrics.collect(['rollcall_queue_jobs'], async () => {
-    const counts = await Promise.all(queueNames.map(async (queue) => queues[queue].counts()));
-    return {
-      rollcall_queue_jobs: queueNames.flatMap((queue, i) =>
-        Object.entries(counts[i] ?? {}).map(([state, value]) => ({
-          labels: { queue, state: state as keyof (typeof counts)[number] },
-          value,
-        })),
-      ),
-    };
-  });
+  for (const queue of queueNames) collectQueue(metrics, queue, queues[queue]);
+  for (const redis of queues.redisNames)
+    metrics.collect(['rollcall_redis_memory_used_ratio'], async () => ({
+      rollcall_redis_memory_used_ratio: [
+        { labels: { redis }, value: await queues.usedShare(redis) },
+      ],
+    }));
   metrics.collect(
     [
       'rollcall_log_spool_bytes',
@@ -48,6 +45,25 @@ export function collectStores(
         rollcall_log_spool_bytes: [{ value: bytes }],
         rollcall_log_spool_max_bytes: [{ value: maxBytes }],
         rollcall_log_lines_dropped_total: [{ value: droppedLines }],
+      };
+    },
+  );
+}
+
+/** Each by itself: another queue may be in another Redis. */
+function collectQueue(metrics: Metrics, queue: QueueName, jobs: Pick<JobQueue, 'state'>): void {
+  metrics.collect(
+    ['rollcall_queue_jobs', 'rollcall_queue_paused', 'rollcall_queue_resting_seconds'],
+    async () => {
+      const { counts, paused, restingMs } = await jobs.state();
+      const labels = { queue };
+      return {
+        rollcall_queue_jobs: (Object.keys(counts) as (keyof typeof counts)[]).map((state) => ({
+          labels: { queue, state },
+          value: counts[state],
+        })),
+        rollcall_queue_paused: [{ labels, value: paused ? 1 : 0 }],
+        rollcall_queue_resting_seconds: [{ labels, value: restingMs / 1_000 }],
       };
     },
   );
@@ -84,18 +100,23 @@ function collectConnections(metrics: Metrics, database: Database): void {
 
 /** More are not counted: the partial indexes have them, and a scrape must stay cheap. */
 const MAX_COUNTED = 100_000;
-const counted = ['enqueued', 'dead', 'uncertain'] as const;
+const counted = {
+  pending: 'and available_at <= now()',
+  enqueued: '',
+  dead: '',
+  uncertain: '',
+} as const;
 
 /** The depth of the outbox by state, and what the readiness check measures. */
 async function readOutbox(database: Database) {
   const [check, rows] = await Promise.all([
     checkOutbox(database),
-    database.query<{ state: (typeof counted)[number]; count: number }>(
-      counted
+    database.query<{ state: keyof typeof counted; count: number }>(
+      Object.entries(counted)
         .map(
-          (state) =>
+          ([state, isDue]) =>
             `select '${state}' as state, count(*)::int as count
-               from (select from outbox where state = '${state}' limit ${MAX_COUNTED}) some`,
+               from (select from outbox where state = '${state}' ${isDue} limit ${MAX_COUNTED}) counted`,
         )
         .join(' union all '),
       { type: QueryTypes.SELECT },
@@ -107,10 +128,7 @@ async function readOutbox(database: Database) {
     open: check['oldest_open_seconds'],
   };
   return {
-    rollcall_outbox_messages: [
-      { labels: { state: 'pending' as const }, value: Number(check['pending'] ?? 0) },
-      ...rows.map(({ state, count }) => ({ labels: { state }, value: count })),
-    ],
+    rollcall_outbox_messages: rows.map(({ state, count }) => ({ labels: { state }, value: count })),
     rollcall_outbox_oldest_seconds: Object.entries(ages).map(([state, age]) => ({
       labels: { state: state as keyof typeof ages },
       value: Number(age ?? 0),

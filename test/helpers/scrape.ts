@@ -31,7 +31,7 @@ export async function scrape(
 }
 
 /** Reads Prometheus's text format, version 0.0.4. @throws for a line that is none of it. */
-function parseScrape(text: string): Scrape {
+export function parseScrape(text: string): Scrape {
   const types = new Map<string, string>();
   const samples: Sample[] = [];
   for (const line of text.split('\n')) {

@@ -1,6 +1,7 @@
 import { once } from 'node:events';
 import { createServer, type IncomingMessage } from 'node:http';
 import { json } from 'node:stream/consumers';
+import { createMetrics } from '../../../shared/metrics/metrics.js';
 import { startAlerting, type AlertingSettings } from '../../../shared/alerts/alerting.js';
 import type { NoticeChannel } from '../../../shared/alerts/notice.js';
 import type { Check } from '../../../shared/health/checks.js';
@@ -104,6 +105,7 @@ export async function start(scope: Scope, context: TestContext, options: StartOp
       database,
       queues,
       log,
+      metrics: createMetrics('api'),
       checks: {
         ...commonChecks(database, queues),
         ...options.checks,
