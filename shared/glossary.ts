@@ -39,6 +39,11 @@
  * - **gap**: lines that were dropped because the spool was full, and the record that says so.
  * - **epoch**: the id of one Redis's data; a different epoch means that the data was lost.
  *
+ * Operation
+ * - **presence**: the row in which a process says that it lives, what it is and what it sees. **lost**: not seen for 150 seconds,
+ *   without having stopped.
+ * - **count of a minute**: what all processes counted within one minute, kept for the charts.
+ *
  * Tests
  * - **fail point**: a named place at which a crash test kills the process.
  * - **fixture**: what a test file sets up for its tests: a database, processes, accounts.

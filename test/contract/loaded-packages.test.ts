@@ -16,6 +16,7 @@ const unwanted = {
     ['swagger-ui-', 'load at the first request for it'],
     ['nodemailer/', 'only the worker sends mails'],
     ['@aws-sdk/', 'only the worker ships logs'],
+    ['prom-client/', 'load at the first scrape, see exposition.ts'],
   ],
   'workers/start': [
     ['bullmq/dist/cjs/index.js', 'import by path, see shared/queues/bullmq.d.ts'],
@@ -23,6 +24,7 @@ const unwanted = {
     ['express/', 'the worker answers with node:http'],
     ['@zxcvbn-ts/', 'only the API checks passwords'],
     ['bcrypt/', 'only the API checks passwords'],
+    ['prom-client/', 'load at the first scrape, see exposition.ts'],
   ],
 } as const;
 
