@@ -2,7 +2,7 @@ import type { Moment, Run } from './simulate.js';
 
 const WIDTH = 1_010;
 const LEFT = 78;
-const RIGHT = 18;
+const RIGHT = 24;
 const TOP = 58;
 const PANEL = 118;
 const GAP = 44;

@@ -49,6 +49,7 @@ interface World {
   readonly group: AutoScalingGroup;
   readonly mails: Flow;
   readonly lines: Flow;
+  readonly mailsPerWorker: number;
   /** Mails by the minute, for the quota of 24 hours. */
   readonly sentByMinute: number[];
   sentInDay: number;
@@ -130,6 +131,7 @@ function createWorld(scenario: Scenario, group: AutoScalingGroup): World {
     group,
     mails: flow(),
     lines: flow(),
+    mailsPerWorker: mailsPerWorker(scenario.sesPerSecond),
     sentByMinute: [],
     sentInDay: 0,
     upAgainAt: 0,
@@ -147,7 +149,7 @@ function work(world: World, second: number): void {
   const isDown = isSmtpDown(world, second);
   const quotaLeft = scenario.dailyQuota - world.sentInDay;
   mails.wasHeld ||= isDown || quotaLeft <= 0;
-  const byWorkers = workers * mailsPerWorker(scenario.sesPerSecond);
+  const byWorkers = workers * world.mailsPerWorker;
   const sent = finish(
     mails,
     second,
@@ -158,7 +160,7 @@ function work(world: World, second: number): void {
 
   const cpuLeft = Math.max(workers - sent * MAIL_CPU_SECONDS, 0);
   const { firehoseLinesPerSecond } = scenario;
-  const possible = cpuLeft * linesPerWorker();
+  const possible = cpuLeft / LINE_CPU_SECONDS;
   lines.wasHeld ||= lines.line.length > firehoseLinesPerSecond && possible > firehoseLinesPerSecond;
   const shipped = finish(lines, second, Math.min(possible, firehoseLinesPerSecond), Infinity);
   world.cpuSeconds += sent * MAIL_CPU_SECONDS + shipped * LINE_CPU_SECONDS;
@@ -199,7 +201,7 @@ function endInterval(world: World): Observation {
   const cpu = world.cpuSeconds / INTERVAL / assumed('vCPUs of an instance');
   world.cpuSeconds = 0;
   return {
-    mails: factsOf(mails, scenario.sesPerSecond, mailsPerWorker(scenario.sesPerSecond)),
+    mails: factsOf(mails, scenario.sesPerSecond, world.mailsPerWorker),
     // Nobody knows what Firehose would take; it says so only by throttling.
     lines: factsOf(lines, Infinity, linesPerWorker()),
     cpu,

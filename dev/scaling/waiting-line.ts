@@ -2,9 +2,10 @@
 export interface WaitingLine {
   /** How many wait. */
   length: number;
-  /** Those that came in the same second, oldest first, from `head` on. */
-  readonly groups: { readonly cameAt: number; count: number }[];
-  head: number;
+  /** How many of those that came in each second still wait. */
+  readonly since: Float64Array;
+  /** The second in which the oldest came, if any waits. */
+  oldest: number;
   /** How many have waited so many seconds. */
   readonly waits: Float64Array;
 }
@@ -26,42 +27,41 @@ const MINUTE = 60;
 /** An empty line, for times before `seconds`. */
 export const createWaitingLine = (seconds: number): WaitingLine => ({
   length: 0,
-  groups: [],
-  head: 0,
+  since: new Float64Array(seconds),
+  oldest: 0,
   waits: new Float64Array(seconds + 1),
 });
 
-/** Adds whole numbers. */
+/** Adds whole numbers; the seconds never decrease. */
 export function join(line: WaitingLine, second: number, count: number): void {
-  if (count <= 0) return;
-  line.groups.push({ cameAt: second, count });
+  if (line.length === 0) line.oldest = second;
+  add(line.since, second, count);
   line.length += count;
 }
 
 /** Serves so many, all of whom wait: the oldest first. */
 export function serve(line: WaitingLine, second: number, count: number): void {
+  const { since, waits } = line;
   let left = count;
   line.length -= count;
-  for (let group = line.groups[line.head]; left > 0 && group; group = line.groups[line.head]) {
-    const served = Math.min(left, group.count);
-    countWaits(line.waits, second - group.cameAt, served);
-    group.count -= served;
+  while (left > 0) {
+    const served = Math.min(left, since[line.oldest] ?? 0);
+    add(waits, second - line.oldest, served);
+    add(since, line.oldest, -served);
     left -= served;
-    if (group.count === 0) line.head += 1;
+    if (left > 0) line.oldest += 1;
   }
+  while (line.length > 0 && since[line.oldest] === 0) line.oldest += 1;
 }
 
 /** Seconds that the oldest has waited so far; 0 if none waits. */
 export const oldestWait = (line: WaitingLine, second: number): number =>
-  line.length === 0 ? 0 : second - (line.groups[line.head]?.cameAt ?? second);
+  line.length === 0 ? 0 : second - line.oldest;
 
 /** How long all have waited; those that still wait at the end count with their wait so far. */
 export function summarizeWaits(line: WaitingLine, end: number): Waits {
   const waits = line.waits.slice();
-  for (let i = line.head; i < line.groups.length; i += 1) {
-    const group = line.groups[i];
-    if (group) countWaits(waits, end - group.cameAt, group.count);
-  }
+  line.since.forEach((count, second) => add(waits, end - second, count));
   const all = total(waits);
   return {
     count: all,
@@ -73,8 +73,8 @@ export function summarizeWaits(line: WaitingLine, end: number): Waits {
   };
 }
 
-function countWaits(waits: Float64Array, wait: number, count: number): void {
-  waits[wait] = (waits[wait] ?? 0) + count;
+function add(counts: Float64Array, at: number, count: number): void {
+  counts[at] = (counts[at] ?? 0) + count;
 }
 
 /** The wait of the one that has so many before it. */
