@@ -2,10 +2,12 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import test from 'ava';
 import { projectRoot } from '../../../dev/paths.js';
+import { assumed, mailsPerWorker } from '../../../dev/scaling/assumptions.js';
 import { simulateAll, writtenFiles } from '../../../dev/scaling/document.js';
 import { byWork, policies } from '../../../dev/scaling/policies.js';
 import { OUTAGE, scenarioNamed, scenarios } from '../../../dev/scaling/scenarios.js';
 import { simulate, type Run } from '../../../dev/scaling/simulate.js';
+import { smtpConnections } from '../../../workers/mail/smtp/smtp.mailer.js';
 
 const all = simulateAll();
 const run = (scenario: string, policy: string): Run => {
@@ -66,6 +68,16 @@ test('whatever arrives is counted once, and the same code gives the same figures
     t.true(Math.abs(waits.count - arrived) <= 1, `${scenario.name} by ${policy.name}`);
   }
   t.deepEqual(simulate(scenarioNamed('outage'), byWork()).waits, run('outage', 'work').waits);
+});
+
+test('a worker is assumed to have the connections that it opens', (t) => {
+  for (const ratePerSecond of [1, 14, 57, 58, 300]) {
+    const assumedConnections = mailsPerWorker(ratePerSecond) * assumed('time of a mail over SMTP');
+    t.is(
+      Math.round(assumedConnections),
+      smtpConnections({ ratePerSecond, connections: undefined }),
+    );
+  }
 });
 
 test('docs/scaling.md and its plots are those of this code: npm run simulate:scaling', async (t) => {
