@@ -54,6 +54,8 @@ export interface DeadLetterGroup {
 
 const MAX_LISTED = 200;
 const MAX_GROUPS = 100;
+/** Of more causes than these, some are not looked at. */
+const MAX_CAUSES = 1_000;
 
 type Reads = Pick<DeadLetterDeps, 'database'>;
 
@@ -104,16 +106,42 @@ export async function countDeadLetters(
   return row?.count ?? 0;
 }
 
+/**
+ * Steps from one cause to the next by the index, and counts each by its part of the index: the causes of a hundred thousand
+ * messages need not be computed again.
+ */
+const GROUPS = `
+  with recursive firsts as (
+    (select state, mail_failure_cause(last_error) as cause, left(last_error, 200) as example, 1 as number
+       from outbox where state in ('dead', 'uncertain')
+      order by state, mail_failure_cause(last_error) limit 1)
+    union all
+    select next.*, firsts.number + 1
+      from firsts, lateral (
+        select o.state, mail_failure_cause(o.last_error) as cause, left(o.last_error, 200) as example
+          from outbox o
+         where o.state in ('dead', 'uncertain')
+           and (o.state, mail_failure_cause(o.last_error)) > (firsts.state, firsts.cause)
+         order by o.state, mail_failure_cause(o.last_error) limit 1
+      ) next
+     where firsts.number < $maxCauses
+  )
+  select firsts.state, firsts.cause, counted.*, firsts.example
+    from firsts, lateral (
+      select count(*)::int as count, min(created_at) as oldest, max(created_at) as newest,
+             (count(*) filter (where redrives > 0))::int as came_back
+        from outbox o
+       where o.state in ('dead', 'uncertain') and o.state = firsts.state
+         and mail_failure_cause(o.last_error) = firsts.cause
+    ) counted
+   order by counted.count desc, firsts.state, firsts.cause limit $limit`;
+
 /** The messages that wait for a decision by their cause: at most 100 groups, the largest first. */
 export function groupDeadLetters({ database }: Reads): Promise<DeadLetterGroup[]> {
-  return database.query<DeadLetterGroup>(
-    `select state, mail_failure_cause(last_error) as cause, count(*)::int as count,
-            min(created_at) as oldest, max(created_at) as newest,
-            (count(*) filter (where redrives > 0))::int as came_back, max(left(last_error, 200)) as example
-       from outbox where state in ('dead', 'uncertain')
-      group by 1, 2 order by count desc, state, cause limit $limit`,
-    { type: QueryTypes.SELECT, bind: { limit: MAX_GROUPS } },
-  );
+  return database.query<DeadLetterGroup>(GROUPS, {
+    type: QueryTypes.SELECT,
+    bind: { limit: MAX_GROUPS, maxCauses: MAX_CAUSES },
+  });
 }
 
 /**

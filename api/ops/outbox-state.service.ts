@@ -28,9 +28,16 @@ export async function readOutboxState({
   readonly database: Database;
 }): Promise<OutboxState> {
   const open = await database.query<{ state: string; count: number; age: number | null }>(
-    `select case when state = 'pending' and available_at > now() then 'scheduled' else state end as state,
-            count(*)::int as count, extract(epoch from now() - min(created_at))::int as age
-       from outbox where state in ('pending', 'enqueued', 'dead', 'uncertain') group by 1`,
+    // A hundred thousand dead letters are counted by their index alone.
+    `select state, count, extract(epoch from now() - oldest)::int as age from (
+       select case when state = 'pending' and available_at > now() then 'scheduled' else state end as state,
+              count(*)::int as count, min(created_at) as oldest
+         from outbox where state in ('pending', 'enqueued') group by 1
+       union all
+       select 'dead', count(*)::int, min(created_at) from outbox where state = 'dead'
+       union all
+       select 'uncertain', count(*)::int, min(created_at) from outbox where state = 'uncertain'
+     ) counted`,
     { type: QueryTypes.SELECT },
   );
   const settled = await database.query<{ outcome: string | null; count: number }>(
