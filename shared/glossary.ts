@@ -25,6 +25,9 @@
  * - **in flight**: started, with an outcome that is not yet recorded.
  * - **pause**: no job of a queue is started for a time, because every job would fail (a rate limit of BullMQ over all
  *   workers).
+ *   **paused by an operator**: no job of a queue is taken until it is resumed; the reason is kept beside the jobs.
+ * - **cause** of a dead letter: the SMTP code of the last reply, or the error without what differs from mail to mail.
+ * - **bulk action**: redriving or discarding all dead letters that fit a filter, in batches, at a rate.
  * - **redrive**: an operator's retry of a dead letter, under a new generation.
  * - **mail event**: what the provider reports about an accepted mail: delivered, bounced, complained.
  * - **suppression**: an address that gets no more mail after a bounce or a complaint.

@@ -165,11 +165,23 @@ async function giveEveryCommand(t: ExecutionContext, databaseUrl: string): Promi
     ['mail', 'dead'],
     ['mail', 'redrive', id],
     ['mail', 'redrive', '--all'],
+    ['mail', 'causes'],
+    ['mail', 'actions'],
+    ['mail', 'suppressed'],
     ['mail', 'unsuppress', email],
     ['outbox'],
     ['operator', 'grant', email],
     ['operator', 'revoke', email],
     ['sessions', 'end', email],
+    ['admins', 'show', email],
+    ['admins', 'search', 'a'],
+    ['users', 'list'],
+    ['schedule', 'run', 'rotate-audit'],
+    ['schedule'],
+    ['processes'],
+    ['audit', '--csv'],
+    ['queues', 'pause', 'logs'],
+    ['queues', 'resume', 'logs'],
   ]) {
     const { code, stderr } = await runCli(context, args, { DATABASE_URL: databaseUrl });
     t.is(code, 0, `${args.join(' ')}: ${stderr}`);

@@ -4,7 +4,7 @@ import { Worker, type Job } from 'bullmq';
 import * as z from 'zod';
 import { createMetrics } from '../../shared/metrics/metrics.js';
 import { defineJob } from '../../shared/queues/job-contract.js';
-import { openQueues } from '../../shared/queues/queues.js';
+import { openQueues, type Queues } from '../../shared/queues/queues.js';
 import { redisAddress } from '../../shared/queues/redis-client.js';
 import { createDependencyFaults } from '../../workers/jobs/dependency-faults.js';
 import { pauseOnRedisErrors } from '../../workers/jobs/pause-on-redis-errors.js';
@@ -120,15 +120,31 @@ test('only an answer of Redis is a refusal, wherever it has put its word for it'
   t.true((await faults.checks.redis_refuses_logs()).ok);
 });
 
+test('a queue that an operator has paused is not worked on until it is resumed', async (t) => {
+  const pause = { reason: 'they move', by: 'ada', since: new Date() };
+  const { redis, queues, hasDone } = await setUp(t, (_redis, { mail }) => mail.pause(pause));
+  // The worker waits for jobs, and there is one.
+  await eventually(async () => String(await redis.client.client('LIST')).includes('cmd=bzpopmin'));
+  t.like(await queues.mail.state(), { counts: { waiting: 1, active: 0 }, paused: pause });
+  t.false(hasDone());
+  t.is(await queues.mail.countRunnable(), 0, 'the watchdog does not miss it');
+  await queues.mail.resume();
+  await eventually(hasDone);
+  t.is((await queues.mail.state()).paused, undefined);
+});
+
 /** A worker with one job, and a Redis to which this is done just before it starts. */
-async function setUp(t: ExecutionContext, spoil: (redis: OwnRedis) => Promise<unknown>) {
+async function setUp(
+  t: ExecutionContext,
+  spoil: (redis: OwnRedis, queues: Queues) => Promise<unknown>,
+) {
   const redis = await openOwnRedis(t, { maxMemory: '16mb' });
   const { log, lines } = createRecordingLogger();
   const queues = openQueues({ url: redis.url, logsUrl: redis.url }, log);
   t.teardown(() => queues.close());
   await eventually(() => queues.ping().then(() => true));
   await queues.mail.add({ id: `j-${randomUUID()}`, contract: sayJob, data: { v: 1 } });
-  await spoil(redis);
+  await spoil(redis, queues);
 
   const faults = createDependencyFaults();
   const worker = startJobWorker({
@@ -152,6 +168,7 @@ async function setUp(t: ExecutionContext, spoil: (redis: OwnRedis) => Promise<un
   t.teardown(() => worker.stop(100));
   return {
     redis,
+    queues,
     faults,
     pauses: () => lines.filter(({ msg }) => String(msg).endsWith('; consumer paused')),
     hasDone: () => lines.some(({ msg }) => msg === 'job completed'),

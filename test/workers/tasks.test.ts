@@ -39,6 +39,12 @@ test.serial(
       [randomUUID(), randomUUID(), randomUUID()],
     );
 
+    await context.rows(
+      `insert into bulk_actions (id, action, filter, rate, reason, trace_id, total, created_at, finished_at)
+       select gen_random_uuid(), 'redrive', '{}', 1, '', 'x', 1, ${daysAgo(31)}, finished
+         from (values (${daysAgo(31)}), (${daysAgo(29)}), (null)) as each (finished)`,
+    );
+
     t.deepEqual(await tasks.run('purge-expired'), {
       messages: 1,
       confirmations: 1,
@@ -49,6 +55,7 @@ test.serial(
       metricMinutes: 0,
       processes: 0,
       alerts: 1,
+      bulkActions: 1,
     });
     t.deepEqual(await tasks.run('purge-expired'), {
       messages: 0,
@@ -60,6 +67,7 @@ test.serial(
       metricMinutes: 0,
       processes: 0,
       alerts: 0,
+      bulkActions: 0,
     });
     t.is((await fixture.messageOf(newMessage)).state, 'settled');
     t.is(await count('outbox'), 2, 'the new one and the dead one');

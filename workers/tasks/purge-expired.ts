@@ -12,6 +12,7 @@ export interface PurgeResult {
   readonly metricMinutes: number;
   readonly processes: number;
   readonly alerts: number;
+  readonly bulkActions: number;
 }
 
 const BATCH_SIZE = 1_000;
@@ -45,6 +46,7 @@ export async function purgeExpired(database: Database, signal?: AbortSignal): Pr
     metricMinutes: await purgeAll('metricMinutes'),
     processes: await purgeAll('processes'),
     alerts: await purgeAll('alerts'),
+    bulkActions: await purgeAll('bulkActions'),
   };
 }
 
@@ -128,6 +130,14 @@ const purges: Readonly<Record<keyof PurgeResult, string>> = {
       select id from alerts
        where cleared_at < now() - interval '30 days'
        order by raised_at limit $limit
+         for update skip locked)
+    returning id`,
+
+  bulkActions: `
+    delete from bulk_actions where id in (
+      select id from bulk_actions
+       where created_at < now() - interval '30 days' and finished_at < now() - interval '30 days'
+       limit $limit
          for update skip locked)
     returning id`,
 };
