@@ -11,6 +11,7 @@ import { logRedisProblems } from '../shared/queues/log-redis-problems.js';
 import { createListener, createOpsListener } from './app.js';
 import { createConsole } from './console/console.js';
 import { buildDeps, type ApiDeps } from './deps.js';
+import { openHealthdLog } from './http/healthd-log.js';
 import { securityHeaderValues } from './http/security-headers.js';
 import { metricsRoutes } from './ops/metrics.routes.js';
 import { closeServer, createHttpServer, listen } from './http/server.js';
@@ -80,7 +81,11 @@ export async function startApi(
     listener: createOpsListener(deps, { publicUrl, trustProxy }, operators),
     address: opsListener,
   };
-  const port = await serve({ listener, address: config.http }, config, logging, lifecycle);
+  const healthd =
+    config.healthdDir === undefined ? undefined : openHealthdLog(config.healthdDir, log);
+  lifecycle.onStop('health lines', () => healthd?.close());
+  const server = { listener: healthd?.around(listener) ?? listener, address: config.http };
+  const port = await serve(server, config, logging, lifecycle);
   if (opsServer) await serve(opsServer, config, logging, lifecycle);
   // Released before the servers: a stream of live updates would keep one from closing.
   lifecycle.onStop('console', () => operatorConsole.close());

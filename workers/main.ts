@@ -9,7 +9,10 @@ const config = loadOrExit(() => loadWorkerConfig());
 const logging = loadOrExit(() => openLogging(config, 'rollcall-worker'));
 const lifecycle = startLifecycle(logging.log, STOP_DEADLINE_MS);
 try {
-  await startWorker(config, logging, lifecycle);
+  const worker = startWorker(config, logging, lifecycle);
+  // The instance is about to be terminated. From the start on: by default the signal would end the process.
+  process.on('SIGUSR2', () => void worker.then((running) => running.drain()));
+  await worker;
 } catch (error) {
   logging.log.fatal({ err: error }, 'worker failed to start');
   await lifecycle.stop('start failed', 1, error);

@@ -9,6 +9,7 @@ import {
   type QueueName,
 } from '../shared/queues/registry.js';
 import type { WorkerDeps } from './deps.js';
+import type { Drain } from './jobs/drain.js';
 import { evenRateLimiter } from './jobs/even-rate-limiter.js';
 import { startJobWorker, type JobWorker } from './jobs/start-worker.js';
 import { workerName } from './jobs/worker-name.js';
@@ -53,6 +54,7 @@ export function startRoles(
   config: WorkerConfig,
   deps: WorkerDeps,
   { onStop, stop }: Pick<Lifecycle, 'onStop' | 'stop'>,
+  drain: Pick<Drain, 'add'>,
 ): void {
   const onStalled = (): void => void stop('queue consumer stalled', 1);
   const parts: { stop(deadlineMs: number): Promise<void> }[] = [deps.tasks];
@@ -63,7 +65,9 @@ export function startRoles(
   for (const name of queueNames) {
     if (!config.roles.includes(queueRegistry[name].role)) continue;
     const consumer = consumers[name]({ config, deps, onStalled });
-    if (consumer) parts.push(consumer);
+    if (!consumer) continue;
+    parts.push(consumer);
+    drain.add(consumer);
   }
   if (config.roles.includes('relay')) parts.push(...startRelaying(deps));
 }

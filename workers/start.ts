@@ -10,6 +10,7 @@ import { logRedisProblems } from '../shared/queues/log-redis-problems.js';
 import { buildDeps, type WorkerDeps } from './deps.js';
 import { createAlertMails } from './mail/alert-mail.js';
 import { openWorkerHttp } from './http/http.js';
+import { createDrain } from './jobs/drain.js';
 import { startRoles } from './start-roles.js';
 
 const FLUSH_DEADLINE_MS = 2_000;
@@ -19,6 +20,8 @@ export interface RunningWorker {
   readonly port: number;
   readonly deps: WorkerDeps;
   readonly presence: Presence;
+  /** Takes no more jobs; HTTP, relay and tasks go on. Resolves when no job is in flight. */
+  drain(): Promise<void>;
 }
 
 /** Opens one part of the worker after the other, each with its release, and starts its roles. */
@@ -55,17 +58,23 @@ export async function startWorker(
     ],
   });
   onStop('alerting', () => alerting.stop());
+  const drain = createDrain(log);
   const http = await openWorkerHttp(
-    { ...deps, metricsToken: config.metricsToken, isStopping: () => lifecycle.isStopping },
+    {
+      ...deps,
+      metricsToken: config.metricsToken,
+      isStopping: () => lifecycle.isStopping,
+      drainState: () => drain.state,
+    },
     config.http,
   );
   onStop('http', () => http.close());
-  startRoles(config, deps, lifecycle);
+  startRoles(config, deps, lifecycle, drain);
   log.info(
     { ...startupEvent, 'server.port': http.port, 'labels.roles': config.roles.join(',') },
     'worker started',
   );
   presence.start();
   onStop('presence', (cause) => presence.stopping(cause));
-  return { port: http.port, deps, presence };
+  return { port: http.port, deps, presence, drain: () => drain.start() };
 }

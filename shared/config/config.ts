@@ -3,7 +3,7 @@ import { homedir } from 'node:os';
 import { isAbsolute, join, resolve } from 'node:path';
 import { ConfigError, load, type Environment, type EnvironmentReader } from './reader.js';
 import type { VariableName } from './variables.js';
-import { refuseWeakSecrets } from './secrets.js';
+import { refuseDollars, refuseWeakSecrets } from './secrets.js';
 import { excessiveTrust } from './proxies.js';
 
 export { ConfigError, type Environment } from './reader.js';
@@ -32,6 +32,7 @@ export function loadApiConfig(env: Environment = process.env) {
       operatorEmails: reader.get('OPERATOR_EMAILS'),
       readonlyEmails: reader.get('OPS_READONLY_EMAILS'),
       opsListener: opsListener(reader),
+      healthdDir: reader.get('HEALTHD_DIR'),
       rateLimitScale: reader.get('RATE_LIMIT_SCALE'),
       database: database(reader),
       redis: redis(reader),
@@ -98,6 +99,7 @@ export function loadOrExit<C>(loader: () => C): C {
 
 function runtime(reader: EnvironmentReader) {
   reader.get('NODE_ENV');
+  refuseDollars(reader);
   const failpoint = reader.get('FAILPOINT');
   if (failpoint !== undefined && reader.isProduction)
     reader.fault('FAILPOINT', 'is refused in production');

@@ -27,6 +27,8 @@ export interface EnvironmentReader {
   readonly isProduction: boolean;
   /** True when the variable is set, valid or not. */
   isGiven(name: VariableName): boolean;
+  /** The variable as it was set; `undefined` when it is unset or empty. */
+  text(name: VariableName): string | undefined;
   /** The variable's value; `undefined` after a fault, which nothing sees because {@link load} throws. */
   get<N extends VariableName>(name: N): VariableValue<N>;
   /** Like `get`, but an unset variable is a fault. */
@@ -71,6 +73,7 @@ function createReader(env: Environment, faults: ConfigFault[]): EnvironmentReade
   return {
     isProduction: (env['NODE_ENV'] || 'production') === 'production',
     isGiven: (name) => textOf(name) !== undefined,
+    text: textOf,
     get,
     require(name, why = 'is required') {
       const value = get(name);

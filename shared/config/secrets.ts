@@ -17,6 +17,41 @@ export function refuseWeakSecrets(reader: EnvironmentReader): void {
   refuseSharedSecrets(reader);
 }
 
+/** Texts that somebody chose elsewhere and pasted: they may hold anything. */
+const PASTED = [
+  'SECRET_KEY',
+  'SECRET_KEY_PREVIOUS',
+  'PASSWORD_PEPPER',
+  'PASSWORD_PEPPER_PREVIOUS',
+  'METRICS_TOKEN',
+  'DATABASE_URL',
+  'POSTGRES_USER',
+  'POSTGRES_PASSWORD',
+  'REDIS_URL',
+  'REDIS_URL_LOGS',
+  'MAIL_USERNAME',
+  'MAIL_PASSWORD',
+  'AWS_SECRET',
+  'ALERT_WEBHOOK_URL',
+  'HEARTBEAT_URL',
+] as const satisfies readonly VariableName[];
+
+/**
+ * Reports, in production, secrets that would not arrive as they were set.
+ * Elastic Beanstalk writes the environment into a file for Docker Compose and doubles each `$` there; other tools replace
+ * `$NAME`. The value that arrives is then another one, and the fault would look like a wrong password.
+ */
+export function refuseDollars(reader: EnvironmentReader): void {
+  if (!reader.isProduction) return;
+  for (const variable of PASTED) {
+    if (reader.text(variable)?.includes('$') === true)
+      reader.fault(
+        variable,
+        'holds a $, which Elastic Beanstalk and Docker Compose alter on the way; choose a value without one (in a URL %24)',
+      );
+  }
+}
+
 function keySecrets(reader: EnvironmentReader): [VariableName, string[]][] {
   return [
     ['SECRET_KEY', compact([reader.get('SECRET_KEY')])],

@@ -80,7 +80,7 @@ export const variables = {
   HOST: withDefault(
     z.string().min(1),
     '0.0.0.0',
-    'address that the API and the worker listen on; `127.0.0.1` for a worker whose queue daemon runs on the same host, as under Elastic Beanstalk, so that no other host can reach it',
+    'address that the API and the worker listen on; a worker needs `127.0.0.1` alone if its queue daemon runs on the same host and it in no container',
   ),
   WORKER_PORT: withDefault(port, '8080', "the worker's HTTP port"),
   OPS_PORT: variable(
@@ -285,6 +285,10 @@ export const variables = {
     integer(1, 1_000_000),
     '256',
     'disk space for the waiting lines of one process; beyond it the oldest are dropped and counted',
+  ),
+  HEALTHD_DIR: variable(
+    z.string().min(1).optional(),
+    "folder in which the API writes a line for each request, for Elastic Beanstalk's health agent; unset: none is written",
   ),
   XDG_STATE_HOME: variable(
     z.string().min(1).optional(),

@@ -132,6 +132,28 @@ export const logMessages = {
     meaning:
       '`error.message` says why: another worker holds the claim, say, or the mail server takes no further connection. It runs again soon',
   },
+  'drain started': {
+    level: 'info',
+    process: 'worker',
+    meaning:
+      'SIGUSR2: the instance is about to be terminated. The worker takes no more jobs and goes on answering over HTTP',
+  },
+  'drain completed': {
+    level: 'info',
+    process: 'worker',
+    meaning: 'no job is in flight; the process may be stopped',
+  },
+  'drain failed': {
+    level: 'error',
+    process: 'worker',
+    meaning: 'a queue could not be left in order; what was in flight is found as stalled',
+  },
+  'health lines not written': {
+    level: 'warn',
+    process: 'API',
+    meaning:
+      '`HEALTHD_DIR` cannot be written to: Elastic Beanstalk sees no requests of this instance. Lines are dropped',
+  },
   'job returned to queue': {
     level: 'info',
     process: 'worker',

@@ -44,6 +44,8 @@ const weak: readonly (readonly [what: string, variable: string, value: string | 
   ['no pepper', 'PASSWORD_PEPPER', undefined],
   ['the signing secret as the pepper', 'PASSWORD_PEPPER', SECRET_KEY],
   ['a short pepper', 'PASSWORD_PEPPER', 'pepper-0123456789'],
+  ['a secret that Elastic Beanstalk alters', 'SECRET_KEY', `${GOOD.slice(1)}$`],
+  ['a mail password that Elastic Beanstalk alters', 'MAIL_PASSWORD', 'an SMTP password for $5'],
   ['a short token for the metrics', 'METRICS_TOKEN', 'metrics-0123456789'],
   ['the pepper as the token for the metrics', 'METRICS_TOKEN', PASSWORD_PEPPER],
   ['the pepper as an earlier one', 'PASSWORD_PEPPER_PREVIOUS', PASSWORD_PEPPER],

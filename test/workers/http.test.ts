@@ -4,6 +4,7 @@ import type { Socket } from 'node:net';
 import test from 'ava';
 import { createMetrics } from '../../shared/metrics/metrics.js';
 import { openWorkerHttp } from '../../workers/http/http.js';
+import type { DrainState } from '../../workers/jobs/drain.js';
 import { isPrivateAddress } from '../../workers/http/private-peers.js';
 import type { QueueMessage } from '../../workers/mail/ses-events/ses-events.js';
 import type { Tasks } from '../../workers/tasks/tasks.js';
@@ -32,6 +33,19 @@ test('not ready is 503, by a failed check or because the process is stopping', a
     t.is(answer.status, 503);
     t.like(answer.body, { status: 'not_ready' });
     t.is(answer.headers['retry-after'], '5');
+  }
+});
+
+test('a worker that is drained is not ready, says how far it is, and still answers the daemon', async (t) => {
+  for (const drain of ['draining', 'drained'] as const) {
+    const { ask, ran } = await setUp(t, { drain });
+    const answer = await ask('GET', '/health/ready');
+    t.is(answer.status, 503);
+    t.like(answer.body, { status: 'not_ready', jobs: drain });
+    t.is((await ask('GET', '/health/live')).status, 200);
+    t.is((await ask('POST', '/sqs', JSON_TYPE, '{}')).status, 200);
+    t.is((await ask('POST', '/tasks/sweep-outbox')).status, 200);
+    t.is(ran.length, 1);
   }
 });
 
@@ -298,9 +312,10 @@ const JSON_TYPE = { 'content-type': 'application/json' };
 interface State {
   readonly ok?: boolean;
   readonly isStopping?: boolean;
+  readonly drain?: DrainState;
 }
 
-function parts({ ok = true, isStopping = false }: State = {}) {
+function parts({ ok = true, isStopping = false, drain = 'working' }: State = {}) {
   const { log, lines } = createRecordingLogger();
   const ran: string[] = [];
   const taken: unknown[] = [];
@@ -325,6 +340,7 @@ function parts({ ok = true, isStopping = false }: State = {}) {
     metrics: createMetrics('worker'),
     metricsToken: 'the token of the metrics',
     isStopping: () => isStopping,
+    drainState: () => drain,
   };
   return { deps, ran, taken, lines };
 }

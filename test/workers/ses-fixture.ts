@@ -48,6 +48,7 @@ export async function openSesFixture(
       metricsToken: undefined,
       checks: {},
       isStopping: () => false,
+      drainState: () => 'working' as const,
       log,
     },
     { host: '127.0.0.1', port: 0 },

@@ -4,6 +4,7 @@ import { loadWorkerConfig } from '../../shared/config/config.js';
 import { queuePrefix } from '../../shared/queues/registry.js';
 import { redisAddress } from '../../shared/queues/redis-client.js';
 import { buildDeps } from '../../workers/deps.js';
+import { createDrain } from '../../workers/jobs/drain.js';
 import { startRoles } from '../../workers/start-roles.js';
 import { useContext } from '../helpers/context.js';
 import { environment } from '../helpers/env.js';
@@ -38,6 +39,7 @@ test('no part that takes its time to stop keeps the others from stopping', async
       onStop: (_, release) => void releases.unshift(() => release(cause)),
       stop: async () => undefined,
     },
+    createDrain(log),
   );
   const queue = new Queue('mail', {
     connection: redisAddress(redis.url),

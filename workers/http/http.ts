@@ -6,6 +6,7 @@ import { requestIdFrom } from '../../shared/http/request-headers.js';
 import { closeServer, listen } from '../../shared/lifecycle/http-server.js';
 import { refuseBrokenRequests } from '../../shared/lifecycle/refuse-broken-requests.js';
 import { isTaskName, type TaskName } from '../../shared/tasks/catalogue.js';
+import type { DrainState } from '../jobs/drain.js';
 import { maskError } from '../mask.js';
 import type { Tasks } from '../tasks/tasks.js';
 import { notAllowed, problem, readBody, tooLarge, type WorkerResponse } from './http-messages.js';
@@ -23,6 +24,7 @@ export interface WorkerHttpDeps extends QueueMessageDeps {
   readonly metricsToken: string | undefined;
   /** True once the process has begun to stop. */
   readonly isStopping: () => boolean;
+  readonly drainState: () => DrainState;
 }
 
 export interface WorkerHttp {
@@ -141,8 +143,12 @@ async function scrape({ expose }: ServeDeps): Promise<WorkerResponse> {
   return { status: 200, body: text, headers: { 'Content-Type': contentType } };
 }
 
-async function ready({ checks, isStopping }: WorkerHttpDeps): Promise<WorkerResponse> {
-  const report = await readiness(checks, isStopping);
+/** A worker that is drained is not ready, and says how far it is: whoever terminates its instance waits for that. */
+async function ready({ checks, isStopping, drainState }: WorkerHttpDeps): Promise<WorkerResponse> {
+  const jobs = drainState();
+  const report = await readiness(checks, () => isStopping() || jobs !== 'working');
+  if (jobs !== 'working')
+    return { status: 503, body: { ...report, jobs }, headers: { 'Retry-After': '5' } };
   if (report.status === 'ready') return { status: 200, body: report };
   return { status: 503, body: report, headers: { 'Retry-After': '5' } };
 }

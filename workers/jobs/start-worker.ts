@@ -49,7 +49,7 @@ export interface JobWorker {
   /**
    * Takes no more jobs and waits for those in flight. Past the deadline their signal asks them to return to the queue.
    * Resolves when all have ended, or a few seconds after the deadline; soon even if Redis is gone,
-   * to which it then never reconnects.
+   * to which it then never reconnects. Of several calls the earliest deadline counts.
    */
   stop(deadlineMs: number): Promise<void>;
 }
@@ -105,13 +105,13 @@ export function startJobWorker<S extends z.ZodType>(options: JobWorkerOptions<S>
   const idleMs = (): number => (inFlight.size > 0 ? 0 : performance.now() - lastTakenAt);
   const watchdog = startWatchdog({ producer, idleMs, refusals, log, onStalled });
 
-  let stopping: Promise<void> | undefined;
+  let ended: Promise<void> | undefined;
   return {
-    stop(deadlineMs) {
+    async stop(deadlineMs) {
       void watchdog.stop();
-      return (stopping ??= stopWorker(worker, inFlight, shutdown, deadlineMs).finally(() =>
-        stopped.abort(),
-      ));
+      ended ??= closeWorker(worker, inFlight);
+      await endBy(deadlineMs, ended, shutdown);
+      stopped.abort();
     },
   };
 }
@@ -170,11 +170,10 @@ function logStalledJobs(
   });
 }
 
-async function stopWorker(
+/** Takes no more jobs; resolves when those in flight have ended. */
+function closeWorker(
   worker: Worker<unknown, string>,
   inFlight: ReadonlySet<Promise<string>>,
-  shutdown: AbortController,
-  deadlineMs: number,
 ): Promise<void> {
   let isClosed = false;
   const closed = worker.close().then(() => {
@@ -187,10 +186,18 @@ async function stopWorker(
     // A job that was being fetched may have begun meanwhile.
     if (!isClosed && inFlight.size > 0) await settled();
   };
-  const everythingEnded = settled();
-  await Promise.race([everythingEnded, delay(deadlineMs, undefined, { ref: false })]);
+  return settled();
+}
+
+/** Waits for the end of the jobs in flight; past the deadline it asks them to return to the queue. */
+async function endBy(
+  deadlineMs: number,
+  ended: Promise<void>,
+  shutdown: AbortController,
+): Promise<void> {
+  await Promise.race([ended, delay(deadlineMs, undefined, { ref: false })]);
   shutdown.abort();
-  await Promise.race([everythingEnded, delay(RETURN_WITHIN_MS, undefined, { ref: false })]);
+  await Promise.race([ended, delay(RETURN_WITHIN_MS, undefined, { ref: false })]);
 }
 
 /** A lost connection repeats its error at every attempt to reconnect. */

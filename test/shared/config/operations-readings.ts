@@ -18,6 +18,14 @@ export const operationsReadings = {
     ],
     bad: ['nobody'],
   },
+  HEALTHD_DIR: {
+    read: (text) => api({ HEALTHD_DIR: text }).healthdDir,
+    good: [
+      [undefined, undefined],
+      ['/var/log/healthd', '/var/log/healthd'],
+    ],
+    bad: [],
+  },
   OPS_PORT: {
     read: (text) => api({ OPS_PORT: text }).opsListener,
     good: [

@@ -1,0 +1,103 @@
+import type { RequestListener } from 'node:http';
+import { appendFile, readdir, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { Logger } from '../../shared/logging/logger.js';
+import { createLogThrottle } from '../../shared/logging/log-throttle.js';
+
+/** Requests as the health agent of Elastic Beanstalk reads them: it counts status codes and latencies. */
+export interface HealthdLog {
+  /** The same listener; a line is written for each of its requests. */
+  around(listener: RequestListener): RequestListener;
+  /** Writes what is left. */
+  close(): Promise<void>;
+}
+
+const FLUSH_EVERY_MS = 1_000;
+const MAX_BUFFERED_BYTES = 1_024 * 1_024;
+const MAX_PATH_LENGTH = 200;
+/** The agent reads the file of the current hour; earlier ones are kept for whoever looks into it. */
+const KEPT_HOURS = 3;
+const SAME_FAILURE_EVERY_MS = 60_000;
+/** What nginx logs for a client that has gone before the answer. */
+const CLIENT_CLOSED = 499;
+
+/**
+ * Writes `application.log.YYYY-MM-DD-HH` (UTC) in `dir`, a line for each answered request, in the agent's format:
+ * Unix time, path, status, request time, upstream time and `X-Forwarded-For`, which is left out. Lines are written once
+ * a second. Without a writable folder they are dropped, with a warning: no request depends on them.
+ * https://docs.aws.amazon.com/elasticbeanstalk/latest/dg/health-enhanced-serverlogs.html
+ */
+export function openHealthdLog(dir: string, log: Logger): HealthdLog {
+  const isDue = createLogThrottle(SAME_FAILURE_EVERY_MS);
+  let lines = '';
+  let timer: NodeJS.Timeout | undefined;
+  let writing: Promise<void> = Promise.resolve();
+  let lastFile = '';
+
+  const write = async (text: string): Promise<void> => {
+    const file = fileOf(Date.now());
+    try {
+      await appendFile(join(dir, file), text);
+      if (file !== lastFile) await removeOld(dir);
+      lastFile = file;
+    } catch (error) {
+      if (isDue('write')) log.warn({ err: error }, 'health lines not written');
+    }
+  };
+  const flush = (): Promise<void> => {
+    clearTimeout(timer);
+    timer = undefined;
+    const text = lines;
+    lines = '';
+    if (text !== '') writing = writing.then(() => write(text));
+    return writing;
+  };
+  const add = (line: string): void => {
+    if (lines.length > MAX_BUFFERED_BYTES) return;
+    lines += line;
+    timer ??= setTimeout(() => void flush(), FLUSH_EVERY_MS).unref();
+  };
+  return {
+    around: (listener) => (req, res) => {
+      const startedAt = performance.now();
+      const { url = '/' } = req;
+      res.once('close', () =>
+        add(
+          healthdLine({
+            at: Date.now(),
+            url,
+            status: res.writableFinished ? res.statusCode : CLIENT_CLOSED,
+            seconds: (performance.now() - startedAt) / 1_000,
+          }),
+        ),
+      );
+      listener(req, res);
+    },
+    close: flush,
+  };
+}
+
+/** One line. A path cannot hold what separates the fields, nor a query, which may hold a token. */
+export function healthdLine(request: {
+  readonly at: number;
+  readonly url: string;
+  readonly status: number;
+  readonly seconds: number;
+}): string {
+  const [path = ''] = request.url.split('?', 1);
+  const safe = path.slice(0, MAX_PATH_LENGTH).replaceAll('"', '%22');
+  const seconds = request.seconds.toFixed(3);
+  return `${(request.at / 1_000).toFixed(3)}"${safe}"${request.status}"${seconds}"${seconds}"-\n`;
+}
+
+const fileOf = (at: number): string =>
+  `application.log.${new Date(at).toISOString().slice(0, 13).replace('T', '-')}`;
+
+/** Files of hours before those that are kept; nothing else in the folder is ours. */
+async function removeOld(dir: string): Promise<void> {
+  const oldest = fileOf(Date.now() - (KEPT_HOURS - 1) * 3_600_000);
+  for (const name of await readdir(dir)) {
+    if (/^application\.log\.\d{4}-\d\d-\d\d-\d\d$/.test(name) && name < oldest)
+      await rm(join(dir, name), { force: true });
+  }
+}
