@@ -1,13 +1,12 @@
 import { loadOrExit, loadWorkerConfig } from '../shared/config/config.js';
+import { deadlines } from '../shared/lifecycle/deadlines.js';
 import { startLifecycle } from '../shared/lifecycle/lifecycle.js';
 import { openLogging } from '../shared/log-shipping/open-logging.js';
 import { startWorker } from './start.js';
 
-const STOP_DEADLINE_MS = 25_000;
-
 const config = loadOrExit(() => loadWorkerConfig());
 const logging = loadOrExit(() => openLogging(config, 'rollcall-worker'));
-const lifecycle = startLifecycle(logging.log, STOP_DEADLINE_MS);
+const lifecycle = startLifecycle(logging.log, deadlines.worker.stopMs);
 try {
   const worker = startWorker(config, logging, lifecycle);
   // The instance is about to be terminated. From the start on: by default the signal would end the process.

@@ -1,14 +1,12 @@
 import { createServer, type RequestListener, type Server } from 'node:http';
+import { deadlines } from '../../shared/lifecycle/deadlines.js';
 import { closeServer as closeWithin, listen } from '../../shared/lifecycle/http-server.js';
 import { refuseBrokenRequests } from '../../shared/lifecycle/refuse-broken-requests.js';
 import type { Logger } from '../../shared/logging/logger.js';
 
 export { listen };
 
-/** Longer than the idle time-out of an AWS load balancer (60 s), which would answer 502 for a closed connection. */
-const KEEP_ALIVE_TIMEOUT_MS = 65_000;
 const HEADERS_TIMEOUT_MS = 10_000;
-const REQUEST_TIMEOUT_MS = 15_000;
 /** A client that does not read its response is disconnected after this or, as Node counts, at most twice this. */
 const STALL_TIMEOUT_MS = 20_000;
 const CHECK_INTERVAL_MS = 1_000;
@@ -40,9 +38,9 @@ export function createHttpServer(
     {
       maxHeaderSize: MAX_HEADER_BYTES,
       headersTimeout: timeouts.headersTimeoutMs ?? HEADERS_TIMEOUT_MS,
-      requestTimeout: timeouts.requestTimeoutMs ?? REQUEST_TIMEOUT_MS,
+      requestTimeout: timeouts.requestTimeoutMs ?? deadlines.api.requestMs,
       connectionsCheckingInterval: timeouts.checkIntervalMs ?? CHECK_INTERVAL_MS,
-      keepAliveTimeout: KEEP_ALIVE_TIMEOUT_MS,
+      keepAliveTimeout: deadlines.api.keepAliveMs,
       // Node would answer without a problem document; the request guard checks the header.
       requireHostHeader: false,
     },

@@ -3,6 +3,7 @@ import { isDatabaseUnavailable } from '../../shared/database/failures.js';
 import type { Check } from '../../shared/health/checks.js';
 import { readiness } from '../../shared/health/readiness.js';
 import { requestIdFrom } from '../../shared/http/request-headers.js';
+import { deadlines } from '../../shared/lifecycle/deadlines.js';
 import { closeServer, listen } from '../../shared/lifecycle/http-server.js';
 import { refuseBrokenRequests } from '../../shared/lifecycle/refuse-broken-requests.js';
 import { isTaskName, type TaskName } from '../../shared/tasks/catalogue.js';
@@ -32,8 +33,6 @@ export interface WorkerHttp {
   close(): Promise<void>;
 }
 
-/** Longer than the worker tier's daemon keeps idle connections: a minute. */
-const KEEP_ALIVE_TIMEOUT_MS = 75_000;
 const HEADERS_TIMEOUT_MS = 10_000;
 const REQUEST_TIMEOUT_MS = 15_000;
 /** Short: draining the jobs takes most of the stop time, and the daemon retries a request that is cut off. */
@@ -53,7 +52,7 @@ export async function openWorkerHttp(
   const deps: ServeDeps = { ...workerDeps, expose: createExposition(workerDeps.metrics) };
   const server = createServer(
     {
-      keepAliveTimeout: KEEP_ALIVE_TIMEOUT_MS,
+      keepAliveTimeout: deadlines.worker.keepAliveMs,
       headersTimeout: HEADERS_TIMEOUT_MS,
       requestTimeout: REQUEST_TIMEOUT_MS,
       // Node would answer without a problem document.

@@ -1,3 +1,4 @@
+import { deadlines } from '../../shared/lifecycle/deadlines.js';
 import type { Logger } from '../../shared/logging/logger.js';
 
 /** `working`: takes jobs; `draining`: takes none, some are in flight; `drained`: none are. */
@@ -12,12 +13,6 @@ export interface Drain {
   start(): Promise<void>;
 }
 
-/**
- * How long jobs in flight may take before they are returned to the queue. With what the shutdown takes, 25 s, it fits into
- * the 180 s that Auto Scaling waits before it terminates an instance (`.ebextensions/worker`).
- */
-const DRAIN_WITHIN_MS = 110_000;
-
 /** See {@link Drain}. */
 export function createDrain(log: Logger): Drain {
   const consumers: { stop(deadlineMs: number): Promise<void> }[] = [];
@@ -29,7 +24,9 @@ export function createDrain(log: Logger): Drain {
     log.info('drain started');
     await Promise.all(
       consumers.map(({ stop }) =>
-        stop(DRAIN_WITHIN_MS).catch((error: unknown) => log.error({ err: error }, 'drain failed')),
+        stop(deadlines.worker.drainMs).catch((error: unknown) =>
+          log.error({ err: error }, 'drain failed'),
+        ),
       ),
     );
     state = 'drained';

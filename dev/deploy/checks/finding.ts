@@ -1,0 +1,9 @@
+/** One thing wrong with what is deployed: where, and what. */
+export interface Finding {
+  readonly where: string;
+  readonly problem: string;
+}
+
+/** As a reader of the output sees them. */
+export const describe = (findings: readonly Finding[]): string =>
+  findings.map(({ where, problem }) => `${where}: ${problem}`).join('\n');
