@@ -234,6 +234,22 @@ test.serial('a job that its worker never finishes does not keep stop for ever', 
   await eventually(async () => (await stateOf(id)).state === 'completed');
 });
 
+test.serial('of two deadlines the earlier one counts, whichever came first', async (t) => {
+  const { add, stateOf, worker } = await setUp(
+    t,
+    (_word, { signal }) =>
+      new Promise((_resolve, reject) => {
+        signal.addEventListener('abort', () => reject(new JobReturned()));
+      }),
+  );
+  const id = await add({ v: 1, word: 'hello' });
+  await eventually(async () => (await stateOf(id)).state === 'active');
+  const drained = worker.stop(600_000);
+  await worker.stop(50);
+  await drained;
+  t.is((await stateOf(id)).state, 'waiting');
+});
+
 test.serial('the job of a silent worker is taken back by another', async (t) => {
   const stuck = openStuck();
   const first = await setUp(t, () => stuck.promise, { lockDurationMs: 400 });

@@ -1,0 +1,67 @@
+import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { createServer } from 'node:http';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import test from 'ava';
+import { healthdLine, openHealthdLog } from '../../api/http/healthd-log.js';
+import { closeServer, listen } from '../../shared/lifecycle/http-server.js';
+import type { Scope } from '../helpers/context.js';
+import { ask } from '../helpers/http.js';
+import { createRecordingLogger } from '../helpers/log.js';
+
+/** A server whose requests are told in `dir`. */
+async function serve(scope: Scope, dir: string) {
+  const { log, lines } = createRecordingLogger();
+  const healthd = openHealthdLog(dir, log);
+  const server = createServer(
+    healthd.around((req, res) => {
+      res.statusCode = req.url?.startsWith('/missing') === true ? 404 : 200;
+      res.end();
+    }),
+  );
+  const port = await listen(server, 0, '127.0.0.1');
+  scope.teardown(() => closeServer(server, 0));
+  const get = (path: string) =>
+    ask(`http://127.0.0.1:${port}${path}`, { signal: AbortSignal.timeout(30_000) });
+  return { healthd, get, lines };
+}
+
+test('each request is a line in the file of its hour; old files go, foreign ones stay', async (t) => {
+  const dir = await mkdtemp(join(tmpdir(), 'rollcall-healthd-'));
+  t.teardown(() => rm(dir, { recursive: true, force: true }));
+  await writeFile(join(dir, 'application.log.2026-01-01-00'), 'x');
+  await writeFile(join(dir, 'notes.txt'), 'x');
+  const { healthd, get } = await serve(t, dir);
+  await get('/users?q=secret');
+  await get('/missing');
+  await healthd.close();
+
+  const [file = '', ...others] = await readdir(dir);
+  t.regex(file, /^application\.log\.\d{4}-\d\d-\d\d-\d\d$/);
+  t.not(file, 'application.log.2026-01-01-00');
+  t.deepEqual(others, ['notes.txt']);
+  const [first = '', second = ''] = (await readFile(join(dir, file), 'utf8')).split('\n');
+  t.regex(first, /^\d{10}\.\d{3}"\/users"200"0\.\d{3}"0\.\d{3}"-$/);
+  t.regex(second, /"\/missing"404"/);
+});
+
+test('a path cannot forge a field, and is bounded', (t) => {
+  const line = healthdLine({
+    at: 1_437_609_879_311,
+    url: '/a"500"9?t=1',
+    status: 200,
+    seconds: 0.0834,
+  });
+  t.is(line, '1437609879.311"/a%22500%229"200"0.083"0.083"-\n');
+  const long = healthdLine({ at: 0, url: `/${'a'.repeat(5_000)}`, status: 200, seconds: 0 });
+  t.true(long.length < 300);
+});
+
+test('without its folder requests are answered, and one warning says so', async (t) => {
+  const { healthd, get, lines } = await serve(t, join(tmpdir(), 'rollcall-no-such-folder'));
+  t.is((await get('/a')).status, 200);
+  await healthd.close();
+  t.is((await get('/b')).status, 200);
+  await healthd.close();
+  t.is(lines.filter(({ msg }) => msg === 'health lines not written').length, 1);
+});
