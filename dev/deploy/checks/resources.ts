@@ -55,6 +55,14 @@ const resourceKeys = [
   'UpdatePolicy',
 ];
 
+let specification: Promise<SpecDatabase> | undefined;
+
+/** It takes a second to read, so it is read once. */
+async function loadSpecification(): Promise<SpecDatabase> {
+  const { loadAwsServiceSpec } = await import('@aws-cdk/aws-service-spec');
+  return loadAwsServiceSpec();
+}
+
 interface World {
   readonly database: SpecDatabase;
   /** Every resource of the environment: its type by its name. */
@@ -73,13 +81,12 @@ export async function checkResources(
   overrides: readonly ResourceOverride[],
   settings: readonly OptionSetting[],
 ): Promise<Finding[]> {
-  const { loadAwsServiceSpec } = await import('@aws-cdk/aws-service-spec');
   const own = ownResources[tier];
   const types = new Map(Object.entries(own));
   for (const { name, definition } of overrides)
     if (typeof definition['Type'] === 'string')
       types.set(name, types.get(name) ?? definition['Type']);
-  const world: World = { database: await loadAwsServiceSpec(), types };
+  const world: World = { database: await (specification ??= loadSpecification()), types };
   const findings: Finding[] = [];
   for (const override of overrides) {
     const report: Report = (path, problem) =>
