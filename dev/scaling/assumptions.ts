@@ -48,9 +48,9 @@ export const assumptions = {
   'size of a log line': { value: 570, unit: 'bytes', source: MEASURED },
   'deleting 1,000 settled messages': { value: 0.15, unit: 's', source: MEASURED },
   'time for deleting, a worker': {
-    value: 160,
+    value: 34_560,
     unit: 's a day',
-    source: '[purge-expired.ts](../workers/tasks/purge-expired.ts): 40 s, four times',
+    source: '[tasks.ts](../workers/tasks/tasks.ts): 40 s of each 100 s, while rows are left',
   },
   'Firehose, large regions': { value: 5 * MIB, unit: 'bytes/s', source: FIREHOSE_LIMITS },
   'Firehose, other regions': { value: MIB, unit: 'bytes/s', source: FIREHOSE_LIMITS },

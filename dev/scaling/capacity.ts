@@ -50,7 +50,7 @@ const unsorted: readonly Limit[] = [
         1_000) /
       DAY_SECONDS,
     remedy:
-      'run `purge-expired` by the hour in `cron.yaml`: six times as many. Beyond that the table grows; partitions by day would be the next step, and do not exist',
+      'another worker with the role `relay`: they delete side by side. Beyond that partitions by day would be the next step, and do not exist',
   },
   {
     part: 'SES',

@@ -56,6 +56,7 @@ test.serial(
       processes: 0,
       alerts: 1,
       bulkActions: 1,
+      unfinished: 0,
     });
     t.deepEqual(await tasks.run('purge-expired'), {
       messages: 0,
@@ -68,6 +69,7 @@ test.serial(
       processes: 0,
       alerts: 0,
       bulkActions: 0,
+      unfinished: 0,
     });
     t.is((await fixture.messageOf(newMessage)).state, 'settled');
     t.is(await count('outbox'), 2, 'the new one and the dead one');
@@ -158,6 +160,30 @@ test('there are three tasks, and no other', (t) => {
   for (const name of ['sweep-outbox', 'purge-expired', 'rotate-audit']) t.true(isTaskName(name));
   for (const name of ['nope', 'toString', '']) t.false(isTaskName(name));
 });
+
+test.serial(
+  'purge-expired deletes a batch of each kind in turn, and says when it has not finished',
+  async (t) => {
+    const { fixture, tasks } = await setUp(t);
+    await context.rows(
+      `insert into outbox (id, name, payload, trace_id, state, settled_at)
+     select gen_random_uuid(), 'x', '{}', 'x', 'settled', ${daysAgo(40)} from generate_series(1, 2100)`,
+    );
+    await context.rows(
+      `insert into processes (id, service, host, pid, version, seen_at)
+     values (gen_random_uuid(), 'x', 'x', 1, 'x', ${daysAgo(40)})`,
+    );
+    let stopped: Promise<void> | undefined;
+    fixture.database.addHook('afterQuery', (_options, query) => {
+      // The last kind of the first turn.
+      if ('sql' in query && String(query.sql).includes('delete from bulk_actions'))
+        stopped ??= tasks.stop();
+    });
+    t.like(await tasks.run('purge-expired'), { messages: 1_000, processes: 1, unfinished: 1 });
+    await stopped;
+    await context.rows('delete from outbox');
+  },
+);
 
 test.serial('a task that is stopped ends after the batch that it is at', async (t) => {
   const { fixture, tasks } = await setUp(t);

@@ -2,18 +2,10 @@ import { QueryTypes } from 'sequelize';
 import type { Database } from '../../shared/database/connect.js';
 
 /** Deleted rows of each kind. */
-export interface PurgeResult {
-  readonly messages: number;
-  readonly confirmations: number;
-  readonly sessions: number;
-  readonly registrations: number;
-  readonly mailEvents: number;
-  readonly suppressions: number;
-  readonly metricMinutes: number;
-  readonly processes: number;
-  readonly alerts: number;
-  readonly bulkActions: number;
-}
+export type PurgeResult = Readonly<Record<Kind, number>> & {
+  /** Kinds of which the run may have left rows, for want of time. */
+  readonly unfinished: number;
+};
 
 const BATCH_SIZE = 1_000;
 /** The calling daemon times out after a minute; the next run deletes what is left. */
@@ -22,32 +14,25 @@ const MAX_DURATION_MS = 40_000;
 /**
  * Deletes expired rows: settled messages with their deliveries and events, events about unknown mails, links that were never
  * followed, sessions that ended or expired and registrations that were never confirmed, 30 days after their end; and
- * suppressions after a bounce, after a year. Works in small batches, each a transaction, and begins none once the signal has
- * aborted. A row that another transaction has locked is left to the next run.
+ * suppressions after a bounce, after a year. Works in small batches, each a transaction, one of each kind in turn, so that
+ * however many there are of one kind the others are deleted too; begins none once the signal has aborted. A row that another
+ * transaction has locked is left to the next run.
  */
 export async function purgeExpired(database: Database, signal?: AbortSignal): Promise<PurgeResult> {
   const deadline = Date.now() + MAX_DURATION_MS;
-  const purgeAll = async (kind: keyof PurgeResult): Promise<number> => {
-    let total = 0;
-    while (!signal?.aborted && Date.now() < deadline) {
+  const deleted = Object.fromEntries(kinds.map((kind) => [kind, 0])) as Record<Kind, number>;
+  let left = kinds;
+  while (left.length > 0) {
+    const full: Kind[] = [];
+    for (const kind of left) {
+      if (signal?.aborted || Date.now() >= deadline) return { ...deleted, unfinished: left.length };
       const count = await deleteBatch(database, purges[kind]);
-      total += count;
-      if (count < BATCH_SIZE) break;
+      deleted[kind] += count;
+      if (count === BATCH_SIZE) full.push(kind);
     }
-    return total;
-  };
-  return {
-    messages: await purgeAll('messages'),
-    confirmations: await purgeAll('confirmations'),
-    sessions: await purgeAll('sessions'),
-    registrations: await purgeAll('registrations'),
-    mailEvents: await purgeAll('mailEvents'),
-    suppressions: await purgeAll('suppressions'),
-    metricMinutes: await purgeAll('metricMinutes'),
-    processes: await purgeAll('processes'),
-    alerts: await purgeAll('alerts'),
-    bulkActions: await purgeAll('bulkActions'),
-  };
+    left = full;
+  }
+  return { ...deleted, unfinished: 0 };
 }
 
 async function deleteBatch(database: Database, sql: string): Promise<number> {
@@ -56,7 +41,7 @@ async function deleteBatch(database: Database, sql: string): Promise<number> {
 }
 
 /** Deletes a batch of each kind of row. */
-const purges: Readonly<Record<keyof PurgeResult, string>> = {
+const purges = {
   messages: `
     delete from outbox where id in (
       select id from outbox
@@ -140,4 +125,8 @@ const purges: Readonly<Record<keyof PurgeResult, string>> = {
        limit $limit
          for update skip locked)
     returning id`,
-};
+} as const satisfies Readonly<Record<string, string>>;
+
+type Kind = keyof typeof purges;
+
+const kinds = Object.keys(purges) as readonly Kind[];

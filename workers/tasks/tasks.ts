@@ -95,9 +95,12 @@ const HOUSEKEEPING: readonly TaskName[] = ['rotate-audit', 'purge-expired'];
 const FIRST_AFTER_MS = 10_000;
 const EVERY_MS = taskCatalogue['purge-expired'].everySeconds * 1_000;
 
+/** The pause after a run that has left something to do: a busy service settles more than one run can delete. */
+const UNFINISHED_AGAIN_MS = 60_000;
+
 /**
- * Runs the tasks that keep the tables small, four times a day until stopped, so that no external scheduler is needed.
- * Every worker with the relay role does; the tasks are idempotent.
+ * Runs the tasks that keep the tables small, four times a day until stopped, and again after a minute while a run does not
+ * finish its work, so that no external scheduler is needed. Every worker with the relay role does; the tasks are idempotent.
  */
 export function startHousekeeping(tasks: Tasks, log: Logger): Repeating {
   return startRepeating(
@@ -107,13 +110,15 @@ export function startHousekeeping(tasks: Tasks, log: Logger): Repeating {
 }
 
 async function runHousekeeping(tasks: Tasks, log: Logger, signal: AbortSignal): Promise<number> {
+  let isUnfinished = false;
   for (const name of HOUSEKEEPING) {
     if (signal.aborted) break;
     try {
-      await tasks.run(name);
+      const { unfinished = 0 } = await tasks.run(name);
+      isUnfinished ||= unfinished > 0;
     } catch (error) {
       log.warn({ err: error, 'labels.task': name }, 'task failed; will retry');
     }
   }
-  return jittered(EVERY_MS, 0.1);
+  return jittered(isUnfinished ? UNFINISHED_AGAIN_MS : EVERY_MS, 0.1);
 }
