@@ -1,3 +1,5 @@
+import type { Check } from '../../shared/health/checks.js';
+import type { WorkerRole } from '../../shared/queues/registry.js';
 import type { Queues } from '../../shared/queues/queues.js';
 import type { RouteLimits } from '../rate-limits/route-limits.js';
 import type { ConsoleSessionDeps } from './access/console-session.service.js';
@@ -6,6 +8,10 @@ import type { ConsoleSessionDeps } from './access/console-session.service.js';
 export interface ConsoleDeps extends ConsoleSessionDeps {
   readonly queues: Queues;
   readonly limits: RouteLimits;
+  /** The readiness checks of this process. */
+  readonly checks: Readonly<Record<string, Check>>;
+  /** The roles that some worker must have. */
+  readonly neededRoles: readonly WorkerRole[];
 }
 
 export interface ConsoleOptions {

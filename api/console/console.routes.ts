@@ -18,7 +18,9 @@ import { CONSOLE_POLICY, sendConsolePage } from './layout/console-page.js';
 import { sendPlainPage } from './layout/plain-page.js';
 import { wantsJson } from './layout/wanted.js';
 import type { Streams } from './live/streams.js';
-import { overviewRoutes } from './overview/overview.routes.js';
+import { liveRoutes } from './live/live.routes.js';
+import { createSnapshots } from './live/snapshot.js';
+import { overviewRoutes, renderOverview } from './overview/overview.routes.js';
 
 /** Everything below `/ops`: the login first, then the guard, then what only operators get. */
 export function consoleRoutes(
@@ -27,6 +29,7 @@ export function consoleRoutes(
   streams: Streams,
 ): Router {
   const cookie = createSessionCookie(options.isSecure);
+  const snapshots = createSnapshots(deps);
   const router = Router();
 
   router.use(setPageHeaders(options));
@@ -37,7 +40,8 @@ export function consoleRoutes(
   router.use(assetRoutes());
   router.post('/{*path}', ...requireOwnForm(deps, cookie, options.publicUrl));
   router.use(sessionRoutes(deps, cookie));
-  router.use(overviewRoutes(deps, streams));
+  router.use(overviewRoutes(snapshots));
+  router.use(liveRoutes(deps, cookie, streams, () => renderOverview(snapshots)));
 
   router.use(() => {
     throw new AppError('not_found');

@@ -25,6 +25,8 @@ export interface RequestContext {
   adminId?: number;
   /** The authenticated admin and its session; set by `requireAdmin`. */
   principal?: Principal;
+  /** The answer goes on until the client leaves, which is no abortion. */
+  isStream?: boolean;
 }
 
 const contexts = new WeakMap<IncomingMessage, RequestContext>();
@@ -91,6 +93,7 @@ class Context implements RequestContext {
   declare route?: string;
   declare adminId?: number;
   declare principal?: Principal;
+  declare isStream?: boolean;
   private child: Logger | undefined;
 
   constructor(
@@ -135,7 +138,7 @@ function logRequest(
   context: RequestContext,
   durationNs: number,
 ): void {
-  const completed = res.writableFinished;
+  const completed = res.writableFinished || context.isStream === true;
   const status = res.statusCode;
   const level = status === 500 ? 'error' : status > 500 || !completed ? 'warn' : 'info';
   log[level](

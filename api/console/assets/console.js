@@ -57,6 +57,10 @@ function follow(url) {
     refreshAges();
     showLive('Live', 'live');
   });
+  source.addEventListener('unknown', () => {
+    heardAt = Date.now();
+    showLive('PostgreSQL does not answer: this is what was known before', 'lost');
+  });
   source.addEventListener('ended', () => {
     source.close();
     showLive('Your session has ended: log in again', 'lost');

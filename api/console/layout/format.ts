@@ -1,9 +1,60 @@
 import { escapeControls } from '../../../shared/html/escape-controls.js';
+import { markup, type Html } from '../../http/page.js';
 
 /** How much of a foreign text a page shows. */
 const MAX_FOREIGN_LENGTH = 1_000;
 
-/** Text that somebody else has chosen: bounded, control characters visible. */
+/** A number with separators: 12,345. */
+export const count = (n: number): string => Math.round(n).toLocaleString('en-US');
+
+/** `1 mail`, `2 mails`. */
+export const counted = (n: number, one: string, many = `${one}s`): string =>
+  `${count(n)} ${n === 1 ? one : many}`;
+
+/** A duration in its largest unit: 0.4 s, 12 s, 3 min, 2 h, 5 d. */
+export function duration(seconds: number): string {
+  if (seconds < 0.0995) return `${Math.max(0, Math.round(seconds * 1_000))} ms`;
+  if (seconds < 9.95) return `${Number(seconds.toFixed(1))} s`;
+  if (seconds < 119.5) return `${Math.round(seconds)} s`;
+  if (seconds < 7_170) return `${Math.round(seconds / 60)} min`;
+  return seconds < 172_800
+    ? `${Math.round(seconds / 3_600)} h`
+    : `${Math.round(seconds / 86_400)} d`;
+}
+
+/** A size in its unit: 512 B, 1.2 KiB, 85 MiB. */
+export function bytes(size: number): string {
+  const units = ['B', 'KiB', 'MiB', 'GiB', 'TiB'];
+  const power = size < 1 ? 0 : Math.min(units.length - 1, Math.floor(Math.log2(size) / 10));
+  const inUnit = size / 1_024 ** power;
+  return `${inUnit < 10 && power > 0 ? inUnit.toFixed(1) : Math.round(inUnit)} ${units[power] ?? ''}`;
+}
+
+/** The date and time in UTC to the second: 2026-11-29 03:04:05. */
+export const utc = (at: Date): string => at.toISOString().slice(0, 19).replace('T', ' ');
+
+/** A point in time as its age, with the exact time at hand: the script of the page keeps it current. */
+export const ago = (at: Date | null | undefined, now = Date.now()): Html =>
+  at == null
+    ? markup`<span class="none">never</span>`
+    : markup`<time class="ago" datetime="${at.toISOString()}" title="${utc(at)} UTC">${ageText(at, now)}</time>`;
+
+/** A point in time that may be to come. */
+export function ageText(at: Date, now: number): string {
+  const seconds = (now - at.getTime()) / 1_000;
+  if (seconds < -1.5) return `in ${duration(-seconds)}`;
+  return seconds < 1.5 ? 'just now' : `${duration(seconds)} ago`;
+}
+
+/** The exact time, for a story in which the order counts. */
+export const exactTime = (at: Date): Html =>
+  markup`<time datetime="${at.toISOString()}" title="UTC">${utc(at)}</time>`;
+
+/** Text that somebody else has chosen: bounded, control characters visible, markup escaped. */
+export const foreign = (text: string, maxLength = MAX_FOREIGN_LENGTH): Html =>
+  markup`<span class="foreign" dir="auto">${clip(text, maxLength)}</span>`;
+
+/** The same inside of an attribute or a sentence. */
 export const clip = (text: string, maxLength = MAX_FOREIGN_LENGTH): string =>
   escapeControls(
     text.length > maxLength ? `${text.slice(0, maxLength).toWellFormed()}…` : text.toWellFormed(),

@@ -1,14 +1,33 @@
 import { Router } from 'express';
-import type { ConsoleDeps } from '../console-deps.js';
-import { sendConsolePage } from '../layout/console-page.js';
 import { markup } from '../../http/page.js';
-import type { Streams } from '../live/streams.js';
+import { sendConsolePage } from '../layout/console-page.js';
+import { wantsJson } from '../layout/wanted.js';
+import type { LivePart } from '../live/streams.js';
+import type { Snapshots } from '../live/snapshot.js';
+import { overviewParts } from './overview.pages.js';
+import { overviewView } from './overview.views.js';
 
 /** The first page: how the service is. */
-export function overviewRoutes(_deps: ConsoleDeps, _streams: Streams): Router {
+export function overviewRoutes(snapshots: Snapshots): Router {
   const router = Router();
-  router.get('/', (req, res) => {
-    sendConsolePage(req, res, { title: 'Overview', section: 'overview', body: markup`<p>…</p>` });
+  router.get('/', async (req, res) => {
+    const snapshot = await snapshots.read();
+    if (wantsJson(req)) {
+      res.json(overviewView(snapshot));
+      return;
+    }
+    const [verdict, figures, queues, ...rest] = overviewParts(snapshot).map(({ html }) => html);
+    sendConsolePage(req, res, {
+      title: 'Overview',
+      section: 'overview',
+      live: 'page=overview',
+      hasOwnHeading: true,
+      body: markup`${verdict}${figures}${queues}${rest}`,
+    });
   });
   return router;
 }
+
+/** The parts of the overview for its live updates. */
+export const renderOverview = async (snapshots: Snapshots): Promise<LivePart[]> =>
+  overviewParts(await snapshots.read()).map(({ id, html }) => ({ id, html: html.text }));

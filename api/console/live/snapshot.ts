@@ -1,0 +1,135 @@
+import {
+  readDeployMarks,
+  readProcesses,
+  type DeployMark,
+  type Processes,
+} from '../../../shared/presence/read-processes.js';
+import { readRedStates, type RedStateReport } from '../../../shared/alerts/read-red-states.js';
+import {
+  histogramNames,
+  readMinutes,
+  type MinuteHistory,
+} from '../../../shared/metrics/read-minutes.js';
+import { keptName } from '../../../shared/metrics/minutes.js';
+import { readMailFlow, type MailFlow } from '../../ops/mail-flow.service.js';
+import { readOutboxState, type OutboxState } from '../../ops/outbox-state.service.js';
+import { readQueueReports, type QueueReport } from '../../ops/queues.service.js';
+import type { ConsoleDeps } from '../console-deps.js';
+
+/** What was read last of one part of the service. */
+export interface Part<T> {
+  /** Undefined until it was read once. */
+  readonly value: T | undefined;
+  readonly readAt: Date | undefined;
+  /** True when the last reading failed: the value is what was known before. */
+  readonly hasFailed: boolean;
+}
+
+/** What the overview shows. */
+export interface Snapshot {
+  readonly outbox: Part<OutboxState>;
+  readonly flow: Part<MailFlow>;
+  readonly queues: Part<readonly QueueReport[]>;
+  readonly red: Part<RedStateReport>;
+  readonly processes: Part<Processes>;
+  readonly hour: Part<MinuteHistory>;
+  readonly day: Part<MinuteHistory>;
+  readonly marks: Part<readonly DeployMark[]>;
+}
+
+type PartName = keyof Snapshot;
+
+/** The series that the overview's charts and figures are made of. */
+export const series = {
+  sent: keptName('mail_outcomes', { outcome: 'sent' }),
+  deferred: keptName('mail_outcomes', { outcome: 'deferred' }),
+  dead: keptName('mail_outcomes', { outcome: 'dead' }),
+  bounced: keptName('mail_events', { event: 'bounced' }),
+  requests: ['2xx', '3xx', '4xx', '5xx'].map((status) =>
+    keptName('http_requests_count', { status }),
+  ),
+  failedRequests: keptName('http_requests_count', { status: '5xx' }),
+  oldest: keptName('outbox_oldest_seconds', { state: 'open' }),
+  logsShipped: keptName('firehose_records', { result: 'accepted' }),
+  logsDropped: 'log_lines_dropped',
+  spoolBytes: 'spool_bytes',
+} as const;
+
+const seriesNames = [
+  ...new Set([...Object.values(series).flat(), ...histogramNames('mail_delay')]),
+];
+
+/** How old a part may be that a page shows, in milliseconds: what changes slowly and costs more is read less often. */
+const MAX_AGE_MS: Readonly<Record<PartName, number>> = {
+  outbox: 2_500,
+  queues: 2_500,
+  flow: 5_000,
+  red: 5_000,
+  processes: 5_000,
+  hour: 15_000,
+  day: 60_000,
+  marks: 60_000,
+};
+/** A page waits no longer for a part: it shows what was known before. */
+const PATIENCE_MS = 1_500;
+const DAY_SECONDS = 86_400;
+
+/** Reads what pages show, once for all who look at the same time. */
+export interface Snapshots {
+  /** Never rejects; takes a second and a half at most. */
+  read(): Promise<Snapshot>;
+}
+
+export function createSnapshots(deps: ConsoleDeps): Snapshots {
+  const { database } = deps;
+  const parts = {
+    outbox: keep(MAX_AGE_MS.outbox, () => readOutboxState(deps)),
+    flow: keep(MAX_AGE_MS.flow, () => readMailFlow(deps)),
+    queues: keep(MAX_AGE_MS.queues, () => readQueueReports(deps)),
+    red: keep(MAX_AGE_MS.red, () => readRedStates(deps)),
+    processes: keep(MAX_AGE_MS.processes, () => readProcesses(database)),
+    hour: keep(MAX_AGE_MS.hour, () => readMinutes(database, 'hour', seriesNames)),
+    day: keep(MAX_AGE_MS.day, () => readMinutes(database, 'day', seriesNames)),
+    marks: keep(MAX_AGE_MS.marks, () => readDeployMarks(database, DAY_SECONDS)),
+  };
+  return {
+    async read() {
+      const read = await Promise.all(
+        Object.entries(parts).map(async ([name, part]) => [name, await part()] as const),
+      );
+      return Object.fromEntries(read) as unknown as Snapshot;
+    },
+  };
+}
+
+/** Reads a part when it is too old and nobody is reading it; keeps what was read before it failed. */
+function keep<T>(maxAgeMs: number, read: () => Promise<T>): () => Promise<Part<T>> {
+  let part: Part<T> = { value: undefined, readAt: undefined, hasFailed: false };
+  let triedAt = -Infinity;
+  let reading: Promise<void> | undefined;
+
+  async function refresh(): Promise<void> {
+    try {
+      part = { value: await read(), readAt: new Date(), hasFailed: false };
+    } catch {
+      // Why is among the red states; each dependency has its check, which logs.
+      part = { ...part, hasFailed: true };
+    }
+    triedAt = performance.now();
+    reading = undefined;
+  }
+
+  return async () => {
+    if (performance.now() - triedAt >= maxAgeMs) reading ??= refresh();
+    if (reading) {
+      const isLate = await Promise.race([reading.then(() => false), lateAfter(PATIENCE_MS)]);
+      if (isLate) return { ...part, hasFailed: true };
+    }
+    return part;
+  };
+}
+
+const lateAfter = (ms: number): Promise<boolean> =>
+  new Promise((resolve) => {
+    setTimeout(() => resolve(true), ms).unref();
+  });

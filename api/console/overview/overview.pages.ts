@@ -1,0 +1,229 @@
+import type { ProcessPresence } from '../../../shared/presence/read-processes.js';
+import type { MinuteHistory } from '../../../shared/metrics/read-minutes.js';
+import { markup, type Html } from '../../http/page.js';
+import type { QueueReport } from '../../ops/queues.service.js';
+import { ago, bytes, clip, count, counted, duration, foreign } from '../layout/format.js';
+import { badge, note, section, table, type Mood } from '../layout/parts.js';
+import { series, type Part, type Snapshot } from '../live/snapshot.js';
+import { nameOf, renderChart } from './chart.js';
+import { renderVerdict } from './verdict.js';
+
+/** A part of a page that live updates replace. */
+export interface PagePart {
+  readonly id: string;
+  readonly html: Html;
+}
+
+/** The parts of the overview, in their order. The same for everybody who may look. */
+export const overviewParts = (snapshot: Snapshot): PagePart[] => [
+  { id: 'verdict', html: renderVerdict(snapshot) },
+  { id: 'figures', html: renderFigures(snapshot) },
+  { id: 'queues', html: renderQueues(snapshot.queues) },
+  { id: 'charts-hour', html: renderCharts('hour', snapshot.hour, snapshot) },
+  { id: 'charts-day', html: renderCharts('day', snapshot.day, snapshot) },
+  { id: 'processes', html: renderProcesses(snapshot) },
+];
+
+interface Figure {
+  readonly label: string;
+  readonly value: string;
+  readonly more?: string | undefined;
+  readonly mood?: Mood | false;
+}
+
+function renderFigures({ outbox, flow, hour }: Snapshot): Html {
+  const waiting = outbox.value && outbox.value.pending.count + outbox.value.enqueued.count;
+  const oldest = Math.max(
+    outbox.value?.pending.oldest_seconds ?? 0,
+    outbox.value?.enqueued.oldest_seconds ?? 0,
+  );
+  const inHour = (name: string): string => (hour.value ? count(hour.value.sum(name)) : '–');
+  const dead = outbox.value?.dead.count;
+  const uncertain = outbox.value?.uncertain.count;
+  const dropped = hour.value?.sum(series.logsDropped) ?? 0;
+  const figures: Figure[] = [
+    { label: 'Sent', value: shown(flow.value?.sent), more: 'in the last hour' },
+    {
+      label: 'Waiting',
+      value: shown(waiting),
+      more: waiting ? `oldest ${duration(oldest)}` : 'outbox is empty',
+    },
+    { label: 'Deferred', value: inHour(series.deferred), more: 'tried again, last hour' },
+    { label: 'Bounced', value: inHour(series.bounced), more: 'in the last hour' },
+    {
+      label: 'Dead letters',
+      value: shown(dead),
+      more: dead ? 'wait for you' : undefined,
+      mood: Boolean(dead) && 'bad',
+    },
+    {
+      label: 'Perhaps sent',
+      value: shown(uncertain),
+      more: uncertain ? 'wait for you' : undefined,
+      mood: Boolean(uncertain) && 'warn',
+    },
+    { label: 'Log records', value: inHour(series.logsShipped), more: 'shipped, last hour' },
+    {
+      label: 'Log spool',
+      value: hour.value ? bytes(hour.value.latest(series.spoolBytes) ?? 0) : '–',
+      more: dropped > 0 ? `${counted(dropped, 'line')} dropped` : 'none dropped',
+      mood: dropped > 0 && 'bad',
+    },
+  ];
+  return markup`<dl id="figures" class="figures">${figures.map(
+    ({ label, value, more, mood = false }) =>
+      markup`<div class="${mood}"><dt>${label}</dt><dd>${value}${more !== undefined && markup`<small>${more}</small>`}</dd></div>`,
+  )}</dl>`;
+}
+
+const shown = (n: number | undefined): string => (n === undefined ? '–' : count(n));
+
+function renderQueues(part: Part<readonly QueueReport[]>): Html {
+  const columns = [
+    { label: 'Queue' },
+    { label: 'State' },
+    { label: 'Waiting', kind: 'number' },
+    { label: 'Active', kind: 'number' },
+    { label: 'Delayed', kind: 'number' },
+    { label: 'Failed', kind: 'number' },
+  ] as const;
+  const rows = (part.value ?? []).map((queue) => {
+    const { name, description, counts } = queue;
+    const numbers = (['waiting', 'active', 'delayed', 'failed'] as const).map((state) =>
+      counts ? count(counts[state]) : '–',
+    );
+    return [markup`${name}<span class="sub">${description}</span>`, stateOf(queue), ...numbers];
+  });
+  return section(
+    'queues',
+    'Queues',
+    markup`${staleNote(part)}${table('Queues and their jobs', columns, rows, 'Nothing is known of the queues yet.')}`,
+    markup`<a href="/ops/queues">Pause and resume</a>`,
+  );
+}
+
+function stateOf({ paused, resting_until: resting, problem }: QueueReport): Html {
+  if (problem !== null) return badge('bad', clip(problem, 120));
+  if (paused)
+    return markup`${badge('warn', 'paused')}<span class="sub">${clip(paused.reason, 120)}, ${ago(paused.since)}</span>`;
+  if (resting)
+    return markup`${badge('warn', 'resting')}<span class="sub">goes on ${ago(resting)}</span>`;
+  return badge('good', 'running');
+}
+
+/** What a part of the page is worth when its last reading failed. */
+const staleNote = ({ hasFailed, readAt }: Part<unknown>): Html | false =>
+  hasFailed &&
+  note(
+    'warn',
+    readAt
+      ? markup`<p>This could not be read again. It was so ${ago(readAt)}.</p>`
+      : markup`<p>This could not be read.</p>`,
+  );
+
+function renderCharts(
+  window: 'hour' | 'day',
+  part: Part<MinuteHistory>,
+  { marks }: Snapshot,
+): Html {
+  const title = window === 'hour' ? 'The last hour' : 'The last day';
+  const id = `charts-${window}`;
+  const history = part.value;
+  if (!history)
+    return section(
+      id,
+      title,
+      staleNote(part) || markup`<p class="empty">Nothing is known yet.</p>`,
+    );
+  const per = history.stepSeconds === 60 ? 'a minute' : `in ${history.stepSeconds / 60} min`;
+  const totalOf = (names: readonly string[]): number[] =>
+    history.times.map((_, i) =>
+      names.reduce((all, name) => all + (history.counts(name)[i] ?? 0), 0),
+    );
+  const requests = totalOf(series.requests);
+  const common = { history, marks: marks.value ?? [] };
+  const oldest = history.maxima(series.oldest);
+  const charts = [
+    renderChart({
+      ...common,
+      title: `Mails ${per}`,
+      curves: [
+        { label: 'sent', values: history.counts(series.sent) },
+        { label: 'deferred', values: history.counts(series.deferred) },
+        { label: 'given up', values: history.counts(series.dead) },
+      ],
+      format: count,
+      summary: `${counted(history.sum(series.sent), 'mail')} sent, ${count(history.sum(series.deferred))} deferred, ${count(history.sum(series.dead))} given up`,
+    }),
+    renderChart({
+      ...common,
+      title: 'Oldest open mail',
+      curves: [{ label: 'age', values: oldest }],
+      format: duration,
+      summary: `at most ${duration(Math.max(0, ...oldest.map((value) => value ?? 0)))}`,
+    }),
+    renderChart({
+      ...common,
+      title: `Requests ${per}`,
+      curves: [
+        { label: 'answered', values: requests },
+        { label: 'failed (5xx)', values: history.counts(series.failedRequests) },
+      ],
+      format: count,
+      summary: `${count(requests.reduce((all, n) => all + n, 0))} in all, ${count(history.sum(series.failedRequests))} failed`,
+    }),
+  ];
+  return section(id, title, markup`${staleNote(part)}<div class="charts">${charts}</div>`);
+}
+
+function renderProcesses({ processes: part }: Snapshot): Html {
+  const { live = [], lost = [], stopped = [] } = part.value ?? {};
+  const columns = [
+    { label: 'Process' },
+    { label: 'State', kind: 'wide' },
+    { label: 'Version' },
+    { label: 'Started' },
+    { label: 'Seen' },
+    { label: 'Memory', kind: 'number' },
+  ] as const;
+  const isRecent = ({ seenSecondsAgo }: ProcessPresence): boolean => seenSecondsAgo < 3_600;
+  const rows = [
+    ...live.map((each) => rowOf(each, healthOf(each))),
+    ...lost.filter(isRecent).map((each) => rowOf(each, badge('bad', 'vanished without a word'))),
+    ...stopped
+      .filter((each) => isRecent(each) && each.exitCode !== 0)
+      .map((each) =>
+        rowOf(
+          each,
+          markup`${badge('bad', 'crashed')}<span class="sub">${foreign(each.stopReason ?? 'unknown', 300)}</span>`,
+        ),
+      ),
+  ].slice(0, 40);
+  return section(
+    'processes',
+    'Processes',
+    markup`${staleNote(part)}${table('Processes and what they see', columns, rows, 'No process has reported itself.')}`,
+    live.length > 0 && `${live.length} live`,
+  );
+}
+
+function rowOf(each: ProcessPresence, state: Html): (Html | string)[] {
+  const { service, roles, host, pid, version, startedAt, seenAt, memoryBytes } = each;
+  return [
+    markup`${nameOf(service)}${roles.length > 0 && ` (${roles.map((role) => clip(role, 20)).join(', ')})`}<span class="sub">${clip(host, 80)}, pid ${pid}</span>`,
+    state,
+    clip(version, 40),
+    ago(startedAt),
+    ago(seenAt),
+    bytes(memoryBytes),
+  ];
+}
+
+function healthOf({ health }: ProcessPresence): Html {
+  const failing = Object.entries(health).filter(([, { ok }]) => !ok);
+  if (failing.length === 0) return badge('good', 'well');
+  return markup`${failing.map(
+    ([name, { problem, since }]) =>
+      markup`<div>${badge('bad', clip(name, 40))} ${problem !== undefined && foreign(problem, 300)}${since !== undefined && markup`<span class="sub">since ${ago(new Date(since))}</span>`}</div>`,
+  )}`;
+}

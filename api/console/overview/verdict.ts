@@ -1,0 +1,70 @@
+import type { OpenRedState } from '../../../shared/alerts/read-red-states.js';
+import { markup, type Html } from '../../http/page.js';
+import { ago, clip, counted, duration } from '../layout/format.js';
+import type { Snapshot } from '../live/snapshot.js';
+
+/** The state of the service in a sentence. */
+export interface Verdict {
+  readonly mood: 'good' | 'warn' | 'bad';
+  readonly headline: string;
+  readonly sentence: string;
+  readonly red: readonly OpenRedState[];
+}
+
+/** Red states that mean that mails do not go out. */
+const STOPS_MAIL =
+  /^(?:postgres_|redis_(?!logs)|no_worker_(?:mail|relay)|outbox_|mails_not|mail_|smtp_)/;
+
+/** What an operator wants to know first: is mail flowing, and if not, what is wrong. */
+export function judgeSnapshot(snapshot: Snapshot): Verdict {
+  const { red: report, queues } = snapshot;
+  const red = report.value?.red ?? [];
+  const stops = red.filter(
+    ({ name, severity }) => severity === 'critical' && STOPS_MAIL.test(name),
+  );
+  const sentence = sentenceOf(snapshot);
+  const paused = queues.value?.find(({ name }) => name === 'mail')?.paused;
+  if (stops.length > 0) return { mood: 'bad', headline: 'Mail is not flowing', sentence, red };
+  if (paused) return { mood: 'warn', headline: 'Mail is paused by an operator', sentence, red };
+  if (report.value === undefined || report.hasFailed)
+    return { mood: 'warn', headline: 'The state of the service is not known', sentence, red };
+  const isQuiet = snapshot.flow.value?.sent === 0;
+  const headline = isQuiet ? 'Nothing stops mail' : 'Mail is flowing';
+  const isCritical = red.some(({ severity }) => severity === 'critical');
+  return { mood: isCritical ? 'bad' : red.length > 0 ? 'warn' : 'good', headline, sentence, red };
+}
+
+function sentenceOf({ flow, outbox }: Snapshot): string {
+  if (!flow.value || !outbox.value) return 'PostgreSQL has not told how many mails are sent.';
+  const { sent, median_seconds: median } = flow.value;
+  const sentText =
+    sent === 0 ? 'No mail in the last hour' : `${counted(sent, 'mail')} in the last hour`;
+  const medianText = median === null ? '' : `, half of them within ${duration(median)}`;
+  return `${sentText}${medianText}, ${waitText(outbox.value)}.`;
+}
+
+function waitText({ pending, enqueued }: NonNullable<Snapshot['outbox']['value']>): string {
+  const waiting = pending.count + enqueued.count;
+  const oldest = Math.max(pending.oldest_seconds ?? 0, enqueued.oldest_seconds ?? 0);
+  if (waiting === 0) return 'none is waiting';
+  return oldest < 10
+    ? `none waiting longer than ${duration(Math.max(1, oldest))}`
+    : `${counted(waiting, 'is', 'are')} waiting, the oldest for ${duration(oldest)}`;
+}
+
+/** The verdict with what is red, each with its section of the runbook. */
+export function renderVerdict(snapshot: Snapshot): Html {
+  const { mood, headline, sentence, red } = judgeSnapshot(snapshot);
+  const faults = red.map(
+    ({ title, detail, section, since, severity }) => markup`<li>
+<span><span class="badge ${severity === 'critical' ? 'bad' : 'warn'}">${title}</span>${since && markup` <span class="soft small">since ${ago(since)}</span>`}</span>
+<span class="detail" dir="auto">${clip(detail, 500)}</span>
+<a href="/ops/runbook#${section}">What to do</a>
+</li>`,
+  );
+  return markup`<section id="verdict" class="verdict ${mood}" aria-labelledby="verdict-title">
+<h1 id="verdict-title">${headline}</h1>
+<p>${sentence}</p>
+${faults.length > 0 && markup`<ul class="faults">${faults}</ul>`}
+</section>`;
+}
