@@ -1,15 +1,19 @@
 import type { Check } from '../../shared/health/checks.js';
+import type { Repeating } from '../../shared/lifecycle/repeat.js';
 import type { WorkerRole } from '../../shared/queues/registry.js';
 import type { Queues } from '../../shared/queues/queues.js';
+import type { RequestConfirmationDeps } from '../mailed-links/confirmations.js';
 import type { RouteLimits } from '../rate-limits/route-limits.js';
 import type { ConsoleSessionDeps } from './access/console-session.service.js';
 
 /** What the console's pages need. */
-export interface ConsoleDeps extends ConsoleSessionDeps {
+export interface ConsoleDeps extends ConsoleSessionDeps, RequestConfirmationDeps {
   readonly queues: Queues;
   readonly limits: RouteLimits;
   /** The readiness checks of this process. */
   readonly checks: Readonly<Record<string, Check>>;
+  /** Carries out actions on many mails. */
+  readonly bulkActions: Pick<Repeating, 'runNow'>;
   /** The roles that some worker must have. */
   readonly neededRoles: readonly WorkerRole[];
 }

@@ -20,7 +20,14 @@ import { wantsJson } from './layout/wanted.js';
 import type { Streams } from './live/streams.js';
 import { liveRoutes } from './live/live.routes.js';
 import { createSnapshots } from './live/snapshot.js';
-import { overviewRoutes, renderOverview } from './overview/overview.routes.js';
+import { createRender } from './live/render-live.js';
+import { overviewRoutes } from './overview/overview.routes.js';
+import { adminRoutes } from './admins/admins.routes.js';
+import { auditRoutes } from './audit/audit.routes.js';
+import { deadLetterRoutes } from './mail/dead-letters.routes.js';
+import { mailRoutes } from './mail/mail.routes.js';
+import { queueRoutes } from './queues/queues.routes.js';
+import { scheduleRoutes } from './schedule/schedule.routes.js';
 
 /** Everything below `/ops`: the login first, then the guard, then what only operators get. */
 export function consoleRoutes(
@@ -41,7 +48,13 @@ export function consoleRoutes(
   router.post('/{*path}', ...requireOwnForm(deps, cookie, options.publicUrl));
   router.use(sessionRoutes(deps, cookie));
   router.use(overviewRoutes(snapshots));
-  router.use(liveRoutes(deps, cookie, streams, () => renderOverview(snapshots)));
+  router.use(mailRoutes(deps));
+  router.use(deadLetterRoutes(deps));
+  router.use(queueRoutes(deps));
+  router.use(adminRoutes(deps));
+  router.use(scheduleRoutes(deps));
+  router.use(auditRoutes(deps));
+  router.use(liveRoutes(deps, cookie, streams, createRender(deps, snapshots)));
 
   router.use(() => {
     throw new AppError('not_found');

@@ -9,8 +9,8 @@ export class Html {
   constructor(readonly text: string) {}
 }
 
-/** What a template may hold; `undefined` and `false` are nothing. */
-export type HtmlValue = string | number | Html | readonly Html[] | undefined | false;
+/** What a template may hold; `undefined`, `null` and `false` are nothing. */
+export type HtmlValue = string | number | Html | readonly Html[] | undefined | null | false;
 
 /** A template tag for HTML: escapes every value that is not {@link Html}. */
 export function markup(strings: TemplateStringsArray, ...values: readonly HtmlValue[]): Html {
@@ -18,7 +18,7 @@ export function markup(strings: TemplateStringsArray, ...values: readonly HtmlVa
 }
 
 function toHtml(value: HtmlValue): string {
-  if (value === undefined || value === false) return '';
+  if (value === undefined || value === null || value === false) return '';
   if (value instanceof Html) return value.text;
   return typeof value === 'object'
     ? value.map(({ text }) => text).join('')

@@ -30,11 +30,21 @@ export function sessionOf(req: IncomingMessage): ConsoleSession {
 export const knownSessionOf = (req: IncomingMessage): ConsoleSession | undefined =>
   sessions.get(req);
 
-/** The request as the cause of what an operator does. */
-export const operatorCause = (req: IncomingMessage): Cause => ({
+/** The request as the cause of what an operator does, for a reason. */
+export const operatorCause = (req: IncomingMessage, reason?: string): Cause => ({
   ...causeOf(req),
-  actor: `console/${sessionOf(req).admin.id}`,
+  operatorId: sessionOf(req).admin.id,
+  reason,
 });
+
+/** True unless the account may only look. */
+export const mayAct = (req: IncomingMessage): boolean => !sessionOf(req).isReadOnly;
+
+/** Lets a page pass that asks before it changes something. @throws {AppError} `read_only`. */
+export const requireWriter: RequestHandler = (req, _res, next) => {
+  if (sessionOf(req).isReadOnly) throw new AppError('read_only');
+  next();
+};
 
 /**
  * Lets a request pass only with a live session of an operator, asked in PostgreSQL every time. A browser that opens a page is

@@ -14,11 +14,11 @@ function duration(seconds) {
 
 function refreshAges() {
   for (const time of document.querySelectorAll('time.ago')) {
-    const seconds = (Date.now() - Date.parse(time.dateTime)) / SECOND;
+    const seconds = Math.round((Date.now() - Date.parse(time.dateTime)) / SECOND);
     const text =
-      seconds < -1.5
+      seconds < -1
         ? `in ${duration(-seconds)}`
-        : seconds < 1.5
+        : seconds < 2
           ? 'just now'
           : `${duration(seconds)} ago`;
     if (time.textContent !== text) time.textContent = text;

@@ -31,7 +31,7 @@ export function bytes(size: number): string {
 }
 
 /** The date and time in UTC to the second: 2026-11-29 03:04:05. */
-export const utc = (at: Date): string => at.toISOString().slice(0, 19).replace('T', ' ');
+const utc = (at: Date): string => at.toISOString().slice(0, 19).replace('T', ' ');
 
 /** A point in time as its age, with the exact time at hand: the script of the page keeps it current. */
 export const ago = (at: Date | null | undefined, now = Date.now()): Html =>
@@ -40,10 +40,10 @@ export const ago = (at: Date | null | undefined, now = Date.now()): Html =>
     : markup`<time class="ago" datetime="${at.toISOString()}" title="${utc(at)} UTC">${ageText(at, now)}</time>`;
 
 /** A point in time that may be to come. */
-export function ageText(at: Date, now: number): string {
-  const seconds = (now - at.getTime()) / 1_000;
-  if (seconds < -1.5) return `in ${duration(-seconds)}`;
-  return seconds < 1.5 ? 'just now' : `${duration(seconds)} ago`;
+function ageText(at: Date, now: number): string {
+  const seconds = Math.round((now - at.getTime()) / 1_000);
+  if (seconds < -1) return `in ${duration(-seconds)}`;
+  return seconds < 2 ? 'just now' : `${duration(seconds)} ago`;
 }
 
 /** The exact time, for a story in which the order counts. */

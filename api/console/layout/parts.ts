@@ -9,10 +9,10 @@ export type Mood = 'good' | 'warn' | 'bad' | 'idle';
 export const badge = (mood: Mood, word: string): Html =>
   markup`<span class="badge ${mood}">${word}</span>`;
 
-/** A column of a table; numbers stand on the right. */
+/** A column of a table; numbers stand on the right. Numbers and short values share a line of a card. */
 export interface Column {
   readonly label: string;
-  readonly kind?: 'number' | 'wide' | 'action';
+  readonly kind?: 'number' | 'short' | 'wide' | 'action';
 }
 
 /**
@@ -50,7 +50,7 @@ function rowOf(columns: readonly Column[], row: readonly HtmlValue[]): Html {
 /** Names and values; values that are missing are left out. */
 export const facts = (pairs: readonly (readonly [name: string, value: HtmlValue])[]): Html =>
   markup`<dl class="facts">${pairs
-    .filter(([, value]) => value !== undefined && value !== false)
+    .filter(([, value]) => value !== undefined && value !== null && value !== false)
     .map(([name, value]) => markup`<div><dt>${name}</dt><dd>${value}</dd></div>`)}</dl>`;
 
 /** A section with a heading and an id, which live updates replace. */
@@ -74,7 +74,7 @@ export const hidden = (fields: Readonly<Record<string, string | undefined>>): Ht
 export const nextPage = (href: string | undefined): Html =>
   href === undefined
     ? new Html('')
-    : markup`<p class="next"><a class="button quiet" rel="next" href="${href}">Older entries</a></p>`;
+    : markup`<p class="next"><a class="button quiet" rel="next" href="${href}">Next page</a></p>`;
 
 /** What is said of a list, a state or a refusal, in a box. */
 export const note = (mood: Mood, body: HtmlValue): Html =>

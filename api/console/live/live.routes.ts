@@ -1,15 +1,13 @@
 import { Router } from 'express';
-import * as z from 'zod';
 import { AppError } from '../../../shared/errors/app-error.js';
 import { causeOf, contextOf } from '../../http/request-context.js';
 import { parse } from '../../http/validate.js';
 import { findSession } from '../access/console-session.service.js';
-import { sessionOf } from '../access/operator.js';
+import { mayAct, sessionOf } from '../access/operator.js';
 import type { SessionCookie } from '../access/session-cookie.js';
 import type { ConsoleDeps } from '../console-deps.js';
+import { LiveQuery, nameOfPage } from './render-live.js';
 import type { RenderPage, Streams } from './streams.js';
-
-const LiveQuery = z.strictObject({ page: z.enum(['overview']) });
 
 /** Server-sent events with the parts of a page that have changed. */
 export function liveRoutes(
@@ -21,7 +19,7 @@ export function liveRoutes(
   const router = Router();
 
   router.get('/live', (req, res) => {
-    const { page } = parse(LiveQuery, req.query);
+    const page = nameOfPage(parse(LiveQuery, req.query), mayAct(req));
     const token = cookie.read(req) ?? '';
     const cause = causeOf(req);
     const isAllowed = async (): Promise<boolean> =>

@@ -34,7 +34,9 @@ export function renderChart({ title, history, curves, marks, format, summary }: 
     ...curves.flatMap(({ values }) => values.map((value) => value ?? 0)),
   );
   const top = ceiling(greatest);
-  const shapes = curves.map((curve, i) => shapeOf(curve.values, top, i + 1));
+  const shapes = curves.map(({ values }, i) =>
+    i === 0 || values.some(Boolean) ? shapeOf(values, top, i + 1) : new Html(''),
+  );
   const shown = marks.flatMap((mark) => placed(mark, history)).slice(-MAX_MARKS);
   const lines = shown.map(
     ({ x }) => markup`<line class="mark" x1="${x}" x2="${x}" y1="0" y2="${HEIGHT}"/>`,
@@ -44,7 +46,7 @@ export function renderChart({ title, history, curves, marks, format, summary }: 
 <div class="plot"><span class="top" aria-hidden="true">${format(top)}</span>
 <svg viewBox="0 0 ${WIDTH} ${HEIGHT}" preserveAspectRatio="none" role="img" aria-label="${title}: ${summary}">${shapes}${lines}</svg></div>
 ${axisOf(history)}
-${legend(curves, shown)}
+${curves.length > 1 && legend(curves)}
 </figure>`;
 }
 
@@ -92,16 +94,22 @@ function axisOf({ times }: MinuteHistory): Html {
   return markup`<div class="axis" aria-hidden="true"><span>${clock(times[0])}</span><span>${clock(middle)}</span><span>${clock(times.at(-1))}</span></div>`;
 }
 
-function legend(curves: readonly Curve[], marks: readonly PlacedMark[]): Html {
-  if (curves.length < 2 && marks.length === 0) return new Html('');
-  const swatch = (shape: string): Html =>
-    markup`<svg viewBox="0 0 22 8" aria-hidden="true"><line class="${shape}" x1="0" x2="22" y1="4" y2="4"/></svg>`;
-  const entries = curves.map(({ label }, i) => markup`<li>${swatch(`line-${i + 1}`)}${label}</li>`);
-  const deployed = marks.map(
+const swatch = (shape: string): Html =>
+  markup`<svg viewBox="0 0 22 8" aria-hidden="true"><line class="${shape}" x1="0" x2="22" y1="4" y2="4"/></svg>`;
+
+const legend = (curves: readonly Curve[]): Html =>
+  markup`<ul class="key">${curves.map(
+    ({ label }, i) => markup`<li>${swatch(`line-${i + 1}`)}${label}</li>`,
+  )}</ul>`;
+
+/** What the marks in the charts of one window mean. */
+export function renderMarks(marks: readonly DeployMark[], history: MinuteHistory): Html {
+  const shown = marks.flatMap((mark) => placed(mark, history)).slice(-MAX_MARKS);
+  const entries = shown.map(
     ({ service, version, startedAt }) =>
-      markup`<li>${swatch('mark')}${nameOf(service)} ${clip(version, 40)} started ${clock(startedAt)}</li>`,
+      markup`<li>${swatch('mark')}${nameOf(service)} ${clip(version, 40)} deployed ${clock(startedAt)}</li>`,
   );
-  return markup`<ul class="key">${curves.length > 1 && new Html(entries.map(({ text }) => text).join(''))}${deployed}</ul>`;
+  return entries.length === 0 ? new Html('') : markup`<ul class="key marks">${entries}</ul>`;
 }
 
 /** `rollcall-api` without the name of the product. */

@@ -3,9 +3,10 @@ import type { MinuteHistory } from '../../../shared/metrics/read-minutes.js';
 import { markup, type Html } from '../../http/page.js';
 import type { QueueReport } from '../../ops/queues.service.js';
 import { ago, bytes, clip, count, counted, duration, foreign } from '../layout/format.js';
+import { queueState } from '../layout/queue-state.js';
 import { badge, note, section, table, type Mood } from '../layout/parts.js';
 import { series, type Part, type Snapshot } from '../live/snapshot.js';
-import { nameOf, renderChart } from './chart.js';
+import { nameOf, renderChart, renderMarks } from './chart.js';
 import { renderVerdict } from './verdict.js';
 
 /** A part of a page that live updates replace. */
@@ -29,51 +30,67 @@ interface Figure {
   readonly value: string;
   readonly more?: string | undefined;
   readonly mood?: Mood | false;
+  /** Where to see more. */
+  readonly href?: string;
 }
 
-function renderFigures({ outbox, flow, hour }: Snapshot): Html {
-  const waiting = outbox.value && outbox.value.pending.count + outbox.value.enqueued.count;
-  const oldest = Math.max(
-    outbox.value?.pending.oldest_seconds ?? 0,
-    outbox.value?.enqueued.oldest_seconds ?? 0,
-  );
-  const inHour = (name: string): string => (hour.value ? count(hour.value.sum(name)) : '–');
-  const dead = outbox.value?.dead.count;
-  const uncertain = outbox.value?.uncertain.count;
-  const dropped = hour.value?.sum(series.logsDropped) ?? 0;
-  const figures: Figure[] = [
+function renderFigures(snapshot: Snapshot): Html {
+  const figures = [...mailFigures(snapshot), ...decisionFigures(snapshot), ...logFigures(snapshot)];
+  return markup`<dl id="figures" class="figures">${figures.map(
+    ({ label, value, more, mood = false, href }) =>
+      markup`<div class="${mood}"><dt>${href === undefined ? label : markup`<a href="${href}">${label}</a>`}</dt><dd>${value}${more !== undefined && markup`<small>${more}</small>`}</dd></div>`,
+  )}</dl>`;
+}
+
+function mailFigures({ outbox, flow, hour }: Snapshot): Figure[] {
+  const { pending, enqueued } = outbox.value ?? {};
+  const waiting = pending && enqueued && pending.count + enqueued.count;
+  const oldest = Math.max(pending?.oldest_seconds ?? 0, enqueued?.oldest_seconds ?? 0);
+  return [
     { label: 'Sent', value: shown(flow.value?.sent), more: 'in the last hour' },
     {
       label: 'Waiting',
       value: shown(waiting),
       more: waiting ? `oldest ${duration(oldest)}` : 'outbox is empty',
     },
-    { label: 'Deferred', value: inHour(series.deferred), more: 'tried again, last hour' },
-    { label: 'Bounced', value: inHour(series.bounced), more: 'in the last hour' },
     {
-      label: 'Dead letters',
-      value: shown(dead),
-      more: dead ? 'wait for you' : undefined,
-      mood: Boolean(dead) && 'bad',
+      label: 'Deferred',
+      value: shown(hour.value?.sum(series.deferred)),
+      more: 'tried again, last hour',
     },
+    { label: 'Bounced', value: shown(hour.value?.sum(series.bounced)), more: 'in the last hour' },
+  ];
+}
+
+function decisionFigures({ outbox }: Snapshot): Figure[] {
+  const figure = (label: string, state: 'dead' | 'uncertain', mood: Mood): Figure => {
+    const n = outbox.value?.[state].count;
+    return {
+      label,
+      value: shown(n),
+      more: n ? 'wait for you' : undefined,
+      mood: Boolean(n) && mood,
+      href: `/ops/mail/dead?state=${state}`,
+    };
+  };
+  return [figure('Dead letters', 'dead', 'bad'), figure('Perhaps sent', 'uncertain', 'warn')];
+}
+
+function logFigures({ hour: { value: hour } }: Snapshot): Figure[] {
+  const dropped = hour?.sum(series.logsDropped) ?? 0;
+  return [
     {
-      label: 'Perhaps sent',
-      value: shown(uncertain),
-      more: uncertain ? 'wait for you' : undefined,
-      mood: Boolean(uncertain) && 'warn',
+      label: 'Log records',
+      value: shown(hour?.sum(series.logsShipped)),
+      more: 'shipped, last hour',
     },
-    { label: 'Log records', value: inHour(series.logsShipped), more: 'shipped, last hour' },
     {
       label: 'Log spool',
-      value: hour.value ? bytes(hour.value.latest(series.spoolBytes) ?? 0) : '–',
+      value: hour ? bytes(hour.latest(series.spoolBytes) ?? 0) : '–',
       more: dropped > 0 ? `${counted(dropped, 'line')} dropped` : 'none dropped',
       mood: dropped > 0 && 'bad',
     },
   ];
-  return markup`<dl id="figures" class="figures">${figures.map(
-    ({ label, value, more, mood = false }) =>
-      markup`<div class="${mood}"><dt>${label}</dt><dd>${value}${more !== undefined && markup`<small>${more}</small>`}</dd></div>`,
-  )}</dl>`;
 }
 
 const shown = (n: number | undefined): string => (n === undefined ? '–' : count(n));
@@ -89,10 +106,14 @@ function renderQueues(part: Part<readonly QueueReport[]>): Html {
   ] as const;
   const rows = (part.value ?? []).map((queue) => {
     const { name, description, counts } = queue;
-    const numbers = (['waiting', 'active', 'delayed', 'failed'] as const).map((state) =>
-      counts ? count(counts[state]) : '–',
-    );
-    return [markup`${name}<span class="sub">${description}</span>`, stateOf(queue), ...numbers];
+    return [
+      markup`${name}<span class="sub">${description}</span>`,
+      queueState(queue),
+      shown(counts?.waiting),
+      shown(counts?.active),
+      shown(counts?.delayed),
+      shown(counts?.failed),
+    ];
   });
   return section(
     'queues',
@@ -100,15 +121,6 @@ function renderQueues(part: Part<readonly QueueReport[]>): Html {
     markup`${staleNote(part)}${table('Queues and their jobs', columns, rows, 'Nothing is known of the queues yet.')}`,
     markup`<a href="/ops/queues">Pause and resume</a>`,
   );
-}
-
-function stateOf({ paused, resting_until: resting, problem }: QueueReport): Html {
-  if (problem !== null) return badge('bad', clip(problem, 120));
-  if (paused)
-    return markup`${badge('warn', 'paused')}<span class="sub">${clip(paused.reason, 120)}, ${ago(paused.since)}</span>`;
-  if (resting)
-    return markup`${badge('warn', 'resting')}<span class="sub">goes on ${ago(resting)}</span>`;
-  return badge('good', 'running');
 }
 
 /** What a part of the page is worth when its last reading failed. */
@@ -173,7 +185,11 @@ function renderCharts(
       summary: `${count(requests.reduce((all, n) => all + n, 0))} in all, ${count(history.sum(series.failedRequests))} failed`,
     }),
   ];
-  return section(id, title, markup`${staleNote(part)}<div class="charts">${charts}</div>`);
+  return section(
+    id,
+    title,
+    markup`${staleNote(part)}<div class="charts">${charts}</div>${renderMarks(common.marks, history)}`,
+  );
 }
 
 function renderProcesses({ processes: part }: Snapshot): Html {
@@ -181,9 +197,9 @@ function renderProcesses({ processes: part }: Snapshot): Html {
   const columns = [
     { label: 'Process' },
     { label: 'State', kind: 'wide' },
-    { label: 'Version' },
-    { label: 'Started' },
-    { label: 'Seen' },
+    { label: 'Version', kind: 'short' },
+    { label: 'Started', kind: 'short' },
+    { label: 'Seen', kind: 'short' },
     { label: 'Memory', kind: 'number' },
   ] as const;
   const isRecent = ({ seenSecondsAgo }: ProcessPresence): boolean => seenSecondsAgo < 3_600;

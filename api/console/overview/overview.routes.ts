@@ -2,7 +2,6 @@ import { Router } from 'express';
 import { markup } from '../../http/page.js';
 import { sendConsolePage } from '../layout/console-page.js';
 import { wantsJson } from '../layout/wanted.js';
-import type { LivePart } from '../live/streams.js';
 import type { Snapshots } from '../live/snapshot.js';
 import { overviewParts } from './overview.pages.js';
 import { overviewView } from './overview.views.js';
@@ -27,7 +26,3 @@ export function overviewRoutes(snapshots: Snapshots): Router {
   });
   return router;
 }
-
-/** The parts of the overview for its live updates. */
-export const renderOverview = async (snapshots: Snapshots): Promise<LivePart[]> =>
-  overviewParts(await snapshots.read()).map(({ id, html }) => ({ id, html: html.text }));

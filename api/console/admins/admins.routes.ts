@@ -1,0 +1,129 @@
+import { Router } from 'express';
+import * as z from 'zod';
+import { AppError } from '../../../shared/errors/app-error.js';
+import { readTypedAddress, type EmailAddress } from '../../../shared/identity/email-address.js';
+import { Id } from '../../http/inputs.js';
+import { markup } from '../../http/page.js';
+import { parse } from '../../http/validate.js';
+import {
+  readAdminDetails,
+  searchAdmins,
+  searchRegistrations,
+  sendConfirmation,
+} from '../../ops/admin-search.service.js';
+import { readMailTimeline } from '../../ops/mail-timeline.service.js';
+import { logOutEverywhere } from '../../sessions/sessions.service.js';
+import { mayAct, operatorCause, requireWriter } from '../access/operator.js';
+import { Answer, cursor, optionalText, Reason } from '../access/fields.js';
+import type { ConsoleDeps } from '../console-deps.js';
+import { sendConsolePage } from '../layout/console-page.js';
+import { clip, counted, foreign } from '../layout/format.js';
+import { sendQuestion } from '../layout/question.js';
+import { wantsJson } from '../layout/wanted.js';
+import { withQuery } from '../mail/dead-letter-query.js';
+import { renderTimeline } from '../mail/mail.pages.js';
+import { renderAdmin, renderAdmins, renderRegistrations, renderSessions } from './admins.pages.js';
+
+const PAGE_SIZE = 50;
+const AdminsQuery = z.object({ q: optionalText(254), cursor });
+const AddressInput = z.object({ address: z.string().max(254) });
+const AddressForm = z.strictObject({ address: z.string().max(254), reason: Reason });
+
+/** The admins, their sessions, and those who have registered and not confirmed. */
+export function adminRoutes(deps: ConsoleDeps): Router {
+  const router = Router();
+
+  router.get('/admins', async (req, res) => {
+    const { q = '', cursor: place } = parse(AdminsQuery, req.query);
+    const [page, registrations] = await Promise.all([
+      searchAdmins(deps, q, { limit: PAGE_SIZE, cursor: place }),
+      searchRegistrations(deps, q),
+    ]);
+    if (wantsJson(req)) {
+      res.json({ ...page, registrations });
+      return;
+    }
+    const more =
+      page.next === null
+        ? undefined
+        : withQuery('/ops/admins', { ...(q !== '' && { q }), cursor: page.next });
+    sendConsolePage(req, res, {
+      title: 'Admins',
+      section: 'admins',
+      body: markup`<form class="search" role="search"><div class="box"><label for="q">Beginning of an address or a name, or an id</label>
+<input type="search" id="q" name="q" value="${clip(q, 254)}" placeholder="Beginning of an address or a name, or an id" autocapitalize="none" autocomplete="off" spellcheck="false"></div>
+<button type="submit">Find</button></form>
+${renderAdmins(page.rows, deps.roleOf, more)}${renderRegistrations(registrations, mayAct(req))}`,
+    });
+  });
+
+  router.get('/admins/:id', async (req, res) => {
+    const admin = await readAdminDetails(deps, parse(Id, req.params));
+    const email = { address: admin.email, canonical: admin.email_canonical };
+    const mails = await readMailTimeline(deps, email);
+    if (wantsJson(req)) {
+      res.json({ ...admin, mails });
+      return;
+    }
+    sendConsolePage(req, res, {
+      title: clip(admin.name, 200),
+      section: 'admins',
+      body: markup`${renderAdmin(admin, deps.roleOf)}${renderSessions(admin, mayAct(req))}${renderTimeline(mails, mayAct(req))}`,
+    });
+  });
+
+  sessionsRoutes(router, deps);
+  confirmationRoutes(router, deps);
+  return router;
+}
+
+function sessionsRoutes(router: Router, deps: ConsoleDeps): void {
+  router.get('/admins/:id/end-sessions', requireWriter, async (req, res) => {
+    const admin = await readAdminDetails(deps, parse(Id, req.params));
+    sendQuestion(req, res, {
+      title: 'End all sessions?',
+      section: 'admins',
+      text: markup`<p>${foreign(admin.name, 200)} is logged out everywhere, at once: ${counted(admin.live_sessions, 'session')}.</p>`,
+      action: `/ops/admins/${admin.id}/end-sessions`,
+      button: 'End them',
+      isFinal: true,
+      back: `/ops/admins/${admin.id}`,
+    });
+  });
+  router.post('/admins/:id/end-sessions', async (req, res) => {
+    const admin = await readAdminDetails(deps, parse(Id, req.params));
+    const { reason } = parse(Answer, req.body);
+    const ended = await logOutEverywhere(deps, { id: admin.id }, operatorCause(req, reason));
+    if (wantsJson(req)) res.json({ ended });
+    else res.redirect(303, `/ops/admins/${admin.id}`);
+  });
+}
+
+function confirmationRoutes(router: Router, deps: ConsoleDeps): void {
+  router.get('/confirmations/send', requireWriter, (req, res) => {
+    const { address } = readAddress(parse(AddressInput, req.query).address);
+    sendQuestion(req, res, {
+      title: 'Send a new confirmation?',
+      section: 'admins',
+      text: markup`<p>${foreign(address, 254)} gets a mail with another link, as if its owner had asked for one. At most a few an hour are sent.</p>`,
+      action: '/ops/confirmations/send',
+      button: 'Send it',
+      carried: { address },
+      back: withQuery('/ops/admins', { q: address }),
+    });
+  });
+  router.post('/confirmations/send', async (req, res) => {
+    const { address, reason } = parse(AddressForm, req.body);
+    const email = readAddress(address);
+    await sendConfirmation(deps, email, operatorCause(req, reason));
+    if (wantsJson(req)) res.status(202).json({ address: email.address });
+    else res.redirect(303, withQuery('/ops/mail', { q: email.address }));
+  });
+}
+
+/** @throws {AppError} `not_found` for what is no address: nothing is known of it. */
+function readAddress(text: string): EmailAddress {
+  const email = readTypedAddress(text);
+  if (!email) throw new AppError('not_found', { detail: 'This is not an e-mail address.' });
+  return email;
+}

@@ -1,0 +1,48 @@
+import * as z from 'zod';
+import { readBulkAction } from '../../ops/bulk-actions.service.js';
+import { readMailStory } from '../../ops/mail-timeline.service.js';
+import { readSchedule } from '../../ops/schedule.service.js';
+import type { ConsoleDeps } from '../console-deps.js';
+import { renderAction } from '../mail/mail.pages.js';
+import { storyParts } from '../mail/story.pages.js';
+import { overviewParts } from '../overview/overview.pages.js';
+import { renderSchedule } from '../schedule/schedule.routes.js';
+import type { Snapshots } from './snapshot.js';
+import type { LivePart, RenderPage } from './streams.js';
+
+/** The pages that come alive. */
+export const LiveQuery = z.union([
+  z.strictObject({ page: z.enum(['overview', 'schedule']) }),
+  z.strictObject({ page: z.enum(['mail', 'action']), id: z.uuid() }),
+]);
+
+/** One name for all who see the same. */
+export const nameOfPage = (query: z.output<typeof LiveQuery>, mayAct: boolean): string =>
+  [query.page, 'id' in query ? query.id : '', mayAct ? 'write' : 'read'].join(' ');
+
+/** Renders the parts of a page that change. */
+export const createRender =
+  (deps: ConsoleDeps, snapshots: Snapshots): RenderPage =>
+  async (name) => {
+    const [page = '', id = '', access] = name.split(' ');
+    const mayAct = access === 'write';
+    switch (page) {
+      case 'overview':
+        return overviewParts(await snapshots.read()).map((part) => ({
+          id: part.id,
+          html: part.html.text,
+        }));
+      case 'schedule':
+        return one('schedule', renderSchedule(await readSchedule(deps), mayAct));
+      case 'action':
+        return one('action', renderAction(await readBulkAction(deps, id)));
+      default: {
+        const story = await readMailStory(deps, id);
+        return story
+          ? storyParts(story, mayAct).map((part) => ({ id: part.id, html: part.html.text }))
+          : [];
+      }
+    }
+  };
+
+const one = (id: string, { text }: { readonly text: string }): LivePart[] => [{ id, html: text }];

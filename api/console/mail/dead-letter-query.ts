@@ -1,0 +1,35 @@
+import type * as z from 'zod';
+import type { DeadLetterFilter } from '../../ops/dead-letter-filter.js';
+import type { DeadQuery } from './mail.forms.js';
+
+type Fields = Omit<z.output<typeof DeadQuery>, 'cursor'>;
+
+/** The filter without the fields that are not given. */
+export const filterOf = ({
+  state,
+  cause,
+  mail,
+  recipient,
+  since,
+  until,
+}: Fields): DeadLetterFilter => ({
+  state,
+  ...(cause !== undefined && { cause }),
+  ...(mail !== undefined && { mail }),
+  ...(recipient !== undefined && { recipient }),
+  ...(since && { since }),
+  ...(until && { until }),
+});
+
+/** The filter as the fields of a form or of a query. */
+export const fieldsOf = (filter: Fields): Record<string, string> =>
+  Object.fromEntries(
+    Object.entries(filterOf(filter) as Record<string, string | Date>).map(([name, value]) => [
+      name,
+      value instanceof Date ? value.toISOString() : value,
+    ]),
+  );
+
+/** A path with a query. */
+export const withQuery = (path: string, fields: Readonly<Record<string, string>>): string =>
+  `${path}?${new URLSearchParams(fields).toString()}`;

@@ -1,0 +1,155 @@
+import { Router } from 'express';
+import { markup, type Html } from '../../http/page.js';
+import { parse } from '../../http/validate.js';
+import { readBulkAction, startBulkAction, stopBulkAction } from '../../ops/bulk-actions.service.js';
+import type { DeadLetterFilter } from '../../ops/dead-letter-filter.js';
+import { countDeadLetters, listDeadLetters } from '../../ops/dead-letters.service.js';
+import { mayAct, operatorCause, requireWriter } from '../access/operator.js';
+import { Answer } from '../access/fields.js';
+import type { ConsoleDeps } from '../console-deps.js';
+import { sendConsolePage } from '../layout/console-page.js';
+import { clip, counted } from '../layout/format.js';
+import { nextPage, note, section } from '../layout/parts.js';
+import { sendQuestion } from '../layout/question.js';
+import { wantsJson } from '../layout/wanted.js';
+import { fieldsOf, filterOf, withQuery } from './dead-letter-query.js';
+import { BulkForm, DeadQuery, MessageId } from './mail.forms.js';
+import { renderAction, renderLetters } from './mail.pages.js';
+
+const PAGE_SIZE = 50;
+const LIST = '/ops/mail/dead';
+
+/** The mails that wait for a decision: filtered, counted, then redriven or discarded together. */
+export function deadLetterRoutes(deps: ConsoleDeps): Router {
+  const router = Router();
+
+  router.get('/mail/dead', async (req, res) => {
+    const { cursor, ...query } = parse(DeadQuery, req.query);
+    const filter = filterOf(query);
+    const [total, page] = await Promise.all([
+      countDeadLetters(deps, filter),
+      listDeadLetters(deps, filter, { limit: PAGE_SIZE, cursor }),
+    ]);
+    if (wantsJson(req)) {
+      res.json({ total, ...page });
+      return;
+    }
+    const fields = fieldsOf(query);
+    const more = page.next === null ? undefined : withQuery(LIST, { ...fields, cursor: page.next });
+    const actions =
+      total > 0 &&
+      mayAct(req) &&
+      markup`<div class="actions first"><a class="button" href="${withQuery(`${LIST}/redrive`, fields)}">Redrive ${counted(total, 'mail')}…</a>
+<a class="button quiet" href="${withQuery(`${LIST}/discard`, fields)}">Discard…</a></div>`;
+    const isDead = filter.state === 'dead';
+    sendConsolePage(req, res, {
+      title: isDead ? 'Dead letters' : 'Perhaps sent',
+      section: 'mail',
+      lead: isDead
+        ? 'Their delivery failed for good. They wait for a decision.'
+        : 'The content was handed over and the reply never came. Redriven, they may arrive twice.',
+      body: markup`${filterForm(filter)}${section('letters', `${counted(total, 'mail')} fit`, markup`${actions}${renderLetters(page.rows)}${nextPage(more)}`)}`,
+    });
+  });
+
+  for (const action of ['redrive', 'discard'] as const) bulkRoutes(router, deps, action);
+  actionRoutes(router, deps);
+  return router;
+}
+
+function filterForm({ state, cause, mail, recipient, since, until }: DeadLetterFilter): Html {
+  const text = (name: string, label: string, value = '', hint = ''): Html =>
+    markup`<div><label for="${name}">${label}</label><input type="text" id="${name}" name="${name}" value="${clip(value, 254)}" placeholder="${hint}" autocomplete="off" autocapitalize="none" spellcheck="false"></div>`;
+  const time = (name: string, label: string, at: Date | undefined): Html =>
+    markup`<div><label for="${name}">${label}</label><input type="datetime-local" id="${name}" name="${name}" value="${at?.toISOString().slice(0, 16)}"></div>`;
+  const option = (value: string, label: string): Html =>
+    markup`<option value="${value}"${state === value && markup` selected`}>${label}</option>`;
+  return markup`<form class="panel fields" role="search" aria-label="Which mails">
+<div><label for="state">Kind</label><select id="state" name="state">${option('dead', 'dead letters')}${option('uncertain', 'perhaps sent')}</select></div>
+${text('cause', 'Cause', cause, '550 5.1.1')}
+${text('recipient', 'Recipient', recipient, 'address or @domain')}
+${text('mail', 'Mail', mail, 'send-confirmation-mail')}
+${time('since', 'Asked for since (UTC)', since)}
+${time('until', 'before (UTC)', until)}
+<div><button type="submit" class="quiet">Filter</button></div></form>`;
+}
+
+function bulkRoutes(router: Router, deps: ConsoleDeps, action: 'redrive' | 'discard'): void {
+  const isRedrive = action === 'redrive';
+  router.get(`/mail/dead/${action}`, requireWriter, async (req, res) => {
+    const query = parse(DeadQuery, req.query);
+    const total = await countDeadLetters(deps, filterOf(query));
+    const fields = fieldsOf(query);
+    const which = Object.entries(fields).map(([name, value]) => `${name}: ${clip(value, 200)}`);
+    const doubt =
+      isRedrive &&
+      query.state === 'uncertain' &&
+      note('warn', markup`<p>They were perhaps sent: recipients may get them twice.</p>`);
+    sendQuestion(req, res, {
+      title: `${isRedrive ? 'Redrive' : 'Discard'} ${counted(total, 'mail')}?`,
+      section: 'mail',
+      text: markup`${doubt}<p>${counted(total, 'mail fits', 'mails fit')} now (${which.join(', ')}). ${
+        isRedrive
+          ? 'They are tried again, the oldest first. It can be stopped.'
+          : 'They are settled and never sent. It can be stopped, and what is discarded stays so.'
+      }</p>`,
+      fields: markup`<div class="field"><label for="rate">Mails a second</label>
+<input type="number" id="rate" name="rate" value="${isRedrive ? 10 : 1_000}" min="0.01" max="1000" step="any" required></div>`,
+      action: `${LIST}/${action}`,
+      button: `${isRedrive ? 'Redrive' : 'Discard'} ${counted(total, 'mail')}`,
+      isFinal: !isRedrive,
+      carried: fields,
+      back: withQuery(LIST, fields),
+    });
+  });
+  router.post(`/mail/dead/${action}`, async (req, res) => {
+    const { reason, rate, ...query } = parse(BulkForm, req.body);
+    const started = await startBulkAction(
+      deps,
+      { action, filter: filterOf(query), rate },
+      operatorCause(req, reason),
+    );
+    deps.bulkActions.runNow();
+    if (wantsJson(req)) res.status(202).json(started);
+    else res.redirect(303, `/ops/mail/actions/${started.id}`);
+  });
+}
+
+function actionRoutes(router: Router, deps: ConsoleDeps): void {
+  router.get('/mail/actions/:id', async (req, res) => {
+    const action = await readBulkAction(deps, parse(MessageId, req.params).id);
+    if (wantsJson(req)) {
+      res.json(action);
+      return;
+    }
+    const stop =
+      action.state === 'running' &&
+      mayAct(req) &&
+      markup`<p><a class="button quiet" href="/ops/mail/actions/${action.id}/stop">Stop…</a></p>`;
+    sendConsolePage(req, res, {
+      title: 'An action on many mails',
+      section: 'mail',
+      live: `page=action&id=${action.id}`,
+      body: markup`${renderAction(action)}${stop}<p><a href="/ops/mail">Back to mail</a></p>`,
+    });
+  });
+  router.get('/mail/actions/:id/stop', requireWriter, async (req, res) => {
+    const action = await readBulkAction(deps, parse(MessageId, req.params).id);
+    const path = `/ops/mail/actions/${action.id}`;
+    sendQuestion(req, res, {
+      title: 'Stop it?',
+      section: 'mail',
+      text: markup`<p>${counted(action.done, 'mail is', 'mails are')} done, ${counted(action.total - action.done, 'is', 'are')} left as they are. What is done stays done.</p>`,
+      action: `${path}/stop`,
+      button: 'Stop it',
+      back: path,
+    });
+  });
+  router.post('/mail/actions/:id/stop', async (req, res) => {
+    const { id } = parse(MessageId, req.params);
+    const { reason } = parse(Answer, req.body);
+    const stopped = await stopBulkAction(deps, id, operatorCause(req, reason));
+    if (wantsJson(req)) res.json(stopped);
+    else res.redirect(303, `/ops/mail/actions/${id}`);
+  });
+}

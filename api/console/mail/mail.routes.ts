@@ -1,0 +1,205 @@
+import { Router } from 'express';
+import { AppError } from '../../../shared/errors/app-error.js';
+import { readTypedAddress, type EmailAddress } from '../../../shared/identity/email-address.js';
+import { markup } from '../../http/page.js';
+import { parse } from '../../http/validate.js';
+import { listBulkActions } from '../../ops/bulk-actions.service.js';
+import { discardMail, groupDeadLetters, redriveMail } from '../../ops/dead-letters.service.js';
+import {
+  readMailStory,
+  readMailTimeline,
+  type MailStory,
+} from '../../ops/mail-timeline.service.js';
+import { liftSuppression, listSuppressions } from '../../ops/suppressions.service.js';
+import { mayAct, operatorCause, requireWriter } from '../access/operator.js';
+import { Answer } from '../access/fields.js';
+import type { ConsoleDeps } from '../console-deps.js';
+import { sendConsolePage } from '../layout/console-page.js';
+import { clip, foreign } from '../layout/format.js';
+import { nextPage, note, section } from '../layout/parts.js';
+import { sendQuestion } from '../layout/question.js';
+import { wantsJson } from '../layout/wanted.js';
+import { withQuery } from './dead-letter-query.js';
+import { AddressQuery, LiftForm, MailQuery, MessageId, SuppressionsQuery } from './mail.forms.js';
+import {
+  mailSearch,
+  renderActions,
+  renderGroups,
+  renderSuppressions,
+  renderTimeline,
+} from './mail.pages.js';
+import { mailName, storyParts } from './story.pages.js';
+
+const PAGE_SIZE = 50;
+const UUID = /^[\da-f]{8}-(?:[\da-f]{4}-){3}[\da-f]{12}$/i;
+
+/** Finding a mail, its story, and what may be done about it. */
+export function mailRoutes(deps: ConsoleDeps): Router {
+  const router = Router();
+
+  router.get('/mail', async (req, res) => {
+    const { q } = parse(MailQuery, req.query);
+    if (q !== undefined && UUID.test(q)) {
+      res.redirect(302, `/ops/mail/messages/${q.toLowerCase()}`);
+      return;
+    }
+    if (q !== undefined) {
+      const email = readTypedAddress(q);
+      const timeline = email && (await readMailTimeline(deps, email));
+      if (wantsJson(req)) {
+        res.json(timeline ?? null);
+        return;
+      }
+      const found = timeline
+        ? renderTimeline(timeline, mayAct(req))
+        : note(
+            'warn',
+            markup`<p>${foreign(q, 254)} is neither an address nor the id of a mail.</p>`,
+          );
+      sendConsolePage(req, res, {
+        title: timeline ? `Mail to ${clip(timeline.address, 254)}` : 'Mail',
+        section: 'mail',
+        body: markup`${mailSearch(q)}${found}`,
+      });
+      return;
+    }
+    const [groups, actions] = await Promise.all([groupDeadLetters(deps), listBulkActions(deps)]);
+    if (wantsJson(req)) {
+      res.json({ groups, actions });
+      return;
+    }
+    sendConsolePage(req, res, {
+      title: 'Mail',
+      section: 'mail',
+      lead: markup`Find a mail by its address, or decide about those that failed. <a href="/ops/mail/suppressions">Suppressed addresses</a> · <a href="/ops/queues">Pause and resume</a>`,
+      body: markup`${mailSearch()}${renderGroups(groups, 'dead')}${renderGroups(groups, 'uncertain')}${actions.length > 0 && renderActions(actions)}`,
+    });
+  });
+
+  router.get('/mail/messages/:id', async (req, res) => {
+    const story = await storyOf(deps, parse(MessageId, req.params).id);
+    if (wantsJson(req)) {
+      res.json(story);
+      return;
+    }
+    sendConsolePage(req, res, {
+      title: titleOf(story),
+      section: 'mail',
+      live: `page=mail&id=${story.id}`,
+      body: markup`${mailSearch(story.recipient ?? undefined)}${storyParts(story, mayAct(req)).map(({ html }) => html)}`,
+    });
+  });
+
+  decisionRoutes(router, deps);
+  suppressionRoutes(router, deps);
+  return router;
+}
+
+function titleOf({ mail, recipient }: MailStory): string {
+  const name = mailName(mail);
+  const to = recipient === null ? '' : ` to ${clip(recipient, 254)}`;
+  return `${name.slice(0, 1).toUpperCase()}${name.slice(1)}${to}`;
+}
+
+async function storyOf(deps: ConsoleDeps, id: string): Promise<MailStory> {
+  const story = await readMailStory(deps, id);
+  if (!story) throw new AppError('not_found', { detail: 'There is no mail with this id.' });
+  return story;
+}
+
+const decisions = {
+  redrive: {
+    carryOut: redriveMail,
+    button: 'Redrive it',
+    text: 'It is tried again, at once. Its history keeps the failure.',
+  },
+  discard: {
+    carryOut: discardMail,
+    button: 'Discard it',
+    text: 'It is settled and never sent. This cannot be undone.',
+  },
+} as const;
+
+function decisionRoutes(router: Router, deps: ConsoleDeps): void {
+  for (const [action, { carryOut, button, text }] of Object.entries(decisions)) {
+    const path = `/mail/messages/:id/${action}`;
+    router.get(path, requireWriter, async (req, res) => {
+      const story = await storyOf(deps, parse(MessageId, req.params).id);
+      const back = `/ops/mail/messages/${story.id}`;
+      const doubt =
+        story.state === 'uncertain' &&
+        action === 'redrive' &&
+        note('warn', markup`<p>It was perhaps sent: its recipient may get it twice.</p>`);
+      sendQuestion(req, res, {
+        title: `${button.replace(' it', '')} this mail?`,
+        section: 'mail',
+        text: markup`${doubt}<p>The ${mailName(story.mail)} to ${foreign(story.recipient ?? 'nobody', 254)}. ${text}</p>${story.last_error !== null && markup`<p class="reply" dir="auto">${clip(story.last_error)}</p>`}`,
+        action: `${back}/${action}`,
+        button,
+        isFinal: action === 'discard',
+        back,
+      });
+    });
+    router.post(path, async (req, res) => {
+      const { id } = parse(MessageId, req.params);
+      const { reason } = parse(Answer, req.body);
+      await carryOut(deps, id, operatorCause(req, reason));
+      if (wantsJson(req)) res.json(await storyOf(deps, id));
+      else res.redirect(303, `/ops/mail/messages/${id}`);
+    });
+  }
+}
+
+function suppressionRoutes(router: Router, deps: ConsoleDeps): void {
+  router.get('/mail/suppressions', async (req, res) => {
+    const { prefix, cursor } = parse(SuppressionsQuery, req.query);
+    const page = await listSuppressions(deps, { limit: PAGE_SIZE, cursor, prefix });
+    if (wantsJson(req)) {
+      res.json(page);
+      return;
+    }
+    const more =
+      page.next === null
+        ? undefined
+        : withQuery('/ops/mail/suppressions', {
+            ...(prefix !== undefined && { prefix }),
+            cursor: page.next,
+          });
+    sendConsolePage(req, res, {
+      title: 'Suppressed addresses',
+      section: 'mail',
+      lead: 'They bounced for good or complained, so no mail is sent to them.',
+      body: markup`<form class="search" role="search"><div class="box"><label for="prefix">Beginning of an address</label>
+<input type="search" id="prefix" name="prefix" value="${clip(prefix ?? '', 254)}" placeholder="Beginning of an address" autocapitalize="none" autocomplete="off" spellcheck="false"></div>
+<button type="submit">Find</button></form>
+${section('suppressions', 'Addresses', markup`${renderSuppressions(page.rows, mayAct(req))}${nextPage(more)}`)}`,
+    });
+  });
+
+  router.get('/mail/suppressions/lift', requireWriter, (req, res) => {
+    const { address } = addressOf(parse(AddressQuery, req.query).address);
+    sendQuestion(req, res, {
+      title: 'Lift the suppression?',
+      section: 'mail',
+      text: markup`<p>${foreign(address, 254)} gets mails again. Those that were skipped meanwhile are not sent.</p>`,
+      action: '/ops/mail/suppressions/lift',
+      button: 'Lift it',
+      carried: { address },
+      back: withQuery('/ops/mail', { q: address }),
+    });
+  });
+  router.post('/mail/suppressions/lift', async (req, res) => {
+    const { address, reason } = parse(LiftForm, req.body);
+    const email = addressOf(address);
+    const suppression = await liftSuppression(deps, email, operatorCause(req, reason));
+    if (wantsJson(req)) res.json({ address: email.address, suppression });
+    else res.redirect(303, withQuery('/ops/mail', { q: email.address }));
+  });
+}
+
+/** @throws {AppError} `not_found` for what is no address: nothing is known of it. */
+function addressOf(text: string): EmailAddress {
+  const email = readTypedAddress(text);
+  if (!email) throw new AppError('not_found', { detail: 'This is not an e-mail address.' });
+  return email;
+}

@@ -1,0 +1,180 @@
+import { markup, type Html, type HtmlValue } from '../../http/page.js';
+import type { MailStep, MailStory } from '../../ops/mail-timeline.service.js';
+import { ago, clip, counted, duration, exactTime, foreign } from '../layout/format.js';
+import { badge, facts, section, type Mood } from '../layout/parts.js';
+
+/** How a mail stands, in a word. */
+function stateBadge({ state, outcome }: Pick<MailStory, 'state' | 'outcome'>): Html {
+  switch (state) {
+    case 'settled':
+      if (outcome === 'sent') return badge('good', 'sent');
+      return badge(
+        'idle',
+        outcome === 'obsolete' ? 'no longer needed' : clip(outcome ?? 'done', 40),
+      );
+    case 'dead':
+      return badge('bad', 'dead letter');
+    case 'uncertain':
+      return badge('warn', 'perhaps sent');
+    default:
+      return badge('idle', state === 'enqueued' ? 'on the queue' : 'waits in the outbox');
+  }
+}
+
+/** How a mail stands, with what the provider reported after it was sent. */
+export function fateBadge(story: Pick<MailStory, 'state' | 'outcome' | 'steps'>): Html {
+  const reported = story.steps.map(({ step }) => step);
+  const bad = (['bounced', 'complained', 'rejected'] as const).find((step) =>
+    reported.includes(step),
+  );
+  if (story.outcome !== 'sent') return stateBadge(story);
+  if (bad) return badge('bad', bad === 'complained' ? 'sent, complained of' : bad);
+  return reported.includes('delivered') ? badge('good', 'delivered') : stateBadge(story);
+}
+
+/** `send-confirmation-mail` as people say it: confirmation mail. */
+export const mailName = (name: string): string =>
+  clip(name, 100)
+    .replace(/^send-/, '')
+    .replaceAll('-', ' ');
+
+/** What is known of a mail, and every event in its history. Operators may decide about one that waits for it. */
+export function storyParts(story: MailStory, mayDecide: boolean): { id: string; html: Html }[] {
+  const waits = story.state === 'dead' || story.state === 'uncertain';
+  const path = `/ops/mail/messages/${story.id}`;
+  const decide =
+    waits &&
+    mayDecide &&
+    markup`<div class="actions"><a class="button" href="${path}/redrive">Redrive…</a>
+<a class="button quiet" href="${path}/discard">Discard…</a></div>`;
+  const body = facts([
+    ['State', fateBadge(story)],
+    ['To', story.recipient === null ? undefined : foreign(story.recipient, 254)],
+    ['Asked for', ago(story.asked_at)],
+    ['Attempts that count', String(story.attempts)],
+    ['Redriven', story.redrives > 0 && counted(story.redrives, 'time')],
+    ['Trace', markup`<code>${clip(story.trace_id, 64)}</code>`],
+    ['Request', story.request_id !== null && markup`<code>${clip(story.request_id, 64)}</code>`],
+  ]);
+  return [
+    { id: 'mail', html: section('mail', 'The mail', markup`${body}${decide}`) },
+    {
+      id: 'story',
+      html: section(
+        'story',
+        'What happened',
+        markup`<ol class="story">${story.steps.map(renderStep)}</ol>`,
+        counted(story.steps.length, 'event'),
+      ),
+    },
+  ];
+}
+
+interface StepWords {
+  readonly mood: Mood;
+  readonly what: string;
+  readonly detail?: HtmlValue;
+  readonly reply?: string | null;
+}
+
+function renderStep(step: MailStep): Html {
+  const { mood, what, detail, reply = null } = wordsFor(step);
+  return markup`<li class="${mood}">${exactTime(step.at)}<div><span class="what">${what}</span>${detail !== undefined && detail !== false && markup`<span class="sub">${detail}</span>`}${reply !== null && reply !== '' && markup`<span class="reply" dir="auto">${clip(reply)}</span>`}</div></li>`;
+}
+
+function wordsFor(step: MailStep): StepWords {
+  switch (step.step) {
+    case 'asked':
+      return { mood: 'idle', what: 'Asked for', detail: 'committed to the outbox' };
+    case 'enqueued':
+      return {
+        mood: 'idle',
+        what: 'Put on the queue',
+        detail: step.times > 1 && `${step.times} times in all`,
+      };
+    case 'tried':
+      return attemptWords(step);
+    case 'redriven':
+    case 'discarded':
+    case 'unsuppressed':
+      return decisionWords(step);
+    case 'settled':
+      return {
+        mood: step.outcome === 'sent' ? 'good' : 'idle',
+        what: step.outcome === 'sent' ? 'Done: sent' : 'Done: no longer needed',
+      };
+    default:
+      return eventWords(step);
+  }
+}
+
+function attemptWords(step: Extract<MailStep, { step: 'tried' }>): StepWords {
+  const took =
+    step.finished_at && duration((step.finished_at.getTime() - step.at.getTime()) / 1_000);
+  const detail = markup`attempt ${step.attempt} by ${clip(step.worker, 80)}${took !== null && `, took ${took}`}`;
+  const reply = step.response;
+  switch (step.outcome) {
+    case 'sent':
+      return { mood: 'good', what: 'Accepted by the mail server', detail, reply };
+    case 'refused':
+      return { mood: 'bad', what: 'Refused for good', detail, reply };
+    case 'deferred':
+      return { mood: 'warn', what: 'Failed, to be tried again', detail, reply };
+    case 'obsolete':
+      return { mood: 'idle', what: 'No longer needed', detail, reply };
+    default:
+      return {
+        mood: 'warn',
+        what: step.finished_at
+          ? clip(step.outcome ?? 'Ended', 40)
+          : 'Under way, or its worker died',
+        detail,
+        reply,
+      };
+  }
+}
+
+const decided = {
+  redriven: 'had it tried again',
+  discarded: 'discarded it',
+  unsuppressed: 'lifted the suppression of the address',
+} as const;
+
+function decisionWords(
+  step: Extract<MailStep, { step: 'redriven' | 'discarded' | 'unsuppressed' }>,
+): StepWords {
+  const { operator_id: id, actor, reason } = step;
+  const who =
+    id === null
+      ? clip(actor ?? 'An operator', 100)
+      : markup`<a href="/ops/admins/${id}">Operator ${id}</a>`;
+  return {
+    mood: 'idle',
+    what: `An operator ${decided[step.step]}`,
+    detail: markup`${who}${reason !== null && markup`: ${foreign(reason, 500)}`}`,
+  };
+}
+
+type ProviderStep = Exclude<
+  MailStep,
+  { step: 'asked' | 'enqueued' | 'tried' | 'redriven' | 'discarded' | 'unsuppressed' | 'settled' }
+>;
+
+function eventWords(step: ProviderStep): StepWords {
+  const bad = ['bounced', 'complained', 'rejected'].includes(step.step);
+  return {
+    mood: step.step === 'delivered' ? 'good' : bad ? 'bad' : 'warn',
+    what:
+      step.step === 'delivered' ? 'Delivered to the mailbox’s server' : providerWords(step.step),
+    detail: markup`reported by the mail provider${step.subtype !== null && `, ${clip(step.subtype, 60)}`}`,
+    reply: step.detail,
+  };
+}
+
+const providerWords = (event: string): string =>
+  ({
+    bounced: 'Bounced',
+    complained: 'The recipient complained of spam',
+    rejected: 'Rejected by the mail provider',
+    delayed: 'Delayed by the receiving server',
+  })[event] ?? clip(event, 40);

@@ -1,0 +1,87 @@
+import { Router } from 'express';
+import * as z from 'zod';
+import { queueNames } from '../../../shared/queues/registry.js';
+import { markup } from '../../http/page.js';
+import { parse } from '../../http/validate.js';
+import {
+  pauseQueue,
+  readQueueReports,
+  resumeQueue,
+  type QueueReport,
+} from '../../ops/queues.service.js';
+import { mayAct, operatorCause, requireWriter } from '../access/operator.js';
+import { Answer } from '../access/fields.js';
+import type { ConsoleDeps } from '../console-deps.js';
+import { sendConsolePage } from '../layout/console-page.js';
+import { ago, count, foreign } from '../layout/format.js';
+import { facts, section } from '../layout/parts.js';
+import { queueState } from '../layout/queue-state.js';
+import { sendQuestion } from '../layout/question.js';
+import { wantsJson } from '../layout/wanted.js';
+
+const QueueInput = z.object({ name: z.enum(queueNames as [string, ...string[]]) });
+
+const nameOf = (params: unknown): QueueReport['name'] =>
+  parse(QueueInput, params).name as QueueReport['name'];
+
+/** The queues, to be paused and resumed. */
+export function queueRoutes(deps: ConsoleDeps): Router {
+  const router = Router();
+
+  router.get('/queues', async (req, res) => {
+    const reports = await readQueueReports(deps);
+    if (wantsJson(req)) {
+      res.json(reports);
+      return;
+    }
+    sendConsolePage(req, res, {
+      title: 'Queues',
+      section: 'mail',
+      lead: 'While a queue is paused no job of it is taken. Nothing is lost: new ones wait.',
+      body: reports.map((report) => renderQueue(report, mayAct(req))),
+    });
+  });
+
+  for (const action of ['pause', 'resume'] as const) {
+    router.get(`/queues/:name/${action}`, requireWriter, (req, res) => {
+      const name = nameOf(req.params);
+      const isPause = action === 'pause';
+      sendQuestion(req, res, {
+        title: `${isPause ? 'Pause' : 'Resume'} the queue ${name}?`,
+        section: 'mail',
+        text: isPause
+          ? markup`<p>Jobs in progress end, and no other is taken until somebody resumes it. New ones wait.</p>`
+          : markup`<p>Workers take its jobs again, those that have waited first.</p>`,
+        action: `/ops/queues/${name}/${action}`,
+        button: `${isPause ? 'Pause' : 'Resume'} ${name}`,
+        back: '/ops/queues',
+      });
+    });
+    router.post(`/queues/:name/${action}`, async (req, res) => {
+      const name = nameOf(req.params);
+      const { reason } = parse(Answer, req.body);
+      await (action === 'pause' ? pauseQueue : resumeQueue)(deps, name, operatorCause(req, reason));
+      if (wantsJson(req)) res.json(await readQueueReports(deps));
+      else res.redirect(303, '/ops/queues');
+    });
+  }
+  return router;
+}
+
+function renderQueue(report: QueueReport, mayChange: boolean) {
+  const { name, description, counts, paused } = report;
+  const action = paused ? 'resume' : 'pause';
+  return section(
+    `queue-${name}`,
+    name,
+    markup`<p class="soft">${description}</p>${facts([
+      ['State', queueState(report)],
+      ['Paused because', paused && foreign(paused.reason, 500)],
+      ['Paused by', paused && markup`${foreign(paused.by, 100)}, ${ago(paused.since)}`],
+      ['Waiting', counts && count(counts.waiting)],
+      ['Active', counts && count(counts.active)],
+      ['Delayed', counts && count(counts.delayed)],
+      ['Failed', counts && count(counts.failed)],
+    ])}${mayChange && markup`<div class="actions"><a class="button ${paused ? '' : 'quiet'}" href="/ops/queues/${name}/${action}">${paused ? 'Resume…' : 'Pause…'}</a></div>`}`,
+  );
+}
