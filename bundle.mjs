@@ -62,6 +62,9 @@ await build({
   logLevel: 'warning',
 });
 
-// The console's style sheets and script are read from beside the code.
-const assets = 'api/console/assets';
-if (existsSync(assets)) await cp(assets, `dist/${assets}`, { recursive: true });
+// What the console reads from beside the code: its style sheets and script, and the runbook.
+const copies = [
+  ['api/console/assets', 'dist/api/console/assets'],
+  ['docs/runbook.md', 'dist/api/console/runbook.md'],
+];
+for (const [from, to] of copies) if (existsSync(from)) await cp(from, to, { recursive: true });

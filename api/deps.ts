@@ -12,7 +12,6 @@ import { createMetrics, type Metrics } from '../shared/metrics/metrics.js';
 import { createOutbox } from '../shared/outbox/outbox.js';
 import { openFailFastRedis } from '../shared/queues/redis-client.js';
 import { openQueues, type Queues } from '../shared/queues/queues.js';
-import { workerRoles, type WorkerRole } from '../shared/queues/registry.js';
 import type { AccountDeps } from './account/account.service.js';
 import {
   createFindConsoleSession,
@@ -59,8 +58,6 @@ export interface ApiDeps extends RegistrationDeps, AccountDeps, ConsoleSessionDe
   readonly checks: Readonly<Record<string, Check>>;
   /** Carries out what operators start; `runNow` after each start. */
   readonly bulkActions: Pick<Repeating, 'runNow'>;
-  /** The roles that some worker must have. */
-  readonly neededRoles: readonly WorkerRole[];
   /** Leaves bulk actions to other processes, waits for outbox messages that are being enqueued, then closes Redis and PostgreSQL. */
   close(): Promise<void>;
 }
@@ -119,8 +116,6 @@ export async function buildDeps(config: ApiConfig, log: Logger): Promise<ApiDeps
     insertUser: createInsertUser(database.statements),
     checks: commonChecks(database, queues, log),
     bulkActions,
-    // Without a stream there are no log batches.
-    neededRoles: workerRoles.filter((role) => role !== 'logs' || config.spool),
     async close() {
       await bulkActions.stop();
       await close();

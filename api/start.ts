@@ -50,9 +50,10 @@ export async function startApi(
   const shipping = logging.startShipping(deps.queues);
   lifecycle.onStop('log shipping', () => shipping.stop(FLUSH_DEADLINE_MS));
 
+  const settings = alertSettings(config);
   const alerting = startAlerting({
     ...deps,
-    ...alertSettings(config),
+    ...settings,
     spoolUse: () => logging.spoolUse(),
     channels: webhooks(config.alerts),
   });
@@ -60,12 +61,15 @@ export async function startApi(
 
   const { publicUrl, opsListener } = config;
   const { trustProxy } = config.http;
-  const operatorConsole = createConsole(deps, {
-    publicUrl,
-    operatorEmails: config.operatorEmails,
-    isSecure: config.isProduction || publicUrl.startsWith('https:'),
-    environment: config.logging.environment,
-  });
+  const operatorConsole = createConsole(
+    { ...deps, neededRoles: settings.neededRoles },
+    {
+      publicUrl,
+      operatorEmails: config.operatorEmails,
+      isSecure: config.isProduction || publicUrl.startsWith('https:'),
+      environment: settings.environment,
+    },
+  );
   const operators = {
     console: operatorConsole,
     metrics: metricsRoutes({ ...deps, metricsToken: config.metricsToken }),

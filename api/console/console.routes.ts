@@ -27,6 +27,7 @@ import { auditRoutes } from './audit/audit.routes.js';
 import { deadLetterRoutes } from './mail/dead-letters.routes.js';
 import { mailRoutes } from './mail/mail.routes.js';
 import { queueRoutes } from './queues/queues.routes.js';
+import { runbookRoutes } from './runbook/runbook.routes.js';
 import { scheduleRoutes } from './schedule/schedule.routes.js';
 
 /** Everything below `/ops`: the login first, then the guard, then what only operators get. */
@@ -54,6 +55,7 @@ export function consoleRoutes(
   router.use(adminRoutes(deps));
   router.use(scheduleRoutes(deps));
   router.use(auditRoutes(deps));
+  router.use(runbookRoutes());
   router.use(liveRoutes(deps, cookie, streams, createRender(deps, snapshots)));
 
   router.use(() => {

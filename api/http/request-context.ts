@@ -79,6 +79,8 @@ export function openContext(
   res.once('close', () => {
     const durationNs = Number(process.hrtime.bigint() - context.startedAt);
     logRequest(log, req, res, context, durationNs);
+    // How long somebody watched a page is no time of an answer.
+    if (context.isStream === true) return;
     const status = res.writableFinished ? res.statusCode : ABORTED_STATUS;
     record?.(req.method, context.route, status, durationNs / 1e9);
   });

@@ -143,7 +143,7 @@ test('S68 a reader changes nothing, and may log out', async (t) => {
   t.is((await browser.post('/ops/logout')).status, 303);
 });
 
-test('every page forbids inline scripts, frames and other hosts', async (t) => {
+test.serial('every page forbids inline scripts, frames and other hosts', async (t) => {
   const browser = await loggedIn();
   for (const path of ['/ops', '/ops/nothing']) {
     const { headers, text } = await browser.get(path);
@@ -157,4 +157,85 @@ test('every page forbids inline scripts, frames and other hosts', async (t) => {
   const { status, headers } = await browser.get('/ops', { 'x-http-method-override': 'DELETE' });
   t.is(status, 200);
   t.is(headers.get('referrer-policy'), 'same-origin', 'or forms would come from the origin null');
+});
+
+const EVIL = '<img src=x onerror="alert(1)">\u001b[2J\u202e</script><script>alert(2)</script>';
+
+/** Puts it wherever somebody else chooses a text; resolves to the mail's id. */
+async function plantForeignText(): Promise<string> {
+  const [mail] = await context.rows<{ id: string }>(
+    `insert into outbox (id, name, payload, recipient, trace_id, request_id, state, attempts, last_error, given_up_at, admin_id, template)
+     values (gen_random_uuid(), 'send-confirmation-mail', '{}', $1, $1, $1, 'dead', 1, '550 ' || $1, now(), $2, $1) returning id`,
+    [EVIL, operator.id],
+  );
+  const { id = '' } = mail ?? {};
+  await context.rows(
+    `insert into deliveries (outbox_id, attempt, worker, finished_at, outcome, response, provider_id) values ($1, 1, $2, now(), 'refused', $2, $2)`,
+    [id, EVIL],
+  );
+  await context.rows('update admins set name = $1 where id = $2', [EVIL, operator.id]);
+  await context.rows('update sessions set user_agent = $1, ip = $1 where admin_id = $2', [
+    EVIL,
+    operator.id,
+  ]);
+  await context.rows(
+    `insert into audit_events (id, event, ip, trace_id, details)
+     values (gen_random_uuid(), 'mail_redriven', $1, $1, jsonb_build_object('outbox_id', $2::text, 'reason', $1::text, 'error', $1::text, 'actor', $1::text))`,
+    [EVIL, id],
+  );
+  await context.rows(
+    `insert into processes (id, service, host, pid, version, roles, health)
+     values (gen_random_uuid(), $1, $1, 1, $1, array[$1::text], jsonb_build_object($1::text, jsonb_build_object('ok', false, 'problem', $1::text)))`,
+    [EVIL],
+  );
+  await context.rows(
+    `insert into alerts (id, name, detail) values (gen_random_uuid(), 'smtp_refuses', $1)`,
+    [EVIL],
+  );
+  await context.rows(
+    `insert into task_runs (task, started_at, finished_at, worker, outcome, error) values ('purge-expired', now(), now(), $1, 'failed', $1)
+     on conflict (task) do update set outcome = 'failed', error = excluded.error, worker = excluded.worker`,
+    [EVIL],
+  );
+  return id;
+}
+
+test.serial('S69 foreign text is shown as text, its control characters visibly', async (t) => {
+  const id = await plantForeignText();
+  const browser = await loggedIn();
+  const query = encodeURIComponent(EVIL);
+  const { headers } = await browser.post('/ops/mail/dead/redrive', {
+    recipient: 'nobody@nowhere.test',
+    rate: '1',
+    reason: EVIL,
+  });
+  for (const path of [
+    '/ops',
+    '/ops/mail',
+    `/ops/mail?q=${query}`,
+    `/ops/mail/messages/${id}`,
+    `/ops/mail/messages/${id}/redrive`,
+    `/ops/mail/dead?recipient=${query}&cause=${query}&mail=${query}`,
+    `/ops/mail/dead/redrive?cause=${query}`,
+    '/ops/mail/dead?state=dead',
+    headers.get('location') ?? '',
+    `/ops/mail/suppressions?prefix=${query}`,
+    '/ops/admins',
+    `/ops/admins?q=${query}`,
+    `/ops/admins/${operator.id}`,
+    '/ops/schedule',
+    `/ops/audit?text=${query}`,
+    `/ops/audit?text=img`,
+  ]) {
+    const { status, text } = await browser.get(path);
+    t.is(status, 200, path);
+    t.true(text.includes('&lt;img src=x'), `${path} shows it`);
+    t.notRegex(text, /<img|<script(?! type="module" src="\/ops\/assets)|alert\(2\)<\/script/, path);
+    // A filter goes on as it is.
+    const shown = text.replaceAll(/<input type="hidden"[^>]*>/g, '');
+    for (const control of ['\u001b', '\u202e'])
+      t.false(shown.includes(control), `${path}: control characters`);
+  }
+  const { text } = await browser.get(`/ops/mail/messages/${id}`);
+  t.true(text.includes(String.raw`\u001b[2J\u202e`));
 });

@@ -3,6 +3,7 @@ import { product } from '../../../shared/config/version.js';
 import { Html, markup, type HtmlValue } from '../../http/page.js';
 import { sessionOf } from '../access/operator.js';
 import { assets } from './assets.js';
+import { clip } from './format.js';
 import { formToken } from './parts.js';
 import { icons } from './icons.js';
 
@@ -73,7 +74,7 @@ ${page.body}
 </main>
 <footer class="foot">
 <p id="live" class="live" role="status" hidden></p>
-<p>Rollcall ${product.version} · times are UTC</p>
+<p>Rollcall ${product.version} · times are UTC · <a href="/ops/runbook">Runbook</a></p>
 </footer>
 </body>
 </html>
@@ -91,7 +92,7 @@ function renderBar(req: Request, environment: string, page: ConsolePage): Html {
 <a class="brand" href="/ops"><b>Rollcall</b> <span class="env">${environment}</span></a>
 <nav aria-label="Console"><ul>${links}</ul></nav>
 <form class="who" method="post" action="/ops/logout">${formToken(session)}
-<span class="name" title="${session.admin.email}">${session.admin.name}${session.isReadOnly && markup` <em>read-only</em>`}</span>
+<span class="name" title="${clip(session.admin.email, 254)}">${clip(session.admin.name, 100)}${session.isReadOnly && markup` <em>read-only</em>`}</span>
 <button class="quiet small" type="submit">Log out</button></form>
 </div>
 </header>`;
