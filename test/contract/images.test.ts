@@ -14,7 +14,7 @@ const run = promisify(execFile);
 const images = [
   {
     file: 'Dockerfile.api',
-    sources: ['api', 'cli', 'migrations', 'shared'],
+    sources: ['api', 'cli', 'docs/runbook.md', 'migrations', 'shared'],
     programs: ['dist/api/main.js', 'dist/migrations/run.js'],
   },
   {

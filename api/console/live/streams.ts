@@ -119,4 +119,4 @@ async function eventOf(state: State, page: string, render: RenderPage): Promise<
 }
 
 /** Ages grow by themselves in the browser: they are no news. */
-const ageless = (html: string): string => html.replaceAll(/(<time class="ago"[^>]*>)[^<]*/g, '$1');
+const ageless = (html: string): string => html.replaceAll(/(<time class="ago"[^<>]*>)[^<]*/g, '$1');
