@@ -7,6 +7,7 @@ import {
 } from '../../workers/jobs/job-effects.js';
 import { useContext } from '../helpers/context.js';
 import { eventually } from '../helpers/eventually.js';
+import { measured } from '../helpers/metrics.js';
 import { openTcpProxy } from '../helpers/tcp-proxy.js';
 import { setUpDelivery } from './delivery-fixture.js';
 import { insertMessage, jobContext, type Fixture } from './fixture.js';
@@ -14,7 +15,7 @@ import { insertMessage, jobContext, type Fixture } from './fixture.js';
 const context = useContext();
 
 test('a deferral gives the claim back and tells why, without the address', async (t) => {
-  const { fixture, deliver } = await setUpDelivery(t, context, {
+  const { fixture, deliver, metrics } = await setUpDelivery(t, context, {
     smtp: { onRecipient: (to) => ({ code: 451, text: `<${to}> greylisted` }) },
   });
   const { id } = await fixture.promiseConfirmation({ message: { state: 'enqueued' } });
@@ -30,10 +31,13 @@ test('a deferral gives the claim back and tells why, without the address', async
     outcome: 'deferred',
     response: '451 <[address]> greylisted',
   });
+  t.is(await measured(metrics, 'rollcall_mail_outcomes_total', { outcome: 'deferred' }), 1);
+  const labels = { effect: 'retry', reply: '4xx' };
+  t.is(await measured(metrics, 'rollcall_mail_failures_total', labels), 1);
 });
 
 test('a refusal ends in a dead message', async (t) => {
-  const { fixture, deliver } = await setUpDelivery(t, context, {
+  const { fixture, deliver, metrics } = await setUpDelivery(t, context, {
     smtp: { onRecipient: () => ({ code: 550, text: 'no such user' }) },
   });
   const { id } = await fixture.promiseConfirmation({ message: { state: 'enqueued' } });
@@ -47,6 +51,10 @@ test('a refusal ends in a dead message', async (t) => {
     last_error: '550 no such user',
   });
   t.like((await fixture.deliveriesOf(id))[0], { outcome: 'refused' });
+  t.is(await measured(metrics, 'rollcall_mail_outcomes_total', { outcome: 'dead' }), 1);
+  t.is(await measured(metrics, 'rollcall_mail_outcomes_total'), 1);
+  const labels = { effect: 'refuse', reply: '5xx' };
+  t.is(await measured(metrics, 'rollcall_mail_failures_total', labels), 1);
 });
 
 test('the last try of a deferral ends in a dead message', async (t) => {
@@ -163,7 +171,7 @@ test('at shutdown a job that has not begun, or whose mail the server has not got
 
 test('a mail at whose naming the server hangs up is to blame if another got through meanwhile', async (t) => {
   const others: { id: string }[] = [];
-  const { fixture, deliver } = await setUpDelivery(t, context, {
+  const { fixture, deliver, metrics, isCircuitOpen } = await setUpDelivery(t, context, {
     smtp: {
       async onRecipient(address) {
         if (!address.includes('poison')) return 'take';
@@ -176,12 +184,16 @@ test('a mail at whose naming the server hangs up is to blame if another got thro
   const alone = await t.throwsAsync(deliver(poison), { instanceOf: QueueThrottledJobDelayed });
   t.true((alone?.delayMs ?? 0) >= (alone?.pauseMs ?? Infinity), 'another mail looks next');
   t.is((await fixture.messageOf(poison.id)).attempts, 0);
+  t.true(await isCircuitOpen(), 'its presence shows it');
+  t.is(await measured(metrics, 'rollcall_smtp_circuit_open'), 1);
 
   others.push(await fixture.promiseConfirmation());
   await eventually(async () => (await deliver(await fixture.promiseConfirmation())) === 'sent');
   const blamed = await t.throwsAsync(deliver(poison));
   t.false(blamed instanceof QueueThrottled, blamed?.message);
   t.is((await fixture.messageOf(poison.id)).attempts, 1);
+  t.false(await isCircuitOpen());
+  t.is(await measured(metrics, 'rollcall_smtp_circuit_open'), 0);
 });
 
 async function promisePoison(fixture: Fixture): Promise<{ id: string }> {

@@ -84,6 +84,7 @@ export async function setUpDelivery(
     server,
     deliver,
     metrics,
+    isCircuitOpen: async () => !(await faults.facts.smtp_circuit()).ok,
     connections,
     problem: async () => (await faults.checks.smtp()).problem,
   };
