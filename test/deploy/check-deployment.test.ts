@@ -2,9 +2,10 @@ import { cp, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import test from 'ava';
-import { bundleFiles } from '../../dev/deploy/bundle.js';
+import { bundleFiles, isPinned } from '../../dev/deploy/bundle.js';
 import { deploymentChecks } from '../../dev/deploy/check-deployment.js';
 import { checkBundle } from '../../dev/deploy/checks/bundle-contents.js';
+import { readServices } from '../../dev/deploy/checks/compose.js';
 import { checkOptionPairs } from '../../dev/deploy/checks/options.js';
 import { packZip } from '../../dev/deploy/zip.js';
 import { projectRoot } from '../../dev/paths.js';
@@ -97,4 +98,30 @@ test('the same files make the same bytes, whatever their order and the time zone
   t.deepEqual(await packZip(files.toReversed()), bytes);
   // The first date of the format, at midnight, wherever this runs: offset 10 of the first header.
   t.deepEqual(bytes.subarray(10, 14), Buffer.from([0, 0, 0x21, 0]));
+});
+
+test('the authority of the database is mounted into every container that connects to it', async (t) => {
+  const databaseCa = Buffer.from('-----BEGIN CERTIFICATE-----\n');
+  const files = await bundleFiles('web', { root: projectRoot, images, databaseCa });
+  t.deepEqual(await checkBundle('web', files), []);
+  const compose = files.find(({ path }) => path === 'docker-compose.yml')?.data.toString() ?? '';
+  const services = readServices(compose);
+  t.deepEqual(Object.keys(services), ['migrate', 'api']);
+  for (const { environment, volumes, image } of Object.values(services)) {
+    t.is(environment['POSTGRES_CA_FILE'], '/etc/rollcall/database-ca.pem');
+    t.true(volumes.includes('./database-ca.pem:/etc/rollcall/database-ca.pem:ro'));
+    t.is(image, 'api:x');
+  }
+});
+
+test('an image is given by digest, or not at all', (t) => {
+  const digest = `sha256:${'0'.repeat(64)}`;
+  t.true(isPinned(`123456789012.dkr.ecr.eu-central-1.amazonaws.com/rollcall-api@${digest}`));
+  for (const image of [
+    'rollcall-api',
+    'rollcall-api:1.2.3',
+    `rollcall-api@${digest.slice(0, -1)}`,
+    `a\nb@${digest}`,
+  ])
+    t.false(isPinned(image), image);
 });
