@@ -104,7 +104,8 @@ export const noticeTimes: NoticeTimes = {
 };
 
 /**
- * Claims what is due on a channel: each alert that was not told of yet, and the end of each that was, or that could not be.
+ * Claims what is due on a channel: each alert that was not told of yet, and the end of each that was told of, or ended before it
+ * could be, for want of a process that serves the channel or of an answer.
  * Of several processes one gets them. Nothing is due while a claim lasts or a failure is waited out.
  */
 export async function claimNotices(
@@ -119,16 +120,17 @@ export async function claimNotices(
        select a.id, case when a.cleared_at is null then 'raised' else 'cleared' end as kind,
               coalesce(a.cleared_at, a.raised_at) as at
          from alerts a
-        where (a.cleared_at is null or a.cleared_at > now() - interval '1 day') and a.name = any ($known::text[])
+        where a.name = any ($known::text[])
+          and (a.cleared_at is null or a.cleared_at > now() - interval '1 day')
           and not exists (
             select from told where alert_id = a.id and sent_at is not null
                and kind = case when a.cleared_at is null then 'raised' else 'cleared' end)
-          and (a.cleared_at is null
-               or exists (select from told where alert_id = a.id and kind = 'raised' and (sent_at is not null or failures > 0)))
           and (a.cleared_at is not null
-               or not exists (
-                 select from told where name = a.name and kind = 'raised'
-                    and sent_at > now() - $sameStateMs * interval '1 millisecond'))
+                 and exists (
+                   select from told where alert_id = a.id and kind = 'raised' and (sent_at is not null or failures > 0))
+               or (a.cleared_at is null or a.cleared_at > now() - interval '1 hour')
+                 and not exists (
+                   select from told where name = a.name and sent_at > now() - $sameStateMs * interval '1 millisecond'))
      ), claimed as (
        insert into alert_notices (alert_id, channel, kind, claimed_until)
        select id, $channel, kind, now() + $claimMs * interval '1 millisecond' from due
