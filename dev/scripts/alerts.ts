@@ -113,10 +113,10 @@ async function play(environment: AlertsEnvironment, scenario: Scenario): Promise
 }
 
 /** A mail has the title, a webhook the name. */
-const isOf = ({ way, state }: Arrival, name: string): boolean =>
-  way === 'webhook'
-    ? state === name
-    : redStateNames.some((each) => each === name && redStates[each].title === state);
+function isOf({ way, state }: Arrival, name: string): boolean {
+  if (way === 'webhook') return state === name;
+  return redStateNames.some((each) => each === name && redStates[each].title === state);
+}
 
 /** Resolves to whether it came true in time. */
 async function until(isTrue: () => boolean): Promise<boolean> {
