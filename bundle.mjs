@@ -17,6 +17,8 @@ const external = [
   'swagger-ui-express',
   '@zxcvbn-ts/language-common',
   'iconv-lite',
+  // Only where traces are exported.
+  '@opentelemetry/*',
   // Optional, and not installed.
   'pg-native',
   'pg-hstore',

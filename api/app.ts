@@ -54,6 +54,7 @@ export function createListener(deps: ApiDeps, options: AppOptions): RequestListe
     clientAddress: createClientAddress(options.trustProxy),
     headers: securityHeaderValues(options.publicUrl),
     record: createRequestMetrics(deps.metrics),
+    tracer: deps.tracer,
     findPath: createFindPath(document.paths),
     undocumented: [DOCS_FILES, ...(options.operators ? OPERATOR_PATHS : [])],
     routes: [...deps.reads.front, liveRoute],
@@ -89,7 +90,7 @@ export function createApp(
 
 /** Answers what only operators use, on a listener of its own: the same front, and nothing else behind it. */
 export function createOpsListener(
-  deps: Pick<ApiDeps, 'log' | 'metrics'>,
+  deps: Pick<ApiDeps, 'log' | 'metrics' | 'tracer'>,
   { publicUrl, trustProxy }: Pick<AppOptions, 'publicUrl' | 'trustProxy'>,
   operators: OperatorRoutes,
 ): RequestListener {
@@ -100,6 +101,7 @@ export function createOpsListener(
     clientAddress: createClientAddress(trustProxy),
     headers: securityHeaderValues(publicUrl),
     record: createRequestMetrics(deps.metrics),
+    tracer: deps.tracer,
     findPath: createFindPath({}),
     undocumented: OPERATOR_PATHS,
     routes: [],

@@ -12,6 +12,7 @@ import { createMetrics, type Metrics } from '../shared/metrics/metrics.js';
 import { createOutbox } from '../shared/outbox/outbox.js';
 import { openFailFastRedis } from '../shared/queues/redis-client.js';
 import { openQueues, type Queues } from '../shared/queues/queues.js';
+import { openTracer, type Tracer } from '../shared/tracing/tracer.js';
 import type { AccountDeps } from './account/account.service.js';
 import {
   createFindConsoleSession,
@@ -46,6 +47,8 @@ import {
 export interface ApiDeps extends RegistrationDeps, AccountDeps, ConsoleSessionDeps {
   readonly log: Logger;
   readonly metrics: Metrics;
+  /** Absent where traces are not exported. */
+  readonly tracer: Tracer | undefined;
   readonly queues: Queues;
   readonly limits: RouteLimits;
   readonly cursors: Cursors;
@@ -65,7 +68,8 @@ export interface ApiDeps extends RegistrationDeps, AccountDeps, ConsoleSessionDe
 /** The composition root: the one place where the parts are wired together. Connects lazily. */
 export async function buildDeps(config: ApiConfig, log: Logger): Promise<ApiDeps> {
   const { rateLimitScale, secrets, tokens } = config;
-  const { database, queues, outbox, rateLimitRedis, close } = openResources(config, log);
+  const tracer = await openTracer(config, 'rollcall-api', log);
+  const { database, queues, outbox, rateLimitRedis, close } = openResources(config, log, tracer);
   const audit = createAudit(log);
   const metrics = createMetrics('api');
   const { current: rateLimitKey } = deriveKeyRing(secrets, 'throttle');
@@ -87,6 +91,7 @@ export async function buildDeps(config: ApiConfig, log: Logger): Promise<ApiDeps
   return {
     log,
     metrics,
+    tracer,
     database,
     queues,
     outbox,
@@ -124,7 +129,7 @@ export async function buildDeps(config: ApiConfig, log: Logger): Promise<ApiDeps
 }
 
 /** What stays open as long as the process runs, and how to close it. */
-function openResources(config: ApiConfig, log: Logger) {
+function openResources(config: ApiConfig, log: Logger, tracer: Tracer | undefined) {
   const database = openDatabase(config.database, 'rollcall-api');
   const queues = openQueues(config.redis, log);
   const outbox = createOutbox({
@@ -133,6 +138,7 @@ function openResources(config: ApiConfig, log: Logger) {
     room: queues.room.mail,
     failpoint: createFailpoint(config.failpoint),
     log,
+    tracer,
   });
   const ignore = (): void => {
     // The queues' client to the same Redis logs the error.
@@ -146,6 +152,7 @@ function openResources(config: ApiConfig, log: Logger) {
     await outbox.close();
     rateLimitRedis.disconnect();
     await Promise.all([queues.close(), database.close()]);
+    await tracer?.close();
   }
 
   return { database, queues, outbox, rateLimitRedis, close };

@@ -10,7 +10,8 @@ export const migration: MigrationSteps = {
     create unique index sessions_console on sessions (console_hash) where console_hash is not null;
     create index admins_operators on admins (id) where operator_since is not null;
 
-    alter table outbox add column redrives integer not null default 0, add column given_up_at timestamptz;
+    alter table outbox add column redrives integer not null default 0, add column given_up_at timestamptz,
+      add column is_sampled boolean not null default true;
     create index outbox_given_up on outbox (given_up_at) where state in ('dead', 'uncertain');
 
     -- What dead letters have in common: the SMTP code of the reply, or the error without what differs from mail to mail.
@@ -126,7 +127,7 @@ export const migration: MigrationSteps = {
     drop index audit_events_decisions;
     drop index outbox_failures;
     drop function mail_failure_cause;
-    alter table outbox drop column given_up_at, drop column redrives;
+    alter table outbox drop column is_sampled, drop column given_up_at, drop column redrives;
     drop index admins_operators;
     drop index sessions_console;
     alter table sessions drop column console_seen_at, drop column console_hash;

@@ -8,6 +8,7 @@ import { createFailpoint, type Failpoint } from '../shared/lifecycle/failpoint.j
 import type { Lifecycle } from '../shared/lifecycle/lifecycle.js';
 import type { Logger } from '../shared/logging/logger.js';
 import { createMetrics, type Metrics } from '../shared/metrics/metrics.js';
+import { openTracer, type Tracer } from '../shared/tracing/tracer.js';
 import { openQueues, type Queues } from '../shared/queues/queues.js';
 import { createDependencyFaults, type DependencyFaults } from './jobs/dependency-faults.js';
 import { workerName } from './jobs/worker-name.js';
@@ -28,6 +29,8 @@ export interface WorkerDeps {
   /** Writes to stdout only: for everything that shipping logs depends on. */
   readonly localLog: Logger;
   readonly metrics: Metrics;
+  /** Absent where traces are not exported. */
+  readonly tracer: Tracer | undefined;
   readonly database: Database;
   readonly queues: Queues;
   readonly failpoint: Failpoint;
@@ -47,6 +50,8 @@ export async function buildDeps(
   config: WorkerConfig,
   { log, localLog, onStop }: { log: Logger; localLog: Logger; onStop: Lifecycle['onStop'] },
 ): Promise<WorkerDeps> {
+  const tracer = await openTracer(config, 'rollcall-worker', localLog);
+  if (tracer) onStop('traces', () => tracer.close());
   const database = openDatabase(config.database, 'rollcall-worker');
   onStop('database', () => database.close());
   const queues = openQueues(config.redis, localLog);
@@ -67,6 +72,7 @@ export async function buildDeps(
     log,
     localLog,
     metrics,
+    tracer,
     database,
     queues,
     mailer,

@@ -83,7 +83,7 @@ const consumerOf = (name: QueueName, { config, deps, onStalled }: ConsumerStart)
 
 function startMailConsumer(start: ConsumerStart): JobWorker {
   const { mail } = start.config;
-  const { composeDeps, mailer, faults, failpoint, metrics, log } = start.deps;
+  const { composeDeps, mailer, faults, failpoint, metrics, log, tracer } = start.deps;
   const maxConnections = smtpConnections(mail);
   const connections = createConnectionLimit(maxConnections, (limit) => {
     const fields = { 'labels.connections': limit };
@@ -103,6 +103,7 @@ function startMailConsumer(start: ConsumerStart): JobWorker {
       log,
       worker: workerName,
       claimMs: CLAIM_MS,
+      tracing: tracer && { tracer, server: mail },
     }),
     settings: {
       ...queueRegistry.mail.consumer,
@@ -118,19 +119,27 @@ function startMailConsumer(start: ConsumerStart): JobWorker {
 
 /** Without a stream to ship to there is no log consumer. */
 function startLogConsumer(start: ConsumerStart): JobWorker | undefined {
-  const { queues, sink, faults, metrics, localLog } = start.deps;
+  const { queues, sink, faults, metrics, localLog, tracer } = start.deps;
   if (!sink) return undefined;
   return startJobWorker({
     ...consumerOf('logs', start),
     jobs: shipLogBatch,
-    process: createShipLogBatch({ sink, receipts: queues.receipts, faults, metrics, localLog }),
+    process: createShipLogBatch({
+      sink,
+      receipts: queues.receipts,
+      faults,
+      metrics,
+      localLog,
+      tracer,
+    }),
     settings: queueRegistry.logs.consumer,
     log: localLog,
     successLevel: 'debug',
   });
 }
 
-function startRelaying({ database, queues, sweep, tasks, failpoint, metrics, log }: WorkerDeps) {
+function startRelaying(deps: WorkerDeps) {
+  const { database, queues, sweep, tasks, failpoint, metrics, log, tracer } = deps;
   const sweeping = startSweeping(sweep, log);
   return [
     startHousekeeping(tasks, log),
@@ -142,6 +151,7 @@ function startRelaying({ database, queues, sweep, tasks, failpoint, metrics, log
       failpoint,
       metrics,
       log,
+      tracer,
       onDataLoss: () => sweeping.everything(),
     }),
   ];

@@ -1,6 +1,7 @@
 import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http';
 import { AppError } from '../../shared/errors/app-error.js';
 import type { Logger } from '../../shared/logging/logger.js';
+import type { Tracer } from '../../shared/tracing/tracer.js';
 import type { FindPath } from './documented-paths.js';
 import { createFewPerTurn } from './few-per-turn.js';
 import { answerProblem } from './problem.js';
@@ -31,6 +32,7 @@ export type Gate = (context: RequestContext) => void;
 export interface FrontOptions {
   readonly log: Logger;
   readonly record: RecordRequest;
+  readonly tracer: Tracer | undefined;
   readonly clientAddress: (req: IncomingMessage) => string | undefined;
   /** Headers of every response. */
   readonly headers: Readonly<Record<string, string>>;
@@ -52,13 +54,14 @@ const GATED_PER_TURN = 8;
  * routes, a path or a method that there is not, OPTIONS, and what a gate refuses.
  */
 export function createFront(options: FrontOptions): RequestListener {
-  const { log, record, clientAddress, gates } = options;
+  const { log, record, tracer, clientAddress, gates } = options;
+  const observers = { record, tracer };
   const headerMap = new Map(Object.entries(options.headers));
   const sendJson = createSendJson(options.headers);
   const fewPerTurn = createFewPerTurn(GATED_PER_TURN);
 
   return (req, res) => {
-    const context = openContext(log, req, res, clientAddress(req), record);
+    const context = openContext(log, req, res, clientAddress(req), observers);
     const refuse = (error: unknown): void => {
       setHeaders(res, headerMap, context);
       answerProblem(error, req, res);

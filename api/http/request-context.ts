@@ -5,7 +5,9 @@ import { requestIdFrom } from '../../shared/http/request-headers.js';
 import type { Logger } from '../../shared/logging/logger.js';
 import { maskPath } from '../../shared/logging/mask.js';
 import type { Principal } from '../../shared/models/index.js';
+import type { Tracer } from '../../shared/tracing/tracer.js';
 import { ABORTED_STATUS, type RecordRequest } from './request-metrics.js';
+import { readTraceparent, recordRequestSpan } from './traceparent.js';
 
 /** Metadata of a request. */
 export interface RequestContext {
@@ -14,6 +16,10 @@ export interface RequestContext {
   readonly traceId: string;
   /** 16 hexadecimal digits, always generated here. */
   readonly spanId: string;
+  /** The client's own span, if it named one. */
+  readonly parentSpanId?: string;
+  /** Whether the client wants the request to be traced; absent if it named no span. */
+  readonly isSampled?: boolean;
   /** The client's address, behind the trusted proxies. */
   readonly ip: string | undefined;
   /** Its lines bear the ids of the request. */
@@ -62,8 +68,14 @@ export const queryOf = (req: IncomingMessage): string => urlOf(req).split('?', 2
 
 /** The request as the cause of an audit event or an outbox message. */
 export function causeOf(req: IncomingMessage): Cause {
-  const { requestId, traceId, spanId, ip } = contextOf(req);
-  return { requestId, traceId, spanId, ip, userAgent: req.headers['user-agent'] };
+  const { requestId, traceId, spanId, isSampled, ip } = contextOf(req);
+  return { requestId, traceId, spanId, isSampled, ip, userAgent: req.headers['user-agent'] };
+}
+
+/** What is told of every answered request, beside the log. */
+export interface RequestObservers {
+  readonly record?: RecordRequest;
+  readonly tracer?: Tracer | undefined;
 }
 
 /** Assigns a request its ids; logs it and records its time when the response has ended. */
@@ -72,7 +84,7 @@ export function openContext(
   req: IncomingMessage,
   res: ServerResponse,
   ip: string | undefined,
-  record?: RecordRequest,
+  { record, tracer }: RequestObservers = {},
 ): RequestContext {
   const context = new Context(log, req, ip);
   contexts.set(req, context);
@@ -83,6 +95,8 @@ export function openContext(
     if (context.isStream === true) return;
     const status = res.writableFinished ? res.statusCode : ABORTED_STATUS;
     record?.(req.method, context.route, status, durationNs / 1e9);
+    if (tracer && context.isSampled !== false)
+      recordRequestSpan(tracer, context, { method: req.method, status, durationNs });
   });
   return context;
 }
@@ -92,6 +106,8 @@ class Context implements RequestContext {
   readonly traceId: string;
   readonly spanId = randomHex(8);
   readonly startedAt = process.hrtime.bigint();
+  declare readonly parentSpanId?: string;
+  declare readonly isSampled?: boolean;
   declare route?: string;
   declare adminId?: number;
   declare principal?: Principal;
@@ -104,7 +120,12 @@ class Context implements RequestContext {
     readonly ip: string | undefined,
   ) {
     this.requestId = requestIdFrom(headers['x-request-id']);
-    this.traceId = traceIdIn(headers['traceparent']) ?? randomHex(16);
+    const parent = readTraceparent(headers['traceparent']);
+    this.traceId = parent?.traceId ?? randomHex(16);
+    if (parent) {
+      this.parentSpanId = parent.parentId;
+      this.isSampled = parent.isSampled;
+    }
   }
 
   /** Made when it is first used: most requests log nothing but their own line. */
@@ -118,20 +139,6 @@ const idsOf = ({ requestId, traceId, spanId }: RequestContext) => ({
   'trace.id': traceId,
   'span.id': spanId,
 });
-
-const TRACEPARENT = /^([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-[0-9a-f]{2}(-.*)?$/;
-
-/**
- * The trace id of a `traceparent` header; `undefined` if it is not valid, so that a new trace starts. Of a future version
- * the first four fields are read (https://www.w3.org/TR/trace-context/#versioning-of-traceparent).
- */
-export function traceIdIn(header: string | string[] | undefined): string | undefined {
-  if (typeof header !== 'string') return undefined;
-  const [, version, traceId = '', parentId = '', more] = TRACEPARENT.exec(header) ?? [];
-  if (version === undefined || version === 'ff') return undefined;
-  if (version === '00' && more !== undefined) return undefined;
-  return /^0+$/.test(traceId) || /^0+$/.test(parentId) ? undefined : traceId;
-}
 
 function logRequest(
   log: Logger,

@@ -23,18 +23,6 @@ const LONG_AGO = `interval '16 minutes'`;
 
 export const scenarios: readonly Scenario[] = [
   {
-    states: ['postgres_down'],
-    fault: 'PostgreSQL is stopped',
-    cause: ({ postgres }) => postgres.stop(),
-    mend: ({ postgres }) => postgres.start(),
-  },
-  {
-    states: ['postgres_refuses_writes'],
-    fault: 'PostgreSQL is made read-only',
-    cause: (environment) => setReadOnly(environment, 'on'),
-    mend: (environment) => setReadOnly(environment, 'off'),
-  },
-  {
     states: ['redis_down', 'redis_logs_down', 'spool_nearly_full', 'log_lines_dropped'],
     fault: 'both Redis are stopped, and the API writes more log lines than its spool takes',
     async cause(environment) {
@@ -52,28 +40,26 @@ export const scenarios: readonly Scenario[] = [
     states: ['redis_refuses', 'redis_logs_refuses'],
     fault: 'both Redis refuse writes for want of replicas',
     cause: (environment) => setBoth(environment, 'min-replicas-to-write', '1'),
-    mend: (environment) => setBoth(environment, 'min-replicas-to-write', '0'),
+    async mend(environment) {
+      await setBoth(environment, 'min-replicas-to-write', '0');
+      await finishJobs(environment, 'refused-by-redis');
+    },
   },
   {
     states: ['redis_full', 'redis_logs_full'],
     fault: 'both Redis get less memory than they use',
     cause: (environment) => setBoth(environment, 'maxmemory', '1mb'),
-    mend: (environment) => setBoth(environment, 'maxmemory', '256mb'),
+    async mend(environment) {
+      await setBoth(environment, 'maxmemory', '256mb');
+      await finishJobs(environment, 'full-redis');
+    },
   },
   {
-    states: [
-      'no_worker_mail',
-      'no_worker_logs',
-      'no_worker_relay',
-      'outbox_not_relayed',
-      'mails_not_worked_on',
-    ],
-    fault:
-      'the only worker is stopped; one mail waits in the outbox, one on the queue (made older)',
+    states: ['no_worker_mail', 'no_worker_logs', 'no_worker_relay', 'mails_not_worked_on'],
+    fault: 'the only worker is stopped, and a mail waits on the queue (made older)',
     withoutMail: true,
     async cause(environment) {
       await environment.processes.worker.stop();
-      await register(environment, 'waiting');
       await register(environment, 'untried');
       await untilRow(
         environment,
@@ -81,8 +67,24 @@ export const scenarios: readonly Scenario[] = [
       );
       await environment.sql(
         `update deliveries set started_at = started_at - ${LONG_AGO};
-         update outbox set enqueued_at = enqueued_at - ${LONG_AGO} where recipient ~ 'untried';
-         update outbox set state = 'pending', available_at = now() - ${LONG_AGO}, generation = generation + 1
+         update outbox set enqueued_at = enqueued_at - ${LONG_AGO} where recipient ~ 'untried'`,
+      );
+    },
+    mend: ({ processes }) => processes.worker.start(),
+  },
+  {
+    states: ['outbox_not_relayed'],
+    fault: 'the only worker is stopped, and a mail waits in the outbox (made older)',
+    withoutMail: true,
+    async cause(environment) {
+      await environment.processes.worker.stop();
+      await register(environment, 'waiting');
+      await untilRow(
+        environment,
+        `select from outbox where recipient ~ 'waiting' and state = 'enqueued'`,
+      );
+      await environment.sql(
+        `update outbox set state = 'pending', available_at = now() - ${LONG_AGO}, generation = 1
           where recipient ~ 'waiting'`,
       );
     },
@@ -179,6 +181,18 @@ export const scenarios: readonly Scenario[] = [
           where exit_code = 1 or stopped_at is null and seen_at < now() - interval '2 minutes'`,
       ),
   },
+  {
+    states: ['postgres_down'],
+    fault: 'PostgreSQL is stopped',
+    cause: ({ postgres }) => postgres.stop(),
+    mend: ({ postgres }) => postgres.start(),
+  },
+  {
+    states: ['postgres_refuses_writes'],
+    fault: 'PostgreSQL is made read-only',
+    cause: (environment) => setReadOnly(environment, 'on'),
+    mend: (environment) => setReadOnly(environment, 'off'),
+  },
 ];
 
 async function setReadOnly({ sql }: AlertsEnvironment, value: 'on' | 'off'): Promise<void> {
@@ -189,6 +203,12 @@ async function setReadOnly({ sql }: AlertsEnvironment, value: 'on' | 'off'): Pro
 
 async function setBoth({ command }: AlertsEnvironment, name: string, value: string): Promise<void> {
   for (const redis of BOTH) await command(redis, 'config', 'set', name, value);
+}
+
+/** What a consumer was refused is over for it when it has finished a job. */
+async function finishJobs(environment: AlertsEnvironment, name: string): Promise<void> {
+  await register(environment, name);
+  await writeLogLines(environment, AT_ONCE);
 }
 
 async function pauseQueue({ redis }: AlertsEnvironment): Promise<void> {

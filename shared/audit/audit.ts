@@ -10,6 +10,8 @@ export interface Cause {
   readonly traceId: string;
   /** The server's own id of the request, which clients cannot choose: 16 hexadecimal digits. */
   readonly spanId?: string | undefined;
+  /** False when the client does not want it to be traced. */
+  readonly isSampled?: boolean | undefined;
   readonly requestId?: string | undefined;
   readonly ip?: string | undefined;
   readonly userAgent?: string | undefined;

@@ -17,6 +17,12 @@ export const logMessages = {
     process: 'API',
     meaning: 'the API accepts requests; `event.action` is `sys_startup`',
   },
+  'traces lost': {
+    level: 'warn',
+    process: 'both',
+    meaning:
+      'the collector of `OTEL_EXPORTER_OTLP_ENDPOINT` did not take spans; `labels.lost_spans` counts them since the start. Nothing else is affected: [Traces](#traces)',
+  },
   'worker started': {
     level: 'info',
     process: 'worker',

@@ -47,6 +47,10 @@ export class OutboxMessage extends Model<
   @Column(DataType.TEXT)
   declare spanId: CreationOptional<string | null>;
 
+  /** False when the client does not want the request to be traced. */
+  @Column({ type: DataType.BOOLEAN, allowNull: false, defaultValue: true })
+  declare isSampled: CreationOptional<boolean>;
+
   /** Trace id (W3C Trace Context): one id for the request and its mail. */
   @Column({ type: DataType.TEXT, allowNull: false })
   declare traceId: string;

@@ -11,7 +11,9 @@ import { OutboxMessage } from '../models/index.js';
 import type { JobPayload } from '../queues/job-contract.js';
 import type { JobQueue } from '../queues/job-queue.js';
 import type { QueueRoom } from '../queues/queue-room.js';
-import { OUTBOX_JOB_BYTES, outboxJob, type OutboxJobSource } from './outbox-job.js';
+import { enqueueSpan, openSpan, within, type TraceParent } from '../tracing/open-span.js';
+import type { Tracer } from '../tracing/tracer.js';
+import { OUTBOX_JOB_BYTES, outboxJob, outboxJobId, type OutboxJobSource } from './outbox-job.js';
 
 /** Whom a message is for, and the request that caused it. */
 export interface OutboxContext {
@@ -25,7 +27,17 @@ export interface OutboxContext {
 /** Columns of a new message, for a statement that also writes what causes it. */
 export const OUTBOX_ROW = {
   table: 'outbox',
-  columns: ['id', 'name', 'payload', 'admin_id', 'recipient', 'trace_id', 'span_id', 'request_id'],
+  columns: [
+    'id',
+    'name',
+    'payload',
+    'admin_id',
+    'recipient',
+    'trace_id',
+    'span_id',
+    'is_sampled',
+    'request_id',
+  ],
 } as const satisfies RowShape;
 
 /** A message that is about to be written. */
@@ -66,39 +78,18 @@ export interface OutboxDeps {
   readonly room: QueueRoom;
   readonly failpoint: Failpoint;
   readonly log: Logger;
+  readonly tracer?: Tracer | undefined;
 }
 
 /** After a failure only the relay enqueues for a while: a Redis that is down must not slow requests. */
 const COOL_DOWN_MS = 1_000;
 
 /** The writing side of the outbox: see {@link Outbox}. */
-export function createOutbox({ database, queue, room, failpoint, log }: OutboxDeps): Outbox {
+export function createOutbox(deps: OutboxDeps): Outbox {
   const inFlight = new Set<Promise<void>>();
-  let coolUntil = 0;
-
-  const enqueueAfterCommit = async (message: OutboxJobSource): Promise<void> => {
-    failpoint('after-commit');
-    if (Date.now() < coolUntil) return;
-    try {
-      if (!(await room.has(OUTBOX_JOB_BYTES))) {
-        // The relay waits as well, and has logged it.
-        coolUntil = Date.now() + COOL_DOWN_MS;
-        return;
-      }
-      await queue.add(outboxJob(message));
-      failpoint('after-add');
-      await markEnqueued(database, [message]);
-    } catch (error) {
-      coolUntil = Date.now() + COOL_DOWN_MS;
-      log.warn(
-        { err: error, 'labels.outbox_id': message.id },
-        'enqueue after commit failed; relay will retry',
-      );
-    }
-  };
-
-  const enqueueSoon = (message: OutboxJobSource): void => {
-    const task = enqueueAfterCommit(message).finally(() => inFlight.delete(task));
+  const state: Enqueueing = { deps, coolUntil: 0 };
+  const enqueueSoon = (message: OutboxJobSource, parent: TraceParent): void => {
+    const task = enqueueAfterCommit(state, message, parent).finally(() => inFlight.delete(task));
     inFlight.add(task);
   };
 
@@ -113,20 +104,56 @@ export function createOutbox({ database, queue, room, failpoint, log }: OutboxDe
         recipient: columns.recipient,
         trace_id: columns.traceId,
         span_id: columns.spanId,
+        is_sampled: columns.isSampled,
         request_id: columns.requestId,
       });
-      return { id, values, committed: () => enqueueSoon({ id, name, generation: 0 }) };
+      return { id, values, committed: () => enqueueSoon({ id, name, generation: 0 }, columns) };
     },
     async enqueue(tx, contract, payload, context) {
       const row = newRow(contract, payload, context);
       const { id, name, generation } = await OutboxMessage.create(row, { transaction: tx });
-      tx.afterCommit(() => enqueueSoon({ id, name, generation }));
+      tx.afterCommit(() => enqueueSoon({ id, name, generation }, row));
       return id;
     },
     async close() {
       await Promise.all(inFlight);
     },
   };
+}
+
+interface Enqueueing {
+  readonly deps: OutboxDeps;
+  /** Until then only the relay enqueues. */
+  coolUntil: number;
+}
+
+/** Never rejects. */
+async function enqueueAfterCommit(
+  state: Enqueueing,
+  message: OutboxJobSource,
+  parent: TraceParent,
+): Promise<void> {
+  const { database, queue, room, failpoint, log, tracer } = state.deps;
+  failpoint('after-commit');
+  if (Date.now() < state.coolUntil) return;
+  try {
+    if (!(await room.has(OUTBOX_JOB_BYTES))) {
+      // The relay waits as well, and has logged it.
+      state.coolUntil = Date.now() + COOL_DOWN_MS;
+      return;
+    }
+    await within(openSpan(tracer, parent, enqueueSpan('mail', outboxJobId(message))), () =>
+      queue.add(outboxJob(message)),
+    );
+    failpoint('after-add');
+    await markEnqueued(database, [message]);
+  } catch (error) {
+    state.coolUntil = Date.now() + COOL_DOWN_MS;
+    log.warn(
+      { err: error, 'labels.outbox_id': message.id },
+      'enqueue after commit failed; relay will retry',
+    );
+  }
 }
 
 const newRow = <C extends OutboxContract>(
@@ -141,6 +168,7 @@ const newRow = <C extends OutboxContract>(
   recipient,
   traceId: cause.traceId,
   spanId: cause.spanId ?? null,
+  isSampled: cause.isSampled ?? true,
   requestId: cause.requestId ?? null,
 });
 

@@ -7,6 +7,9 @@ import type { Receipts } from '../../shared/queues/receipts.js';
 import type { DependencyFaults } from '../jobs/dependency-faults.js';
 import { JobReturned, QueueThrottled } from '../jobs/job-effects.js';
 import type { JobContext, Processor } from '../jobs/run-job.js';
+import { within } from '../../shared/tracing/open-span.js';
+import type { Tracer } from '../../shared/tracing/tracer.js';
+import { openBatchSpan, tracedSink } from './batch-spans.js';
 import { planCalls, recordsOf } from './log-batch.js';
 import { SinkFailure, type RecordSink } from './record-sink.port.js';
 
@@ -18,6 +21,7 @@ export interface ShipLogBatchDeps {
   readonly metrics: Pick<Metrics, 'count' | 'observe'>;
   /** Does not ship: a line about a batch would become part of the next. */
   readonly localLog: Logger;
+  readonly tracer?: Tracer | undefined;
 }
 
 const ATTEMPTS_PER_RECORD = 4;
@@ -46,17 +50,21 @@ interface Progress {
  */
 export const createShipLogBatch =
   (deps: ShipLogBatchDeps): Processor<JobPayload<typeof shipLogBatch>> =>
-  (payload, context) =>
-    shipBatch(deps, payload, context);
+  async (payload, context) => {
+    if (context.signal.aborted) throw new JobReturned();
+    if (await hasReceipt(deps, context.jobId)) return 'already';
+    const records = await recordsOf(payload);
+    const span = openBatchSpan(deps.tracer, context.jobId, records);
+    return within(span, () =>
+      shipBatch({ ...deps, sink: tracedSink(deps.sink, span) }, records, context),
+    );
+  };
 
 async function shipBatch(
   deps: ShipLogBatchDeps,
-  payload: JobPayload<typeof shipLogBatch>,
+  records: readonly Buffer[],
   context: JobContext,
 ): Promise<string> {
-  if (context.signal.aborted) throw new JobReturned();
-  if (await hasReceipt(deps, context.jobId)) return 'already';
-  const records = await recordsOf(payload);
   const { calls, oversize } = planCalls(records);
   for (const record of oversize) logSkipped(deps, record, 'is too large');
   context.annotate({ 'labels.records': records.length });

@@ -2,6 +2,8 @@
 export interface OutgoingMail {
   /** The outbox message's id: identifies the mail in its headers and in the provider's events. */
   readonly id: string;
+  /** The trace that it belongs to; in its header `X-Trace-Id`. */
+  readonly traceId?: string;
   readonly to: { readonly name: string; readonly address: string };
   readonly subject: string;
   readonly text: string;

@@ -13,6 +13,8 @@ import {
   type OutboxJobSource,
 } from '../../shared/outbox/outbox-job.js';
 import type { Queues } from '../../shared/queues/queues.js';
+import { enqueueSpan, openSpan, within, type TraceParent } from '../../shared/tracing/open-span.js';
+import type { Tracer } from '../../shared/tracing/tracer.js';
 import { isWrongType } from '../../shared/queues/redis-refusals.js';
 
 export interface RelayDeps {
@@ -21,6 +23,7 @@ export interface RelayDeps {
   readonly failpoint: Failpoint;
   readonly metrics: Pick<Metrics, 'add'>;
   readonly log: Logger;
+  readonly tracer?: Tracer | undefined;
   /** Called when Redis has lost its data, and every enqueued job may be gone. Not awaited. */
   readonly onDataLoss: () => void;
 }
@@ -103,7 +106,7 @@ function logQueueFull({ log }: RelayDeps, state: RelayState, isFull: boolean): v
  * @throws when Redis did not accept all of them; those that it accepted are marked all the same.
  */
 async function relayBatch(
-  { database, queues, failpoint, metrics }: RelayDeps,
+  { database, queues, failpoint, metrics, tracer }: RelayDeps,
   graceMs: number,
 ): Promise<number | 'no room'> {
   const batch = await withTransaction(database, async (tx) => {
@@ -114,7 +117,11 @@ async function relayBatch(
       return { added: 'no room' as const, refused: undefined };
     // Not `Promise.all`: every add must have ended before the locks are released.
     const results = await Promise.allSettled(
-      messages.map((message) => addJob(queues.mail, message)),
+      messages.map((message) =>
+        within(openSpan(tracer, message, enqueueSpan('mail', outboxJobId(message))), () =>
+          addJob(queues.mail, message),
+        ),
+      ),
     );
     const added = messages.filter((_, i) => results[i]?.status === 'fulfilled');
     failpoint('after-add');
@@ -128,6 +135,9 @@ async function relayBatch(
   return batch.added;
 }
 
+/** A message that waits for its job, and the request that caused it. */
+type PendingMessage = OutboxJobSource & TraceParent;
+
 /**
  * Locks pending messages that are due, oldest first, and skips rows that another relay has locked. Messages younger than
  * the grace period are left to the API, which enqueues right after its commit.
@@ -136,9 +146,9 @@ function lockPending(
   database: Database,
   tx: Transaction,
   { graceMs, limit }: { readonly graceMs: number; readonly limit: number },
-): Promise<OutboxJobSource[]> {
-  return database.query<OutboxJobSource>(
-    `select id, name, generation
+): Promise<PendingMessage[]> {
+  return database.query<PendingMessage>(
+    `select id, name, generation, trace_id as "traceId", span_id as "spanId", is_sampled as "isSampled"
        from outbox
       where state = 'pending' and available_at <= now()
         and created_at < now() - $graceMs * interval '1 millisecond'

@@ -34,6 +34,8 @@ import {
   type ClaimedMessage,
   type MessageKey,
 } from './outbox-claim.js';
+import { within, type OpenSpan } from '../../../shared/tracing/open-span.js';
+import { openDeliverySpan, traceSending, type MailTracing } from './mail-spans.js';
 import { acquireSlot, createSendSlots, releaseSlot, type SendSlots } from './send-slots.js';
 import { settleMessages, type SettledMessage, type Settlement } from './outbox-outcome.js';
 
@@ -42,6 +44,7 @@ export interface DeliverMailDeps extends ComposeDeps, FailureDeps {
   readonly failpoint: Failpoint;
   /** How long a claim lasts. */
   readonly claimMs: number;
+  readonly tracing?: MailTracing | undefined;
 }
 
 /** The dependencies with the statements of each delivery, which the mails in flight share (ADR 26). */
@@ -123,6 +126,7 @@ function openDelivery(deps: DeliverMailDeps): Delivery {
 interface Attempt {
   readonly permit: SendPermit;
   readonly context: JobContext;
+  readonly span?: OpenSpan | undefined;
 }
 
 async function claimAndDeliver(
@@ -158,8 +162,13 @@ async function deliverClaimed(
   claimedAt: number,
 ): Promise<string> {
   const claim = keepClaim(deps, message, claimedAt);
+  const span = openDeliverySpan(deps.tracing, attempt.context.jobId, message);
   try {
-    return await deliver(deps, attempt, { message, claim, claimedAt });
+    return await within(
+      span,
+      () => deliver(deps, { ...attempt, span }, { message, claim, claimedAt }),
+      (result) => ({ 'rollcall.result': result }),
+    );
   } finally {
     await claim.stop();
   }
@@ -184,7 +193,7 @@ async function deliver(
     if ('obsolete' in mail)
       return await settle(deps, message, { outcome: 'obsolete', response: mail.obsolete }, signal);
     if (message.unanswered >= MAX_COPIES) throw new PerhapsSent('its workers died of it');
-    return await send(deps, sending, { id: message.id, ...mail });
+    return await send(deps, sending, { id: message.id, traceId: message.traceId, ...mail });
   } catch (error) {
     if (error instanceof UnrecordedSuccess) throw error;
     await claim.stop();
@@ -220,14 +229,16 @@ async function send(deps: Delivery, sending: Sending, mail: OutgoingMail): Promi
   const withinMs = claim.heldForMs() - deps.claimMs * CLAIM_MARGIN_SHARE;
   if (withinMs < deps.claimMs * MIN_CLAIM_SHARE)
     throw new JobDelayed('the claim has almost run out', DATABASE_PAUSE_MS);
-  const receipt = await deps.mailer.send(mail, context.signal, {
-    withinMs,
-    onSession: () => recordSession(permit),
-    beforeContent: async () => {
-      sending.transmissions = claim.recordTransmission();
-      await sending.transmissions;
-    },
-  });
+  const receipt = await traceSending(deps.tracing, sending.attempt.span, () =>
+    deps.mailer.send(mail, context.signal, {
+      withinMs,
+      onSession: () => recordSession(permit),
+      beforeContent: async () => {
+        sending.transmissions = claim.recordTransmission();
+        await sending.transmissions;
+      },
+    }),
+  );
   recordReached(permit);
   const sinceClaim = (performance.now() - sending.claimedAt) / 1_000;
   deps.metrics.observe('rollcall_mail_delay_seconds', message.ageSeconds + sinceClaim);

@@ -1,5 +1,6 @@
 import { QueryTypes } from 'sequelize';
 import type { Database } from '../../../shared/database/connect.js';
+import type { TraceParent } from '../../../shared/tracing/open-span.js';
 import type { Statement } from '../../../shared/database/statements.js';
 
 /** Identifies the outbox message of a job. */
@@ -9,12 +10,11 @@ export interface MessageKey {
 }
 
 /** A message that this worker has claimed, and the delivery that was opened for this attempt. */
-export interface ClaimedMessage extends MessageKey {
+export interface ClaimedMessage extends MessageKey, TraceParent {
   readonly name: string;
   readonly payload: unknown;
   readonly adminId: number | null;
   readonly recipient: string | null;
-  readonly traceId: string;
   /** How long ago the mail was asked for, when it was claimed. */
   readonly ageSeconds: number;
   /** 1 for the first attempt. */
@@ -68,7 +68,8 @@ const CLAIM: Statement = {
     select o.id, o.state in ('pending', 'enqueued') as "isOpen",
            (extract(epoch from o.claimed_until - now()) * 1000)::float8 as "remainingMs",
            delivery.id::text as "deliveryId", claimed.claimed_until::text as "claimedUntil",
-           o.name, o.payload, o.admin_id as "adminId", o.recipient, o.trace_id as "traceId", o.attempts + 1 as attempt,
+           o.name, o.payload, o.admin_id as "adminId", o.recipient, o.trace_id as "traceId", o.span_id as "spanId",
+           o.is_sampled as "isSampled", o.attempts + 1 as attempt,
            o.unanswered, extract(epoch from now() - o.created_at)::float8 as "ageSeconds"
       from due
       join outbox o on o.id = due.id and o.generation = due.generation and o.id = any($1::uuid[])

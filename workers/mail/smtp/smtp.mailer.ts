@@ -39,6 +39,7 @@ const USUAL_SEND_MS = 350;
 const MAX_CONNECTIONS = 20;
 /** Amazon SES closes long-lived connections: closing them between mails loses none. */
 const MAX_MAILS_PER_CONNECTION = 100;
+const TRACE_ID = /^[0-9a-f]{32}$/;
 const MAX_REPLY_BYTES = 16 * 1_024;
 
 /**
@@ -146,7 +147,7 @@ interface PooledMail {
 
 function pooledMail(
   { from, configurationSet }: MailConfig,
-  { id, to, subject, text, html }: OutgoingMail,
+  { id, traceId, to, subject, text, html }: OutgoingMail,
   attempt: SendAttempt,
 ): PooledMail {
   const messageId = `<${id}@${domainOf(from.address)}>`;
@@ -156,6 +157,8 @@ function pooledMail(
     headers: {
       // RFC 3834: keeps auto-responders from replying.
       'Auto-Submitted': 'auto-generated',
+      // SES and others pass headers on that they do not know. Old rows may have other ids.
+      ...(traceId !== undefined && TRACE_ID.test(traceId) && { 'X-Trace-Id': traceId }),
       ...(configurationSet !== undefined && {
         'X-SES-CONFIGURATION-SET': configurationSet,
         'X-SES-MESSAGE-TAGS': `outbox_id=${id}`,
