@@ -12,7 +12,8 @@ import { createMetrics, type Metrics } from '../shared/metrics/metrics.js';
 import { createOutbox } from '../shared/outbox/outbox.js';
 import { openFailFastRedis } from '../shared/queues/redis-client.js';
 import { openQueues, type Queues } from '../shared/queues/queues.js';
-import { openTracer, type Tracer } from '../shared/tracing/tracer.js';
+import { openTracer } from '../shared/tracing/open-tracer.js';
+import type { Tracer } from '../shared/tracing/tracer.js';
 import type { AccountDeps } from './account/account.service.js';
 import {
   createFindConsoleSession,

@@ -8,7 +8,8 @@ import { createFailpoint, type Failpoint } from '../shared/lifecycle/failpoint.j
 import type { Lifecycle } from '../shared/lifecycle/lifecycle.js';
 import type { Logger } from '../shared/logging/logger.js';
 import { createMetrics, type Metrics } from '../shared/metrics/metrics.js';
-import { openTracer, type Tracer } from '../shared/tracing/tracer.js';
+import { openTracer } from '../shared/tracing/open-tracer.js';
+import type { Tracer } from '../shared/tracing/tracer.js';
 import { openQueues, type Queues } from '../shared/queues/queues.js';
 import { createDependencyFaults, type DependencyFaults } from './jobs/dependency-faults.js';
 import { workerName } from './jobs/worker-name.js';

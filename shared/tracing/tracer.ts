@@ -1,4 +1,3 @@
-import type { ApiConfig } from '../config/config.js';
 import type { Logger } from '../logging/logger.js';
 
 /** A piece of work that is over, as it is exported. The ids are those that requests and outbox rows have anyway. */
@@ -40,17 +39,6 @@ export interface TracerOptions {
   /** `APP_ENV`. */
   readonly environment: string;
   readonly log: Logger;
-}
-
-/** Loads the exporter only if the configuration names a collector. */
-export async function openTracer(
-  { tracesUrl, logging }: Pick<ApiConfig, 'tracesUrl' | 'logging'>,
-  service: string,
-  log: Logger,
-): Promise<Tracer | undefined> {
-  if (tracesUrl === undefined) return undefined;
-  const { openOtlpTracer } = await import('./otlp-tracer.js');
-  return openOtlpTracer(tracesUrl, { service, environment: logging.environment, log });
 }
 
 /** Now, as spans have it: to the microsecond, and comparable between the processes of a host. */

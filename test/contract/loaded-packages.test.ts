@@ -16,11 +16,8 @@ const unwanted = {
     ['swagger-ui-', 'load at the first request for it'],
     ['nodemailer/', 'only the worker sends mails'],
     ['@aws-sdk/', 'only the worker ships logs'],
-<<<<<<< HEAD
     ['prom-client/', 'load at the first scrape, see exposition.ts'],
-=======
     ['@opentelemetry/', 'load where traces are exported, see openTracer'],
->>>>>>> fc16775 (feat(tracing): one trace from a request to the mail server)
   ],
   'workers/start': [
     ['bullmq/dist/cjs/index.js', 'import by path, see shared/queues/bullmq.d.ts'],

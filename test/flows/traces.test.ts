@@ -1,5 +1,6 @@
 import test from 'ava';
-import { openTracer, type FinishedSpan } from '../../shared/tracing/tracer.js';
+import { openTracer } from '../../shared/tracing/open-tracer.js';
+import type { FinishedSpan } from '../../shared/tracing/tracer.js';
 import { createClient } from '../helpers/api-client.js';
 import { useContext } from '../helpers/context.js';
 import { eventually } from '../helpers/eventually.js';
