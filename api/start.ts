@@ -51,13 +51,7 @@ export async function startApi(
   lifecycle.onStop('log shipping', () => shipping.stop(FLUSH_DEADLINE_MS));
 
   const settings = alertSettings(config);
-  const alerting = startAlerting({
-    ...deps,
-    ...settings,
-    spoolUse: () => logging.spoolUse(),
-    channels: webhooks(config.alerts),
-  });
-  lifecycle.onStop('alerting', () => alerting.stop());
+  startAlerts(config, deps, logging, lifecycle);
 
   const { publicUrl, opsListener } = config;
   const { trustProxy } = config.http;
@@ -96,6 +90,21 @@ export async function startApi(
   presence.start();
   lifecycle.onStop('presence', (cause) => presence.stopping(cause));
   return { port, deps, presence };
+}
+
+function startAlerts(
+  config: ApiConfig,
+  deps: ApiDeps,
+  logging: Logging,
+  lifecycle: Lifecycle,
+): void {
+  const alerting = startAlerting({
+    ...deps,
+    ...alertSettings(config),
+    spoolUse: () => logging.spoolUse(),
+    channels: webhooks(config.alerts),
+  });
+  lifecycle.onStop('alerting', () => alerting.stop());
 }
 
 /** Listens; resolves to the port. */
