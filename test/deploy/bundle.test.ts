@@ -61,6 +61,7 @@ test.serial(
       ['migrate', 'worker'],
       'workers come first, so they have the migrations',
     );
+    t.deepEqual(await rows('select 1 from outbox', []), [], 'the schema is there');
     const web = await startInstance(t, 'web', settings);
     t.deepEqual(web.started, ['migrate', 'api'], 'and run them again, to no effect');
 
