@@ -50,18 +50,32 @@ export async function startApi(
   const shipping = logging.startShipping(deps.queues);
   lifecycle.onStop('log shipping', () => shipping.stop(FLUSH_DEADLINE_MS));
 
-  const settings = alertSettings(config);
   startAlerts(config, deps, logging, lifecycle);
 
+  const port = await listenToAll(deps, config, logging, lifecycle);
+  presence.start();
+  lifecycle.onStop('presence', (cause) => presence.stopping(cause));
+  return { port, deps, presence };
+}
+
+/** Opens the API's listener, and that of the console if it has its own; resolves to the API's port. */
+async function listenToAll(
+  deps: ApiDeps,
+  config: ApiConfig,
+  logging: Logging,
+  lifecycle: Lifecycle,
+): Promise<number> {
+  const { log } = logging;
   const { publicUrl, opsListener } = config;
   const { trustProxy } = config.http;
+  const { neededRoles, environment } = alertSettings(config);
   const operatorConsole = createConsole(
-    { ...deps, neededRoles: settings.neededRoles },
+    { ...deps, neededRoles },
     {
       publicUrl,
       operatorEmails: config.operatorEmails,
       isSecure: config.isProduction || publicUrl.startsWith('https:'),
-      environment: settings.environment,
+      environment,
     },
   );
   const operators = {
@@ -87,9 +101,7 @@ export async function startApi(
   if (opsServer) await serve(opsServer, config, logging, lifecycle);
   // Released before the servers: a stream of live updates would keep one from closing.
   lifecycle.onStop('console', () => operatorConsole.close());
-  presence.start();
-  lifecycle.onStop('presence', (cause) => presence.stopping(cause));
-  return { port, deps, presence };
+  return port;
 }
 
 function startAlerts(

@@ -27,6 +27,29 @@ export async function readOutboxState({
 }: {
   readonly database: Database;
 }): Promise<OutboxState> {
+  const open = await readOpenMessages({ database });
+  const settled = await database.query<{ outcome: string | null; count: number }>(
+    `select outcome, count(*)::int as count from outbox
+      where state = 'settled' and settled_at > now() - interval '24 hours' group by 1 order by 1`,
+    { type: QueryTypes.SELECT },
+  );
+  return {
+    ...open,
+    settled_last_day: Object.fromEntries(
+      settled.map(({ outcome, count }) => [outcome ?? 'unknown', count]),
+    ),
+  };
+}
+
+/** Those that are not settled. */
+export type OpenMessages = Omit<OutboxState, 'settled_last_day'>;
+
+/** The same without what is settled, which may be most of the table. */
+export async function readOpenMessages({
+  database,
+}: {
+  readonly database: Database;
+}): Promise<OpenMessages> {
   const open = await database.query<{ state: string; count: number; age: number | null }>(
     // A hundred thousand dead letters are counted by their index alone.
     `select state, count, extract(epoch from now() - oldest)::int as age from (
@@ -40,11 +63,6 @@ export async function readOutboxState({
      ) counted`,
     { type: QueryTypes.SELECT },
   );
-  const settled = await database.query<{ outcome: string | null; count: number }>(
-    `select outcome, count(*)::int as count from outbox
-      where state = 'settled' and settled_at > now() - interval '24 hours' group by 1 order by 1`,
-    { type: QueryTypes.SELECT },
-  );
   const of = (state: string): OutboxStateCount => {
     const row = open.find((each) => each.state === state);
     return { count: row?.count ?? 0, oldest_seconds: row?.age ?? null };
@@ -55,8 +73,5 @@ export async function readOutboxState({
     enqueued: of('enqueued'),
     dead: of('dead'),
     uncertain: of('uncertain'),
-    settled_last_day: Object.fromEntries(
-      settled.map(({ outcome, count }) => [outcome ?? 'unknown', count]),
-    ),
   };
 }

@@ -18,6 +18,7 @@ export function printBanner(
   say();
   row('API', stack.api);
   row('API docs', `${stack.api}/apidocs`, 'log in there with Authorize');
+  row('Console', stack.console, 'for operators: mail, queues, audit; log in as below');
   row('Mailbox', stack.mailbox, 'every mail ends here; bounce@simulator.amazonses.com bounces');
   row('Log viewer', stack.firehose, 'what the worker ships to Firehose');
   row('Worker', stack.worker);
@@ -33,6 +34,9 @@ export function printBanner(
     `  2. Confirm   open the mail at ${accent(stack.mailbox)} and enter the password at its link`,
   );
   say(`  3. Use it    log in at ${accent(`${stack.api}/apidocs`)} and create a user`);
+  say(
+    `  4. Operate   register ${accent('refuse-once@example.com')}: the mail is refused; redrive it in the console`,
+  );
   say();
   say(dim(`  Logs are in ${logs}/api.log and worker.log; warnings and errors are shown here too.`));
   say(dim('  Ctrl-C stops everything; the data stay.'));

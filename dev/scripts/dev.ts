@@ -18,6 +18,7 @@ import {
   releasePidFile,
   stopOrphan,
 } from '../stack/processes/pid-file.js';
+import { loopback } from '../stack/processes/ports.js';
 import type { ServerProcess } from '../stack/processes/server-process.js';
 import { supervise } from '../stack/processes/supervisor.js';
 import { loadSecrets, saveSecrets, type LocalSecrets } from '../stack/secrets.js';
@@ -199,7 +200,7 @@ function serversOf({ services }: Stack): ServerProcess[] {
 }
 
 function describeStack(
-  { secrets }: Session,
+  { env, secrets }: Session,
   stack: Stack,
   api: ApplicationProcess,
   worker: ApplicationProcess,
@@ -207,8 +208,10 @@ function describeStack(
   const pids = [...serversOf(stack), api, worker].flatMap(({ name, pid }) =>
     pid === undefined ? [] : [[name, pid] as const],
   );
+  const opsPort = env.inherited['OPS_PORT'];
   return {
     api: api.url,
+    console: `${opsPort === undefined ? api.url : `http://${loopback}:${opsPort}`}/ops`,
     worker: worker.url,
     mailbox: stack.mailboxUrl,
     firehose: stack.firehoseUrl,

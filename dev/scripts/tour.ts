@@ -1,18 +1,31 @@
 import { mkdir, readFile } from 'node:fs/promises';
 import { resolve } from 'node:path';
-import { chromium, type Browser, type Locator, type Page, type Response } from 'playwright-core';
+import { chromium, type Browser, type Page, type Response } from 'playwright-core';
 import * as z from 'zod';
 import { readDevEnv, readTourEnv } from '../env.js';
-import { projectRoot } from '../paths.js';
+import {
+  openPage as openPageWith,
+  readmeScreenshot,
+  screenshot,
+  screenshotsFolder,
+} from '../tour/browser.js';
+import { tourConsole } from '../tour/console-tour.js';
 
 /**
  * `npm run tour`: takes the README's screenshots, in a real browser against a running `npm run dev`. It registers in
- * Swagger UI, confirms by the mailed link, logs in, creates a user, and follows the registration through the log viewer.
+ * Swagger UI, confirms by the mailed link, logs in, creates a user, and follows the registration through the log viewer. Then an
+ * operator walks through the console.
  * Screenshots of every step are in `.local/tour/`, those of the README in docs/images/. The account is deleted at the
  * end, so that its name is free for the next run.
  */
 
-const Stack = z.object({ api: z.string(), mailbox: z.string(), firehose: z.string() });
+const Stack = z.object({
+  api: z.string(),
+  console: z.string(),
+  mailbox: z.string(),
+  firehose: z.string(),
+  operator: z.object({ email: z.string(), password: z.string() }),
+});
 
 interface Size {
   readonly width: number;
@@ -26,7 +39,6 @@ const wide = { width: 1_100, height: 900 };
 /** Height by width of the two screenshots that the README shows side by side. */
 const halfShape = 1.02;
 
-const readmeFolder = resolve(projectRoot, 'docs/images');
 const person = {
   email: `ada${Date.now() % 10_000}@example.com`,
   name: 'Ada Lovelace',
@@ -34,7 +46,6 @@ const person = {
 };
 
 const { dataDir } = readDevEnv();
-const screenshotsFolder = resolve(dataDir, 'tour');
 const stack = Stack.parse(JSON.parse(await readFile(resolve(dataDir, 'stack.json'), 'utf8')));
 await mkdir(screenshotsFolder, { recursive: true });
 const chrome = await chromium.launch({
@@ -49,6 +60,7 @@ const chrome = await chromium.launch({
 });
 try {
   await tour(chrome);
+  await tourConsole(chrome, stack);
 } finally {
   await chrome.close();
 }
@@ -138,6 +150,10 @@ async function followInLogs(browser: Browser, requestId: string): Promise<void> 
   await readmeScreenshot(logs.locator('body'), 'logs');
 }
 
+function openPage(browser: Browser, viewport: Size): Promise<Page> {
+  return openPageWith(browser, { viewport });
+}
+
 async function deleteAccount(token: string): Promise<void> {
   const response = await fetch(`${stack.api}/auth/me`, {
     method: 'DELETE',
@@ -145,18 +161,6 @@ async function deleteAccount(token: string): Promise<void> {
     body: JSON.stringify({ current_password: person.password }),
   });
   if (!response.ok) throw new Error(`Deleting the account was answered with ${response.status}`);
-}
-
-async function openPage(browser: Browser, viewport: Size): Promise<Page> {
-  const page = await browser.newPage({ viewport, deviceScaleFactor: 2 });
-  page.setDefaultTimeout(15_000);
-  page.on('pageerror', (error) => {
-    throw new Error(`${page.url()} has a script error: ${error.message}`);
-  });
-  page.on('console', (message) => {
-    if (message.type() === 'error') process.stderr.write(`${page.url()}: ${message.text()}\n`);
-  });
-  return page;
 }
 
 /** Runs one operation in Swagger UI and resolves to the response. */
@@ -175,22 +179,4 @@ async function call(page: Page, tag: string, operationId: string, body: string):
   await operation.locator('.live-responses-table').waitFor();
   await operation.scrollIntoViewIfNeeded();
   return response;
-}
-
-async function screenshot(page: Page, name: string): Promise<void> {
-  const path = resolve(screenshotsFolder, `${name}.png`);
-  await page.screenshot({ path });
-  process.stdout.write(`${path}\n`);
-}
-
-/** A screenshot of one element, cropped at the bottom to `shape` (height by width) if it is given. */
-async function readmeScreenshot(part: Locator, name: string, shape?: number): Promise<void> {
-  const path = resolve(readmeFolder, `${name}.png`);
-  const page = part.page();
-  const box = await part.boundingBox();
-  if (box === null) throw new Error(`The element of ${name}.png is not visible`);
-  const y = box.y + z.number().parse(await page.evaluate('window.scrollY'));
-  const height = shape === undefined ? box.height : Math.min(box.height, shape * box.width);
-  await page.screenshot({ path, fullPage: true, clip: { ...box, y, height } });
-  process.stdout.write(`${path}\n`);
 }

@@ -2,6 +2,7 @@ import http, { type IncomingMessage, type Server, type ServerResponse } from 'no
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import type { Duplex } from 'node:stream';
+import type * as SmtpServer from 'smtp-server';
 import { isLocalRequest } from '../../shared/http/network-address.js';
 
 // Runs maildev with its own arguments, restricted to this user and this host. By itself it allows every origin (CORS) to
@@ -16,7 +17,23 @@ Object.assign(http, {
 });
 
 const require = createRequire(import.meta.url);
-require(join(dirname(require.resolve('maildev/package.json')), 'bin', 'maildev'));
+const maildev = require.resolve('maildev/package.json');
+refuseOnce(createRequire(maildev)('smtp-server') as typeof SmtpServer);
+require(join(dirname(maildev), 'bin', 'maildev'));
+
+/**
+ * Refuses the first mail to each address that begins with `refuse-once`, and takes the next: so that a dead letter, and what a
+ * redrive does, can be seen. Maildev leaves this handler as it is.
+ */
+function refuseOnce({ SMTPServer }: typeof SmtpServer): void {
+  const refused = new Set<string>();
+  SMTPServer.prototype.onRcptTo = ({ address }, _session, callback) => {
+    const isFirst = address.startsWith('refuse-once') && !refused.has(address);
+    refused.add(address);
+    const refusal = new Error('5.1.1 User unknown (the next mail to it is taken)');
+    callback(isFirst ? Object.assign(refusal, { responseCode: 550 }) : null);
+  };
+}
 
 /** Rejects requests from other hosts or origins, WebSocket upgrades included, before any listener sees them. */
 function guarded(server: Server): Server {

@@ -4,6 +4,8 @@ import { join } from 'node:path';
 /** How other programs find a running `npm run dev`: `stack.json` in its data folder. */
 export interface StackDescription {
   readonly api: string;
+  /** The operators' console. */
+  readonly console: string;
   readonly worker: string;
   readonly mailbox: string;
   readonly firehose: string;
