@@ -187,7 +187,6 @@ test('S80 what lies beside the product is not served', async (t) => {
     '/../package.json',
     '/apidocs/../../package.json',
     '/%2e%2e/%2e%2e/etc/passwd',
-    '/metrics',
     '/server-status',
     '/debug/pprof',
   ]) {
