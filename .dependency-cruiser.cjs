@@ -120,7 +120,7 @@ module.exports = {
     tsPreCompilationDeps: true,
     doNotFollow: { path: 'node_modules' },
     // Programs of their own, with packages of their own.
-    exclude: { path: '^bench/baselines/' },
+    exclude: { path: '^(bench/baselines|infra)/' },
     enhancedResolveOptions: {
       conditionNames: ['import', 'node', 'default'],
       exportsFields: ['exports'],

@@ -16,7 +16,14 @@ const root = dirname(dirname(fileURLToPath(import.meta.url)));
 const installStamp = join(root, 'node_modules', '.rollcall-lock');
 const buildStamp = join(root, 'dist', '.rollcall-sources');
 /** Folders that hold nothing to build. */
-const notSources = ['node_modules', 'dist', 'coverage', 'docs', join('bench', 'baselines')];
+const notSources = [
+  'node_modules',
+  'dist',
+  'coverage',
+  'docs',
+  'infra',
+  join('bench', 'baselines'),
+];
 /** Makes the bundles; the other sources are TypeScript and JSON. */
 const bundler = 'bundle.mjs';
 /** Written by the build itself. */
