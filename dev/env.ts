@@ -45,3 +45,15 @@ export function readFirehoseEnv(): { port: number; host: string; dataDir: string
 export function readTourEnv(): { chromium: string } {
   return { chromium: process.env['CHROMIUM'] || '/usr/bin/chromium' };
 }
+
+/** The logins of an installation, for `npm run database-roles`; empty where they are not set. */
+export function readDatabaseRolesEnv(): Record<
+  'api' | 'worker',
+  { role: string; password: string }
+> {
+  const login = (name: string): { role: string; password: string } => ({
+    role: process.env[`DATABASE_${name}_ROLE`] ?? '',
+    password: process.env[`DATABASE_${name}_PASSWORD`] ?? '',
+  });
+  return { api: login('API'), worker: login('WORKER') };
+}

@@ -58,10 +58,7 @@ export async function migrationStatus(
   client: pg.Client,
   migrations = allMigrations,
 ): Promise<MigrationStatus[]> {
-  const exists = await client.query<{ found: boolean }>(
-    `select to_regclass('schema_migrations') is not null as found`,
-  );
-  const rows = exists.rows[0]?.found
+  const rows = (await isPrepared(client))
     ? (
         await client.query<{ name: string; applied_at: Date }>(
           'select name, applied_at from schema_migrations',
@@ -84,9 +81,11 @@ async function underLock<T>(client: pg.Client, work: () => Promise<T>): Promise<
     await client.query(`set local lock_timeout = '${OTHER_RUNNERS_TIMEOUT}'`);
     await client.query('select pg_advisory_xact_lock($1)', [advisoryLocks.migrate]);
     await client.query(`set local lock_timeout = '${TABLE_LOCK_TIMEOUT}'`);
-    await client.query(
-      'create table if not exists schema_migrations (name text primary key, applied_at timestamptz not null default now())',
-    );
+    // A role that may create no table may still find that nothing is left to do.
+    if (!(await isPrepared(client)))
+      await client.query(
+        'create table schema_migrations (name text primary key, applied_at timestamptz not null default now())',
+      );
     const result = await work();
     await client.query('commit');
     return result;
@@ -95,6 +94,13 @@ async function underLock<T>(client: pg.Client, work: () => Promise<T>): Promise<
     await client.query('rollback').catch(() => undefined);
     throw error;
   }
+}
+
+async function isPrepared(client: pg.Client): Promise<boolean> {
+  const { rows } = await client.query<{ found: boolean }>(
+    `select to_regclass('schema_migrations') is not null as found`,
+  );
+  return rows[0]?.found === true;
 }
 
 async function appliedNames(client: pg.Client): Promise<Set<string>> {

@@ -1,0 +1,44 @@
+import pg from 'pg';
+import { loadOrExit, loadToolConfig } from '../../shared/config/config.js';
+import { grantToApi, makeLogins } from '../deploy/database-roles.js';
+import { readDatabaseRolesEnv } from '../env.js';
+
+// `npm run database-roles -- logins | grants`: the roles of an installation in PostgreSQL, around its migrations.
+
+const USAGE = `usage: npm run database-roles -- logins | grants
+
+  logins   makes the roles of the API and the worker, and the owner of the tables; before the first migration
+  grants   grants the API what it needs of the tables; after every migration
+
+Connects as POSTGRES_* says, with a role that may create roles and owns the database. The logins are those of
+DATABASE_API_ROLE, DATABASE_API_PASSWORD, DATABASE_WORKER_ROLE and DATABASE_WORKER_PASSWORD.`;
+
+process.exitCode = await main(process.argv.slice(2));
+
+async function main([command, ...rest]: readonly string[]): Promise<number> {
+  const { api, worker } = readDatabaseRolesEnv();
+  const isComplete = [api, worker].every(({ role, password }) => role !== '' && password !== '');
+  if ((command !== 'logins' && command !== 'grants') || rest.length > 0 || !isComplete) {
+    console.error(USAGE);
+    return 64;
+  }
+  const { database } = loadOrExit(() => loadToolConfig());
+  const client = new pg.Client({
+    host: database.host,
+    port: database.port,
+    database: database.name,
+    user: database.user,
+    password: database.password,
+    ssl: database.ssl,
+    application_name: 'rollcall-database-roles',
+    connectionTimeoutMillis: 10_000,
+  });
+  await client.connect();
+  try {
+    await (command === 'logins' ? makeLogins(client, api, worker) : grantToApi(client, api.role));
+  } finally {
+    await client.end();
+  }
+  console.log(command === 'logins' ? 'The roles are there.' : 'The API has its grants.');
+  return 0;
+}
