@@ -12,4 +12,5 @@ export const publishedSecrets: ReadonlySet<string> = new Set([
   '90d92dac26e9a996c3e42bc547a5744b',
   '47b3af3eed5abf434e1d15b2977183cb',
   '9ff15a611d63900833003cb4272baf48',
+  '62b17b7753a6e12667c4651e801a59d2',
 ]);

@@ -1,4 +1,5 @@
 import { hostname } from 'node:os';
+import { posix } from 'node:path';
 import {
   SpanKind,
   SpanStatusCode,
@@ -34,6 +35,13 @@ const CLOSE_WITHIN_MS = 1_000;
 const MAX_TEXT = 1_000;
 const SAME_WARNING_EVERY_MS = 60_000;
 
+/** The endpoint of traces below a collector's base URL (OpenTelemetry, OTLP exporter configuration). */
+function tracesUrl(base: string): string {
+  const url = new URL(base);
+  url.pathname = posix.join(url.pathname, 'v1/traces');
+  return url.href;
+}
+
 /**
  * Exports spans in batches to `<url>/v1/traces`, as OTLP over HTTP in JSON. The SDK's own tracer is not used: it would make
  * ids of its own, and look for the current span at every start of one.
@@ -56,7 +64,7 @@ export function openOtlpTracer(url: string, { service, environment, log }: Trace
   };
   const exporter = countingExporter(
     new OTLPTraceExporter({
-      url: `${url.replace(/\/+$/, '')}/v1/traces`,
+      url: tracesUrl(url),
       timeoutMillis: EXPORT_TIMEOUT_MS,
     }),
     (count, error) => {
