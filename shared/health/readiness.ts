@@ -107,7 +107,7 @@ async function run(name: string, check: Check): Promise<CheckResult> {
     timer = setTimeout(
       () => resolve({ ok: false, problem: `${name} did not answer in time` }),
       CHECK_TIMEOUT_MS,
-    );
+    ).unref();
   });
   try {
     return await Promise.race([check(), timeout]);

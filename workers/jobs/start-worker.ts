@@ -112,6 +112,8 @@ export function startJobWorker<S extends z.ZodType>(options: JobWorkerOptions<S>
       ended ??= closeWorker(worker, inFlight);
       await endBy(deadlineMs, ended, shutdown);
       stopped.abort();
+      // BullMQ does not get there while Redis is gone, and its timer would keep the process alive.
+      await worker['lockManager'].close();
     },
   };
 }
