@@ -12,5 +12,7 @@ export const publishedSecrets: ReadonlySet<string> = new Set([
   '90d92dac26e9a996c3e42bc547a5744b',
   '47b3af3eed5abf434e1d15b2977183cb',
   '9ff15a611d63900833003cb4272baf48',
-  '62b17b7753a6e12667c4651e801a59d2',
+  '700d596cb463d4a83919552819551428',
+  '1f92b8718c723c222bac4306931de1c1',
+  '7b92dfb0a41ae84b79dafe0925806c26',
 ]);

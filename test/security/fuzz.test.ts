@@ -26,7 +26,7 @@ const CONCURRENCY = 16;
 const MAX_SHOWN = 5;
 
 test(`S66 ${REQUESTS} requests, good, nearly good and hostile, get answers that fit the document, and none breaks the process`, async (t) => {
-  t.timeout(60_000 + 20 * REQUESTS);
+  t.timeout(60_000 + 40 * REQUESTS);
   t.log(`FUZZ_SEED=${SEED} FUZZ_REQUESTS=${REQUESTS}`);
   const agent = new Agent({ keepAlive: true, maxSockets: CONCURRENCY });
   t.teardown(() => agent.destroy());
@@ -35,10 +35,16 @@ test(`S66 ${REQUESTS} requests, good, nearly good and hostile, get answers that 
   const statuses = new Map<string, Set<number>>();
   let outOfTime = 0;
 
-  for (let made = 0; made < REQUESTS; made += ROUND) {
+  const hasSucceeded = ({ method, path }: { method: string; path: string }): boolean =>
+    [...(statuses.get(`${method} ${path}`) ?? [])].some((status) => status < 300);
+  // An operation may have had no luck so far: its user was deleted, or its fields were always hostile.
+  const isEnough = (made: number): boolean =>
+    made >= 2 * REQUESTS || (made >= REQUESTS && operationsOf(document).every(hasSucceeded));
+
+  for (let made = 0; !isEnough(made); made += ROUND) {
     const world = await makeWorld(context, api, other);
     const seed = SEED + made;
-    const round = fc.sample(recipes, { seed, numRuns: Math.min(ROUND, REQUESTS - made) }).entries();
+    const round = fc.sample(recipes, { seed, numRuns: ROUND }).entries();
     const failures: string[] = [];
     const work = async (): Promise<void> => {
       for (const [i, recipe] of round) {
@@ -64,12 +70,10 @@ test(`S66 ${REQUESTS} requests, good, nearly good and hostile, get answers that 
     [],
   );
   t.is(api.server.stderr(), '');
-  for (const { method, path } of operationsOf(document)) {
-    const seen = [...(statuses.get(`${method} ${path}`) ?? [])];
-    t.true(
-      seen.some((status) => status < 300),
-      `${method} ${path} has never succeeded: ${seen.join()}`,
-    );
+  for (const operation of operationsOf(document)) {
+    const name = `${operation.method} ${operation.path}`;
+    const seen = [...(statuses.get(name) ?? [])];
+    t.true(hasSucceeded(operation), `${name} has never succeeded: ${seen.join()}`);
   }
 });
 

@@ -199,11 +199,7 @@ export const namespaces: Readonly<Record<string, Namespace>> = {
       SSLCertificateArns:
         /^arn:aws[\w-]*:(?:acm:[a-z0-9-]+|iam:):\d{12}:(?:server-)?certificate\/[\w-]+$/,
       // https://docs.aws.amazon.com/elasticloadbalancing/latest/application/describe-ssl-policies.html
-      SSLPolicy: [
-        'ELBSecurityPolicy-TLS13-1-2-2021-06',
-        'ELBSecurityPolicy-TLS13-1-2-Res-2021-06',
-        'ELBSecurityPolicy-TLS13-1-3-2021-06',
-      ],
+      SSLPolicy: /^ELBSecurityPolicy-TLS13-1-(?:2|2-Res|3)-2021-06$/,
     },
   },
 };
