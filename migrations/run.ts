@@ -1,5 +1,5 @@
-import pg from 'pg';
 import { loadToolConfig, loadOrExit } from '../shared/config/config.js';
+import { createSingleClient } from '../shared/database/single-client.js';
 import { migrateDown, migrateUp, migrationStatus } from './migrate.js';
 
 const EXIT_USAGE = 64;
@@ -17,18 +17,7 @@ if (!['up', 'down', 'status'].includes(command) || rest.length > 0) {
 }
 
 const { database } = loadOrExit(() => loadToolConfig());
-const client = new pg.Client({
-  host: database.host,
-  port: database.port,
-  database: database.name,
-  user: database.user,
-  password: database.password,
-  ssl: database.ssl,
-  application_name: 'rollcall-migrations',
-  connectionTimeoutMillis: 10_000,
-});
-// A lost connection is reported by the statement that fails; an unhandled 'error' event would end the process.
-client.on('error', () => undefined);
+const client = createSingleClient(database, 'rollcall-migrations');
 
 try {
   await client.connect();

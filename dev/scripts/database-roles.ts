@@ -1,5 +1,5 @@
-import pg from 'pg';
 import { loadOrExit, loadToolConfig } from '../../shared/config/config.js';
+import { createSingleClient } from '../../shared/database/single-client.js';
 import { grantToApi, makeLogins } from '../deploy/database-roles.js';
 import { readDatabaseRolesEnv } from '../env.js';
 
@@ -23,19 +23,13 @@ async function main([command, ...rest]: readonly string[]): Promise<number> {
     return 64;
   }
   const { database } = loadOrExit(() => loadToolConfig());
-  const client = new pg.Client({
-    host: database.host,
-    port: database.port,
-    database: database.name,
-    user: database.user,
-    password: database.password,
-    ssl: database.ssl,
-    application_name: 'rollcall-database-roles',
-    connectionTimeoutMillis: 10_000,
-  });
-  await client.connect();
+  const client = createSingleClient(database, 'rollcall-database-roles');
   try {
+    await client.connect();
     await (command === 'logins' ? makeLogins(client, api, worker) : grantToApi(client, api.role));
+  } catch (error) {
+    console.error(error instanceof Error ? error.message : error);
+    return 1;
   } finally {
     await client.end();
   }
