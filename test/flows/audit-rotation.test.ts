@@ -65,6 +65,25 @@ test.serial('an event that comes while its own month is attached is written to i
   t.is(events.length, 2);
 });
 
+test.serial('a query that comes while a month is attached finds every event', async (t) => {
+  const month = `audit_events_${new Date().toISOString().slice(0, 7).replace('-', '_')}`;
+  await context.rows(`drop table if exists ${month}`);
+  const admin = await api.admins.confirmedAdmin();
+  const read = 'select event from audit_events where admin_id = $1';
+  const before = await context.rows(read, [admin.id]);
+  t.true(before.length > 0);
+  const database = openTestDatabase(t, context.databaseUrl);
+  let during: ReturnType<typeof context.rows> | undefined;
+  database.addHook('afterQuery', async () => {
+    if (during || !(await isUnderWay('alter table audit_events attach%'))) return;
+    during = context.rows(read, [admin.id]);
+    await eventually(() => isWaiting(`${read}%`), { of: 'the query waiting' });
+  });
+
+  t.deepEqual(await rotateAudit(database), { prepared: 1, dropped: 0 });
+  t.deepEqual(await during, before);
+});
+
 /** In a transaction that has run the statement last, and not ended yet. */
 const isUnderWay = (statement: string): Promise<boolean> =>
   isActivity(`state = 'idle in transaction'`, statement);

@@ -95,8 +95,9 @@ async function partitionNames(database: Database, tx: Transaction): Promise<stri
 /**
  * Names and times in the statements come from a date, not from input.
  *
- * The lock on `audit_events` makes inserts wait until the partition is attached. Without it they would wait at the default
- * partition, which then rejects those that belong to the new month.
+ * The lock on `audit_events` makes other statements wait until the partition is attached. Without it they would wait at the
+ * default partition: it would then reject inserts that belong to the new month, and queries that were planned before would
+ * miss the events that have moved.
  */
 async function prepareMonth(
   database: Database,
@@ -106,7 +107,7 @@ async function prepareMonth(
   if ((await partitionNames(database, tx)).includes(table)) return 0;
   for (const statement of [
     `create table ${table} (like audit_events including defaults)`,
-    'lock table audit_events in share row exclusive mode',
+    'lock table audit_events in access exclusive mode',
     `with moved as (delete from audit_events_default where at >= '${from}' and at < '${to}' returning *)
      insert into ${table} select * from moved`,
     `alter table audit_events attach partition ${table} for values from ('${from}') to ('${to}')`,
