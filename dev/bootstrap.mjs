@@ -2,6 +2,7 @@
 // It needs nothing but Node and npm, and prints nothing when there is nothing to install or build.
 //
 //   node dev/bootstrap.mjs NAME [argument ...]
+//   node dev/bootstrap.mjs --node NAME 24 [argument ...]     the same under another Node, which is fetched once
 
 import { spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
@@ -52,10 +53,21 @@ try {
 
 async function main([name, ...args]) {
   refuseOldNode();
+  if (name === '--node') return runUnder(args);
   const program = findProgram(name);
   if (!isInstalled()) await install();
   await build();
   return run(process.execPath, ['--enable-source-maps', `dist/${program}.js`, ...args], 'inherit');
+}
+
+/** Starts this program again under another Node, which then is everybody's: builds, tools, tests and the processes they start. */
+async function runUnder([name = '', major = '', ...args]) {
+  const { otherNode, environmentWith } = await import('./other-node.mjs');
+  const folder = otherNode(root, major, (problem) => {
+    throw new Failure(problem, 64);
+  });
+  const self = fileURLToPath(import.meta.url);
+  return run(join(folder, 'node'), [self, name, ...args], 'inherit', environmentWith(folder));
 }
 
 /** The path, without extension, of a program in dev/scripts/ or of a measurement in bench/. */
@@ -144,11 +156,12 @@ function fingerprintOfSources() {
 }
 
 /** Runs a command and resolves to its exit code. The output of a quiet one is printed only if it fails. */
-function run(command, commandArgs, output) {
+function run(command, commandArgs, output, env) {
   return new Promise((resolve, reject) => {
     if (stoppedBy !== undefined) throw new Failure(`stopped by ${stoppedBy}`, 1);
     child = spawn(command, commandArgs, {
       cwd: root,
+      env,
       // The IPC channel closes when this process is killed, which tells the program to stop.
       stdio:
         output === 'quiet' ? ['ignore', 'pipe', 'pipe'] : ['inherit', 'inherit', 'inherit', 'ipc'],
