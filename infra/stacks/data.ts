@@ -32,6 +32,9 @@ export class DataStack extends Stack {
     readonly redisUrl: secrets.Secret;
     readonly signing: secrets.Secret;
     readonly pepper: secrets.Secret;
+    /** What comes next, and then what was before: accepted beside the two above, so that either can be changed at any time. */
+    readonly signingStandby: secrets.Secret;
+    readonly pepperStandby: secrets.Secret;
     /** `username` and `password` for SMTP: filled in by an operator (infra/README.md). */
     readonly mail: secrets.Secret;
   };
@@ -80,6 +83,8 @@ export class DataStack extends Stack {
       }),
       signing: this.secret(settings, 'secret-key'),
       pepper: this.secret(settings, 'password-pepper'),
+      signingStandby: this.secret(settings, 'secret-key-standby'),
+      pepperStandby: this.secret(settings, 'password-pepper-standby'),
       mail: login('mail', 'to-be-filled-in'),
     };
   }

@@ -206,9 +206,10 @@ export class ServiceStack extends Stack {
     if (tier === 'worker') account.images.worker.grantPull(role);
     const own =
       tier === 'web'
-        ? [data.secrets.api, data.secrets.pepper]
+        ? [data.secrets.api, data.secrets.pepper, data.secrets.pepperStandby]
         : [data.secrets.worker, data.secrets.mail];
-    allowRead(role, data.key, [...own, data.secrets.redisUrl, data.secrets.signing]);
+    const { redisUrl, signing, signingStandby } = data.secrets;
+    allowRead(role, data.key, [...own, redisUrl, signing, signingStandby]);
     // Lines are shipped by workers alone.
     if (tier === 'worker')
       role.addToPolicy(
@@ -282,12 +283,17 @@ function environmentSecrets(
   { secrets: all }: DataStack,
 ): Readonly<Record<string, string>> {
   const part = (secret: secrets.ISecret, key: string): string => `${secret.secretArn}:${key}`;
-  const both = { REDIS_URL: all.redisUrl.secretArn, SECRET_KEY: all.signing.secretArn };
+  const both = {
+    REDIS_URL: all.redisUrl.secretArn,
+    SECRET_KEY: all.signing.secretArn,
+    SECRET_KEY_PREVIOUS: all.signingStandby.secretArn,
+  };
   return tier === 'web'
     ? {
         ...both,
         POSTGRES_PASSWORD: part(all.api, 'password'),
         PASSWORD_PEPPER: all.pepper.secretArn,
+        PASSWORD_PEPPER_PREVIOUS: all.pepperStandby.secretArn,
       }
     : {
         ...both,
