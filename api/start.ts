@@ -4,6 +4,7 @@ import { collectStores } from '../shared/metrics/collect-stores.js';
 import { startupEvent } from '../shared/audit/audit.js';
 import { alertSettings, startAlerting, webhooks } from '../shared/alerts/alerting.js';
 import type { ApiConfig } from '../shared/config/config.js';
+import { shareResults } from '../shared/health/readiness.js';
 import type { Lifecycle } from '../shared/lifecycle/lifecycle.js';
 import type { Logging } from '../shared/log-shipping/open-logging.js';
 import { createPresence, type Presence } from '../shared/presence/presence.js';
@@ -40,7 +41,8 @@ export async function startApi(
   collectStores(deps.metrics, { ...deps, spoolUse: logging.spoolUse });
   lifecycle.onStop('event loop monitor', collectProcess(deps.metrics, 'rollcall-api'));
 
-  const presence = createPresence({ ...deps, service: 'rollcall-api', roles: [] });
+  const checks = shareResults(deps.checks);
+  const presence = createPresence({ ...deps, checks, service: 'rollcall-api', roles: [] });
   lifecycle.onStop('presence', (cause) => presence.stop(cause));
 
   const redisCheck = new AbortController();
@@ -50,7 +52,7 @@ export async function startApi(
   const shipping = logging.startShipping(deps.queues);
   lifecycle.onStop('log shipping', () => shipping.stop(FLUSH_DEADLINE_MS));
 
-  startAlerts(config, deps, logging, lifecycle);
+  startAlerts(config, { ...deps, checks }, logging, lifecycle);
 
   const port = await listenToAll(deps, config, logging, lifecycle);
   presence.start();

@@ -3,6 +3,7 @@ import { collectStores } from '../shared/metrics/collect-stores.js';
 import { startupEvent } from '../shared/audit/audit.js';
 import { alertSettings, startAlerting, webhooks } from '../shared/alerts/alerting.js';
 import type { WorkerConfig } from '../shared/config/config.js';
+import { shareResults } from '../shared/health/readiness.js';
 import type { Lifecycle } from '../shared/lifecycle/lifecycle.js';
 import type { Logging } from '../shared/log-shipping/open-logging.js';
 import { createPresence, type Presence } from '../shared/presence/presence.js';
@@ -36,8 +37,10 @@ export async function startWorker(
   const deps = await buildDeps(config, { log, localLog, onStop });
   collectStores(deps.metrics, { ...deps, spoolUse: logging.spoolUse });
   onStop('event loop monitor', collectProcess(deps.metrics, 'rollcall-worker'));
+  const checks = shareResults(deps.checks);
   const presence = createPresence({
     ...deps,
+    checks,
     service: 'rollcall-worker',
     roles: config.roles,
     facts: deps.faults.facts,
@@ -50,6 +53,7 @@ export async function startWorker(
   onStop('log shipping', () => shipping.stop(FLUSH_DEADLINE_MS));
   const alerting = startAlerting({
     ...deps,
+    checks,
     ...alertSettings(config),
     spoolUse: () => logging.spoolUse(),
     channels: [

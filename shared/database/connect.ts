@@ -29,8 +29,8 @@ export interface ConnectionUse {
 
 /** Connections for prepared statements, beside those of the models: they are held only as long as one statement runs. */
 const MAX_STATEMENT_CONNECTIONS = 4;
-/** An idle connection is closed after this. */
-const IDLE_MS = 10_000;
+/** An idle connection is closed after this. Longer than between the looks of presence and alerts, which would connect anew. */
+const IDLE_MS = 30_000;
 /** Share of the time-out: a reachable server accepts a connection quickly. */
 const CONNECT_PART = 0.75;
 /** The server cancels a statement first; the client's own limit is for a server that no longer answers. */

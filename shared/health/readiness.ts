@@ -22,6 +22,7 @@ export const Readiness = z.object({
 });
 
 const CHECK_TIMEOUT_MS = 2_000;
+const SHARED_FOR_MS = 10_000;
 
 /** Runs all checks concurrently, each for at most two seconds. A process that is shutting down is not ready. */
 export async function readiness(
@@ -76,6 +77,28 @@ async function becauseOfPause(
 async function answers(ping: Promise<void>): Promise<CheckResult> {
   await ping;
   return { ok: true };
+}
+
+/**
+ * The same checks for whoever looks at them regularly: each is made at most once in `maxAgeMs` milliseconds, and whoever asks
+ * again before gets what was found.
+ */
+export function shareResults(
+  checks: Readonly<Record<string, Check>>,
+  maxAgeMs = SHARED_FOR_MS,
+): Readonly<Record<string, Check>> {
+  const shared = (check: Check): Check => {
+    let result: ReturnType<Check> | undefined;
+    let madeAt = -Infinity;
+    return () => {
+      const now = performance.now();
+      if (result && now - madeAt < maxAgeMs) return result;
+      madeAt = now;
+      result = check();
+      return result;
+    };
+  };
+  return Object.fromEntries(Object.entries(checks).map(([name, check]) => [name, shared(check)]));
 }
 
 /** The check, with one log line when it begins to fail and one when it recovers. */

@@ -1,6 +1,11 @@
 import test from 'ava';
 import type { Check } from '../../../shared/health/checks.js';
-import { readiness, Readiness, commonChecks } from '../../../shared/health/readiness.js';
+import {
+  commonChecks,
+  readiness,
+  Readiness,
+  shareResults,
+} from '../../../shared/health/readiness.js';
 import { openQueues } from '../../../shared/queues/queues.js';
 import { useContext, type Scope } from '../../helpers/context.js';
 import { openTestDatabase } from '../../helpers/database.js';
@@ -49,6 +54,19 @@ test('a check that never ends does not keep the report', async (t) => {
   });
   t.deepEqual(report.checks['stuck'], { ok: false, problem: 'stuck did not answer in time' });
   t.true(report.checks['quick']?.ok);
+});
+
+test('who looks regularly shares what a check found, until it is too old', async (t) => {
+  let made = 0;
+  const count: Check = async () => ({ ok: true, made: (made += 1) });
+  const shared = shareResults({ count }, 60_000);
+  t.deepEqual(await Promise.all([shared['count']?.(), shared['count']?.()]), [
+    { ok: true, made: 1 },
+    { ok: true, made: 1 },
+  ]);
+  const always = shareResults({ count }, 0);
+  await always['count']?.();
+  t.deepEqual(await always['count']?.(), { ok: true, made: 3 });
 });
 
 test('a process that has begun to stop is not ready, whatever the checks say', async (t) => {
