@@ -11,6 +11,7 @@ import { createMetrics, type Metrics } from '../shared/metrics/metrics.js';
 import { openTracer } from '../shared/tracing/open-tracer.js';
 import type { Tracer } from '../shared/tracing/tracer.js';
 import { openQueues, type Queues } from '../shared/queues/queues.js';
+import type { CloudWatch } from './cloudwatch/cloudwatch.port.js';
 import { createDependencyFaults, type DependencyFaults } from './jobs/dependency-faults.js';
 import { workerName } from './jobs/worker-name.js';
 import { measuredSink } from './logs/measured-sink.js';
@@ -40,6 +41,8 @@ export interface WorkerDeps {
   readonly composeDeps: ComposeDeps;
   /** Absent when logs go to stdout alone. */
   readonly sink: RecordSink | undefined;
+  /** Absent when no metrics are published. */
+  readonly cloudWatch: CloudWatch | undefined;
   readonly sesEvents: SesEvents;
   readonly sweep: Sweep;
   readonly tasks: Tasks;
@@ -63,6 +66,9 @@ export async function buildDeps(
   const sink = config.firehose && measuredSink(await openSink(config.firehose), metrics);
   if (sink) onStop('record sink', () => sink.close());
 
+  const cloudWatch = config.cloudWatch && (await openCloudWatch(config.cloudWatch));
+  if (cloudWatch) onStop('CloudWatch', () => cloudWatch.close());
+
   const faults = createDependencyFaults();
   const runs = createTaskRuns({ database, log, worker: workerName });
   const sweep = recordSweeps(
@@ -78,6 +84,7 @@ export async function buildDeps(
     queues,
     mailer,
     sink,
+    cloudWatch,
     sesEvents: createSesEvents({
       database,
       audit: createAudit(log),
@@ -105,4 +112,12 @@ export async function buildDeps(
 async function openSink(config: NonNullable<WorkerConfig['firehose']>): Promise<RecordSink> {
   const { openFirehoseSink } = await import('./logs/firehose.sink.js');
   return openFirehoseSink(config);
+}
+
+/** Loads the AWS SDK only where metrics are published. */
+async function openCloudWatch(
+  config: NonNullable<WorkerConfig['cloudWatch']>,
+): Promise<CloudWatch> {
+  const { openCloudWatchClient } = await import('./cloudwatch/cloudwatch.client.js');
+  return openCloudWatchClient(config);
 }

@@ -10,6 +10,7 @@ import { createPresence, type Presence } from '../shared/presence/presence.js';
 import { logRedisProblems } from '../shared/queues/log-redis-problems.js';
 import { buildDeps, type WorkerDeps } from './deps.js';
 import { createAlertMails } from './mail/alert-mail.js';
+import { startPublishing } from './cloudwatch/publishing.js';
 import { openWorkerHttp } from './http/http.js';
 import { createDrain } from './jobs/drain.js';
 import { startRoles } from './start-roles.js';
@@ -74,6 +75,12 @@ export async function startWorker(
   );
   onStop('http', () => http.close());
   startRoles(config, deps, lifecycle, drain);
+  const { cloudWatch } = deps;
+  if (cloudWatch) {
+    const { roles, mail } = config;
+    const publishing = startPublishing({ ...deps, cloudWatch, roles, mail });
+    onStop('metrics for CloudWatch', () => publishing.stop());
+  }
   log.info(
     { ...startupEvent, 'server.port': http.port, 'labels.roles': config.roles.join(',') },
     'worker started',

@@ -14,6 +14,7 @@ import type { Finding } from './checks/finding.js';
 import { checkScripts } from './checks/hooks.js';
 import { checkOptionPairs, checkOptions, type OptionSetting } from './checks/options.js';
 import { checkResources } from './checks/resources.js';
+import { checkScaling } from './checks/scaling.js';
 import { checkWorkflows } from './checks/workflows.js';
 import type { ArchiveFile } from './zip.js';
 
@@ -74,6 +75,13 @@ function bundleChecks(root: string): readonly DeploymentCheck[] {
         const { resources, settings } = readConfiguration(files);
         return checkResources(tier, resources, settings);
       }),
+    },
+    {
+      name: 'scaling',
+      claim: 'the policy and the alarms read what workers publish',
+      run: perTier(async (tier, files) =>
+        checkScaling(readConfiguration(files), await exampleSettings(root, tier)),
+      ),
     },
     {
       name: 'compose',

@@ -108,7 +108,7 @@ export const acknowledged: readonly Acknowledged[] = [
     at: /^service\/InstanceRole-(web|worker)\/DefaultPolicy\//,
     rules: ['IAM5[Resource::*]'],
     reason:
-      'ecr:GetAuthorizationToken and autoscaling:DescribeAutoScalingInstances know no resources.',
+      'ecr:GetAuthorizationToken, autoscaling:DescribeAutoScalingInstances and cloudwatch:PutMetricData know no resources; a condition restricts the last one to a namespace.',
   },
   {
     at: /^service\/(Web|Worker)$/,

@@ -9,7 +9,7 @@ import type { Construct } from 'constructs';
 import type { EnvironmentSettings } from '../environment.js';
 import type { DataStack } from './data.js';
 import type { LogsStack } from './logs.js';
-import type { ServiceStack } from './service.js';
+import { METRICS_NAMESPACE, type ServiceStack } from './service.js';
 
 interface AlarmOptions {
   readonly metric: cloudwatch.IMetric;
@@ -20,6 +20,9 @@ interface AlarmOptions {
   /** Whether silence is an alarm, too. */
   readonly missing?: cloudwatch.TreatMissingData;
 }
+
+/** Those of `.ebextensions`, by their logical names. */
+export const bundleAlarms = ['DeadLetterAlarm', 'WorkersMissingAlarm'] as const;
 
 const MIB = 1024 ** 2;
 const GIB = 1024 ** 3;
@@ -54,6 +57,7 @@ export class AlarmsStack extends Stack {
       defaultInterval: Duration.hours(12),
     });
     this.watchEnvironments();
+    this.watchWork();
     this.watchDatabase();
     this.watchCache();
     this.watchLogs();
@@ -119,19 +123,57 @@ export class AlarmsStack extends Stack {
       });
       this.chart(`Health of ${name}`, health);
     }
-    // Its name is Elastic Beanstalk's, so it cannot be given an action: its change of state is an event.
-    new events.Rule(this, 'DeadLetters', {
-      description: 'The dead-letter queue of the worker tier holds a message',
+    // The alarms of the bundle. Their names are Elastic Beanstalk's, so they cannot be given an action: their change of state
+    // is an event.
+    new events.Rule(this, 'BundleAlarms', {
+      description:
+        'The dead-letter queue of the worker tier holds a message, or no worker publishes',
       eventPattern: {
         source: ['aws.cloudwatch'],
         detailType: ['CloudWatch Alarm State Change'],
         detail: {
           state: { value: ['ALARM'] },
-          alarmName: [{ wildcard: 'awseb-*-DeadLetterAlarm-*' }],
+          alarmName: bundleAlarms.map((name) => ({ wildcard: `awseb-*-${name}-*` })),
         },
       },
       targets: [new eventTargets.SnsTopic(this.topic)],
     });
+  }
+
+  /** What the workers publish, each the same: docs/scaling.md. That nobody does is an alarm of the bundle. */
+  private watchWork(): void {
+    const { worker } = this.parts.service.environmentNames;
+    const published = (name: string) =>
+      this.metric(METRICS_NAMESPACE, name, { Environment: worker }, 'Maximum', 1);
+    const age = published('OutboxOldestSeconds');
+    const messages = published('OutboxMessages');
+    const dead = published('DeadLetters');
+    const dropped = published('LogLinesDropped');
+    // Silence is the alarm of the bundle.
+    const missing = cloudwatch.TreatMissingData.NOT_BREACHING;
+    this.alarm('mail-waits', {
+      metric: age,
+      threshold: 900,
+      missing,
+      description: 'A mail has waited for a quarter of an hour, and nobody has tried to send it.',
+    });
+    this.alarm('mail-given-up', {
+      metric: dead,
+      threshold: 0,
+      periods: 1,
+      missing,
+      description: 'A mail was given up, or perhaps sent, and waits for a decision.',
+    });
+    this.alarm('logs-dropped', {
+      metric: dropped,
+      threshold: 0,
+      periods: 1,
+      missing,
+      description: 'Log lines were dropped, since their spool was full: they are only on stdout.',
+    });
+    this.chart('Workers needed, and work held', published('WorkersNeeded'), published('WorkHeld'));
+    this.chart('Mails that wait', messages, dead);
+    this.chart('Oldest mail without an attempt', age);
   }
 
   private watchDatabase(): void {

@@ -13,6 +13,9 @@ import { DATABASE_NAME, databaseRoles, type DataStack } from './data.js';
 import type { LogsStack } from './logs.js';
 import type { NetworkStack } from './network.js';
 
+/** As `.ebextensions/worker/50-scaling.config` has it: workers publish there what scaling and alarms need. */
+export const METRICS_NAMESPACE = 'Rollcall';
+
 type Tier = 'web' | 'worker';
 /** Option settings by namespace and name. */
 export type Options = Readonly<Record<string, Readonly<Record<string, string>>>>;
@@ -210,14 +213,24 @@ export class ServiceStack extends Stack {
         : [data.secrets.worker, data.secrets.mail];
     const { redisUrl, signing, signingStandby } = data.secrets;
     allowRead(role, data.key, [...own, redisUrl, signing, signingStandby]);
-    // Lines are shipped by workers alone.
-    if (tier === 'worker')
+    if (tier === 'worker') {
+      // Lines are shipped by workers alone.
       role.addToPolicy(
         new iam.PolicyStatement({
           actions: ['firehose:PutRecordBatch'],
           resources: [logs.stream.attrArn],
         }),
       );
+      // The managed policy of the tier allows it in any namespace; this holds without it, too.
+      role.addToPolicy(
+        new iam.PolicyStatement({
+          sid: 'PublishMetrics',
+          actions: ['cloudwatch:PutMetricData'],
+          resources: ['*'],
+          conditions: { StringEquals: { 'cloudwatch:namespace': METRICS_NAMESPACE } },
+        }),
+      );
+    }
     const environment = this.environmentNames[tier];
     role.addToPolicy(
       new iam.PolicyStatement({

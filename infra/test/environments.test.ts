@@ -12,7 +12,9 @@ import {
 import { smtpPassword } from '../bin/smtp-password.js';
 import { environments, repository } from '../settings/index.js';
 import { acknowledge } from '../stacks/acknowledged.js';
+import { bundleAlarms } from '../stacks/alarms.js';
 import { databaseRoles, VALKEY_RULES } from '../stacks/data.js';
+import { METRICS_NAMESPACE } from '../stacks/service.js';
 import { addStacks } from '../stacks/stacks.js';
 import { projectRoot, synthesize, type Resource } from './synthesis.js';
 
@@ -215,14 +217,74 @@ for (const environment of environments) {
   test(`${environment.name}: every alarm tells the operators`, () => {
     const template = templateOf(environment, 'alarms');
     const alarms = Object.values(template.findResources('AWS::CloudWatch::Alarm')) as Resource[];
-    assert.ok(alarms.length >= 13);
+    assert.ok(alarms.length >= 16);
     for (const { Properties } of alarms) {
       assert.equal((Properties?.['AlarmActions'] as unknown[]).length, 1);
       assert.match(String(Properties?.['AlarmDescription']), /\.$/);
     }
     template.resourceCountIs('AWS::SNS::Subscription', environment.operators.length);
+    template.hasResourceProperties('AWS::Events::Rule', {
+      EventPattern: Match.objectLike({
+        detail: {
+          state: { value: ['ALARM'] },
+          alarmName: bundleAlarms.map((name) => ({ wildcard: `awseb-*-${name}-*` })),
+        },
+      }),
+    });
+  });
+
+  test(`${environment.name}: workers alone publish metrics, in one namespace`, () => {
+    const policies = templateOf(environment, 'service').findResources('AWS::IAM::Policy');
+    const allowed = Object.entries(policies).flatMap(([id, policy]) =>
+      (policy as Resource & PolicyDocument).Properties.PolicyDocument.Statement.filter(
+        ({ Action }) => [Action].flat().includes('cloudwatch:PutMetricData'),
+      ).map((statement) => ({ id, ...statement })),
+    );
+    assert.equal(allowed.length, 1);
+    const [statement] = allowed;
+    assert.match(statement?.id ?? '', /worker/i);
+    assert.deepEqual(statement?.Condition, {
+      StringEquals: { 'cloudwatch:namespace': METRICS_NAMESPACE },
+    });
+  });
+
+  test(`${environment.name}: alarms watch what the workers of this environment publish`, () => {
+    const alarms = Object.values(
+      templateOf(environment, 'alarms').findResources('AWS::CloudWatch::Alarm'),
+    ) as Resource[];
+    const own = alarms.filter(({ Properties }) => Properties?.['Namespace'] === METRICS_NAMESPACE);
+    assert.deepEqual(own.map(({ Properties }) => Properties?.['MetricName']).toSorted(), [
+      'DeadLetters',
+      'LogLinesDropped',
+      'OutboxOldestSeconds',
+    ]);
+    for (const { Properties } of own)
+      assert.deepEqual(Properties?.['Dimensions'], [
+        { Name: 'Environment', Value: `rollcall-${environment.name}-worker` },
+      ]);
   });
 }
+
+interface PolicyDocument {
+  readonly Properties: {
+    readonly PolicyDocument: {
+      readonly Statement: readonly {
+        readonly Action: string | readonly string[];
+        readonly Condition?: unknown;
+      }[];
+    };
+  };
+}
+
+test('the bundle of the worker tier publishes where it may, and has the alarms that are passed on', () => {
+  const files = ['50-scaling', '60-ses-events'].map((name) =>
+    readFileSync(join(projectRoot, `.ebextensions/worker/${name}.config`), 'utf8'),
+  );
+  const text = files.join('\n');
+  assert.match(text, new RegExp(`METRICS_CLOUDWATCH_NAMESPACE: ${METRICS_NAMESPACE}$`, 'm'));
+  for (const name of bundleAlarms)
+    assert.match(text, new RegExp(`^  ${name}:\n    Type: AWS::CloudWatch::Alarm$`, 'm'));
+});
 
 test('the stream of log lines keeps all of them in S3', () => {
   templateOf(development, 'logs').hasResourceProperties('AWS::KinesisFirehose::DeliveryStream', {

@@ -58,6 +58,7 @@ export function loadWorkerConfig(env: Environment = process.env) {
       rateLimitScale: reader.get('RATE_LIMIT_SCALE'),
       sesTopicArn: reader.get('SES_TOPIC_ARN'),
       firehose: firehose(reader),
+      cloudWatch: cloudWatch(reader),
       spool: spool(reader),
     });
   });
@@ -268,16 +269,32 @@ function mail(reader: EnvironmentReader, sendsMail: boolean) {
 function firehose(reader: EnvironmentReader) {
   const stream = reader.get('FIREHOSE_DELIVERY_STREAM');
   if (stream === undefined) return undefined;
-  const accessKeyId = reader.get('AWS_KEY');
-  const secretAccessKey = reader.get('AWS_SECRET');
   return {
     stream,
     region: reader.require('AWS_REGION', 'is required with FIREHOSE_DELIVERY_STREAM'),
-    credentials:
-      accessKeyId !== undefined && secretAccessKey !== undefined
-        ? { accessKeyId, secretAccessKey }
-        : undefined,
+    credentials: awsCredentials(reader),
   };
+}
+
+/** Where metrics are published; `undefined` when they are not. */
+function cloudWatch(reader: EnvironmentReader) {
+  const namespace = reader.get('METRICS_CLOUDWATCH_NAMESPACE');
+  if (namespace === undefined) return undefined;
+  return {
+    namespace,
+    environment: reader.get('METRICS_CLOUDWATCH_ENVIRONMENT') ?? reader.get('APP_ENV'),
+    region: reader.require('AWS_REGION', 'is required with METRICS_CLOUDWATCH_NAMESPACE'),
+    credentials: awsCredentials(reader),
+  };
+}
+
+/** Without them the SDK has a chain of its own. */
+function awsCredentials(reader: EnvironmentReader) {
+  const accessKeyId = reader.get('AWS_KEY');
+  const secretAccessKey = reader.get('AWS_SECRET');
+  return accessKeyId !== undefined && secretAccessKey !== undefined
+    ? { accessKeyId, secretAccessKey }
+    : undefined;
 }
 
 const MIB = 1_024 * 1_024;

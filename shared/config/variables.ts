@@ -201,7 +201,7 @@ export const variables = {
       .string()
       .regex(/^[a-z0-9-]+$/)
       .optional(),
-    'region of the stream',
+    'region of the stream and of CloudWatch',
   ),
   AWS_KEY: variable(
     z.string().min(1).optional(),
@@ -260,6 +260,24 @@ export const variables = {
   METRICS_TOKEN: variable(
     z.string().min(1).optional(),
     'bearer token for `/metrics`, in production at least 32 random bytes; unset: only loopback may read it',
+  ),
+  METRICS_CLOUDWATCH_NAMESPACE: variable(
+    z
+      .string()
+      .regex(
+        /^(?!AWS\/)[A-Za-z0-9._/#-]{1,255}$/,
+        'must be 1 to 255 of A-Z a-z 0-9 . _ / # -, and not begin with AWS/',
+      )
+      .optional(),
+    'namespace in CloudWatch, to which each worker publishes once a minute what scaling and alarms need; requires AWS_REGION; unset: nothing is published',
+  ),
+  METRICS_CLOUDWATCH_ENVIRONMENT: variable(
+    z
+      .string()
+      .regex(/^[A-Za-z0-9._/#-]{1,255}$/, 'must be 1 to 255 of A-Z a-z 0-9 . _ / # -')
+      .optional(),
+    'value of the dimension `Environment` of these metrics',
+    'APP_ENV',
   ),
   OTEL_EXPORTER_OTLP_ENDPOINT: variable(
     serviceUrl.optional(),

@@ -23,6 +23,12 @@ export const logMessages = {
     meaning:
       'the collector of `OTEL_EXPORTER_OTLP_ENDPOINT` did not take spans; `labels.lost_spans` counts them since the start. Nothing else is affected: [Traces](#traces)',
   },
+  'metrics not published to CloudWatch': {
+    level: 'warn',
+    process: 'worker',
+    meaning:
+      'CloudWatch did not take them, or they could not be read; scaling and alarms of AWS are without values meanwhile: [Metrics in CloudWatch](#metrics-in-cloudwatch)',
+  },
   'worker started': {
     level: 'info',
     process: 'worker',

@@ -340,6 +340,14 @@ const catalogue = {
     buckets: DELAY_SECONDS,
     kept: { as: 'log_lag', how: 'sum' },
   },
+
+  // CloudWatch.
+  rollcall_cloudwatch_publications_total: {
+    type: 'counter',
+    help: 'Minutes whose metrics were published to CloudWatch, or could not be.',
+    process: 'worker',
+    labels: { result: ['published', 'failed'] },
+  },
 } as const satisfies Readonly<Record<string, MetricDefinition>>;
 
 /**

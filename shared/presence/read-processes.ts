@@ -32,7 +32,7 @@ export interface Processes {
 }
 
 /** A process writes once a minute: after two that it missed it counts as lost. */
-const LOST_AFTER_SECONDS = 150;
+export const LOST_AFTER_SECONDS = 150;
 const MAX_PROCESSES = 500;
 
 /** Reads which processes run, which have stopped and which have vanished within the last day. */

@@ -7,6 +7,7 @@ import { deploymentChecks } from '../../dev/deploy/check-deployment.js';
 import { checkBundle } from '../../dev/deploy/checks/bundle-contents.js';
 import { readServices } from '../../dev/deploy/checks/compose.js';
 import { checkOptionPairs } from '../../dev/deploy/checks/options.js';
+import { checkScaling } from '../../dev/deploy/checks/scaling.js';
 import { packZip } from '../../dev/deploy/zip.js';
 import { projectRoot } from '../../dev/paths.js';
 import { planted } from './planted-faults.js';
@@ -76,6 +77,26 @@ test('times that do not fit one another are found', (t) => {
   t.deepEqual(
     findings.map(({ problem }) => problem.split(' ')[0]),
     ['IdleTimeout', 'DeregistrationDelay', 'InactivityTimeout'],
+  );
+});
+
+test('as many workers at most as MAIL_RATE needs, and one more', (t) => {
+  const option = (namespace: string, name: string, value: string) => ({
+    where: 'x',
+    namespace,
+    name,
+    value,
+  });
+  const findingsFor = (mostInstances: string, mailRate: string) =>
+    checkScaling(
+      { settings: [option('aws:autoscaling:asg', 'MaxSize', mostInstances)], resources: [] },
+      [option('aws:elasticbeanstalk:application:environment', 'MAIL_RATE', mailRate)],
+    );
+  t.deepEqual(findingsFor('2', '14'), []);
+  t.deepEqual(findingsFor('7', '300'), []);
+  t.deepEqual(
+    findingsFor('4', '14').map(({ problem }) => problem),
+    ['MaxSize must be 2 for MAIL_RATE=14: docs/scaling.md'],
   );
 });
 

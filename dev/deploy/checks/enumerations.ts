@@ -9,6 +9,14 @@ export const enumerations: Readonly<Record<string, readonly string[]>> = {
     'autoscaling:EC2_INSTANCE_TERMINATING',
   ],
   'AWS::AutoScaling::LifecycleHook.DefaultResult': ['ABANDON', 'CONTINUE'],
+  'AWS::AutoScaling::ScalingPolicy.PolicyType': [
+    'SimpleScaling',
+    'StepScaling',
+    'TargetTrackingScaling',
+    'PredictiveScaling',
+  ],
+  'AWS::AutoScaling::ScalingPolicy.TargetTrackingConfiguration.CustomizedMetricSpecification.Metrics.MetricStat.Stat':
+    ['Average', 'Maximum', 'Minimum', 'SampleCount', 'Sum'],
   'AWS::CloudWatch::Alarm.ComparisonOperator': [
     'GreaterThanOrEqualToThreshold',
     'GreaterThanThreshold',

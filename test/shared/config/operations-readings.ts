@@ -74,6 +74,37 @@ export const operationsReadings = {
     ],
     bad: [],
   },
+  METRICS_CLOUDWATCH_NAMESPACE: {
+    read: (text) =>
+      worker({ METRICS_CLOUDWATCH_NAMESPACE: text, AWS_REGION: 'eu-west-1' }).cloudWatch,
+    good: [
+      [undefined, undefined],
+      [
+        'Rollcall/a.b_c#d-1',
+        {
+          namespace: 'Rollcall/a.b_c#d-1',
+          environment: 'development',
+          region: 'eu-west-1',
+          credentials: undefined,
+        },
+      ],
+    ],
+    bad: ['AWS/EC2', ':a', 'a b', 'a\nb', 'a'.repeat(256)],
+  },
+  METRICS_CLOUDWATCH_ENVIRONMENT: {
+    read: (text) =>
+      worker({
+        METRICS_CLOUDWATCH_NAMESPACE: 'Rollcall',
+        METRICS_CLOUDWATCH_ENVIRONMENT: text,
+        APP_ENV: 'staging',
+        AWS_REGION: 'eu-west-1',
+      }).cloudWatch?.environment,
+    good: [
+      [undefined, 'staging'],
+      ['rollcall-production-worker', 'rollcall-production-worker'],
+    ],
+    bad: ['a b', 'ü', 'a'.repeat(256)],
+  },
   OTEL_EXPORTER_OTLP_ENDPOINT: {
     read: (text) => worker({ OTEL_EXPORTER_OTLP_ENDPOINT: text }).tracesUrl,
     good: [

@@ -247,6 +247,10 @@ test('half a pair of credentials is a fault of the other half', (t) => {
     faultsOf(t, () => loadWorkerConfig({ ...production, FIREHOSE_DELIVERY_STREAM: 's' })),
     ['AWS_REGION'],
   );
+  t.deepEqual(
+    faultsOf(t, () => loadWorkerConfig({ ...production, METRICS_CLOUDWATCH_NAMESPACE: 'n' })),
+    ['AWS_REGION'],
+  );
 });
 
 test("without keys of our own the stream's credentials are left to the SDK", (t) => {

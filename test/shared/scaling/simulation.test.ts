@@ -7,7 +7,7 @@ import { simulateAll, writtenFiles } from '../../../dev/scaling/document.js';
 import { byWork, policies } from '../../../dev/scaling/policies.js';
 import { OUTAGE, scenarioNamed, scenarios } from '../../../dev/scaling/scenarios.js';
 import { simulate, type Run } from '../../../dev/scaling/simulate.js';
-import { smtpConnections } from '../../../workers/mail/smtp/smtp.mailer.js';
+import { mailsPerSecond, smtpConnections } from '../../../workers/mail/smtp/smtp.mailer.js';
 
 const all = simulateAll();
 const run = (scenario: string, policy: string): Run => {
@@ -76,6 +76,11 @@ test('a worker is assumed to have the connections that it opens', (t) => {
     t.is(
       Math.round(assumedConnections),
       smtpConnections({ ratePerSecond, connections: undefined }),
+    );
+    t.is(
+      mailsPerWorker(ratePerSecond),
+      mailsPerSecond({ ratePerSecond, connections: undefined }),
+      'and to send so many',
     );
   }
 });

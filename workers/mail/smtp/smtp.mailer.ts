@@ -53,6 +53,10 @@ export const smtpConnections = ({
 }: Pick<MailConfig, 'ratePerSecond' | 'connections'>): number =>
   connections ?? Math.min(Math.ceil((ratePerSecond * USUAL_SEND_MS) / 1_000), MAX_CONNECTIONS);
 
+/** How many mails a worker sends per second at most, by the time that a mail is assumed to take. */
+export const mailsPerSecond = (config: Pick<MailConfig, 'ratePerSecond' | 'connections'>): number =>
+  smtpConnections(config) / (USUAL_SEND_MS / 1_000);
+
 const SentInfo = z.object({ response: z.string() });
 
 /**
