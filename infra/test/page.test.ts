@@ -50,3 +50,13 @@ test('every stack that the page names exists, and every part of an environment i
   for (const name of namesIn(page).filter((each) => /^rollcall-ENV-[a-z]+$/.test(each)))
     assert.ok(parts.has(name), `${name} is no stack`);
 });
+
+test('the costs count the secrets that an environment has', () => {
+  for (const { name } of environments) {
+    const own = Object.entries(templates)
+      .filter(([stack]) => stack.startsWith(`rollcall-${name}-`))
+      .flatMap(([, { Resources }]) => Object.values(Resources));
+    const secrets = own.filter(({ Type }) => Type === 'AWS::SecretsManager::Secret');
+    assert.ok(section('What it costs').includes(`| ${secrets.length} secrets at 0.40,`), name);
+  }
+});
