@@ -2,9 +2,15 @@ import { groupCommit } from '../../shared/database/group-commit.js';
 import type { Statement, Statements } from '../../shared/database/statements.js';
 import { createSessionRead, type SessionRead } from '../sessions/session-read.js';
 
-/** A user `u` as the API shows it: the text of `userView` in users.schemas.ts, made by PostgreSQL. */
-const USER_JSON = `row_to_json((select shown from (select u.id, u.email, u.name, u.active,
-       ${timeText('u.created_at')} as created_at, ${timeText('u.updated_at')} as updated_at) shown))`;
+/**
+ * A user `u` as the API shows it: the text of `userView` in users.schemas.ts, made by PostgreSQL. Written out, since
+ * `row_to_json` takes twice as long.
+ */
+const USER_JSON = [
+  `'{"id":' || u.id || ',"email":' || to_json(u.email) || ',"name":' || coalesce(to_json(u.name)::text, 'null')`,
+  `|| ',"active":' || u.active || ',"created_at":"' || ${timeText('u.created_at')}`,
+  `|| '","updated_at":"' || ${timeText('u.updated_at')} || '"}'`,
+].join(' ');
 
 /** As JavaScript's `toISOString`. */
 function timeText(column: string): string {
@@ -39,7 +45,7 @@ export interface UserReads {
 export const createUserReads = (statements: Statements): UserReads => ({
   user: createSessionRead(statements, {
     name: 'read-user',
-    columns: `case when u.id is not null then ${USER_JSON}::text end as json`,
+    columns: `case when u.id is not null then ${USER_JSON} end as json`,
     joins: `left join lateral (select * from users where id = asked.user_id limit 1) u
     on u.admin_id = s.admin_id`,
     values: { user_id: ({ id }) => id },
@@ -51,7 +57,7 @@ export const createUserReads = (statements: Statements): UserReads => ({
     // One row more than the page tells whether there is another. The rows are compared whole, and their number has a constant
     // bound, so that the planner reads them in the order of the index (admin_id, id), whoever has how many users.
     joins: `left join lateral (
-    select coalesce(string_agg(${USER_JSON}::text, ',' order by u.place) filter (where u.place <= asked.page_size), '') as rows,
+    select coalesce(string_agg(${USER_JSON}, ',' order by u.place) filter (where u.place <= asked.page_size), '') as rows,
            max(u.id) filter (where u.place <= asked.page_size) as last_id, count(*) as count
       from (
         select own.*, row_number() over () as place
@@ -113,5 +119,5 @@ select admin_id, email, email_canonical, name, active, date_trunc('milliseconds'
   from unnest($1::int[], $2::text[], $3::text[], $4::text[], $5::bool[])
     as asked (admin_id, email, email_canonical, name, active)
     on conflict on constraint users_admin_email_key do nothing
-returning u.id, u.admin_id || ' ' || u.email_canonical as key, ${USER_JSON}::text as json`,
+returning u.id, u.admin_id || ' ' || u.email_canonical as key, ${USER_JSON} as json`,
 };
