@@ -75,12 +75,7 @@ export async function startWorker(
   );
   onStop('http', () => http.close());
   startRoles(config, deps, lifecycle, drain);
-  const { cloudWatch } = deps;
-  if (cloudWatch) {
-    const { roles, mail } = config;
-    const publishing = startPublishing({ ...deps, cloudWatch, roles, mail });
-    onStop('metrics for CloudWatch', () => publishing.stop());
-  }
+  publishMetrics(config, deps, lifecycle);
   log.info(
     { ...startupEvent, 'server.port': http.port, 'labels.roles': config.roles.join(',') },
     'worker started',
@@ -88,4 +83,15 @@ export async function startWorker(
   presence.start();
   onStop('presence', (cause) => presence.stopping(cause));
   return { port: http.port, deps, presence, drain: () => drain.start() };
+}
+
+function publishMetrics(
+  { roles, mail }: WorkerConfig,
+  deps: WorkerDeps,
+  { onStop }: Lifecycle,
+): void {
+  const { cloudWatch } = deps;
+  if (!cloudWatch) return;
+  const publishing = startPublishing({ ...deps, cloudWatch, roles, mail });
+  onStop('metrics for CloudWatch', () => publishing.stop());
 }

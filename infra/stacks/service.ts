@@ -231,14 +231,15 @@ export class ServiceStack extends Stack {
         }),
       );
     }
-    const environment = this.environmentNames[tier];
+    // The second stands beside the first for a while: docs/deploy.md, "Blue and green".
+    const environments = ['', '-green'].map((suffix) => `${this.environmentNames[tier]}${suffix}`);
     role.addToPolicy(
       new iam.PolicyStatement({
         sid: 'MetadataHopLimit',
         actions: ['ec2:ModifyInstanceMetadataOptions'],
         resources: [this.formatArn({ service: 'ec2', resource: 'instance', resourceName: '*' })],
         conditions: {
-          StringEquals: { 'aws:ResourceTag/elasticbeanstalk:environment-name': environment },
+          StringEquals: { 'aws:ResourceTag/elasticbeanstalk:environment-name': environments },
         },
       }),
     );
@@ -255,7 +256,7 @@ export class ServiceStack extends Stack {
           }),
         ],
         conditions: {
-          StringEquals: { 'aws:ResourceTag/elasticbeanstalk:environment-name': environment },
+          StringEquals: { 'aws:ResourceTag/elasticbeanstalk:environment-name': environments },
         },
       }),
     );
