@@ -63,8 +63,8 @@ async function main([name, ...args]) {
 /** Starts this program again under another Node, which then is everybody's: builds, tools, tests and the processes they start. */
 async function runUnder([name = '', major = '', ...args]) {
   const { otherNode, environmentWith } = await import('./other-node.mjs');
-  const folder = otherNode(root, major, (problem) => {
-    throw new Failure(problem, 64);
+  const folder = otherNode(root, major, (problem, exitCode = 1) => {
+    throw new Failure(problem, exitCode);
   });
   const self = fileURLToPath(import.meta.url);
   return run(join(folder, 'node'), [self, name, ...args], 'inherit', environmentWith(folder));

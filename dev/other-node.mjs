@@ -7,13 +7,14 @@ import { existsSync, mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync } 
 import { delimiter, join } from 'node:path';
 
 /**
- * The folder of a `node` of this major version, fetched if it is not there yet. `refuse` is called with what is wrong, and
- * throws.
+ * The folder of a `node` of this major version, fetched if it is not there yet. `refuse` throws; it is called with what is
+ * wrong, and with an exit code for wrong usage.
  */
 export function otherNode(root, major, refuse) {
   const all = JSON.parse(readFileSync(join(root, 'dev', 'other-nodes.json'), 'utf8'));
   const majors = Object.keys(all).join(' or ');
-  if (all[major] === undefined) return refuse(`usage: npm run test:node -- ${majors} [FILE ...]`);
+  if (all[major] === undefined)
+    return refuse(`usage: npm run test:node -- ${majors} [FILE ...]`, 64);
   const platform = `${process.platform}-${process.arch}`;
   const pinned = all[major][platform];
   if (pinned === undefined) return refuse(`No Node ${major} is listed for ${platform}.`);
