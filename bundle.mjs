@@ -1,6 +1,7 @@
-// Bundles the API and the worker with the packages that they load, each into one file that takes the place of what tsc has
-// written: `dist/api/main.js`, `dist/workers/main.js`. Node finds, reads and parses one file instead of a thousand, and
-// starts in half of the time (docs/adr/0028-bundled-programs.md). Part of `npm run build`, behind tsc, which checks the types.
+// Bundles the API, the worker and the command line with the packages that they load, each into one file that takes the place
+// of what tsc has written: `dist/api/main.js`, `dist/workers/main.js`, `dist/cli/main.js`. Node finds, reads and parses one
+// file instead of a thousand, and starts in half of the time (docs/adr/0028-bundled-programs.md). Part of `npm run build`,
+// behind tsc, which checks the types.
 
 import { existsSync } from 'node:fs';
 import { cp, readFile } from 'node:fs/promises';
@@ -8,7 +9,9 @@ import { basename } from 'node:path';
 import { build } from 'esbuild';
 
 /** An image is built from its own folders alone. */
-const programs = ['api/main', 'workers/main'].filter((program) => existsSync(`${program}.ts`));
+const programs = ['api/main', 'workers/main', 'cli/main'].filter((program) =>
+  existsSync(`${program}.ts`),
+);
 
 /** Loaded from node_modules: native code, files that are read from beside the code, and what is rarely or never needed. */
 const external = [
