@@ -1,6 +1,6 @@
 import { readdir, readFile } from 'node:fs/promises';
 import { mutationTable, readSummary } from '../mutation/summary.js';
-import { databaseGrants, redisRules } from './least-privilege.js';
+import { apiGrants, redisRules, workerGrants } from './least-privilege.js';
 import {
   readAsvsChapters,
   readSecurityRequirements,
@@ -54,20 +54,7 @@ export async function securityDocument(root: URL): Promise<string> {
     '',
     '## Least privilege',
     '',
-    'The API and the command line need only these rights in PostgreSQL. They add to the audit, but can neither change nor',
-    'delete its rows. Migrations run with the role that owns the tables, and so does the worker, which creates and',
-    'drops the monthly partitions of the audit. Grant this again after a migration that adds a table.',
-    '',
-    '```sql',
-    ...databaseGrants('ROLE').map((grant) => `${grant};`),
-    '```',
-    '',
-    'Both processes need only these rights in Redis:',
-    '',
-    '```',
-    `ACL SETUSER NAME on >PASSWORD ${redisRules.join(' ')}`,
-    '```',
-    '',
+    ...leastPrivilege(),
     '## Dependencies',
     '',
     '`npm run sbom` writes the bill of materials, CycloneDX, to `dist/sbom.cdx.json`. `security/min-versions.json` holds the',
@@ -76,6 +63,33 @@ export async function securityDocument(root: URL): Promise<string> {
     '',
   ].join('\n');
 }
+
+/** What each process needs of PostgreSQL and Redis. */
+const leastPrivilege = (): readonly string[] => [
+  'The API and the command line need only these rights in PostgreSQL. They add to the audit, but can neither change nor',
+  'delete its rows:',
+  '',
+  '```sql',
+  ...apiGrants('ROLE').map((grant) => `${grant};`),
+  '```',
+  '',
+  'The worker needs only these. It reads no password hash and no token, changes neither the content nor the recipient of a mail,',
+  'and has the months of the audit made and dropped by two functions, which take no other table and no other date:',
+  '',
+  '```sql',
+  ...workerGrants('ROLE').map((grant) => `${grant};`),
+  '```',
+  '',
+  'Migrations run with the role that owns the tables. Grant both again after a migration:',
+  '`npm run database-roles -- grants` does it.',
+  '',
+  'Both processes need only these rights in Redis:',
+  '',
+  '```',
+  `ACL SETUSER NAME on >PASSWORD ${redisRules.join(' ')}`,
+  '```',
+  '',
+];
 
 async function readTitles(folder: URL): Promise<TestedIn> {
   const testedIn = new Map<string, string[]>();

@@ -184,8 +184,7 @@ export class DeliveryStack extends Stack {
         'npm ci --include=dev --ignore-scripts --no-audit --no-fund',
         'npm run --silent build',
         'node dist/dev/scripts/database-roles.js logins',
-        // The worker acts as the owner of the tables.
-        'POSTGRES_USER=$DATABASE_WORKER_ROLE POSTGRES_PASSWORD=$DATABASE_WORKER_PASSWORD node dist/migrations/run.js up',
+        'node dist/dev/scripts/database-roles.js migrate',
         'node dist/dev/scripts/database-roles.js grants',
         // What Firehose may do in OpenSearch is decided there.
         ...allowDelivery(),

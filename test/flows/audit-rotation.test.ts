@@ -27,7 +27,9 @@ test.serial(
       `create table audit_events_${next.toISOString().slice(0, 7).replace('-', '_')} (id int)`,
     );
     const rotation = rotateAudit(database);
-    await eventually(() => isWaiting('create table%'), { of: 'the rotation being held up' });
+    await eventually(() => isWaiting('select prepare_audit_month%'), {
+      of: 'the rotation being held up',
+    });
     const login = await api.client.post('/auth/login', {
       email: admin.email,
       password: admin.password,
@@ -51,7 +53,7 @@ test.serial('an event that comes while its own month is attached is written to i
   const database = openTestDatabase(t, context.databaseUrl);
   let login: Promise<{ readonly status: number }> | undefined;
   database.addHook('afterQuery', async () => {
-    if (login || !(await isUnderWay('alter table audit_events attach%'))) return;
+    if (login || !(await isUnderWay('select prepare_audit_month%'))) return;
     login = api.client.post('/auth/login', { email: admin.email, password: admin.password });
     await eventually(() => isWaiting('%insert into audit_events%'), { of: 'the login waiting' });
   });
@@ -75,7 +77,7 @@ test.serial('a query that comes while a month is attached finds every event', as
   const database = openTestDatabase(t, context.databaseUrl);
   let during: ReturnType<typeof context.rows> | undefined;
   database.addHook('afterQuery', async () => {
-    if (during || !(await isUnderWay('alter table audit_events attach%'))) return;
+    if (during || !(await isUnderWay('select prepare_audit_month%'))) return;
     during = context.rows(read, [admin.id]);
     await eventually(() => isWaiting(`${read}%`), { of: 'the query waiting' });
   });

@@ -1,7 +1,9 @@
 import test, { type ExecutionContext } from 'ava';
 import { Redis } from 'ioredis';
 import pg from 'pg';
-import { databaseGrants, redisRules } from '../../dev/documents/least-privilege.js';
+import { sesEventsFor } from '../../dev/emulators/ses-events.js';
+import { grantRights, makeLogins, migrateAsOwner } from '../../dev/deploy/database-roles.js';
+import { apiGrants, redisRules, workerGrants } from '../../dev/documents/least-privilege.js';
 import { rotateAudit } from '../../workers/tasks/rotate-audit.js';
 import { runCli } from '../cli/run-cli.js';
 import { createAdmins, mailedToken } from '../helpers/admins.js';
@@ -10,6 +12,7 @@ import { useContext, type Scope } from '../helpers/context.js';
 import { openTestDatabase } from '../helpers/database.js';
 import { eventually } from '../helpers/eventually.js';
 import { createFirehoseReader } from '../helpers/firehose.js';
+import { ask } from '../helpers/http.js';
 import { startApi, startWorker } from '../helpers/processes.js';
 import { runApi, runWorker } from '../helpers/servers.js';
 import { openFixture } from '../workers/fixture.js';
@@ -19,7 +22,7 @@ const context = useContext();
 test.serial(
   'S79 the API works with a role that can write rows, and neither make nor change nor drop a table',
   async (t) => {
-    const databaseUrl = await makeDatabaseRole(t);
+    const databaseUrl = await makeDatabaseRole(t, apiGrants);
     const api = await startApi(context, { scope: t, env: { DATABASE_URL: databaseUrl } });
     await startWorker(context, { scope: t });
     await liveAFullLife(api.url);
@@ -27,10 +30,7 @@ test.serial(
     t.false(api.stdout().includes('permission denied'));
     await giveEveryCommand(t, databaseUrl);
 
-    const client = new pg.Client({ connectionString: databaseUrl });
-    await client.connect();
-    t.teardown(() => client.end());
-    for (const statement of [
+    await refuses(t, databaseUrl, [
       'create table mine (id integer)',
       'create schema mine',
       'alter table admins add column mine integer',
@@ -47,16 +47,11 @@ test.serial(
       `update audit_events set details = '{}'`,
       'delete from audit_events',
       'delete from audit_events_default',
+      'select prepare_audit_month(0)',
+      'select drop_old_audit_months()',
       `insert into schema_migrations (name) values ('mine')`,
       'delete from schema_migrations',
-    ]) {
-      const { code } = (await client.query(statement).then(
-        () => ({ code: 'done' }),
-        (error: unknown) => error,
-      )) as { code: string };
-      // A grant by somebody who may not is ignored with a warning, where it is not refused.
-      if (!statement.startsWith('grant')) t.is(code, '42501', statement);
-    }
+    ]);
     t.deepEqual(
       await context.rows(
         `select from information_schema.role_table_grants where grantee = 'PUBLIC' and table_schema = 'public'`,
@@ -67,9 +62,122 @@ test.serial(
 );
 
 test.serial(
+  'S79 the worker works with a role that reads no secret, changes no mail, and can only turn the audit',
+  async (t) => {
+    const databaseUrl = await makeDatabaseRole(t, workerGrants);
+    const api = await startApi(context, { scope: t });
+    const worker = await startWorker(context, { scope: t, env: { DATABASE_URL: databaseUrl } });
+    await liveAFullLife(api.url);
+    const post = async (path: string, body = ''): Promise<Record<string, number>> => {
+      const headers = { 'content-type': 'application/json' };
+      const signal = AbortSignal.timeout(60_000);
+      const answer = await ask(`${worker.url}${path}`, { method: 'POST', headers, body, signal });
+      t.is(answer.status, 200, answer.text);
+      return (JSON.parse(answer.text) as { result: Record<string, number> }).result;
+    };
+
+    const [mail] = await context.rows<{ id: string; recipient: string }>(
+      `select id, recipient from outbox where outcome = 'sent' limit 1`,
+    );
+    const recipient = mail?.recipient ?? '';
+    const [bounce] = sesEventsFor({
+      recipient: 'bounce@simulator.amazonses.com',
+      source: 'a@b.test',
+      subject: '',
+      tags: { outbox_id: mail?.id ?? '' },
+    });
+    const event = JSON.stringify(bounce).replaceAll('bounce@simulator.amazonses.com', recipient);
+    await post('/sqs', event);
+    t.is((await context.rows('select from suppressions')).length, 1);
+
+    await insertExpired();
+    const purged = await post('/tasks/purge-expired');
+    for (const kind of ['messages', 'confirmations', 'sessions', 'registrations', 'suppressions'])
+      t.true((purged[kind] ?? 0) > 0, kind);
+    for (const kind of ['mailEvents', 'metricMinutes', 'processes', 'alerts', 'bulkActions'])
+      t.is(purged[kind], 1, kind);
+    await context.rows(
+      `create table audit_events_2020_01 partition of audit_events
+         for values from ('2020-01-01') to ('2020-02-01')`,
+    );
+    t.is((await post('/tasks/rotate-audit'))['dropped'], 1);
+    await post('/tasks/sweep-outbox');
+    t.is((await createClient(worker.url).get('/health/ready')).status, 200);
+    t.false(worker.stdout().includes('permission denied'));
+
+    await refuses(t, databaseUrl, [
+      'create table mine (id integer)',
+      'alter table outbox add column mine integer',
+      'drop table audit_events_default',
+      'truncate outbox',
+      'select password_hash from admins',
+      'select password_hash from registrations',
+      'select refresh_hash from sessions',
+      'select * from users',
+      `update admins set email = 'mine@b.test'`,
+      `update outbox set recipient = 'mine@b.test'`,
+      `update outbox set payload = '{}'`,
+      `insert into outbox (id, name, payload, trace_id) values (gen_random_uuid(), 'n', '{}', '')`,
+      'update sessions set ended_at = null',
+      `update confirmations set email = 'mine@b.test'`,
+      `update audit_events set details = '{}'`,
+      'delete from audit_events',
+      'delete from audit_events_default',
+      'delete from schema_migrations',
+    ]);
+    const client = await connect(t, databaseUrl);
+    await t.throwsAsync(client.query('select prepare_audit_month(3)'), { code: '22023' });
+  },
+);
+
+test.serial(
+  'S79 an administrator who is no superuser makes the roles, migrates as their owner and grants; a worker that was the owner is no more',
+  async (t) => {
+    const [admin, api, worker] = ['a', 'b', 'c'].map((suffix) => `${context.id}${suffix}`) as [
+      string,
+      string,
+      string,
+    ];
+    const as = (role: string): string =>
+      Object.assign(new URL(context.databaseUrl), {
+        username: role,
+        password: role,
+        pathname: admin,
+      }).href;
+    await context.rows(`create role ${admin} login createrole password '${admin}'`);
+    await context.rows(`create database ${admin} owner ${admin}`);
+    t.teardown(async () => {
+      await context.rows(`drop database ${admin} with (force)`);
+      for (const role of [api, worker, 'rollcall_owner', admin])
+        await context.rows(`drop role if exists ${role}`);
+    });
+    const client = await connect(t, as(admin));
+    const logins = [api, worker].map((role) => ({ role, password: role }));
+    for (const _ of ['once', 'again']) {
+      await makeLogins(client, logins);
+      await client.query(`grant rollcall_owner to ${worker}`);
+      await client.query(`alter role ${worker} set role rollcall_owner`);
+      await migrateAsOwner(client);
+      await grantRights(client, { api, worker });
+    }
+    const { rows: owners } = await client.query<{ owner: string }>(
+      `select distinct pg_get_userbyid(relowner) as owner from pg_class where relnamespace = 'public'::regnamespace
+       union select distinct pg_get_userbyid(proowner) from pg_proc where pronamespace = 'public'::regnamespace`,
+    );
+    t.deepEqual(owners, [{ owner: 'rollcall_owner' }]);
+    const { rows: months } = await (
+      await connect(t, as(worker))
+    ).query('select prepare_audit_month(0) as made, drop_old_audit_months() as dropped');
+    t.deepEqual(months, [{ made: true, dropped: 0 }]);
+    await refuses(t, as(worker), ['set role rollcall_owner', 'create table mine (id integer)']);
+    await refuses(t, as(api), ['set role rollcall_owner', 'select prepare_audit_month(0)']);
+  },
+);
+
+test.serial(
   'S79 the API adds to the audit and changes nothing of it, whatever month is prepared',
   async (t) => {
-    await makeDatabaseRole(t);
+    await makeDatabaseRole(t, apiGrants);
     await rotateAudit(openTestDatabase(t, context.databaseUrl));
     const rights = await context.rows<{ name: string; rights: string }>(
       `select c.relname as name, string_agg(p.privilege, ' ' order by p.privilege) as rights
@@ -149,6 +257,56 @@ async function liveAFullLife(url: string): Promise<void> {
   await admin.client.delete('/auth/me', { json: { current_password: admin.password } });
 }
 
+/** What is over for more than a month, or a year: one row of each kind that has not one already. */
+async function insertExpired(): Promise<void> {
+  for (const statement of [
+    `update outbox set settled_at = now() - interval '31 days'
+      where id in (select id from outbox where state = 'settled' limit 1)`,
+    `update sessions set ended_at = now() - interval '31 days'`,
+    `insert into sessions (admin_id, refresh_nonce, refresh_hash, expires_at)
+     select id, '', '', now() - interval '31 days' from admins`,
+    `insert into confirmations (id, purpose, email, email_canonical, nonce, expires_at)
+     values (gen_random_uuid(), 'registration', 'a@b.test', 'a@b.test', '', now() - interval '31 days')`,
+    `insert into registrations (id, email, email_canonical, name, name_canonical, password_hash, created_at)
+     values (gen_random_uuid(), 'a@b.test', 'a@b.test', 'a', 'a', '', now() - interval '31 days')`,
+    `update suppressions set created_at = now() - interval '2 years'`,
+    `insert into mail_events (id, provider_id, type, at, received_at, fingerprint)
+     values (gen_random_uuid(), 'p', 'bounced', now(), now() - interval '31 days', 'f')`,
+    `insert into metric_minutes (name, minute, value) values ('m', now() - interval '31 days', 1)`,
+    `insert into processes (id, service, host, pid, version, seen_at)
+     values (gen_random_uuid(), 'rollcall-api', 'h', 1, '1', now() - interval '31 days')`,
+    `insert into alerts (id, name, detail, cleared_at)
+     values (gen_random_uuid(), 'redis_down', '', now() - interval '31 days')`,
+    `insert into bulk_actions (id, action, filter, rate, reason, trace_id, total, created_at, finished_at)
+     values (gen_random_uuid(), 'redrive', '{}', 1, '', '', 0, now() - interval '31 days', now() - interval '31 days')`,
+  ])
+    await context.rows(statement);
+}
+
+async function connect(scope: Scope, url: string): Promise<pg.Client> {
+  const client = new pg.Client({ connectionString: url });
+  await client.connect();
+  scope.teardown(() => client.end());
+  return client;
+}
+
+/** Each for want of a right. */
+async function refuses(
+  t: ExecutionContext,
+  databaseUrl: string,
+  statements: readonly string[],
+): Promise<void> {
+  const client = await connect(t, databaseUrl);
+  for (const statement of statements) {
+    const { code } = (await client.query(statement).then(
+      () => ({ code: 'done' }),
+      (error: unknown) => error,
+    )) as { code: string };
+    // A grant by somebody who may not is ignored with a warning, where it is not refused.
+    if (!statement.startsWith('grant')) t.is(code, '42501', statement);
+  }
+}
+
 /** What the command line does in the database. */
 async function giveEveryCommand(t: ExecutionContext, databaseUrl: string): Promise<void> {
   const fixture = await openFixture(t, context);
@@ -188,10 +346,10 @@ async function giveEveryCommand(t: ExecutionContext, databaseUrl: string): Promi
   }
 }
 
-async function makeDatabaseRole(scope: Scope): Promise<string> {
+async function makeDatabaseRole(scope: Scope, grants: typeof apiGrants): Promise<string> {
   const { id, rows } = context;
   await rows(`create role ${id} login password '${id}'`);
-  for (const grant of databaseGrants(id)) await rows(grant);
+  for (const grant of grants(id)) await rows(grant);
   scope.teardown(async () => {
     await rows(`drop owned by ${id}`);
     await rows(`drop role ${id}`);
