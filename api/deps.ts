@@ -20,8 +20,8 @@ import {
   type ConsoleSessionDeps,
 } from './console/access/console-session.service.js';
 import { createRoleOf } from './admins/admins.service.js';
-import { createCursors, type Cursors } from './http/pagination.js';
-import { startBulkActionRunner } from './ops/bulk-action-runner.js';
+import { createCursors, type Cursors } from './http/input/pagination.js';
+import { startBulkActionRunner } from './ops/mail/bulk-action-runner.js';
 import { createPasswordAttemptLimiter } from './passwords/password-attempts.js';
 import { createPasswords } from './passwords/passwords.js';
 import { createGenerations } from './rate-limits/generations.js';

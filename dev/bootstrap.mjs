@@ -70,9 +70,9 @@ async function runUnder([name = '', major = '', ...args]) {
   return run(join(folder, 'node'), [self, name, ...args], 'inherit', environmentWith(folder));
 }
 
-/** The path, without extension, of a program in dev/scripts/ or of a measurement in bench/. */
+/** The path, without extension, of a program in dev/ or of a measurement in bench/: a file of dev/scripts/ or a folder's main. */
 function findProgram(name) {
-  const candidates = [`dev/scripts/${name}`, `bench/${name}/main`];
+  const candidates = [`dev/scripts/${name}`, `dev/${name}/main`, `bench/${name}/main`];
   const program = candidates.find((path) => existsSync(join(root, `${path}.ts`)));
   if (program !== undefined) return program;
   throw new Failure('usage: node dev/bootstrap.mjs NAME [argument ...]', 64);

@@ -1,7 +1,7 @@
 import { Router, type RequestHandler } from 'express';
-import { jsonBody, SMALL_BODY } from '../http/body.js';
+import { jsonBody, SMALL_BODY } from '../http/input/body.js';
 import { causeOf, principalOf } from '../http/request-context.js';
-import { parse } from '../http/validate.js';
+import { parse } from '../http/input/validate.js';
 import { adminView } from '../admins/admins.schemas.js';
 import type { RoleOf } from '../admins/admins.service.js';
 import type { RouteLimits } from '../rate-limits/route-limits.js';

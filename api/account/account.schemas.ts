@@ -1,5 +1,5 @@
 import * as z from 'zod';
-import { AdminNameInput, EmailInput } from '../http/inputs.js';
+import { AdminNameInput, EmailInput } from '../http/input/inputs.js';
 import { knownPassword, newPassword } from '../passwords/passwords.schemas.js';
 
 /** The request of `PUT /auth/me`. */

@@ -1,7 +1,7 @@
 import { Router, type RequestHandler } from 'express';
-import { readPage, type Cursors } from '../http/pagination.js';
+import { readPage, type Cursors } from '../http/input/pagination.js';
 import { principalOf } from '../http/request-context.js';
-import { parse } from '../http/validate.js';
+import { parse } from '../http/input/validate.js';
 import { adminView, AdminsQuery } from './admins.schemas.js';
 import { listAdmins, type RoleOf } from './admins.service.js';
 

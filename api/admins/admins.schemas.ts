@@ -1,6 +1,6 @@
 import * as z from 'zod';
 import type { AdminRow } from '../../shared/models/index.js';
-import { pageQuery } from '../http/pagination.js';
+import { pageQuery } from '../http/input/pagination.js';
 import type { RoleOf } from './admins.service.js';
 
 export const AdminsQuery = z.strictObject({

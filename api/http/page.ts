@@ -1,6 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { RequestHandler, Response } from 'express';
-import { isForm } from './body.js';
+import { isForm } from './input/body.js';
 import { escapeHtml } from '../../shared/html/escape-html.js';
 import { allowPage } from './security-headers.js';
 

@@ -1,6 +1,6 @@
 import type { Request, Response } from 'express';
 import { AppError } from '../../shared/errors/app-error.js';
-import { isForm } from '../http/body.js';
+import { isForm } from '../http/input/body.js';
 import { emailForm, markup, sendPage, type Html, type Page } from '../http/page.js';
 
 /** A field of a query or a form; empty if it is missing. */

@@ -1,5 +1,5 @@
 import * as z from 'zod';
-import { AdminNameInput } from '../http/inputs.js';
+import { AdminNameInput } from '../http/input/inputs.js';
 
 export const mailedToken = z
   .string()

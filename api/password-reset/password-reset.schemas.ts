@@ -1,5 +1,5 @@
 import * as z from 'zod';
-import { EmailInput } from '../http/inputs.js';
+import { EmailInput } from '../http/input/inputs.js';
 import { mailedToken, otherName } from '../mailed-links/mailed-links.schemas.js';
 import { newPassword } from '../passwords/passwords.schemas.js';
 

@@ -1,8 +1,8 @@
 import { Router } from 'express';
-import { isForm, jsonOrFormBody, SMALL_BODY } from '../http/body.js';
+import { isForm, jsonOrFormBody, SMALL_BODY } from '../http/input/body.js';
 import { answerFormsWithPages, sendPage } from '../http/page.js';
 import { causeOf } from '../http/request-context.js';
-import { parse } from '../http/validate.js';
+import { parse } from '../http/input/validate.js';
 import type { RouteLimits } from '../rate-limits/route-limits.js';
 import { ConfirmRequest } from './registration.schemas.js';
 import {

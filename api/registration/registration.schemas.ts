@@ -1,5 +1,5 @@
 import * as z from 'zod';
-import { AdminNameInput, EmailInput } from '../http/inputs.js';
+import { AdminNameInput, EmailInput } from '../http/input/inputs.js';
 import { mailedToken, otherName } from '../mailed-links/mailed-links.schemas.js';
 import { knownPassword, newPassword } from '../passwords/passwords.schemas.js';
 

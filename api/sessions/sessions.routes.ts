@@ -1,9 +1,9 @@
 import { Router, type RequestHandler } from 'express';
 import * as z from 'zod';
-import { jsonBody, SMALL_BODY } from '../http/body.js';
-import { Id } from '../http/inputs.js';
+import { jsonBody, SMALL_BODY } from '../http/input/body.js';
+import { Id } from '../http/input/inputs.js';
 import { causeOf, contextOf, principalOf } from '../http/request-context.js';
-import { parse } from '../http/validate.js';
+import { parse } from '../http/input/validate.js';
 import type { RoleOf } from '../admins/admins.service.js';
 import type { RouteLimits } from '../rate-limits/route-limits.js';
 import { logIn, type LoginDeps } from './login.service.js';

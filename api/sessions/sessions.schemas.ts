@@ -2,7 +2,7 @@ import * as z from 'zod';
 import type { Session as SessionModel } from '../../shared/models/index.js';
 import { Admin, adminView } from '../admins/admins.schemas.js';
 import type { RoleOf } from '../admins/admins.service.js';
-import { EmailInput } from '../http/inputs.js';
+import { EmailInput } from '../http/input/inputs.js';
 import { knownPassword } from '../passwords/passwords.schemas.js';
 import type { IssuedTokens } from './session-tokens.js';
 

@@ -1,10 +1,10 @@
 import { Router, type Request, type RequestHandler } from 'express';
 import { AppError } from '../../shared/errors/app-error.js';
-import { jsonBody, NORMAL_BODY } from '../http/body.js';
-import { Id } from '../http/inputs.js';
-import { nextPageLink, placeOf, type Cursors } from '../http/pagination.js';
+import { jsonBody, NORMAL_BODY } from '../http/input/body.js';
+import { Id } from '../http/input/inputs.js';
+import { nextPageLink, placeOf, type Cursors } from '../http/input/pagination.js';
 import { principalOf } from '../http/request-context.js';
-import { parse } from '../http/validate.js';
+import { parse } from '../http/input/validate.js';
 import type { RouteLimits } from '../rate-limits/route-limits.js';
 import type { AuthenticatedReads } from '../sessions/authenticated-reads.js';
 import { CreateUserRequest, UpdateUserRequest, UsersQuery, userView } from './users.schemas.js';

@@ -1,7 +1,7 @@
 import * as z from 'zod';
 import type { User as UserModel } from '../../shared/models/index.js';
-import { EmailInput, PersonNameInput } from '../http/inputs.js';
-import { pageQuery } from '../http/pagination.js';
+import { EmailInput, PersonNameInput } from '../http/input/inputs.js';
+import { pageQuery } from '../http/input/pagination.js';
 
 export const UsersQuery = z.strictObject(pageQuery);
 

@@ -1,6 +1,6 @@
 import jwt from 'jsonwebtoken';
 import pg from 'pg';
-import { createCursors } from '../../api/http/pagination.js';
+import { createCursors } from '../../api/http/input/pagination.js';
 import { accessTokenConfig, issueAccessToken } from '../../api/sessions/access-tokens.js';
 import { deriveKeyRing, type Secrets } from '../../shared/crypto/keys.js';
 

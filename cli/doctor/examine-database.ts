@@ -1,5 +1,5 @@
 import { QueryTypes } from 'sequelize';
-import { readOutboxState } from '../../api/ops/outbox-state.service.js';
+import { readOutboxState } from '../../api/ops/mail/outbox-state.service.js';
 import type { loadQueueToolConfig } from '../../shared/config/config.js';
 import { openDatabase, type Database } from '../../shared/database/connect.js';
 import { refusalOfDatabase } from '../../shared/database/failures.js';

@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import { openApiText } from '../../api/openapi/build.js';
-import { commands } from '../../cli/commands.js';
+import { commands } from '../../cli/commands/index.js';
 import { callOf } from '../../cli/program.js';
 import { doctorChecks } from '../../cli/doctor/checks.js';
 import { redStateNames, redStates } from '../../shared/alerts/red-states.js';

@@ -23,7 +23,7 @@ test('ten seconds of chaos lose nothing', async (t) => {
   t.timeout(420_000);
   const child = spawn(
     process.execPath,
-    ['--enable-source-maps', 'dist/dev/scripts/chaos.js', '--seconds', String(SECONDS), '--json'],
+    ['--enable-source-maps', 'dist/dev/chaos/main.js', '--seconds', String(SECONDS), '--json'],
     { cwd: projectRoot, stdio: ['ignore', 'pipe', 'pipe'] },
   );
   t.teardown(() => void child.kill());

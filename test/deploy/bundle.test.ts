@@ -66,7 +66,7 @@ test.serial(
     t.deepEqual(web.started, ['migrate', 'api'], 'and run them again, to no effect');
 
     const smoke = await run(process.execPath, [
-      join(projectRoot, 'dist/dev/scripts/smoke.js'),
+      join(projectRoot, 'dist/dev/smoke/main.js'),
       web.url,
       '--mailbox',
       context.stack.mailboxUrl,

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import test from 'ava';
-import { startBulkActionRunner } from '../../api/ops/bulk-action-runner.js';
+import { startBulkActionRunner } from '../../api/ops/mail/bulk-action-runner.js';
 import {
   listBulkActions,
   readBulkAction,
@@ -8,16 +8,16 @@ import {
   startBulkAction,
   stopBulkAction,
   type BulkAction,
-} from '../../api/ops/bulk-actions.service.js';
+} from '../../api/ops/mail/bulk-actions.service.js';
 import {
   countDeadLetters,
   groupDeadLetters,
   listDeadLetters,
   redriveMail,
   type DeadLetter,
-} from '../../api/ops/dead-letters.service.js';
-import type { DeadLetterFilter } from '../../api/ops/dead-letter-filter.service.js';
-import { readMailStory } from '../../api/ops/mail-timeline.service.js';
+} from '../../api/ops/mail/dead-letters.service.js';
+import type { DeadLetterFilter } from '../../api/ops/mail/dead-letter-filter.service.js';
+import { readMailStory } from '../../api/ops/mail/mail-timeline.service.js';
 import { createAudit } from '../../shared/audit/audit.js';
 import { useContext, type Scope } from '../helpers/context.js';
 import { openTestDatabase } from '../helpers/database.js';

@@ -9,8 +9,8 @@ import {
 import { auditCsv, csvCell, readAuditEvents } from '../../api/ops/audit-trail.service.js';
 import { pauseQueue, readQueueReports, resumeQueue } from '../../api/ops/queues.service.js';
 import { readSchedule, requestTask } from '../../api/ops/schedule.service.js';
-import { liftSuppression, listSuppressions } from '../../api/ops/suppressions.service.js';
-import { readMailStory } from '../../api/ops/mail-timeline.service.js';
+import { liftSuppression, listSuppressions } from '../../api/ops/mail/suppressions.service.js';
+import { readMailStory } from '../../api/ops/mail/mail-timeline.service.js';
 import { logOutEverywhere } from '../../api/sessions/sessions.service.js';
 import { createAudit, readReason } from '../../shared/audit/audit.js';
 import { commonChecks, readiness } from '../../shared/health/readiness.js';

@@ -1,5 +1,5 @@
 import test from 'ava';
-import { createCursors } from '../../api/http/pagination.js';
+import { createCursors } from '../../api/http/input/pagination.js';
 import { deriveKeyRing } from '../../shared/crypto/keys.js';
 import type { TestAdmin } from '../helpers/admins.js';
 import type { Answer } from '../helpers/api-client.js';

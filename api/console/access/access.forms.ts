@@ -1,5 +1,5 @@
 import * as z from 'zod';
-import { EmailInput } from '../../http/inputs.js';
+import { EmailInput } from '../../http/input/inputs.js';
 import { knownPassword } from '../../passwords/passwords.schemas.js';
 
 /** Where to go on after the login, as a link or an alert had it. */

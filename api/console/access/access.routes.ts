@@ -1,8 +1,8 @@
 import { Router, type ErrorRequestHandler, type Request, type Response } from 'express';
-import { jsonOrFormBody, SMALL_BODY } from '../../http/body.js';
+import { jsonOrFormBody, SMALL_BODY } from '../../http/input/body.js';
 import { answerProblem, reportedError } from '../../http/problem.js';
 import { causeOf, contextOf } from '../../http/request-context.js';
-import { parse } from '../../http/validate.js';
+import { parse } from '../../http/input/validate.js';
 import type { ConsoleDeps, ConsoleOptions } from '../console-deps.js';
 import { wantsJson } from '../layout/wanted.js';
 import { ConsoleLogin, LoginQuery, NoFields } from './access.forms.js';

@@ -2,7 +2,7 @@ import type { IncomingMessage } from 'node:http';
 import type { RequestHandler } from 'express';
 import type { Cause } from '../../../shared/audit/audit.js';
 import { AppError } from '../../../shared/errors/app-error.js';
-import { jsonOrFormBody, NORMAL_BODY } from '../../http/body.js';
+import { jsonOrFormBody, NORMAL_BODY } from '../../http/input/body.js';
 import { markup } from '../../http/page.js';
 import { causeOf, contextOf } from '../../http/request-context.js';
 import { sendPlainPage } from '../layout/plain-page.js';

@@ -2,16 +2,16 @@ import { Router } from 'express';
 import * as z from 'zod';
 import { AppError } from '../../../shared/errors/app-error.js';
 import { readTypedAddress, type EmailAddress } from '../../../shared/identity/email-address.js';
-import { Id } from '../../http/inputs.js';
+import { Id } from '../../http/input/inputs.js';
 import { markup } from '../../http/page.js';
-import { parse } from '../../http/validate.js';
+import { parse } from '../../http/input/validate.js';
 import {
   readAdminDetails,
   searchAdmins,
   searchRegistrations,
   sendConfirmation,
 } from '../../ops/admin-search.service.js';
-import { readMailTimeline } from '../../ops/mail-timeline.service.js';
+import { readMailTimeline } from '../../ops/mail/mail-timeline.service.js';
 import { logOutEverywhere } from '../../sessions/sessions.service.js';
 import { mayAct, operatorCause, requireWriter } from '../access/operator.js';
 import { Answer, cursor, optionalText, Reason } from '../access/fields.js';

@@ -2,7 +2,7 @@ import { once } from 'node:events';
 import { Router, type Response } from 'express';
 import * as z from 'zod';
 import { markup, type Html } from '../../http/page.js';
-import { parse } from '../../http/validate.js';
+import { parse } from '../../http/input/validate.js';
 import {
   auditCsv,
   AuditFilter,

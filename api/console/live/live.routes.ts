@@ -1,7 +1,7 @@
 import { Router } from 'express';
 import { AppError } from '../../../shared/errors/app-error.js';
 import { causeOf, contextOf } from '../../http/request-context.js';
-import { parse } from '../../http/validate.js';
+import { parse } from '../../http/input/validate.js';
 import { findSession } from '../access/console-session.service.js';
 import { mayAct, sessionOf } from '../access/operator.js';
 import type { SessionCookie } from '../access/session-cookie.js';

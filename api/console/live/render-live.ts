@@ -1,6 +1,6 @@
 import * as z from 'zod';
-import { readBulkAction } from '../../ops/bulk-actions.service.js';
-import { readMailStory } from '../../ops/mail-timeline.service.js';
+import { readBulkAction } from '../../ops/mail/bulk-actions.service.js';
+import { readMailStory } from '../../ops/mail/mail-timeline.service.js';
 import { readSchedule } from '../../ops/schedule.service.js';
 import type { ConsoleDeps } from '../console-deps.js';
 import { renderAction } from '../mail/mail.pages.js';

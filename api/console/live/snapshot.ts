@@ -11,8 +11,8 @@ import {
   type MinuteHistory,
 } from '../../../shared/metrics/read-minutes.js';
 import { keptName } from '../../../shared/metrics/minutes.js';
-import { readMailFlow, type MailFlow } from '../../ops/mail-flow.service.js';
-import { readOpenMessages, type OpenMessages } from '../../ops/outbox-state.service.js';
+import { readMailFlow, type MailFlow } from '../../ops/mail/mail-flow.service.js';
+import { readOpenMessages, type OpenMessages } from '../../ops/mail/outbox-state.service.js';
 import { readQueueReports, type QueueReport } from '../../ops/queues.service.js';
 import type { ConsoleDeps } from '../console-deps.js';
 

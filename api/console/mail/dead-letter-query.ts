@@ -1,5 +1,5 @@
 import type * as z from 'zod';
-import type { DeadLetterFilter } from '../../ops/dead-letter-filter.service.js';
+import type { DeadLetterFilter } from '../../ops/mail/dead-letter-filter.service.js';
 import type { DeadQuery } from './mail.forms.js';
 
 type Fields = Omit<z.output<typeof DeadQuery>, 'cursor'>;

@@ -1,9 +1,13 @@
 import { Router } from 'express';
 import { markup, type Html } from '../../http/page.js';
-import { parse } from '../../http/validate.js';
-import { readBulkAction, startBulkAction, stopBulkAction } from '../../ops/bulk-actions.service.js';
-import type { DeadLetterFilter } from '../../ops/dead-letter-filter.service.js';
-import { countDeadLetters, listDeadLetters } from '../../ops/dead-letters.service.js';
+import { parse } from '../../http/input/validate.js';
+import {
+  readBulkAction,
+  startBulkAction,
+  stopBulkAction,
+} from '../../ops/mail/bulk-actions.service.js';
+import type { DeadLetterFilter } from '../../ops/mail/dead-letter-filter.service.js';
+import { countDeadLetters, listDeadLetters } from '../../ops/mail/dead-letters.service.js';
 import { mayAct, operatorCause, requireWriter } from '../access/operator.js';
 import { Answer } from '../access/fields.js';
 import type { ConsoleDeps } from '../console-deps.js';

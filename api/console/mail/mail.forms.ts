@@ -1,5 +1,5 @@
 import * as z from 'zod';
-import { MAX_RATE } from '../../ops/bulk-actions.service.js';
+import { MAX_RATE } from '../../ops/mail/bulk-actions.service.js';
 import { cursor, optionalText, optionalTime, Reason } from '../access/fields.js';
 
 export const MessageId = z.object({ id: z.uuid() });

@@ -1,8 +1,8 @@
 import { markup, type Html } from '../../http/page.js';
-import type { BulkAction } from '../../ops/bulk-actions.service.js';
-import type { DeadLetter, DeadLetterGroup } from '../../ops/dead-letters.service.js';
-import type { MailStory, MailTimeline } from '../../ops/mail-timeline.service.js';
-import type { SuppressedAddress } from '../../ops/suppressions.service.js';
+import type { BulkAction } from '../../ops/mail/bulk-actions.service.js';
+import type { DeadLetter, DeadLetterGroup } from '../../ops/mail/dead-letters.service.js';
+import type { MailStory, MailTimeline } from '../../ops/mail/mail-timeline.service.js';
+import type { SuppressedAddress } from '../../ops/mail/suppressions.service.js';
 import { ago, clip, count, counted, duration, foreign } from '../layout/format.js';
 import { badge, facts, section, table } from '../layout/parts.js';
 import { withQuery } from './dead-letter-query.js';

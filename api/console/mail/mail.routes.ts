@@ -2,15 +2,15 @@ import { Router } from 'express';
 import { AppError } from '../../../shared/errors/app-error.js';
 import { readTypedAddress, type EmailAddress } from '../../../shared/identity/email-address.js';
 import { markup } from '../../http/page.js';
-import { parse } from '../../http/validate.js';
-import { listBulkActions } from '../../ops/bulk-actions.service.js';
-import { discardMail, groupDeadLetters, redriveMail } from '../../ops/dead-letters.service.js';
+import { parse } from '../../http/input/validate.js';
+import { listBulkActions } from '../../ops/mail/bulk-actions.service.js';
+import { discardMail, groupDeadLetters, redriveMail } from '../../ops/mail/dead-letters.service.js';
 import {
   readMailStory,
   readMailTimeline,
   type MailStory,
-} from '../../ops/mail-timeline.service.js';
-import { liftSuppression, listSuppressions } from '../../ops/suppressions.service.js';
+} from '../../ops/mail/mail-timeline.service.js';
+import { liftSuppression, listSuppressions } from '../../ops/mail/suppressions.service.js';
 import { mayAct, operatorCause, requireWriter } from '../access/operator.js';
 import { Answer } from '../access/fields.js';
 import type { ConsoleDeps } from '../console-deps.js';

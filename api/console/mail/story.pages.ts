@@ -1,5 +1,5 @@
 import { markup, type Html, type HtmlValue } from '../../http/page.js';
-import type { MailStep, MailStory } from '../../ops/mail-timeline.service.js';
+import type { MailStep, MailStory } from '../../ops/mail/mail-timeline.service.js';
 import { ago, clip, counted, duration, exactTime, foreign } from '../layout/format.js';
 import { badge, facts, section, type Mood } from '../layout/parts.js';
 

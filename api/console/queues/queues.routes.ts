@@ -2,7 +2,7 @@ import { Router } from 'express';
 import * as z from 'zod';
 import { queueNames } from '../../../shared/queues/registry.js';
 import { markup } from '../../http/page.js';
-import { parse } from '../../http/validate.js';
+import { parse } from '../../http/input/validate.js';
 import {
   pauseQueue,
   readQueueReports,

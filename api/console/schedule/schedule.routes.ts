@@ -2,7 +2,7 @@ import { Router } from 'express';
 import * as z from 'zod';
 import { taskNames, type TaskName } from '../../../shared/tasks/catalogue.js';
 import { markup, type Html } from '../../http/page.js';
-import { parse } from '../../http/validate.js';
+import { parse } from '../../http/input/validate.js';
 import { readSchedule, requestTask, type ScheduledTask } from '../../ops/schedule.service.js';
 import { mayAct, operatorCause, requireWriter } from '../access/operator.js';
 import { Answer } from '../access/fields.js';

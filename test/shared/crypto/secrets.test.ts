@@ -1,7 +1,7 @@
 import crypto, { createHmac } from 'node:crypto';
 import { syncBuiltinESMExports } from 'node:module';
 import test, { type ExecutionContext } from 'ava';
-import { createCursors } from '../../../api/http/pagination.js';
+import { createCursors } from '../../../api/http/input/pagination.js';
 import {
   deriveRefreshToken,
   hashRefreshToken,

@@ -1,8 +1,8 @@
 import { randomInt } from 'node:crypto';
 import { listenForStop, readOptions } from '../command-line.js';
-import { runMutation } from '../mutation/run.js';
-import { SUMMARY_FILE } from '../mutation/summary.js';
-import { targets } from '../mutation/targets.js';
+import { runMutation } from './run.js';
+import { SUMMARY_FILE } from './summary.js';
+import { targets } from './targets.js';
 
 // `npm run mutation`: mutation testing. Stryker has no runner for ava, and cannot activate a mutant in the processes that
 // our tests start; here the compiled file itself is changed, in a copy of the project.

@@ -1,5 +1,5 @@
 import { QueryTypes } from 'sequelize';
-import type { Database } from '../../shared/database/connect.js';
+import type { Database } from '../../../shared/database/connect.js';
 
 /** The messages of one state; ages in seconds. */
 export interface OutboxStateCount {

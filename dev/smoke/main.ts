@@ -1,8 +1,8 @@
 import { randomBytes } from 'node:crypto';
 import { readOptions } from '../command-line.js';
 import { readDevEnv, type DevEnv } from '../env.js';
-import { check, createClient, type Client } from '../smoke/client.js';
-import { createMailFinder } from '../smoke/mail-finder.js';
+import { check, createClient, type Client } from './client.js';
+import { createMailFinder } from './mail-finder.js';
 import { readStackFile } from '../stack/stack-file.js';
 
 // `npm run smoke -- URL [--mailbox URL]`: checks a running deployment end to end, as a client would.

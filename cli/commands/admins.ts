@@ -6,10 +6,10 @@ import {
   type AdminDetails,
   type AdminSummary,
   type PendingRegistration,
-} from '../api/ops/admin-search.service.js';
-import { loadToolConfig } from '../shared/config/config.js';
-import { createFailpoint } from '../shared/lifecycle/failpoint.js';
-import { createOutbox } from '../shared/outbox/outbox.js';
+} from '../../api/ops/admin-search.service.js';
+import { loadToolConfig } from '../../shared/config/config.js';
+import { createFailpoint } from '../../shared/lifecycle/failpoint.js';
+import { createOutbox } from '../../shared/outbox/outbox.js';
 import {
   explained,
   nextPage,
@@ -18,9 +18,9 @@ import {
   type Arguments,
   type Command,
   type CommandResult,
-} from './command.js';
-import { columns, countText, timeText } from './text.js';
-import { causeOfCommand, readAddress, reasonOption, withTools } from './tools.js';
+} from '../command.js';
+import { columns, countText, timeText } from '../text.js';
+import { causeOfCommand, readAddress, reasonOption, withTools } from '../tools.js';
 
 const search = {
   name: 'TEXT',

@@ -1,5 +1,5 @@
 import type * as z from 'zod';
-import { AppError, type FieldFault } from '../../shared/errors/app-error.js';
+import { AppError, type FieldFault } from '../../../shared/errors/app-error.js';
 
 /**
  * Parses untrusted input.

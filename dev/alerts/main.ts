@@ -3,9 +3,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { redStateNames, redStates } from '../../shared/alerts/red-states.js';
-import { openAlertsEnvironment, untilLive, type AlertsEnvironment } from '../alerts/environment.js';
-import type { Arrival, Inboxes } from '../alerts/inboxes.js';
-import { scenarios, type Scenario } from '../alerts/scenarios.js';
+import { openAlertsEnvironment, untilLive, type AlertsEnvironment } from './environment.js';
+import type { Arrival, Inboxes } from './inboxes.js';
+import { scenarios, type Scenario } from './scenarios.js';
 import { listenForStop, readOptions } from '../command-line.js';
 
 // `npm run alerts`: causes the fault of each alert in a stack of its own, and prints when the alert was told by webhook and

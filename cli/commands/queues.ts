@@ -3,14 +3,14 @@ import {
   readQueueReports,
   resumeQueue,
   type QueueReport,
-} from '../api/ops/queues.service.js';
-import { loadQueueToolConfig } from '../shared/config/config.js';
-import { openJobQueue, type JobCounts, type JobQueue } from '../shared/queues/job-queue.js';
-import { connectRedis } from '../shared/queues/redis-client.js';
-import { queueNames, redisUrlOf, type QueueName } from '../shared/queues/registry.js';
-import type { Arguments, ArgumentSpec, Command, CommandResult } from './command.js';
-import { timeText } from './text.js';
-import { causeOfCommand, reasonOption, withTools } from './tools.js';
+} from '../../api/ops/queues.service.js';
+import { loadQueueToolConfig } from '../../shared/config/config.js';
+import { openJobQueue, type JobCounts, type JobQueue } from '../../shared/queues/job-queue.js';
+import { connectRedis } from '../../shared/queues/redis-client.js';
+import { queueNames, redisUrlOf, type QueueName } from '../../shared/queues/registry.js';
+import type { Arguments, ArgumentSpec, Command, CommandResult } from '../command.js';
+import { timeText } from '../text.js';
+import { causeOfCommand, reasonOption, withTools } from '../tools.js';
 
 const nameArgument: ArgumentSpec = {
   name: 'NAME',

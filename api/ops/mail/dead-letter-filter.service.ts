@@ -1,5 +1,5 @@
 import * as z from 'zod';
-import { allOf, when, type Condition } from './condition.js';
+import { allOf, when, type Condition } from '../condition.js';
 
 /** Which messages that wait for a decision: all of one state, or those that fit every further field. */
 export const DeadLetterFilter = z.strictObject({

@@ -3,8 +3,8 @@ import {
   AuditFilter,
   readAuditEvents,
   type AuditRow,
-} from '../api/ops/audit-trail.service.js';
-import { auditEventNames } from '../shared/models/index.js';
+} from '../../api/ops/audit-trail.service.js';
+import { auditEventNames } from '../../shared/models/index.js';
 import {
   countOf,
   explained,
@@ -17,9 +17,9 @@ import {
   type Command,
   type CommandResult,
   type CommandStream,
-} from './command.js';
-import { timeText } from './text.js';
-import { openTools, timeOf, withTools } from './tools.js';
+} from '../command.js';
+import { timeText } from '../text.js';
+import { openTools, timeOf, withTools } from '../tools.js';
 
 /** What was done, by whom. */
 export const auditCommands: readonly Command[] = [

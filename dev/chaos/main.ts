@@ -2,12 +2,12 @@ import { randomInt } from 'node:crypto';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { openChaosEnvironment, processNames, type ChaosEnvironment } from '../chaos/environment.js';
-import { injectFaults, planFaults } from '../chaos/faults.js';
-import { startLoad } from '../chaos/load.js';
-import { runOutage } from '../chaos/outage.js';
-import { reconcile } from '../chaos/reconcile.js';
-import { describe, lostNothing, type ChaosReport } from '../chaos/report.js';
+import { openChaosEnvironment, processNames, type ChaosEnvironment } from './environment.js';
+import { injectFaults, planFaults } from './faults.js';
+import { startLoad } from './load.js';
+import { runOutage } from './outage.js';
+import { reconcile } from './reconcile.js';
+import { describe, lostNothing, type ChaosReport } from './report.js';
 import { listenForStop, readOptions } from '../command-line.js';
 import { createRandom } from '../random.js';
 

@@ -2,9 +2,13 @@ import type {
   DeadLetterGroup,
   DeadLetters,
   DeadLetterList,
-} from '../api/ops/dead-letters.service.js';
-import { countText, timeText } from './text.js';
-import type { MailStep, MailStory, MailTimeline } from '../api/ops/mail-timeline.service.js';
+} from '../../api/ops/mail/dead-letters.service.js';
+import { countText, timeText } from '../text.js';
+import type {
+  MailStep,
+  MailStory,
+  MailTimeline,
+} from '../../api/ops/mail/mail-timeline.service.js';
 
 /** The timeline of an address, for people: its current state, then the history of each mail. */
 export function describeTimeline(timeline: MailTimeline): string[] {

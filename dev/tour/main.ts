@@ -8,8 +8,8 @@ import {
   readmeScreenshot,
   screenshot,
   screenshotsFolder,
-} from '../tour/browser.js';
-import { tourConsole } from '../tour/console-tour.js';
+} from './browser.js';
+import { tourConsole } from './console-tour.js';
 
 /**
  * `npm run tour`: takes the README's screenshots, in a real browser against a running `npm run dev`. It registers in

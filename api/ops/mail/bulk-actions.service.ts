@@ -1,10 +1,10 @@
 import { randomUUID } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
 import { QueryTypes } from 'sequelize';
-import type { Cause } from '../../shared/audit/audit.js';
-import type { Database } from '../../shared/database/connect.js';
-import { withTransaction, type Transaction } from '../../shared/database/transaction.js';
-import { AppError } from '../../shared/errors/app-error.js';
+import type { Cause } from '../../../shared/audit/audit.js';
+import type { Database } from '../../../shared/database/connect.js';
+import { withTransaction, type Transaction } from '../../../shared/database/transaction.js';
+import { AppError } from '../../../shared/errors/app-error.js';
 import { conditionOf, DeadLetterFilter } from './dead-letter-filter.service.js';
 import {
   countDeadLetters,

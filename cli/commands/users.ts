@@ -1,4 +1,4 @@
-import { readUser, searchUsers, type UserSummary } from '../api/ops/user-search.service.js';
+import { readUser, searchUsers, type UserSummary } from '../../api/ops/user-search.service.js';
 import {
   countOf,
   explained,
@@ -9,9 +9,9 @@ import {
   type Arguments,
   type Command,
   type CommandResult,
-} from './command.js';
-import { columns, timeText } from './text.js';
-import { withTools } from './tools.js';
+} from '../command.js';
+import { columns, timeText } from '../text.js';
+import { withTools } from '../tools.js';
 
 const listOptions = [
   { flags: '--admin <ID>', summary: 'only the users of this admin' },

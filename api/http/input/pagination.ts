@@ -1,10 +1,10 @@
 import { createHmac } from 'node:crypto';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import * as z from 'zod';
-import { areEqualSecrets } from '../../shared/crypto/equal-secrets.js';
-import type { KeyRing, NamedKey } from '../../shared/crypto/keys.js';
-import { AppError } from '../../shared/errors/app-error.js';
-import { pathOf, queryOf } from './request-context.js';
+import { areEqualSecrets } from '../../../shared/crypto/equal-secrets.js';
+import type { KeyRing, NamedKey } from '../../../shared/crypto/keys.js';
+import { AppError } from '../../../shared/errors/app-error.js';
+import { pathOf, queryOf } from '../request-context.js';
 
 /** Default page size. */
 export const DEFAULT_LIMIT = 50;

@@ -1,5 +1,5 @@
-import { loadQueueToolConfig } from '../shared/config/config.js';
-import { countOf, optionOf, type Arguments, type Command, type CommandStream } from './command.js';
+import { loadQueueToolConfig } from '../../shared/config/config.js';
+import { countOf, optionOf, type Arguments, type Command, type CommandStream } from '../command.js';
 import { fileLines, spoolLines, streamLines, type TailOptions } from './log-sources.js';
 
 const levels = ['trace', 'debug', 'info', 'warn', 'error', 'fatal'] as const;

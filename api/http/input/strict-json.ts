@@ -1,4 +1,4 @@
-import { AppError } from '../../shared/errors/app-error.js';
+import { AppError } from '../../../shared/errors/app-error.js';
 
 const MAX_DEPTH = 8;
 const MAX_KEYS = 32;

@@ -1,8 +1,8 @@
 import { randomUUID } from 'node:crypto';
-import { isDatabaseUnavailable } from '../../shared/database/failures.js';
-import { jittered, startRepeating, type Repeating } from '../../shared/lifecycle/repeat.js';
-import type { Logger } from '../../shared/logging/logger.js';
-import { createLogThrottle } from '../../shared/logging/log-throttle.js';
+import { isDatabaseUnavailable } from '../../../shared/database/failures.js';
+import { jittered, startRepeating, type Repeating } from '../../../shared/lifecycle/repeat.js';
+import type { Logger } from '../../../shared/logging/logger.js';
+import { createLogThrottle } from '../../../shared/logging/log-throttle.js';
 import { findUnclaimedBulkAction, runBulkAction } from './bulk-actions.service.js';
 import type { DeadLetterDeps } from './dead-letters.service.js';
 

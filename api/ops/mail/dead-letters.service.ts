@@ -1,10 +1,10 @@
 import { QueryTypes } from 'sequelize';
-import type { Audit, Cause } from '../../shared/audit/audit.js';
-import type { Database } from '../../shared/database/connect.js';
-import { withTransaction, type Transaction } from '../../shared/database/transaction.js';
-import { AppError } from '../../shared/errors/app-error.js';
+import type { Audit, Cause } from '../../../shared/audit/audit.js';
+import type { Database } from '../../../shared/database/connect.js';
+import { withTransaction, type Transaction } from '../../../shared/database/transaction.js';
+import { AppError } from '../../../shared/errors/app-error.js';
 import { conditionOf, type DeadLetterFilter } from './dead-letter-filter.service.js';
-import { pageOf, placeOf, TimeAndId, type Page, type PageRequest } from './keyset.js';
+import { pageOf, placeOf, TimeAndId, type Page, type PageRequest } from '../keyset.js';
 
 export interface DeadLetterDeps {
   readonly database: Database;

@@ -3,9 +3,9 @@ import {
   groupDeadLetters,
   readDeadLetters,
   redriveMail,
-} from '../api/ops/dead-letters.service.js';
-import { readMailStory, readMailTimeline } from '../api/ops/mail-timeline.service.js';
-import { liftSuppression, listSuppressions } from '../api/ops/suppressions.service.js';
+} from '../../api/ops/mail/dead-letters.service.js';
+import { readMailStory, readMailTimeline } from '../../api/ops/mail/mail-timeline.service.js';
+import { liftSuppression, listSuppressions } from '../../api/ops/mail/suppressions.service.js';
 import { bulkCommands, bulkOptions, decideAboutMany } from './mail-bulk.js';
 import {
   explained,
@@ -18,15 +18,15 @@ import {
   type ArgumentSpec,
   type Command,
   type CommandResult,
-} from './command.js';
+} from '../command.js';
 import {
   describeDeadLetters,
   describeGroups,
   describeStory,
   describeTimeline,
 } from './mail-text.js';
-import { columns, timeText } from './text.js';
-import { causeOfCommand, readAddress, readUuid, reasonOption, withTools } from './tools.js';
+import { columns, timeText } from '../text.js';
+import { causeOfCommand, readAddress, readUuid, reasonOption, withTools } from '../tools.js';
 
 const addressArgument: ArgumentSpec = { name: 'ADDRESS', summary: 'an e-mail address' };
 const idArgument: ArgumentSpec = {

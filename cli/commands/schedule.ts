@@ -1,8 +1,8 @@
-import { readSchedule, requestTask, type ScheduledTask } from '../api/ops/schedule.service.js';
-import { taskNames, type TaskName } from '../shared/tasks/catalogue.js';
-import type { Arguments, Command, CommandResult } from './command.js';
-import { ageText, timeText } from './text.js';
-import { causeOfCommand, reasonOption, withTools } from './tools.js';
+import { readSchedule, requestTask, type ScheduledTask } from '../../api/ops/schedule.service.js';
+import { taskNames, type TaskName } from '../../shared/tasks/catalogue.js';
+import type { Arguments, Command, CommandResult } from '../command.js';
+import { ageText, timeText } from '../text.js';
+import { causeOfCommand, reasonOption, withTools } from '../tools.js';
 
 /** What runs periodically. */
 export const scheduleCommands: readonly Command[] = [

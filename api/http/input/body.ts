@@ -1,8 +1,8 @@
 import { isUtf8 } from 'node:buffer';
 import type { Request, RequestHandler } from 'express';
-import { AppError } from '../../shared/errors/app-error.js';
-import { essenceOf, supportedMediaType } from '../../shared/http/request-headers.js';
-import { isEncodedUtf8 } from './request-guard.js';
+import { AppError } from '../../../shared/errors/app-error.js';
+import { essenceOf, supportedMediaType } from '../../../shared/http/request-headers.js';
+import { isEncodedUtf8 } from '../request-guard.js';
 import { parseJsonObject } from './strict-json.js';
 
 const JSON_TYPE = 'application/json';

@@ -1,8 +1,8 @@
-import { readOutboxState, type OutboxStateCount } from '../api/ops/outbox-state.service.js';
-import { readProcesses, type ProcessPresence } from '../shared/presence/read-processes.js';
-import type { Arguments, Command, CommandResult } from './command.js';
-import { ageText, columns, timeText } from './text.js';
-import { withTools } from './tools.js';
+import { readOutboxState, type OutboxStateCount } from '../../api/ops/mail/outbox-state.service.js';
+import { readProcesses, type ProcessPresence } from '../../shared/presence/read-processes.js';
+import type { Arguments, Command, CommandResult } from '../command.js';
+import { ageText, columns, timeText } from '../text.js';
+import { withTools } from '../tools.js';
 
 /** How much work is waiting, and who does it. */
 export const stateCommands: readonly Command[] = [

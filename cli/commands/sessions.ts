@@ -1,12 +1,12 @@
-import { logOutEverywhere } from '../api/sessions/sessions.service.js';
-import type { CommandResult, Arguments, Command } from './command.js';
+import { logOutEverywhere } from '../../api/sessions/sessions.service.js';
+import type { CommandResult, Arguments, Command } from '../command.js';
 import {
   causeOfCommand,
   readAddress,
   reasonOption,
   refuseUnknownAdmin,
   withTools,
-} from './tools.js';
+} from '../tools.js';
 
 /** The sessions of an admin. */
 export const sessionCommands: readonly Command[] = [

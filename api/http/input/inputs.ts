@@ -1,6 +1,6 @@
 import * as z from 'zod';
-import { addressLength, readTypedAddress } from '../../shared/identity/email-address.js';
-import { mixesScripts, nameLength, readPersonName } from '../../shared/identity/person-name.js';
+import { addressLength, readTypedAddress } from '../../../shared/identity/email-address.js';
+import { mixesScripts, nameLength, readPersonName } from '../../../shared/identity/person-name.js';
 
 /** The largest id of a row: PostgreSQL's integer. */
 export const MAX_ID = 2_147_483_647;

@@ -1,5 +1,5 @@
 import { QueryTypes } from 'sequelize';
-import type { Database } from '../../shared/database/connect.js';
+import type { Database } from '../../../shared/database/connect.js';
 
 /** How mails fared within the last hour. */
 export interface MailFlow {

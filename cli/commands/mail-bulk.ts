@@ -6,9 +6,12 @@ import {
   startBulkAction,
   stopBulkAction,
   type BulkAction,
-} from '../api/ops/bulk-actions.service.js';
-import { DeadLetterFilter } from '../api/ops/dead-letter-filter.service.js';
-import { countDeadLetters, type DeadLetterAction } from '../api/ops/dead-letters.service.js';
+} from '../../api/ops/mail/bulk-actions.service.js';
+import { DeadLetterFilter } from '../../api/ops/mail/dead-letter-filter.service.js';
+import {
+  countDeadLetters,
+  type DeadLetterAction,
+} from '../../api/ops/mail/dead-letters.service.js';
 import {
   explained,
   optionOf,
@@ -17,9 +20,9 @@ import {
   type Command,
   type CommandResult,
   type OptionSpec,
-} from './command.js';
-import { countText, timeText } from './text.js';
-import { causeOfCommand, readUuid, reasonOption, timeOf, withTools, type Tools } from './tools.js';
+} from '../command.js';
+import { countText, timeText } from '../text.js';
+import { causeOfCommand, readUuid, reasonOption, timeOf, withTools, type Tools } from '../tools.js';
 
 /** The options of an action on many dead letters. */
 export const bulkOptions: readonly OptionSpec[] = [

@@ -1,7 +1,7 @@
 import { QueryTypes } from 'sequelize';
-import type { Database } from '../../shared/database/connect.js';
-import type { EmailAddress } from '../../shared/identity/email-address.js';
-import type { MailEventType } from '../../shared/models/index.js';
+import type { Database } from '../../../shared/database/connect.js';
+import type { EmailAddress } from '../../../shared/identity/email-address.js';
+import type { MailEventType } from '../../../shared/models/index.js';
 
 /** One event in the history of a message. */
 export type MailStep =

@@ -1,12 +1,12 @@
 import { QueryTypes } from 'sequelize';
 import * as z from 'zod';
-import type { Audit, Cause } from '../../shared/audit/audit.js';
-import type { Database } from '../../shared/database/connect.js';
-import { withTransaction } from '../../shared/database/transaction.js';
-import { AppError } from '../../shared/errors/app-error.js';
-import type { EmailAddress } from '../../shared/identity/email-address.js';
-import { Admin, MailEvent, Suppression } from '../../shared/models/index.js';
-import { pageOf, placeOf, Time, type Page, type PageRequest } from './keyset.js';
+import type { Audit, Cause } from '../../../shared/audit/audit.js';
+import type { Database } from '../../../shared/database/connect.js';
+import { withTransaction } from '../../../shared/database/transaction.js';
+import { AppError } from '../../../shared/errors/app-error.js';
+import type { EmailAddress } from '../../../shared/identity/email-address.js';
+import { Admin, MailEvent, Suppression } from '../../../shared/models/index.js';
+import { pageOf, placeOf, Time, type Page, type PageRequest } from '../keyset.js';
 
 export interface SuppressionDeps {
   readonly database: Database;
