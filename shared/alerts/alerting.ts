@@ -40,6 +40,8 @@ export interface AlertingDeps extends Omit<FactsDeps, 'spool'> {
   readonly heartbeatUrl: string | undefined;
   /** `APP_ENV`. */
   readonly environment: string;
+  /** See {@link Notice}. */
+  readonly runbookUrl: string;
   readonly log: Logger;
   readonly metrics: Pick<Metrics, 'collect'>;
 }
@@ -69,6 +71,7 @@ export const alertSettings = ({
   spool,
 }: Pick<ApiConfig, 'alerts' | 'logging' | 'spool'>) => ({
   heartbeatUrl: alerts.heartbeatUrl,
+  runbookUrl: alerts.runbookUrl,
   environment: logging.environment,
   neededRoles: workerRoles.filter((role) => role !== 'logs' || spool !== undefined),
 });
@@ -218,12 +221,12 @@ function warn({ deps, isDue }: Alerting, error: unknown): void {
 
 /** Sends what is due on each channel and is for this process to send. */
 async function tellTracked({ deps, settings }: Alerting, signal: AbortSignal): Promise<void> {
-  const { database, channels, environment, log } = deps;
+  const { database, channels, environment, runbookUrl, log } = deps;
   await Promise.all(
     channels.map(async (channel) => {
       const { keys, ...content } = await claimNotices(database, channel.name, settings.times);
       if (keys.length === 0) return;
-      const notice = { environment, ...content };
+      const notice = { environment, runbookUrl, ...content };
       const wasDelivered = await sendNotice(log, channel, notice, signal);
       await settleNotices(database, channel.name, keys, wasDelivered);
     }),

@@ -15,6 +15,8 @@ export interface ClearedItem extends NoticeItem {
 export interface Notice {
   /** `APP_ENV`. */
   readonly environment: string;
+  /** URL of the runbook in the console. */
+  readonly runbookUrl: string;
   readonly raised: readonly NoticeItem[];
   readonly cleared: readonly ClearedItem[];
 }
@@ -41,11 +43,11 @@ export function subjectOf({ environment, raised, cleared }: Notice): string {
 }
 
 /** The notice as lines of text: what is red first, then what has recovered. */
-export function linesOf({ raised, cleared }: Notice): string[] {
+export function linesOf({ runbookUrl, raised, cleared }: Notice): string[] {
   return [
     ...raised.map(
       ({ title, severity, detail, since, section }) =>
-        `${severity === 'critical' ? 'CRITICAL' : 'WARNING'}: ${title}. ${detail}. Since ${timeOf(since)}. What to do: ${runbookOf(section)}`,
+        `${severity === 'critical' ? 'CRITICAL' : 'WARNING'}: ${title}. ${detail}. Since ${timeOf(since)}. What to do: ${runbookUrl}#${section}`,
     ),
     ...cleared.map(
       ({ title, since, until }) =>
@@ -53,9 +55,6 @@ export function linesOf({ raised, cleared }: Notice): string[] {
     ),
   ];
 }
-
-/** Where the runbook says what to do. */
-export const runbookOf = (section: string): string => `docs/runbook.md#${section}`;
 
 function titles(items: readonly NoticeItem[]): string {
   const named = items.slice(0, MAX_NAMED).map(({ title }) => title);

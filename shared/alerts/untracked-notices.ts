@@ -22,6 +22,7 @@ interface UntrackedState {
 export interface UntrackedDeps {
   readonly channels: readonly NoticeChannel[];
   readonly environment: string;
+  readonly runbookUrl: string;
   readonly log: Logger;
   /**
    * Of several processes that ask with the same name within so long, one gets true. If Redis is away as well, each tells for
@@ -128,14 +129,14 @@ export function handOver(
 /** False also when there is nothing to send. */
 async function send(
   notices: UntrackedNotices,
-  { log, environment }: UntrackedDeps,
+  { log, environment, runbookUrl }: UntrackedDeps,
   channel: NoticeChannel,
-  content: Omit<Notice, 'environment'>,
+  content: Omit<Notice, 'environment' | 'runbookUrl'>,
   signal: AbortSignal,
 ): Promise<boolean> {
   if (content.raised.length + content.cleared.length === 0) return false;
   wait(notices, channel.name, GAP_MS);
-  return sendNotice(log, channel, { environment, ...content }, signal);
+  return sendNotice(log, channel, { environment, runbookUrl, ...content }, signal);
 }
 
 const keyOf = (channel: NoticeChannel, { name }: RedState): string => `${channel.name}:${name}`;

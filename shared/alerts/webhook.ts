@@ -1,4 +1,4 @@
-import { linesOf, runbookOf, subjectOf, type Notice, type NoticeChannel } from './notice.js';
+import { linesOf, subjectOf, type Notice, type NoticeChannel } from './notice.js';
 import type { RedState } from './red-states.js';
 
 const TIMEOUT_MS = 10_000;
@@ -58,12 +58,12 @@ export function webhookBody(notice: Notice): Record<string, unknown> {
     alerts: [
       ...notice.raised.map((item) => ({
         state: 'raised',
-        ...fieldsOf(item),
+        ...fieldsOf(notice, item),
         since: item.since.toISOString(),
       })),
       ...notice.cleared.map((item) => ({
         state: 'cleared',
-        ...fieldsOf(item),
+        ...fieldsOf(notice, item),
         since: item.since.toISOString(),
         until: item.until.toISOString(),
       })),
@@ -71,12 +71,15 @@ export function webhookBody(notice: Notice): Record<string, unknown> {
   };
 }
 
-const fieldsOf = ({ name, title, severity, detail, section }: RedState) => ({
+const fieldsOf = (
+  { runbookUrl }: Notice,
+  { name, title, severity, detail, section }: RedState,
+) => ({
   name,
   title,
   severity,
   detail,
-  runbook: runbookOf(section),
+  runbook: `${runbookUrl}#${section}`,
 });
 
 /** Slack's control characters: a mail server's words must not become a link or a mention. */

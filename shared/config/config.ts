@@ -22,6 +22,7 @@ export function loadApiConfig(env: Environment = process.env) {
       ...runtime(reader),
       http: http(reader),
       publicUrl: publicUrl(reader),
+      alerts: alerts(reader),
       secrets: secrets(reader),
       passwords: passwords(reader),
       tokens: {
@@ -50,6 +51,7 @@ export function loadWorkerConfig(env: Environment = process.env) {
       ...runtime(reader),
       http: { host: reader.get('HOST'), port: reader.get('WORKER_PORT') },
       publicUrl: publicUrl(reader),
+      alerts: alerts(reader),
       secrets: secrets(reader),
       roles,
       database: database(reader),
@@ -111,7 +113,6 @@ function runtime(reader: EnvironmentReader) {
   return {
     isProduction: reader.isProduction,
     metricsToken: reader.get('METRICS_TOKEN'),
-    alerts: alerts(reader),
     tracesUrl: reader.get('OTEL_EXPORTER_OTLP_ENDPOINT'),
     logging: { environment: reader.get('APP_ENV'), level: reader.get('LOG_LEVEL') },
     failpoint,
@@ -135,7 +136,9 @@ function alerts(reader: EnvironmentReader) {
       return url;
     },
   );
-  return { emails: reader.get('ALERT_EMAILS'), webhookUrl, heartbeatUrl };
+  const consoleUrl = reader.get('CONSOLE_URL') ?? `${publicUrl(reader)}/ops`;
+  const runbookUrl = `${consoleUrl.replace(/\/$/, '')}/runbook`;
+  return { emails: reader.get('ALERT_EMAILS'), webhookUrl, heartbeatUrl, runbookUrl };
 }
 
 /** Two variables that are useful only together: one without the other is a mistake. */

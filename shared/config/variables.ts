@@ -253,6 +253,10 @@ export const variables = {
     serviceUrl.optional(),
     'URL that the same notices are posted to as JSON, as Slack and SNS over HTTPS take it; `https` in production',
   ),
+  CONSOLE_URL: variable(
+    serviceUrl.optional(),
+    "URL of the operators' console, for the links of alerts; unset: `/ops` below PUBLIC_URL, so set it with OPS_PORT",
+  ),
   HEARTBEAT_URL: variable(
     serviceUrl.optional(),
     "URL that is called each minute while all is well: a dead man's switch; `https` in production",

@@ -1,10 +1,5 @@
 import { createHash, randomUUID } from 'node:crypto';
-import {
-  runbookOf,
-  subjectOf,
-  type Notice,
-  type NoticeChannel,
-} from '../../shared/alerts/notice.js';
+import { subjectOf, type Notice, type NoticeChannel } from '../../shared/alerts/notice.js';
 import { timeOf } from '../../shared/alerts/findings.js';
 import type { WorkerConfig } from '../../shared/config/config.js';
 import type { Mailer } from './mail.port.js';
@@ -44,7 +39,7 @@ function renderAlertMail(service: string, notice: Notice): RenderedMail {
       ...notice.raised.map(({ title, severity, detail, since, section }) => ({
         kind: 'aside' as const,
         title: `${severity === 'critical' ? 'Critical' : 'Warning'}: ${title}`,
-        text: `${detail}. Since ${timeOf(since)}. What to do: ${runbookOf(section)}`,
+        text: `${detail}. Since ${timeOf(since)}. What to do: ${notice.runbookUrl}#${section}`,
       })),
       ...notice.cleared.map(({ title, since, until }) => ({
         kind: 'aside' as const,

@@ -75,6 +75,7 @@ export function mailsTo(
       emails: ['one@ops.test', 'two@ops.test'],
       webhookUrl: undefined,
       heartbeatUrl: undefined,
+      runbookUrl: 'http://localhost/ops/runbook',
     },
   });
 }
@@ -116,6 +117,7 @@ export async function start(scope: Scope, context: TestContext, options: StartOp
       channels: options.channels?.(log) ?? [],
       heartbeatUrl: options.heartbeatUrl,
       environment: 'test',
+      runbookUrl: 'http://localhost/ops/runbook',
     },
     {
       everyMs: 30,

@@ -18,6 +18,7 @@ const at = new Date('2026-11-29T03:00:00Z');
 const later = new Date('2026-11-29T03:20:00Z');
 const notice: Notice = {
   environment: 'production',
+  runbookUrl: 'https://users.test/ops/runbook',
   raised: [
     { ...redState('smtp_refuses', '554 <!channel> & Co refuses'), since: at },
     { ...redState('postgres_down', 'postgres cannot be reached'), since: at },
@@ -35,7 +36,7 @@ test('a notice says in one line what is the matter, and in a line each what to d
   t.is(lines.length, 4);
   t.is(
     lines[1],
-    'CRITICAL: PostgreSQL is down. postgres cannot be reached. Since 2026-11-29 03:00:00 UTC. What to do: docs/runbook.md#postgresql-is-down',
+    'CRITICAL: PostgreSQL is down. postgres cannot be reached. Since 2026-11-29 03:00:00 UTC. What to do: https://users.test/ops/runbook#postgresql-is-down',
   );
   t.is(
     lines[3],

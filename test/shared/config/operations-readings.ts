@@ -58,6 +58,15 @@ export const operationsReadings = {
     ],
     bad: ['hooks.test', 'ftp://hooks.test/', 'https://user@hooks.test/', 'https://hooks.test/#a'],
   },
+  CONSOLE_URL: {
+    read: (text) =>
+      worker({ CONSOLE_URL: text, PUBLIC_URL: 'https://users.test' }).alerts.runbookUrl,
+    good: [
+      [undefined, 'https://users.test/ops/runbook'],
+      ['https://ops.test/ops/', 'https://ops.test/ops/runbook'],
+    ],
+    bad: ['ops.test/ops'],
+  },
   HEARTBEAT_URL: {
     read: (text) => worker({ HEARTBEAT_URL: text }).alerts.heartbeatUrl,
     good: [
