@@ -27,7 +27,7 @@ export interface Inboxes {
 }
 
 export interface Behaviour {
-  /** `down`: connections are cut. `refuse`: our account is suspended. */
+  /** `down`: it takes neither connections nor mails. `refuse`: our account is suspended. */
   mail: 'take' | 'down' | 'refuse';
   /** `refuse`: our rights are incomplete. */
   firehose: 'take' | 'refuse';
@@ -123,6 +123,9 @@ async function answer(
 const refusal = (code: number, message: string): Error =>
   Object.assign(new Error(message), { responseCode: code });
 
+const closed = ({ mail }: Behaviour): Error | null =>
+  mail === 'down' ? refusal(421, 'we are closed') : null;
+
 function openMailServer(behaviour: Behaviour, arrivals: Arrival[]): SMTPServer {
   const server = new SMTPServer({
     authOptional: true,
@@ -130,11 +133,13 @@ function openMailServer(behaviour: Behaviour, arrivals: Arrival[]): SMTPServer {
     disableReverseLookup: true,
     logger: false,
     closeTimeout: 1,
-    onConnect: (_session, callback) =>
-      callback(behaviour.mail === 'down' ? refusal(421, 'we are closed') : null),
+    onConnect: (_session, callback) => callback(closed(behaviour)),
+    // A connection that was opened before may be in use yet.
     onMailFrom: (_address, _session, callback) =>
       callback(
-        behaviour.mail === 'refuse' ? refusal(535, '5.7.0 your account is suspended') : null,
+        behaviour.mail === 'refuse'
+          ? refusal(535, '5.7.0 your account is suspended')
+          : closed(behaviour),
       ),
     onRcptTo: ({ address }, _session, callback) =>
       callback(address.startsWith(NOBODY) ? refusal(550, '5.1.1 no such user') : null),
