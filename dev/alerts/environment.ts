@@ -94,7 +94,8 @@ async function open(dataDir: string, onClose: OnClose): Promise<Omit<AlertsEnvir
     RATE_LIMIT_SCALE: '100000',
     REDIS_URL_LOGS: redis.logs.url,
     SPOOL_DIR: join(dataDir, 'spool'),
-    SPOOL_MAX_MIB: '1',
+    // A segment, which is dropped as a whole, is less than a quarter of it.
+    SPOOL_MAX_MIB: '4',
     ALERT_EMAILS: OPERATOR,
     ALERT_WEBHOOK_URL: inboxes.webhookUrl,
     HEARTBEAT_URL: inboxes.heartbeatUrl,
