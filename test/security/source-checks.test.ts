@@ -98,7 +98,7 @@ const NO_SECRETS = [
   'shared/config/published-secrets.ts',
 ];
 /** Long enough, and of characters that a generated secret has. */
-const TOKEN = /(?<![\w@/+-]|sha\d{3}[:-])[\w+=-]{32,}(?![\w/+])/g;
+const TOKEN = /(?<![\w@/+-]|sha\d{3}[:-])(?!sha\d{3}[:-])[\w+=-]{32,}(?![\w/+])/g;
 
 /** Hexadecimal, or of all kinds of characters. */
 const looksGenerated = (token: string): boolean =>
