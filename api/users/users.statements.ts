@@ -8,13 +8,16 @@ import { createSessionRead, type SessionRead } from '../sessions/session-read.js
  */
 const USER_JSON = [
   `'{"id":' || u.id || ',"email":' || to_json(u.email) || ',"name":' || coalesce(to_json(u.name)::text, 'null')`,
-  `|| ',"active":' || u.active || ',"created_at":"' || ${timeText('u.created_at')}`,
-  `|| '","updated_at":"' || ${timeText('u.updated_at')} || '"}'`,
+  `|| ',"active":' || u.active || ',"created_at":' || ${timeText('u.created_at')}`,
+  `|| ',"updated_at":' || ${timeText('u.updated_at')} || '}'`,
 ].join(' ');
 
-/** As JavaScript's `toISOString`. */
+/**
+ * As JavaScript's `toISOString`, in quotes. `to_json` leaves out zeros at the end, therefore the microsecond: it makes all six
+ * digits appear, of which three are kept. `to_char` takes half as long again.
+ */
 function timeText(column: string): string {
-  return `to_char(${column} at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"')`;
+  return `left(to_json(${column} at time zone 'UTC' + interval '1 microsecond')::text, 24) || 'Z"'`;
 }
 
 /** The longest page: MAX_LIMIT of http/pagination.ts. */
@@ -53,15 +56,14 @@ export const createUserReads = (statements: Statements): UserReads => ({
   }),
   page: createSessionRead(statements, {
     name: 'read-user-page',
-    columns: `'[' || page.rows || ']' as json, page.last_id as "lastId", page.count > asked.page_size as "hasMore"`,
+    columns: `'[' || array_to_string(page.shown[1:asked.page_size], ',') || ']' as json,
+       page.ids[least(asked.page_size, cardinality(page.ids))] as "lastId", cardinality(page.ids) > asked.page_size as "hasMore"`,
     // One row more than the page tells whether there is another. The rows are compared whole, and their number has a constant
     // bound, so that the planner reads them in the order of the index (admin_id, id), whoever has how many users.
     joins: `left join lateral (
-    select coalesce(string_agg(${USER_JSON}, ',' order by u.place) filter (where u.place <= asked.page_size), '') as rows,
-           max(u.id) filter (where u.place <= asked.page_size) as last_id, count(*) as count
+    select coalesce(array_agg(${USER_JSON}), '{}') as shown, coalesce(array_agg(u.id), '{}') as ids
       from (
-        select own.*, row_number() over () as place
-          from (
+        select * from (
             select id, email, name, active, created_at, updated_at from users
              where (admin_id, id) > (s.admin_id, asked.after) and admin_id <= s.admin_id
              order by admin_id, id limit ${MAX_LIMIT + 1}
