@@ -104,6 +104,29 @@ test.serial(
   },
 );
 
+test.serial(
+  'the JSON of PostgreSQL is that of JavaScript: text, null, and times with zeros at the end',
+  async (t) => {
+    const shown = {
+      email: '"quoted\\ pair"@x.test',
+      name: 'Ann \\ "O’Neil" \t\u2028😀',
+      active: false,
+      created_at: '2026-03-01T00:00:00.100Z',
+      updated_at: '2026-03-29T01:59:59.000Z',
+    };
+    const [row] = await context.rows<{ id: number }>(
+      `insert into users (admin_id, email, email_canonical, name, active, created_at, updated_at)
+     values ($1, $2, 'json@x.test', $3, $4, $5, $6) returning id`,
+      [bob.id, ...Object.values(shown)],
+    );
+    const id = row?.id ?? 0;
+    const { text } = await bob.client.get(`/users/${id}`);
+    t.is(text, JSON.stringify({ id, ...shown }));
+    const page = await bob.client.get(`/users?limit=100`);
+    t.true(page.text.includes(text));
+  },
+);
+
 test.serial('the same user created twenty times at once is created once', async (t) => {
   const answers = await Promise.all(
     Array.from({ length: 20 }, () => ann.client.post('/users', { email: 'race@x.test' })),
