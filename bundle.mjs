@@ -52,6 +52,8 @@ await build({
   // Models and errors are told apart by the names of their classes.
   keepNames: true,
   minifySyntax: true,
+  // Node reads all of the text before it runs any of it.
+  minifyWhitespace: true,
   sourcemap: true,
   sourcesContent: false,
   legalComments: 'none',

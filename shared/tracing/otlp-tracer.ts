@@ -1,30 +1,21 @@
 import { hostname } from 'node:os';
 import { posix } from 'node:path';
-import {
-  SpanKind,
-  SpanStatusCode,
-  TraceFlags,
-  type HrTime,
-  type SpanContext,
-} from '@opentelemetry/api';
-import { OTLPTraceExporter } from '@opentelemetry/exporter-trace-otlp-http';
-import { resourceFromAttributes } from '@opentelemetry/resources';
-import {
-  BatchSpanProcessor,
-  type ReadableSpan,
-  type SpanExporter,
-} from '@opentelemetry/sdk-trace-base';
+// By `require`: a bundle runs all its imports of packages at its start, even those of a module that it loads later or never.
+import otel = require('@opentelemetry/api');
+import otlp = require('@opentelemetry/exporter-trace-otlp-http');
+import resources = require('@opentelemetry/resources');
+import sdk = require('@opentelemetry/sdk-trace-base');
 import { product } from '../config/version.js';
 import { createLogThrottle } from '../logging/log-throttle.js';
 import { maskTokensAndAddresses } from '../logging/mask.js';
 import type { FinishedSpan, Tracer, TracerOptions } from './tracer.js';
 
 const KINDS = {
-  server: SpanKind.SERVER,
-  producer: SpanKind.PRODUCER,
-  consumer: SpanKind.CONSUMER,
-  client: SpanKind.CLIENT,
-} as const satisfies Record<FinishedSpan['kind'], SpanKind>;
+  server: otel.SpanKind.SERVER,
+  producer: otel.SpanKind.PRODUCER,
+  consumer: otel.SpanKind.CONSUMER,
+  client: otel.SpanKind.CLIENT,
+} as const satisfies Record<FinishedSpan['kind'], otel.SpanKind>;
 
 /** Spans that wait for the collector; more are dropped. */
 const MAX_WAITING = 4_096;
@@ -47,7 +38,7 @@ function tracesUrl(base: string): string {
  * ids of its own, and look for the current span at every start of one.
  */
 export function openOtlpTracer(url: string, { service, environment, log }: TracerOptions): Tracer {
-  const resource = resourceFromAttributes({
+  const resource = resources.resourceFromAttributes({
     'service.name': service,
     'service.version': product.version,
     'deployment.environment.name': environment,
@@ -63,7 +54,7 @@ export function openOtlpTracer(url: string, { service, environment, log }: Trace
     if (isDue(why)) log.warn({ 'labels.lost_spans': lost, 'event.reason': why }, 'traces lost');
   };
   const exporter = countingExporter(
-    new OTLPTraceExporter({
+    new otlp.OTLPTraceExporter({
       url: tracesUrl(url),
       timeoutMillis: EXPORT_TIMEOUT_MS,
     }),
@@ -72,7 +63,7 @@ export function openOtlpTracer(url: string, { service, environment, log }: Trace
       if (error) lose(count, error.message);
     },
   );
-  const processor = new BatchSpanProcessor(exporter, {
+  const processor = new sdk.BatchSpanProcessor(exporter, {
     maxQueueSize: MAX_WAITING,
     maxExportBatchSize: MAX_BATCH,
     scheduledDelayMillis: EXPORT_EVERY_MS,
@@ -103,9 +94,9 @@ export function openOtlpTracer(url: string, { service, environment, log }: Trace
 
 /** Reports what became of each batch, which the processor would tell nobody. */
 function countingExporter(
-  exporter: OTLPTraceExporter,
+  exporter: otlp.OTLPTraceExporter,
   onBatch: (count: number, error: Error | undefined) => void,
-): SpanExporter {
+): sdk.SpanExporter {
   return {
     export(spans, done) {
       exporter.export(spans, (result) => {
@@ -119,9 +110,9 @@ function countingExporter(
 
 function readable(
   span: FinishedSpan,
-  resource: ReadableSpan['resource'],
-  instrumentationScope: ReadableSpan['instrumentationScope'],
-): ReadableSpan {
+  resource: sdk.ReadableSpan['resource'],
+  instrumentationScope: sdk.ReadableSpan['instrumentationScope'],
+): sdk.ReadableSpan {
   const { traceId, spanId, parentSpanId, startedAt, endedAt, links = [] } = span;
   const context = contextOf(traceId, spanId);
   return {
@@ -134,9 +125,9 @@ function readable(
     duration: hrTime(Math.max(endedAt - startedAt, 0)),
     status:
       span.error === undefined
-        ? { code: SpanStatusCode.UNSET }
+        ? { code: otel.SpanStatusCode.UNSET }
         : {
-            code: SpanStatusCode.ERROR,
+            code: otel.SpanStatusCode.ERROR,
             message: maskTokensAndAddresses(span.error.slice(0, MAX_TEXT)),
           },
     attributes: { ...span.attributes },
@@ -151,14 +142,14 @@ function readable(
   };
 }
 
-const contextOf = (traceId: string, spanId: string): SpanContext => ({
+const contextOf = (traceId: string, spanId: string): otel.SpanContext => ({
   traceId,
   spanId,
-  traceFlags: TraceFlags.SAMPLED,
+  traceFlags: otel.TraceFlags.SAMPLED,
 });
 
 /** Seconds and nanoseconds. */
-function hrTime(ms: number): HrTime {
+function hrTime(ms: number): otel.HrTime {
   const seconds = Math.floor(ms / 1_000);
   return [seconds, Math.round((ms - seconds * 1_000) * 1e6)];
 }

@@ -5,6 +5,9 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import test from 'ava';
 import { projectRoot } from '../../dev/paths.js';
+import { shareProcess } from '../helpers/context.js';
+
+shareProcess();
 
 /** What a process must not load to start, by the paths of modules below `node_modules`, with what to do instead. */
 const unwanted = {
@@ -41,16 +44,35 @@ for (const [program, modules] of Object.entries(unwanted)) {
   });
 }
 
+/** What a bundle may load from `node_modules` at its start: native code, and what an external package brings along. */
+const LOADED_BY_BUNDLES =
+  /^(?:bcrypt|detect-libc|iconv-lite|safer-buffer|(?:@msgpackr-extract\/)?msgpackr-extract|node-gyp-build)(?:-|\/)/;
+
 for (const program of ['api', 'workers']) {
+  test(`dist/${program}/main.js loads no package before it is needed`, async (t) => {
+    // Without a configuration it ends at once, having loaded all that it imports.
+    const loaded = await modulesOf(`${program}/main`);
+    t.true(loaded.length > 0);
+    t.deepEqual(
+      loaded.filter((path) => !LOADED_BY_BUNDLES.test(path)),
+      [],
+      'an import of an external package runs at the start, even in a module that is loaded later: use require there',
+    );
+  });
+
   test(`dist/${program}/main.js is one file, whose source map names our sources line by line`, async (t) => {
     const file = join(projectRoot, 'dist', program, 'main.js');
     const code = await readFile(file, 'utf8');
-    t.notRegex(code, /^(?:import|export) [^'"]*['"]\.{1,2}\//m, 'npm run build bundles it');
+    t.notRegex(
+      code,
+      /(?:^|[;}])(?:import|export)[^;'"]*['"]\.{1,2}\//m,
+      'npm run build bundles it',
+    );
     const map = new SourceMap(
       JSON.parse(await readFile(`${file}.map`, 'utf8')) as SourceMapPayload,
     );
-    const line = code.split('\n').findIndex((text) => text.includes(`async function start`));
-    const entry = map.findEntry(line, 0);
+    const before = code.slice(0, code.indexOf('async function start')).split('\n');
+    const entry = map.findEntry(before.length - 1, before.at(-1)?.length ?? 0);
     t.true(
       'originalSource' in entry && /\/(?:api|workers|shared)\/.*\.ts$/.test(entry.originalSource),
     );
@@ -58,17 +80,21 @@ for (const program of ['api', 'workers']) {
   });
 }
 
-/** The CommonJS modules that importing a program loads, by their paths below `node_modules`. */
+/** The CommonJS modules that importing a program loads, until it ends, by their paths below `node_modules`. */
 async function modulesOf(program: string): Promise<string[]> {
   const code = `
     import { createRequire } from 'node:module';
+    const { cache } = createRequire(import.meta.url);
+    process.on('exit', () => {
+      process.exitCode = 0;
+      console.log(JSON.stringify(Object.keys(cache)));
+    });
     await import('./dist/${program}.js');
-    console.log(JSON.stringify(Object.keys(createRequire(import.meta.url).cache)));
     process.exit();`;
   const { stdout } = await promisify(execFile)(
     process.execPath,
     ['--input-type=module', '--eval', code],
-    { cwd: projectRoot, maxBuffer: 4 * 1024 ** 2 },
+    { cwd: projectRoot, env: {}, maxBuffer: 4 * 1024 ** 2 },
   );
   const paths = JSON.parse(stdout) as string[];
   const below = join(projectRoot, 'node_modules', '/');
