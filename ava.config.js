@@ -1,5 +1,6 @@
-/** They wait most, for what is down or late to come back: begun first, others run meanwhile. */
+/** They take longest, or wait for what is down or late to come back: begun first, others run meanwhile. */
 const slowest = [
+  'stores-[0-9]',
   'kill',
   'log-spool',
   'chaos',
@@ -12,13 +13,13 @@ const slowest = [
   'worker-process',
 ];
 const rank = (file) => {
-  const place = slowest.findIndex((name) => file.endsWith(`/${name}.test.ts`));
+  const place = slowest.findIndex((name) => new RegExp(`/${name}\\.test\\.[jt]s$`).test(file));
   return place < 0 ? slowest.length : place;
 };
 
-/** The tests run compiled, each file in a process of its own: native modules and signals need one. */
+/** The tests run compiled, each file in a process of its own: native modules and signals need one (docs/adr/0006, 0038). */
 export default {
-  files: ['test/**/*.test.ts'],
+  files: ['test/**/*.test.ts', 'dist/groups/*.test.js'],
   typescript: { rewritePaths: { 'test/': 'dist/test/' }, compile: false },
   nodeArguments: ['--enable-source-maps'],
   require: ['./dist/test/helpers/measure-coverage.js'],

@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { createReadStream } from 'node:fs';
+import { createReadStream, existsSync } from 'node:fs';
 import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join, relative } from 'node:path';
@@ -11,6 +11,7 @@ import { readAva, readErrors } from './ava-output.js';
 import { add, report, type Tally } from './tally.js';
 import { secretsIn } from './test-secrets.js';
 import { openTestStack, type TestStack } from './test-stack.js';
+import { planTestRun, writeTestGroups } from './test-groups.js';
 import { runTool } from './tool.js';
 
 const coverageFolder = 'coverage';
@@ -29,6 +30,9 @@ interface TestOptions {
  */
 export async function runTests(options: TestOptions): Promise<Tally> {
   const startedAt = performance.now();
+  const unknown = options.files.filter((file) => !/[*?{[!]/.test(file) && !existsSync(file));
+  if (unknown.length > 0)
+    return report({ name: 'tests', startedAt, fault: `there is no ${unknown.join(', ')}` });
   const dataDir = await mkdtemp(join(tmpdir(), 'rollcall-test-'));
   try {
     const stack = await openTestStack({
@@ -59,7 +63,8 @@ async function runAva({ files, signal }: TestOptions, stack: TestStack): Promise
   // What an earlier run measured must not pass for this one's.
   const isMeasured = files.length === 0;
   if (isMeasured) await rm(coverage, { recursive: true, force: true });
-  const child = spawn(join(projectRoot, 'node_modules/.bin/ava'), files, {
+  const selected = isMeasured ? await wholeRun() : files;
+  const child = spawn(join(projectRoot, 'node_modules/.bin/ava'), selected, {
     cwd: projectRoot,
     env: {
       ...readDevEnv().inherited,
@@ -88,6 +93,12 @@ async function runAva({ files, signal }: TestOptions, stack: TestStack): Promise
   if (all.length === 0)
     all.push([`ava ended with ${child.signalCode ?? `exit code ${child.exitCode}`}`]);
   return { passed, failed: Math.max(failed, 1), failures: all };
+}
+
+async function wholeRun(): Promise<readonly string[]> {
+  const plan = await planTestRun();
+  await writeTestGroups(plan);
+  return [...plan.groups.keys(), ...plan.alone];
 }
 
 const TOLD_FILES = 8;

@@ -18,14 +18,16 @@ Object.assign(http, {
 
 const require = createRequire(import.meta.url);
 const maildev = require.resolve('maildev/package.json');
-refuseOnce(createRequire(maildev)('smtp-server') as typeof SmtpServer);
+const smtp = createRequire(maildev)('smtp-server') as { SMTPServer: typeof SmtpServer.SMTPServer };
+refuseOnce(smtp.SMTPServer);
+acknowledgeOnceListed(smtp);
 require(join(dirname(maildev), 'bin', 'maildev'));
 
 /**
  * Refuses the first mail to each address that begins with `refuse-once`, and takes the next: so that a dead letter, and what a
  * redrive does, can be seen. Maildev leaves this handler as it is.
  */
-function refuseOnce({ SMTPServer }: typeof SmtpServer): void {
+function refuseOnce(SMTPServer: typeof SmtpServer.SMTPServer): void {
   const refused = new Set<string>();
   SMTPServer.prototype.onRcptTo = ({ address }, _session, callback) => {
     const isFirst = address.startsWith('refuse-once') && !refused.has(address);
@@ -33,6 +35,33 @@ function refuseOnce({ SMTPServer }: typeof SmtpServer): void {
     const refusal = new Error('5.1.1 User unknown (the next mail to it is taken)');
     callback(isFirst ? Object.assign(refusal, { responseCode: 550 }) : null);
   };
+}
+
+/** Answers a mail when the list has it: whoever was told that it has arrived looks there at once. */
+function acknowledgeOnceListed(module: { SMTPServer: typeof SmtpServer.SMTPServer }): void {
+  const waiting = new Map<string, () => void>();
+  const listed = new Set<string>();
+  module.SMTPServer = class extends module.SMTPServer {
+    constructor({ onData, ...options }: SmtpServer.SMTPServerOptions) {
+      super({
+        ...options,
+        onData: (stream, session, callback) =>
+          onData?.(stream, session, (error, message) => {
+            const id = /^Message queued as (\w+)$/.exec(String(message))?.[1];
+            if (error || id === undefined || listed.delete(id)) callback(error, message);
+            else waiting.set(id, () => callback(null, message));
+          }),
+      });
+    }
+  };
+  // Loaded only now: it keeps the class that it finds.
+  const mails = require('maildev/lib/mailserver') as NodeJS.EventEmitter;
+  mails.on('new', ({ id }: { readonly id: string }) => {
+    const acknowledge = waiting.get(id);
+    if (acknowledge) acknowledge();
+    else listed.add(id);
+    waiting.delete(id);
+  });
 }
 
 /** Rejects requests from other hosts or origins, WebSocket upgrades included, before any listener sees them. */

@@ -5,11 +5,13 @@ import { Readable } from 'node:stream';
 import test from 'ava';
 import { runInTerminal } from '../../cli/run.js';
 import type { Terminal } from '../../cli/command.js';
-import { useContext } from '../helpers/context.js';
+import { shareProcess, useContext } from '../helpers/context.js';
 import { environment } from '../helpers/env.js';
 import { eventually } from '../helpers/eventually.js';
 import { insertAdmin, insertMessage, openFixture } from '../workers/fixture.js';
 import { runCli, runCliJson, runCliProcess } from './run-cli.js';
+
+shareProcess();
 
 const context = useContext();
 

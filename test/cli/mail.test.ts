@@ -1,9 +1,11 @@
 import { randomUUID } from 'node:crypto';
 import { userInfo } from 'node:os';
 import test from 'ava';
-import { useContext } from '../helpers/context.js';
+import { shareProcess, useContext } from '../helpers/context.js';
 import { insertAdmin, insertMessage, openFixture } from '../workers/fixture.js';
 import { runCli, runCliJson } from './run-cli.js';
+
+shareProcess();
 
 const context = useContext();
 /** The audit event names the user of the operating system. */

@@ -1,12 +1,14 @@
 import test from 'ava';
 import { schemaVersion } from '../../shared/database/schema-version.js';
-import { useContext } from '../helpers/context.js';
+import { shareProcess, useContext } from '../helpers/context.js';
 import { openTestDatabase } from '../helpers/database.js';
 import { eventually } from '../helpers/eventually.js';
 import { openOwnRedis } from '../helpers/own-redis.js';
 import { insertAdmin, insertMessage, openFixture } from '../workers/fixture.js';
 import { runCli, runCliJson, runCliProcess } from './run-cli.js';
 import { anyJob } from '../helpers/any-job.js';
+
+shareProcess();
 
 const context = useContext();
 

@@ -5,9 +5,11 @@ import { join } from 'node:path';
 import test from 'ava';
 import { healthdLine, openHealthdLog } from '../../api/http/healthd-log.js';
 import { closeServer, listen } from '../../shared/lifecycle/http-server.js';
-import type { Scope } from '../helpers/context.js';
+import { shareProcess, type Scope } from '../helpers/context.js';
 import { ask } from '../helpers/http.js';
 import { createRecordingLogger } from '../helpers/log.js';
+
+shareProcess();
 
 /** A server whose requests are told in `dir`. */
 async function serve(scope: Scope, dir: string) {

@@ -3,10 +3,10 @@ import { connect } from 'node:net';
 import { text } from 'node:stream/consumers';
 import test from 'ava';
 import { useApi } from '../helpers/api.js';
-import { useContext } from '../helpers/context.js';
+import { useSharedContext } from '../helpers/context.js';
 import { operationsOf, readDocument } from '../helpers/openapi.js';
 
-const context = useContext();
+const context = useSharedContext('api');
 const api = useApi(context);
 const operations = operationsOf(readDocument());
 

@@ -7,6 +7,9 @@ import test from 'ava';
 import { parse } from 'yaml';
 import * as z from 'zod';
 import { projectRoot } from '../../dev/paths.js';
+import { shareProcess } from '../helpers/context.js';
+
+shareProcess();
 
 const run = promisify(execFile);
 

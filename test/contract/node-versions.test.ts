@@ -2,6 +2,9 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import test from 'ava';
 import { projectRoot } from '../../dev/paths.js';
+import { shareProcess } from '../helpers/context.js';
+
+shareProcess();
 
 const read = (path: string): Promise<string> => readFile(join(projectRoot, path), 'utf8');
 const json = async (path: string): Promise<Record<string, unknown>> =>

@@ -5,7 +5,7 @@ import { createApp } from '../../api/app.js';
 import { buildDeps } from '../../api/deps.js';
 import { readOpenApiDocument } from '../../api/openapi/docs.routes.js';
 import { loadApiConfig } from '../../shared/config/config.js';
-import { useContext } from '../helpers/context.js';
+import { shareProcess, useContext } from '../helpers/context.js';
 import { OPENAPI_FILE } from '../helpers/contract.js';
 import { environment } from '../helpers/env.js';
 import { createRecordingLogger } from '../helpers/log.js';
@@ -16,6 +16,8 @@ import {
   resolvePointer,
   routesOf,
 } from '../helpers/openapi.js';
+
+shareProcess();
 
 const context = useContext();
 const document = readDocument();

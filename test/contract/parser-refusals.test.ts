@@ -1,9 +1,9 @@
 import test from 'ava';
 import { useApi } from '../helpers/api.js';
-import { useContext } from '../helpers/context.js';
+import { useSharedContext } from '../helpers/context.js';
 import { exchange } from '../helpers/raw-http.js';
 
-const context = useContext();
+const context = useSharedContext('api');
 const api = useApi(context);
 
 for (const [what, request, status, code] of [

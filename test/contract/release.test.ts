@@ -7,6 +7,9 @@ import test, { type ExecutionContext } from 'ava';
 import { projectRoot } from '../../dev/paths.js';
 import { cutChangelog, sectionOf } from '../../dev/release/changelog.js';
 import { cut, notesOf, planCut, type Run } from '../../dev/release/release.js';
+import { shareProcess } from '../helpers/context.js';
+
+shareProcess();
 
 const today = new Date('2026-11-29T12:00:00Z');
 const changelog = (unreleased: string): string =>

@@ -1,13 +1,17 @@
 import { spawn } from 'node:child_process';
-import { mkdir, mkdtemp, rm, symlink, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readdir, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { Readable } from 'node:stream';
 import test from 'ava';
 import { readAva, readErrors } from '../../dev/checks/ava-output.js';
 import { summarize } from '../../dev/checks/tally.js';
 import { findMutants, mutated } from '../../dev/mutation/mutants.js';
+import { planTestRun } from '../../dev/checks/test-groups.js';
 import { projectRoot } from '../../dev/paths.js';
+import { shareProcess } from '../helpers/context.js';
+
+shareProcess();
 
 /** Test files that fail in each way that ava knows. */
 const FILES = {
@@ -57,6 +61,21 @@ test('everything that fails a run is named in its summary, with what explains it
   t.regex(explanationOf(/Timed out/), /./);
   t.regex(explanationOf(/pending in .*hangs\.test\.js/), /for ever/);
   t.true(printed.includes('passes'));
+});
+
+test('a whole run has each test file once, in a group or alone', async (t) => {
+  const { groups, alone } = await planTestRun();
+  const planned = [...alone, ...[...groups.values()].flat()];
+  const files = await readdir(join(projectRoot, 'test'), { recursive: true });
+  const expected = files.filter((file) => file.endsWith('.test.ts')).map((file) => `test/${file}`);
+  t.deepEqual(planned.toSorted(), expected.toSorted());
+  const kindsOf = (file: string): string[] =>
+    [...groups].filter(([, members]) => members.includes(file)).map(([group]) => basename(group));
+  t.regex(kindsOf('test/flows/register-again.test.ts').join(), /^system-\d\.test\.js$/);
+  t.regex(kindsOf('test/flows/users.test.ts').join(), /^api-\d\.test\.js$/);
+  t.regex(kindsOf('test/workers/sweep.test.ts').join(), /^stores-\d\.test\.js$/);
+  t.regex(kindsOf('test/shared/small-parsers.test.ts').join(), /^parts-\d\.test\.js$/);
+  t.true(alone.includes('test/crash/kill.test.ts'), 'a process is its subject');
 });
 
 test('what processes print on stderr is shown once, and the reason why one ended stands out', async (t) => {

@@ -11,6 +11,9 @@ import { checkScaling } from '../../dev/deploy/checks/scaling.js';
 import { packZip } from '../../dev/deploy/zip.js';
 import { projectRoot } from '../../dev/paths.js';
 import { planted } from './planted-faults.js';
+import { shareProcess } from '../helpers/context.js';
+
+shareProcess();
 
 const signal = new AbortController().signal;
 const images = { api: 'api:x', worker: 'worker:x' };

@@ -1,9 +1,9 @@
 import test from 'ava';
 import { mintedToken } from '../helpers/admins.js';
 import { useApi } from '../helpers/api.js';
-import { useContext } from '../helpers/context.js';
+import { useSharedContext } from '../helpers/context.js';
 
-const context = useContext();
+const context = useSharedContext('api');
 const api = useApi(context);
 
 interface Me {

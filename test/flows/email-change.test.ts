@@ -3,10 +3,10 @@ import pg from 'pg';
 import { createAdmins, mintedToken, type TestAdmin } from '../helpers/admins.js';
 import { createClient, type Answer } from '../helpers/api-client.js';
 import { useApi } from '../helpers/api.js';
-import { useContext } from '../helpers/context.js';
+import { useSharedContext } from '../helpers/context.js';
 import { eventually } from '../helpers/eventually.js';
 
-const context = useContext();
+const context = useSharedContext('api');
 /** The limits are those of production; behind a proxy, so that each test can be another client. */
 const api = useApi(context, { env: { RATE_LIMIT_SCALE: '1', TRUST_PROXY: '1' } });
 const tokenFor = mintedToken(context);

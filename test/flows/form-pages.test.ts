@@ -2,9 +2,9 @@ import test, { type ExecutionContext } from 'ava';
 import { mintedToken } from '../helpers/admins.js';
 import type { Answer } from '../helpers/api-client.js';
 import { useApi } from '../helpers/api.js';
-import { useContext } from '../helpers/context.js';
+import { useSharedContext } from '../helpers/context.js';
 
-const context = useContext();
+const context = useSharedContext('api');
 const api = useApi(context);
 const tokenFor = mintedToken(context);
 

@@ -7,12 +7,14 @@ import {
   type FirehoseEndpoint,
 } from '../../dev/emulators/firehose/firehose-endpoint.js';
 import { createClient } from '../helpers/api-client.js';
-import { useContext } from '../helpers/context.js';
+import { shareProcess, useContext } from '../helpers/context.js';
 import { eventually } from '../helpers/eventually.js';
 import { createFirehoseReader } from '../helpers/firehose.js';
 import { type LogLine, isRequest } from '../helpers/processes.js';
 import { runApi, runWorker, type RunningServer } from '../helpers/servers.js';
 import { openTcpProxy } from '../helpers/tcp-proxy.js';
+
+shareProcess();
 
 const context = useContext();
 

@@ -1,12 +1,12 @@
 import test from 'ava';
 import type { Answer } from '../helpers/api-client.js';
 import { useSystem } from '../helpers/api.js';
-import { useContext } from '../helpers/context.js';
+import { useSharedContext } from '../helpers/context.js';
 import { eventually } from '../helpers/eventually.js';
 import { tokenIn } from '../helpers/mailbox.js';
 import { mailOutcomes } from '../helpers/outbox.js';
 
-const context = useContext();
+const context = useSharedContext('system');
 const system = useSystem(context);
 
 const CONFIRM = /confirm/i;

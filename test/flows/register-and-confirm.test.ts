@@ -1,6 +1,6 @@
 import test from 'ava';
 import { useSystem } from '../helpers/api.js';
-import { useContext } from '../helpers/context.js';
+import { useSharedContext } from '../helpers/context.js';
 import { isRequest } from '../helpers/processes.js';
 import { PUBLIC_URL } from '../helpers/env.js';
 import { eventually } from '../helpers/eventually.js';
@@ -8,7 +8,7 @@ import { createFirehoseReader } from '../helpers/firehose.js';
 import { linksIn, tokenIn } from '../helpers/mailbox.js';
 import { dumpRedis } from '../helpers/redis.js';
 
-const context = useContext();
+const context = useSharedContext('system');
 const system = useSystem(context);
 const firehose = createFirehoseReader(context);
 

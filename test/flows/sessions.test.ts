@@ -2,13 +2,13 @@ import test from 'ava';
 import type { Login } from '../helpers/admins.js';
 import { createClient } from '../helpers/api-client.js';
 import { useApi } from '../helpers/api.js';
-import { useContext } from '../helpers/context.js';
+import { useSharedContext } from '../helpers/context.js';
 import type { Problem } from '../helpers/problem.js';
 import { isRequest } from '../helpers/processes.js';
 import { runApi } from '../helpers/servers.js';
 import { ageRotations } from '../helpers/rotations.js';
 
-const context = useContext();
+const context = useSharedContext('api');
 const api = useApi(context);
 
 test.serial('POST /auth/login: answer, row and log line', async (t) => {

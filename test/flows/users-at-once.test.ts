@@ -2,10 +2,10 @@ import test from 'ava';
 import { createInsertUser } from '../../api/users/users.statements.js';
 import type { TestAdmin } from '../helpers/admins.js';
 import { useApi } from '../helpers/api.js';
-import { useContext } from '../helpers/context.js';
+import { useSharedContext } from '../helpers/context.js';
 import { openTestDatabase } from '../helpers/database.js';
 
-const context = useContext();
+const context = useSharedContext('api');
 const api = useApi(context);
 
 let ann: TestAdmin;

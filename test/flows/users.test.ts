@@ -2,12 +2,12 @@ import test from 'ava';
 import type { TestAdmin } from '../helpers/admins.js';
 import type { ApiClient } from '../helpers/api-client.js';
 import { useApi } from '../helpers/api.js';
-import { useContext } from '../helpers/context.js';
+import { useSharedContext } from '../helpers/context.js';
 import { isRequest } from '../helpers/processes.js';
 import { createFirehoseReader } from '../helpers/firehose.js';
 import { userAnswer, type UserAnswer } from '../helpers/samples.js';
 
-const context = useContext();
+const context = useSharedContext('api');
 const api = useApi(context);
 
 /** The two forms in which one user is named. */

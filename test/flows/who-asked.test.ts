@@ -3,9 +3,9 @@ import { readTraceparent } from '../../api/http/traceparent.js';
 import { runCli, runCliJson } from '../cli/run-cli.js';
 import type { Answer, RequestOptions } from '../helpers/api-client.js';
 import { useApi } from '../helpers/api.js';
-import { useContext } from '../helpers/context.js';
+import { useSharedContext } from '../helpers/context.js';
 
-const context = useContext();
+const context = useSharedContext('api');
 const api = useApi(context);
 
 const TRACE = '12345678901234567890123456789012';

@@ -30,7 +30,9 @@ export interface UseOptions {
  * confirmed by tokens minted in the test.
  */
 export const useApi = (context: TestContext, options: UseOptions = {}): ApiUnderTest =>
-  withApi(context, () => runApi(context, options));
+  onceFor(context, `API ${JSON.stringify(options)}`, () =>
+    withApi(context, () => runApi(context, options)),
+  );
 
 /** The same in a process of its own, for what the process is the subject of. */
 export const useApiProcess = (
@@ -40,7 +42,9 @@ export const useApiProcess = (
 
 /** Runs an API and a worker in the file's own process. Admins are confirmed by the links in their mails. */
 export const useSystem = (context: TestContext, options: UseOptions = {}): SystemUnderTest =>
-  withWorker(context, useApi(context, options), () => runWorker(context, options));
+  onceFor(context, `system ${JSON.stringify(options)}`, () =>
+    withWorker(context, useApi(context, options), () => runWorker(context, options)),
+  );
 
 /** The same in two processes of their own, for what they are the subject of. */
 export const useSystemProcesses = (
@@ -48,6 +52,16 @@ export const useSystemProcesses = (
   options: UseOptions = {},
 ): SystemUnderTest<ServerProcess> =>
   withWorker(context, useApiProcess(context, options), () => startWorker(context, options));
+
+const ofContext = new WeakMap<TestContext, Map<string, unknown>>();
+
+/** Files that share a context share its servers. */
+function onceFor<T>(context: TestContext, what: string, make: () => T): T {
+  const made = ofContext.get(context) ?? new Map<string, unknown>();
+  ofContext.set(context, made);
+  if (!made.has(what)) made.set(what, make());
+  return made.get(what) as T;
+}
 
 function withApi<S extends RunningServer>(
   context: TestContext,

@@ -98,6 +98,27 @@ export function useContext(): TestContext {
   };
 }
 
+let shared: TestContext | undefined;
+
+/**
+ * The context of the process, for all its files that ask for it. In a whole run the files that give one name here share a
+ * process, its databases and, if they start them with the same environment, an API and a worker
+ * (dev/checks/test-groups.ts). They keep to admins and addresses of their own, and neither count nor empty what is
+ * everybody's.
+ */
+export function useSharedContext(_with: 'api' | 'system'): TestContext {
+  return (shared ??= useContext());
+}
+
+/**
+ * Says that this file may share its process in a whole run (dev/checks/test-groups.ts): it leaves nothing behind in it, its
+ * hooks are for its own context, and it runs a server there only during a serial test, since the models of a process belong
+ * to one database.
+ */
+export function shareProcess(): void {
+  registerCompletionHandler(failIfAlive);
+}
+
 /** Fails the file when its process outlives its tests; says what keeps it alive. */
 function failIfAlive(): void {
   const alarm = setTimeout(() => {

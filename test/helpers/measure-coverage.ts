@@ -9,13 +9,13 @@ import { projectRoot } from '../../dev/paths.js';
 // NODE_V8_COVERAGE would write, and c8 read, all of node_modules for every process.
 
 /** The tests of parts and of flows without faults: the others are about what happens, not about which lines run. */
-const MEASURED = /^test\/(?:contract|shared|workers|flows\/(?!faults\/))/;
+const MEASURED = /^dist\/groups\/|^test\/(?:contract|shared|workers|flows\/(?!faults\/))/;
 const PRODUCT = ['api', 'workers', 'shared'].map(
   (folder) => `${pathToFileURL(join(projectRoot, 'dist', folder)).href}/`,
 );
 
 const dir = process.env['COVERAGE_DIR'];
-const file = relative(projectRoot, fileURLToPath(test.meta.file)).replace(/^dist\//, '');
+const file = relative(projectRoot, fileURLToPath(test.meta.file)).replace(/^dist\/test/, 'test');
 if (dir !== undefined && MEASURED.test(file)) measure(dir);
 
 function measure(folder: string): void {

@@ -34,6 +34,8 @@ const OURS: readonly string[] = [...variableNames, FIREHOSE_URL].filter(
 );
 /** The spools of one process must not take each other for dead. */
 const owner = thisProcess();
+// Each has a listener for the end of the process.
+process.setMaxListeners(0);
 
 /** Runs what `api/main.ts` runs, in the test's own process, and resolves once it listens. */
 export async function runApi(
@@ -67,26 +69,24 @@ interface Program<C> {
   ): Promise<{ readonly port: number; readonly deps: { readonly database: Database } }>;
 }
 
-let hasWorker = false;
+/** Resolves when the worker that runs here has ended: a worker is called after its process, so that two would pass for one. */
+let lastWorker = Promise.resolve();
 
 async function run<C extends ApiConfig | WorkerConfig>(
   context: TestContext,
   { env = {}, scope = context }: StartOptions,
   { service, load, start }: Program<C>,
 ): Promise<RunningServer> {
-  const isWorker = service === 'rollcall-worker';
-  // Two would pass for one: a worker is called after its process.
-  if (isWorker && hasWorker) throw new Error('a second worker needs a process of its own');
   const config = load(wholeEnvironment(context, env));
   const share = shareModels(config.database, 'a server');
   const output = keepLines();
   const logging = openLogging(config, service, { output: { write: output.add }, owner });
+  const end = service === 'rollcall-worker' ? await takeTurn() : () => undefined;
   let hasEnded = false;
   const lifecycle = createLifecycle(logging.log, STOP_WITHIN_MS, () => {
     hasEnded = true;
-    if (isWorker) hasWorker = false;
+    end();
   });
-  hasWorker ||= isWorker;
   const stop = stopOf(service, lifecycle, output);
   scope.teardown(async () => {
     const endsByItself = lifecycle.isStopping && !stop.isCalled();
@@ -109,6 +109,15 @@ async function run<C extends ApiConfig | WorkerConfig>(
     hasEnded: () => hasEnded,
     stop: stop.now,
   };
+}
+
+/** Waits until no other worker runs here, and resolves to what lets the next one run. */
+async function takeTurn(): Promise<() => void> {
+  const before = lastWorker;
+  let end = (): void => undefined;
+  lastWorker = new Promise((resolve) => (end = resolve));
+  await before;
+  return end;
 }
 
 function wholeEnvironment(context: TestContext, env: Overrides): Record<string, string> {

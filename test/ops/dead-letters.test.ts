@@ -19,10 +19,12 @@ import {
 import type { DeadLetterFilter } from '../../api/ops/mail/dead-letter-filter.service.js';
 import { readMailStory } from '../../api/ops/mail/mail-timeline.service.js';
 import { createAudit } from '../../shared/audit/audit.js';
-import { useContext, type Scope } from '../helpers/context.js';
+import { shareProcess, useContext, type Scope } from '../helpers/context.js';
 import { openTestDatabase } from '../helpers/database.js';
 import { eventually } from '../helpers/eventually.js';
 import { createRecordingLogger } from '../helpers/log.js';
+
+shareProcess();
 
 const context = useContext();
 const cause = { traceId: 'f'.repeat(32), operatorId: 7, reason: 'the server is back' };

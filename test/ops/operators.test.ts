@@ -22,10 +22,12 @@ import { startRequestedTasks } from '../../workers/tasks/requested-tasks.js';
 import { createTaskRuns, recordSweeps } from '../../workers/tasks/task-runs.js';
 import { createTasks } from '../../workers/tasks/tasks.js';
 import { anyJob } from '../helpers/any-job.js';
-import { useContext, type Scope } from '../helpers/context.js';
+import { shareProcess, useContext, type Scope } from '../helpers/context.js';
 import { eventually } from '../helpers/eventually.js';
 import { createRecordingLogger } from '../helpers/log.js';
 import { insertAdmin, insertMessage, openFixture } from '../workers/fixture.js';
+
+shareProcess();
 
 const context = useContext();
 const cause = { traceId: 'f'.repeat(32), operatorId: 7, reason: 'the provider is moving' };

@@ -8,11 +8,11 @@ import { deriveKeyRing, type KeyPurpose } from '../../shared/crypto/keys.js';
 import { loopback } from '../../dev/stack/processes/ports.js';
 import type { TestAdmin } from '../helpers/admins.js';
 import { useApi } from '../helpers/api.js';
-import { useContext } from '../helpers/context.js';
+import { useSharedContext } from '../helpers/context.js';
 import { PUBLIC_URL, SECRET_KEY } from '../helpers/env.js';
 import { createTokenForge, encodePart, type TokenForge } from '../helpers/token-forge.js';
 
-const context = useContext();
+const context = useSharedContext('api');
 const api = useApi(context);
 
 let admin: TestAdmin;

@@ -3,14 +3,14 @@ import { withTransaction } from '../../shared/database/transaction.js';
 import { mintedToken, type Login, type TestAdmin } from '../helpers/admins.js';
 import { useSystem } from '../helpers/api.js';
 import { createClient } from '../helpers/api-client.js';
-import { useContext } from '../helpers/context.js';
+import { useSharedContext } from '../helpers/context.js';
 import { openTestDatabase } from '../helpers/database.js';
 import { eventually } from '../helpers/eventually.js';
 import { tokenIn } from '../helpers/mailbox.js';
 import type { Problem } from '../helpers/problem.js';
 import { runApi } from '../helpers/servers.js';
 
-const context = useContext();
+const context = useSharedContext('system');
 const system = useSystem(context);
 const tokenFor = mintedToken(context);
 

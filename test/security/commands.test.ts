@@ -2,10 +2,10 @@ import { userInfo } from 'node:os';
 import test from 'ava';
 import { runCli, runCliJson, runCliProcess } from '../cli/run-cli.js';
 import { useApi } from '../helpers/api.js';
-import { useContext } from '../helpers/context.js';
+import { useSharedContext } from '../helpers/context.js';
 import { openFixture } from '../workers/fixture.js';
 
-const context = useContext();
+const context = useSharedContext('api');
 const api = useApi(context);
 
 const ACTOR = `cli/${userInfo().username}`;

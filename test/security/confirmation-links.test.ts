@@ -2,13 +2,13 @@ import test from 'ava';
 import { mintedToken, type Applicant } from '../helpers/admins.js';
 import { useApi } from '../helpers/api.js';
 import { createClient } from '../helpers/api-client.js';
-import { useContext } from '../helpers/context.js';
+import { useSharedContext } from '../helpers/context.js';
 import { eventually } from '../helpers/eventually.js';
 import { createMailbox, tokenIn } from '../helpers/mailbox.js';
 import { comparable, type Problem } from '../helpers/problem.js';
 import { runApi, runWorker } from '../helpers/servers.js';
 
-const context = useContext();
+const context = useSharedContext('api');
 const api = useApi(context);
 const tokenFor = mintedToken(context);
 const mailbox = createMailbox(context.stack);

@@ -2,13 +2,13 @@ import test from 'ava';
 import type { TestAdmin } from '../helpers/admins.js';
 import { useApi } from '../helpers/api.js';
 import { openBrowser, type ConsoleBrowser } from '../helpers/console.js';
-import { useContext } from '../helpers/context.js';
+import { useSharedContext } from '../helpers/context.js';
 import { ask } from '../helpers/http.js';
 import { runApi } from '../helpers/servers.js';
 
-const context = useContext();
-const operatorEmail = `operator@${context.mailDomain}`;
-const readerEmail = `reader@${context.mailDomain}`;
+const context = useSharedContext('api');
+const operatorEmail = `careful-operator@${context.mailDomain}`;
+const readerEmail = `careful-reader@${context.mailDomain}`;
 const env = { OPERATOR_EMAILS: operatorEmail, OPS_READONLY_EMAILS: readerEmail };
 const api = useApi(context, { env });
 

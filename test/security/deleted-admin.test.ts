@@ -1,13 +1,13 @@
 import test from 'ava';
 import { mintedToken } from '../helpers/admins.js';
 import { useApi } from '../helpers/api.js';
-import { useContext } from '../helpers/context.js';
+import { useSharedContext } from '../helpers/context.js';
 import { eventually } from '../helpers/eventually.js';
 import { createMailbox } from '../helpers/mailbox.js';
 import type { Problem } from '../helpers/problem.js';
 import { runWorker } from '../helpers/servers.js';
 
-const context = useContext();
+const context = useSharedContext('api');
 const api = useApi(context);
 const mailbox = createMailbox(context.stack);
 const tokenFor = mintedToken(context);

@@ -4,14 +4,14 @@ import test, { type ExecutionContext } from 'ava';
 import { type TestAdmin, mintedToken } from '../helpers/admins.js';
 import type { Answer } from '../helpers/api-client.js';
 import { useApi } from '../helpers/api.js';
-import { useContext } from '../helpers/context.js';
+import { useSharedContext } from '../helpers/context.js';
 import { loadContract } from '../helpers/contract.js';
 import { operationsOf, readDocument } from '../helpers/openapi.js';
 import type { Problem } from '../helpers/problem.js';
 import { exchange, openConnection, readAnswer } from '../helpers/raw-http.js';
 import { userAnswer } from '../helpers/samples.js';
 
-const context = useContext();
+const context = useSharedContext('api');
 const api = useApi(context);
 
 /** What `POST /auth/login` reads, and `POST /users`. */
@@ -351,7 +351,7 @@ async function keptOf(adminId: number): Promise<string[]> {
       union all select unnest(array[encode(refresh_hash, 'hex'), encode(refresh_nonce, 'hex')])
         from sessions where admin_id = $1
       union all select encode(nonce, 'hex') from confirmations
-      union all select password_hash from registrations`,
+      union all select password_hash from registrations where password_hash <> ''`,
     [adminId],
   );
   return rows.flatMap(({ kept }) => {

@@ -4,7 +4,7 @@ import { createHttpServer } from '../../api/http/server.js';
 import type { TestAdmin } from '../helpers/admins.js';
 import { useApi } from '../helpers/api.js';
 import { createClient } from '../helpers/api-client.js';
-import { useContext } from '../helpers/context.js';
+import { useSharedContext } from '../helpers/context.js';
 import { productionEnvironment } from '../helpers/env.js';
 import { eventually } from '../helpers/eventually.js';
 import { createRecordingLogger } from '../helpers/log.js';
@@ -13,7 +13,7 @@ import { runApi } from '../helpers/servers.js';
 import { exchange, openConnection, readAnswer, type RawAnswer } from '../helpers/raw-http.js';
 import { openOwnServer } from './own-server.js';
 
-const context = useContext();
+const context = useSharedContext('api');
 const api = useApi(context);
 
 let admin: TestAdmin;

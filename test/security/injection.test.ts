@@ -2,7 +2,7 @@ import test from 'ava';
 import type { TestAdmin } from '../helpers/admins.js';
 import type { RequestOptions } from '../helpers/api-client.js';
 import { useApi } from '../helpers/api.js';
-import { useContext } from '../helpers/context.js';
+import { useSharedContext } from '../helpers/context.js';
 import {
   operationsOf,
   readDocument,
@@ -11,8 +11,8 @@ import {
 } from '../helpers/openapi.js';
 import { sampleBodies } from '../helpers/samples.js';
 
-const context = useContext();
-const api = useApi(context, { env: { OPERATOR_EMAILS: `operator@${context.mailDomain}` } });
+const context = useSharedContext('api');
+const api = useApi(context, { env: { OPERATOR_EMAILS: `watched-operator@${context.mailDomain}` } });
 
 const document = readDocument();
 
@@ -55,7 +55,7 @@ let operator: TestAdmin;
 test.serial.before('set the tripwire', async () => {
   await context.rows('create sequence tripwire');
   admin = await api.admins.confirmedAdmin();
-  operator = await api.admins.confirmedAdmin({ email: `operator@${context.mailDomain}` });
+  operator = await api.admins.confirmedAdmin({ email: `watched-operator@${context.mailDomain}` });
 });
 
 for (const given of operationsOf(document)) {

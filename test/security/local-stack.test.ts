@@ -32,6 +32,25 @@ test('the local mailbox is for its own host: no other site’s page reads the ma
   t.true((await ask(mailbox.url, '/email')).body.includes('a mail of this test'));
 });
 
+test('a mail that the mailbox has taken is in its list', async (t) => {
+  const mailbox = await openMailbox({ dataDir: await folder(t), smtpPort: 0, webPort: 0 });
+  t.teardown(() => mailbox.close());
+  const transport = createTransport({ ...mailbox.smtp, ignoreTLS: true, pool: true });
+  t.teardown(() => transport.close());
+  const sendAndLook = async (to: string): Promise<boolean> => {
+    await transport.sendMail({ from: 'a@x.test', to, text: 'text', html: '<b>text</b>' });
+    // Over a connection that is there already: at once.
+    const answer = await fetch(`${mailbox.url}/email?envelope.to.address=${to}`);
+    return (await answer.text()).includes(`"${to}"`);
+  };
+  const addresses = Array.from({ length: 200 }, (_, i) => `person-${i}@x.test`);
+  const found = await Promise.all(addresses.map(sendAndLook));
+  t.deepEqual(
+    addresses.filter((_, i) => !found[i]),
+    [],
+  );
+});
+
 test('nor does a WebSocket of another site hear of new mails', async (t) => {
   const mailbox = await openMailbox({ dataDir: await folder(t), smtpPort: 0, webPort: 0 });
   t.teardown(() => mailbox.close());

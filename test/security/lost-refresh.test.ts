@@ -3,11 +3,11 @@ import pg from 'pg';
 import type { Login } from '../helpers/admins.js';
 import { createClient } from '../helpers/api-client.js';
 import { useApi } from '../helpers/api.js';
-import { useContext, type Scope } from '../helpers/context.js';
+import { useSharedContext, type Scope } from '../helpers/context.js';
 import { eventually } from '../helpers/eventually.js';
 import { startApi } from '../helpers/processes.js';
 
-const context = useContext();
+const context = useSharedContext('api');
 const api = useApi(context);
 
 test('S36 the API is killed between the commit of a refresh and its answer: the retry gets the same successor', async (t) => {

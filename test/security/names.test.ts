@@ -2,12 +2,12 @@ import test, { type ExecutionContext } from 'ava';
 import type { TestAdmin } from '../helpers/admins.js';
 import { createClient, type Answer, type ApiClient } from '../helpers/api-client.js';
 import { useApi } from '../helpers/api.js';
-import { useContext } from '../helpers/context.js';
+import { useSharedContext } from '../helpers/context.js';
 import type { Problem } from '../helpers/problem.js';
 import { runApi, type RunningServer } from '../helpers/servers.js';
 import { openTcpProxy } from '../helpers/tcp-proxy.js';
 
-const context = useContext();
+const context = useSharedContext('api');
 const api = useApi(context);
 
 test.serial(

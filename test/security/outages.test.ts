@@ -1,9 +1,11 @@
 import test from 'ava';
 import { createAdmins } from '../helpers/admins.js';
 import { createClient, type Answer } from '../helpers/api-client.js';
-import { useContext } from '../helpers/context.js';
+import { shareProcess, useContext } from '../helpers/context.js';
 import { runApi } from '../helpers/servers.js';
 import { openTcpProxy } from '../helpers/tcp-proxy.js';
+
+shareProcess();
 
 const context = useContext();
 

@@ -2,12 +2,12 @@ import test from 'ava';
 import type { TestAdmin } from '../helpers/admins.js';
 import type { Answer, ApiClient } from '../helpers/api-client.js';
 import { useApi } from '../helpers/api.js';
-import { useContext } from '../helpers/context.js';
+import { useSharedContext } from '../helpers/context.js';
 import { operationsOf, readDocument, type DocumentedOperation } from '../helpers/openapi.js';
 import { comparable } from '../helpers/problem.js';
 import { sampleBodies } from '../helpers/samples.js';
 
-const context = useContext();
+const context = useSharedContext('api');
 const api = useApi(context, { env: { OPERATOR_EMAILS: `operator@${context.mailDomain}` } });
 
 const operations = operationsOf(readDocument());

@@ -5,7 +5,7 @@ import { createPasswords } from '../../api/passwords/passwords.js';
 import { createAdmins } from '../helpers/admins.js';
 import { useApi } from '../helpers/api.js';
 import { createClient } from '../helpers/api-client.js';
-import { useContext } from '../helpers/context.js';
+import { useSharedContext } from '../helpers/context.js';
 import { environment, productionEnvironment } from '../helpers/env.js';
 import { readDocument } from '../helpers/openapi.js';
 import type { Problem } from '../helpers/problem.js';
@@ -13,7 +13,7 @@ import { startProgram } from '../helpers/processes.js';
 import { runApi } from '../helpers/servers.js';
 import { startCounting } from './counted-work.js';
 
-const context = useContext();
+const context = useSharedContext('api');
 const api = useApi(context);
 
 const KEY = '\u{1F511}';

@@ -7,9 +7,11 @@ import { oneWritePerTurn } from '../../api/rate-limits/one-write-per-turn.js';
 import { createRateLimiter, type RateLimiter } from '../../api/rate-limits/rate-limiter.js';
 import { deriveKeyRing } from '../../shared/crypto/keys.js';
 import { openFailFastRedis } from '../../shared/queues/redis-client.js';
-import { useContext } from '../helpers/context.js';
+import { shareProcess, useContext } from '../helpers/context.js';
 import { SECRET_KEY } from '../helpers/env.js';
 import { eventually } from '../helpers/eventually.js';
+
+shareProcess();
 
 const context = useContext();
 

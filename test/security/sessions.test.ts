@@ -3,11 +3,11 @@ import jwt from 'jsonwebtoken';
 import { mintedToken, type Login, type TestAdmin } from '../helpers/admins.js';
 import { createClient, type ApiClient } from '../helpers/api-client.js';
 import { useSystem } from '../helpers/api.js';
-import { useContext } from '../helpers/context.js';
+import { useSharedContext } from '../helpers/context.js';
 import { ageRotations } from '../helpers/rotations.js';
 import { runApi, type RunningServer } from '../helpers/servers.js';
 
-const context = useContext();
+const context = useSharedContext('system');
 const system = useSystem(context);
 
 let secondApi: RunningServer;

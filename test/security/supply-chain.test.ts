@@ -6,9 +6,9 @@ import test from 'ava';
 import * as z from 'zod';
 import { projectRoot } from '../../dev/paths.js';
 import { useApi } from '../helpers/api.js';
-import { useContext } from '../helpers/context.js';
+import { useSharedContext } from '../helpers/context.js';
 
-const context = useContext();
+const context = useSharedContext('api');
 const api = useApi(context);
 
 const Lockfile = z.object({

@@ -1,10 +1,10 @@
 import test, { type ExecutionContext } from 'ava';
 import { mintedToken, type Applicant } from '../helpers/admins.js';
 import { useApi } from '../helpers/api.js';
-import { useContext } from '../helpers/context.js';
+import { useSharedContext } from '../helpers/context.js';
 import type { Problem } from '../helpers/problem.js';
 
-const context = useContext();
+const context = useSharedContext('api');
 const owners = ['first', 'pushed-out', 'forgetful', 'wanted', 'gone'].map(
   (name) => `${name}@${context.mailDomain}`,
 );

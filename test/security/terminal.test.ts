@@ -1,8 +1,10 @@
 import test from 'ava';
 import { escapeControls } from '../../shared/html/escape-controls.js';
 import { runCli, runCliJson } from '../cli/run-cli.js';
-import { useContext } from '../helpers/context.js';
+import { shareProcess, useContext } from '../helpers/context.js';
 import { bounceOf, mailObject, openSesFixture } from '../workers/ses-fixture.js';
+
+shareProcess();
 
 const context = useContext();
 

@@ -1,5 +1,8 @@
 import test from 'ava';
 import { createVerifiedTokens } from '../../api/sessions/verified-tokens.js';
+import { shareProcess } from '../helpers/context.js';
+
+shareProcess();
 
 const HOUR_MS = 3_600_000;
 const claims = (adminId: number, expiresAtMs = Date.now() + HOUR_MS) => ({

@@ -1,6 +1,6 @@
 import test from 'ava';
 import { ConfigError, loadApiConfig, loadWorkerConfig } from '../../shared/config/config.js';
-import { useContext } from '../helpers/context.js';
+import { shareProcess, useContext } from '../helpers/context.js';
 import {
   environment,
   PASSWORD_PEPPER as TEST_PEPPER,
@@ -10,6 +10,8 @@ import {
   type Overrides,
 } from '../helpers/env.js';
 import { startProgram } from '../helpers/processes.js';
+
+shareProcess();
 
 const context = useContext();
 

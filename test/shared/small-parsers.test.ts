@@ -2,6 +2,9 @@ import test from 'ava';
 import { escapeHtml } from '../../shared/html/escape-html.js';
 import { isLocalHost, unmapped } from '../../shared/http/network-address.js';
 import { requestIdFrom } from '../../shared/http/request-headers.js';
+import { shareProcess } from '../helpers/context.js';
+
+shareProcess();
 
 test('special characters of HTML are escaped, others kept', (t) => {
   t.is(

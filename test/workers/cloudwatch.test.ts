@@ -2,7 +2,7 @@ import test from 'ava';
 import { claimPort } from '../../dev/stack/processes/ports.js';
 import { shipLogBatch } from '../../shared/jobs/ship-log-batch.js';
 import { openCloudWatchServer, rounded } from '../helpers/cloudwatch.js';
-import { useContext } from '../helpers/context.js';
+import { shareProcess, useContext } from '../helpers/context.js';
 import { eventually } from '../helpers/eventually.js';
 import { runWorker } from '../helpers/servers.js';
 import {
@@ -15,6 +15,8 @@ import {
   openTestClient,
   workerFinds,
 } from './cloudwatch-fixture.js';
+
+shareProcess();
 
 const context = useContext();
 /** 20 connections of 0.35 s, of which seven tenths are planned to be used. */

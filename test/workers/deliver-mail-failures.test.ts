@@ -5,12 +5,14 @@ import {
   QueueThrottledJobDelayed,
   QueueThrottled,
 } from '../../workers/jobs/job-effects.js';
-import { useContext } from '../helpers/context.js';
+import { shareProcess, useContext } from '../helpers/context.js';
 import { eventually } from '../helpers/eventually.js';
 import { measured } from '../helpers/metrics.js';
 import { openTcpProxy } from '../helpers/tcp-proxy.js';
 import { setUpDelivery } from './delivery-fixture.js';
 import { insertMessage, jobContext, type Fixture } from './fixture.js';
+
+shareProcess();
 
 const context = useContext();
 

@@ -3,11 +3,13 @@ import test from 'ava';
 import { confirmationIdOf } from '../../shared/identity/confirmation-token.js';
 import type { FailpointName } from '../../shared/lifecycle/failpoint.js';
 import { JobDelayed } from '../../workers/jobs/job-effects.js';
-import { useContext } from '../helpers/context.js';
+import { shareProcess, useContext } from '../helpers/context.js';
 import { eventually } from '../helpers/eventually.js';
 import { linksIn } from '../helpers/mailbox.js';
 import { setUpDelivery } from './delivery-fixture.js';
 import { insertAdmin, insertMessage, jobContext, type Fixture } from './fixture.js';
+
+shareProcess();
 
 const context = useContext();
 

@@ -8,10 +8,12 @@ import type { DrainState } from '../../workers/jobs/drain.js';
 import { isPrivateAddress } from '../../workers/http/private-peers.js';
 import type { QueueMessage } from '../../workers/mail/ses-events/ses-events.js';
 import type { Tasks } from '../../workers/tasks/tasks.js';
-import type { Scope } from '../helpers/context.js';
+import { shareProcess, type Scope } from '../helpers/context.js';
 import { eventually } from '../helpers/eventually.js';
 import { createRecordingLogger } from '../helpers/log.js';
 import { openConnection } from '../helpers/raw-http.js';
+
+shareProcess();
 
 test('live says alive, whatever else is wrong', async (t) => {
   const { ask } = await setUp(t, { ok: false });
@@ -30,8 +32,7 @@ test('not ready is 503, by a failed check or because the process is stopping', a
   for (const state of [{ ok: false }, { isStopping: true }]) {
     const { ask } = await setUp(t, state);
     const answer = await ask('GET', '/health/ready');
-    t.is(answer.status, 503);
-    t.like(answer.body, { status: 'not_ready' });
+    t.like(answer, { status: 503, body: { status: 'not_ready' } });
     t.is(answer.headers['retry-after'], '5');
   }
 });

@@ -5,9 +5,11 @@ import {
   EMAIL_CHANGE_LIMIT,
 } from '../../workers/mail/mails/confirmation-mail.js';
 import { countMails, USUAL_LIMIT, type DueMail } from '../../workers/mail/mails/mail-limits.js';
-import { useContext } from '../helpers/context.js';
+import { shareProcess, useContext } from '../helpers/context.js';
 import { openTestDatabase } from '../helpers/database.js';
 import { insertMessage, openFixture } from './fixture.js';
+
+shareProcess();
 
 const context = useContext();
 

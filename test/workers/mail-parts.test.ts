@@ -4,6 +4,9 @@ import { evenRateLimiter } from '../../workers/jobs/even-rate-limiter.js';
 import { createConnectionLimit } from '../../workers/mail/smtp/connection-limit.js';
 import { normalizeReply, refusedParty } from '../../workers/mail/smtp/smtp-reply.js';
 import { maskError, maskPersonalData } from '../../workers/mask.js';
+import { shareProcess } from '../helpers/context.js';
+
+shareProcess();
 
 /** How many jobs a limiter lets through in the fullest second there is, and in the long run. */
 function passing({ max, duration }: ReturnType<typeof evenRateLimiter>) {

@@ -8,9 +8,11 @@ import {
 } from '../../workers/mail/mails/confirmation-texts.js';
 import { renderSecurityNotice } from '../../workers/mail/mails/mails.js';
 import { inWords, utcTime } from '../../workers/mail/mails/wording.js';
-import { useContext } from '../helpers/context.js';
+import { shareProcess, useContext } from '../helpers/context.js';
 import { setUpDelivery } from './delivery-fixture.js';
 import { insertAdmin, insertMessage } from './fixture.js';
+
+shareProcess();
 
 const now = new Date('2026-11-22T14:05:00Z');
 const url = `https://rollcall.example/auth/confirm?token=ct_${'0'.repeat(32)}_${'x'.repeat(43)}`;

@@ -2,6 +2,9 @@ import { randomBytes, randomUUID } from 'node:crypto';
 import test from 'ava';
 import { buildMimeMessage, type MimeMessage } from '../../workers/mail/smtp/mime-message.js';
 import { encodeQuotedPrintable } from '../../workers/mail/smtp/quoted-printable.js';
+import { shareProcess } from '../helpers/context.js';
+
+shareProcess();
 
 test('text comes back from quoted-printable as it was, in short lines of ASCII', (t) => {
   for (const text of [

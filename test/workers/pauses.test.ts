@@ -20,10 +20,12 @@ import {
   requestPermit,
   type SendPermit,
 } from '../../workers/mail/delivery/circuit-breaker.js';
-import type { Scope } from '../helpers/context.js';
+import { shareProcess, type Scope } from '../helpers/context.js';
 import { eventually } from '../helpers/eventually.js';
 import { createRecordingLogger } from '../helpers/log.js';
 import { openOwnRedis, type OwnRedis } from '../helpers/own-redis.js';
+
+shareProcess();
 
 const sayJob = defineJob({
   queue: 'mail',

@@ -6,13 +6,15 @@ import {
   PermanentFailure,
   QueueThrottled,
 } from '../../workers/jobs/job-effects.js';
-import { useContext } from '../helpers/context.js';
+import { shareProcess, useContext } from '../helpers/context.js';
 import { eventually } from '../helpers/eventually.js';
 import { heldAnswer, type SmtpAnswer } from '../helpers/smtp-server.js';
 import { openTcpProxy } from '../helpers/tcp-proxy.js';
 import { setUpDelivery } from './delivery-fixture.js';
 import { deliveryOf, mailObject, openSesFixture } from './ses-fixture.js';
 import { jobContext } from './fixture.js';
+
+shareProcess();
 
 const context = useContext();
 

@@ -4,10 +4,12 @@ import {
   QueueThrottledJobDelayed,
   QueueThrottled,
 } from '../../workers/jobs/job-effects.js';
-import { useContext, type Scope } from '../helpers/context.js';
+import { shareProcess, useContext, type Scope } from '../helpers/context.js';
 import type { SmtpAnswer } from '../helpers/smtp-server.js';
 import { setUpDelivery } from './delivery-fixture.js';
 import { jobContext, type PromisedMail } from './fixture.js';
+
+shareProcess();
 
 const context = useContext();
 

@@ -4,12 +4,14 @@ import { Redis } from 'ioredis';
 import { createMetrics } from '../../shared/metrics/metrics.js';
 import { outboxJobId } from '../../shared/outbox/outbox-job.js';
 import { startRelay } from '../../workers/relay/relay.js';
-import { useContext, type Scope } from '../helpers/context.js';
+import { shareProcess, useContext, type Scope } from '../helpers/context.js';
 import { eventually } from '../helpers/eventually.js';
 import { openOwnRedis } from '../helpers/own-redis.js';
 import { openTcpProxy } from '../helpers/tcp-proxy.js';
 import { openFixture } from './fixture.js';
 import { anyJob } from '../helpers/any-job.js';
+
+shareProcess();
 
 const context = useContext();
 const past = (seconds: number): string => `now() - interval '${seconds} seconds'`;

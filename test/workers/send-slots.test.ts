@@ -6,6 +6,9 @@ import {
   releaseSlot,
 } from '../../workers/mail/delivery/send-slots.js';
 import { MailFailure } from '../../workers/mail/mail.port.js';
+import { shareProcess } from '../helpers/context.js';
+
+shareProcess();
 
 const never = new AbortController().signal;
 

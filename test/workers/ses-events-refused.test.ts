@@ -5,7 +5,7 @@ import {
   fetchCertificate,
   isCertificateOfSns,
 } from '../../workers/mail/ses-events/sns-signature.js';
-import { useContext, type Scope } from '../helpers/context.js';
+import { shareProcess, useContext, type Scope } from '../helpers/context.js';
 import {
   bounceOf,
   complaintOf,
@@ -16,6 +16,8 @@ import {
   openSesFixture,
   TOPIC_ARN,
 } from './ses-fixture.js';
+
+shareProcess();
 
 const context = useContext();
 

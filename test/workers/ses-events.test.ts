@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import test from 'ava';
 import { sesEventsFor } from '../../dev/emulators/ses-events.js';
-import { useContext } from '../helpers/context.js';
+import { shareProcess, useContext } from '../helpers/context.js';
 import {
   bounceOf,
   complaintOf,
@@ -10,6 +10,8 @@ import {
   mailObject,
   openSesFixture,
 } from './ses-fixture.js';
+
+shareProcess();
 
 const context = useContext();
 

@@ -1,9 +1,11 @@
 import test from 'ava';
 import { QueueThrottled } from '../../workers/jobs/job-effects.js';
-import { useContext } from '../helpers/context.js';
+import { shareProcess, useContext } from '../helpers/context.js';
 import { openTcpProxy } from '../helpers/tcp-proxy.js';
 import { setUpDelivery } from './delivery-fixture.js';
 import type { Fixture } from './fixture.js';
+
+shareProcess();
 
 const context = useContext();
 

@@ -1,6 +1,9 @@
 import test from 'ava';
 import { classifySmtpError } from '../../workers/mail/smtp/smtp-failures.js';
 import type { MailFailure, MailFailureEffect, MailProgress } from '../../workers/mail/mail.port.js';
+import { shareProcess } from '../helpers/context.js';
+
+shareProcess();
 
 interface Told {
   readonly code?: string;

@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { setMaxListeners } from 'node:events';
 import { createServer, type Socket } from 'node:net';
 import test from 'ava';
-import type { Scope } from '../helpers/context.js';
+import { shareProcess, type Scope } from '../helpers/context.js';
 import { eventually } from '../helpers/eventually.js';
 import { createRecordingLogger } from '../helpers/log.js';
 import { openSmtpServer, type SmtpBehaviour } from '../helpers/smtp-server.js';
@@ -13,6 +13,8 @@ import {
   type MailConfig,
 } from '../../workers/mail/smtp/smtp.mailer.js';
 import type { SmtpTimeouts } from '../../workers/mail/smtp/send-attempt.js';
+
+shareProcess();
 
 const never = new AbortController().signal;
 setMaxListeners(0, never);

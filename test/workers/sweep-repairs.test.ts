@@ -8,11 +8,13 @@ import { createDependencyFaults } from '../../workers/jobs/dependency-faults.js'
 import { startJobWorker } from '../../workers/jobs/start-worker.js';
 import { startRelay } from '../../workers/relay/relay.js';
 import { createSweep, startSweeping, sweepEverything } from '../../workers/relay/sweep.js';
-import { useContext, type Scope } from '../helpers/context.js';
+import { shareProcess, useContext, type Scope } from '../helpers/context.js';
 import { eventually } from '../helpers/eventually.js';
 import { openOwnRedis } from '../helpers/own-redis.js';
 import { openFixture, type Fixture } from './fixture.js';
 import { anyJob } from '../helpers/any-job.js';
+
+shareProcess();
 
 const context = useContext();
 const enqueued = { state: 'enqueued', enqueuedAt: `now() - interval '5 minutes'`, enqueueCount: 1 };

@@ -2,10 +2,12 @@ import test from 'ava';
 import { outboxJob, outboxJobId } from '../../shared/outbox/outbox-job.js';
 import type { JobQueue } from '../../shared/queues/job-queue.js';
 import { createSweep, startSweeping, sweepEverything } from '../../workers/relay/sweep.js';
-import { useContext, type Scope } from '../helpers/context.js';
+import { shareProcess, useContext, type Scope } from '../helpers/context.js';
 import { openTestDatabase } from '../helpers/database.js';
 import { eventually } from '../helpers/eventually.js';
 import { openFixture } from './fixture.js';
+
+shareProcess();
 
 const context = useContext();
 const minutesAgo = (minutes: number): string => `now() - interval '${minutes} minutes'`;

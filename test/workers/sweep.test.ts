@@ -4,11 +4,13 @@ import { outboxJob, outboxJobId } from '../../shared/outbox/outbox-job.js';
 import { queuePrefix } from '../../shared/queues/registry.js';
 import { redisAddress } from '../../shared/queues/redis-client.js';
 import { createSweep, startSweeping, sweepEverything } from '../../workers/relay/sweep.js';
-import { useContext, type Scope } from '../helpers/context.js';
+import { shareProcess, useContext, type Scope } from '../helpers/context.js';
 import { eventually } from '../helpers/eventually.js';
 import { openOwnRedis } from '../helpers/own-redis.js';
 import { openTcpProxy } from '../helpers/tcp-proxy.js';
 import { openFixture, type PromisedMail, type Fixture } from './fixture.js';
+
+shareProcess();
 
 const context = useContext();
 const minutesAgo = (minutes: number): string => `now() - interval '${minutes} minutes'`;

@@ -4,8 +4,10 @@ import { isTaskName } from '../../shared/tasks/catalogue.js';
 import { createTaskRuns } from '../../workers/tasks/task-runs.js';
 import { createTasks } from '../../workers/tasks/tasks.js';
 import type { SweepResult } from '../../workers/relay/sweep.js';
-import { useContext, type Scope } from '../helpers/context.js';
+import { shareProcess, useContext, type Scope } from '../helpers/context.js';
 import { insertAdmin, insertMessage, openFixture, type Fixture } from './fixture.js';
+
+shareProcess();
 
 const context = useContext();
 const daysAgo = (days: number): string => `now() - interval '${days} days'`;

@@ -1,7 +1,7 @@
 import test from 'ava';
 import { sendConfirmationMail } from '../../shared/jobs/mail-jobs.js';
 import { outboxJob, outboxJobId } from '../../shared/outbox/outbox-job.js';
-import { useContext } from '../helpers/context.js';
+import { shareProcess, useContext } from '../helpers/context.js';
 import { eventually } from '../helpers/eventually.js';
 import { createFirehoseReader } from '../helpers/firehose.js';
 import { createMailbox, linksIn, tokenIn } from '../helpers/mailbox.js';
@@ -10,6 +10,8 @@ import { runWorker } from '../helpers/servers.js';
 import { openTcpProxy } from '../helpers/tcp-proxy.js';
 import { openFixture } from './fixture.js';
 import { anyJob } from '../helpers/any-job.js';
+
+shareProcess();
 
 const context = useContext();
 const mailbox = createMailbox(context.stack);

@@ -4,6 +4,9 @@ import { createHistogram, percentileMs, record } from '../../../bench/speed/load
 import { judge, type Outcome } from '../../../bench/speed/paired-rounds.js';
 import { replaceMeasured } from '../../../bench/speed/report/document.js';
 import { renderPlot, shareOfGoal } from '../../../bench/speed/report/plot.js';
+import { shareProcess } from '../../helpers/context.js';
+
+shareProcess();
 
 const rounds = [
   { ours: { perSecond: 100, cpuUs: 10 }, theirs: { perSecond: 50, cpuUs: 30 } },

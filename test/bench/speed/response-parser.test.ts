@@ -1,5 +1,8 @@
 import test from 'ava';
 import { createResponseParser } from '../../../bench/speed/load/response-parser.js';
+import { shareProcess } from '../../helpers/context.js';
+
+shareProcess();
 
 interface Seen {
   readonly status: number;

@@ -6,13 +6,15 @@ import { withTransaction, type Transaction } from '../../../shared/database/tran
 import { runCliJson } from '../../cli/run-cli.js';
 import { createAdmins } from '../../helpers/admins.js';
 import { createClient } from '../../helpers/api-client.js';
-import { useContext } from '../../helpers/context.js';
+import { shareProcess, useContext } from '../../helpers/context.js';
 import { openTestDatabase } from '../../helpers/database.js';
 import { environment } from '../../helpers/env.js';
 import { createMailbox } from '../../helpers/mailbox.js';
 import { openPooler } from '../../helpers/pooler.js';
 import { startProgram } from '../../helpers/processes.js';
 import { runApi, runWorker } from '../../helpers/servers.js';
+
+shareProcess();
 
 const context = useContext();
 const mailbox = createMailbox(context.stack);

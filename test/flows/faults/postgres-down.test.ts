@@ -3,7 +3,7 @@ import pg from 'pg';
 import { runCliJson } from '../../cli/run-cli.js';
 import { createAdmins } from '../../helpers/admins.js';
 import { createClient, type Answer } from '../../helpers/api-client.js';
-import { useContext } from '../../helpers/context.js';
+import { shareProcess, useContext } from '../../helpers/context.js';
 import { IMPATIENT } from '../../helpers/env.js';
 import { eventually } from '../../helpers/eventually.js';
 import { createMailbox } from '../../helpers/mailbox.js';
@@ -11,6 +11,8 @@ import { startWorker } from '../../helpers/processes.js';
 import { runApi, runWorker } from '../../helpers/servers.js';
 import { openTcpProxy } from '../../helpers/tcp-proxy.js';
 import { bounceOf, mailObject } from '../../workers/ses-fixture.js';
+
+shareProcess();
 
 const context = useContext();
 const mailbox = createMailbox(context.stack);

@@ -2,19 +2,16 @@ import { setTimeout as delay } from 'node:timers/promises';
 import test from 'ava';
 import { createAdmins } from '../../helpers/admins.js';
 import { createClient } from '../../helpers/api-client.js';
-import { useContext } from '../../helpers/context.js';
+import { shareProcess, useContext, type Scope } from '../../helpers/context.js';
 import { eventually } from '../../helpers/eventually.js';
 import { startWorker } from '../../helpers/processes.js';
 import { runApi, runWorker, type RunningServer } from '../../helpers/servers.js';
 import { openSmtpServer, type SmtpAnswer } from '../../helpers/smtp-server.js';
 
+shareProcess();
+
 const context = useContext();
 const MAILS = 30;
-
-let api: RunningServer;
-test.serial.before('start the API', async () => {
-  api = await runApi(context);
-});
 
 test.serial(
   'a server that takes two connections at once gets every mail once, and is not told to be out of reach (field: nodemailer 1613, email-templates 469, luxletter 247)',
@@ -24,7 +21,7 @@ test.serial(
       onMail: () => delay(150, 'take'),
       server: { maxClients: 2 },
     });
-    const applicants = await registerMany(MAILS);
+    const applicants = await registerMany(t, MAILS);
     const worker = await runWorker(context, { scope: t, env: smtp.env });
     await eventually(async () => (await countOf('settled')) === MAILS);
     for (const { email } of applicants)
@@ -43,7 +40,7 @@ test.serial(
   async (t) => {
     await context.rows('delete from outbox');
     const smtp = await openSmtpServer(t, { server: { maxClients: 1 } });
-    await registerMany(MAILS);
+    await registerMany(t, MAILS);
     const workers = [
       await runWorker(context, { scope: t, env: smtp.env }),
       await startWorker(context, { scope: t, env: { ...smtp.env, WORKER_ROLES: 'mail' } }),
@@ -61,7 +58,7 @@ test.serial(
     await context.rows('delete from outbox');
     let answer: SmtpAnswer = { code: 554, text: '5.7.1 computer says no' };
     const smtp = await openSmtpServer(t, { onMail: () => answer });
-    await registerMany(5);
+    await registerMany(t, 5);
     const worker = await runWorker(context, { scope: t, env: smtp.env });
     await eventually(async () => (await readiness(worker)).status === 503);
     t.regex((await readiness(worker)).body, /computer says no/);
@@ -72,8 +69,9 @@ test.serial(
   },
 );
 
-function registerMany(count: number) {
-  const admins = createAdmins(context, createClient(api.url));
+async function registerMany(scope: Scope, count: number) {
+  const { url } = await runApi(context, { scope });
+  const admins = createAdmins(context, createClient(url));
   return Promise.all(Array.from({ length: count }, () => admins.registerAdmin()));
 }
 

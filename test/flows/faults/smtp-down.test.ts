@@ -1,21 +1,21 @@
 import test from 'ava';
 import { createAdmins } from '../../helpers/admins.js';
 import { createClient } from '../../helpers/api-client.js';
-import { useContext } from '../../helpers/context.js';
+import { shareProcess, useContext, type Scope } from '../../helpers/context.js';
 import { eventually } from '../../helpers/eventually.js';
 import { createMailbox } from '../../helpers/mailbox.js';
-import { runApi, runWorker, type RunningServer } from '../../helpers/servers.js';
+import { runApi, runWorker } from '../../helpers/servers.js';
 import { openSmtpServer, type SmtpAnswer } from '../../helpers/smtp-server.js';
 import { openTcpProxy } from '../../helpers/tcp-proxy.js';
 
+shareProcess();
+
 const context = useContext();
 
-let api: RunningServer;
-test.serial.before('start the API', async () => {
-  api = await runApi(context);
-});
-
-const register = () => createAdmins(context, createClient(api.url)).registerAdmin();
+async function openApi(scope: Scope) {
+  const client = createClient((await runApi(context, { scope })).url);
+  return { client, admins: createAdmins(context, client) };
+}
 
 for (const how of ['refuse', 'silence'] as const) {
   test.serial(
@@ -24,11 +24,12 @@ for (const how of ['refuse', 'silence'] as const) {
       const { host, port } = context.stack.mail;
       const proxy = await openTcpProxy(t, `smtp://${host}:${port}`);
       await proxy[how]();
+      const { admins } = await openApi(t);
       await runWorker(context, {
         scope: t,
         env: { MAIL_HOST: '127.0.0.1', MAIL_PORT: String(proxy.port) },
       });
-      const { email } = await register();
+      const { email } = await admins.registerAdmin();
       await eventually(
         async () => (await deliveriesTo(email)).some(({ outcome }) => outcome === 'deferred'),
         {
@@ -58,8 +59,9 @@ for (const [what, refusal] of Object.entries<SmtpAnswer>({
       const smtp = await openSmtpServer(t, {
         onMail: (_mail, count) => (count === 1 ? refusal : 'take'),
       });
+      const { admins } = await openApi(t);
       await runWorker(context, { scope: t, env: smtp.env });
-      const { email } = await register();
+      const { email } = await admins.registerAdmin();
       await eventually(async () => (await stateOf(email)) === 'settled');
       t.is(smtp.taken.filter(({ to }) => to.includes(email)).length, 1);
       t.deepEqual(
@@ -76,8 +78,9 @@ test.serial(
     const smtp = await openSmtpServer(t, {
       onRecipient: () => ({ code: 550, text: '5.1.1 no such user' }),
     });
+    const { admins, client } = await openApi(t);
     const worker = await runWorker(context, { scope: t, env: smtp.env });
-    const { email } = await register();
+    const { email } = await admins.registerAdmin();
     await eventually(async () => (await stateOf(email)) === 'dead');
     const [delivery] = await deliveriesTo(email);
     t.is(delivery?.outcome, 'refused');
@@ -86,21 +89,21 @@ test.serial(
     t.is(smtp.received.length, 0);
     const line = await worker.waitForLine((each) => each['message'] === 'job failed permanently');
     t.is(line['log.level'], 'error');
-    t.is((await createClient(api.url).post('/auth/confirm/resend', { email })).status, 202);
+    t.is((await client.post('/auth/confirm/resend', { email })).status, 202);
   },
 );
 
 test.serial('one refused mail does not hold up the others', async (t) => {
-  const { email: refused } = createAdmins(context, createClient(api.url)).applicant();
+  const { admins } = await openApi(t);
+  const { email: refused } = admins.applicant();
   const smtp = await openSmtpServer(t, {
     onRecipient: (address) =>
       address === refused ? { code: 451, text: '4.7.1 greylisted' } : 'take',
   });
   await runWorker(context, { scope: t, env: smtp.env });
-  const admins = createAdmins(context, createClient(api.url));
   await admins.registerAdmin({ email: refused });
   for (let i = 0; i < 5; i++) {
-    const { email } = await register();
+    const { email } = await admins.registerAdmin();
     await eventually(async () => (await stateOf(email)) === 'settled');
   }
   t.not(await stateOf(refused), 'settled');

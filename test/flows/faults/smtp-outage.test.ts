@@ -1,22 +1,19 @@
 import test from 'ava';
 import { createAdmins } from '../../helpers/admins.js';
 import { createClient } from '../../helpers/api-client.js';
-import { useContext } from '../../helpers/context.js';
+import { shareProcess, useContext } from '../../helpers/context.js';
 import { eventually } from '../../helpers/eventually.js';
 import { startWorker } from '../../helpers/processes.js';
-import { runApi, runWorker, type RunningServer } from '../../helpers/servers.js';
+import { runApi, runWorker } from '../../helpers/servers.js';
 import { openSmtpServer } from '../../helpers/smtp-server.js';
 import { openTcpProxy } from '../../helpers/tcp-proxy.js';
+
+shareProcess();
 
 const context = useContext();
 const MAILS = 30;
 /** `OUTAGE_SECONDS=60` makes it a longer one than that of every day, which ends after a few looks. */
 const OUTAGE_MS = 1_000 * Number(process.env['OUTAGE_SECONDS'] ?? 0);
-
-let api: RunningServer;
-test.serial.before('start the API', async () => {
-  api = await runApi(context);
-});
 
 for (const how of ['refuse', 'hangUp'] as const) {
   test.serial(
@@ -32,6 +29,7 @@ for (const how of ['refuse', 'hangUp'] as const) {
       ];
       const downSince = performance.now();
       await proxy[how]();
+      const api = await runApi(context, { scope: t });
       const admins = createAdmins(context, createClient(api.url));
       const applicants = await Promise.all(
         Array.from({ length: MAILS }, () => admins.registerAdmin()),

@@ -2,11 +2,13 @@ import test from 'ava';
 import { linesOf, subjectOf, type Notice } from '../../../shared/alerts/notice.js';
 import { redState } from '../../../shared/alerts/red-states.js';
 import { createWebhook, webhookBody } from '../../../shared/alerts/webhook.js';
-import { useContext } from '../../helpers/context.js';
+import { shareProcess, useContext } from '../../helpers/context.js';
 import { eventually } from '../../helpers/eventually.js';
 import { openSmtpServer } from '../../helpers/smtp-server.js';
 import { openTcpProxy } from '../../helpers/tcp-proxy.js';
 import { checkOf, looks, mailsTo, openReceiver, start } from './alerting-fixture.js';
+
+shareProcess();
 
 const context = useContext();
 const never = new AbortController().signal;

@@ -6,12 +6,14 @@ import { judge, redStateNames } from '../../../shared/alerts/red-states.js';
 import { commonChecks } from '../../../shared/health/readiness.js';
 import type { ProcessPresence } from '../../../shared/presence/read-processes.js';
 import { openQueues } from '../../../shared/queues/queues.js';
-import { useContext, type Scope } from '../../helpers/context.js';
+import { shareProcess, useContext, type Scope } from '../../helpers/context.js';
 import { openTestDatabase } from '../../helpers/database.js';
 import { eventually } from '../../helpers/eventually.js';
 import { createRecordingLogger } from '../../helpers/log.js';
 import { openTcpProxy } from '../../helpers/tcp-proxy.js';
 import { insertMessage } from '../../workers/fixture.js';
+
+shareProcess();
 
 const at = new Date('2026-11-29T03:00:00Z');
 const worker: ProcessPresence = {

@@ -1,9 +1,11 @@
 import test from 'ava';
 import { ConfigError } from '../../../shared/config/config.js';
-import { useContext } from '../../helpers/context.js';
+import { shareProcess, useContext } from '../../helpers/context.js';
 import { environment, randomSecret } from '../../helpers/env.js';
 import { startProgram } from '../../helpers/processes.js';
 import { api, base, worker } from './reading.js';
+
+shareProcess();
 
 const CANARY = 'hunter2-canary';
 

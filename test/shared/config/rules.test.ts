@@ -13,6 +13,9 @@ import {
   randomSecret,
 } from '../../helpers/env.js';
 import { readings } from './readings.js';
+import { shareProcess } from '../../helpers/context.js';
+
+shareProcess();
 
 /** Published as a default: `PASSWORD_PEPPER` is not required in development. */
 const developmentPepper = loadApiConfig({

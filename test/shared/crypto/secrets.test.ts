@@ -15,6 +15,9 @@ import {
   isConfirmationToken,
   deriveConfirmationToken,
 } from '../../../shared/identity/confirmation-token.js';
+import { shareProcess } from '../../helpers/context.js';
+
+shareProcess();
 
 const purposes: readonly KeyPurpose[] = ['access-token', 'refresh-token', 'confirmation', 'cursor'];
 const secrets = { current: 'new secret', previous: ['old secret', 'older secret'] };

@@ -1,5 +1,8 @@
 import test from 'ava';
 import { coalesce } from '../../../shared/database/coalesce.js';
+import { shareProcess } from '../../helpers/context.js';
+
+shareProcess();
 
 test('what is looked up within one turn shares a call, in its order, and later look-ups get another', async (t) => {
   const calls: (readonly number[])[] = [];

@@ -1,5 +1,8 @@
 import test from 'ava';
 import { groupCommit } from '../../../shared/database/group-commit.js';
+import { shareProcess } from '../../helpers/context.js';
+
+shareProcess();
 
 /** Row `x` of key `a` is written `a:x`. */
 const keyOf = (row: string): string => row.split(':')[0] ?? '';

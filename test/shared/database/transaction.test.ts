@@ -1,8 +1,10 @@
 import test from 'ava';
 import type { Database } from '../../../shared/database/connect.js';
 import { withTransaction, type Transaction } from '../../../shared/database/transaction.js';
-import { useContext } from '../../helpers/context.js';
+import { shareProcess, useContext } from '../../helpers/context.js';
 import { openTestDatabase } from '../../helpers/database.js';
+
+shareProcess();
 
 const context = useContext();
 

@@ -7,11 +7,13 @@ import {
   shareResults,
 } from '../../../shared/health/readiness.js';
 import { openQueues } from '../../../shared/queues/queues.js';
-import { useContext, type Scope } from '../../helpers/context.js';
+import { shareProcess, useContext, type Scope } from '../../helpers/context.js';
 import { openTestDatabase } from '../../helpers/database.js';
 import { eventually } from '../../helpers/eventually.js';
 import { createRecordingLogger } from '../../helpers/log.js';
 import { openTcpProxy } from '../../helpers/tcp-proxy.js';
+
+shareProcess();
 
 const readinessOf = (checks: Record<string, Check>, isStopping = false) =>
   readiness(checks, () => isStopping);

@@ -10,6 +10,9 @@ import {
   type ConfirmationFacts,
 } from '../../../shared/identity/confirmation-token.js';
 import { parseEmailAddress, readTypedAddress } from '../../../shared/identity/email-address.js';
+import { shareProcess } from '../../helpers/context.js';
+
+shareProcess();
 
 const keys = deriveKeyRing({ current: 'a secret', previous: [] }, 'confirmation');
 const facts: ConfirmationFacts = {

@@ -4,6 +4,9 @@ import {
   mixesScripts,
   readPersonName,
 } from '../../../shared/identity/person-name.js';
+import { shareProcess } from '../../helpers/context.js';
+
+shareProcess();
 
 /** Names that are stored as entered, by the feature that a careless rule would refuse or lose. */
 const kept: Readonly<Record<string, string>> = {

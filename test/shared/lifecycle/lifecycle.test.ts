@@ -5,9 +5,11 @@ import test, { type ExecutionContext } from 'ava';
 import { createFailpoint, failpointNames } from '../../../shared/lifecycle/failpoint.js';
 import { closeServer, listen } from '../../../shared/lifecycle/http-server.js';
 import { startRepeating } from '../../../shared/lifecycle/repeat.js';
-import type { Scope } from '../../helpers/context.js';
+import { shareProcess, type Scope } from '../../helpers/context.js';
 import { eventually } from '../../helpers/eventually.js';
 import { startProgram, type TestProcess } from '../../helpers/processes.js';
+
+shareProcess();
 
 const ALL_RELEASED = ['released third', 'releasing second', 'released second', 'released first'];
 

@@ -5,9 +5,11 @@ import {
   createDroppedLines,
   takeUnreported,
 } from '../../../shared/log-shipping/dropped-lines.js';
-import type { Scope } from '../../helpers/context.js';
+import { shareProcess, type Scope } from '../../helpers/context.js';
 import { eventually } from '../../helpers/eventually.js';
 import { createRoute, KIB, MIB, createSpoolFixture, upTo } from './spool-fixture.js';
+
+shareProcess();
 
 type Fields = Record<string, unknown>;
 const parse = (text: string): Fields => JSON.parse(text) as Fields;

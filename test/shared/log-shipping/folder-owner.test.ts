@@ -7,6 +7,9 @@ import {
   thisProcess,
 } from '../../../shared/log-shipping/folder-owner.js';
 import { deadLocalOwner, livingLocalOwner, remoteOwner } from './spool-fixture.js';
+import { shareProcess } from '../../helpers/context.js';
+
+shareProcess();
 
 const me = thisProcess();
 const ID = '0b9d1c1e-6b0f-4d56-9a35-0d9a4b7f0001';

@@ -5,11 +5,13 @@ import { Redis } from 'ioredis';
 import type { QueueRoom } from '../../../shared/queues/queue-room.js';
 import { openQueues, type Queues } from '../../../shared/queues/queues.js';
 import { redisAddress } from '../../../shared/queues/redis-client.js';
-import { useContext } from '../../helpers/context.js';
+import { shareProcess, useContext } from '../../helpers/context.js';
 import { eventually } from '../../helpers/eventually.js';
 import { createRecordingLogger } from '../../helpers/log.js';
 import { openTcpProxy } from '../../helpers/tcp-proxy.js';
 import { line, createSpoolFixture, upTo, type OpenedSpool } from './spool-fixture.js';
+
+shareProcess();
 
 const context = useContext();
 

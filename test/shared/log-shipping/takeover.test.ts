@@ -25,6 +25,9 @@ import {
   upTo,
   type SpoolFixture,
 } from './spool-fixture.js';
+import { shareProcess } from '../../helpers/context.js';
+
+shareProcess();
 
 /** Leaves the folder of a killed process: a full segment, and one with a torn last line. */
 async function leaveFolder(

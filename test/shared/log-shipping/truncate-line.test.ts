@@ -1,6 +1,9 @@
 import test from 'ava';
 import { truncateLine } from '../../../shared/log-shipping/truncate-line.js';
 import { KIB, upTo } from './spool-fixture.js';
+import { shareProcess } from '../../helpers/context.js';
+
+shareProcess();
 
 const fieldsOf = (line: string) => JSON.parse(line) as Record<string, unknown>;
 

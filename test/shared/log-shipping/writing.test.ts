@@ -6,6 +6,9 @@ import test from 'ava';
 import { shipLogBatch, unpackLines } from '../../../shared/jobs/ship-log-batch.js';
 import { eventually } from '../../helpers/eventually.js';
 import { createRoute, KIB, line, numbersOf, createSpoolFixture, upTo } from './spool-fixture.js';
+import { shareProcess } from '../../helpers/context.js';
+
+shareProcess();
 
 test('the lines of one turn are on disk before they are on stdout', async (t) => {
   const fixture = await createSpoolFixture(t);

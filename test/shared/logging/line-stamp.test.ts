@@ -1,5 +1,8 @@
 import test from 'ava';
 import { createLineStamp } from '../../../shared/logging/line-stamp.js';
+import { shareProcess } from '../../helpers/context.js';
+
+shareProcess();
 
 interface Stamp {
   readonly '@timestamp': string;

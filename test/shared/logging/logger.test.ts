@@ -4,6 +4,9 @@ import { createLogThrottle } from '../../../shared/logging/log-throttle.js';
 import { createLogger } from '../../../shared/logging/logger.js';
 import { maskPath } from '../../../shared/logging/mask.js';
 import { startProgram, type LogLine } from '../../helpers/processes.js';
+import { shareProcess } from '../../helpers/context.js';
+
+shareProcess();
 
 let text = '';
 let lines: LogLine[] = [];

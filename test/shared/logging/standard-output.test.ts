@@ -2,6 +2,9 @@ import { EventEmitter } from 'node:events';
 import test from 'ava';
 import { openStandardOutput, type OutputStream } from '../../../shared/logging/standard-output.js';
 import { createRecordingLogger } from '../../helpers/log.js';
+import { shareProcess } from '../../helpers/context.js';
+
+shareProcess();
 
 /** A stream that fails a given number of writes and accepts those after; like the process's own, it survives its errors. */
 function createStream(code: string) {

@@ -10,11 +10,13 @@ import { createOutbox, type Outbox } from '../../../shared/outbox/outbox.js';
 import type { JobQueue } from '../../../shared/queues/job-queue.js';
 import { openQueues } from '../../../shared/queues/queues.js';
 import { redisAddress } from '../../../shared/queues/redis-client.js';
-import { useContext, type Scope } from '../../helpers/context.js';
+import { shareProcess, useContext, type Scope } from '../../helpers/context.js';
 import { openTestDatabase } from '../../helpers/database.js';
 import { eventually } from '../../helpers/eventually.js';
 import { createRecordingLogger } from '../../helpers/log.js';
 import { openTcpProxy } from '../../helpers/tcp-proxy.js';
+
+shareProcess();
 
 const context = useContext();
 const cause = { traceId: 'trace', requestId: 'request-1', spanId: 'ab'.repeat(8) };

@@ -8,12 +8,14 @@ import {
   readProcesses,
   type ProcessPresence,
 } from '../../../shared/presence/read-processes.js';
-import { useContext, type Scope } from '../../helpers/context.js';
+import { shareProcess, useContext, type Scope } from '../../helpers/context.js';
 import { openTestDatabase } from '../../helpers/database.js';
 import { eventually } from '../../helpers/eventually.js';
 import { createRecordingLogger } from '../../helpers/log.js';
 import { startWorker } from '../../helpers/processes.js';
 import { openTcpProxy } from '../../helpers/tcp-proxy.js';
+
+shareProcess();
 
 const context = useContext();
 const END = { reason: 'SIGTERM', exitCode: 0 };

@@ -3,11 +3,13 @@ import test from 'ava';
 import { Redis } from 'ioredis';
 import { openQueues, type Queues } from '../../../shared/queues/queues.js';
 import { anyJob } from '../../helpers/any-job.js';
-import { useContext, type Scope } from '../../helpers/context.js';
+import { shareProcess, useContext, type Scope } from '../../helpers/context.js';
 import { eventually } from '../../helpers/eventually.js';
 import { createRecordingLogger } from '../../helpers/log.js';
 import { openOwnRedis } from '../../helpers/own-redis.js';
 import { openTcpProxy } from '../../helpers/tcp-proxy.js';
+
+shareProcess();
 
 const context = useContext();
 

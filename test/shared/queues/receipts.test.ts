@@ -1,7 +1,9 @@
 import test from 'ava';
 import { Redis } from 'ioredis';
 import { createReceipts } from '../../../shared/queues/receipts.js';
-import { useContext, type Scope } from '../../helpers/context.js';
+import { shareProcess, useContext, type Scope } from '../../helpers/context.js';
+
+shareProcess();
 
 const context = useContext();
 

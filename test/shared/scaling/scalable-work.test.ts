@@ -1,5 +1,8 @@
 import test from 'ava';
 import { scalableWork, type WorkFacts } from '../../../shared/scaling/scalable-work.js';
+import { shareProcess } from '../../helpers/context.js';
+
+shareProcess();
 
 const settings = { utilisation: 0.5, catchUpSeconds: 10 };
 const idle: WorkFacts = {
