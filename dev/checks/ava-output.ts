@@ -9,7 +9,7 @@ export interface AvaResult {
   readonly skipped: number;
   /** Tests and hooks, processes that crashed or never ended, errors outside of any test, time-outs. */
   readonly failures: readonly Failure[];
-  /** Seconds by test file: what its tests took, one after another. */
+  /** Seconds by test file: what the longest of its tests took. */
   readonly seconds: ReadonlyMap<string, number>;
 }
 
@@ -42,7 +42,7 @@ export async function readAva(
       const file = pass.groups?.['file'];
       if (file === undefined) continue;
       if (!run.seconds.has(file)) print(file);
-      run.seconds.set(file, (run.seconds.get(file) ?? 0) + secondsOf(line));
+      run.seconds.set(file, Math.max(run.seconds.get(file) ?? 0, secondsOf(line)));
       continue;
     }
     if (failures.read(line)) run.failed += 1;

@@ -107,11 +107,11 @@ const TOLD_FROM_SECONDS = 10;
 /** Where the time went, for whoever finds it long. */
 function tellSlowest(seconds: ReadonlyMap<string, number>): void {
   const slow = [...seconds]
-    .filter(([, sum]) => sum >= TOLD_FROM_SECONDS)
+    .filter(([, longest]) => longest >= TOLD_FROM_SECONDS)
     .toSorted(([, one], [, other]) => other - one)
     .slice(0, TOLD_FILES)
-    .map(([file, sum]) => `${file} ${sum.toFixed(0)} s`);
-  if (slow.length > 0) process.stdout.write(`      slowest: ${slow.join(', ')}\n`);
+    .map(([file, longest]) => `${file} ${longest.toFixed(0)} s`);
+  if (slow.length > 0) process.stdout.write(`      longest tests: ${slow.join(', ')}\n`);
 }
 
 /** Every line that any process of any test has shipped: none may hold a secret. */

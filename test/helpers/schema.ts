@@ -55,7 +55,10 @@ export function columnsOf({ rows }: Pick<TestContext, 'rows'>): Promise<ColumnFa
 }
 
 /** What processes write by themselves, and the audit trail, which tells of refusals too. */
-const WRITTEN_BY_ITSELF = ['audit_events', 'processes', 'metric_minutes'];
+const WRITTEN_BY_ITSELF = [
+  ...['audit_events', 'processes', 'metric_minutes'],
+  ...['alerts', 'alert_notices', 'heartbeats', 'task_runs'],
+];
 
 /** A text that changes when any row of any table does, but for those that are {@link WRITTEN_BY_ITSELF}. */
 export async function fingerprint(context: Pick<TestContext, 'rows'>): Promise<string> {
