@@ -161,7 +161,8 @@ function logRequest(
       'event.duration': durationNs,
       'event.outcome': completed && status < 400 ? 'success' : 'failure',
       'client.ip': context.ip,
-      ...(context.adminId !== undefined && { 'user.id': String(context.adminId) }),
+      // Left out of the line if there is none.
+      'user.id': context.adminId === undefined ? undefined : String(context.adminId),
     },
     completed ? 'request' : 'request aborted',
   );
