@@ -1,4 +1,4 @@
-import { domainToASCII } from 'node:url';
+import { domainToASCII, domainToUnicode } from 'node:url';
 
 const MAX_LOCAL_BYTES = 64;
 const MAX_ADDRESS_BYTES = 254;
@@ -74,5 +74,14 @@ function asciiDomain(text: string): string | undefined {
     labels.length >= 2 &&
     labels.every((label) => LABEL.test(label)) &&
     /[a-z]/.test(labels.at(-1) ?? '');
-  return isName ? domain : undefined;
+  return isName && !holdsBrokenPunycode(domain) ? domain : undefined;
+}
+
+const PUNYCODE = /(?:^|\.)xn--/;
+
+/** True unless each label in punycode stands for other letters, and they for it. The URL parser of Node 24 no longer looks. */
+function holdsBrokenPunycode(domain: string): boolean {
+  if (!PUNYCODE.test(domain)) return false;
+  const shown = domainToUnicode(domain);
+  return PUNYCODE.test(shown) || domainToASCII(shown) !== domain;
 }

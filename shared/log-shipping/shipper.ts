@@ -118,7 +118,7 @@ async function stop(state: ShipperState, deadlineMs: number): Promise<void> {
 async function withDeadline(deadline: number, work: Promise<void>): Promise<void> {
   let timer: NodeJS.Timeout | undefined;
   const timeout = new Promise<void>((resolve) => {
-    timer = setTimeout(resolve, deadline - performance.now());
+    timer = setTimeout(resolve, Math.max(deadline - performance.now(), 0));
   });
   await Promise.race([work, timeout]);
   clearTimeout(timer);

@@ -213,6 +213,10 @@ for (const [why, text] of Object.entries({
   'a lone surrogate': 'a\ud800@x.test',
   'a lone surrogate in the domain': 'a@\ud800.test',
   'broken punycode': 'a@xn--a.test',
+  'broken punycode in capitals': 'a@XN--0.test',
+  'broken punycode beside other': 'a@xn--a.xn--zca.test',
+  'punycode that stands for nothing but ASCII': 'a@xn--a-.test',
+  'punycode of nothing': 'a@xn--.test',
   // Field: bbottema/simple-java-mail #652, python/cpython #152519. Readers of mail would show another address.
   'an encoded word': '=?utf-8?q?victim=40example.org=3e=20?=@x.test',
   'an encoded word that hides letters': '=?utf-8?q?=61=62=63?=@x.test',
