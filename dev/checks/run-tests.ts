@@ -10,8 +10,8 @@ import { projectRoot } from '../paths.js';
 import { readAva, readErrors } from './ava-output.js';
 import { add, report, type Tally } from './tally.js';
 import { secretsIn } from './test-secrets.js';
-import { openTestStack, type TestStack } from './test-stack.js';
 import { planTestRun, writeTestGroups } from './test-groups.js';
+import { openTestStack, type TestStack } from './test-stack.js';
 import { runTool } from './tool.js';
 
 const coverageFolder = 'coverage';

@@ -5,9 +5,10 @@ import { basename, join } from 'node:path';
 import { Readable } from 'node:stream';
 import test from 'ava';
 import { readAva, readErrors } from '../../dev/checks/ava-output.js';
+import { runTests } from '../../dev/checks/run-tests.js';
 import { summarize } from '../../dev/checks/tally.js';
-import { findMutants, mutated } from '../../dev/mutation/mutants.js';
 import { planTestRun } from '../../dev/checks/test-groups.js';
+import { findMutants, mutated } from '../../dev/mutation/mutants.js';
 import { projectRoot } from '../../dev/paths.js';
 import { shareProcess } from '../helpers/context.js';
 
@@ -76,6 +77,14 @@ test('a whole run has each test file once, in a group or alone', async (t) => {
   t.regex(kindsOf('test/workers/sweep.test.ts').join(), /^stores-\d\.test\.js$/);
   t.regex(kindsOf('test/shared/small-parsers.test.ts').join(), /^parts-\d\.test\.js$/);
   t.true(alone.includes('test/crash/kill.test.ts'), 'a process is its subject');
+});
+
+test('a test file that does not exist fails the run, also beside others that do', async (t) => {
+  const files = ['test/contract/node-versions.test.ts', 'test/contract/none.test.ts'];
+  const signal = AbortSignal.timeout(60_000);
+  const { passed, failed, failures } = await runTests({ files, signal, after: Promise.resolve() });
+  t.deepEqual([passed, failed], [0, 1]);
+  t.regex(failures.flat().join(), /there is no test\/contract\/none\.test\.ts/);
 });
 
 test('what processes print on stderr is shown once, and the reason why one ended stands out', async (t) => {

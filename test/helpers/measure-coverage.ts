@@ -8,7 +8,10 @@ import { projectRoot } from '../../dev/paths.js';
 // Loaded before each test file. With COVERAGE_DIR it writes there what the file runs of the product, for c8: Node's own
 // NODE_V8_COVERAGE would write, and c8 read, all of node_modules for every process.
 
-/** The tests of parts and of flows without faults: the others are about what happens, not about which lines run. */
+/**
+ * The tests of parts and of flows without faults, and what shares a process with them: the others are about what happens, not
+ * about which lines run.
+ */
 const MEASURED = /^dist\/groups\/|^test\/(?:contract|shared|workers|flows\/(?!faults\/))/;
 const PRODUCT = ['api', 'workers', 'shared'].map(
   (folder) => `${pathToFileURL(join(projectRoot, 'dist', folder)).href}/`,

@@ -56,8 +56,13 @@ export function columnsOf({ rows }: Pick<TestContext, 'rows'>): Promise<ColumnFa
 
 /** What processes write by themselves, and the audit trail, which tells of refusals too. */
 const WRITTEN_BY_ITSELF = [
-  ...['audit_events', 'processes', 'metric_minutes'],
-  ...['alerts', 'alert_notices', 'heartbeats', 'task_runs'],
+  'audit_events',
+  'processes',
+  'metric_minutes',
+  'alerts',
+  'alert_notices',
+  'heartbeats',
+  'task_runs',
 ];
 
 /** A text that changes when any row of any table does, but for those that are {@link WRITTEN_BY_ITSELF}. */

@@ -11,7 +11,7 @@ import { thisProcess } from '../../shared/log-shipping/folder-owner.js';
 import { openLogging, type Logging } from '../../shared/log-shipping/open-logging.js';
 import { loopback } from '../../dev/stack/processes/ports.js';
 import { shareModels } from './bound-models.js';
-import type { TestContext } from './context.js';
+import type { Scope, TestContext } from './context.js';
 import { environment, type Overrides } from './env.js';
 import { keepLines, type WrittenLines } from './log-lines.js';
 import type { StartOptions } from './processes.js';
@@ -69,19 +69,21 @@ interface Program<C> {
   ): Promise<{ readonly port: number; readonly deps: { readonly database: Database } }>;
 }
 
-/** Resolves when the worker that runs here has ended: a worker is called after its process, so that two would pass for one. */
-let lastWorker = Promise.resolve();
+/** The worker that runs here, or the last that waits to: a worker is called after its process, so that two would pass for one. */
+let lastWorker: { readonly scope: Scope; readonly ended: Promise<void> } | undefined;
 
 async function run<C extends ApiConfig | WorkerConfig>(
   context: TestContext,
   { env = {}, scope = context }: StartOptions,
   { service, load, start }: Program<C>,
 ): Promise<RunningServer> {
+  const isWorker = service === 'rollcall-worker';
+  if (isWorker) refuseSecondWorker(scope);
   const config = load(wholeEnvironment(context, env));
   const share = shareModels(config.database, 'a server');
   const output = keepLines();
   const logging = openLogging(config, service, { output: { write: output.add }, owner });
-  const end = service === 'rollcall-worker' ? await takeTurn() : () => undefined;
+  const end = isWorker ? await takeTurn(scope) : () => undefined;
   let hasEnded = false;
   const lifecycle = createLifecycle(logging.log, STOP_WITHIN_MS, () => {
     hasEnded = true;
@@ -111,13 +113,23 @@ async function run<C extends ApiConfig | WorkerConfig>(
   };
 }
 
+/** @throws when the worker before would not end while this one waits: it ends with the same test, or with the whole file. */
+function refuseSecondWorker(scope: Scope): void {
+  if (lastWorker && (lastWorker.scope === scope || 'databaseUrl' in lastWorker.scope))
+    throw new Error('a second worker needs a process of its own');
+}
+
 /** Waits until no other worker runs here, and resolves to what lets the next one run. */
-async function takeTurn(): Promise<() => void> {
+async function takeTurn(scope: Scope): Promise<() => void> {
   const before = lastWorker;
-  let end = (): void => undefined;
-  lastWorker = new Promise((resolve) => (end = resolve));
-  await before;
-  return end;
+  let resolveEnded = (): void => undefined;
+  const turn = { scope, ended: new Promise<void>((resolve) => (resolveEnded = resolve)) };
+  lastWorker = turn;
+  await before?.ended;
+  return () => {
+    if (lastWorker === turn) lastWorker = undefined;
+    resolveEnded();
+  };
 }
 
 function wholeEnvironment(context: TestContext, env: Overrides): Record<string, string> {
