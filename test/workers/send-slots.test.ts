@@ -2,8 +2,10 @@ import test from 'ava';
 import {
   acquireSlot,
   createSendSlots,
+  freeConnection,
   mailsInFlight,
   releaseSlot,
+  type SendSlot,
 } from '../../workers/mail/delivery/send-slots.js';
 import { MailFailure } from '../../workers/mail/mail.port.js';
 import { shareProcess } from '../helpers/context.js';
@@ -16,50 +18,61 @@ const never = new AbortController().signal;
 function setUp(limit: () => number) {
   const slots = createSendSlots(limit);
   const order: string[] = [];
+  const held: SendSlot[] = [];
   const acquire = (name: string, signal = never): Promise<unknown> =>
     acquireSlot(slots, signal).then(
-      () => order.push(name),
+      (slot) => {
+        held.push(slot);
+        return order.push(name);
+      },
       (error: unknown) => error,
     );
-  return { slots, order, acquire };
+  /** What the mail that has had its slot for longest does with it. */
+  const oldest = (): SendSlot => {
+    const slot = held.shift();
+    if (!slot) throw new Error('nobody has a slot');
+    return slot;
+  };
+  const release = (): void => releaseSlot(slots, oldest());
+  return { slots, order, acquire, oldest, release };
 }
 
 test('no more mails are sent at once than the limit says; waiters follow in their order', async (t) => {
-  const { slots, order, acquire } = setUp(() => 2);
+  const { slots, order, acquire, release } = setUp(() => 2);
   const all = Promise.all(['a', 'b', 'c', 'd'].map((name) => acquire(name)));
   await turn();
   t.deepEqual(order, ['a', 'b']);
-  releaseSlot(slots);
+  release();
   await turn();
   t.deepEqual(order, ['a', 'b', 'c']);
-  t.is(slots.inUse, 2);
-  releaseSlot(slots);
+  t.is(slots.sending, 2);
+  release();
   await all;
   t.deepEqual(order, ['a', 'b', 'c', 'd']);
-  releaseSlot(slots);
-  releaseSlot(slots);
-  t.is(slots.inUse, 0);
+  release();
+  release();
+  t.is(slots.sending, 0);
 });
 
 test('a lower limit holds from the next release, a higher one lets several through', async (t) => {
   let limit = 3;
-  const { slots, order, acquire } = setUp(() => limit);
+  const { slots, order, acquire, release } = setUp(() => limit);
   const all = Promise.all(['a', 'b', 'c', 'd', 'e', 'f'].map((name) => acquire(name)));
   await turn();
   limit = 1;
-  releaseSlot(slots);
-  releaseSlot(slots);
+  release();
+  release();
   await turn();
   t.deepEqual(order, ['a', 'b', 'c']);
   limit = 4;
-  releaseSlot(slots);
+  release();
   await all;
   t.deepEqual(order, ['a', 'b', 'c', 'd', 'e', 'f']);
-  t.is(slots.inUse, 3);
+  t.is(slots.sending, 3);
 });
 
 test('a waiter leaves when the process stops, and its turn passes to the next one', async (t) => {
-  const { slots, order, acquire } = setUp(() => 1);
+  const { slots, order, acquire, release } = setUp(() => 1);
   await acquire('a');
   const stopping = new AbortController();
   const leaves = acquire('b', stopping.signal);
@@ -67,10 +80,31 @@ test('a waiter leaves when the process stops, and its turn passes to the next on
   stopping.abort();
   t.true((await leaves) instanceof MailFailure);
   t.true((await acquire('d', AbortSignal.abort())) instanceof MailFailure);
-  releaseSlot(slots);
+  release();
   await stays;
   t.deepEqual(order, ['a', 'c']);
   t.is(slots.waiting.size, 0);
+});
+
+test('the next mail has the connection while the outcome of the last is recorded; two for each connection at most', async (t) => {
+  const { slots, order, acquire, oldest, release } = setUp(() => 1);
+  const all = Promise.all(['a', 'b', 'c'].map((name) => acquire(name)));
+  await turn();
+  const first = oldest();
+  freeConnection(slots, first);
+  await turn();
+  t.deepEqual(order, ['a', 'b'], 'the connection is free');
+  const second = oldest();
+  freeConnection(slots, second);
+  await turn();
+  t.deepEqual(order, ['a', 'b'], 'two are not recorded');
+  releaseSlot(slots, second);
+  releaseSlot(slots, second);
+  await all;
+  t.deepEqual(order, ['a', 'b', 'c']);
+  releaseSlot(slots, first);
+  release();
+  t.deepEqual([slots.sending, slots.recording], [0, 0]);
 });
 
 test('a few mails are prepared for each connection, and not many in all', (t) => {

@@ -54,6 +54,65 @@ test('several mails to one address at once stay within its limit', async (t) => 
   t.true(server.taken.length >= 1 && server.taken.length <= 3, String(results));
 });
 
+test('only the first mail to an address is sent without counting those before it; it counts for the next', async (t) => {
+  let current = '';
+  const atEnvelope = new Map<string, unknown>();
+  const templateOf = async (id: string): Promise<unknown> => {
+    const rows = await context.rows('select template from outbox where id = $1', [id]);
+    return rows[0]?.['template'];
+  };
+  const { fixture, deliver } = await setUpDelivery(t, context, {
+    smtp: {
+      onRecipient: async () => {
+        atEnvelope.set(current, await templateOf(current));
+        return 'take' as const;
+      },
+    },
+  });
+  /** The template that is stored before the envelope: counting stores it, and else the transmission does. */
+  const countedAs = async ({ id }: { readonly id: string }): Promise<unknown> => {
+    current = id;
+    t.is(await deliver({ id }), 'sent');
+    t.is(typeof (await templateOf(id)), 'string', 'in the end it is stored');
+    return atEnvelope.get(id);
+  };
+
+  const useLink = ({ confirmationId }: { readonly confirmationId: string }): Promise<unknown> =>
+    context.rows('update confirmations set confirmed_at = now() where id = $1', [confirmationId]);
+
+  const first = await fixture.promiseConfirmation();
+  t.is(await countedAs(first), null, 'the first');
+  const { email } = first;
+  await useLink(first);
+  t.is(await countedAs(await fixture.promiseConfirmation({ email })), 'confirmation', 'the second');
+
+  const old = await fixture.promiseConfirmation();
+  await context.rows('delete from outbox where id = $1', [old.id]);
+  const again = await fixture.promiseConfirmation({ email: old.email });
+  t.is(await countedAs(again), 'confirmation', 'an older link without a message still works');
+  const [link] = await context.rows<{ superseded_at: Date | null }>(
+    'select superseded_at from confirmations where id = $1',
+    [old.confirmationId],
+  );
+  t.not(link?.superseded_at, null, 'and is superseded');
+
+  const long = await fixture.promiseConfirmation({
+    message: { createdAt: `now() - interval '2 days'` },
+  });
+  await useLink(long);
+  t.is(
+    await countedAs(await fixture.promiseConfirmation({ email: long.email })),
+    null,
+    'long after',
+  );
+
+  const owner = await fixture.promiseConfirmation({ purpose: 'password_reset' });
+  await context.rows(`delete from outbox where id = $1`, [owner.id]);
+  await context.rows('delete from confirmations where id = $1', [owner.confirmationId]);
+  const exists = await fixture.promiseConfirmation({ email: owner.email });
+  t.is(await countedAs(exists), 'account_exists', 'a limit of one mail is counted at once');
+});
+
 test('a row that PostgreSQL refuses does not spoil the mails that share its statement', async (t) => {
   const { fixture, deliver } = await setUpDelivery(t, context);
   const mails = await promise(fixture, 4);

@@ -2,7 +2,7 @@ import type { Database } from '../../../shared/database/connect.js';
 import type { Logger } from '../../../shared/logging/logger.js';
 import { maskError } from '../../mask.js';
 import type { Grouped } from '../../../shared/database/group-commit.js';
-import { renewClaim, type ClaimedMessage } from './outbox-claim.js';
+import { renewClaim, type ClaimedMessage, type Transmission } from './outbox-claim.js';
 
 export interface ClaimKeeperDeps {
   readonly database: Database;
@@ -10,7 +10,7 @@ export interface ClaimKeeperDeps {
   /** How long a claim lasts. */
   readonly claimMs: number;
   /** Counts a transmission: `recordTransmissions` of `outbox-claim.ts`. */
-  readonly countTransmission: Grouped<ClaimedMessage, number>;
+  readonly countTransmission: Grouped<Transmission, number>;
 }
 
 /** Keeps a message claimed for as long as this worker delivers it. */
@@ -18,11 +18,11 @@ export interface ClaimKeeper {
   /** For how many milliseconds the claim is held even if no renewal succeeds. */
   heldForMs(): number;
   /**
-   * Records that the content is about to be transmitted.
+   * Records that the content of a mail of this kind is about to be transmitted.
    * @returns how often it was without an answer, this time included.
    * @throws {ClaimLost} if another worker has claimed the message, or an operator decided about it.
    */
-  recordTransmission(): Promise<number>;
+  recordTransmission(template: string): Promise<number>;
   /** Stops renewing; resolves when `claimedUntil` is what the row has. Idempotent. */
   stop(): Promise<void>;
 }
@@ -62,8 +62,8 @@ export function keepClaim(
   scheduleRenewal(state);
   return {
     heldForMs: () => state.heldUntil - performance.now(),
-    async recordTransmission() {
-      const counted = state.last.then(() => deps.countTransmission(message));
+    async recordTransmission(template) {
+      const counted = state.last.then(() => deps.countTransmission({ message, template }));
       state.last = counted.then(
         () => undefined,
         () => undefined,

@@ -5,11 +5,11 @@ import type { Failpoint } from '../../../shared/lifecycle/failpoint.js';
 import type { OutboxJobData } from '../../../shared/outbox/outbox-job.js';
 import { JobReturned, JobDelayed, QueuePaused, QueueThrottled } from '../../jobs/job-effects.js';
 import type { JobContext, Processor } from '../../jobs/run-job.js';
-import type { Mailer, OutgoingMail } from '../mail.port.js';
+import type { Mailer } from '../mail.port.js';
 import { groupCommit, type Grouped } from '../../../shared/database/group-commit.js';
 import { composeMail } from '../mails/compose-mail.js';
-import type { ComposeDeps } from '../mails/composition.js';
-import { createMailRecords, type MailRecords } from '../mails/mail-records.js';
+import type { ComposeDeps, ComposedMail } from '../mails/composition.js';
+import { countMails, type CountMail } from '../mails/mail-limits.js';
 import {
   createCircuitBreaker,
   pauseBeforeSending,
@@ -33,10 +33,18 @@ import {
   type Claim,
   type ClaimedMessage,
   type MessageKey,
+  type Transmission,
 } from './outbox-claim.js';
 import { within, type OpenSpan } from '../../../shared/tracing/open-span.js';
 import { openDeliverySpan, traceSending, type MailTracing } from './mail-spans.js';
-import { acquireSlot, createSendSlots, releaseSlot, type SendSlots } from './send-slots.js';
+import {
+  acquireSlot,
+  createSendSlots,
+  freeConnection,
+  releaseSlot,
+  type SendSlot,
+  type SendSlots,
+} from './send-slots.js';
 import { settleMessages, type SettledMessage, type Settlement } from './outbox-outcome.js';
 
 export interface DeliverMailDeps extends ComposeDeps, FailureDeps {
@@ -49,9 +57,9 @@ export interface DeliverMailDeps extends ComposeDeps, FailureDeps {
 
 /** The dependencies with the statements of each delivery, which the mails in flight share (ADR 26). */
 interface Delivery extends DeliverMailDeps {
-  readonly records: MailRecords;
+  readonly countMail: CountMail;
   readonly claim: Grouped<MessageKey, Claim>;
-  readonly countTransmission: Grouped<ClaimedMessage, number>;
+  readonly countTransmission: Grouped<Transmission, number>;
   readonly settleMessage: Grouped<SettledMessage, true>;
   readonly slots: SendSlots;
 }
@@ -106,15 +114,18 @@ function openDelivery(deps: DeliverMailDeps): Delivery {
   const { database } = deps;
   return {
     ...deps,
-    records: createMailRecords(deps),
+    countMail: groupCommit(
+      ({ address }) => address,
+      (due) => countMails(database, due, deps.rateLimitScale),
+    ),
     slots: createSendSlots(() => deps.connections.current()),
     claim: groupCommit(
       ({ id }) => id,
       (keys) => claimMessages(database, keys, deps),
     ),
     countTransmission: groupCommit(
-      ({ id }) => id,
-      (messages) => recordTransmissions(database, messages),
+      ({ message }) => message.id,
+      (transmissions) => recordTransmissions(database, transmissions),
     ),
     settleMessage: groupCommit(
       ({ message }) => message.id,
@@ -186,14 +197,14 @@ async function deliver(
     claim,
     claimedAt,
     transmissions: Promise.resolve(message.unanswered),
-    hasSlot: false,
+    slot: undefined,
   };
   try {
-    const mail = await composeMail(deps, deps.records, message);
+    const mail = await composeMail(deps, deps.countMail, message);
     if ('obsolete' in mail)
       return await settle(deps, message, { outcome: 'obsolete', response: mail.obsolete }, signal);
     if (message.unanswered >= MAX_COPIES) throw new PerhapsSent('its workers died of it');
-    return await send(deps, sending, { id: message.id, traceId: message.traceId, ...mail });
+    return await send(deps, sending, mail);
   } catch (error) {
     if (error instanceof UnrecordedSuccess) throw error;
     await claim.stop();
@@ -201,8 +212,7 @@ async function deliver(
     const transmissions = await sending.transmissions.catch(() => message.unanswered);
     throw await recordFailure(deps, { ...attempt, message, transmissions }, error);
   } finally {
-    // Held until the outcome is recorded: at most so many mails are sent and not recorded when this process dies.
-    if (sending.hasSlot) releaseSlot(deps.slots);
+    if (sending.slot) releaseSlot(deps.slots, sending.slot);
   }
 }
 
@@ -214,15 +224,15 @@ interface Sending {
   readonly claimedAt: number;
   /** How often the content was transmitted without an answer, this attempt included. */
   transmissions: Promise<number>;
-  hasSlot: boolean;
+  slot: SendSlot | undefined;
 }
 
 /** Sends the mail once a slot is free, and records that it was sent. */
-async function send(deps: Delivery, sending: Sending, mail: OutgoingMail): Promise<string> {
+async function send(deps: Delivery, sending: Sending, mail: ComposedMail): Promise<string> {
   const { message, claim } = sending;
   const { permit, context } = sending.attempt;
-  await acquireSlot(deps.slots, context.signal);
-  sending.hasSlot = true;
+  const slot = await acquireSlot(deps.slots, context.signal);
+  sending.slot = slot;
   permit.isPreparing = false;
   const pauseMs = pauseBeforeSending(permit);
   if (pauseMs > 0) throw serverOutOfReach(pauseMs);
@@ -230,16 +240,17 @@ async function send(deps: Delivery, sending: Sending, mail: OutgoingMail): Promi
   if (withinMs < deps.claimMs * MIN_CLAIM_SHARE)
     throw new JobDelayed('the claim has almost run out', DATABASE_PAUSE_MS);
   const receipt = await traceSending(deps.tracing, sending.attempt.span, () =>
-    deps.mailer.send(mail, context.signal, {
+    deps.mailer.send({ id: message.id, traceId: message.traceId, ...mail }, context.signal, {
       withinMs,
       onSession: () => recordSession(permit),
       beforeContent: async () => {
-        sending.transmissions = claim.recordTransmission();
+        sending.transmissions = claim.recordTransmission(mail.template);
         await sending.transmissions;
       },
     }),
   );
   recordReached(permit);
+  freeConnection(deps.slots, slot);
   const sinceClaim = (performance.now() - sending.claimedAt) / 1_000;
   deps.metrics.observe('rollcall_mail_delay_seconds', message.ageSeconds + sinceClaim);
   deps.failpoint('after-250');

@@ -2,6 +2,7 @@ import { QueryTypes } from 'sequelize';
 import type { Database } from '../../../shared/database/connect.js';
 import type { TraceParent } from '../../../shared/tracing/open-span.js';
 import type { Statement } from '../../../shared/database/statements.js';
+import { MAIL_FACTS, mailFactsOf, type MailFacts, type MailFactsRow } from '../mails/mail-facts.js';
 
 /** Identifies the outbox message of a job. */
 export interface MessageKey {
@@ -21,6 +22,7 @@ export interface ClaimedMessage extends MessageKey, TraceParent {
   readonly attempt: number;
   /** How often the content was transmitted before without a known answer. */
   readonly unanswered: number;
+  readonly facts: MailFacts;
   readonly deliveryId: string;
   /** When the claim expires, exactly as in the row: renewing it or claiming it anew changes the value. */
   claimedUntil: string;
@@ -37,7 +39,10 @@ export type Claim =
   /** Settled, dead or uncertain: there is nothing to do. */
   | { readonly kind: 'over' };
 
-interface ClaimRow extends Omit<ClaimedMessage, 'generation' | 'deliveryId' | 'claimedUntil'> {
+interface ClaimRow
+  extends
+    Omit<ClaimedMessage, 'generation' | 'deliveryId' | 'claimedUntil' | 'facts'>,
+    MailFactsRow {
   readonly isOpen: boolean;
   readonly remainingMs: number | null;
   readonly deliveryId: string | null;
@@ -70,17 +75,18 @@ const CLAIM: Statement = {
            delivery.id::text as "deliveryId", claimed.claimed_until::text as "claimedUntil",
            o.name, o.payload, o.admin_id as "adminId", o.recipient, o.trace_id as "traceId", o.span_id as "spanId",
            o.is_sampled as "isSampled", o.attempts + 1 as attempt,
-           o.unanswered, extract(epoch from now() - o.created_at)::float8 as "ageSeconds"
+           o.unanswered, extract(epoch from now() - o.created_at)::float8 as "ageSeconds", facts.*
       from due
       join outbox o on o.id = due.id and o.generation = due.generation and o.id = any($1::uuid[])
       left join claimed on claimed.id = o.id
-      left join delivery on delivery.outbox_id = o.id`,
+      left join delivery on delivery.outbox_id = o.id
+      left join lateral (${MAIL_FACTS}) facts on claimed.id is not null`,
 };
 
 /**
- * Claims messages and opens a delivery for each attempt, in one statement; resolves to the claims by id. A message of another
- * generation, or none, has no claim. A pending message can be claimed too: its job may start before the message is marked as
- * enqueued.
+ * Claims messages, opens a delivery for each attempt and reads what their mails are composed of, in one statement; resolves
+ * to the claims by id. A message of another generation, or none, has no claim. A pending message can be claimed too: its job
+ * may start before the message is marked as enqueued.
  */
 export async function claimMessages(
   { statements }: Database,
@@ -99,11 +105,20 @@ export const byId = (one: { readonly id: string }, other: { readonly id: string 
   one.id < other.id ? -1 : 1;
 
 function claimOf(row: ClaimRow, generation: number): Claim {
-  const { isOpen, remainingMs, deliveryId, claimedUntil, ...message } = row;
-  if (!isOpen) return { kind: 'over' };
+  const { deliveryId, claimedUntil } = row;
+  if (!row.isOpen) return { kind: 'over' };
   if (deliveryId === null || claimedUntil === null)
-    return { kind: 'busy', remainingMs: Math.max(remainingMs ?? 0, LOST_RACE_MS) };
-  return { kind: 'claimed', message: { ...message, generation, deliveryId, claimedUntil } };
+    return { kind: 'busy', remainingMs: Math.max(row.remainingMs ?? 0, LOST_RACE_MS) };
+  const { id, name, payload, adminId, recipient, ageSeconds, attempt, unanswered } = row;
+  const { traceId, spanId, isSampled } = row;
+  return {
+    kind: 'claimed',
+    message: {
+      ...{ id, generation, name, payload, adminId, recipient, ageSeconds, attempt, unanswered },
+      ...{ traceId, spanId, isSampled, deliveryId, claimedUntil },
+      facts: mailFactsOf(row),
+    },
+  };
 }
 
 /**
@@ -126,12 +141,19 @@ export async function renewClaim(
 const RECORD_TRANSMISSION: Statement = {
   name: 'mail_record_transmission',
   text: `
-    update outbox o set unanswered = unanswered + 1
-      from unnest($1::uuid[], $2::int[], $3::timestamptz[]) as claimed (id, generation, claimed_until)
+    update outbox o set unanswered = unanswered + 1, template = claimed.template
+      from unnest($1::uuid[], $2::int[], $3::timestamptz[], $4::text[]) as claimed (id, generation, claimed_until, template)
      where o.id = claimed.id and o.generation = claimed.generation and o.claimed_until = claimed.claimed_until
        and o.id = any($1::uuid[]) and o.state in ('pending', 'enqueued')
     returning o.id, o.unanswered`,
 };
+
+/** The content of a claimed message, about to be transmitted. */
+export interface Transmission {
+  readonly message: ClaimedMessage;
+  /** The kind of mail: from here on it counts against the limits of its address. */
+  readonly template: string;
+}
 
 /**
  * Counts a transmission of each content, before it starts: if the worker dies from here on, the row says that the server may
@@ -139,13 +161,14 @@ const RECORD_TRANSMISSION: Statement = {
  */
 export async function recordTransmissions(
   { statements }: Database,
-  messages: readonly ClaimedMessage[],
+  transmissions: readonly Transmission[],
 ): Promise<Map<string, number>> {
-  const sorted = messages.toSorted(byId);
+  const sorted = transmissions.toSorted((one, other) => byId(one.message, other.message));
   const rows = await statements.run<{ id: string; unanswered: number }>(RECORD_TRANSMISSION, [
-    sorted.map(({ id }) => id),
-    sorted.map(({ generation }) => generation),
-    sorted.map(({ claimedUntil }) => claimedUntil),
+    sorted.map(({ message }) => message.id),
+    sorted.map(({ message }) => message.generation),
+    sorted.map(({ message }) => message.claimedUntil),
+    sorted.map(({ template }) => template),
   ]);
   return new Map(rows.map(({ id, unanswered }) => [id, unanswered]));
 }

@@ -1,13 +1,24 @@
 import { MailFailure } from '../mail.port.js';
 import { JobDelayed } from '../../jobs/job-effects.js';
 
-/** Bounds how many mails are sent at once; others are prepared meanwhile, so that no connection waits for a statement. */
+/**
+ * Bounds how many mails are sent at once; others are prepared, and the outcomes of others are recorded meanwhile, so that no
+ * connection waits for a statement.
+ */
 export interface SendSlots {
   /** At most so many mails at once, at least one; may change. */
   readonly limit: () => number;
   /** Called when a slot is theirs, in the order of arrival. */
   readonly waiting: Set<() => void>;
-  inUse: number;
+  /** Mails that have a connection. */
+  sending: number;
+  /** Mails that were sent, and whose outcomes are not recorded yet. */
+  recording: number;
+}
+
+/** One mail's slot. */
+export interface SendSlot {
+  state: 'sending' | 'recording' | 'released';
 }
 
 /** How many mails are prepared for each connection, besides the one that is sent. */
@@ -25,16 +36,24 @@ export const mailsInFlight = (connections: number): number =>
 export const createSendSlots = (limit: () => number): SendSlots => ({
   limit,
   waiting: new Set(),
-  inUse: 0,
+  sending: 0,
+  recording: 0,
 });
 
 /**
- * Resolves when the caller has a slot, which it must release. Waiters get slots in order of arrival.
+ * Resolves to a slot, which the caller must release. Waiters get slots in order of arrival.
  * @throws {JobDelayed} when none is free for a while, and {MailFailure} when the signal aborts.
  */
-export async function acquireSlot(slots: SendSlots, signal: AbortSignal): Promise<void> {
-  if (slots.waiting.size > 0 || slots.inUse >= slots.limit()) await waitForSlot(slots, signal);
-  else slots.inUse += 1;
+export async function acquireSlot(slots: SendSlots, signal: AbortSignal): Promise<SendSlot> {
+  if (slots.waiting.size > 0 || !hasRoom(slots)) await waitForSlot(slots, signal);
+  else slots.sending += 1;
+  return { state: 'sending' };
+}
+
+/** If this process dies, what was sent and is not recorded is sent again: two mails for each connection at most. */
+function hasRoom({ sending, recording, limit }: SendSlots): boolean {
+  const max = limit();
+  return sending < max && sending + recording < 2 * max;
 }
 
 function waitForSlot({ waiting }: SendSlots, signal: AbortSignal): Promise<void> {
@@ -62,12 +81,26 @@ function waitForSlot({ waiting }: SendSlots, signal: AbortSignal): Promise<void>
   });
 }
 
-/** Passes the slot to the next waiter, or to as many as the limit allows by now. */
-export function releaseSlot(slots: SendSlots): void {
-  slots.inUse -= 1;
+/** The mail was sent: the next one may have the connection while the outcome is recorded. */
+export function freeConnection(slots: SendSlots, slot: SendSlot): void {
+  slots.sending -= 1;
+  slots.recording += 1;
+  slot.state = 'recording';
+  admitWaiting(slots);
+}
+
+/** Ends a slot, whatever its state. Idempotent. */
+export function releaseSlot(slots: SendSlots, slot: SendSlot): void {
+  if (slot.state === 'released') return;
+  slots[slot.state] -= 1;
+  slot.state = 'released';
+  admitWaiting(slots);
+}
+
+function admitWaiting(slots: SendSlots): void {
   for (const onSlot of slots.waiting) {
-    if (slots.inUse >= slots.limit()) return;
-    slots.inUse += 1;
+    if (!hasRoom(slots)) return;
+    slots.sending += 1;
     onSlot();
   }
 }

@@ -2,8 +2,8 @@ import { canonicalAddress } from '../../../shared/identity/email-address.js';
 import type { OutboxContract } from '../../../shared/jobs/mail-jobs.js';
 import { PermanentFailure } from '../../jobs/job-effects.js';
 import type { ComposeDeps, Composed } from './composition.js';
-import { USUAL_LIMIT } from './mail-limits.js';
-import type { MailRecords } from './mail-records.js';
+import { USUAL_LIMIT, type CountMail } from './mail-limits.js';
+import type { MailFacts } from './mail-facts.js';
 import { mails, type Compose } from './mails.js';
 
 /** The parts of an outbox message that say which mail is promised. */
@@ -12,24 +12,28 @@ interface PromisedMail {
   readonly name: string;
   readonly payload: unknown;
   readonly recipient: string | null;
+  readonly facts: MailFacts;
 }
 
 /**
- * Composes the mail that an outbox message promises, from the rows as they are now. It is obsolete if the address is
- * suppressed or over its limit.
+ * Composes the mail that an outbox message promises. It is obsolete if the address is suppressed or over its limit. The only
+ * mail to an address is not counted here: storing its template with the transmission is enough, for which it needs no
+ * statement of its own. Only a limit of one mail must hold also while another worker is about to send the first.
  * @throws {PermanentFailure} when the payload does not fit the contract.
  */
 export async function composeMail(
   deps: ComposeDeps,
-  records: MailRecords,
+  countMail: CountMail,
   message: PromisedMail,
 ): Promise<Composed> {
-  const mail = await composeByName(deps, records, message);
+  const mail = composeByName(deps, message);
   if ('obsolete' in mail) return mail;
   const { template, limit = USUAL_LIMIT, confirmationId } = mail;
   const address = canonicalAddress(mail.to.address);
+  if (message.facts.isOnlyMail && limit.max > 1 && address === message.recipient?.toLowerCase())
+    return mail;
   const due = { outboxId: message.id, template, limit, address, confirmationId };
-  switch (await records.countMail(due)) {
+  switch (await countMail(due)) {
     case 'counted':
       return mail;
     case 'suppressed':
@@ -42,16 +46,15 @@ export async function composeMail(
 
 function composeByName(
   deps: ComposeDeps,
-  records: MailRecords,
-  { name, payload, recipient }: PromisedMail,
-): Promise<Composed> {
+  { name, payload, recipient, facts }: PromisedMail,
+): Composed {
   // While a release is rolled out, a newer API's messages meet older workers.
   if (!isKnown(name)) throw new Error('this worker does not know such mails');
   const { contract, compose } = mails[name];
   const parsed = contract.schema.safeParse(payload);
   if (!parsed.success) throw new PermanentFailure('the payload does not fit its contract');
   // The entry's type ties the payload to the contract; a lookup by a variable name loses that.
-  return (compose as Compose<unknown>)(deps, records, parsed.data, recipient);
+  return (compose as Compose<unknown>)(deps, facts, parsed.data, recipient);
 }
 
 const isKnown = (name: string): name is OutboxContract['name'] => Object.hasOwn(mails, name);

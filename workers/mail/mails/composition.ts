@@ -14,14 +14,14 @@ export interface ComposeDeps {
   readonly rateLimitScale: number;
 }
 
+export interface ComposedMail extends Omit<OutgoingMail, 'id' | 'traceId'> {
+  /** The kind of mail: stored with the message, and what its limit counts. */
+  readonly template: string;
+  /** Three an hour to one address unless given. */
+  readonly limit?: MailLimit;
+  /** The confirmation whose link the mail holds: sending it invalidates older ones. */
+  readonly confirmationId?: string;
+}
+
 /** A mail to send, or why it is obsolete. */
-export type Composed =
-  | (Omit<OutgoingMail, 'id'> & {
-      /** The kind of mail: stored with the message, and what its limit counts. */
-      readonly template: string;
-      /** Three an hour to one address unless given. */
-      readonly limit?: MailLimit;
-      /** The confirmation whose link the mail holds: sending it invalidates older ones. */
-      readonly confirmationId?: string;
-    })
-  | { readonly obsolete: string };
+export type Composed = ComposedMail | { readonly obsolete: string };

@@ -1,6 +1,5 @@
 import { deriveConfirmationToken } from '../../../shared/identity/confirmation-token.js';
-import type { JobPayload } from '../../../shared/queues/job-contract.js';
-import { MAX_LINKS_PER_HOUR, type sendConfirmationMail } from '../../../shared/jobs/mail-jobs.js';
+import { MAX_LINKS_PER_HOUR } from '../../../shared/jobs/mail-jobs.js';
 import type { ComposeDeps, Composed } from './composition.js';
 import {
   renderAccountExistsMail,
@@ -11,7 +10,7 @@ import {
 } from './confirmation-texts.js';
 import type { RenderedMail } from './layout.js';
 import type { MailLimit, ProofTemplate } from './mail-limits.js';
-import type { ConfirmationRow, MailRecords } from './mail-records.js';
+import type { DueConfirmation, MailFacts } from './mail-facts.js';
 import type { LinkMailFacts } from './wording.js';
 
 const HOUR = 3_600;
@@ -44,12 +43,10 @@ const linkMails: Readonly<Record<LinkTemplate, LinkMail>> = {
  * for every address; what the owner gets is decided here, from the rows as they are now. The link is minted here too: it
  * is stored neither in the database nor in the queue.
  */
-export async function composeConfirmationMail(
+export function composeConfirmationMail(
   { service, publicUrl, confirmationKeys }: ComposeDeps,
-  records: MailRecords,
-  { confirmation_id: id }: JobPayload<typeof sendConfirmationMail>,
-): Promise<Composed> {
-  const row = await records.findConfirmation(id);
+  { confirmation: row }: MailFacts,
+): Composed {
   if (!row) return { obsolete: 'the confirmation or its admin is gone' };
   if (row.isUsed) return { obsolete: 'the link has been used' };
   if (row.isReplaced) return { obsolete: 'a newer link has taken its place' };
@@ -63,10 +60,10 @@ export async function composeConfirmationMail(
     return { template, limit: ACCOUNT_EXISTS_LIMIT, to, ...mail };
   }
   const { path, render, ...limits } = linkMails[template];
-  const url = `${publicUrl}${path}?token=${deriveConfirmationToken(confirmationKeys, row)}`;
-  const { now, expiresAt } = row;
+  const { confirmationId: id, now, expiresAt } = row;
+  const url = `${publicUrl}${path}?token=${deriveConfirmationToken(confirmationKeys, { ...row, id })}`;
   const mail = render({ service, name, url, now, expiresAt });
-  return { template, ...limits, confirmationId: row.id, to, ...mail };
+  return { template, ...limits, confirmationId: id, to, ...mail };
 }
 
 /** Which mail is due, and the name to show in it: empty for registrations, whose names strangers may have chosen. */
@@ -76,7 +73,7 @@ function mailDueFor({
   requesterName,
   isRegistered,
   isRepeated,
-}: ConfirmationRow):
+}: DueConfirmation):
   | { readonly template: LinkTemplate | 'account_exists'; readonly name: string }
   | { readonly obsolete: string } {
   const unregistered = { obsolete: 'nobody has registered the address' };

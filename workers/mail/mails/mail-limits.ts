@@ -1,5 +1,6 @@
 import { QueryTypes } from 'sequelize';
 import type { Database } from '../../../shared/database/connect.js';
+import type { Grouped } from '../../../shared/database/group-commit.js';
 import { withTransaction, type Transaction } from '../../../shared/database/transaction.js';
 import { MAX_LINKS_PER_HOUR, scaledLimit } from '../../../shared/jobs/mail-jobs.js';
 
@@ -28,6 +29,9 @@ export interface DueMail {
   /** The confirmation whose link it holds. */
   readonly confirmationId?: string | undefined;
 }
+
+/** Counts one mail, together with others that are due at the same time. */
+export type CountMail = Grouped<DueMail, MailCount>;
 
 /** `suppressed`: no mail may be sent to the address. */
 export type MailCount = 'counted' | 'over limit' | 'suppressed';

@@ -8,16 +8,16 @@ import {
 import type { ComposeDeps, Composed } from './composition.js';
 import { composeConfirmationMail } from './confirmation-mail.js';
 import { renderMail, type RenderedMail } from './layout.js';
-import type { MailRecords } from './mail-records.js';
+import type { MailFacts } from './mail-facts.js';
 import { quoteName } from './wording.js';
 
-/** Composes a mail from its payload and from the rows as they are now. */
+/** Composes a mail from its payload and from what the rows say. */
 export type Compose<Payload> = (
   deps: ComposeDeps,
-  records: MailRecords,
+  facts: MailFacts,
   payload: Payload,
   recipient: string | null,
-) => Promise<Composed>;
+) => Composed;
 
 interface Mail<C extends OutboxContract> {
   readonly contract: C;
@@ -34,18 +34,17 @@ export const mails: { readonly [C in OutboxContract as C['name']]: Mail<C> } = {
  * Notifies an admin of a change, at the address that the account had at the time: the change may be of that very address,
  * and its owner has to hear of it.
  */
-async function composeSecurityNotice(
+function composeSecurityNotice(
   { service, publicUrl }: ComposeDeps,
-  records: MailRecords,
-  { admin_id: id, notice }: z.output<(typeof sendSecurityNotice)['schema']>,
+  { admin }: MailFacts,
+  { notice }: z.output<(typeof sendSecurityNotice)['schema']>,
   recipient: string | null,
-): Promise<Composed> {
-  const admin = await records.findAdmin(id);
+): Composed {
   if (!admin) return { obsolete: 'the admin is gone' };
-  const { name, email } = admin;
+  const { adminName: name, adminEmail } = admin;
   return {
     template: notice,
-    to: { name, address: recipient ?? email },
+    to: { name, address: recipient ?? adminEmail },
     ...renderSecurityNotice({ service, name, publicUrl, notice }),
   };
 }
