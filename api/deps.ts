@@ -6,7 +6,7 @@ import { openDatabase } from '../shared/database/connect.js';
 import type { Check } from '../shared/health/checks.js';
 import { commonChecks } from '../shared/health/readiness.js';
 import { createFailpoint } from '../shared/lifecycle/failpoint.js';
-import type { Logger } from '../shared/logging/logger.js';
+import type { Logger, RootLogger } from '../shared/logging/logger.js';
 import type { Repeating } from '../shared/lifecycle/repeat.js';
 import { createMetrics, type Metrics } from '../shared/metrics/metrics.js';
 import { createOutbox } from '../shared/outbox/outbox.js';
@@ -46,7 +46,7 @@ import {
 
 /** What the routes and their services need. */
 export interface ApiDeps extends RegistrationDeps, AccountDeps, ConsoleSessionDeps {
-  readonly log: Logger;
+  readonly log: RootLogger;
   readonly metrics: Metrics;
   /** Absent where traces are not exported. */
   readonly tracer: Tracer | undefined;
@@ -67,7 +67,7 @@ export interface ApiDeps extends RegistrationDeps, AccountDeps, ConsoleSessionDe
 }
 
 /** The composition root: the one place where the parts are wired together. Connects lazily. */
-export async function buildDeps(config: ApiConfig, log: Logger): Promise<ApiDeps> {
+export async function buildDeps(config: ApiConfig, log: RootLogger): Promise<ApiDeps> {
   const { rateLimitScale, secrets, tokens } = config;
   const tracer = await openTracer(config, 'rollcall-api', log);
   const { database, queues, outbox, rateLimitRedis, close } = openResources(config, log, tracer);

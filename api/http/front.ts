@@ -1,6 +1,6 @@
 import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http';
 import { AppError } from '../../shared/errors/app-error.js';
-import type { Logger } from '../../shared/logging/logger.js';
+import type { RootLogger } from '../../shared/logging/logger.js';
 import type { Tracer } from '../../shared/tracing/tracer.js';
 import type { FindPath } from './documented-paths.js';
 import { createFewPerTurn } from './few-per-turn.js';
@@ -30,7 +30,7 @@ export type FrontRoute = (
 export type Gate = (context: RequestContext) => void;
 
 export interface FrontOptions {
-  readonly log: Logger;
+  readonly log: RootLogger;
   readonly record: RecordRequest;
   readonly tracer: Tracer | undefined;
   readonly clientAddress: (req: IncomingMessage) => string | undefined;

@@ -2,7 +2,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Cause } from '../../shared/audit/audit.js';
 import { randomHex } from '../../shared/crypto/random-hex.js';
 import { requestIdFrom } from '../../shared/http/request-headers.js';
-import type { Logger } from '../../shared/logging/logger.js';
+import type { Logger, RootLogger } from '../../shared/logging/logger.js';
 import { maskPath } from '../../shared/logging/mask.js';
 import type { Principal } from '../../shared/models/index.js';
 import type { Tracer } from '../../shared/tracing/tracer.js';
@@ -52,11 +52,11 @@ export function principalOf(req: IncomingMessage): Principal {
 }
 
 /** The URL as it was requested, also where Express has changed `url` for a mounted router. */
-const urlOf = (req: IncomingMessage): string =>
+const urlOf = (req: Pick<IncomingMessage, 'url'>): string =>
   (req as { readonly originalUrl?: string }).originalUrl ?? req.url ?? '';
 
 /** The path of the request, without the query, which may contain a token, and without the host of an absolute URL. */
-export function pathOf(req: IncomingMessage): string {
+export function pathOf(req: Pick<IncomingMessage, 'url'>): string {
   const url = urlOf(req);
   const path = url.startsWith('/') ? url : url.replace(/^[a-z][a-z\d+.-]*:\/\/[^/?]*/i, '');
   const end = path.indexOf('?');
@@ -80,7 +80,7 @@ export interface RequestObservers {
 
 /** Assigns a request its ids; logs it and records its time when the response has ended. */
 export function openContext(
-  log: Logger,
+  log: RootLogger,
   req: IncomingMessage,
   res: ServerResponse,
   ip: string | undefined,
@@ -141,7 +141,7 @@ const idsOf = ({ requestId, traceId, spanId }: RequestContext) => ({
 });
 
 function logRequest(
-  log: Logger,
+  log: RootLogger,
   req: IncomingMessage,
   res: ServerResponse,
   context: RequestContext,
@@ -150,20 +150,32 @@ function logRequest(
   const completed = res.writableFinished || context.isStream === true;
   const status = res.statusCode;
   const level = status === 500 ? 'error' : status > 500 || !completed ? 'warn' : 'info';
-  log[level](
-    {
-      'http.request.id': context.requestId,
-      'trace.id': context.traceId,
-      'span.id': context.spanId,
-      'http.request.method': req.method,
-      'url.path': maskPath(pathOf(req)),
-      'http.response.status_code': status,
-      'event.duration': durationNs,
-      'event.outcome': completed && status < 400 ? 'success' : 'failure',
-      'client.ip': context.ip,
-      // Left out of the line if there is none.
-      'user.id': context.adminId === undefined ? undefined : String(context.adminId),
-    },
-    completed ? 'request' : 'request aborted',
+  const isSuccess = completed && status < 400;
+  const members = requestMembers(context, req, { status, durationNs, isSuccess });
+  log.members(level, members, completed ? 'request' : 'request aborted');
+}
+
+/** How a request was answered. */
+export interface RequestOutcome {
+  readonly status: number;
+  /** Nanoseconds. */
+  readonly durationNs: number;
+  readonly isSuccess: boolean;
+}
+
+/** The fields of a request's line, as JSON members. What is not generated here is encoded. */
+export function requestMembers(
+  { requestId, traceId, spanId, ip, adminId }: Omit<RequestContext, 'log' | 'startedAt'>,
+  req: Pick<IncomingMessage, 'method' | 'url'>,
+  { status, durationNs, isSuccess }: RequestOutcome,
+): string {
+  const path = maskPath(pathOf(req));
+  return (
+    `,"http.request.id":${JSON.stringify(requestId)},"trace.id":"${traceId}","span.id":"${spanId}"` +
+    `,"http.request.method":${JSON.stringify(req.method)},"url.path":${JSON.stringify(path)}` +
+    `,"http.response.status_code":${status},"event.duration":${durationNs}` +
+    `,"event.outcome":"${isSuccess ? 'success' : 'failure'}"` +
+    (ip === undefined ? '' : `,"client.ip":${JSON.stringify(ip)}`) +
+    (adminId === undefined ? '' : `,"user.id":"${adminId}"`)
   );
 }

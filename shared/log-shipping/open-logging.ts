@@ -1,5 +1,10 @@
 import type { ApiConfig } from '../config/config.js';
-import { createLogger, type LogDestination, type Logger } from '../logging/logger.js';
+import {
+  createLogger,
+  type LogDestination,
+  type Logger,
+  type RootLogger,
+} from '../logging/logger.js';
 import { openStandardOutput, type StandardOutput } from '../logging/standard-output.js';
 import type { Queues } from '../queues/queues.js';
 import type { FolderOwner } from './folder-owner.js';
@@ -10,7 +15,7 @@ export type { SpoolUse } from './spool.js';
 /** A process's logging: its loggers, and the shipping of what they write. */
 export interface Logging {
   /** Writes to standard output, and through the spool to Firehose if a delivery stream is configured. */
-  readonly log: Logger;
+  readonly log: RootLogger;
   /** Writes to standard output alone: for events of log shipping itself, which must not cause more to ship. */
   readonly localLog: Logger;
   /** Starts to ship what is spooled. Without a delivery stream it does nothing. */

@@ -25,6 +25,15 @@ export interface Logger<Message extends string = LogMessage> {
   ): Logger<Message>;
 }
 
+/** The logger of a process. */
+export interface RootLogger<Message extends string = LogMessage> extends Logger<Message> {
+  /**
+   * Logs a line whose fields are JSON already: members of an object, each with a leading comma. For what is logged at every
+   * request: it costs an eighth of a line whose fields are an object.
+   */
+  readonly members: (level: 'info' | 'warn' | 'error', members: string, message: Message) => void;
+}
+
 export interface LoggerOptions {
   /** `rollcall-api`, `rollcall-worker`, … */
   readonly service: string;
@@ -52,26 +61,36 @@ export function createLogger<Message extends string = LogMessage>({
   environment,
   level,
   destination = stdout,
-}: LoggerOptions): Logger<Message> {
-  return pino(
+}: LoggerOptions): RootLogger<Message> {
+  const base = {
+    'service.name': service,
+    'service.version': product.version,
+    'service.environment': environment,
+    'host.name': hostname(),
+    'process.pid': process.pid,
+  };
+  const stamp = createLineStamp();
+  const log = pino(
     {
       level,
-      base: {
-        'service.name': service,
-        'service.version': product.version,
-        'service.environment': environment,
-        'host.name': hostname(),
-        'process.pid': process.pid,
-      },
+      base,
       messageKey: 'message',
       errorKey: 'err',
       // Pino writes this text as it is, which costs less than two fields.
-      timestamp: createLineStamp(),
+      timestamp: stamp,
       formatters: { level: (label) => ({ 'log.level': label }), log: withFlatError },
       serializers: { err: () => undefined },
     },
     destination,
   );
+  const baseMembers = `,${JSON.stringify(base).slice(1, -1)}`;
+  return Object.assign(log, {
+    members(at: 'info' | 'warn' | 'error', members: string, message: Message) {
+      if (!log.isLevelEnabled(at)) return;
+      const line = `{"log.level":"${at}"${stamp()}${baseMembers}${members},"message":${JSON.stringify(message)}}\n`;
+      destination.write(line);
+    },
+  });
 }
 
 /** Replaces `err` by flat ECS fields: the index has no nested objects. */

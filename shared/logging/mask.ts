@@ -13,6 +13,9 @@ const OPAQUE_TOKEN = /(?:[a-z]{2}_[0-9a-f]{32}|rt_\d+_\d+)_[A-Za-z0-9_-]+/g;
 const JWT = /eyJ[\w-]+(\.[\w-]+\.[\w-]+)?/g;
 const ADDRESS = /[\p{L}\p{N}.!#$%&'*+=?^_`{|}~-]+(@[\p{L}\p{N}.-]+)?/gu;
 
+/** Has nothing to mask or decode: a token has a `_` or a `.` in it. */
+const PLAIN_PATH = /^[A-Za-z0-9/-]*$/;
+
 /** A `%` that was itself encoded, however often. */
 const ENCODED_PERCENT = /%(?:25)+/gi;
 
@@ -38,6 +41,7 @@ export function maskTokensAndAddresses(text: string): string {
  * within them: part of a token or of an address could not be recognized.
  */
 export function maskPath(path: string): string {
+  if (path.length <= MAX_PATH && PLAIN_PATH.test(path)) return path;
   const kept =
     path.length > MAX_PATH ? path.slice(0, path.lastIndexOf('/', MAX_PATH - 1) + 1) : path;
   const decoded = unescape(kept.replace(ENCODED_PERCENT, '%'));

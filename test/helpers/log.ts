@@ -1,9 +1,9 @@
 import { pino } from 'pino';
-import type { Logger } from '../../shared/logging/logger.js';
+import type { RootLogger } from '../../shared/logging/logger.js';
 
 /** A logger that keeps what it is told, for code under test that wants one. */
 export interface RecordingLogger {
-  readonly log: Logger;
+  readonly log: RootLogger;
   readonly lines: readonly Readonly<Record<string, unknown>>[];
   /** The messages so far. */
   messages(): unknown[];
@@ -15,7 +15,10 @@ export function createRecordingLogger(): RecordingLogger {
   const write = (line: string): void =>
     void lines.push(JSON.parse(line) as Record<string, unknown>);
   return {
-    log: pino({ level: 'trace' }, { write }),
+    log: Object.assign(pino({ level: 'trace' }, { write }), {
+      members: (level: pino.Level, members: string, message: string) =>
+        write(`{"level":${pino.levels.values[level]}${members},"msg":"${message}"}`),
+    }),
     lines,
     messages: () => lines.map(({ msg }) => msg),
   };

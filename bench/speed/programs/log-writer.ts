@@ -1,6 +1,7 @@
 import { randomBytes, randomInt, randomUUID } from 'node:crypto';
 import { createServer } from 'node:http';
 import { setImmediate as nextTurn } from 'node:timers/promises';
+import { requestMembers } from '../../../api/http/request-context.js';
 import { loadApiConfig } from '../../../shared/config/config.js';
 import { openLogging } from '../../../shared/log-shipping/open-logging.js';
 import { openQueues } from '../../../shared/queues/queues.js';
@@ -16,8 +17,8 @@ startShipping(openQueues(config.redis, log));
 
 const server = createServer((req, res) => {
   const { searchParams } = new URL(req.url ?? '/', 'http://localhost');
-  const fields = searchParams.has('short') ? fewFields : requestFields;
-  writeLines(Number(searchParams.get('count')), fields).then(
+  const write = searchParams.has('short') ? writeShortLine : writeRequestLine;
+  writeLines(Number(searchParams.get('count')), write).then(
     () => res.end('{}'),
     res.destroy.bind(res),
   );
@@ -25,33 +26,29 @@ const server = createServer((req, res) => {
 server.listen(config.http.port, config.http.host);
 process.once('SIGTERM', () => process.exit());
 
-async function writeLines(count: number, fields: () => object): Promise<void> {
+async function writeLines(count: number, write: () => void): Promise<void> {
   for (let written = 0; written < count; written += 1) {
     // As in the API, where each request has a turn of its own, or shares it with a few.
     if (written % LINES_PER_TURN === 0) await nextTurn();
-    log.info(fields(), 'request');
+    write();
   }
 }
 
-function requestFields(): object {
-  return {
-    'http.request.id': randomUUID(),
-    'trace.id': randomBytes(16).toString('hex'),
-    'span.id': randomBytes(8).toString('hex'),
-    'http.request.method': 'GET',
-    'url.path': `/users/${randomInt(1_000_000)}`,
-    'http.response.status_code': 200,
-    'event.duration': randomInt(100_000, 9_000_000),
-    'event.outcome': 'success',
-    'client.ip': '127.0.0.1',
-    'user.id': String(randomInt(1_000)),
+function writeRequestLine(): void {
+  const context = {
+    requestId: randomUUID(),
+    traceId: randomBytes(16).toString('hex'),
+    spanId: randomBytes(8).toString('hex'),
+    ip: '127.0.0.1',
+    adminId: randomInt(1_000),
   };
+  const request = { method: 'GET', url: `/users/${randomInt(1_000_000)}` };
+  const outcome = { status: 200, durationNs: randomInt(100_000, 9_000_000), isSuccess: true };
+  log.members('info', requestMembers(context, request, outcome), 'request');
 }
 
 /** With what every line has, about 300 bytes. */
-function fewFields(): object {
-  return {
-    'trace.id': randomBytes(16).toString('hex'),
-    'url.path': `/users/${randomInt(1_000_000)}`,
-  };
+function writeShortLine(): void {
+  const traceId = randomBytes(16).toString('hex');
+  log.info({ 'trace.id': traceId, 'url.path': `/users/${randomInt(1_000_000)}` }, 'request');
 }

@@ -105,11 +105,29 @@ test('a destination receives each line unchanged; a fatal one is flushed', (t) =
   });
   log.error({ 'labels.from': 'the test itself' }, 'received');
   log.warn('below the level');
+  log.members('warn', '', 'below the level');
   log.fatal('the last one');
   t.is(received.length, 3);
   t.true(received[0]?.endsWith('}\n'));
   t.is((JSON.parse(received[0] ?? '') as LogLine)['message'], 'received');
   t.is(received[2], 'flushed');
+});
+
+test('members that are JSON already make the same line as an object', (t) => {
+  const received: LogLine[] = [];
+  const log = createLogger<string>({
+    service: 'rollcall-test',
+    environment: 'test',
+    level: 'info',
+    destination: { write: (line) => void received.push(JSON.parse(line) as LogLine) },
+  });
+  log.warn({ 'user.id': '7', 'url.path': '/"' }, 'request');
+  log.members('warn', `,"user.id":"7","url.path":${JSON.stringify('/"')}`, 'request');
+  const [one, other] = received.map(({ '@timestamp': _time, 'event.id': _id, ...line }) => line);
+  t.deepEqual(one, other);
+  t.not(received[0]?.['event.id'], received[1]?.['event.id']);
+  t.is(typeof received[1]?.['@timestamp'], 'string');
+  t.is(received.length, 2);
 });
 
 const TOKEN = `ct_${'0f'.repeat(16)}_${'aB3_-'.repeat(8)}xyz`;
