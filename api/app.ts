@@ -73,17 +73,18 @@ export function createApp(
   { isStopping, passwordMinLength, operators }: AppOptions,
 ): Express {
   const app = newApp();
+  // What is used most comes first: the routers are asked in turn.
+  app.use(usersRoutes(deps));
+  app.use(sessionRoutes(deps));
   if (operators) useOperatorRoutes(app, operators);
   app.use(homeRoutes({ hasConsole: operators !== undefined }));
   app.use(docsRoutes(document));
   app.use(healthRoutes({ checks: deps.checks, isStopping }));
   app.use(registrationRoutes({ ...deps, passwordMinLength }));
   app.use(confirmRoutes(deps));
-  app.use(sessionRoutes(deps));
   app.use(passwordResetRoutes({ ...deps, passwordMinLength }));
   app.use(accountRoutes({ ...deps, passwordMinLength }));
   app.use(adminsRoutes(deps));
-  app.use(usersRoutes(deps));
 
   return endApp(app);
 }

@@ -52,27 +52,41 @@ function bodyIn(formats: readonly Format[], maxBytes: number): RequestHandler {
 }
 
 async function readText(req: Request, maxBytes: number): Promise<string> {
-  if (Number(req.get('content-length') ?? 0) > maxBytes) throw new AppError('payload_too_large');
+  if (Number(req.headers['content-length'] ?? 0) > maxBytes)
+    throw new AppError('payload_too_large');
   const body = Buffer.concat(await readChunks(req, maxBytes));
   if (!isUtf8(body)) throw new AppError('malformed_request', { detail: 'The body is not UTF-8.' });
   return body.toString();
 }
 
-async function readChunks(req: Request, maxBytes: number): Promise<Buffer[]> {
-  const chunks: Buffer[] = [];
-  let bytes = 0;
-  try {
-    // A rejection halfway must not destroy the connection: the response is sent over it.
-    for await (const chunk of req.iterator({ destroyOnReturn: false }) as AsyncIterable<Buffer>) {
+/** By events: an iterator over the request would take longer than all else that is done with a usual body. */
+function readChunks(req: Request, maxBytes: number): Promise<Buffer[]> {
+  return new Promise((resolve, reject) => {
+    const chunks: Buffer[] = [];
+    let bytes = 0;
+    const onData = (chunk: Buffer): void => {
       bytes += chunk.length;
-      if (bytes > maxBytes) throw new AppError('payload_too_large');
-      chunks.push(chunk);
-    }
-  } catch (error) {
-    if (error instanceof AppError) throw error;
-    throw new AppError('malformed_request', { detail: 'The body was cut off.', cause: error });
-  }
-  return chunks;
+      if (bytes > maxBytes) fail(new AppError('payload_too_large'));
+      else chunks.push(chunk);
+    };
+    const onEnd = (): void => {
+      stop();
+      resolve(chunks);
+    };
+    const onCut = (cause?: Error): void =>
+      fail(new AppError('malformed_request', { detail: 'The body was cut off.', cause }));
+    // The connection stays open: the response is sent over it.
+    const fail = (error: AppError): void => {
+      stop();
+      req.pause();
+      reject(error);
+    };
+    const stop = (): void => {
+      req.off('data', onData).off('end', onEnd).off('error', onCut).off('close', onCut);
+    };
+    if (req.destroyed) onCut();
+    else req.on('data', onData).on('end', onEnd).on('error', onCut).on('close', onCut);
+  });
 }
 
 function parseForm(text: string): object {
