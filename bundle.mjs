@@ -42,6 +42,20 @@ const packagesByFile = {
   },
 };
 
+/** Sequelize reads the data types of every dialect at its start, and has whole dialects for databases that nobody uses here. */
+const withoutOtherDialects = {
+  name: 'without-other-dialects',
+  setup(bundle) {
+    bundle.onLoad(
+      { filter: /\/sequelize\/lib\/dialects\/(db2|mariadb|mssql|mysql|oracle|snowflake|sqlite)\// },
+      () => ({
+        contents: 'module.exports = () => ({});',
+        loader: 'js',
+      }),
+    );
+  },
+};
+
 /** What esbuild gives every function its name with, also those that are made anew for each request. */
 const nameAll = '(target,value)=>__defProp(target,"name",{value,configurable:!0})';
 /** The same for classes, which esbuild names in a block of their own. As long as its own name, for the columns of the map. */
@@ -72,8 +86,12 @@ const { outputFiles } = await build({
     js: `import { createRequire as createBundleRequire } from 'node:module'; const require = createBundleRequire(import.meta.url);
 ${nameIt}`,
   },
-  define: { __dirname: 'import.meta.dirname' },
-  plugins: [packagesByFile],
+  define: {
+    __dirname: 'import.meta.dirname',
+    // Node.js 20 has none yet. Without it pg loads all of `fetch` to find out whether this is Cloudflare.
+    navigator: JSON.stringify({ userAgent: 'Node.js' }),
+  },
+  plugins: [withoutOtherDialects, packagesByFile],
   logLevel: 'warning',
   write: false,
 });
