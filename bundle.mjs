@@ -1,5 +1,5 @@
-// Bundles the API, the worker and the command line with the packages that they load, each into one file that takes the place
-// of what tsc has written: `dist/api/main.js`, `dist/workers/main.js`, `dist/cli/main.js`. Node finds, reads and parses one
+// Bundles the API, the worker, the command line and the migrations with the packages that they load, each into one file that
+// takes the place of what tsc has written: `dist/api/main.js`, `dist/workers/main.js` and so on. Node finds, reads and parses one
 // file instead of a thousand, and starts in half of the time (docs/adr/0028-bundled-programs.md). Part of `npm run build`,
 // behind tsc, which checks the types.
 
@@ -9,7 +9,7 @@ import { basename } from 'node:path';
 import { build } from 'esbuild';
 
 /** An image is built from its own folders alone. */
-const programs = ['api/main', 'workers/main', 'cli/main'].filter((program) =>
+const programs = ['api/main', 'workers/main', 'cli/main', 'migrations/run'].filter((program) =>
   existsSync(`${program}.ts`),
 );
 

@@ -15,7 +15,9 @@ async function loadMigrations(): Promise<Migration[]> {
 }
 
 async function loadMigration(name: string): Promise<Migration> {
-  const module = (await import(`./${name}.js`)) as { readonly migration: MigrationSteps };
+  // The bundler leaves a path that it does not know alone.
+  const path = `./${name}.js`;
+  const module = (await import(path)) as { readonly migration: MigrationSteps };
   return { name, ...module.migration };
 }
 

@@ -7,10 +7,12 @@ import { outboxJob } from '../../shared/outbox/outbox-job.js';
 import { queuePrefix } from '../../shared/queues/registry.js';
 import { redisAddress } from '../../shared/queues/redis-client.js';
 import { useSystemProcesses } from '../helpers/api.js';
-import { useContext, type Scope } from '../helpers/context.js';
+import { shareProcess, useContext, type Scope } from '../helpers/context.js';
 import { eventually } from '../helpers/eventually.js';
 import { createFirehoseReader } from '../helpers/firehose.js';
 import { openFixture } from '../workers/fixture.js';
+
+shareProcess();
 
 const context = useContext();
 const system = useSystemProcesses(context);

@@ -6,7 +6,9 @@ import test from 'ava';
 import { createTransport } from 'nodemailer';
 import { openFirehoseEndpoint } from '../../dev/emulators/firehose/firehose-endpoint.js';
 import { openMailbox } from '../../dev/stack/mailbox.js';
-import type { Scope } from '../helpers/context.js';
+import { shareProcess, type Scope } from '../helpers/context.js';
+
+shareProcess();
 
 test('the local mailbox is for its own host: no other site’s page reads the mails, by whatever name', async (t) => {
   const mailbox = await openMailbox({ dataDir: await folder(t), smtpPort: 0, webPort: 0 });

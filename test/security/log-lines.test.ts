@@ -2,12 +2,14 @@ import test from 'ava';
 import { mintedToken, type TestAdmin } from '../helpers/admins.js';
 import { useApiProcess } from '../helpers/api.js';
 import { createClient, type ApiClient } from '../helpers/api-client.js';
-import { useContext } from '../helpers/context.js';
+import { shareProcess, useContext } from '../helpers/context.js';
 import { eventually } from '../helpers/eventually.js';
 import { isRequest, startWorker, type LogLine } from '../helpers/processes.js';
 import { exchange } from '../helpers/raw-http.js';
 import { ageRotations } from '../helpers/rotations.js';
 import { runApi } from '../helpers/servers.js';
+
+shareProcess();
 
 const context = useContext();
 const api = useApiProcess(context, { env: { LOG_LEVEL: 'trace' } });

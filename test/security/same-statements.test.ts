@@ -1,7 +1,7 @@
 import test, { type ExecutionContext } from 'ava';
 import { createAdmins, type AdminFactory } from '../helpers/admins.js';
 import { createClient, type Answer, type ApiClient } from '../helpers/api-client.js';
-import { useContext } from '../helpers/context.js';
+import { shareProcess, useContext } from '../helpers/context.js';
 import { comparable } from '../helpers/problem.js';
 import { startApi } from '../helpers/processes.js';
 import {
@@ -10,6 +10,8 @@ import {
   type StatementRecorder,
 } from '../helpers/statements.js';
 import { startCounting } from './counted-work.js';
+
+shareProcess();
 
 const context = useContext();
 

@@ -1,12 +1,14 @@
 import test, { type ExecutionContext } from 'ava';
 import { mintedToken } from '../helpers/admins.js';
 import { useApiProcess } from '../helpers/api.js';
-import { useContext } from '../helpers/context.js';
+import { shareProcess, useContext } from '../helpers/context.js';
 import { eventually } from '../helpers/eventually.js';
 import { createMailbox, tokenIn } from '../helpers/mailbox.js';
 import { runWorker } from '../helpers/servers.js';
 import { dumpRedis } from '../helpers/redis.js';
 import { openSmtpServer } from '../helpers/smtp-server.js';
+
+shareProcess();
 
 const context = useContext();
 const api = useApiProcess(context);

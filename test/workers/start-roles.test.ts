@@ -6,15 +6,17 @@ import { redisAddress } from '../../shared/queues/redis-client.js';
 import { buildDeps } from '../../workers/deps.js';
 import { createDrain } from '../../workers/jobs/drain.js';
 import { startRoles } from '../../workers/start-roles.js';
-import { useContext } from '../helpers/context.js';
+import { shareProcess, useContext } from '../helpers/context.js';
 import { environment } from '../helpers/env.js';
 import { eventually } from '../helpers/eventually.js';
 import { createRecordingLogger } from '../helpers/log.js';
 import { openOwnRedis } from '../helpers/own-redis.js';
 
+shareProcess();
+
 const context = useContext();
 
-test('no part that takes its time to stop keeps the others from stopping', async (t) => {
+test.serial('no part that takes its time to stop keeps the others from stopping', async (t) => {
   const redis = await openOwnRedis(t, { maxMemory: '64mb' });
   const config = loadWorkerConfig(
     environment(context, { REDIS_URL: redis.url, WORKER_ROLES: 'mail,relay' }),
