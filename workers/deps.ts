@@ -99,11 +99,9 @@ export async function buildDeps(
     checks: { ...commonChecks(database, queues, log), ...faults.checks },
     tasks: createTasks({ database, sweep, runs, log }),
     composeDeps: {
-      database,
       service: config.mail.from.name,
       publicUrl: config.publicUrl,
       confirmationKeys: deriveKeyRing(config.secrets, 'confirmation'),
-      rateLimitScale: config.rateLimitScale,
     },
   };
 }

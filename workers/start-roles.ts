@@ -82,8 +82,8 @@ const consumerOf = (name: QueueName, { config, deps, onStalled }: ConsumerStart)
 });
 
 function startMailConsumer(start: ConsumerStart): JobWorker {
-  const { mail } = start.config;
-  const { composeDeps, mailer, faults, failpoint, metrics, log, tracer } = start.deps;
+  const { mail, rateLimitScale } = start.config;
+  const { database, composeDeps, mailer, faults, failpoint, metrics, log, tracer } = start.deps;
   const maxConnections = smtpConnections(mail);
   const connections = createConnectionLimit(maxConnections, (limit) => {
     const fields = { 'labels.connections': limit };
@@ -95,6 +95,8 @@ function startMailConsumer(start: ConsumerStart): JobWorker {
     jobs: outboxJobs,
     process: createDeliverMail({
       ...composeDeps,
+      database,
+      rateLimitScale,
       mailer,
       connections,
       faults,

@@ -50,6 +50,8 @@ import { settleMessages, type SettledMessage, type Settlement } from './outbox-o
 export interface DeliverMailDeps extends ComposeDeps, FailureDeps {
   readonly mailer: Mailer;
   readonly failpoint: Failpoint;
+  /** Multiplies the limits on mails to one address. */
+  readonly rateLimitScale: number;
   /** How long a claim lasts. */
   readonly claimMs: number;
   readonly tracing?: MailTracing | undefined;
@@ -75,7 +77,7 @@ const SETTLE_ATTEMPTS_DURING_OUTAGE = 1_200;
 const MAX_SETTLE_PAUSE_MS = 500;
 
 /**
- * Delivers the mail of one outbox message: claim, compose from the rows as they are now, send, record the outcome. At least
+ * Delivers the mail of one outbox message: claim, compose from the rows as they are then, send, record the outcome. At least
  * once: if this process dies between the server's 250 and the record of it, a second copy is sent (ADR 8 lists all such
  * cases). Each transmission of the content is recorded before it starts; without an answer there are three copies at most.
  * While the mail server is unreachable the queue is paused, and no attempt is counted.

@@ -30,8 +30,8 @@ export async function composeMail(
   if ('obsolete' in mail) return mail;
   const { template, limit = USUAL_LIMIT, confirmationId } = mail;
   const address = canonicalAddress(mail.to.address);
-  if (message.facts.isOnlyMail && limit.max > 1 && address === message.recipient?.toLowerCase())
-    return mail;
+  const isForRecipient = address === canonicalAddress(message.recipient ?? '');
+  if (message.facts.isOnlyMail && isForRecipient && limit.max > 1) return mail;
   const due = { outboxId: message.id, template, limit, address, confirmationId };
   switch (await countMail(due)) {
     case 'counted':

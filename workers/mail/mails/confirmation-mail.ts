@@ -40,7 +40,7 @@ const linkMails: Readonly<Record<LinkTemplate, LinkMail>> = {
 
 /**
  * Composes the mail that is due to the owner of an address for a request that named it. The API enqueues the same message
- * for every address; what the owner gets is decided here, from the rows as they are now. The link is minted here too: it
+ * for every address; what the owner gets is decided here, from the rows at the time. The link is minted here too: it
  * is stored neither in the database nor in the queue.
  */
 export function composeConfirmationMail(
