@@ -6,4 +6,4 @@ import { startApi } from './start.js';
 
 const config = loadOrExit(() => loadApiConfig());
 const logging = loadOrExit(() => openLogging(config, 'rollcall-api'));
-await startApi(config, logging, startLifecycle(logging.log, deadlines.api.stopMs));
+void startApi(config, logging, startLifecycle(logging.log, deadlines.api.stopMs));

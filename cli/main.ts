@@ -3,4 +3,8 @@
 import { runInTerminal } from './run.js';
 import { openTerminal } from './terminal.js';
 
-process.exitCode = await runInTerminal(process.argv.slice(2), process.env, openTerminal(process));
+// Unless the command ends.
+process.exitCode = 1;
+void runInTerminal(process.argv.slice(2), process.env, openTerminal(process)).then((exitCode) => {
+  process.exitCode = exitCode;
+});

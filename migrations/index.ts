@@ -5,9 +5,7 @@ import type { Migration, MigrationSteps } from './migration.js';
 const COMPILED_MIGRATION = /^(\d{4}-[a-z0-9-]+)\.js$/;
 
 /** Every migration of this folder, oldest first. */
-export const migrations: readonly Migration[] = await loadMigrations();
-
-async function loadMigrations(): Promise<Migration[]> {
+export async function loadMigrations(): Promise<readonly Migration[]> {
   const files = await readdir(import.meta.dirname);
   const names = files.flatMap((file) => COMPILED_MIGRATION.exec(file)?.[1] ?? []).toSorted();
   refuseWrongNames(names);

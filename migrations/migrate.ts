@@ -1,6 +1,6 @@
 import type pg from 'pg';
 import { advisoryLocks } from '../shared/database/advisory-locks.js';
-import { migrations as allMigrations } from './index.js';
+import { loadMigrations } from './index.js';
 import type { Migration } from './migration.js';
 
 /** One migration and when it was applied; `null`: pending. */
@@ -17,12 +17,16 @@ const TABLE_LOCK_TIMEOUT = '5s';
  * Applies every pending migration, each in its own transaction. Safe to run on many hosts at once: an advisory lock
  * serializes them, and each migration is applied once. Resolves to the names that this call applied.
  */
-export async function migrateUp(client: pg.Client, migrations = allMigrations): Promise<string[]> {
+export async function migrateUp(
+  client: pg.Client,
+  migrations?: readonly Migration[],
+): Promise<string[]> {
+  const all = migrations ?? (await loadMigrations());
   const names: string[] = [];
   for (;;) {
     const name = await underLock(client, async () => {
       const applied = await appliedNames(client);
-      const next = migrations.find((migration) => !applied.has(migration.name));
+      const next = all.find((migration) => !applied.has(migration.name));
       if (next)
         await step(client, next, {
           statements: next.up,
@@ -37,13 +41,14 @@ export async function migrateUp(client: pg.Client, migrations = allMigrations): 
 }
 
 /** Reverts the newest applied migration. Resolves to its name, or to `undefined` when there was none. */
-export function migrateDown(
+export async function migrateDown(
   client: pg.Client,
-  migrations = allMigrations,
+  migrations?: readonly Migration[],
 ): Promise<string | undefined> {
+  const all = migrations ?? (await loadMigrations());
   return underLock(client, async () => {
     const applied = await appliedNames(client);
-    const newest = migrations.findLast(({ name }) => applied.has(name));
+    const newest = all.findLast(({ name }) => applied.has(name));
     if (newest)
       await step(client, newest, {
         statements: newest.down,
@@ -56,7 +61,7 @@ export function migrateDown(
 /** Every known migration with the time at which it was applied; changes nothing. */
 export async function migrationStatus(
   client: pg.Client,
-  migrations = allMigrations,
+  migrations?: readonly Migration[],
 ): Promise<MigrationStatus[]> {
   const rows = (await isPrepared(client))
     ? (
@@ -66,7 +71,8 @@ export async function migrationStatus(
       ).rows
     : [];
   const times = new Map(rows.map((row) => [row.name, row.applied_at]));
-  return migrations.map(({ name }) => ({ name, appliedAt: times.get(name) ?? null }));
+  const all = migrations ?? (await loadMigrations());
+  return all.map(({ name }) => ({ name, appliedAt: times.get(name) ?? null }));
 }
 
 /**

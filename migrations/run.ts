@@ -19,14 +19,18 @@ if (!['up', 'down', 'status'].includes(command) || rest.length > 0) {
 const { database } = loadOrExit(() => loadToolConfig());
 const client = createSingleClient(database, 'rollcall-migrations');
 
-try {
-  await client.connect();
-  for (const line of await run()) process.stdout.write(`${line}\n`);
-} catch (error) {
-  process.stderr.write(`${describe(error)}\n`);
-  process.exitCode = 1;
-} finally {
-  await client.end();
+void main();
+
+async function main(): Promise<void> {
+  try {
+    await client.connect();
+    for (const line of await run()) process.stdout.write(`${line}\n`);
+  } catch (error) {
+    process.stderr.write(`${describe(error)}\n`);
+    process.exitCode = 1;
+  } finally {
+    await client.end();
+  }
 }
 
 async function run(): Promise<string[]> {

@@ -1,10 +1,10 @@
 import { execFile } from 'node:child_process';
 import { readFile } from 'node:fs/promises';
-import { SourceMap, type SourceMapPayload } from 'node:module';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import test from 'ava';
 import { projectRoot } from '../../dev/paths.js';
+import { readBundle } from '../../shared/lifecycle/run-bundle.js';
 import { shareProcess } from '../helpers/context.js';
 
 shareProcess();
@@ -60,23 +60,27 @@ for (const program of ['api', 'workers']) {
     );
   });
 
-  test(`dist/${program}/main.js is one file, whose source map names our sources line by line`, async (t) => {
-    const file = join(projectRoot, 'dist', program, 'main.js');
-    const code = await readFile(file, 'utf8');
+  test(`dist/${program}/main.js runs one file, which V8 need not compile again`, async (t) => {
+    const bundle = join(projectRoot, 'dist', program, 'main.bundle.cjs');
     t.notRegex(
-      code,
-      /(?:^|[;}])(?:import|export)[^;'"]*['"]\.{1,2}\//m,
+      await readFile(bundle, 'utf8'),
+      /\brequire\(['"]\.{1,2}\//,
       'npm run build bundles it',
     );
-    const map = new SourceMap(
-      JSON.parse(await readFile(`${file}.map`, 'utf8')) as SourceMapPayload,
+    t.false(readBundle(bundle).cachedDataRejected);
+  });
+
+  test(`a stack trace of dist/${program}/main.js names our sources line by line`, async (t) => {
+    const trace = await run(`
+      process.exit = () => { throw new Error('left'); };
+      await import('./dist/${program}/main.js').catch(({ stack }) => console.log(stack));`);
+    const source = await readFile(join(projectRoot, program, 'main.ts'), 'utf8');
+    const line = source.split('\n').findIndex((text) => text.includes('loadOrExit(() =>')) + 1;
+    t.regex(
+      trace,
+      /^Error: left\n    at process\.exit .*\n    at loadOrExit \(.*\/shared\/config\/config\.ts:\d+:\d+\)\n/,
     );
-    const before = code.slice(0, code.indexOf('async function start')).split('\n');
-    const entry = map.findEntry(before.length - 1, before.at(-1)?.length ?? 0);
-    t.true(
-      'originalSource' in entry && /\/(?:api|workers|shared)\/.*\.ts$/.test(entry.originalSource),
-    );
-    t.true('originalLine' in entry && entry.originalLine > 0);
+    t.true(trace.includes(`${join(projectRoot, program, 'main.ts')}:${line}:`), trace);
   });
 }
 
@@ -91,14 +95,19 @@ async function modulesOf(program: string): Promise<string[]> {
     });
     await import('./dist/${program}.js');
     process.exit();`;
+  const paths = JSON.parse(await run(code)) as string[];
+  const below = join(projectRoot, 'node_modules', '/');
+  return paths
+    .filter((path) => path.startsWith(below))
+    .map((path) => path.slice(below.length).replaceAll('\\', '/'));
+}
+
+/** What a program prints that has no settings. */
+async function run(code: string): Promise<string> {
   const { stdout } = await promisify(execFile)(
     process.execPath,
     ['--input-type=module', '--eval', code],
     { cwd: projectRoot, env: {}, maxBuffer: 4 * 1024 ** 2 },
   );
-  const paths = JSON.parse(stdout) as string[];
-  const below = join(projectRoot, 'node_modules', '/');
-  return paths
-    .filter((path) => path.startsWith(below))
-    .map((path) => path.slice(below.length).replaceAll('\\', '/'));
+  return stdout;
 }
