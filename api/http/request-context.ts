@@ -35,11 +35,16 @@ export interface RequestContext {
   isStream?: boolean;
 }
 
-const contexts = new WeakMap<IncomingMessage, RequestContext>();
+/** On the request itself: in a WeakMap a context would outlive it until it is collected. */
+const ofRequest = Symbol('context');
+
+interface RequestWithContext extends IncomingMessage {
+  [ofRequest]?: RequestContext;
+}
 
 /** The context that {@link openContext} created. */
 export function contextOf(req: IncomingMessage): RequestContext {
-  const context = contexts.get(req);
+  const context = (req as RequestWithContext)[ofRequest];
   if (!context) throw new Error('The request has no context');
   return context;
 }
@@ -87,7 +92,7 @@ export function openContext(
   { record, tracer }: RequestObservers = {},
 ): RequestContext {
   const context = new Context(log, req, ip);
-  contexts.set(req, context);
+  (req as RequestWithContext)[ofRequest] = context;
   res.once('close', () => {
     const durationNs = Number(process.hrtime.bigint() - context.startedAt);
     logRequest(log, req, res, context, durationNs);

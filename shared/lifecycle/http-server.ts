@@ -1,20 +1,20 @@
 import type { Server, ServerResponse } from 'node:http';
+import type { Socket } from 'node:net';
 
-/** The responses in flight of each server. */
-const responsesInFlight = new WeakMap<Server, Set<ServerResponse>>();
+/**
+ * The newest response on each open connection of a server. Not a set of those in flight: one whose members change with every
+ * request keeps most requests in memory until the next full collection, since each table that it outgrows refers to its successor.
+ */
+const newestResponses = new WeakMap<Server, Map<Socket, ServerResponse>>();
 
 /** Listens; resolves to the port. @throws when the address cannot be bound. */
 export function listen(server: Server, port: number, host: string): Promise<number> {
-  const inFlight = new Set<ServerResponse>();
-  responsesInFlight.set(server, inFlight);
-  server.prependListener('request', (req, res) => {
-    inFlight.add(res);
-    res.once('close', () => inFlight.delete(res));
-    if (!server.listening) announceClose(res);
-    // If the headers were sent before the stop began, they announced keep-alive: end the connection from here.
-    res.once('finish', () => {
-      if (!server.listening) req.socket.end();
-    });
+  const newest = new Map<Socket, ServerResponse>();
+  newestResponses.set(server, newest);
+  server.on('connection', (socket) => socket.once('close', () => newest.delete(socket)));
+  server.prependListener('request', ({ socket }, res) => {
+    newest.set(socket, res);
+    if (!server.listening) res.setHeader('Connection', 'close');
   });
   return new Promise((resolve, reject) => {
     server.once('error', reject);
@@ -39,11 +39,12 @@ export function closeServer(server: Server, cutAfterMs: number): Promise<void> {
       clearTimeout(cut);
       resolve();
     });
-    for (const res of responsesInFlight.get(server) ?? []) announceClose(res);
+    for (const [socket, res] of newestResponses.get(server) ?? []) closeAfter(res, socket);
   });
 }
 
-/** Tells the client to send no further request on this connection. */
-function announceClose(res: ServerResponse): void {
+/** Closes a connection after its response in flight; if possible, the response says so. */
+function closeAfter(res: ServerResponse, socket: Socket): void {
   if (!res.headersSent) res.setHeader('Connection', 'close');
+  else if (!res.writableFinished) res.once('finish', () => socket.end());
 }

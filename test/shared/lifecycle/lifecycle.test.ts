@@ -1,5 +1,6 @@
 import { once } from 'node:events';
 import { createServer, get, Agent, type IncomingMessage, type ServerResponse } from 'node:http';
+import type { Socket } from 'node:net';
 import { text } from 'node:stream/consumers';
 import test, { type ExecutionContext } from 'ava';
 import { createFailpoint, failpointNames } from '../../../shared/lifecycle/failpoint.js';
@@ -8,6 +9,7 @@ import { startRepeating } from '../../../shared/lifecycle/repeat.js';
 import { shareProcess, type Scope } from '../../helpers/context.js';
 import { eventually } from '../../helpers/eventually.js';
 import { startProgram, type TestProcess } from '../../helpers/processes.js';
+import { openConnection, readAnswer } from '../../helpers/raw-http.js';
 
 shareProcess();
 
@@ -159,7 +161,8 @@ test('a response whose headers were sent before the stop is completed, and its c
   const received = await response;
   t.is(received.headers.connection, 'keep-alive');
 
-  const closed = closeServer(server, LONG_MS);
+  server.closeAllConnections = () => t.fail('the connection was left open');
+  const closed = closeServer(server, 10_000);
   answer.end('last');
   t.is(await text(received), 'first, last');
   await closed;
@@ -174,6 +177,22 @@ test('a response that starts after the stop announces `Connection: close`', asyn
   const received = await response;
   t.is(received.headers.connection, 'close');
   t.is(await text(received), 'late');
+  await closed;
+});
+
+test('a request that is complete only after the stop is answered, and its connection closed', async (t) => {
+  const { server, port, answers } = await setUp(t);
+  const accepted = once(server, 'connection');
+  const socket = await openConnection(`http://127.0.0.1:${port}`);
+  const [serverSide] = (await accepted) as [Socket];
+  socket.write('GET / HTTP/1.1\r\nHost: here\r\n');
+  await eventually(() => serverSide.bytesRead > 0);
+  const closed = closeServer(server, LONG_MS);
+  socket.write('\r\n');
+  (await eventually(() => answers[0])).end('late');
+  const { headers, body } = await readAnswer(socket);
+  t.is(headers.get('connection'), 'close');
+  t.is(body, 'late');
   await closed;
 });
 
@@ -197,6 +216,8 @@ test('closing twice, or a server that never listened, is safe', async (t) => {
 async function setUp(scope: Scope) {
   const answers: ServerResponse[] = [];
   const server = createServer((_req, res) => void answers.push(res));
+  // Only a stop closes a connection.
+  server.keepAliveTimeout = 0;
   const port = await listen(server, 0, '127.0.0.1');
   scope.teardown(() => closeServer(server, 0));
   return { server, port, answers };
