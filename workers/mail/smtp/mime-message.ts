@@ -49,12 +49,20 @@ export function buildMimeMessage(message: MimeMessage): Buffer {
   return Buffer.from(lines.join('\r\n'), 'latin1');
 }
 
-/** Most subjects, and the sender, are the same in all mails. */
-const header = (name: 'From' | 'To' | 'Subject', value: string | Mailbox): string =>
-  foldLines(
-    `${name}: ${MimeNode.encodeHeaderValue(name, typeof value === 'string' ? value : { ...value })}`,
-    76,
+/** Most subjects, and the sender, are those of the mail before: encoding them anew would take as long as the content. */
+const newest = new Map<string, { readonly value: string | Mailbox; readonly line: string }>();
+
+function header(name: 'From' | 'To' | 'Subject', value: string | Mailbox): string {
+  const known = newest.get(name);
+  if (known?.value === value) return known.line;
+  const encoded = MimeNode.encodeHeaderValue(
+    name,
+    typeof value === 'string' ? value : { ...value },
   );
+  const line = foldLines(`${name}: ${encoded}`, 76);
+  newest.set(name, { value, line });
+  return line;
+}
 
 const part = (boundary: string, type: string, content: string): string[] => [
   `--${boundary}`,
