@@ -5,8 +5,8 @@
 
 import { spawnSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
-import { chmod, cp, readFile, rm, writeFile } from 'node:fs/promises';
-import { basename, resolve } from 'node:path';
+import { chmod, cp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { basename, dirname, join, resolve } from 'node:path';
 import { build } from 'esbuild';
 
 /** An image is built from its own folders alone. */
@@ -120,19 +120,25 @@ if (programs.includes('cli/main')) await chmod('dist/cli/main.js', 0o755);
 
 /** Keeps what V8 compiles while the program starts: without settings it ends when all is loaded. */
 async function compile(bundle) {
-  const cache = `${bundle}.cache`;
   // V8 tells code that is outdated only by its length.
-  await rm(cache, { force: true });
-  const keep = `import { writeFileSync } from 'node:fs';
-    import { readBundle, runBundle } from './dist/shared/lifecycle/run-bundle.js';
-    const [bundle, cache] = ${JSON.stringify([bundle, cache])};
+  for (const old of await readdir(dirname(bundle)))
+    if (old.startsWith(`${basename(bundle)}.`) && old.endsWith('.cache'))
+      await rm(join(dirname(bundle), old));
+  const keep = `
+    import { writeFileSync } from 'node:fs';
+    import { compiledCodeOf, readBundle, runBundle } from './dist/shared/lifecycle/run-bundle.js';
+    const [bundle] = process.argv.slice(1);
     const script = readBundle(bundle);
-    process.once('exit', () => writeFileSync(cache, script.createCachedData()));
+    process.once('exit', (code) => {
+      // Thrown while it was loaded.
+      if (code === 1) return;
+      writeFileSync(compiledCodeOf(bundle), script.createCachedData());
+      process.exitCode = 0;
+    });
     runBundle(bundle, script);`;
-  const { status } = spawnSync(process.execPath, ['--input-type=module', '--eval', keep], {
-    env: {},
-  });
-  if (!existsSync(cache)) throw new Error(`${bundle} cannot be compiled: it ended with ${status}`);
+  const args = ['--input-type=module', '--eval', keep, bundle];
+  const { status, stderr } = spawnSync(process.execPath, args, { env: {}, encoding: 'utf8' });
+  if (status !== 0) throw new Error(`${bundle} cannot be loaded: ${stderr}`);
 }
 
 // What the console reads from beside the code: its style sheets and script, and the runbook.

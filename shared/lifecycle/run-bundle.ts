@@ -10,7 +10,7 @@ type Program = (require: NodeJS.Require, filename: string, dirname: string) => v
 
 /**
  * Runs a program that bundle.mjs has made of many files.
- * @param path of the bundle. Beside it lie `.map`, its source map, and `.cache`, its compiled code.
+ * @param path of the bundle. Beside it lies `.map`, its source map.
  */
 export function runBundle(path: string, script = readBundle(path)): void {
   const map = `${path}.map`;
@@ -22,10 +22,10 @@ export function runBundle(path: string, script = readBundle(path)): void {
 
 /**
  * Reads a bundle with the code that V8 compiled for it when it was made: compiling would take a third of a program's start. V8
- * refuses what another version of Node has compiled, and compiles it anew (docs/adr/0028-bundled-programs.md).
+ * refuses code of another version, and compiles it anew (docs/adr/0028-bundled-programs.md).
  */
 export function readBundle(path: string): Script {
-  const cache = `${path}.cache`;
+  const cache = compiledCodeOf(path);
   // A bundle has no character beyond ASCII.
   const code = readFileSync(path, 'latin1');
   return new Script(`(function (require, __filename, __dirname) {${code}\n})`, {
@@ -33,6 +33,10 @@ export function readBundle(path: string): Script {
     ...(existsSync(cache) && { cachedData: readFileSync(cache) }),
   });
 }
+
+/** The file with a bundle's compiled code, which is for one version of Node on one architecture. */
+export const compiledCodeOf = (path: string): string =>
+  `${path}.${process.version}-${process.arch}.cache`;
 
 /** As `--enable-source-maps` does, which knows modules alone, and would parse the map at the start. */
 function nameSourcesInStackTraces(path: string, json: Buffer): void {
