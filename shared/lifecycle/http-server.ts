@@ -1,19 +1,27 @@
 import type { Server, ServerResponse } from 'node:http';
-import type { Socket } from 'node:net';
+import type { Duplex } from 'node:stream';
+
+const newestResponses = new WeakMap<Server, ReadonlyMap<Duplex, ServerResponse>>();
 
 /**
- * The newest response on each open connection of a server. Not a set of those in flight: one whose members change with every
- * request keeps most requests in memory until the next full collection, since each table that it outgrows refers to its successor.
+ * The newest response on each open connection of a server, from the first call on. Not a set of those in flight: one whose
+ * members change with every request keeps most requests in memory until the next full collection, since each table that it
+ * outgrows refers to its successor.
  */
-const newestResponses = new WeakMap<Server, Map<Socket, ServerResponse>>();
+export function newestResponsesOf(server: Server): ReadonlyMap<Duplex, ServerResponse> {
+  const known = newestResponses.get(server);
+  if (known) return known;
+  const newest = new Map<Duplex, ServerResponse>();
+  newestResponses.set(server, newest);
+  server.on('connection', (socket) => socket.once('close', () => newest.delete(socket)));
+  server.prependListener('request', ({ socket }, res) => newest.set(socket, res));
+  return newest;
+}
 
 /** Listens; resolves to the port. @throws when the address cannot be bound. */
 export function listen(server: Server, port: number, host: string): Promise<number> {
-  const newest = new Map<Socket, ServerResponse>();
-  newestResponses.set(server, newest);
-  server.on('connection', (socket) => socket.once('close', () => newest.delete(socket)));
-  server.prependListener('request', ({ socket }, res) => {
-    newest.set(socket, res);
+  newestResponsesOf(server);
+  server.prependListener('request', (_req, res) => {
     if (!server.listening) res.setHeader('Connection', 'close');
   });
   return new Promise((resolve, reject) => {
@@ -39,12 +47,12 @@ export function closeServer(server: Server, cutAfterMs: number): Promise<void> {
       clearTimeout(cut);
       resolve();
     });
-    for (const [socket, res] of newestResponses.get(server) ?? []) closeAfter(res, socket);
+    for (const [socket, res] of newestResponsesOf(server)) closeAfter(res, socket);
   });
 }
 
 /** Closes a connection after its response in flight; if possible, the response says so. */
-function closeAfter(res: ServerResponse, socket: Socket): void {
+function closeAfter(res: ServerResponse, socket: Duplex): void {
   if (!res.headersSent) res.setHeader('Connection', 'close');
   else if (!res.writableFinished) res.once('finish', () => socket.end());
 }

@@ -1,9 +1,10 @@
 import { randomUUID } from 'node:crypto';
-import { STATUS_CODES, type Server, type ServerResponse } from 'node:http';
+import { STATUS_CODES, type Server } from 'node:http';
 import type { Duplex } from 'node:stream';
 import { AppError, problemDocument } from '../errors/app-error.js';
 import type { ErrorCode } from '../errors/codes.js';
 import type { Logger } from '../logging/logger.js';
+import { newestResponsesOf } from './http-server.js';
 
 const LINGER_MS = 1_000;
 
@@ -17,8 +18,7 @@ export function refuseBrokenRequests(
   log: Logger,
   headers: Readonly<Record<string, string>>,
 ): void {
-  const answers = new WeakMap<Duplex, ServerResponse>();
-  server.on('request', (req, res) => answers.set(req.socket, res));
+  const answers = newestResponsesOf(server);
   const refuse = (socket: Duplex, refusal: AppError, parserError?: string): void => {
     const requestId = randomUUID();
     log.info(
