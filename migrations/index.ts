@@ -13,7 +13,7 @@ export async function loadMigrations(): Promise<readonly Migration[]> {
 }
 
 async function loadMigration(name: string): Promise<Migration> {
-  // The bundler leaves a path that it does not know alone.
+  // The bundler leaves a path that it does not know alone; the bundle then requires it, so no migration can await at its top level.
   const path = `./${name}.js`;
   const module = (await import(path)) as { readonly migration: MigrationSteps };
   return { name, ...module.migration };
