@@ -24,8 +24,8 @@ export default {
   nodeArguments: ['--enable-source-maps'],
   require: ['./dist/test/helpers/measure-coverage.js'],
   workerThreads: false,
-  // Of two cores: a test file waits for its API, its worker and the servers half of the time.
-  concurrency: 4,
+  // Of two cores: a test file waits for its API, its worker and the servers most of the time.
+  concurrency: 6,
   sortTestFiles: (one, other) => rank(one) - rank(other) || one.localeCompare(other),
   timeout: '5m',
 };

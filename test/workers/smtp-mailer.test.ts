@@ -143,7 +143,7 @@ test('a server that never greets is given up in time', async (t) => {
 });
 
 test('a server that never answers to the content is given up in time, and its connection dropped', async (t) => {
-  const { server, send } = await setUp(t, { onMail: () => 'hang', limits: { answerMs: 4_000 } });
+  const { server, send } = await setUp(t, { onMail: () => 'hang', limits: { answerMs: 10_000 } });
   const error = await t.throwsAsync(send(aMail()), { instanceOf: MailFailure });
   t.is(error?.effect, 'unanswered');
   await eventually(() => server.received.length === 1);
