@@ -1,16 +1,22 @@
 import test from 'ava';
+import { createAdmins, mailedToken, type AdminFactory } from '../helpers/admins.js';
 import { createClient, type ApiClient } from '../helpers/api-client.js';
 import { useSystem } from '../helpers/api.js';
-import { useContext } from '../helpers/context.js';
+import { useSharedContext } from '../helpers/context.js';
 import { eventually } from '../helpers/eventually.js';
 import { tokenIn } from '../helpers/mailbox.js';
 import { mailOutcomes } from '../helpers/outbox.js';
 
-const context = useContext();
+const context = useSharedContext('limits');
 /** The limits are those of production; behind a proxy, so that each test can be another client. */
 const system = useSystem(context, { env: { RATE_LIMIT_SCALE: '1', TRUST_PROXY: '1' } });
 const clientAt = (ip: string): ApiClient =>
   createClient(system.server.url, { 'x-forwarded-for': ip });
+/** Somebody at an address that no other file uses. */
+function somebody(): { client: ApiClient; admins: AdminFactory } {
+  const client = clientAt('192.0.2.200');
+  return { client, admins: createAdmins(context, client, mailedToken(context)) };
+}
 
 const outcomesOf = async (email: string, count: number): Promise<string[]> =>
   (await mailOutcomes(context, email, count)).map(({ outcome }) => outcome);
@@ -18,7 +24,7 @@ const outcomesOf = async (email: string, count: number): Promise<string[]> =>
 test.serial(
   'POST /auth/confirm/resend: unknown, pending and confirmed addresses get the same bytes',
   async (t) => {
-    const { admins, client } = system;
+    const { admins, client } = somebody();
     const confirmed = await admins.confirmedAdmin();
     const pending = await admins.registerAdmin();
     const texts = new Set<string>();
@@ -32,7 +38,8 @@ test.serial(
 );
 
 test.serial('a pending address gets a new link, and only the newest works', async (t) => {
-  const { admins, client, mailbox } = system;
+  const { mailbox } = system;
+  const { admins, client } = somebody();
   const applicant = await admins.registerAdmin();
   const { email, password } = applicant;
   const first = tokenIn(await mailbox.waitForMail(email));
@@ -47,9 +54,10 @@ test.serial('a pending address gets a new link, and only the newest works', asyn
 test.serial(
   'one more link serves every registration of the address, by the password that is entered',
   async (t) => {
-    const { admins, mailbox } = system;
+    const { mailbox } = system;
+    const { admins } = somebody();
     for (const picked of [0, 1]) {
-      const client = clientAt(`203.0.113.${10 + picked}`);
+      const client = clientAt(`192.0.2.${10 + picked}`);
       const owner = await admins.registerAdmin();
       const { email } = owner;
       await outcomesOf(email, 1);
@@ -72,7 +80,8 @@ test.serial(
 );
 
 test.serial('nobody but a pending address is mailed anything', async (t) => {
-  const { admins, client, mailbox } = system;
+  const { mailbox } = system;
+  const { admins, client } = somebody();
   const { email: confirmed } = await admins.confirmedAdmin();
   const { email: unknown } = admins.applicant();
   for (const email of [confirmed, unknown]) await client.post('/auth/confirm/resend', { email });
@@ -85,8 +94,8 @@ test.serial('nobody but a pending address is mailed anything', async (t) => {
 test.serial(
   'at most three links an hour go to one address, the answer does not tell, and the newest that was sent works',
   async (t) => {
-    const client = clientAt('203.0.113.1');
-    const { email, password } = await system.admins.registerAdmin();
+    const client = clientAt('192.0.2.1');
+    const { email, password } = await somebody().admins.registerAdmin();
     await outcomesOf(email, 1);
     for (let i = 0; i < 6; i++) {
       t.is((await client.post('/auth/confirm/resend', { email })).status, 202);
@@ -106,10 +115,11 @@ test.serial(
 test.serial(
   'the owner of a confirmed address is mailed at most once a day, however often somebody registers it',
   async (t) => {
-    const owner = await system.admins.confirmedAdmin();
+    const { admins } = somebody();
+    const owner = await admins.confirmedAdmin();
     const { email } = owner;
     for (let i = 0; i < 3; i++) {
-      await system.admins.registerAdmin({ email });
+      await admins.registerAdmin({ email });
       await outcomesOf(email, i + 2);
     }
     t.deepEqual(await outcomesOf(email, 4), ['sent', 'sent', 'obsolete', 'obsolete']);
@@ -122,8 +132,9 @@ test.serial(
 );
 
 test.serial('a link that has expired is like any that never was, and a resend helps', async (t) => {
-  const { admins, mailbox } = system;
-  const client = clientAt('203.0.113.4');
+  const { mailbox } = system;
+  const { admins } = somebody();
+  const client = clientAt('192.0.2.4');
   const { email, password } = await admins.registerAdmin();
   const token = tokenIn(await mailbox.waitForMail(email));
   await context.rows(

@@ -103,10 +103,10 @@ let shared: TestContext | undefined;
 /**
  * The context of the process, for all its files that ask for it. In a whole run the files that give one name here share a
  * process, its databases and, if they start them with the same environment, an API and a worker
- * (dev/checks/test-groups.ts). They keep to admins and addresses of their own, and neither count nor empty what is
- * everybody's.
+ * (dev/checks/test-groups.ts). They keep to admins and addresses of their own, where clients are limited also to clients' IP
+ * addresses of their own, and neither count nor empty what is everybody's.
  */
-export function useSharedContext(_with: 'api' | 'system'): TestContext {
+export function useSharedContext(_with: 'api' | 'system' | 'limits'): TestContext {
   return (shared ??= useContext());
 }
 
