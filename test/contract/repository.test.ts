@@ -3,12 +3,13 @@ import { readFile, readdir, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promis
 import { tmpdir } from 'node:os';
 import { join, dirname, relative, resolve } from 'node:path';
 import test from 'ava';
-import { cruise } from 'dependency-cruiser';
-import extractDepcruiseOptions from 'dependency-cruiser/config-utl/extract-depcruise-options';
 import * as z from 'zod';
 import { generatedDocuments } from '../../dev/documents/generated-documents.js';
 import { projectRoot } from '../../dev/paths.js';
 import { logMessages } from '../../shared/logging/messages.js';
+import { shareProcess } from '../helpers/context.js';
+
+shareProcess();
 
 test('every generated document is as the code makes it', async (t) => {
   const documents = await generatedDocuments();
@@ -270,6 +271,11 @@ test('each boundary catches what crosses it, and two models may name one another
 
 /** Reads a tree with the rules of `npm run check`; what breaks them, as `rule: file`. */
 async function violationsIn(root: string): Promise<string[]> {
+  // Not before: it awaits something while it is loaded, and ava would begin without the tests of the files that share the process.
+  const [{ cruise }, { default: extractDepcruiseOptions }] = await Promise.all([
+    import('dependency-cruiser'),
+    import('dependency-cruiser/config-utl/extract-depcruise-options'),
+  ]);
   const options = await extractDepcruiseOptions(join(projectRoot, '.dependency-cruiser.cjs'));
   const folders = ['api', 'workers', 'shared', 'migrations', 'cli', 'dev'];
   const { output } = await cruise(folders, { ...options, baseDir: root });

@@ -20,7 +20,10 @@ export function openLogFixture(scope: Scope, url: string) {
     region: 'eu-central-1',
     credentials: { accessKeyId: 'key', secretAccessKey: 'secret' },
   });
-  scope.teardown(() => sink.close());
+  scope.teardown(() => {
+    delete globalThis.process.env['AWS_ENDPOINT_URL_FIREHOSE'];
+    return sink.close();
+  });
   const faults = createDependencyFaults();
   const { log, lines: logged } = createRecordingLogger();
   const receipts: string[] = [];

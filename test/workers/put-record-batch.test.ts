@@ -3,7 +3,9 @@ import { createServer, type IncomingMessage, type ServerResponse } from 'node:ht
 import test from 'ava';
 import { openFirehoseSink } from '../../workers/logs/firehose.sink.js';
 import { encodeRequest } from '../../workers/logs/put-record-batch.js';
-import type { Scope } from '../helpers/context.js';
+import { shareProcess, type Scope } from '../helpers/context.js';
+
+shareProcess();
 
 const records = ['', 'a', 'ab', 'abc', 'abcd', '{"text":"ü€𝄞\\n"}\n', 'x'.repeat(10_001)].map(
   (text) => Buffer.from(text),
@@ -93,7 +95,10 @@ function openSink(scope: Scope, url: string) {
   process.env['AWS_ENDPOINT_URL_FIREHOSE'] = url;
   const credentials = { accessKeyId: 'key', secretAccessKey: 'secret' };
   const sink = openFirehoseSink({ stream: 'stream', region: 'eu-central-1', credentials });
-  scope.teardown(() => sink.close());
+  scope.teardown(() => {
+    delete process.env['AWS_ENDPOINT_URL_FIREHOSE'];
+    return sink.close();
+  });
   return sink;
 }
 

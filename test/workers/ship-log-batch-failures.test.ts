@@ -2,8 +2,11 @@ import test from 'ava';
 import { shipLogBatch } from '../../shared/jobs/ship-log-batch.js';
 import { JobReturned, QueueThrottled } from '../../workers/jobs/job-effects.js';
 import { recordsOf } from '../../workers/logs/log-batch.js';
+import { shareProcess } from '../helpers/context.js';
 import { lines, openStrictServer, openServer, openLogFixture } from './log-fixture.js';
 import { jobContext } from './fixture.js';
+
+shareProcess();
 
 // Serial: all tests share the environment variable with the endpoint's address.
 for (const count of [1, 3, 40]) {

@@ -9,10 +9,12 @@ import {
 import { packLines, shipLogBatch } from '../../shared/jobs/ship-log-batch.js';
 import { JobReturned, PermanentFailure, QueueThrottled } from '../../workers/jobs/job-effects.js';
 import { recordsOf } from '../../workers/logs/log-batch.js';
-import type { Scope } from '../helpers/context.js';
+import { shareProcess, type Scope } from '../helpers/context.js';
 import { eventually } from '../helpers/eventually.js';
 import { lines, openStrictServer, openServer, openLogFixture } from './log-fixture.js';
 import { jobContext } from './fixture.js';
+
+shareProcess();
 
 let dataDir: string;
 let endpoint: FirehoseEndpoint;

@@ -1,11 +1,12 @@
 import test from 'ava';
 import { isDatabaseUnavailable } from '../../../shared/database/failures.js';
 import type { Statement } from '../../../shared/database/statements.js';
-import { useContext } from '../../helpers/context.js';
+import { shareProcess, useContext } from '../../helpers/context.js';
 import { openTestDatabase } from '../../helpers/database.js';
 import { eventually } from '../../helpers/eventually.js';
 import { openTcpProxy } from '../../helpers/tcp-proxy.js';
 
+shareProcess();
 const context = useContext();
 
 const BACKEND: Statement = { name: 'backend', text: 'select pg_backend_pid() as pid' };
@@ -45,7 +46,8 @@ test('an error that the server reports leaves the connection in use', async (t) 
   t.deepEqual(await statements.run(BACKEND, []), before);
 });
 
-test('a connection whose statement timed out is replaced and not used again', async (t) => {
+// Serial: beside others it would have less time to answer before than the two seconds.
+test.serial('a connection whose statement timed out is replaced and not used again', async (t) => {
   const proxy = await openTcpProxy(t, context.databaseUrl);
   const { statements } = openTestDatabase(t, proxy.urlFor(context.databaseUrl), {
     timeoutMs: 2_000,
