@@ -8,6 +8,13 @@ export interface MailOutcome {
   readonly template: string | null;
 }
 
+/** Waits until the rows rest: a mail is put on the queue after the answer that promises it. */
+export const handedOver = (context: TestContext): Promise<true> =>
+  eventually(
+    async () => (await context.rows(`select from outbox where state = 'pending'`)).length === 0,
+    { of: 'every message being on the queue' },
+  );
+
 /**
  * What became of the mails that were promised to an address, in whatever case it was typed: oldest first, once there are
  * so many and all are settled.

@@ -3,14 +3,14 @@ import test, { type ExecutionContext } from 'ava';
 import { mintedToken, type TestAdmin } from '../helpers/admins.js';
 import type { Answer } from '../helpers/api-client.js';
 import { useApi } from '../helpers/api.js';
-import { useContext } from '../helpers/context.js';
-import { eventually } from '../helpers/eventually.js';
+import { useSharedContext } from '../helpers/context.js';
 import { operationsOf, readDocument, type DocumentedOperation } from '../helpers/openapi.js';
+import { handedOver } from '../helpers/outbox.js';
 import type { Problem } from '../helpers/problem.js';
 import { exchange } from '../helpers/raw-http.js';
 import { fingerprint } from '../helpers/schema.js';
 
-const context = useContext();
+const context = useSharedContext('api');
 const api = useApi(context);
 
 const FORM = { 'content-type': 'application/x-www-form-urlencoded' };
@@ -212,6 +212,7 @@ for (const { method, path, operation } of operationsOf(readDocument())) {
     const id = ids[path];
     if (id === undefined) throw new Error(`say which id ${path} means`);
     const json = operation.requestBody ? { json: { name: 'Changed' } } : {};
+    await handedOver(context);
     const before = await fingerprint(context);
     const targets = spellingsOf(id).map((spelling) => {
       const written = encodeURIComponent(spelling);
@@ -292,7 +293,7 @@ for (const given of operations) {
         body: json,
         headers: { 'content-type': 'application/json' },
       });
-    await handedOver();
+    await handedOver(context);
     const before = await fingerprint(context);
     for (const [field, value] of Object.entries(FORBIDDEN)) {
       const { status, body: problem } = await send(JSON.stringify({ ...body, [field]: value }));
@@ -316,7 +317,7 @@ test.serial('S45 a form takes no such field either', async (t) => {
   const { email, password } = await api.admins.registerAdmin();
   const token = await mintedToken(context)(email);
   const good = `token=${token}&password=${encodeURIComponent(password)}`;
-  await handedOver();
+  await handedOver(context);
   const before = await fingerprint(context);
   const headers = { 'content-type': 'application/x-www-form-urlencoded' };
   for (const extra of ['role=operator', 'id=1', '__proto__[role]=operator', 'a[b]=c']) {
@@ -328,13 +329,6 @@ test.serial('S45 a form takes no such field either', async (t) => {
   const confirmed = await api.client.raw('POST', '/auth/confirm', { body: good, headers });
   t.is(confirmed.status, 200);
 });
-
-/** Rows rest once the mails that they promise are on the queue, which follows the answer. */
-async function handedOver(): Promise<void> {
-  await eventually(
-    async () => (await context.rows(`select id from outbox where state = 'pending'`)).length === 0,
-  );
-}
 
 /** A request that would succeed. */
 async function goodRequest(

@@ -1,14 +1,14 @@
 import test from 'ava';
 import { createAdmins } from '../helpers/admins.js';
 import { useApi } from '../helpers/api.js';
-import { useContext } from '../helpers/context.js';
+import { useSharedContext } from '../helpers/context.js';
 import { eventually } from '../helpers/eventually.js';
 import { createMailbox } from '../helpers/mailbox.js';
 import type { Problem } from '../helpers/problem.js';
 import { runWorker } from '../helpers/servers.js';
 import { openSmtpServer } from '../helpers/smtp-server.js';
 
-const context = useContext();
+const context = useSharedContext('api');
 const api = useApi(context);
 const mailbox = createMailbox(context.stack);
 
@@ -161,8 +161,11 @@ test.serial('S73 a name adds no recipient and no header, whatever is in it', asy
     emails.push(email);
   }
   const mails = await eventually(() => {
-    const resets = smtp.taken.filter(({ source }) =>
-      /^Subject: Choose a new password/m.test(source),
+    // The worker also sends what other files have asked for.
+    const resets = smtp.taken.filter(
+      ({ to, source }) =>
+        to.some((address) => emails.includes(address) || !address.endsWith(context.mailDomain)) &&
+        /^Subject: Choose a new password/m.test(source),
     );
     return resets.length === names.length && resets;
   });
