@@ -7,18 +7,22 @@ export const UsersQuery = z.strictObject(pageQuery);
 
 export const CreateUserRequest = z.strictObject({
   email: EmailInput,
-  name: PersonNameInput.nullable().optional(),
-  active: z.boolean().optional().meta({ description: 'True unless said otherwise.' }),
+  name: PersonNameInput.nullable().exactOptional(),
+  active: z.boolean().exactOptional().meta({ description: 'True unless said otherwise.' }),
 });
+
+export type NewUser = z.output<typeof CreateUserRequest>;
 
 export const UpdateUserRequest = z
   .strictObject({
-    email: EmailInput.optional(),
-    name: PersonNameInput.nullable().optional(),
-    active: z.boolean().optional(),
+    email: EmailInput.exactOptional(),
+    name: PersonNameInput.nullable().exactOptional(),
+    active: z.boolean().exactOptional(),
   })
   .refine((changes) => Object.keys(changes).length > 0, 'must change something')
   .meta({ description: 'What is left out stays as it is.' });
+
+export type UserChanges = z.output<typeof UpdateUserRequest>;
 
 export const User = z.object({
   id: z.int().positive(),

@@ -1,21 +1,11 @@
 import { violates } from '../../shared/database/failures.js';
 import { AppError } from '../../shared/errors/app-error.js';
-import type { EmailAddress } from '../../shared/identity/email-address.js';
 import { User } from '../../shared/models/index.js';
+import type { NewUser, UserChanges } from './users.schemas.js';
 import type { CreatedUser, InsertUser } from './users.statements.js';
 
 // Every function takes the admin whose users it is about. A user of another admin is `not_found`, exactly like one that does
 // not exist.
-
-/** The fields that a client sets. */
-export interface NewUser {
-  readonly email: EmailAddress;
-  readonly name?: string | null | undefined;
-  readonly active?: boolean | undefined;
-}
-
-/** Fields that are absent stay as they are. */
-export type UserChanges = { readonly [Field in keyof NewUser]?: NewUser[Field] | undefined };
 
 export interface CreateUserDeps {
   readonly insertUser: InsertUser;
@@ -29,30 +19,25 @@ export interface CreateUserDeps {
 export async function createUser(
   { insertUser }: CreateUserDeps,
   adminId: number,
-  { email, name, active }: NewUser,
+  user: NewUser,
 ): Promise<CreatedUser> {
-  const values = {
-    adminId,
-    email: email.address,
-    emailCanonical: email.canonical,
-    name: name ?? null,
-    active: active ?? true,
-  };
-  const created = await mapConstraints(() => insertUser(values));
+  const created = await mapConstraints(() => insertUser({ adminId, ...user }));
   if (!created) throw new AppError('email_taken');
   return created;
 }
 
-/** @throws {AppError} `not_found`, `email_taken`. */
+/**
+ * Changes what is given; the rest stays as it is.
+ * @throws {AppError} `not_found`, `email_taken`.
+ */
 export async function updateUser(
   adminId: number,
   id: number,
-  { email, name, active }: UserChanges,
+  { email, ...fields }: UserChanges,
 ): Promise<User> {
   const changes = {
+    ...fields,
     ...(email && { email: email.address, emailCanonical: email.canonical }),
-    ...(name !== undefined && { name }),
-    ...(active !== undefined && { active }),
   };
   const [, [user]] = await mapConstraints(() =>
     User.update(changes, { where: { id, adminId }, returning: true }),

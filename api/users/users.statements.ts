@@ -1,14 +1,34 @@
 import { groupCommit } from '../../shared/database/group-commit.js';
 import type { Statement, Statements } from '../../shared/database/statements.js';
 import { createSessionRead, type SessionRead } from '../sessions/session-read.js';
+import type { NewUser } from './users.schemas.js';
+
+/** How PostgreSQL keeps a field of a user, and writes it as JSON. */
+interface Field {
+  readonly type: string;
+  /** Of the user `u`. */
+  readonly json: string;
+  /** What a new user has that comes without it; otherwise null. */
+  readonly otherwise?: string;
+}
+
+/** What clients say of a user beside the address. Each field has a column of its name. */
+const FIELDS: { readonly [Name in keyof Required<Omit<NewUser, 'email'>>]: Field } = {
+  name: { type: 'text', json: "coalesce(to_json(u.name)::text, 'null')" },
+  active: { type: 'bool', json: 'u.active', otherwise: 'true' },
+};
+
+const FIELD_NAMES = Object.keys(FIELDS) as readonly (keyof typeof FIELDS)[];
+const COLUMNS = FIELD_NAMES.join(', ');
 
 /**
  * A user `u` as the API shows it: the text of `userView` in users.schemas.ts, made by PostgreSQL. Written out, since
  * `row_to_json` takes twice as long.
  */
 const USER_JSON = [
-  `'{"id":' || u.id || ',"email":' || to_json(u.email) || ',"name":' || coalesce(to_json(u.name)::text, 'null')`,
-  `|| ',"active":' || u.active || ',"created_at":' || ${timeText('u.created_at')}`,
+  `'{"id":' || u.id || ',"email":' || to_json(u.email)`,
+  ...FIELD_NAMES.map((name) => `|| ',"${name}":' || ${FIELDS[name].json}`),
+  `|| ',"created_at":' || ${timeText('u.created_at')}`,
   `|| ',"updated_at":' || ${timeText('u.updated_at')} || '}'`,
 ].join(' ');
 
@@ -64,7 +84,7 @@ export const createUserReads = (statements: Statements): UserReads => ({
     select coalesce(array_agg(${USER_JSON}), '{}') as shown, coalesce(array_agg(u.id), '{}') as ids
       from (
         select * from (
-            select id, email, name, active, created_at, updated_at from users
+            select id, email, ${COLUMNS}, created_at, updated_at from users
              where (admin_id, id) > (s.admin_id, asked.after) and admin_id <= s.admin_id
              order by admin_id, id limit ${MAX_LIMIT + 1}
           ) own
@@ -83,32 +103,24 @@ export interface CreatedUser {
   readonly json: string;
 }
 
-/** The columns of a new user. */
-export interface UserValues {
-  readonly adminId: number;
-  readonly email: string;
-  readonly emailCanonical: string;
-  readonly name: string | null;
-  readonly active: boolean;
-}
-
 /**
- * Creates a user; resolves to `undefined` when the admin has one with the address.
+ * Creates a user of an admin; resolves to `undefined` when the admin has one with the address.
  * @throws the server's error, for a foreign key too.
  */
-export type InsertUser = (values: UserValues) => Promise<CreatedUser | undefined>;
+export type InsertUser = (
+  user: NewUser & { readonly adminId: number },
+) => Promise<CreatedUser | undefined>;
 
 /** Concurrent requests share an insert, and so wait for one commit. */
 export const createInsertUser = (statements: Statements): InsertUser =>
   groupCommit(
-    ({ adminId, emailCanonical }) => `${adminId} ${emailCanonical}`,
+    ({ adminId, email }) => `${adminId} ${email.canonical}`,
     async (all) => {
       const rows = await statements.run<CreatedUser & { readonly key: string }>(INSERT_USERS, [
         all.map(({ adminId }) => adminId),
-        all.map(({ email }) => email),
-        all.map(({ emailCanonical }) => emailCanonical),
-        all.map(({ name }) => name),
-        all.map(({ active }) => active),
+        all.map(({ email }) => email.address),
+        all.map(({ email }) => email.canonical),
+        ...FIELD_NAMES.map((name) => all.map((user) => user[name])),
       ]);
       return new Map(rows.map((row) => [row.key, row]));
     },
@@ -116,10 +128,15 @@ export const createInsertUser = (statements: Statements): InsertUser =>
 
 const INSERT_USERS: Statement = {
   name: 'insert-users',
-  text: `insert into users as u (admin_id, email, email_canonical, name, active, created_at, updated_at)
-select admin_id, email, email_canonical, name, active, date_trunc('milliseconds', now()), date_trunc('milliseconds', now())
-  from unnest($1::int[], $2::text[], $3::text[], $4::text[], $5::bool[])
-    as asked (admin_id, email, email_canonical, name, active)
+  text: `insert into users as u (admin_id, email, email_canonical, ${COLUMNS}, created_at, updated_at)
+select admin_id, email, email_canonical, ${FIELD_NAMES.map(valueOf).join(', ')}, date_trunc('milliseconds', now()), date_trunc('milliseconds', now())
+  from unnest($1::int[], $2::text[], $3::text[], ${FIELD_NAMES.map((name, i) => `$${i + 4}::${FIELDS[name].type}[]`).join(', ')})
+    as asked (admin_id, email, email_canonical, ${COLUMNS})
     on conflict on constraint users_admin_email_key do nothing
 returning u.id, u.admin_id || ' ' || u.email_canonical as key, ${USER_JSON} as json`,
 };
+
+function valueOf(name: keyof typeof FIELDS): string {
+  const { otherwise } = FIELDS[name];
+  return otherwise === undefined ? name : `coalesce(${name}, ${otherwise})`;
+}

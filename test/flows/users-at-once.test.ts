@@ -44,7 +44,7 @@ test('what the server refuses for one user is not refused for the others', async
   const insertUser = createInsertUser(statements);
   const user = (adminId: number, word: string, name: string | null = null) => {
     const email = `${word}.${context.uniqueAddress()}`;
-    return insertUser({ adminId, email, emailCanonical: email, name, active: true });
+    return insertUser({ adminId, email: { address: email, canonical: email }, name });
   };
   const gone = 2_000_000_000;
   const outcomes = await Promise.allSettled([
