@@ -5,13 +5,18 @@ import { loadToolConfig } from '../shared/config/config.js';
 import { openDatabase, type Database } from '../shared/database/connect.js';
 import { AppError } from '../shared/errors/app-error.js';
 import { readTypedAddress, type EmailAddress } from '../shared/identity/email-address.js';
+import { createFailpoint } from '../shared/lifecycle/failpoint.js';
 import { createLogger, type Logger } from '../shared/logging/logger.js';
+import { createOutbox, type Outbox } from '../shared/outbox/outbox.js';
 import { optionOf, UsageError, type Arguments, type OptionSpec } from './command.js';
 
 /** The resources of a command that needs the database. */
 export interface Tools {
   readonly database: Database;
   readonly audit: Audit;
+  /** Writes messages for the relay to enqueue: a command needs no Redis for them. */
+  readonly outbox: Outbox;
+  readonly confirmationExpiresMs: number;
   readonly log: Logger;
 }
 
@@ -28,7 +33,24 @@ export function openTools({ env, logLine }: Arguments): Tools & { close(): Promi
     level: 'info',
     destination: { write: logLine },
   });
-  return { database, log, audit: createAudit(log), close: () => database.close() };
+  const outbox = createOutbox({
+    database,
+    log,
+    room: { has: async () => false },
+    queue: { add: () => Promise.reject(new Error('no queue is open')) },
+    failpoint: createFailpoint(config.failpoint),
+  });
+  return {
+    database,
+    log,
+    audit: createAudit(log),
+    outbox,
+    confirmationExpiresMs: config.confirmationExpiresMs,
+    async close() {
+      await outbox.close();
+      await database.close();
+    },
+  };
 }
 
 /** The same for one piece of work, and closes it afterwards. */

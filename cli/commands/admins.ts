@@ -7,9 +7,6 @@ import {
   type AdminSummary,
   type PendingRegistration,
 } from '../../api/ops/admin-search.service.js';
-import { loadToolConfig } from '../../shared/config/config.js';
-import { createFailpoint } from '../../shared/lifecycle/failpoint.js';
-import { createOutbox } from '../../shared/outbox/outbox.js';
 import {
   explained,
   nextPage,
@@ -106,20 +103,7 @@ async function confirm(args: Arguments): Promise<CommandResult> {
   const [text = ''] = args.words;
   const email = readAddress(text);
   const cause = causeOfCommand(args);
-  const { confirmationExpiresMs, failpoint } = loadToolConfig(args.env);
-  await withTools(args, async (tools) => {
-    const outbox = createOutbox({
-      ...tools,
-      // The relay enqueues it: the command needs no Redis.
-      room: { has: async () => false },
-      queue: { add: () => Promise.reject(new Error('no queue is open')) },
-      failpoint: createFailpoint(failpoint),
-    });
-    await sendConfirmation({ ...tools, outbox, confirmationExpiresMs }, email, cause).catch(
-      explained,
-    );
-    await outbox.close();
-  });
+  await withTools(args, (tools) => sendConfirmation(tools, email, cause).catch(explained));
   return {
     lines: [
       `another link is on its way to ${email.address}: \`mail show\` tells what becomes of it`,
