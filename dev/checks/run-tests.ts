@@ -30,9 +30,13 @@ interface TestOptions {
  */
 export async function runTests(options: TestOptions): Promise<Tally> {
   const startedAt = performance.now();
-  const unknown = options.files.filter((file) => !/[*?{[!]/.test(file) && !existsSync(file));
+  const named = options.files.filter((file) => !/[*?{[!]/.test(file));
+  const unknown = named.filter((file) => !existsSync(file));
   if (unknown.length > 0)
     return report({ name: 'tests', startedAt, fault: `there is no ${unknown.join(', ')}` });
+  const others = named.filter((file) => !/\.test\.[jt]s$/.test(file));
+  if (others.length > 0)
+    return report({ name: 'tests', startedAt, fault: `not a test file: ${others.join(', ')}` });
   const dataDir = await mkdtemp(join(tmpdir(), 'rollcall-test-'));
   try {
     const stack = await openTestStack({

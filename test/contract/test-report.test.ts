@@ -79,12 +79,17 @@ test('a whole run has each test file once, in a group or alone', async (t) => {
   t.true(alone.includes('test/crash/kill.test.ts'), 'a process is its subject');
 });
 
-test('a test file that does not exist fails the run, also beside others that do', async (t) => {
-  const files = ['test/contract/node-versions.test.ts', 'test/contract/none.test.ts'];
-  const signal = AbortSignal.timeout(60_000);
-  const { passed, failed, failures } = await runTests({ files, signal, after: Promise.resolve() });
-  t.deepEqual([passed, failed], [0, 1]);
-  t.regex(failures.flat().join(), /there is no test\/contract\/none\.test\.ts/);
+test('a file that does not exist or holds no tests fails the run, also beside others that do', async (t) => {
+  for (const [file, fault] of [
+    ['test/contract/none.test.ts', 'there is no test/contract/none.test.ts'],
+    ['test/helpers/samples.ts', 'not a test file: test/helpers/samples.ts'],
+  ] as const) {
+    const files = ['test/contract/node-versions.test.ts', file];
+    const signal = AbortSignal.timeout(60_000);
+    const run = await runTests({ files, signal, after: Promise.resolve() });
+    t.deepEqual([run.passed, run.failed], [0, 1]);
+    t.true(run.failures.flat().join().includes(fault));
+  }
 });
 
 test('what processes print on stderr is shown once, and the reason why one ended stands out', async (t) => {
