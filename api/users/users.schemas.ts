@@ -11,8 +11,6 @@ export const CreateUserRequest = z.strictObject({
   active: z.boolean().exactOptional().meta({ description: 'True unless said otherwise.' }),
 });
 
-export type NewUser = z.output<typeof CreateUserRequest>;
-
 export const UpdateUserRequest = z
   .strictObject({
     email: EmailInput.exactOptional(),
@@ -21,8 +19,6 @@ export const UpdateUserRequest = z
   })
   .refine((changes) => Object.keys(changes).length > 0, 'must change something')
   .meta({ description: 'What is left out stays as it is.' });
-
-export type UserChanges = z.output<typeof UpdateUserRequest>;
 
 export const User = z.object({
   id: z.int().positive(),

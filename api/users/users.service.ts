@@ -1,8 +1,7 @@
 import { violates } from '../../shared/database/failures.js';
 import { AppError } from '../../shared/errors/app-error.js';
 import { User } from '../../shared/models/index.js';
-import type { NewUser, UserChanges } from './users.schemas.js';
-import type { CreatedUser, InsertUser } from './users.statements.js';
+import type { CreatedUser, InsertUser, NewUser } from './users.statements.js';
 
 // Every function takes the admin whose users it is about. A user of another admin is `not_found`, exactly like one that does
 // not exist.
@@ -33,7 +32,7 @@ export async function createUser(
 export async function updateUser(
   adminId: number,
   id: number,
-  { email, ...fields }: UserChanges,
+  { email, ...fields }: Partial<NewUser>,
 ): Promise<User> {
   const changes = {
     ...fields,

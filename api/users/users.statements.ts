@@ -1,7 +1,26 @@
+import type { InferAttributes } from 'sequelize';
 import { groupCommit } from '../../shared/database/group-commit.js';
 import type { Statement, Statements } from '../../shared/database/statements.js';
+import type { EmailAddress } from '../../shared/identity/email-address.js';
+import type { User } from '../../shared/models/index.js';
 import { createSessionRead, type SessionRead } from '../sessions/session-read.js';
-import type { NewUser } from './users.schemas.js';
+
+/** What clients say of a user beside the address: each attribute of the model that is not named here. */
+type UserFields = Omit<
+  InferAttributes<User>,
+  | 'id'
+  | 'adminId'
+  | 'email'
+  | 'emailCanonical'
+  | 'createdAt'
+  | 'updatedAt'
+  // Of sequelize-typescript, for models that have them.
+  | 'deletedAt'
+  | 'version'
+>;
+
+/** What clients say of a new user. */
+export type NewUser = Partial<UserFields> & { readonly email: EmailAddress };
 
 /** How PostgreSQL keeps a field of a user, and writes it as JSON. */
 interface Field {
@@ -12,8 +31,8 @@ interface Field {
   readonly otherwise?: string;
 }
 
-/** What clients say of a user beside the address. Each field has a column of its name. */
-const FIELDS: { readonly [Name in keyof Required<Omit<NewUser, 'email'>>]: Field } = {
+/** Each field has a column of its name. */
+const FIELDS: { readonly [Name in keyof UserFields]: Field } = {
   name: { type: 'text', json: "coalesce(to_json(u.name)::text, 'null')" },
   active: { type: 'bool', json: 'u.active', otherwise: 'true' },
 };
