@@ -99,7 +99,7 @@ function assetRoutes(): Router {
 
 /** Answers what a route throws by a page, or by a problem document where data were asked for. */
 const showProblem: ErrorRequestHandler = (thrown: unknown, req, res, _next) => {
-  const isTooLate = res.headersSent || req.destroyed;
+  const isTooLate = res.headersSent || res.destroyed;
   const isTooLarge = thrown instanceof AppError && thrown.code === 'payload_too_large';
   if (isTooLate || isTooLarge || wantsJson(req)) {
     answerProblem(thrown, req, res);

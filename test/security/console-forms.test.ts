@@ -63,6 +63,8 @@ test('S68 a change needs a page of this console, rendered for this session', asy
     ): Promise<void> => {
       const answer = await browser.post(path, { csrf, ...fields }, headers);
       t.is(answer.status, 403, `${path}: ${what}`);
+      t.regex(answer.headers.get('content-type') ?? '', /^text\/html/, what);
+      t.regex(answer.text, /Nothing has been changed/, what);
     };
     await refused('from another site', {}, { origin: 'https://evil.test' });
     await refused('from another scheme', {}, { origin: 'null' });
