@@ -44,7 +44,8 @@ export function readPersonName(text: string): NameReading {
       return '';
     });
   const name = shown.normalize('NFC').replace(BLANKS, ' ').trim();
-  const rest = name.replace(INVISIBLE, '');
+  // Of the flag of a subdivision the flag itself is visible.
+  const rest = name.replace(INVISIBLE, (sign) => (sign.startsWith(FLAG) ? FLAG : ''));
   if (!isPrintable || FORBIDDEN.test(rest)) return { fault: NOT_PRINTABLE };
   if (!VISIBLE.test(rest)) return { fault: 'must not be blank' };
   // Mail clients would display something other than what is stored.
@@ -94,6 +95,7 @@ export const mixesScripts = (name: string): boolean =>
     .split(/[^\p{L}\p{M}\p{N}'’ʼ.·]+/u)
     .some((word) => CONFUSABLE_SCRIPTS.filter((script) => script.test(word)).length > 1);
 
+const FLAG = '\u{1f3f4}';
 /** The emoji flag of a subdivision, whose tag sequence is one unit, or any single invisible character. */
 const INVISIBLE =
   /\u{1f3f4}[\u{e0030}-\u{e0039}\u{e0061}-\u{e007a}]{3,6}\u{e007f}|\p{Default_Ignorable_Code_Point}/gu;
@@ -116,7 +118,7 @@ function isNeeded(sign: string, before: string, after: string): boolean {
     return /\p{Extended_Pictographic}$/u.test(before) || isKeycap(before, after);
   if (/^[\ufe00-\ufe02\u{e0100}-\u{e01ef}]$/u.test(sign)) return /\p{Script=Han}$/u.test(before);
   if (/^[\u180b-\u180f]$/.test(sign)) return /(?=\p{L})\p{Script=Mongolian}$/u.test(before);
-  return sign.startsWith('\u{1f3f4}');
+  return sign.startsWith(FLAG);
 }
 
 /**

@@ -22,6 +22,8 @@ const kept: Readonly<Record<string, string>> = {
   'an emoji joined after its presentation': 'Ann \u2764\ufe0f\u200d\u{1f525}',
   'the flag of a part of a country':
     'Ann \u{1f3f4}\u{e0067}\u{e0062}\u{e0065}\u{e006e}\u{e0067}\u{e007f}',
+  'the flag of a part of a country and nothing else':
+    '\u{1f3f4}\u{e0067}\u{e0062}\u{e0065}\u{e006e}\u{e0067}\u{e007f}',
   'the flag of a country': 'Ann \u{1f1eb}\u{1f1f7}',
   'a keycap': 'Ann 1\ufe0f\u20e3',
   'a sign as text': 'Ann \u2764\ufe0e',
