@@ -7,7 +7,7 @@
 const TEXT = `
   theworldinyourhand theworldinyourhands theworldisyours theworldismine theworldismyoyster
 
-  correcthorsebatterystaple correcthorsebattery horsebatterystaple troubador3 hunter2hunter2 chooseastrongpassword
+  correcthorsebatterystaple correcthorsebattery horsebatterystaple troubador troubadour troubador3 hunter2hunter2 chooseastrongpassword
   thisismypassword thisisapassword thisisthepassword thisismynewpassword thisisasecret thisisnotapassword
   mypasswordispassword mypasswordissecret mynewpassword myoldpassword iforgotmypassword iforgotthepassword
   ihatepasswords idontknow idontknowmypassword idontremember passwordispassword thepasswordis whatismypassword
@@ -16,6 +16,7 @@ const TEXT = `
   averysecurepassword averylongpassword averystrongpassword averysecretpassword verylongpassword verysecurepassword
   superlongpassword supersecretpassword supersecurepassword strongpassword securepassword temporarypassword
   enterpasswordhere yourpasswordhere insertpasswordhere newpasswordhere masterpassword adminpassword rootpassword
+  replacemewithapasswordofyourown replacethiswithyourpassword alongenoughpassphrase unitedstatesofamerica unitedkingdom
   defaultpassword welcometotheclub welcometomylife welcometomyworld welcometothejungle welcomehome welcomeback
   resetmypassword testpassword testingtesting thisisatest thisisonlyatest justatest lastpassword firstpassword
 

@@ -87,6 +87,45 @@ function isCounting(text: string): boolean {
   );
 }
 
+/** None begins like another. */
+const COUNTING_WORDS = [
+  'zero one two three four five six seven eight nine ten eleven twelve',
+  'monday tuesday wednesday thursday friday saturday sunday',
+  'january february march april may june july august september october november december',
+  'spring summer autumn winter north south east west',
+].flatMap((words) => words.split(' '));
+
+/** True for numbers, days, months and the like, one after another: `onetwothreefour`. */
+export function isCountedInWords(text: string): boolean {
+  let rest = text;
+  while (rest !== '') {
+    const word = COUNTING_WORDS.find((each) => rest.startsWith(each));
+    if (word === undefined) return false;
+    rest = rest.slice(word.length);
+  }
+  return text !== '';
+}
+
+const DIGITS = /\d{5,}/g;
+const REPEATED_DIGIT = /(\d)\1{3,}/g;
+
+/** Without digits in sequence and repeated digits: `Aa` of `Aa1234567890`. */
+export const withoutRuns = (text: string): string =>
+  text
+    .replaceAll(DIGITS, (digits) => (isSequentialOrWalk(digits) ? '' : digits))
+    .replaceAll(REPEATED_DIGIT, '');
+
+const SHIFTED_DIGITS = ')!@#$%^&*(';
+
+/** With digits instead of what their keys give with shift on a US keyboard: `12345` for `!@#$%`. */
+export const withoutShift = (text: string): string =>
+  [...text]
+    .map((point) => {
+      const digit = SHIFTED_DIGITS.indexOf(point);
+      return digit < 0 ? point : String(digit);
+    })
+    .join('');
+
 /** Common substitutes for letters. `1`, `!` and `|` stand for two letters each, see {@link I_OR_L}. */
 const SUBSTITUTES: ReadonlyMap<string, string> = new Map(
   Object.entries({

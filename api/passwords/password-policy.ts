@@ -1,7 +1,14 @@
 import { product } from '../../shared/config/version.js';
 import { AppError } from '../../shared/errors/app-error.js';
 import { commonPasswords, mostCommonPasswords } from './common-passwords.js';
-import { isSequentialOrWalk, repeatedUnit, withoutSubstitutes } from './password-patterns.js';
+import {
+  isCountedInWords,
+  isSequentialOrWalk,
+  repeatedUnit,
+  withoutRuns,
+  withoutShift,
+  withoutSubstitutes,
+} from './password-patterns.js';
 
 /** Data of the owner that an attacker would try first. */
 export interface PasswordOwner {
@@ -14,6 +21,8 @@ const MIN_WORD_LENGTH = 3;
 const MAX_UNIT_LENGTH = 4;
 /** Digits around a shorter text are not padding, but the larger part of the password. */
 const MIN_PADDED_LENGTH = 8;
+/** What is left without digits in sequence must be as long as a short password. */
+const MIN_LENGTH_WITHOUT_RUNS = 8;
 /** NFKC may expand one character to eighteen, so the normalised text is cut to this length. */
 const MAX_NORMALISED_LENGTH = 256;
 /** Digits between words that add little: a year, or one or two digits. */
@@ -25,8 +34,8 @@ type IsKnown = (text: string) => boolean;
 /**
  * Rejects long passwords that are easy to guess: common phrases; one or two of the 49,000 most common passwords, or of the
  * words of the owner's data and the service's name, or three of the thousand most common passwords, also with digits
- * around or between them, with substituted signs, or backwards; repetitions of any of these or of a few characters; and
- * keyboard walks and sequences. Uses only lists that ship with the code (NIST SP 800-63B, 3.1.1.2: "blocklist"). The work is
+ * around or between them, with substituted signs, or backwards; repetitions of any of these or of a few characters;
+ * keyboard walks and sequences, also with a few characters beside them. Uses only lists that ship with the code (NIST SP 800-63B, 3.1.1.2: "blocklist"). The work is
  * bounded by the maximum length of passwords.
  * @throws {AppError} `password_too_common`.
  */
@@ -34,10 +43,9 @@ export function refuseCommonPassword(password: string, owner: PasswordOwner): vo
   const words = wordsOf(owner);
   const isKnown: IsKnown = (text) =>
     text.length >= MIN_WORD_LENGTH && (commonPasswords().has(text) || words.has(text));
-  const unit = repeatedUnit(letters(password));
+  const units = [letters(password), password.toLowerCase()].map(repeatedUnit);
   const isEasy =
-    consistsOfWords(password, isKnown) ||
-    (unit !== undefined && consistsOfWords(unit, isKnown)) ||
+    [password, ...units].some((text) => text !== undefined && consistsOfWords(text, isKnown)) ||
     isPattern(password);
   if (!isEasy) return;
   const detail =
@@ -54,6 +62,7 @@ function consistsOfWords(text: string, isKnown: IsKnown): boolean {
     unpadded(plain),
     plain.replace(DIGITS_BETWEEN, ''),
     reversed(unpadded(plain)),
+    unpadded(withoutAccents(plain)),
     ...spelt,
   ]);
   return [...forms].some((form) => {
@@ -71,15 +80,23 @@ function consistsOfWords(text: string, isKnown: IsKnown): boolean {
 function isPattern(password: string): boolean {
   const text = letters(password);
   const core = unpadded(text);
-  const forms = core.length >= MIN_PADDED_LENGTH ? [text, core] : [text];
+  const forms = [text, letters(withoutShift(password))];
+  if (core.length >= MIN_PADDED_LENGTH) forms.push(core);
   const hasShortUnit = (form: string): boolean => {
     const unit = repeatedUnit(form);
     return unit !== undefined && [...unit].length <= MAX_UNIT_LENGTH;
   };
   return (
     forms.some((form) => hasShortUnit(form) || isSequentialOrWalk(form)) ||
+    isCountedInWords(text) ||
+    isMostlyRuns(text) ||
     hasShortUnit(withoutEmoji(password))
   );
+}
+
+function isMostlyRuns(text: string): boolean {
+  const rest = withoutRuns(text);
+  return rest !== text && [...rest].length < MIN_LENGTH_WITHOUT_RUNS;
 }
 
 /** True when the text is two known words. */
@@ -121,6 +138,8 @@ const letters = (text: string): string =>
     .toLowerCase()
     .replace(/[^\p{L}\p{N}]/gu, '')
     .slice(0, MAX_NORMALISED_LENGTH);
+
+const withoutAccents = (text: string): string => text.normalize('NFKD').replace(/\p{M}/gu, '');
 
 /** Without leading and trailing digits. */
 const unpadded = (text: string): string =>

@@ -5,7 +5,7 @@ const MAX_PASSWORD_CODE_POINTS = 128;
 const MAX_PASSWORD_UNITS = MAX_PASSWORD_CODE_POINTS * 8;
 /** A login must accept every password that registration ever accepted, and must not reveal the rules for new ones. */
 const MAX_LOGIN_PASSWORD_LENGTH = 2_048;
-/** Valid, and obviously to be replaced. */
+/** Long enough, obviously to be replaced, and too common to be taken. */
 const EXAMPLE_PASSWORD = 'replace me with a password of your own';
 
 /** Counted in the form that is hashed (NFC): a letter and its accent are one. */

@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto';
 import { relative } from 'node:path';
 import type { StackDescription } from '../stack/stack-file.js';
 import type { Terminal } from './terminal.js';
@@ -52,7 +53,7 @@ function registerCommand(api: string): string {
   const body = JSON.stringify({
     email: 'ada@example.com',
     name: 'Ada',
-    password: 'a long enough passphrase',
+    password: randomBytes(12).toString('base64url'),
   });
   return `curl ${api}/auth/register -H 'content-type: application/json' -d '${body}'`;
 }
