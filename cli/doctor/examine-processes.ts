@@ -1,8 +1,9 @@
+import { rolesNeeded } from '../../shared/alerts/facts.js';
 import { readRedStates } from '../../shared/alerts/read-red-states.js';
 import type { RedStateName } from '../../shared/alerts/red-states.js';
 import type { Database } from '../../shared/database/connect.js';
 import { readProcesses } from '../../shared/presence/read-processes.js';
-import { forEachQueue, type WorkerRole } from '../../shared/queues/registry.js';
+import { forEachQueue } from '../../shared/queues/registry.js';
 import type { Finding } from './checks.js';
 
 /** What the doctor examines itself, more closely. */
@@ -20,17 +21,12 @@ const notAsked = (): Promise<never> => Promise.reject(new Error('not asked'));
 
 /** Which processes live, and what they see: the red states that they have raised among it. */
 export async function examineProcesses(database: Database, shipsLogs: boolean): Promise<Finding[]> {
-  const neededRoles: readonly WorkerRole[] = [
-    'mail',
-    'relay',
-    ...(shipsLogs ? ['logs' as const] : []),
-  ];
   const { red } = await readRedStates({
     database,
     // The doctor asks Redis itself.
     queues: { redisNames: [], usedShare: notAsked, ...forEachQueue(() => ({ pauseOf: notAsked })) },
     checks: {},
-    neededRoles,
+    neededRoles: rolesNeeded(shipsLogs),
   });
   const problems = red.filter(({ name }) => !examinedElsewhere.includes(name));
   if (problems.length > 0)

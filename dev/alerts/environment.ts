@@ -2,6 +2,7 @@ import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { Redis } from 'ioredis';
 import pg from 'pg';
+import { workerRoles } from '../../shared/queues/registry.js';
 import { readDevEnv } from '../env.js';
 import { prepareDataDir } from '../paths.js';
 import { openPostgres, type PostgresServer } from '../stack/postgres/postgres.js';
@@ -105,7 +106,7 @@ async function open(dataDir: string, onClose: OnClose): Promise<Omit<AlertsEnvir
     createProgram(name, { ...env, ...more }, join(layout.logs, `${name}.log`), onClose);
   const processes = {
     api: program('api', {}),
-    worker: program('worker', { WORKER_ROLES: 'mail,logs,relay' }),
+    worker: program('worker', { WORKER_ROLES: workerRoles.join() }),
     extra: program('extra', { WORKER_ROLES: 'logs', NODE_OPTIONS: DEFECT }),
   };
   return {

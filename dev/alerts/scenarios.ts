@@ -3,6 +3,7 @@ import type { RedStateName } from '../../shared/alerts/red-states.js';
 import { schemaVersion } from '../../shared/database/schema-version.js';
 import { openJobQueue, type JobQueue } from '../../shared/queues/job-queue.js';
 import { connectRedis } from '../../shared/queues/redis-client.js';
+import { workerRoles } from '../../shared/queues/registry.js';
 import { untilLive, type AlertsEnvironment } from './environment.js';
 import { NOBODY, SILENT } from './inboxes.js';
 
@@ -55,7 +56,7 @@ export const scenarios: readonly Scenario[] = [
     },
   },
   {
-    states: ['no_worker_mail', 'no_worker_logs', 'no_worker_relay', 'mails_not_worked_on'],
+    states: [...workerRoles.map((role) => `no_worker_${role}` as const), 'mails_not_worked_on'],
     fault: 'the only worker is stopped, and a mail waits on the queue (made older)',
     withoutMail: true,
     async cause(environment) {

@@ -8,6 +8,8 @@ import { variables } from '../../shared/config/variables.js';
 import { errorCodes } from '../../shared/errors/codes.js';
 import { readinessChecks } from '../../shared/health/checks.js';
 import { logMessages } from '../../shared/logging/messages.js';
+import { workerRoles } from '../../shared/queues/registry.js';
+import { redisRules } from './least-privilege.js';
 import { securityDocument } from './security-document.js';
 import { readFailureMatrix } from './yaml-data.js';
 
@@ -19,13 +21,30 @@ export interface GeneratedDocument {
 }
 
 const root = new URL('../../../', import.meta.url);
-const END = '<!-- /generated -->';
+
+/** The comments between which a document is generated, each with the indentation before it. */
+interface Markers {
+  readonly begin: (name: string) => string;
+  readonly end: string;
+}
+
+const inMarkdown: Markers = {
+  begin: (name) => `<!-- generated: ${name} -->`,
+  end: '<!-- /generated -->',
+};
+const inAlertRules: Markers = {
+  begin: (name) => `      # generated: ${name}`,
+  end: '      # /generated',
+};
+const inTypeScript: Markers = { begin: (name) => `// generated: ${name}`, end: '// /generated' };
 
 /** Every generated document, up to date. `npm run docs` writes them; a test compares them with the committed ones. */
 export async function generatedDocuments(): Promise<GeneratedDocument[]> {
   const readme = await readFile(new URL('README.md', root), 'utf8');
   const runbook = await readFile(new URL('docs/runbook.md', root), 'utf8');
   const reliability = await readFile(new URL('docs/reliability.md', root), 'utf8');
+  const alertRules = await readFile(new URL('ops/prometheus/alerts.yml', root), 'utf8');
+  const dataStack = await readFile(new URL('infra/stacks/data.ts', root), 'utf8');
   return [
     { path: '.env.example', content: envExample() },
     {
@@ -43,6 +62,14 @@ export async function generatedDocuments(): Promise<GeneratedDocument[]> {
       content: withGenerated(reliability, 'failure matrix', await failureMatrixTable()),
     },
     { path: 'docs/security.md', content: await securityDocument(root) },
+    {
+      path: 'ops/prometheus/alerts.yml',
+      content: withGenerated(alertRules, 'worker roles', roleRules(), inAlertRules),
+    },
+    {
+      path: 'infra/stacks/data.ts',
+      content: withGenerated(dataStack, 'redis rules', valkeyRules(), inTypeScript),
+    },
     { path: 'api/openapi/openapi.json', content: await openApiText() },
   ];
 }
@@ -63,11 +90,17 @@ function envExample(): string {
 }
 
 /** The document with `content` between its markers. @throws if it has no markers of this name. */
-function withGenerated(document: string, name: string, content: string): string {
-  const begin = `<!-- generated: ${name} -->`;
+function withGenerated(
+  document: string,
+  name: string,
+  content: string,
+  markers = inMarkdown,
+): string {
+  const begin = markers.begin(name);
   const start = document.indexOf(begin);
-  const end = document.indexOf(END, start);
-  if (start < 0 || end < start) throw new Error(`the document must contain ${begin} and ${END}`);
+  const end = document.indexOf(markers.end, start);
+  if (start < 0 || end < start)
+    throw new Error(`the document must contain ${begin} and ${markers.end}`);
   return `${document.slice(0, start)}${begin}\n\n${content}\n\n${document.slice(end)}`;
 }
 
@@ -127,6 +160,39 @@ function alertTable(runbook: string): string {
     '| alert | in words | severity | red if | what to do |',
     '| --- | --- | --- | --- | --- |',
     ...rows,
+  ].join('\n');
+}
+
+/** One rule for each role of workers. */
+const roleRules = (): string =>
+  workerRoles
+    .map((role) => {
+      const name = `no_worker_${role}` as const;
+      const { title, severity, section, meaning } = redStates[name];
+      const description = meaning.replaceAll('`', '').replace(/^./, (first) => first.toUpperCase());
+      return [
+        `- alert: ${name}`,
+        `  expr: max(rollcall_red_state{name="${name}"}) == 1`,
+        '  for: 1m',
+        '  labels:',
+        `    severity: ${severity}`,
+        '  annotations:',
+        `    summary: '${title}'`,
+        `    description: '${description}.'`,
+        `    runbook_url: docs/runbook.md#${section}`,
+      ]
+        .map((line) => `      ${line}`)
+        .join('\n');
+    })
+    .join('\n\n');
+
+/** Broken where the formatter would break it. */
+function valkeyRules(): string {
+  const [name, value] = ['export const VALKEY_RULES =', `'on ${redisRules.join(' ')}';`];
+  const fits = name.length + 1 + value.length <= 100;
+  return [
+    '/** The rules of the user in Valkey, as docs/security.md has them. */',
+    `${name}${fits ? ' ' : '\n  '}${value}`,
   ].join('\n');
 }
 

@@ -1,3 +1,5 @@
+import { queueNames, queuePrefix } from '../../shared/queues/registry.js';
+
 /** Tables that the API and the command line write. */
 const WRITTEN_BY_API =
   'admins, registrations, users, sessions, confirmations, outbox, suppressions, ' +
@@ -49,8 +51,7 @@ export const workerGrants = (role: string): readonly string[] => [
 
 /** The ACL rules of the Redis user (`ACL SETUSER NAME on >PASSWORD …`): our keys only, and no administration. */
 export const redisRules: readonly string[] = [
-  '~{mail}:*',
-  '~{logs}:*',
+  ...queueNames.map((name) => `~${queuePrefix(name)}:*`),
   '~{throttle}:*',
   '+@all',
   '-@admin',

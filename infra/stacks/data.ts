@@ -17,8 +17,13 @@ export const databaseRoles = {
   api: 'rollcall_api',
   worker: 'rollcall_worker',
 } as const;
+
+// generated: redis rules
+
 /** The rules of the user in Valkey, as docs/security.md has them. */
 export const VALKEY_RULES = 'on ~{mail}:* ~{logs}:* ~{throttle}:* +@all -@admin -@dangerous +info';
+
+// /generated
 
 /** PostgreSQL, Valkey, and every secret, under one key. */
 export class DataStack extends Stack {

@@ -6,7 +6,6 @@ import { createLogThrottle } from '../logging/log-throttle.js';
 import type { Logger } from '../logging/logger.js';
 import type { Metrics } from '../metrics/metrics.js';
 import type { Queues } from '../queues/queues.js';
-import { workerRoles } from '../queues/registry.js';
 import {
   claimHeartbeat,
   claimNotices,
@@ -18,7 +17,14 @@ import {
   type NoticeTimes,
   type Reported,
 } from './alert-store.js';
-import { readFacts, RECENT_SECONDS, type Facts, type FactsDeps, type SpoolFacts } from './facts.js';
+import {
+  readFacts,
+  RECENT_SECONDS,
+  rolesNeeded,
+  type Facts,
+  type FactsDeps,
+  type SpoolFacts,
+} from './facts.js';
 import { believe, createHolds, type Believed, type Holds } from './holds.js';
 import type { NoticeChannel } from './notice.js';
 import { judge, redStateNames, type Judgement } from './red-states.js';
@@ -64,7 +70,7 @@ const defaults: AlertingSettings = {
 const JITTER = 0.2;
 const SAME_WARNING_EVERY_MS = 60_000;
 
-/** What alerting needs of either configuration. Without a spool nobody ships logs. */
+/** What alerting needs of either configuration. */
 export const alertSettings = ({
   alerts,
   logging,
@@ -73,7 +79,7 @@ export const alertSettings = ({
   heartbeatUrl: alerts.heartbeatUrl,
   runbookUrl: alerts.runbookUrl,
   environment: logging.environment,
-  neededRoles: workerRoles.filter((role) => role !== 'logs' || spool !== undefined),
+  neededRoles: rolesNeeded(spool !== undefined),
 });
 
 /** The webhook, if there is one. */

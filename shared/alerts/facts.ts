@@ -7,7 +7,13 @@ import type { SpoolUse } from '../log-shipping/open-logging.js';
 import { readProcesses, type Processes } from '../presence/read-processes.js';
 import type { JobQueue, QueuePause } from '../queues/job-queue.js';
 import type { Queues } from '../queues/queues.js';
-import { queueNames, type QueueName, type RedisName, type WorkerRole } from '../queues/registry.js';
+import {
+  queueNames,
+  workerRoles,
+  type QueueName,
+  type RedisName,
+  type WorkerRole,
+} from '../queues/registry.js';
 
 /** Mails that need somebody. */
 export interface MailFacts {
@@ -44,6 +50,10 @@ export interface SpoolFacts extends SpoolUse {
 
 /** What happened within so long is told of, though it is over: a process that vanished, dropped log lines. */
 export const RECENT_SECONDS = 15 * 60;
+
+/** The roles that some worker must have. Without a spool nobody ships logs. */
+export const rolesNeeded = (hasSpool: boolean): readonly WorkerRole[] =>
+  workerRoles.filter((role) => role !== 'logs' || hasSpool);
 
 export interface FactsDeps {
   readonly database: Database;

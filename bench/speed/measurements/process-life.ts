@@ -1,4 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises';
+import { workerRoles } from '../../../shared/queues/registry.js';
 import type { Contender, Measurement, Plan, Sample } from '../measurement.js';
 import { openFirehoseReceiver } from '../receivers/firehose-receiver.js';
 import { openSmtpReceiver } from '../receivers/smtp-receiver.js';
@@ -66,7 +67,7 @@ export const memory: Measurement = {
     const smtp = await openSmtpReceiver();
     const firehose = await openFirehoseReceiver();
     const shipping = {
-      WORKER_ROLES: 'mail,logs,relay',
+      WORKER_ROLES: workerRoles.join(),
       REDIS_URL_LOGS: world.logsUrl,
       AWS_ENDPOINT_URL_FIREHOSE: firehose.url,
     };
