@@ -5,6 +5,7 @@ import { Readable } from 'node:stream';
 import test from 'ava';
 import { runInTerminal } from '../../cli/run.js';
 import type { Terminal } from '../../cli/command.js';
+import { queueNames, workerRoles } from '../../shared/queues/registry.js';
 import { shareProcess, useContext } from '../helpers/context.js';
 import { environment } from '../helpers/env.js';
 import { eventually } from '../helpers/eventually.js';
@@ -28,7 +29,7 @@ test('what does not exist, or is not whole, is wrong usage', async (t) => {
   for (const [args, problem] of [
     [['mail', 'redriv'], /unknown command 'redriv' \(Did you mean redrive\?\)/],
     [['mail'], /not a whole command/],
-    [['queues', 'pause', 'nope'], /Allowed choices are mail, logs/],
+    [['queues', 'pause', 'nope'], new RegExp(`Allowed choices are ${queueNames.join(', ')}`)],
     [['schedule', 'run', 'nope'], /Allowed choices are sweep-outbox/],
     [['audit', '--event', 'nope'], /Allowed choices are/],
     [['audit', '--since', 'yesterday'], /--since is a time/],
@@ -109,7 +110,11 @@ test.serial('a queue is paused and resumed, and the doctor says so', async (t) =
   t.is((await runCli(context, pause)).code, 0);
   const { json } = await runCliJson(context, ['queues']);
   t.like(json['queues'], { mail: { paused: { reason: 'they move' } }, logs: { paused: null } });
-  t.regex((await runCli(context, ['queues'])).stdout, /\n {6}PAUSED by cli\/.*: they move\n/);
+  const width = Math.max(...queueNames.map((name) => name.length)) + 2;
+  t.regex(
+    (await runCli(context, ['queues'])).stdout,
+    new RegExp(`\\n {${width}}PAUSED by cli/.*: they move\\n`),
+  );
   const doctor = await runCli(context, ['doctor']);
   t.regex(doctor.stdout, /^PROBLEM {2}queues +mail was paused by cli\/.*: they move$/m);
   t.is((await runCliJson(context, ['queues', 'resume', 'mail'])).json['was_paused'], true);
@@ -125,7 +130,7 @@ test.serial('the doctor waits for a worker, and tells what the workers see', asy
   const id = '0190a1b2-0000-7000-8000-000000000000';
   await context.rows(
     `insert into processes (id, service, host, pid, version, roles)
-     values ($1, 'rollcall-worker', 'host', 1, '1', '{mail,logs,relay}')`,
+     values ($1, 'rollcall-worker', 'host', 1, '1', '{${workerRoles.join()}}')`,
     [id],
   );
   const { code, stdout } = await waiting;
@@ -137,7 +142,10 @@ test.serial('the doctor waits for a worker, and tells what the workers see', asy
   const ill = await runCli(context, ['doctor']);
   t.is(ill.code, 1);
   t.regex(ill.stdout, /^PROBLEM {2}processes +The mail server refuses us: .*535 wrong password/m);
-  t.regex((await runCli(context, ['processes'])).stdout, /mail,logs,relay .* smtp: 535 wrong pass/);
+  t.regex(
+    (await runCli(context, ['processes'])).stdout,
+    new RegExp(`${workerRoles.join()} .* smtp: 535 wrong pass`),
+  );
   await context.rows(
     `update processes set stopped_at = now(), stop_reason = 'SIGTERM', exit_code = 0`,
   );
@@ -261,7 +269,7 @@ test('the shells complete commands, options and values', async (t) => {
     return stdout.split('\n').map((each) => each.split('\t')[0] ?? '');
   };
   t.deepEqual((await complete('queues', 'pa')).slice(0, -2), ['pause']);
-  t.deepEqual((await complete('queues', 'pause', '')).slice(0, -2), ['mail', 'logs']);
+  t.deepEqual((await complete('queues', 'pause', '')).slice(0, -2), [...queueNames]);
   t.deepEqual((await complete('mail', 'redrive', '--ra')).slice(0, -2), ['--rate']);
   const { stdout, code } = await runCliProcess(t, context, ['complete', 'bash']);
   t.is(code, 0);

@@ -3,6 +3,7 @@ import { QueryTypes } from 'sequelize';
 import type { Database } from '../../../shared/database/connect.js';
 import { isDatabaseUnavailable } from '../../../shared/database/failures.js';
 import { withTransaction, type Transaction } from '../../../shared/database/transaction.js';
+import { workerRoles } from '../../../shared/queues/registry.js';
 import { runCliJson } from '../../cli/run-cli.js';
 import { createAdmins } from '../../helpers/admins.js';
 import { createClient } from '../../helpers/api-client.js';
@@ -100,7 +101,7 @@ test.serial(
   async (t) => {
     await context.rows(
       `insert into processes (id, service, host, pid, version, roles, seen_at)
-       values (gen_random_uuid(), 'rollcall-worker', 'host', 1, '1', '{mail,logs,relay}', now() + interval '1 hour')`,
+       values (gen_random_uuid(), 'rollcall-worker', 'host', 1, '1', '{${workerRoles.join()}}', now() + interval '1 hour')`,
     );
     const env = { DATABASE_URL: await openPooler(t, context) };
     const without = await runCliJson(context, ['doctor'], env);

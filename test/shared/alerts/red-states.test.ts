@@ -6,6 +6,7 @@ import { judge, redStateNames } from '../../../shared/alerts/red-states.js';
 import { commonChecks } from '../../../shared/health/readiness.js';
 import type { ProcessPresence } from '../../../shared/presence/read-processes.js';
 import { openQueues } from '../../../shared/queues/queues.js';
+import { forEachQueue, workerRoles } from '../../../shared/queues/registry.js';
 import { shareProcess, useContext, type Scope } from '../../helpers/context.js';
 import { openTestDatabase } from '../../helpers/database.js';
 import { eventually } from '../../helpers/eventually.js';
@@ -22,7 +23,7 @@ const worker: ProcessPresence = {
   host: 'host-1',
   pid: 7,
   version: '1.0.0',
-  roles: ['mail', 'logs', 'relay'],
+  roles: workerRoles,
   startedAt: at,
   seenAt: at,
   seenSecondsAgo: 20,
@@ -58,9 +59,9 @@ const well: Facts = {
   processes: { live: [worker], lost: [], stopped: [] },
   mail: { failure: undefined, newDead: 0, newUncertain: 0 },
   redisUse: { main: 0.1, logs: 0.1 },
-  pauses: { mail: null, logs: null },
+  pauses: forEachQueue(() => null),
   redisNames: ['main', 'logs'],
-  neededRoles: ['mail', 'logs', 'relay'],
+  neededRoles: workerRoles,
   spool: { bytes: 0, maxBytes: 100, droppedLines: 5, recentlyDropped: 0 },
 };
 
@@ -98,9 +99,15 @@ const cases: Readonly<Record<string, readonly [Facts, RegExp]>> = {
   redis_logs_down: [failing('redis_logs', 'redis_logs cannot be reached'), /redis_logs/],
   redis_logs_refuses: [withHealth('redis_refuses_logs', 'Redis refuses commands: BUSY'), /BUSY/],
   redis_logs_full: [withHealth('redis_refuses_logs', 'Redis has no memory left'), /memory/],
-  no_worker_mail: [onlyWorker({ roles: ['logs', 'relay'] }), /mail/],
-  no_worker_logs: [onlyWorker({ roles: ['mail', 'relay'] }), /logs/],
-  no_worker_relay: [onlyWorker({ roles: ['mail', 'logs'] }), /relay/],
+  ...Object.fromEntries(
+    workerRoles.map((role) => [
+      `no_worker_${role}`,
+      [
+        onlyWorker({ roles: workerRoles.filter((other) => other !== role) }),
+        new RegExp(`the role ${role}$`),
+      ],
+    ]),
+  ),
   process_lost: [
     alsoLost({ seenSecondsAgo: 300 }),
     /rollcall-worker \(host-1, 7\), last seen at 2026-11-29 03:00:00 UTC/,

@@ -11,6 +11,7 @@ import {
 } from './reading.js';
 import { mailAndStreamReadings } from './mail-and-stream-readings.js';
 import { operationsReadings } from './operations-readings.js';
+import { workerRoles } from '../../../shared/queues/registry.js';
 import { failpointNames } from '../../../shared/lifecycle/failpoint.js';
 import type { VariableName } from '../../../shared/config/variables.js';
 
@@ -280,7 +281,7 @@ export const readings: Readonly<Record<VariableName, Reading>> = {
   WORKER_ROLES: {
     read: (text) => worker({ WORKER_ROLES: text }).roles,
     good: [
-      [undefined, ['mail', 'logs', 'relay']],
+      [undefined, workerRoles],
       ['relay', ['relay']],
       ['logs, mail', ['logs', 'mail']],
     ],

@@ -8,6 +8,7 @@ import {
   readProcesses,
   type ProcessPresence,
 } from '../../../shared/presence/read-processes.js';
+import { workerRoles } from '../../../shared/queues/registry.js';
 import { shareProcess, useContext, type Scope } from '../../helpers/context.js';
 import { openTestDatabase } from '../../helpers/database.js';
 import { eventually } from '../../helpers/eventually.js';
@@ -229,6 +230,6 @@ test.serial('a worker that is killed is lost; one that is asked to stop says so'
   t.deepEqual(live, []);
   t.like(lost, [{ pid: killed.pid, stopReason: null }]);
   t.like(stopped, [
-    { pid: asked.pid, stopReason: 'SIGTERM', exitCode: 0, roles: ['mail', 'logs', 'relay'] },
+    { pid: asked.pid, stopReason: 'SIGTERM', exitCode: 0, roles: [...workerRoles] },
   ]);
 });
