@@ -1,4 +1,4 @@
-import { isIPv4, isIPv6 } from 'node:net';
+import { isIP, isIPv4, isIPv6 } from 'node:net';
 import * as z from 'zod';
 import { parseEmailAddress } from '../identity/email-address.js';
 import { isNetwork } from './proxies.js';
@@ -20,6 +20,16 @@ export const sender = z.string().transform((text, context) => {
   return z.NEVER;
 });
 
+const IS_HOST = 'must be a host name or an IP address';
+
+/** What is listened on or connected to: the names of containers, with `_` in them, are fine. */
+export const host = z.string().refine(isHost, IS_HOST);
+
+/** A host, or the folder of PostgreSQL's Unix socket. */
+export const hostOrSocket = z
+  .string()
+  .refine((text) => isHost(text) || /^\/[^\p{Cc}]*$/u.test(text), `${IS_HOST}, or a folder's path`);
+
 /** A domain name, or an address literal such as `[192.0.2.1]` or `[IPv6:2001:db8::1]` (RFC 5321 4.1.1.1, 4.1.3). */
 export const ehloName = z
   .string()
@@ -32,6 +42,14 @@ export const proxies = z
     (texts) => texts.every(isNetwork) || (texts.length === 1 && /^\d{1,2}$/.test(texts[0] ?? '')),
     'must be a hop count, or addresses and CIDRs',
   );
+
+/** As the resolver takes it, so an IPv6 address without brackets. What ends in a number is an address or nothing. */
+export function isHost(text: string): boolean {
+  if (isIP(text) !== 0) return true;
+  const labels = text.replace(/\.$/, '').split('.');
+  const isLabel = (label: string): boolean => /^(?!-)[a-z0-9_-]{1,63}(?<!-)$/i.test(label);
+  return text.length <= 253 && labels.every(isLabel) && !/^\d+$/.test(labels.at(-1) ?? '');
+}
 
 function isEhloName(text: string): boolean {
   const literal = /^\[(IPv6:)?([^[\]]+)\]$/i.exec(text);

@@ -1,4 +1,6 @@
+import { X509Certificate } from 'node:crypto';
 import { readFileSync } from 'node:fs';
+import { isIP } from 'node:net';
 import { homedir } from 'node:os';
 import { isAbsolute, join, resolve } from 'node:path';
 import { ConfigError, load, type Environment, type EnvironmentReader } from './reader.js';
@@ -123,8 +125,15 @@ function runtime(reader: EnvironmentReader) {
 function opsListener(reader: EnvironmentReader): { host: string; port: number } | undefined {
   const host = reader.get('OPS_HOST');
   const port = reader.get('OPS_PORT');
-  return port === undefined ? undefined : { host, port };
+  if (port === undefined) return undefined;
+  if (port !== 0 && port === reader.get('PORT') && isOverlapping(host, reader.get('HOST')))
+    reader.fault('OPS_PORT', 'must differ from PORT, unless HOST and OPS_HOST are two addresses');
+  return { host, port };
 }
+
+/** Whether listeners on one port may collide: only two different addresses never do, unless one of them is all addresses. */
+const isOverlapping = (...hosts: readonly [string, string]): boolean =>
+  hosts[0] === hosts[1] || hosts.some((host) => isIP(host) === 0 || /^[0:.]+$/.test(host));
 
 /** Who is told of failures, and how. */
 function alerts(reader: EnvironmentReader) {
@@ -198,16 +207,13 @@ function passwords(reader: EnvironmentReader) {
 }
 
 function database(reader: EnvironmentReader) {
-  const caFile = reader.get('POSTGRES_CA_FILE');
+  const authority = readAuthority(reader, reader.get('POSTGRES_CA_FILE'));
   const ssl = reader.get('POSTGRES_SSL') ?? (reader.isProduction ? 'verify-full' : 'disable');
   return {
     ...databaseAddress(reader),
     poolMax: reader.get('POSTGRES_POOL_MAX'),
     timeoutMs: reader.get('POSTGRES_TIMEOUT'),
-    ssl:
-      ssl === 'disable'
-        ? (false as const)
-        : { rejectUnauthorized: true, ...readAuthority(reader, caFile) },
+    ssl: ssl === 'disable' ? (false as const) : { rejectUnauthorized: true, ...authority },
   };
 }
 
@@ -226,10 +232,25 @@ function databaseAddress(reader: EnvironmentReader) {
 function readAuthority(reader: EnvironmentReader, file: string | undefined): { ca?: string } {
   if (file === undefined) return {};
   try {
-    return { ca: readFileSync(file, 'utf8') };
+    const ca = readFileSync(file, 'utf8');
+    if (!isCertificates(ca))
+      reader.fault('POSTGRES_CA_FILE', 'must name a file of certificates in PEM');
+    return { ca };
   } catch {
     reader.fault('POSTGRES_CA_FILE', 'names a file that cannot be read');
     return {};
+  }
+}
+
+/** TLS would ignore what it cannot read, and then trust nobody. */
+function isCertificates(pem: string): boolean {
+  const begin = /(?=-----BEGIN [\w ]*CERTIFICATE-----)/;
+  const blocks = pem.split(begin).filter((block) => block.startsWith('-----BEGIN'));
+  try {
+    for (const block of blocks) void new X509Certificate(block);
+    return blocks.length > 0;
+  } catch {
+    return false;
   }
 }
 

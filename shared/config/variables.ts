@@ -1,14 +1,22 @@
 import * as z from 'zod';
 import { failpointNames } from '../lifecycle/failpoint.js';
 import { workerRoles } from '../queues/registry.js';
-import { ehloName, emailAddresses, proxies, sender } from './addresses.js';
+import { ehloName, emailAddresses, host, hostOrSocket, proxies, sender } from './addresses.js';
 import { databaseUrl, publicUrl, redisUrl, serviceUrl } from './urls.js';
 
-const port = z
-  .string()
-  .regex(/^\d{1,5}$/, 'must be a port number, 0 to 65535')
-  .transform(Number)
-  .refine((value) => value <= 65_535, 'must be a port number, 0 to 65535');
+const portFrom = (min: number) => {
+  const problem = `must be a port number, ${min} to 65535`;
+  return z
+    .string()
+    .regex(/^\d{1,5}$/, problem)
+    .transform(Number)
+    .refine((value) => value >= min && value <= 65_535, problem);
+};
+
+/** To listen on; 0 is any free one. */
+const port = portFrom(0);
+/** To connect to. */
+const remotePort = portFrom(1);
 
 const list = z.string().transform((text) =>
   text
@@ -78,7 +86,7 @@ export const variables = {
   ),
   PORT: withDefault(port, '5000', "the API's port"),
   HOST: withDefault(
-    z.string().min(1),
+    host,
     '0.0.0.0',
     'address that the API and the worker listen on; a worker needs `127.0.0.1` alone if its queue daemon runs on the same host and it in no container',
   ),
@@ -87,11 +95,7 @@ export const variables = {
     port.optional(),
     "port of the API's second listener, on OPS_HOST, for the console and the metrics; unset: both are served on PORT",
   ),
-  OPS_HOST: withDefault(
-    z.string().min(1),
-    '127.0.0.1',
-    'address that the listener of OPS_PORT listens on',
-  ),
+  OPS_HOST: withDefault(host, '127.0.0.1', 'address that the listener of OPS_PORT listens on'),
   PUBLIC_URL: variable(
     publicUrl.optional(),
     'base of every link in a mail; required in production, and `https` there',
@@ -119,8 +123,8 @@ export const variables = {
     databaseUrl.optional(),
     'PostgreSQL as one URL, in place of the five `POSTGRES_*` below',
   ),
-  POSTGRES_HOST: variable(z.string().min(1).optional(), 'PostgreSQL host'),
-  POSTGRES_PORT: withDefault(port, '5432', 'PostgreSQL port'),
+  POSTGRES_HOST: variable(hostOrSocket.optional(), 'PostgreSQL host'),
+  POSTGRES_PORT: withDefault(remotePort, '5432', 'PostgreSQL port'),
   POSTGRES_DB: variable(z.string().min(1).optional(), 'PostgreSQL database'),
   POSTGRES_USER: variable(z.string().min(1).optional(), 'PostgreSQL user'),
   POSTGRES_PASSWORD: variable(z.string().min(1).optional(), 'PostgreSQL password'),
@@ -145,12 +149,9 @@ export const variables = {
   ),
   REDIS_URL: variable(redisUrl, 'Redis of the queues, `rediss://` for TLS; required'),
   REDIS_URL_LOGS: variable(redisUrl.optional(), 'Redis of the log batches', 'REDIS_URL'),
-  MAIL_HOST: variable(
-    z.string().min(1).optional(),
-    'SMTP host, with SES `email-smtp.REGION.amazonaws.com`',
-  ),
+  MAIL_HOST: variable(host.optional(), 'SMTP host, with SES `email-smtp.REGION.amazonaws.com`'),
   MAIL_PORT: withDefault(
-    port,
+    remotePort,
     '587',
     '465 is TLS from the first byte, any other STARTTLS (required in production)',
   ),
@@ -199,7 +200,7 @@ export const variables = {
   AWS_REGION: variable(
     z
       .string()
-      .regex(/^[a-z0-9-]+$/)
+      .regex(/^[a-z]{2,4}(-[a-z]{2,}){1,2}-\d{1,2}$/, 'must be a region such as eu-west-1')
       .optional(),
     'region of the stream and of CloudWatch',
   ),
@@ -208,6 +209,17 @@ export const variables = {
     "access key id; unset: the SDK's own chain (instance role)",
   ),
   AWS_SECRET: variable(z.string().min(1).optional(), 'secret access key of AWS_KEY'),
+  AWS_ENDPOINT_URL: variable(serviceUrl.optional(), "URL that AWS is called at; unset: AWS's own"),
+  AWS_ENDPOINT_URL_FIREHOSE: variable(
+    serviceUrl.optional(),
+    'URL that Firehose is called at',
+    'AWS_ENDPOINT_URL',
+  ),
+  AWS_ENDPOINT_URL_CLOUDWATCH: variable(
+    serviceUrl.optional(),
+    'URL that CloudWatch is called at',
+    'AWS_ENDPOINT_URL',
+  ),
   JWT_ACCESS_TOKEN_EXPIRES: withDefault(
     duration('h'),
     '15m',

@@ -18,16 +18,20 @@ export function newestResponsesOf(server: Server): ReadonlyMap<Duplex, ServerRes
   return newest;
 }
 
-/** Listens; resolves to the port. @throws when the address cannot be bound. */
+/** Listens; resolves to the port. @throws when the address cannot be bound, and names the variables that it may be from. */
 export function listen(server: Server, port: number, host: string): Promise<number> {
   newestResponsesOf(server);
   server.prependListener('request', (_req, res) => {
     if (!server.listening) res.setHeader('Connection', 'close');
   });
   return new Promise((resolve, reject) => {
-    server.once('error', reject);
+    const onError = (error: Error): void => {
+      error.message = `cannot listen on HOST or OPS_HOST: ${error.message}`;
+      reject(error);
+    };
+    server.once('error', onError);
     server.listen(port, host, () => {
-      server.off('error', reject);
+      server.off('error', onError);
       const address = server.address();
       resolve(typeof address === 'object' && address !== null ? address.port : port);
     });

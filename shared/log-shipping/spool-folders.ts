@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import {
   accessSync,
   constants,
+  existsSync,
   mkdirSync,
   readdirSync,
   renameSync,
@@ -9,7 +10,7 @@ import {
   utimesSync,
 } from 'node:fs';
 import { access, rename, rmdir, utimes } from 'node:fs/promises';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { folderName, noOwner, type FolderOwner } from './folder-owner.js';
 
 /** A folder of the spool that this process owns. */
@@ -119,13 +120,27 @@ function existsUnderAnyOwner(dir: string, id: string): boolean {
   }
 }
 
-/** Readable by this user only: logs contain personal data. */
 function makeFolder({ dir, owner }: SpoolFoldersOptions): SpoolFolder {
   const id = randomUUID();
   const path = join(dir, folderName(id, owner));
-  mkdirSync(path, { recursive: true, mode: 0o700 });
+  makeWithParents(path);
   accessSync(path, constants.R_OK | constants.W_OK | constants.X_OK);
   return { id, path };
+}
+
+/**
+ * Readable by this user only: logs contain personal data. Without Node's `recursive`, which never returns where the kernel
+ * makes no folders, as in /proc.
+ */
+function makeWithParents(path: string): void {
+  const parent = dirname(path);
+  if (!existsSync(parent)) makeWithParents(parent);
+  try {
+    mkdirSync(path, { mode: 0o700 });
+  } catch (error) {
+    // Another process was faster.
+    if (!existsSync(path)) throw error;
+  }
 }
 
 async function takeOver(

@@ -27,10 +27,13 @@ export interface RunningServer extends Pick<WrittenLines, 'logLines' | 'waitForL
 }
 
 const STOP_WITHIN_MS = 60_000;
-const FIREHOSE_URL = 'AWS_ENDPOINT_URL_FIREHOSE';
 /** What may be set for one server of several in a process; the others mean the whole process. */
-const OURS: readonly string[] = [...variableNames, FIREHOSE_URL].filter(
-  (name) => !['NODE_ENV', 'FAILPOINT', 'UV_THREADPOOL_SIZE'].includes(name),
+const OURS: readonly string[] = variableNames.filter(
+  (name) =>
+    ![
+      ...['NODE_ENV', 'FAILPOINT', 'UV_THREADPOOL_SIZE'],
+      ...['AWS_ENDPOINT_URL', 'AWS_ENDPOINT_URL_CLOUDWATCH'],
+    ].includes(name),
 );
 /** The spools of one process must not take each other for dead. */
 const owner = thisProcess();
@@ -138,7 +141,7 @@ function wholeEnvironment(context: TestContext, env: Overrides): Record<string, 
   }
   const variables = environment(context, env);
   // The AWS client reads it by itself.
-  process.env[FIREHOSE_URL] = variables[FIREHOSE_URL];
+  process.env['AWS_ENDPOINT_URL_FIREHOSE'] = variables['AWS_ENDPOINT_URL_FIREHOSE'];
   return variables;
 }
 

@@ -33,25 +33,41 @@ for (const script of ['dist/api/main.js', 'dist/workers/main.js', 'dist/migratio
   });
 }
 
+/** Enough to start on; nothing listens there. */
+const alone = {
+  NODE_ENV: 'test',
+  SECRET_KEY: 'a key',
+  DATABASE_URL: 'postgres://someone@127.0.0.1:1/rollcall',
+  REDIS_URL: 'redis://127.0.0.1:1',
+  MAIL_HOST: '127.0.0.1',
+  MAIL_FROM: 'no-reply@rollcall.test',
+};
+
 for (const script of ['dist/api/main.js', 'dist/workers/main.js']) {
-  test(`node ${script}: a spool that cannot be made ends it with 78, by name`, async (t) => {
-    const env = {
-      NODE_ENV: 'test',
-      SECRET_KEY: 'a key',
-      DATABASE_URL: 'postgres://someone@127.0.0.1:1/rollcall',
-      REDIS_URL: 'redis://127.0.0.1:1',
-      MAIL_HOST: '127.0.0.1',
-      MAIL_FROM: 'no-reply@rollcall.test',
-      FIREHOSE_DELIVERY_STREAM: 'stream',
-      AWS_REGION: 'eu-central-1',
-      // Below a file nothing can be made, not even by root.
-      SPOOL_DIR: `${process.execPath}/spool`,
-    };
+  // Nothing can be made there, not even by root.
+  for (const [where, dir] of [
+    ['below a file', `${process.execPath}/spool`],
+    ['in /proc', '/proc/rollcall/spool'],
+    ['in /sys', '/sys/rollcall'],
+  ] as const) {
+    test(`node ${script}: a spool ${where} ends it with 78, by name`, async (t) => {
+      const stream = { FIREHOSE_DELIVERY_STREAM: 'stream', AWS_REGION: 'eu-central-1' };
+      const running = startProgram(script, { ...alone, ...stream, SPOOL_DIR: dir }, t);
+      t.deepEqual(await running.waitForExit(), { code: 78, signal: null });
+      t.is(running.stdout(), '');
+      t.regex(running.stderr(), /^ {2}SPOOL_DIR: \S/m);
+      t.false(running.stderr().includes(dir));
+    });
+  }
+
+  test(`node ${script}: an address of another host ends it, and the log names HOST`, async (t) => {
+    const env = { ...alone, HOST: '192.0.2.1', PORT: '0', WORKER_PORT: '0' };
     const running = startProgram(script, env, t);
-    t.deepEqual(await running.waitForExit(), { code: 78, signal: null });
-    t.is(running.stdout(), '');
-    t.regex(running.stderr(), /^ {2}SPOOL_DIR: \S/m);
-    t.false(running.stderr().includes(env.SPOOL_DIR));
+    t.deepEqual(await running.waitForExit(), { code: 1, signal: null });
+    t.regex(
+      running.stdout(),
+      /"error.message":"cannot listen on HOST or OPS_HOST: [^"]*192\.0\.2\.1/,
+    );
   });
 }
 

@@ -1,7 +1,17 @@
 import { homedir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { randomSecret } from '../../helpers/env.js';
-import { api, badPorts, base, worker, type Reading } from './reading.js';
+import {
+  api,
+  badHosts,
+  badPorts,
+  badUrls,
+  badUrlsOf,
+  base,
+  goodHosts,
+  worker,
+  type Reading,
+} from './reading.js';
 
 const withStream = {
   ...base,
@@ -20,12 +30,21 @@ const production = {
   PASSWORD_PEPPER: randomSecret(),
 };
 
+/** One that only the SDK reads. */
+const endpoint = (name: string): Reading => ({
+  read: (text) => void worker({ ...withStream, [name]: text }),
+  good: ['http://127.0.0.1:4573', 'https://firehose.eu-west-1.amazonaws.com'].map(
+    (url) => [url, undefined] as const,
+  ),
+  bad: [...badUrls, ...badUrlsOf('https://'), 'file:///etc/hostname'],
+});
+
 /** How the variables of outgoing mail and of the log stream are read. */
 export const mailAndStreamReadings = {
   MAIL_HOST: {
     read: (text) => worker({ MAIL_HOST: text }).mail.host,
-    good: [['smtp', 'smtp']],
-    bad: [],
+    good: [['smtp', 'smtp'], ...goodHosts],
+    bad: badHosts,
   },
   MAIL_PORT: {
     read: (text) => {
@@ -37,7 +56,7 @@ export const mailAndStreamReadings = {
       ['465', [465, 'implicit']],
       ['2525', [2525, 'optional']],
     ],
-    bad: badPorts,
+    bad: [...badPorts, '0'],
   },
   MAIL_USERNAME: {
     read: (text) => worker({ MAIL_USERNAME: text, MAIL_PASSWORD: 'p' }).mail.credentials,
@@ -175,9 +194,14 @@ export const mailAndStreamReadings = {
   },
   AWS_REGION: {
     read: (text) => worker({ ...withStream, AWS_REGION: text }).firehose?.region,
-    good: [['ap-southeast-2', 'ap-southeast-2']],
-    bad: ['EU', 'eu west', 'evil.test/'],
+    good: ['ap-southeast-2', 'us-gov-west-1', 'us-isob-east-1', 'eusc-de-east-1'].map(
+      (region) => [region, region] as const,
+    ),
+    bad: ['EU', 'eu west', 'evil.test/', '-', 'europe', 'ap-south', 'ap-south-1a', 'EU-WEST-1'],
   },
+  AWS_ENDPOINT_URL: endpoint('AWS_ENDPOINT_URL'),
+  AWS_ENDPOINT_URL_FIREHOSE: endpoint('AWS_ENDPOINT_URL_FIREHOSE'),
+  AWS_ENDPOINT_URL_CLOUDWATCH: endpoint('AWS_ENDPOINT_URL_CLOUDWATCH'),
   AWS_KEY: {
     read: (text) => worker({ ...withStream, AWS_KEY: text }).firehose?.credentials,
     good: [['k', { accessKeyId: 'k', secretAccessKey: 'secret' }]],

@@ -1,4 +1,4 @@
-import { api, worker, type Reading } from './reading.js';
+import { api, badHosts, badUrlsOf, goodHosts, worker, type Reading } from './reading.js';
 
 /** How the variables of operators, metrics, alerts and traces are read. */
 export const operationsReadings = {
@@ -31,16 +31,14 @@ export const operationsReadings = {
     good: [
       [undefined, undefined],
       ['9000', { host: '127.0.0.1', port: 9_000 }],
+      ['0', { host: '127.0.0.1', port: 0 }],
     ],
-    bad: ['65536', 'nine'],
+    bad: ['65536', 'nine', '5000'],
   },
   OPS_HOST: {
     read: (text) => api({ OPS_HOST: text, OPS_PORT: '1' }).opsListener?.host,
-    good: [
-      [undefined, '127.0.0.1'],
-      ['10.0.0.7', '10.0.0.7'],
-    ],
-    bad: [],
+    good: [[undefined, '127.0.0.1'], ...goodHosts],
+    bad: badHosts,
   },
   ALERT_EMAILS: {
     read: (text) => worker({ ALERT_EMAILS: text }).alerts.emails,
@@ -56,7 +54,13 @@ export const operationsReadings = {
       [undefined, undefined],
       ['https://hooks.test/a?b=c', 'https://hooks.test/a?b=c'],
     ],
-    bad: ['hooks.test', 'ftp://hooks.test/', 'https://user@hooks.test/', 'https://hooks.test/#a'],
+    bad: [
+      ...badUrlsOf('https://'),
+      'hooks.test',
+      'ftp://hooks.test/',
+      'https://user@hooks.test/',
+      'https://hooks.test/#a',
+    ],
   },
   CONSOLE_URL: {
     read: (text) =>
@@ -65,7 +69,7 @@ export const operationsReadings = {
       [undefined, 'https://users.test/ops/runbook'],
       ['https://ops.test/ops/', 'https://ops.test/ops/runbook'],
     ],
-    bad: ['ops.test/ops'],
+    bad: [...badUrlsOf('https://'), 'ops.test/ops'],
   },
   HEARTBEAT_URL: {
     read: (text) => worker({ HEARTBEAT_URL: text }).alerts.heartbeatUrl,
@@ -73,7 +77,7 @@ export const operationsReadings = {
       [undefined, undefined],
       ['https://beats.test/a', 'https://beats.test/a'],
     ],
-    bad: ['beats.test', 'https://user:password@beats.test/'],
+    bad: [...badUrlsOf('https://'), 'beats.test', 'https://user:password@beats.test/'],
   },
   METRICS_TOKEN: {
     read: (text) => worker({ METRICS_TOKEN: text }).metricsToken,
@@ -120,6 +124,6 @@ export const operationsReadings = {
       [undefined, undefined],
       ['http://127.0.0.1:4318', 'http://127.0.0.1:4318/'],
     ],
-    bad: ['collector:4318', 'grpc://collector:4317'],
+    bad: [...badUrlsOf('http://'), 'collector:4318', 'grpc://collector:4317'],
   },
 } as const satisfies Record<string, Reading>;

@@ -40,5 +40,30 @@ export const badDurations = [
   '١٥m',
 ];
 export const badPorts = ['-1', '65536', '123456', '80.5', '0x50', ' 80', '8e1'];
+export const goodHosts = [
+  ...['localhost', 'db', 'my_db-1', 'mail.rollcall.example', 'mail.rollcall.example.'],
+  ...['0.0.0.0', '10.0.0.7', '::', '::1', 'fe80::1%eth0'],
+].map((host) => [host, host] as const);
+export const badHosts = [
+  ...['not a host', 'http://x', 'smtp://x', 'host:25', 'a/b', 'user@host', 'a..b', '-a.test'],
+  ...[
+    '999.1.1.1',
+    '1.2.3',
+    '127.1',
+    '10.0.0.7/8',
+    '[::1]',
+    ':::',
+    'a\nb',
+    ' db.test',
+    'a'.repeat(64),
+  ],
+];
 /** Not an address of anything. */
 export const badUrls = ['localhost:5432', 'ftp://host/x', '//host', 'nonsense'];
+/** Good but for one thing: `new URL` would drop it unseen, or nothing has such an address. */
+export const badUrlsOf = (start: string, path = '/'): string[] => [
+  ...['a.t\nest', 'a.t\test', '\u0000a.test', 'a .test', 'a.test:0', '999.1.1.1', 'a..test'].map(
+    (address) => `${start}${address}${path}`,
+  ),
+  ...[' ', '\r\n', '\t', '\u007f'].map((end) => `${start}a.test${path}${end}`),
+];

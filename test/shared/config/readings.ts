@@ -1,10 +1,18 @@
+import { randomUUID } from 'node:crypto';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { rootCertificates } from 'node:tls';
 import {
   api,
   badDurations,
   badPorts,
+  badHosts,
   badUrls,
+  badUrlsOf,
   base,
   DAY_MS,
+  goodHosts,
   HOUR_MS,
   worker,
   type Reading,
@@ -14,6 +22,16 @@ import { operationsReadings } from './operations-readings.js';
 import { workerRoles } from '../../../shared/queues/registry.js';
 import { failpointNames } from '../../../shared/lifecycle/failpoint.js';
 import type { VariableName } from '../../../shared/config/variables.js';
+
+const authorities = `Two of them:\n${rootCertificates.slice(0, 2).join('\n')}\n`;
+const folder = mkdtempSync(join(tmpdir(), 'rollcall-authorities-'));
+process.on('exit', () => rmSync(folder, { recursive: true }));
+
+function fileOf(content: string): string {
+  const file = join(folder, `${randomUUID()}.pem`);
+  writeFileSync(file, content);
+  return file;
+}
 
 const parts = {
   ...base,
@@ -55,12 +73,8 @@ export const readings: Readonly<Record<VariableName, Reading>> = {
   },
   HOST: {
     read: (text) => api({ HOST: text }).http.host,
-    good: [
-      [undefined, '0.0.0.0'],
-      ['127.0.0.1', '127.0.0.1'],
-      ['::1', '::1'],
-    ],
-    bad: [],
+    good: [[undefined, '0.0.0.0'], ['127.0.0.1', '127.0.0.1'], ...goodHosts],
+    bad: badHosts,
   },
   WORKER_PORT: {
     read: (text) => worker({ WORKER_PORT: text }).http.port,
@@ -79,6 +93,7 @@ export const readings: Readonly<Record<VariableName, Reading>> = {
     ],
     bad: [
       ...badUrls,
+      ...badUrlsOf('https://'),
       'javascript:alert(1)',
       'https://rollcall.test/?a=b',
       'https://rollcall.test/#top',
@@ -127,6 +142,7 @@ export const readings: Readonly<Record<VariableName, Reading>> = {
     ],
     bad: [
       ...badUrls,
+      ...badUrlsOf('postgres://u:p@', '/d'),
       'postgres://h/d',
       'postgres://u:p@h',
       'postgres://u:p@h/',
@@ -136,8 +152,8 @@ export const readings: Readonly<Record<VariableName, Reading>> = {
   },
   POSTGRES_HOST: {
     read: (text) => api({ ...parts, POSTGRES_HOST: text }).database.host,
-    good: [['db', 'db']],
-    bad: [],
+    good: [...goodHosts, ['/var/run/postgresql', '/var/run/postgresql']],
+    bad: [...badHosts, './run', '/run\n'],
   },
   POSTGRES_PORT: {
     read: (text) => api({ ...parts, POSTGRES_PORT: text }).database.port,
@@ -145,7 +161,7 @@ export const readings: Readonly<Record<VariableName, Reading>> = {
       [undefined, 5432],
       ['6543', 6543],
     ],
-    bad: badPorts,
+    bad: [...badPorts, '0'],
   },
   POSTGRES_DB: {
     read: (text) => api({ ...parts, POSTGRES_DB: text }).database.name,
@@ -175,9 +191,13 @@ export const readings: Readonly<Record<VariableName, Reading>> = {
     read: (text) => api({ POSTGRES_SSL: 'verify-full', POSTGRES_CA_FILE: text }).database.ssl,
     good: [
       [undefined, { rejectUnauthorized: true }],
-      ['/dev/null', { rejectUnauthorized: true, ca: '' }],
+      [fileOf(authorities), { rejectUnauthorized: true, ca: authorities }],
     ],
-    bad: ['/there/is/no/such/file.pem'],
+    bad: [
+      ...['/there/is/no/such/file.pem', '/dev/null', '/etc/hostname', '/etc'],
+      fileOf(authorities.slice(0, -100)),
+      fileOf(authorities.replaceAll('CERTIFICATE', 'PRIVATE KEY')),
+    ],
   },
   POSTGRES_POOL_MAX: {
     read: (text) => api({ POSTGRES_POOL_MAX: text }).database.poolMax,
@@ -203,7 +223,10 @@ export const readings: Readonly<Record<VariableName, Reading>> = {
       ['redis://r', { url: 'redis://r', logsUrl: 'redis://r' }],
       ['rediss://u:p@r:6380/3', { url: 'rediss://u:p@r:6380/3', logsUrl: 'rediss://u:p@r:6380/3' }],
     ],
-    bad: [...badUrls, 'http://r', 'redis://r/queues', 'redis://r/1.5', 'redis://u:50%off@r'],
+    bad: [
+      ...[...badUrls, ...badUrlsOf('redis://'), 'http://r', 'redis:///1'],
+      ...['redis://r/queues', 'redis://r/1.5', 'redis://u:50%off@r'],
+    ],
   },
   REDIS_URL_LOGS: {
     read: (text) => api({ REDIS_URL_LOGS: text }).redis.logsUrl,
@@ -211,7 +234,7 @@ export const readings: Readonly<Record<VariableName, Reading>> = {
       [undefined, base['REDIS_URL']],
       ['redis://logs', 'redis://logs'],
     ],
-    bad: [...badUrls, 'redis://r/queues'],
+    bad: [...badUrls, ...badUrlsOf('rediss://'), 'redis://r/queues'],
   },
   JWT_ACCESS_TOKEN_EXPIRES: {
     read: (text) => api({ JWT_ACCESS_TOKEN_EXPIRES: text }).tokens.accessExpiresMs,

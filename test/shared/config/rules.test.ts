@@ -171,6 +171,23 @@ test('two databases of one Redis may share its password', (t) => {
   t.notThrows(() => loadApiConfig({ ...production, REDIS_URL: mails, REDIS_URL_LOGS: logs }));
 });
 
+test('the console gets a port of its own, unless the two addresses differ', (t) => {
+  const ports = { PORT: '7000', OPS_PORT: '7000' };
+  for (const [host, opsHost] of [
+    ['0.0.0.0', '127.0.0.1'],
+    ['10.0.0.1', '0.0.0.0'],
+    ['::', '127.0.0.1'],
+    ['10.0.0.1', '10.0.0.1'],
+    ['localhost', '127.0.0.1'],
+  ])
+    t.deepEqual(
+      faultsOf(t, () => loadApiConfig({ ...production, ...ports, HOST: host, OPS_HOST: opsHost })),
+      ['OPS_PORT'],
+      `${host} and ${opsHost}`,
+    );
+  t.notThrows(() => loadApiConfig({ ...production, ...ports, HOST: '10.0.0.1' }));
+});
+
 test('without any environment every required variable is named at once', (t) => {
   t.deepEqual(faultsOf(t, () => loadApiConfig({})).toSorted(), [
     'PASSWORD_PEPPER',
