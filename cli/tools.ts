@@ -105,7 +105,10 @@ export function timeOf(args: Arguments, name: string): Date | undefined {
   if (count !== undefined && unit !== undefined)
     return new Date(Date.now() - Number(count) * MS_OF_UNIT[unit as keyof typeof MS_OF_UNIT]);
   const time = new Date(text);
-  if (/^\d{4}-\d\d-\d\d/.test(text) && !Number.isNaN(time.getTime())) return time;
+  const [day] = /^[12]\d{3}-\d\d-\d\d/.exec(text) ?? [];
+  // `Date` would take February 30 for a day in March.
+  const isDay = day !== undefined && new Date(day).toJSON()?.startsWith(day);
+  if (isDay && !Number.isNaN(time.getTime())) return time;
   throw new UsageError(
     `--${name} is a time such as 2026-01-31T12:00:00Z, or so long ago: 90m, 12h, 3d`,
   );

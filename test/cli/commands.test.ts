@@ -33,6 +33,8 @@ test('what does not exist, or is not whole, is wrong usage', async (t) => {
     [['schedule', 'run', 'nope'], /Allowed choices are sweep-outbox/],
     [['audit', '--event', 'nope'], /Allowed choices are/],
     [['audit', '--since', 'yesterday'], /--since is a time/],
+    [['audit', '--since', '2026-02-30'], /--since is a time/],
+    [['audit', '--since', '0000-01-01'], /--since is a time/],
     [['audit', '--admin', '0'], /--admin is a whole number/],
     [['audit', '--csv', '--json'], /exclude each other/],
     [['mail', 'redrive'], /id of a mail, or --all/],

@@ -243,6 +243,28 @@ test('JSON in UTF-8 is taken however its type is written; what else it says is a
   }
 });
 
+test('a time is ISO 8601 with its zone, and a plausible one', async (t) => {
+  const { sentMail, postJson, eventsOf } = await openSesFixture(t, context);
+  const { id, email, providerId } = await sentMail();
+  const event = deliveryOf(mailObject(providerId, id), email);
+  const at = (timestamp: string) => ({ ...event, delivery: { ...event.delivery, timestamp } });
+  for (const time of [
+    ...['yesterday', '', '5', '2026', '2026-11-22', 'Sun Nov 29 2026', '2026-11-22T12:00:00.000'],
+    ...['2026-02-30T12:00:00.000Z', '2026-11-22T25:00:00Z', '2026-11-22T12:00:00+99:00'],
+    ...['-271821-04-20T00:00:00.000Z', '+275760-09-13T00:00:00.000Z', '0001-01-01T00:00:00Z'],
+    ...['1999-12-31T23:59:59.999Z', '2100-01-01T00:00:00Z'],
+  ]) {
+    t.is((await postJson(at(time))).status, 400, time);
+    const mail = { ...event.mail, timestamp: time };
+    t.is((await postJson({ ...event, mail })).status, 400, `of the mail: ${time}`);
+  }
+  t.deepEqual(await eventsOf(providerId), []);
+  for (const time of ['2026-11-22T12:00:00Z', '2026-11-22T14:30:00.5+02:00'])
+    t.deepEqual((await postJson(at(time))).body, { result: 'recorded' }, time);
+  const times = (await eventsOf(providerId)).map((row) => row.at.toISOString());
+  t.deepEqual(times, ['2026-11-22T12:00:00.000Z', '2026-11-22T12:30:00.500Z']);
+});
+
 test('what cannot be read is 400, so that it ends in the dead-letter queue', async (t) => {
   const { post } = await openSesFixture(t, context);
   const mail = mailObject('0100-x');
@@ -258,7 +280,6 @@ test('what cannot be read is 400, so that it ends in the dead-letter queue', asy
     JSON.stringify({ eventType: 'Bounce', mail }),
     JSON.stringify({ eventType: 'Bounce', mail, bounce: { bounceType: 'Permanent' } }),
     JSON.stringify({ ...bounceOf(mail, 'a@b.test'), mail: {} }),
-    JSON.stringify({ eventType: 'Reject', mail: { messageId: 'x', timestamp: 'yesterday' } }),
     JSON.stringify({ Type: 'Notification' }),
     JSON.stringify(envelope('{}', { Type: 'Else' })),
     JSON.stringify(envelope('not json')),

@@ -183,6 +183,21 @@ test('redelivery changes nothing: by the message of SNS, by that of the queue, b
   t.is((await fixture.auditOf(adminId)).length, 1);
 });
 
+test('an empty id of the queue is none: events without one are told apart by their content', async (t) => {
+  const { sentMail, postJson, eventsOf } = await openSesFixture(t, context);
+  const { id, email, providerId } = await sentMail();
+  const mail = mailObject(providerId, id);
+  const headers = { 'x-aws-sqsd-msgid': '' };
+  for (const event of [deliveryOf(mail, email), complaintOf(mail, email, 'abuse')]) {
+    t.deepEqual((await postJson(event, headers)).body, { result: 'recorded' });
+    t.deepEqual((await postJson(event, headers)).body, { result: 'again' });
+  }
+  t.deepEqual(
+    (await eventsOf(providerId)).map(({ message_id: messageId }) => messageId),
+    [null, null],
+  );
+});
+
 test('the same event twenty times at once counts once', async (t) => {
   const fixture = await openSesFixture(t, context);
   const { id, email, adminId, providerId } = await fixture.sentMail();

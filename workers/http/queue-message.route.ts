@@ -32,7 +32,8 @@ export async function receiveQueueMessage(
     if (!bytes) return tooLarge(requestId);
     const body = parseJson(bytes);
     const id = req.headers['x-aws-sqsd-msgid'];
-    const messageId = typeof id === 'string' ? id.slice(0, MAX_ID_LENGTH) : undefined;
+    // An empty one would make every such message a repetition of the first.
+    const messageId = typeof id === 'string' && id !== '' ? id.slice(0, MAX_ID_LENGTH) : undefined;
     const result = await sesEvents.receive({ body, messageId, requestId });
     return { status: 200, body: { result } };
   } catch (error) {

@@ -1,5 +1,6 @@
 import * as z from 'zod';
 import { readReason } from '../../../shared/audit/audit.js';
+import { isoTime } from '../../../shared/iso-time.js';
 
 /** Why an operator acts: the audit keeps it. */
 export const Reason = z.string().transform((text, context) => {
@@ -23,14 +24,17 @@ export const optionalText = (maxLength: number) =>
 /** Where a list goes on. */
 export const cursor = z.string().max(400).optional();
 
+const DAY_OR_TIME = /^([\d-]+)(?:(T\d\d:\d\d)(:[\d.]+)?(Z|[+-]\d\d:\d\d)?)?$/;
+
 /** A day or a time as a form sends it, in UTC. */
 export const optionalTime = z
   .string()
   .max(40)
   .transform((text, context) => {
     if (text === '') return undefined;
-    const at = new Date(/[zZ]$|[+-]\d\d:\d\d$/.test(text) || text.length <= 10 ? text : `${text}Z`);
-    if (!Number.isNaN(at.getTime())) return at;
+    const [, day, minute = 'T00:00', second = ':00', zone = 'Z'] = DAY_OR_TIME.exec(text) ?? [];
+    const { data } = isoTime.safeParse(`${day}${minute}${second}${zone}`);
+    if (data) return data;
     context.addIssue({ code: 'custom', message: 'must be a date, or a date and a time' });
     return z.NEVER;
   })

@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import * as z from 'zod';
+import { isoTime } from '../../../shared/iso-time.js';
 import type { MailEventType } from '../../../shared/models/index.js';
 import { maskPersonalData } from '../../mask.js';
 
@@ -26,17 +27,11 @@ export interface SesEvent {
 
 const MAX_WORD = 100;
 const word = z.string().transform((text) => maskPersonalData(text).slice(0, MAX_WORD));
-const time = z.string().transform((text, context) => {
-  const date = new Date(text);
-  if (Number.isFinite(date.getTime())) return date;
-  context.addIssue('is not a time');
-  return z.NEVER;
-});
 
 const Mail = z.object({
   // Stored unchanged: printable ASCII, so nothing that PostgreSQL rejects.
   messageId: z.string().regex(/^[\x21-\x7e]{1,200}$/),
-  timestamp: time,
+  timestamp: isoTime,
   tags: z
     .object({ outbox_id: z.array(z.string()) })
     .optional()
@@ -56,21 +51,21 @@ const Bounce = z.object({
   bounceType: word,
   bounceSubType: word,
   bouncedRecipients: z.array(Recipient),
-  timestamp: time,
+  timestamp: isoTime,
 });
 const Complaint = z.object({
   complainedRecipients: z.array(Recipient),
-  timestamp: time,
+  timestamp: isoTime,
   complaintSubType: optionalWord,
   complaintFeedbackType: optionalWord,
 });
 const Delivery = z.object({
-  timestamp: time,
+  timestamp: isoTime,
   recipients: z.array(z.string()),
   smtpResponse: z.string().optional(),
 });
 const DeliveryDelay = z.object({
-  timestamp: time,
+  timestamp: isoTime,
   delayType: word,
   delayedRecipients: z.array(Recipient),
 });
