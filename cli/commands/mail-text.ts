@@ -128,6 +128,8 @@ function describeStep(step: MailStep): string {
       return `${operator(step)} discarded it${because(step)}${quoted(step.error)}`;
     case 'unsuppressed':
       return `${operator(step)} lifted the suppression of the address${because(step)}`;
+    case 'withdrawn':
+      return 'the recipient withdrew the complaint, and the suppression was lifted';
     default:
       return `${step.step}${step.subtype === null ? '' : ` (${step.subtype})`}${quoted(step.detail)}`;
   }

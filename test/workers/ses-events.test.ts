@@ -1,5 +1,8 @@
 import { randomUUID } from 'node:crypto';
 import test from 'ava';
+import { storyParts } from '../../api/console/mail/story.pages.js';
+import { readMailStory } from '../../api/ops/mail/mail-timeline.service.js';
+import { describeStory } from '../../cli/commands/mail-text.js';
 import { sesEventsFor } from '../../dev/emulators/ses-events.js';
 import { shareProcess, useContext } from '../helpers/context.js';
 import {
@@ -83,6 +86,27 @@ for (const [feedback, subtype] of [
     ]);
   });
 }
+
+test('a complaint that was taken back is told as that, and as no operator’s decision', async (t) => {
+  const { database, sentMail, postJson } = await openSesFixture(t, context);
+  const { id, email, providerId } = await sentMail();
+  await context.rows(`update outbox set outcome = 'sent' where id = $1`, [id]);
+  const mail = mailObject(providerId, id);
+  const told = async () => {
+    const story = await readMailStory({ database }, id);
+    if (!story) throw new Error('the mail has no story');
+    const page = storyParts(story, true).map(({ html }) => html.text);
+    return { text: describeStory(story).join('\n'), page: page.join('\n') };
+  };
+  await postJson(complaintOf(mail, email, 'abuse'));
+  t.regex((await told()).page, /sent, complained of/);
+  await postJson(complaintOf(mail, email, 'not-spam'));
+  const { text, page } = await told();
+  t.regex(text, /the recipient withdrew the complaint, and the suppression was lifted$/m);
+  t.regex(page, /The recipient withdrew the complaint[^]*The suppression was lifted/);
+  for (const shown of [text, page]) t.notRegex(shown, /operator/i);
+  t.notRegex(page, /sent, complained of/);
+});
 
 test('taking a complaint back does not lift a bounce', async (t) => {
   const { sentMail, postJson, suppressionOf } = await openSesFixture(t, context);

@@ -23,7 +23,10 @@ function stateBadge({ state, outcome }: Pick<MailStory, 'state' | 'outcome'>): H
 
 /** How a mail stands, with what the provider reported after it was sent. */
 export function fateBadge(story: Pick<MailStory, 'state' | 'outcome' | 'steps'>): Html {
-  const reported = story.steps.map(({ step }) => step);
+  const complaint = story.steps.findLast(({ step }) => step === 'complained');
+  const reported = story.steps
+    .map(({ step }) => step)
+    .filter((step) => step !== 'complained' || !isWithdrawal(complaint));
   const bad = (['bounced', 'complained', 'rejected'] as const).find((step) =>
     reported.includes(step),
   );
@@ -31,6 +34,10 @@ export function fateBadge(story: Pick<MailStory, 'state' | 'outcome' | 'steps'>)
   if (bad) return badge('bad', bad === 'complained' ? 'sent, complained of' : bad);
   return reported.includes('delivered') ? badge('good', 'delivered') : stateBadge(story);
 }
+
+/** SES tells a withdrawn complaint as a complaint. */
+const isWithdrawal = (step: MailStep | undefined): boolean =>
+  step?.step === 'complained' && step.subtype === 'not-spam';
 
 /** `send-confirmation-mail` as people say it: confirmation mail. */
 export const mailName = (name: string): string =>
@@ -98,6 +105,12 @@ function wordsFor(step: MailStep): StepWords {
     case 'discarded':
     case 'unsuppressed':
       return decisionWords(step);
+    case 'withdrawn':
+      return {
+        mood: 'idle',
+        what: 'The suppression was lifted',
+        detail: 'the recipient withdrew the complaint',
+      };
     case 'settled':
       return {
         mood: step.outcome === 'sent' ? 'good' : 'idle',
@@ -155,17 +168,15 @@ function decisionWords(
   };
 }
 
-type ProviderStep = Exclude<
-  MailStep,
-  { step: 'asked' | 'enqueued' | 'tried' | 'redriven' | 'discarded' | 'unsuppressed' | 'settled' }
->;
+type ProviderStep = Extract<MailStep, { readonly subtype: string | null }>;
 
 function eventWords(step: ProviderStep): StepWords {
-  const bad = ['bounced', 'complained', 'rejected'].includes(step.step);
+  const event = isWithdrawal(step) ? 'withdrawn' : step.step;
+  const good = ['delivered', 'withdrawn'].includes(event);
+  const bad = ['bounced', 'complained', 'rejected'].includes(event);
   return {
-    mood: step.step === 'delivered' ? 'good' : bad ? 'bad' : 'warn',
-    what:
-      step.step === 'delivered' ? 'Delivered to the mailbox’s server' : providerWords(step.step),
+    mood: good ? 'good' : bad ? 'bad' : 'warn',
+    what: providerWords(event),
     detail: markup`reported by the mail provider${step.subtype !== null && `, ${clip(step.subtype, 60)}`}`,
     reply: step.detail,
   };
@@ -173,8 +184,10 @@ function eventWords(step: ProviderStep): StepWords {
 
 const providerWords = (event: string): string =>
   ({
+    delivered: 'Delivered to the mailbox’s server',
     bounced: 'Bounced',
     complained: 'The recipient complained of spam',
+    withdrawn: 'The recipient withdrew the complaint',
     rejected: 'Rejected by the mail provider',
     delayed: 'Delayed by the receiving server',
   })[event] ?? clip(event, 40);

@@ -35,6 +35,8 @@ export type MailStep =
       readonly actor: string | null;
       readonly operator_id: number | null;
     }
+  /** The recipient took its complaint back, which lifted the suppression. */
+  | { readonly at: Date; readonly step: 'withdrawn' }
   | { readonly at: Date; readonly step: 'settled'; readonly outcome: string | null };
 
 /** A mail and its history, in order. */
@@ -181,7 +183,7 @@ async function storiesOf(database: Database, rows: readonly StoryRow[]): Promise
   return rows.map((row) => storyOf(row, steps));
 }
 
-/** The decisions of operators, from the audit. */
+/** The decisions of operators and of recipients, from the audit. */
 function decisionsAbout(
   database: Database,
   rows: readonly StoryRow[],
@@ -190,7 +192,8 @@ function decisionsAbout(
   return select<StepRow>(
     database,
     `select details->>'outbox_id' as outbox_id, at,
-            case event when 'mail_redriven' then 'redriven' when 'mail_discarded' then 'discarded' else 'unsuppressed' end as step,
+            case when event = 'mail_redriven' then 'redriven' when event = 'mail_discarded' then 'discarded'
+                 when details->>'suppression' is null then 'withdrawn' else 'unsuppressed' end as step,
             details->>'error' as error, details->>'reason' as reason, details->>'actor' as actor,
             (details->>'operator_id')::int as operator_id
        from audit_events
