@@ -9,10 +9,11 @@ const MAX_ACCEPT_LENGTH = 512;
 /** Node keeps the first of these and drops the rest, so a proxy may have read another one: request smuggling. */
 const SINGLE_HEADERS: readonly string[] = ['host', 'authorization', 'content-type'];
 /**
- * No response is cacheable, so conditional and range requests are answered in full, as RFC 9110 allows (13.1, 14.2).
- * Express would answer 304 to `*`, and fail where a file's precondition is not met.
+ * No response is cacheable or has an entity tag, so a read is answered in full whatever part of it or condition is asked for,
+ * as RFC 9110 allows (13.2.1, 14.2). Express would answer 304 to `*`, and fail where a file's precondition is not met.
+ * Changes keep their preconditions: see `requirePrecondition`.
  */
-const IGNORED_HEADERS = [
+const IGNORED_BY_READS = [
   'if-none-match',
   'if-modified-since',
   'if-match',
@@ -23,7 +24,7 @@ const IGNORED_HEADERS = [
 
 /** Rejects ambiguous and oversized requests before anything parses them. @throws {AppError} */
 export function guardRequest(req: IncomingMessage): void {
-  const { headers, rawHeaders, url = '' } = req;
+  const { headers, method, rawHeaders, url = '' } = req;
   if ((headers.accept?.length ?? 0) > MAX_ACCEPT_LENGTH) delete headers.accept;
   if (url.length > MAX_URL_LENGTH) throw new AppError('uri_too_long');
   requireEncodedQuery(url);
@@ -31,7 +32,8 @@ export function guardRequest(req: IncomingMessage): void {
   refuseRepeatedHeaders(rawHeaders);
   if (req.httpVersion === '1.1' && headers.host === undefined)
     throw new AppError('malformed_request', { detail: 'The header host is missing.' });
-  for (const name of IGNORED_HEADERS) if (headers[name] !== undefined) delete headers[name];
+  if (method === 'GET' || method === 'HEAD')
+    for (const name of IGNORED_BY_READS) if (headers[name] !== undefined) delete headers[name];
 }
 
 /** @param rawHeaders names and values in turn, as Node received them. */

@@ -68,8 +68,8 @@ async function buildOpenApi(): Promise<OpenApiDocument> {
   }) as OpenApiDocument;
   inlineSharedParameters(document.paths);
   addOriginalForm(document.paths);
-  for (const operation of operationsOf(document.paths)) {
-    addProblems(operation);
+  for (const [method, operation] of operationsOf(document.paths)) {
+    addProblems(method, operation);
     addRequestExample(operation.requestBody, document.components['schemas'] ?? {});
   }
   dropUnusedResponses(document);
@@ -87,11 +87,9 @@ function inlineSharedParameters(paths: Paths): void {
   }
 }
 
-const operationsOf = (paths: Paths): Operation[] =>
+const operationsOf = (paths: Paths): [method: string, operation: Operation][] =>
   Object.values(paths).flatMap((item) =>
-    Object.entries(item)
-      .filter(([method]) => METHODS.has(method))
-      .map(([, operation]) => operation),
+    Object.entries(item).filter(([method]) => METHODS.has(method)),
   );
 
 /** Where the original application's operations of `/user` are described. */
@@ -130,7 +128,7 @@ function originalForm(operation: Operation, sameAs: string): Operation {
 const inQuery = (parameter: unknown): unknown =>
   JSON.parse(JSON.stringify(parameter).replace('/IdInPath"', '/IdInQuery"'));
 
-function addProblems(operation: Operation): void {
+function addProblems(method: string, operation: Operation): void {
   const needsToken = operation.security === undefined;
   const hasBody = operation.requestBody !== undefined;
   const hasInput = hasBody || (operation.parameters?.length ?? 0) > 0;
@@ -144,6 +142,7 @@ function addProblems(operation: Operation): void {
       'unavailable',
     ]),
     ...(needsToken && problemResponses(['unauthorized'])),
+    ...(method !== 'get' && problemResponses(['precondition_failed'])),
     ...(hasBody && problemResponses(['payload_too_large', 'unsupported_media_type'])),
     ...(hasInput && problemResponses(['validation_failed'])),
     ...operation.responses,

@@ -2,6 +2,7 @@ import { Router, type RequestHandler } from 'express';
 import * as z from 'zod';
 import { jsonBody, SMALL_BODY } from '../http/input/body.js';
 import { Id } from '../http/input/inputs.js';
+import { precondition } from '../http/preconditions.js';
 import { causeOf, contextOf, principalOf } from '../http/request-context.js';
 import { parse } from '../http/input/validate.js';
 import type { RoleOf } from '../admins/admins.service.js';
@@ -87,7 +88,7 @@ export function sessionRoutes(deps: SessionRoutesDeps): Router {
    *     responses:
    *       204: { description: Logged out. }
    */
-  router.post('/auth/logout', requireAdmin, async (req, res) => {
+  router.post('/auth/logout', requireAdmin, precondition, async (req, res) => {
     await logOut(deps, principalOf(req), causeOf(req));
     res.status(204).end();
   });
@@ -119,7 +120,7 @@ export function sessionRoutes(deps: SessionRoutesDeps): Router {
     const found = await listSessions(admin.id);
     res.json(found.map((session) => sessionView(session, sessionId)));
   });
-  router.delete('/auth/sessions/:id', requireAdmin, async (req, res) => {
+  router.delete('/auth/sessions/:id', requireAdmin, precondition, async (req, res) => {
     const { id: adminId } = principalOf(req).admin;
     await revokeSession(deps, adminId, parse(Id, req.params).id, causeOf(req));
     res.status(204).end();

@@ -3,6 +3,7 @@ import { AppError } from '../../shared/errors/app-error.js';
 import { jsonBody, NORMAL_BODY } from '../http/input/body.js';
 import { Id } from '../http/input/inputs.js';
 import { nextPageLink, placeOf, type Cursors } from '../http/input/pagination.js';
+import { precondition } from '../http/preconditions.js';
 import { principalOf } from '../http/request-context.js';
 import { parse } from '../http/input/validate.js';
 import type { RouteLimits } from '../rate-limits/route-limits.js';
@@ -122,7 +123,7 @@ export function usersRoutes(deps: UsersRoutesDeps): Router {
       const changes = parse(UpdateUserRequest, req.body);
       res.json(userView(await updateUser(adminIdOf(req), id, changes)));
     });
-    router.delete(path, ...write, async (req, res) => {
+    router.delete(path, ...write, precondition, async (req, res) => {
       await deleteUser(adminIdOf(req), idOf(req));
       res.status(204).end();
     });

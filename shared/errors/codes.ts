@@ -90,6 +90,12 @@ export const errorCodes = {
     title: 'The e-mail address is taken',
     remedy: 'You already have a user with this address.',
   },
+  precondition_failed: {
+    status: 412,
+    title: 'The precondition is false',
+    remedy:
+      'Send the change without `If-Match` and `If-None-Match`: nothing here has an entity tag.',
+  },
   payload_too_large: {
     status: 413,
     title: 'The body is too large',

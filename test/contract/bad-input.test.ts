@@ -137,6 +137,21 @@ for (const given of operations.filter(({ operation }) => operation.requestBody))
   );
 }
 
+for (const { method, path, operation } of operations.filter((each) => each.method !== 'get')) {
+  test.serial(`${method} ${path}: a change under a false precondition is refused`, async (t) => {
+    const json = sampleBodies[bodySchemaOf({ method, path, operation })];
+    for (const headers of [
+      { 'if-match': '"x"' },
+      { 'if-match': 'W/"x", "*"' },
+      { 'if-match': '' },
+      ...(method === 'post' ? [] : [{ 'if-none-match': '*' }]),
+    ]) {
+      const options = { json, headers };
+      t.is(await refused(t, JSON.stringify(headers), method, aimed(path), options), 412);
+    }
+  });
+}
+
 for (const { method, path, operation } of operations) {
   const body = operation.requestBody ? { json: sampleBodies['UpdateUserRequest'] } : {};
   const hasId = path.includes('{id}');

@@ -2,6 +2,7 @@ import { once } from 'node:events';
 import { connect } from 'node:net';
 import { text } from 'node:stream/consumers';
 import test from 'ava';
+import type { ApiClient, RequestOptions } from '../helpers/api-client.js';
 import { useApi } from '../helpers/api.js';
 import { useSharedContext } from '../helpers/context.js';
 import { operationsOf, readDocument } from '../helpers/openapi.js';
@@ -58,6 +59,40 @@ test.serial(
     }
   },
 );
+
+test.serial('a precondition counts after all else that a request is refused for', async (t) => {
+  const headers = { 'if-match': '"x"' };
+  const { client } = await api.admins.confirmedAdmin();
+  const { body: user } = await client.post<{ id: number }>('/users', { email: 'kept@x.test' });
+  const path = `/users/${user.id}`;
+  const ask = async (by: ApiClient, method: string, target: string, more: RequestOptions = {}) => {
+    const options = { ...more, headers: { ...headers, ...more.headers } };
+    return (await by.request(method, target, options)).status;
+  };
+  t.is(await ask(api.client, 'DELETE', path), 401);
+  t.is(await ask(client, 'DELETE', '/nowhere'), 404);
+  t.is(await ask(client, 'PATCH', path), 405);
+  t.is(await ask(client, 'PUT', path, { json: { name: 'x'.repeat(20_000) } }), 413);
+  t.is(await ask(client, 'PUT', path, { body: '{}', headers: { 'content-type': 'a/b' } }), 415);
+  t.is(await ask(client, 'PUT', path, { json: { name: 'Changed' } }), 412);
+  t.is(await ask(client, 'DELETE', path), 412);
+  const { body } = await client.get<{ name: null }>(path, { headers });
+  t.is(body.name, null);
+});
+
+test.serial('a precondition that is true, or about dates, changes nothing', async (t) => {
+  const { client } = await api.admins.confirmedAdmin();
+  const { body: user } = await client.post<{ id: number }>('/users', { email: 'kept@x.test' });
+  for (const headers of [
+    { 'if-match': '*' },
+    { 'if-none-match': '"x"' },
+    { 'if-unmodified-since': 'Thu, 01 Jan 1970 00:00:00 GMT' },
+    { 'if-modified-since': 'Fri, 31 Dec 9999 00:00:00 GMT' },
+  ]) {
+    const { status } = await client.put(`/users/${user.id}`, { name: 'New' }, { headers });
+    t.is(status, 200, JSON.stringify(headers));
+  }
+});
 
 for (const path of [
   '/nowhere',

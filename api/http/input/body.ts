@@ -2,6 +2,7 @@ import { isUtf8 } from 'node:buffer';
 import type { Request, RequestHandler } from 'express';
 import { AppError } from '../../../shared/errors/app-error.js';
 import { essenceOf, supportedMediaType } from '../../../shared/http/request-headers.js';
+import { requirePrecondition } from '../preconditions.js';
 import { isEncodedUtf8 } from '../request-guard.js';
 import { parseJsonObject } from './strict-json.js';
 
@@ -17,7 +18,7 @@ export const NORMAL_BODY = 16 * 1_024;
 /** A media type and its parser. */
 type Format = readonly [type: string, parse: (text: string) => object];
 
-/** Middleware that reads a JSON object of at most `maxBytes`, and rejects anything else. */
+/** Middleware that reads a JSON object of at most `maxBytes`, and rejects anything else and a false precondition. */
 export const jsonBody = (maxBytes: number): RequestHandler[] => [
   bodyIn([[JSON_TYPE, parseJsonObject]], maxBytes),
 ];
@@ -46,6 +47,7 @@ function bodyIn(formats: readonly Format[], maxBytes: number): RequestHandler {
   return async (req, _res, next) => {
     const type = supportedMediaType(req.headers, [...parsers.keys()]);
     const text = await readText(req, maxBytes);
+    requirePrecondition(req);
     req.body = parsers.get(type)?.(text);
     next();
   };
