@@ -60,12 +60,15 @@ export function principalOf(req: IncomingMessage): Principal {
 const urlOf = (req: Pick<IncomingMessage, 'url'>): string =>
   (req as { readonly originalUrl?: string }).originalUrl ?? req.url ?? '';
 
-/** The path of the request, without the query, which may contain a token, and without the host of an absolute URL. */
+/**
+ * The path of the request, without the query, which may contain a token, and without the host of an absolute URL, whose
+ * empty path is `/` (RFC 9112, 3.2.2).
+ */
 export function pathOf(req: Pick<IncomingMessage, 'url'>): string {
   const url = urlOf(req);
   const path = url.startsWith('/') ? url : url.replace(/^[a-z][a-z\d+.-]*:\/\/[^/?]*/i, '');
   const end = path.indexOf('?');
-  return end < 0 ? path : path.slice(0, end);
+  return (end < 0 ? path : path.slice(0, end)) || '/';
 }
 
 /** The query of the request, undecoded; empty without one. */

@@ -244,6 +244,21 @@ test.serial(
   },
 );
 
+test.serial('an absolute target is served as its path, an empty one as /', async (t) => {
+  for (const [target, status] of [
+    ['http://x', 200],
+    ['http://x?a', 200],
+    ['HTTP://x:80/', 200],
+    ['http://x/health/live', 200],
+    ['http://x/health/live?a=/', 200],
+    ['http://x?/health/live', 200],
+    ['http://x/nowhere', 404],
+  ] as const) {
+    const answer = await exchange(`GET ${target} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n`);
+    t.is(Number(answer.slice(9, 12)), status, target);
+  }
+});
+
 for (const [what, request, status] of [
   [
     'two Authorization headers',
