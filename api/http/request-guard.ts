@@ -1,9 +1,11 @@
 import { isUtf8 } from 'node:buffer';
 import type { IncomingMessage } from 'node:http';
+import { isIPv6 } from 'node:net';
 import { AppError } from '../../shared/errors/app-error.js';
 
 const MAX_URL_LENGTH = 2_048;
 const MAX_HEADERS = 100;
+const MAX_PORT = 65_535;
 /** Four times what browsers send. A longer header is ignored, as RFC 9110 allows (12.5.1): parsing a thousand types is slow. */
 const MAX_ACCEPT_LENGTH = 512;
 /** Node keeps the first of these and drops the rest, so a proxy may have read another one: request smuggling. */
@@ -30,10 +32,28 @@ export function guardRequest(req: IncomingMessage): void {
   requireEncodedQuery(url);
   if (rawHeaders.length > 2 * MAX_HEADERS) throw new AppError('headers_too_large');
   refuseRepeatedHeaders(rawHeaders);
-  if (req.httpVersion === '1.1' && headers.host === undefined)
-    throw new AppError('malformed_request', { detail: 'The header host is missing.' });
+  requireHost(headers.host, req.httpVersion);
   if (method === 'GET' || method === 'HEAD')
     for (const name of IGNORED_BY_READS) if (headers[name] !== undefined) delete headers[name];
+}
+
+/** A name or an IPv4 address, or an IPv6 address in brackets, and perhaps a port. */
+const HOST = /^(?:\[([\da-f:.]+)\]|(?:[\w.~!$&'()*+,;=-]|%[\da-f]{2})*)(?::(\d{0,5}))?$/i;
+/** The last one that was valid: hardly any request names another. */
+let lastHost: string | undefined;
+
+/** RFC 9112, 3.2: HTTP/1.1 needs the header, which may be empty. */
+function requireHost(host: string | undefined, httpVersion: string): void {
+  if (host === undefined) {
+    if (httpVersion !== '1.1') return;
+    throw new AppError('malformed_request', { detail: 'The header host is missing.' });
+  }
+  if (host === lastHost) return;
+  const [isForm, address, port] = HOST.exec(host) ?? [];
+  const isHost = isForm !== undefined && (address === undefined || isIPv6(address));
+  if (!(isHost && Number(port ?? 0) <= MAX_PORT))
+    throw new AppError('malformed_request', { detail: 'The header host is not valid.' });
+  lastHost = host;
 }
 
 /** @param rawHeaders names and values in turn, as Node received them. */

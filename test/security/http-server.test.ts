@@ -131,6 +131,50 @@ test('S58 a header that only one reader would see is refused', async (t) => {
   }
 });
 
+test('S58 a Host header that names no host is refused; every one that does is served', async (t) => {
+  for (const [status, hosts] of Object.entries({
+    200: [
+      '',
+      'x',
+      'x:',
+      'x:0',
+      'x:65535',
+      'a_b.example',
+      '%41',
+      '127.0.0.1:80',
+      '[::1]',
+      '[::ffff:1.2.3.4]:80',
+    ],
+    400: [
+      'a b',
+      'a/b',
+      'a@b',
+      'a?b',
+      'a#b',
+      'a\\b',
+      'a"b',
+      '[::1',
+      '::1',
+      '[x]',
+      '[fe80::1%25eth0]',
+      '[::1]x',
+      'http://x',
+      '%zz',
+      '%4',
+      'é',
+      'a:b',
+      'a:65536',
+      'a:99999',
+      'a:-1',
+      'a:1:2',
+    ],
+  }))
+    for (const host of hosts) {
+      const request = `GET /health/live HTTP/1.1\r\nHost: ${host}\r\nConnection: close\r\n\r\n`;
+      t.is((await exchange(api.server.url, request)).status, Number(status), host);
+    }
+});
+
 test('S59 slow clients are cut off, whether they send too slowly or nothing at all', async (t) => {
   const { url } = await openOwnServer(t, context, {
     headersTimeoutMs: 1_000,
