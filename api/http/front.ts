@@ -4,7 +4,7 @@ import type { RootLogger } from '../../shared/logging/logger.js';
 import type { Tracer } from '../../shared/tracing/tracer.js';
 import type { FindPath } from './documented-paths.js';
 import { createFewPerTurn } from './few-per-turn.js';
-import { answerProblem } from './problem.js';
+import { answerProblem, isClosing } from './problem.js';
 import { openContext, pathOf, type RequestContext } from './request-context.js';
 import { guardRequest } from './request-guard.js';
 import type { RecordRequest } from './request-metrics.js';
@@ -61,6 +61,7 @@ export function createFront(options: FrontOptions): RequestListener {
   const fewPerTurn = createFewPerTurn(GATED_PER_TURN);
 
   return (req, res) => {
+    if (isClosing(req)) return;
     const context = openContext(log, req, res, clientAddress(req), observers);
     const refuse = (error: unknown): void => {
       setHeaders(res, headerMap, context);

@@ -1,4 +1,5 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { Socket } from 'node:net';
 import type { ErrorRequestHandler } from 'express';
 import { isDatabaseUnavailable } from '../../shared/database/failures.js';
 import { AppError, problemDocument } from '../../shared/errors/app-error.js';
@@ -35,7 +36,8 @@ export function answerProblem(thrown: unknown, req: IncomingMessage, res: Server
     ? renderPage(res, problemPage(error, form, requestId))
     : renderProblem(res, error, requestId);
   res.setHeader('Content-Length', body.length);
-  if (error.code === 'payload_too_large') sendAndClose(req, res, body);
+  if (error.code === 'payload_too_large' || 'Connection' in error.headers)
+    sendAndClose(req, res, body);
   else res.end(body);
 }
 
@@ -115,12 +117,18 @@ function otherWords({ code, headers }: AppError): { title: string; text: string 
   };
 }
 
+const closing = new WeakSet<Socket>();
+
+/** True when a connection has got its last answer: requests that follow on it are not served (RFC 9112, 9.6). */
+export const isClosing = ({ socket }: IncomingMessage): boolean => closing.has(socket);
+
 /**
  * Answers a request whose body is not read, and closes the connection. The response is sent at once, but the connection
  * stays open until the client has sent everything or closed it, for at most a second or a mebibyte: closed while data
  * arrive, it would be reset, and the client would never see the response (RFC 9112, section 9.6).
  */
 function sendAndClose(req: IncomingMessage, res: ServerResponse, body: Buffer): void {
+  closing.add(req.socket);
   res.setHeader('Connection', 'close');
   res.write(body);
   let bytes = 0;

@@ -37,6 +37,10 @@ export function guardRequest(req: IncomingMessage): void {
     for (const name of IGNORED_BY_READS) if (headers[name] !== undefined) delete headers[name];
 }
 
+/** Where the next request begins is as doubtful as what this one means. */
+const ambiguous = (detail: string): AppError =>
+  new AppError('malformed_request', { detail, headers: { Connection: 'close' } });
+
 /** A name or an IPv4 address, or an IPv6 address in brackets, and perhaps a port. */
 const HOST = /^(?:\[([\da-f:.]+)\]|(?:[\w.~!$&'()*+,;=-]|%[\da-f]{2})*)(?::(\d{0,5}))?$/i;
 /** The last one that was valid: hardly any request names another. */
@@ -46,13 +50,12 @@ let lastHost: string | undefined;
 function requireHost(host: string | undefined, httpVersion: string): void {
   if (host === undefined) {
     if (httpVersion !== '1.1') return;
-    throw new AppError('malformed_request', { detail: 'The header host is missing.' });
+    throw ambiguous('The header host is missing.');
   }
   if (host === lastHost) return;
   const [isForm, address, port] = HOST.exec(host) ?? [];
   const isHost = isForm !== undefined && (address === undefined || isIPv6(address));
-  if (!(isHost && Number(port ?? 0) <= MAX_PORT))
-    throw new AppError('malformed_request', { detail: 'The header host is not valid.' });
+  if (!(isHost && Number(port ?? 0) <= MAX_PORT)) throw ambiguous('The header host is not valid.');
   lastHost = host;
 }
 
@@ -65,10 +68,8 @@ function refuseRepeatedHeaders(rawHeaders: readonly string[]): void {
       (each) => each.length === name.length && each === name.toLowerCase(),
     );
     if (single < 0) continue;
-    if (seen & (1 << single)) {
-      const detail = `The header ${SINGLE_HEADERS[single]} may be sent once.`;
-      throw new AppError('malformed_request', { detail });
-    }
+    if (seen & (1 << single))
+      throw ambiguous(`The header ${SINGLE_HEADERS[single]} may be sent once.`);
     seen |= 1 << single;
   }
 }

@@ -1,5 +1,5 @@
 import type { Socket } from 'node:net';
-import test from 'ava';
+import test, { type ExecutionContext } from 'ava';
 import { createHttpServer } from '../../api/http/server.js';
 import type { TestAdmin } from '../helpers/admins.js';
 import { useApi } from '../helpers/api.js';
@@ -123,13 +123,28 @@ test('S58 a header that only one reader would see is refused', async (t) => {
     'X: no host',
     'Host: x\r\nAuthorization: Bearer a.b.c\r\nAuthorization: Bearer d.e.f',
     'Host: x\r\nContent-Type: application/json\r\nContent-Type: text/plain',
-  ]) {
-    const request = `GET /auth/me HTTP/1.1\r\n${headers}\r\nConnection: close\r\n\r\n`;
-    const { status, body } = await exchange(api.server.url, request);
-    t.is(status, 400, headers);
-    t.true(body.includes('"malformed_request"'));
-  }
+    'Host: x, y',
+  ])
+    for (const rest of ['\r\n', 'Content-Length: 2\r\n\r\n{}'])
+      await isRefusedAlone(t, `PUT /auth/me HTTP/1.1\r\n${headers}\r\n${rest}`);
 });
+
+/** What follows on the connection is neither answered nor carried out. */
+async function isRefusedAlone(t: ExecutionContext, request: string): Promise<void> {
+  const { body: user } = await admin.client.post<{ id: number }>('/users', {
+    email: context.uniqueAddress(),
+  });
+  const path = `/users/${user.id}`;
+  const behind = `DELETE ${path} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer ${admin.login.access_token}\r\n\r\n`;
+  const { status, headers, text } = await exchange(api.server.url, `${request}${behind}`);
+  t.is(status, 400, request);
+  t.is(headers.get('connection'), 'close', request);
+  t.true(text.includes('"malformed_request"'));
+  t.is(text.match(/HTTP\/1\.1 \d{3} /g)?.length, 1, request);
+  // A change takes longer than a read.
+  await admin.client.put(path, { name: 'Still here' });
+  t.is((await admin.client.get(path)).status, 200, request);
+}
 
 test('S58 a Host header that names no host is refused; every one that does is served', async (t) => {
   for (const [status, hosts] of Object.entries({
