@@ -131,6 +131,8 @@ function sendAndClose(req: IncomingMessage, res: ServerResponse, body: Buffer): 
   closing.add(req.socket);
   res.setHeader('Connection', 'close');
   res.write(body);
+  // Otherwise at the end of the turn, which is too late when what comes next cannot be parsed.
+  req.socket.uncork();
   let bytes = 0;
   const end = (): void => {
     clearTimeout(timer);

@@ -33,6 +33,7 @@ export function guardRequest(req: IncomingMessage): void {
   if (rawHeaders.length > 2 * MAX_HEADERS) throw new AppError('headers_too_large');
   refuseRepeatedHeaders(rawHeaders);
   requireHost(headers.host, req.httpVersion);
+  requireKnownFraming(headers['transfer-encoding'], req.httpVersion);
   if (method === 'GET' || method === 'HEAD')
     for (const name of IGNORED_BY_READS) if (headers[name] !== undefined) delete headers[name];
 }
@@ -57,6 +58,15 @@ function requireHost(host: string | undefined, httpVersion: string): void {
   const isHost = isForm !== undefined && (address === undefined || isIPv6(address));
   if (!(isHost && Number(port ?? 0) <= MAX_PORT)) throw ambiguous('The header host is not valid.');
   lastHost = host;
+}
+
+/**
+ * Node's parser refuses whatever does not end in `chunked`, and hands over the bytes of a coding before it. 400 as there: 501,
+ * which RFC 9112 suggests (6.1), would count as a failure of the service. HTTP/1.0 has no codings.
+ */
+function requireKnownFraming(coding: string | undefined, httpVersion: string): void {
+  if (coding === undefined || (!coding.includes(',') && httpVersion === '1.1')) return;
+  throw ambiguous('The only transfer coding is chunked: send the body uncompressed.');
 }
 
 /** @param rawHeaders names and values in turn, as Node received them. */

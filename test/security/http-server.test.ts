@@ -99,6 +99,7 @@ const ambiguous: Readonly<Record<string, string>> = {
   'a length that is a list': `POST /auth/login HTTP/1.1\r\nHost: x\r\nContent-Length: 0, 0\r\n\r\n${smuggled}`,
   'a length with a sign': `POST /auth/login HTTP/1.1\r\nHost: x\r\nContent-Length: +0\r\n\r\n${smuggled}`,
   'an unknown transfer coding': `POST /auth/login HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: xchunked\r\n\r\n${smuggled}`,
+  'a transfer coding in HTTP/1.0': `POST /auth/login HTTP/1.0\r\nConnection: keep-alive\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n${smuggled}`,
   'a chunk size with an extension of its own': `POST /auth/login HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n${smuggled}`,
   'bare line feeds': `GET / HTTP/1.1\nHost: x\nX: y\n\n${smuggled}`,
   'a space before the colon': `GET / HTTP/1.1\r\nHost : x\r\n\r\n${smuggled}`,
@@ -124,8 +125,14 @@ test('S58 a header that only one reader would see is refused', async (t) => {
     'Host: x\r\nAuthorization: Bearer a.b.c\r\nAuthorization: Bearer d.e.f',
     'Host: x\r\nContent-Type: application/json\r\nContent-Type: text/plain',
     'Host: x, y',
+    'Host: x\r\nTransfer-Encoding: gzip, chunked',
+    'Host: x\r\nTransfer-Encoding: GZip\r\nTransfer-Encoding: chunked',
+    'Host: x\r\nTransfer-Encoding: identity, chunked',
+    'Host: x\r\nTransfer-Encoding: chunked, chunked',
   ])
-    for (const rest of ['\r\n', 'Content-Length: 2\r\n\r\n{}'])
+    for (const rest of headers.includes('Transfer-')
+      ? ['\r\n0\r\n\r\n', '\r\n2\r\n{}\r\n0\r\n\r\n']
+      : ['\r\n', '\r\n{}', 'Content-Length: 2\r\n\r\n{}'])
       await isRefusedAlone(t, `PUT /auth/me HTTP/1.1\r\n${headers}\r\n${rest}`);
 });
 
