@@ -20,8 +20,14 @@ export const METRICS = '/metrics';
 export function metricsRoutes({ metrics, metricsToken }: MetricsRoutesDeps): Router {
   const router = Router();
   const expose = createExposition(metrics);
-  router.get(METRICS, async (req, res) => {
+  router.all(METRICS, (req, res, next) => {
     if (!mayReadMetrics(req, metricsToken)) throw new AppError('not_found');
+    const headers = { Allow: 'GET, HEAD' };
+    if (req.method === 'OPTIONS') res.writeHead(204, headers).end();
+    else if (req.method === 'GET' || req.method === 'HEAD') next();
+    else throw new AppError('method_not_allowed', { headers });
+  });
+  router.get(METRICS, async (_req, res) => {
     const { contentType, text } = await expose();
     res.setHeader('Content-Type', contentType);
     res.send(text);

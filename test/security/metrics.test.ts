@@ -15,8 +15,11 @@ const METRICS_TOKEN = 'the-token-of-whoever-reads-the-metrics';
 const TOKEN = { authorization: `Bearer ${METRICS_TOKEN}` };
 const system = useSystem(context, { env: { METRICS_TOKEN } });
 
+const answerTo = (url: string, method: string, headers: Record<string, string> = {}) =>
+  ask(`${url}/metrics`, { method, headers, signal: AbortSignal.timeout(60_000) });
+
 const statusOf = async (url: string, headers: Record<string, string> = {}): Promise<number> =>
-  (await ask(`${url}/metrics`, { headers, signal: AbortSignal.timeout(60_000) })).status;
+  (await answerTo(url, 'GET', headers)).status;
 
 test.serial('S70 metrics are there for who bears the token, and for nobody else', async (t) => {
   for (const { url } of [system.server, system.worker]) {
@@ -30,12 +33,21 @@ test.serial('S70 metrics are there for who bears the token, and for nobody else'
       `Basic ${METRICS_TOKEN}`,
     ])
       t.is(await statusOf(url, { authorization }), 404, authorization);
-    const post = await ask(`${url}/metrics`, {
-      method: 'POST',
-      signal: AbortSignal.timeout(60_000),
-    });
-    t.is(post.status, 404);
+    for (const method of ['POST', 'OPTIONS']) t.is((await answerTo(url, method)).status, 404);
   }
+});
+
+test.serial('who may read the metrics is told of other methods', async (t) => {
+  for (const { url } of [system.server, system.worker])
+    for (const method of ['POST', 'PUT', 'DELETE', 'PROPFIND']) {
+      const { status, headers } = await answerTo(url, method, TOKEN);
+      t.deepEqual([status, headers.get('allow')], [405, 'GET, HEAD'], `${url} ${method}`);
+      t.is(headers.get('content-type'), 'application/problem+json');
+    }
+  const options = await answerTo(system.server.url, 'OPTIONS', TOKEN);
+  t.deepEqual([options.status, options.headers.get('allow'), options.text], [204, 'GET, HEAD', '']);
+  const head = await answerTo(system.server.url, 'HEAD', TOKEN);
+  t.deepEqual([head.status, head.text], [200, '']);
 });
 
 test.serial(
