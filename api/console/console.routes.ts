@@ -1,7 +1,7 @@
 import { Router, type ErrorRequestHandler, type RequestHandler } from 'express';
 import { AppError } from '../../shared/errors/app-error.js';
 import { markup } from '../http/page.js';
-import { answerProblem, reportedError } from '../http/problem.js';
+import { answerProblem, reportedError, setErrorHeaders } from '../http/problem.js';
 import { contextOf } from '../http/request-context.js';
 import { loginRoutes, sessionRoutes } from './access/access.routes.js';
 import { hasOperators } from './access/console-session.service.js';
@@ -106,7 +106,7 @@ const showProblem: ErrorRequestHandler = (thrown: unknown, req, res, _next) => {
     return;
   }
   const error = reportedError(thrown, req);
-  for (const [name, value] of Object.entries(error.headers)) res.setHeader(name, value);
+  setErrorHeaders(res, error);
   const { title, text } = wordsFor(error);
   const body = markup`<p>${text}</p>
 <p><a class="button" href="/ops">Back to the overview</a></p>

@@ -27,9 +27,7 @@ export function answerProblem(thrown: unknown, req: IncomingMessage, res: Server
     res.destroy();
     return;
   }
-  // RFC 9110, 15.5.2: every 401 says how to authenticate.
-  if (error.status === 401) res.setHeader('WWW-Authenticate', BEARER_CHALLENGE);
-  for (const [name, value] of Object.entries(error.headers)) res.setHeader(name, value);
+  setErrorHeaders(res, error);
   res.statusCode = error.status;
   const form = formOf(req);
   const body = form
@@ -39,6 +37,12 @@ export function answerProblem(thrown: unknown, req: IncomingMessage, res: Server
   if (error.code === 'payload_too_large' || 'Connection' in error.headers)
     sendAndClose(req, res, body);
   else res.end(body);
+}
+
+/** Sets the headers of an error. RFC 9110, 15.5.2: every 401 says how to authenticate. */
+export function setErrorHeaders(res: ServerResponse, { status, headers }: AppError): void {
+  if (status === 401) res.setHeader('WWW-Authenticate', BEARER_CHALLENGE);
+  for (const [name, value] of Object.entries(headers)) res.setHeader(name, value);
 }
 
 /** What the client is told of an error; what is meant for operators alone is logged. */

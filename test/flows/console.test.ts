@@ -102,6 +102,11 @@ test('an operator finds a mail by its address and reads its story to the reply o
   t.is(byId.headers.get('location'), `/ops/mail/messages/${id}`);
   t.is((await browser.get('/ops/mail/messages/00000000-0000-4000-8000-000000000000')).status, 404);
   t.is((await browser.get('/ops/mail?q=nobody')).status, 200);
+  const nothing = await dataOf<object>('/ops/mail?q=nobody');
+  t.deepEqual(nothing, {
+    ...(await dataOf<object>('/ops/mail?q=nobody@x.test')),
+    address: 'nobody',
+  });
 });
 
 test('dead letters are grouped by cause, counted first, and redriven by filter', async (t) => {

@@ -5,6 +5,7 @@ export interface ConsoleBrowser {
   /** The cookie as a request carries it; empty without a session. */
   cookie: string;
   get(path: string, headers?: Readonly<Record<string, string>>): Promise<HttpAnswer>;
+  ask(method: string, path: string): Promise<HttpAnswer>;
   /** Sends a form as the page would: with the session's token, from the same origin. */
   post(
     path: string,
@@ -50,6 +51,7 @@ export function openBrowser(url: string): ConsoleBrowser {
   const browser: ConsoleBrowser = {
     cookie: '',
     get: (path, headers = {}) => send('GET', path, headers),
+    ask: (method, path) => send(method, path, {}),
     async post(path, fields = {}, headers = {}) {
       return postForm(path, { csrf: await browser.formToken(), ...fields }, headers);
     },

@@ -24,6 +24,9 @@ test.serial.before('register', async () => {
   other = await api.admins.confirmedAdmin();
 });
 
+/** Asks for the session's cookie; a browser shows no dialog for it. */
+const CHALLENGE = 'Bearer realm="rollcall"';
+
 const newBrowser = (): ConsoleBrowser => openBrowser(api.server.url);
 
 async function loggedIn(who: TestAdmin = operator): Promise<ConsoleBrowser> {
@@ -54,6 +57,10 @@ test('S67 every path needs an operator who has logged in, files too', async (t) 
     t.is((await newBrowser().get(path, { cookie: forged })).status, 302, path);
     const data = await newBrowser().get(path, { accept: 'application/json' });
     t.is(data.status, 401, path);
+    t.is(data.headers.get('www-authenticate'), CHALLENGE, path);
+    const linked = await newBrowser().get(path, { 'sec-fetch-site': 'cross-site' });
+    t.is(linked.status, 401, path);
+    t.is(linked.headers.get('www-authenticate'), CHALLENGE, path);
     const authorization = `Bearer ${operator.login.access_token}`;
     const withToken = await newBrowser().get(path, { accept: 'application/json', authorization });
     t.is(withToken.status, 401, `${path}: an access token is no session of the console`);
@@ -61,6 +68,7 @@ test('S67 every path needs an operator who has logged in, files too', async (t) 
       .post(path, { csrf: 'none' })
       .catch(() => undefined);
     t.true(posted === undefined || posted.status === 401, path);
+    t.is(posted?.headers.get('www-authenticate') ?? CHALLENGE, CHALLENGE, path);
   }
 });
 
@@ -88,9 +96,28 @@ test('S67 only an operator or a reader gets in; any other admin is told so and l
   const wrong = await newBrowser().logIn({ ...operator, password: 'certainly not the password' });
   t.is(wrong.status, 401);
   t.regex(wrong.text, /wrong/);
+  t.is(wrong.headers.get('www-authenticate'), CHALLENGE);
 
   const asReader = await loggedIn(reader);
   t.regex((await asReader.get('/ops')).text, /read-only/);
+});
+
+test('S67 methods that no page has are refused, and OPTIONS names those that there are', async (t) => {
+  const browser = await loggedIn();
+  for (const path of ['/ops', '/ops/mail', '/ops/login', '/ops/nothing'])
+    for (const [method, status] of [
+      ['OPTIONS', 204],
+      ['PUT', 405],
+      ['DELETE', 405],
+    ] as const) {
+      const answer = await browser.ask(method, path);
+      t.deepEqual(
+        [answer.status, answer.headers.get('allow')],
+        [status, 'GET, HEAD, POST'],
+        `${method} ${path}`,
+      );
+    }
+  t.is((await newBrowser().ask('OPTIONS', '/ops')).status, 401);
 });
 
 test('S67 the next page after the login is one of the console', async (t) => {

@@ -1,6 +1,6 @@
 import { Router, type ErrorRequestHandler, type Request, type Response } from 'express';
 import { jsonOrFormBody, SMALL_BODY } from '../../http/input/body.js';
-import { answerProblem, reportedError } from '../../http/problem.js';
+import { answerProblem, reportedError, setErrorHeaders } from '../../http/problem.js';
 import { causeOf, contextOf } from '../../http/request-context.js';
 import { parse } from '../../http/input/validate.js';
 import type { ConsoleDeps, ConsoleOptions } from '../console-deps.js';
@@ -8,7 +8,7 @@ import { wantsJson } from '../layout/wanted.js';
 import { ConsoleLogin, LoginQuery, NoFields } from './access.forms.js';
 import { endSession, findSession, openSession } from './console-session.service.js';
 import { sendLoginPage } from './login.pages.js';
-import { operatorCause, ownPath, sessionOf } from './operator.js';
+import { allowMethods, operatorCause, ownPath, sessionOf } from './operator.js';
 import { requireSameOrigin } from './same-origin.js';
 import type { SessionCookie } from './session-cookie.js';
 
@@ -20,6 +20,7 @@ export function loginRoutes(
 ): Router {
   const router = Router();
 
+  router.all('/login', allowMethods);
   router.get('/login', (req, res) => {
     const { next } = parse(LoginQuery, req.query);
     sendLoginPage(res, 200, { next });
@@ -62,7 +63,7 @@ const refuseLogin: ErrorRequestHandler = (thrown: unknown, req, res: Response, _
     return;
   }
   const error = reportedError(thrown, req);
-  for (const [name, value] of Object.entries(error.headers)) res.setHeader(name, value);
+  setErrorHeaders(res, error);
   const { email, next } = (req.body ?? {}) as Partial<Record<string, unknown>>;
   const entered = {
     email: typeof email === 'string' ? email : undefined,

@@ -4,6 +4,7 @@ import type { Cause } from '../../../shared/audit/audit.js';
 import { AppError } from '../../../shared/errors/app-error.js';
 import { jsonOrFormBody, NORMAL_BODY } from '../../http/input/body.js';
 import { markup } from '../../http/page.js';
+import { setErrorHeaders } from '../../http/problem.js';
 import { causeOf, contextOf } from '../../http/request-context.js';
 import { sendPlainPage } from '../layout/plain-page.js';
 import { isNavigation } from '../layout/wanted.js';
@@ -64,13 +65,14 @@ export const requireOperator =
     if (token !== undefined) cookie.clear(res);
     if (!isNavigation(req)) throw new AppError('unauthorized');
     // A strict cookie is not sent from another site's link, such as one in an alert: asked again from here, it is.
-    if (token === undefined && req.headers['sec-fetch-site'] === 'cross-site')
+    if (token === undefined && req.headers['sec-fetch-site'] === 'cross-site') {
+      setErrorHeaders(res, new AppError('unauthorized'));
       sendPlainPage(res, 401, {
         title: 'Opening the console',
         refreshTo: req.originalUrl,
         body: markup`<p><a class="button" href="${req.originalUrl}">Continue</a></p>`,
       });
-    else res.redirect(302, loginPath(req.originalUrl));
+    } else res.redirect(302, loginPath(req.originalUrl));
   };
 
 /** The stream of live updates does not keep its session from being idle. */
@@ -112,9 +114,10 @@ export const requireOwnForm = (
   },
 ];
 
-/** Methods of the console; everything else is 405. */
-export const allowMethods: RequestHandler = (req, _res, next) => {
-  if (!['GET', 'HEAD', 'POST'].includes(req.method))
-    throw new AppError('method_not_allowed', { headers: { Allow: 'GET, HEAD, POST' } });
-  next();
+/** Methods of the console; OPTIONS names them, everything else is 405. */
+export const allowMethods: RequestHandler = (req, res, next) => {
+  const headers = { Allow: 'GET, HEAD, POST' };
+  if (req.method === 'OPTIONS') res.writeHead(204, headers).end();
+  else if (['GET', 'HEAD', 'POST'].includes(req.method)) next();
+  else throw new AppError('method_not_allowed', { headers });
 };

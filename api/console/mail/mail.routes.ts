@@ -9,6 +9,7 @@ import {
   readMailStory,
   readMailTimeline,
   type MailStory,
+  type MailTimeline,
 } from '../../ops/mail/mail-timeline.service.js';
 import { liftSuppression, listSuppressions } from '../../ops/mail/suppressions.service.js';
 import { mayAct, operatorCause, requireWriter } from '../access/operator.js';
@@ -33,6 +34,14 @@ import { mailName, storyParts } from './story.pages.js';
 const PAGE_SIZE = 50;
 const UUID = /^[\da-f]{8}-(?:[\da-f]{4}-){3}[\da-f]{12}$/i;
 
+/** Of a text that is no address. */
+const NOTHING_KNOWN: Omit<MailTimeline, 'address'> = {
+  suppressed: null,
+  registrations: 0,
+  admin: null,
+  messages: [],
+};
+
 /** Finding a mail, its story, and what may be done about it. */
 export function mailRoutes(deps: ConsoleDeps): Router {
   const router = Router();
@@ -47,7 +56,7 @@ export function mailRoutes(deps: ConsoleDeps): Router {
       const email = readTypedAddress(q);
       const timeline = email && (await readMailTimeline(deps, email));
       if (wantsJson(req)) {
-        res.json(timeline ?? null);
+        res.json(timeline ?? { ...NOTHING_KNOWN, address: q });
         return;
       }
       const found = timeline
