@@ -41,6 +41,16 @@ test('there is a sample body for every request of the document', (t) => {
   for (const name of names) t.true(fits(name, sampleBodies[name]), name);
 });
 
+/** Names of fields, and the URI fragments that point at them. */
+const awkwardNames = {
+  'a b': '#/a%20b',
+  'ä %/~"': '#/%C3%A4%20%25~1~0%22',
+  '^`{|}<>\\#': '#/%5E%60%7B%7C%7D%3C%3E%5C%23',
+  "-._~0!$&'()*+,;=:@?": "#/-._~00!$&'()*+,;=:@?",
+  'x\ud800': '#/x%EF%BF%BD',
+  '\ud83d\ude00': '#/%F0%9F%98%80',
+};
+
 // In turns: hundreds of requests at once would be answered by 503, rightly.
 for (const given of operations.filter(({ operation }) => operation.requestBody)) {
   const { method, path } = given;
@@ -86,6 +96,17 @@ for (const given of operations.filter(({ operation }) => operation.requestBody))
         answer.body.errors.some((fault) => fault.pointer === pointer),
         JSON.stringify(answer.body),
       );
+    }
+    for (const [field, pointer] of Object.entries(awkwardNames)) {
+      const json = { ...sample, [field]: 1 };
+      const { status, body } = await client.request<{ errors: { pointer: string }[] }>(
+        method.toUpperCase(),
+        aimed(path),
+        { json },
+      );
+      t.is(status, 422);
+      const pointers = body.errors.map((fault) => fault.pointer);
+      t.true(pointers.includes(pointer), pointers.join(' '));
     }
     const body = `{"__proto__":{"admin":true},${JSON.stringify(sample).slice(1)}`;
     t.is(await ask(t, '__proto__', { body, headers: { 'content-type': 'application/json' } }), 422);

@@ -21,8 +21,11 @@ function faultsOf(issue: z.core.$ZodIssue): FieldFault[] {
   return [{ pointer: pointer(issue.path), detail: issue.message }];
 }
 
-/** A JSON pointer in its URI fragment form (RFC 6901, section 6), as RFC 9457 shows it. */
+/**
+ * A JSON pointer in its URI fragment form (RFC 6901, section 6), as RFC 9457 shows it. What is no Unicode has no such form:
+ * it becomes U+FFFD.
+ */
 function pointer(path: readonly PropertyKey[]): string {
   const parts = path.map((key) => String(key).replaceAll('~', '~0').replaceAll('/', '~1'));
-  return ['#', ...parts].join('/');
+  return `#${encodeURI(['', ...parts].join('/').toWellFormed()).replaceAll('#', '%23')}`;
 }
