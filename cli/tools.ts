@@ -78,7 +78,8 @@ export function causeOfCommand(args: Arguments): Cause {
   const text = optionOf(args, 'reason');
   if (text === undefined) return cause;
   const reason = readReason(text);
-  if (reason === undefined) throw new UsageError('--reason is 1 to 500 characters');
+  if (reason === undefined)
+    throw new UsageError('--reason is one line of 1 to 500 visible characters');
   return { ...cause, reason };
 }
 

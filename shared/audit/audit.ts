@@ -2,6 +2,7 @@ import { v7 as uuidv7 } from 'uuid';
 import { valuesOf, type RowShape } from '../database/insert-rows.js';
 import type { Transaction } from '../database/transaction.js';
 import type { Logger } from '../logging/logger.js';
+import { isVisible } from '../identity/person-name.js';
 import { maskTokensAndAddresses } from '../logging/mask.js';
 import { AuditEvent, type AuditEventName } from '../models/index.js';
 
@@ -25,14 +26,16 @@ export interface Cause {
 
 const MAX_REASON = 500;
 
+/** What makes a text look other than it reads: control characters, line ends, bidirectional controls, halves of a character. */
+const DISGUISES = /[\p{Cc}\p{Cs}\p{Zl}\p{Zp}\u202a-\u202e\u2066-\u2069]/u;
+
 /**
- * The reason that an operator gives, without spaces around it, control characters, tokens and addresses: the audit outlives
- * the accounts that it is about. Undefined when it is empty or longer than 500 characters.
+ * The reason that an operator gives, without spaces around it, tokens and addresses: the audit outlives the accounts that it
+ * is about. Undefined when nothing of it is visible, it is not one plain line, or longer than 500 characters.
  */
 export function readReason(text: string): string | undefined {
-  if (text.length > MAX_REASON) return undefined;
-  const reason = maskTokensAndAddresses(text.replace(/\p{Cc}/gu, ' ')).trim();
-  return reason === '' ? undefined : reason;
+  if (text.length > MAX_REASON || DISGUISES.test(text) || !isVisible(text)) return undefined;
+  return maskTokensAndAddresses(text).trim();
 }
 
 /** The subject of an event and its details. No addresses, tokens or passwords. */

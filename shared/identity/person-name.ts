@@ -47,12 +47,16 @@ export function readPersonName(text: string): NameReading {
   // Of the flag of a subdivision the flag itself is visible.
   const rest = name.replace(INVISIBLE, (sign) => (sign.startsWith(FLAG) ? FLAG : ''));
   if (!isPrintable || FORBIDDEN.test(rest)) return { fault: NOT_PRINTABLE };
-  if (!VISIBLE.test(rest)) return { fault: 'must not be blank' };
+  if (!isVisible(name)) return { fault: 'must not be blank' };
   // Mail clients would display something other than what is stored.
   if (holdsEncodedWord(name)) return { fault: 'must not hold an encoded word (=?…?=)' };
   if (/^\p{M}/u.test(rest)) return { fault: 'must not begin with a combining mark' };
   return [...name].length > nameLength.max ? { fault: TOO_LONG } : { name };
 }
+
+/** True when something of a text can be seen: a letter, a digit, punctuation or a symbol. */
+export const isVisible = (text: string): boolean =>
+  VISIBLE.test(text.replace(INVISIBLE, '').replace(BLANKS, ' '));
 
 /**
  * The form in which admins' names are compared: Unicode's NFKC_Casefold (section 5.18 and UAX #44), that is full case

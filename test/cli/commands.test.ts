@@ -39,7 +39,9 @@ test('what does not exist, or is not whole, is wrong usage', async (t) => {
     [['audit', '--csv', '--json'], /exclude each other/],
     [['mail', 'redrive'], /id of a mail, or --all/],
     [['mail', 'redrive', '--all', '--reason', ''], /--reason needs a value/],
-    [['mail', 'redrive', '--all', '--reason', 'x'.repeat(501)], /--reason is 1 to 500/],
+    [['mail', 'redrive', '--all', '--reason', 'x'.repeat(501)], /--reason is one line/],
+    [['mail', 'redrive', '--all', '--reason', 'a\nb'], /--reason is one line/],
+    [['mail', 'redrive', '--all', '--reason', '\u200b'], /--reason is one line/],
     [
       ['mail', 'redrive', '0190a1b2-0000-7000-8000-000000000000', '--rate', '1'],
       /--rate goes with/,

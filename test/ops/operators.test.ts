@@ -33,9 +33,29 @@ shareProcess();
 const context = useContext();
 const cause = { traceId: 'f'.repeat(32), operatorId: 7, reason: 'the provider is moving' };
 
-test('a reason is bounded, and without addresses and control characters', (t) => {
-  t.is(readReason('  gone: ada@x.test\u0007\n'), 'gone: [address]');
-  t.is(readReason(' \t '), undefined);
+test('a reason is bounded, on one line and visible, and without addresses', (t) => {
+  t.is(readReason('  gone: ada@x.test '), 'gone: [address]');
+  for (const text of ['وصل', 'क्‍ष', '👩‍💻', 'a\u200bb', '字', '?']) t.is(readReason(text), text);
+  for (const nothing of [
+    ...[
+      '',
+      ' ',
+      '\u00a0',
+      '\u2800',
+      '\u200b',
+      '\u200b \u2060',
+      '\u00ad',
+      '\ufe0f',
+      '\u3164',
+      '\u0301',
+    ],
+    ...['\0', '\t', '\n', '\r', '\u001b', '\u007f', '\u0085', '\u2028', '\u2029'].map(
+      (sign) => `a${sign}b`,
+    ),
+    ...['\u202a', '\u202e', '\u2066', '\u2069'].map((sign) => `a${sign}b`),
+    ...['\ud800', '\udc00'].map((half) => `a${half}b`),
+  ])
+    t.is(readReason(nothing), undefined, JSON.stringify(nothing));
   t.is(readReason('x'.repeat(500)), 'x'.repeat(500));
   t.is(readReason('x'.repeat(501)), undefined);
 });

@@ -6,7 +6,10 @@ import { isoTime } from '../../../shared/iso-time.js';
 export const Reason = z.string().transform((text, context) => {
   const reason = readReason(text);
   if (reason !== undefined) return reason;
-  context.addIssue({ code: 'custom', message: 'must say why, in at most 500 characters' });
+  context.addIssue({
+    code: 'custom',
+    message: 'must say why, in one line of at most 500 characters',
+  });
   return z.NEVER;
 });
 
