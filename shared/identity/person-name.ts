@@ -44,10 +44,9 @@ export function readPersonName(text: string): NameReading {
       return '';
     });
   const name = shown.normalize('NFC').replace(BLANKS, ' ').trim();
-  // Of the flag of a subdivision the flag itself is visible.
-  const rest = name.replace(INVISIBLE, (sign) => (sign.startsWith(FLAG) ? FLAG : ''));
+  const rest = withoutInvisible(name);
   if (!isPrintable || FORBIDDEN.test(rest)) return { fault: NOT_PRINTABLE };
-  if (!isVisible(name)) return { fault: 'must not be blank' };
+  if (!VISIBLE.test(rest)) return { fault: 'must not be blank' };
   // Mail clients would display something other than what is stored.
   if (holdsEncodedWord(name)) return { fault: 'must not hold an encoded word (=?…?=)' };
   if (/^\p{M}/u.test(rest)) return { fault: 'must not begin with a combining mark' };
@@ -56,7 +55,11 @@ export function readPersonName(text: string): NameReading {
 
 /** True when something of a text can be seen: a letter, a digit, punctuation or a symbol. */
 export const isVisible = (text: string): boolean =>
-  VISIBLE.test(text.replace(INVISIBLE, '').replace(BLANKS, ' '));
+  VISIBLE.test(withoutInvisible(text).replace(BLANKS, ' '));
+
+/** Of the flag of a subdivision the flag itself is visible. */
+const withoutInvisible = (text: string): string =>
+  text.replace(INVISIBLE, (sign) => (sign.startsWith(FLAG) ? FLAG : ''));
 
 /**
  * The form in which admins' names are compared: Unicode's NFKC_Casefold (section 5.18 and UAX #44), that is full case
