@@ -3,6 +3,7 @@ import { createServer, type IncomingMessage, type ServerResponse } from 'node:ht
 import test from 'ava';
 import { openFirehoseSink } from '../../workers/logs/firehose.sink.js';
 import { encodeRequest } from '../../workers/logs/put-record-batch.js';
+import { SinkFailure } from '../../workers/logs/record-sink.port.js';
 import { shareProcess, type Scope } from '../helpers/context.js';
 
 shareProcess();
@@ -65,6 +66,11 @@ for (const [what, body] of [
   ['has a response too few', answerFor(1)],
   ['has a wrong count', '{"FailedPutCount":-1,"RequestResponses":[{},{}]}'],
   ['has a response that is none', '{"FailedPutCount":1,"RequestResponses":[{},7]}'],
+  ['counts failures and names none', '{"FailedPutCount":2,"RequestResponses":[{},{}]}'],
+  [
+    'counts more failures than it names',
+    '{"FailedPutCount":2,"RequestResponses":[{"ErrorCode":"Slow"},{"RecordId":"r","ErrorCode":null}]}',
+  ],
 ] as const) {
   test.serial(`an answer that ${what} makes the sink unavailable`, async (t) => {
     const server = await openServer(t, () => ({ status: 200, body }));
@@ -76,6 +82,42 @@ for (const [what, body] of [
     });
   });
 }
+
+test.serial(
+  'a record with an error is not accepted, whatever the count of failures says',
+  async (t) => {
+    const body = '{"FailedPutCount":0,"RequestResponses":[{"RecordId":"r"},{"ErrorCode":"Slow"}]}';
+    const server = await openServer(t, () => ({ status: 200, body }));
+    const put = openSink(t, server.url).put([Buffer.from('1'), Buffer.from('2')], signal());
+    t.deepEqual(await put, [1]);
+  },
+);
+
+test.serial('a null in place of an error is none', async (t) => {
+  const entries = '[{"RecordId":"r","ErrorCode":null},{"ErrorCode":"Slow"}]';
+  const body = `{"FailedPutCount":1,"RequestResponses":${entries}}`;
+  const server = await openServer(t, () => ({ status: 200, body }));
+  const put = openSink(t, server.url).put([Buffer.from('1'), Buffer.from('2')], signal());
+  t.deepEqual(await put, [1]);
+});
+
+for (const [status, effect] of [
+  [413, 'invalid'],
+  [401, 'misconfigured'],
+  [403, 'misconfigured'],
+  [404, 'misconfigured'],
+  [502, 'unavailable'],
+] as const) {
+  test.serial(`a page of a proxy with the status ${status}: ${effect}`, async (t) => {
+    const headers = { 'content-type': 'text/html' };
+    const server = await openServer(t, () => ({ status, body: '<html>no</html>', headers }));
+    const put = openSink(t, server.url).put([Buffer.from('1')], signal());
+    const error = await t.throwsAsync(put, { instanceOf: SinkFailure });
+    t.is(error?.effect, effect);
+  });
+}
+
+const signal = (): AbortSignal => new AbortController().signal;
 
 function answerFor(count: number): string {
   const RequestResponses = Array.from({ length: count }, () => ({ RecordId: 'r' }));

@@ -20,9 +20,13 @@ const PutRecordBatchOutput = z.object({
 });
 
 /** An entry; read only if any record failed. */
-const RecordResponse = z.object({ ErrorCode: z.string().optional() });
+const RecordResponse = z.object({ ErrorCode: z.string().nullish() });
 
-const ServiceError = z.object({ name: z.string(), message: z.string() });
+const ServiceError = z.object({
+  name: z.string(),
+  message: z.string(),
+  $metadata: z.object({ httpStatusCode: z.number().optional() }).optional(),
+});
 
 /** By name: the SDK does not always say whether an error is retryable. */
 const EFFECTS: Readonly<Record<string, SinkFailureEffect>> = {
@@ -36,11 +40,23 @@ const EFFECTS: Readonly<Record<string, SinkFailureEffect>> = {
   AccessDeniedException: 'misconfigured',
   UnrecognizedClientException: 'misconfigured',
   InvalidSignatureException: 'misconfigured',
+  SignatureDoesNotMatchException: 'misconfigured',
+  ExpiredTokenException: 'misconfigured',
+  KMSAccessDeniedException: 'misconfigured',
+  NotAuthorized: 'misconfigured',
   IncompleteSignatureException: 'misconfigured',
   MissingAuthenticationTokenException: 'misconfigured',
   InvalidClientTokenId: 'misconfigured',
   OptInRequired: 'misconfigured',
   CredentialsProviderError: 'misconfigured',
+};
+
+/** By status, where a proxy or a load balancer has answered, or Firehose by a name that is not listed. */
+const EFFECTS_OF_STATUS: Readonly<Record<number, SinkFailureEffect>> = {
+  401: 'misconfigured',
+  403: 'misconfigured',
+  404: 'misconfigured',
+  413: 'invalid',
 };
 
 /** Puts records on an Amazon Data Firehose delivery stream. Without credentials the SDK's default chain is used. */
@@ -75,12 +91,16 @@ export function openFirehoseSink({ stream, region, credentials }: FirehoseConfig
 function positionsNotAccepted(answer: Buffer | undefined, count: number): number[] {
   const { FailedPutCount, RequestResponses } = parseAnswer(answer);
   if (RequestResponses.length !== count) throw unreadableAnswer();
-  if (FailedPutCount === 0) return [];
+  // Reading every entry costs more than all the rest.
+  if (FailedPutCount === 0 && !answer?.includes('"ErrorCode"')) return [];
   const responses = z.array(RecordResponse).safeParse(RequestResponses);
   if (!responses.success) throw unreadableAnswer();
-  return responses.data.flatMap(({ ErrorCode }, position) =>
-    ErrorCode === undefined ? [] : [position],
+  const positions = responses.data.flatMap(({ ErrorCode }, position) =>
+    typeof ErrorCode === 'string' ? [position] : [],
   );
+  // Which ones have failed is not said: all are put again.
+  if (positions.length < FailedPutCount) throw unreadableAnswer();
+  return positions;
 }
 
 function parseAnswer(answer: Buffer | undefined): z.output<typeof PutRecordBatchOutput> {
@@ -95,8 +115,10 @@ const unreadableAnswer = (cause?: unknown): SinkFailure =>
   new SinkFailure('unavailable', 'Firehose gave an answer that cannot be read', { cause });
 
 function asSinkFailure(error: unknown): SinkFailure {
-  const { name, message } = ServiceError.catch({ name: 'Error', message: String(error) }).parse(
-    error,
-  );
-  return new SinkFailure(EFFECTS[name] ?? 'unavailable', `${name}: ${message}`, { cause: error });
+  const { name, message, $metadata } = ServiceError.catch({
+    name: 'Error',
+    message: String(error),
+  }).parse(error);
+  const effect = EFFECTS[name] ?? EFFECTS_OF_STATUS[$metadata?.httpStatusCode ?? 0];
+  return new SinkFailure(effect ?? 'unavailable', `${name}: ${message}`, { cause: error });
 }
