@@ -33,8 +33,12 @@ export class UnsupportedRedis extends Error {
 export const isRefusal = (error: unknown): error is Error =>
   error instanceof Error && (error.name === 'ReplyError' || error instanceof UnsupportedRedis);
 
+/** What Redis 7 makes of a missing right within a script. */
+const NO_RIGHT_IN_SCRIPT = /^ERR The user executing the script can't (?:run|access)\b/;
+
 /** Redis's error code, such as `OOM` or `MOVED`; `ERR` when there is none. */
-export const refusalCode = ({ message }: Error): string => CODE.exec(message)?.[1] ?? 'ERR';
+export const refusalCode = ({ message }: Error): string =>
+  NO_RIGHT_IN_SCRIPT.test(message) ? 'NOPERM' : (CODE.exec(message)?.[1] ?? 'ERR');
 
 /** True when a key holds another type of data than it should. */
 export const isWrongType = (error: unknown): boolean =>

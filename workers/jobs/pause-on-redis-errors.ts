@@ -20,10 +20,15 @@ export interface Refusals {
 const REFUSALS_BEFORE_PAUSE = 20;
 const WITHIN_MS = 10_000;
 const PAUSE_MS = 5_000;
+/** Refusals that go on for so long, and no job done, are told even if there are too few of them to pause for. */
+const TELL_AFTER_MS = 5_000;
+/** A job that cannot be finished is refused once, and again when it is found stalled. */
+const GO_ON_WITHIN_MS = 60_000;
 
 /**
  * Pauses a worker for a while when Redis answers but refuses everything, for want of memory, disk or rights: BullMQ would
- * retry thousands of times a second. The queue's readiness check fails until one of its jobs is done.
+ * retry thousands of times a second. The queue's readiness check fails until one of its jobs is done, also when single
+ * commands are refused and the worker retries at leisure.
  */
 export function pauseOnRedisErrors({
   queue,
@@ -34,17 +39,18 @@ export function pauseOnRedisErrors({
   const check = queueRegistry[queue].refusalCheck;
   let refusals: number[] = [];
   let lastAt = -Infinity;
+  let firstAt: number | undefined;
 
+  const tell = (error: Error): void => {
+    const isFull = refusalCode(error) === 'OOM';
+    faults.raise(check, `Redis ${isFull ? 'has no memory left' : refusalOfRedis(error)}`);
+  };
   const pause = (error: Error): void => {
     const code = refusalCode(error);
     const fields = { 'labels.queue': queue, 'labels.rest_ms': PAUSE_MS };
-    if (code === 'OOM') {
-      faults.raise(check, 'Redis has no memory left');
-      log.error(fields, 'Redis out of memory; consumer paused');
-    } else {
-      faults.raise(check, `Redis ${refusalOfRedis(error)}`);
-      log.error({ ...fields, 'event.reason': code }, 'Redis rejects commands; consumer paused');
-    }
+    tell(error);
+    if (code === 'OOM') log.error(fields, 'Redis out of memory; consumer paused');
+    else log.error({ ...fields, 'event.reason': code }, 'Redis rejects commands; consumer paused');
     void worker.pause(true);
     setTimeout(() => {
       if (worker.closing === undefined) void worker.resume();
@@ -53,13 +59,19 @@ export function pauseOnRedisErrors({
   worker.on('error', (error) => {
     // Only Redis's own answers: BullMQ itself waits for a lost connection.
     if (!isRefusal(error)) return;
-    lastAt = performance.now();
+    const now = performance.now();
+    if (firstAt === undefined || now - lastAt > GO_ON_WITHIN_MS) firstAt = now;
+    lastAt = now;
     if (worker.isPaused()) return;
-    refusals = [...refusals.filter((at) => lastAt - at < WITHIN_MS), lastAt];
+    if (now - firstAt >= TELL_AFTER_MS) tell(error);
+    refusals = [...refusals.filter((at) => now - at < WITHIN_MS), now];
     if (refusals.length < REFUSALS_BEFORE_PAUSE) return;
     refusals = [];
     pause(error);
   });
-  worker.on('completed', () => faults.clear(check));
+  worker.on('completed', () => {
+    firstAt = undefined;
+    faults.clear(check);
+  });
   return { sinceLastMs: () => performance.now() - lastAt };
 }
