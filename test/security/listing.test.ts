@@ -106,7 +106,7 @@ test.serial(
       'Host: evil.test',
       'Host: evil.test\r\nX-Forwarded-Host: evil.test\r\nX-Forwarded-Proto: javascript',
       'Host: evil.test\r\nForwarded: host=evil.test;proto=http\r\nX-Forwarded-Prefix: /evil.test',
-      'Host: evil.test:1@evil.test',
+      'Host: evil.test:1',
     ];
     const targets = [
       ['/users?limit=1', admin],
