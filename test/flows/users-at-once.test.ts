@@ -39,7 +39,8 @@ test('of users that are created at once each is answered for itself', async (t) 
   }
 });
 
-test('what the server refuses for one user is not refused for the others', async (t) => {
+// Serial: the models must not be on the pool of this test while others ask the API.
+test.serial('what the server refuses for one user is not refused for the others', async (t) => {
   const { statements } = openTestDatabase(t, context.databaseUrl);
   const insertUser = createInsertUser(statements);
   const user = (adminId: number, word: string, name: string | null = null) => {

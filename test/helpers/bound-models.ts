@@ -1,4 +1,3 @@
-import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { ModelCtor } from 'sequelize-typescript';
 import type { Database, DatabaseConfig } from '../../shared/database/connect.js';
 
@@ -6,11 +5,8 @@ import type { Database, DatabaseConfig } from '../../shared/database/connect.js'
 export interface ModelsShare {
   /** Call it with the pool once that is open. */
   opened(database: Database): void;
-  /**
-   * Call it before the pool closes: from then on the models ask another like it, if one is open. Resolves once queries that
-   * have begun have their connection.
-   */
-  leave(): Promise<void>;
+  /** Call it before the pool closes: from then on the models ask another like it, if one is open. */
+  leave(): void;
 }
 
 interface Share {
@@ -41,12 +37,11 @@ export function shareModels(config: DatabaseConfig, of: 'a server' | 'a test'): 
   shares.add(share);
   return {
     opened: (database) => void (share.database = database),
-    async leave() {
+    leave() {
       if (!shares.delete(share)) return;
       const alike = [...shares].filter((other) => other.settings === share.settings);
       const [database] = alike.flatMap((other) => other.database ?? []);
       database?.addModels(Object.values(database.models) as ModelCtor[]);
-      await nextTurn();
     },
   };
 }

@@ -28,9 +28,9 @@ export function openTestDatabase(
   const share = shareModels(whole, 'a test');
   const database = openDatabase(whole, 'test');
   share.opened(database);
-  scope.teardown(async () => {
-    await share.leave();
-    await database.close();
+  scope.teardown(() => {
+    share.leave();
+    return database.close();
   });
   return database;
 }

@@ -28,9 +28,9 @@ export async function openOwnServer(
   const share = shareModels(config.database, 'a server');
   const deps = await buildDeps(config, log);
   share.opened(deps.database);
-  scope.teardown(async () => {
-    await share.leave();
-    await deps.close();
+  scope.teardown(() => {
+    share.leave();
+    return deps.close();
   });
   const listener = createListener(deps, {
     publicUrl: config.publicUrl,

@@ -6,13 +6,12 @@ import { openQueues } from '../../../shared/queues/queues.js';
 import { openFailFastRedis, redisAddress } from '../../../shared/queues/redis-client.js';
 import { queuePrefix } from '../../../shared/queues/registry.js';
 import { anyJob } from '../../helpers/any-job.js';
-import { shareProcess, useContext, type Scope } from '../../helpers/context.js';
+import { useContext, type Scope } from '../../helpers/context.js';
 import { eventually } from '../../helpers/eventually.js';
 import { createRecordingLogger } from '../../helpers/log.js';
 import { openOwnRedis } from '../../helpers/own-redis.js';
 import { openTcpProxy } from '../../helpers/tcp-proxy.js';
 
-shareProcess();
 const context = useContext();
 const complete = anyJob('mail', 'complete');
 const fail = anyJob('mail', 'fail');
