@@ -14,7 +14,7 @@ test('S36 the API is killed between the commit of a refresh and its answer: the 
   const doomed = await startApi(context, { scope: t });
   const admin = await api.admins.confirmedAdmin();
   const token = { refresh_token: admin.login.refresh_token };
-  const gate = await closeCommitGate(t);
+  const gate = await closeCommitGate(t, admin.id);
 
   const lost = createClient(doomed.url)
     .post('/auth/refresh', token)
@@ -48,8 +48,8 @@ async function generationOf(adminId: number): Promise<number | undefined> {
   return row?.generation;
 }
 
-/** Until it is opened, whoever has changed a session waits inside of the commit. */
-async function closeCommitGate(scope: Scope) {
+/** Until it is opened, whoever has changed a session of the admin waits inside of the commit. */
+async function closeCommitGate(scope: Scope, adminId: number) {
   const keeper = new pg.Client({ connectionString: context.databaseUrl });
   await keeper.connect();
   scope.teardown(() => keeper.end());
@@ -58,7 +58,7 @@ async function closeCommitGate(scope: Scope) {
     create function wait_at_gate() returns trigger language plpgsql
       as 'begin perform pg_advisory_xact_lock_shared(1); return null; end';
     create constraint trigger wait_at_gate after update on sessions
-      deferrable initially deferred for each row execute function wait_at_gate();
+      deferrable initially deferred for each row when (new.admin_id = ${adminId}) execute function wait_at_gate();
   `);
   return {
     async isWaitedAt(): Promise<boolean> {
