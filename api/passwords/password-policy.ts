@@ -35,8 +35,8 @@ type IsKnown = (text: string) => boolean;
  * Rejects long passwords that are easy to guess: common phrases; one or two of the 49,000 most common passwords, or of the
  * words of the owner's data and the service's name, or three of the thousand most common passwords, also with digits
  * around or between them, with substituted signs, or backwards; repetitions of any of these or of a few characters;
- * keyboard walks and sequences, also with a few characters beside them. Uses only lists that ship with the code (NIST SP 800-63B, 3.1.1.2: "blocklist"). The work is
- * bounded by the maximum length of passwords.
+ * keyboard walks and sequences, also with a few characters beside them. Uses only lists that ship with the code (NIST SP
+ * 800-63B, 3.1.1.2: "blocklist"). The work is bounded by the maximum length of passwords.
  * @throws {AppError} `password_too_common`.
  */
 export function refuseCommonPassword(password: string, owner: PasswordOwner): void {
@@ -94,6 +94,7 @@ function isPattern(password: string): boolean {
   );
 }
 
+/** True when few characters are left without digits in sequence. */
 function isMostlyRuns(text: string): boolean {
   const rest = withoutRuns(text);
   return rest !== text && [...rest].length < MIN_LENGTH_WITHOUT_RUNS;

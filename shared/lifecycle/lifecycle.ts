@@ -28,7 +28,7 @@ export interface Lifecycle {
  * the console is logged.
  */
 export function startLifecycle(log: Logger, deadlineMs: number): Lifecycle {
-  // Of a large machine V8 would let the heap grow to four times what is alive before it collects: here a collection is short.
+  // With much memory V8 lets a heap grow to four times what is alive. Collecting at twice costs little: see docs/performance.md.
   setFlagsFromString('--heap-growing-percent=100');
   logStrayOutput(log);
   const lifecycle = createLifecycle(log, deadlineMs, (exitCode) => process.exit(exitCode));
