@@ -12,7 +12,7 @@ const tokenFor = mintedToken(context);
 
 type Act = () => Promise<Answer>;
 
-const ROUNDS = 8;
+const ROUNDS = 6;
 
 test.serial(
   'links of one address that are used at once, each with another right password: one admin, one password in force',

@@ -24,7 +24,9 @@ async function readKey(redis: Redis, key: string): Promise<unknown> {
       return redis.zrange(key, '0', '-1');
     case 'stream':
       return redis.xrange(key, '-', '+');
-    default:
+    case 'string':
       return redis.get(key);
+    default:
+      return undefined; // It has expired, or been used up, since the keys were listed.
   }
 }

@@ -1,3 +1,4 @@
+import { EventEmitter, once } from 'node:events';
 import { availableParallelism } from 'node:os';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import test from 'ava';
@@ -51,7 +52,7 @@ test.serial(
       isOver = true;
     });
     let served = 0;
-    while (!isOver) {
+    while (!isOver && served < 100) {
       const others = [api.client.get('/health/live'), admin.client.get('/users')];
       for (const { status } of await Promise.all(others)) t.is(status, 200);
       served += 1;
@@ -78,24 +79,15 @@ test.serial(
     // Limits by number are out of the way: what is tried here is who waits for a hash.
     const { client } = api;
     const { email, password } = admin;
-    let isOver = false;
-    let refused = 0;
-    const flood = Array.from({ length: 12 }, async (_, i) => {
-      const headers = { 'x-forwarded-for': `2001:db8:0:1${i.toString(16).padStart(2, '0')}::1` };
-      while (!isOver) {
-        const json = { email: context.uniqueAddress(), password: 'a password of nobody at all' };
-        const { status } = await client.post('/auth/login', json, { headers });
-        if (status === 503) refused += 1;
-      }
-    });
-    await eventually(() => refused > 0);
+    const flood = floodLogins(12, (i) => `2001:db8:0:1${i.toString(16).padStart(2, '0')}::1`);
+    t.teardown(flood.end);
+    await flood.refused;
     const statuses: number[] = [];
     for (const from of ['198.51.100.7', '2001:db8:1::1', '203.0.113.9', '198.51.100.7']) {
       const headers = { 'x-forwarded-for': from };
       statuses.push((await client.post('/auth/login', { email, password }, { headers })).status);
     }
-    isOver = true;
-    await Promise.all(flood);
+    await flood.end();
     t.deepEqual(statuses, [200, 200, 200, 200]);
   },
 );
@@ -109,15 +101,8 @@ test.serial(
         body,
       });
     const [flooding, calm] = ['198.51.100.20', '198.51.100.21'];
-    let isOver = false;
-    t.teardown(() => (isOver = true));
-    const flood = Array.from({ length: 40 }, async () => {
-      while (!isOver) {
-        const email = context.uniqueAddress();
-        const json = { email, password: 'a password of nobody at all' };
-        await ask(flooding, '/auth/login', JSON.stringify(json));
-      }
-    });
+    const flood = floodLogins(40, () => flooding);
+    t.teardown(flood.end);
     for (const path of ['/auth/login', '/auth/register']) {
       const refused = await eventually(async () => {
         const answer = await ask(flooding, path, 'no JSON');
@@ -137,10 +122,35 @@ test.serial(
       return response.status === 503 && response;
     });
     t.is(otherSpelling.headers.get('ratelimit-remaining'), null);
-    isOver = true;
-    await Promise.all(flood);
+    await flood.end();
   },
 );
+
+/** Logins of nobody, so many at a time: one that is refused comes again when another has been compared. */
+function floodLogins(atOnce: number, ipOf: (i: number) => string) {
+  const events = new EventEmitter().setMaxListeners(0);
+  const refused = once(events, 'refused');
+  const ended = once(events, 'ended');
+  let isOver = false;
+  const streams = Array.from({ length: atOnce }, async (_, i) => {
+    const headers = { 'x-forwarded-for': ipOf(i) };
+    while (!isOver) {
+      const json = { email: context.uniqueAddress(), password: 'a password of nobody at all' };
+      const { status } = await api.client.post('/auth/login', json, { headers });
+      const isRefused = status === 503;
+      events.emit(isRefused ? 'refused' : 'compared');
+      if (isRefused) await Promise.race([once(events, 'compared'), ended]);
+    }
+  });
+  return {
+    refused,
+    async end(): Promise<void> {
+      isOver = true;
+      events.emit('ended');
+      await Promise.all(streams);
+    },
+  };
+}
 
 test('S25 requests that arrive together start a few in one turn of the event loop, in their order', async (t) => {
   const fewPerTurn = createFewPerTurn(3);

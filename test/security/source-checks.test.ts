@@ -7,9 +7,6 @@ import { readOpenApiDocument } from '../../api/openapi/docs.routes.js';
 import { compare } from '../../bench/timing/statistics.js';
 import { fingerprintOf, weaknessOf } from '../../shared/config/secret-strength.js';
 import { findExpressions, slowness } from './regular-expressions.js';
-import { shareProcess } from '../helpers/context.js';
-
-shareProcess();
 
 /** What runs as a service, or reads what one has written. */
 const folders = ['api', 'workers', 'shared', 'migrations', 'cli', 'dev/emulators/firehose'];

@@ -125,16 +125,16 @@ function messagesOf(emails: readonly string[], state: string): Promise<object[]>
 }
 
 const MEBIBYTE = 1_024 * 1_024;
-const LINES = 480;
-/** Random bytes: no compression makes the flood smaller. 60 MiB in all, of which Redis may take 38. */
+const LINES = 240;
+/** Random bytes: no compression makes the flood smaller. 30 MiB in all, of which Redis may take 19. */
 const LINE_BYTES = MEBIBYTE / 8;
 const MAILS = 10;
 
 test.serial(
-  'a Redis of 64 MB that is flooded with logs never stops the mails, and drains by itself',
+  'a Redis of 32 MB that is flooded with logs never stops the mails, and drains by itself',
   async (t) => {
     t.timeout(240_000);
-    const redis = await openOwnRedis(t, { maxMemory: '64mb' });
+    const redis = await openOwnRedis(t, { maxMemory: '32mb' });
     const firehose = await openOwnFirehose(t);
     firehose.setFaults({ mode: 'unavailable' });
     const smtp = await openSmtpServer(t);

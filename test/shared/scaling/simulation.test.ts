@@ -8,9 +8,6 @@ import { byWork, policies } from '../../../dev/scaling/policies.js';
 import { OUTAGE, scenarioNamed, scenarios } from '../../../dev/scaling/scenarios.js';
 import { simulate, type Run } from '../../../dev/scaling/simulate.js';
 import { mailsPerSecond, smtpConnections } from '../../../workers/mail/smtp/smtp.mailer.js';
-import { shareProcess } from '../../helpers/context.js';
-
-shareProcess();
 
 const all = simulateAll();
 const run = (scenario: string, policy: string): Run => {
