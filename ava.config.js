@@ -21,7 +21,8 @@ const rank = (file) => {
 export default {
   files: ['test/**/*.test.ts', 'dist/groups/*.test.js'],
   typescript: { rewritePaths: { 'test/': 'dist/test/' }, compile: false },
-  nodeArguments: ['--enable-source-maps'],
+  // Threads that help to collect garbage would take their core from other test files.
+  nodeArguments: ['--enable-source-maps', '--single-threaded-gc'],
   require: ['./dist/test/helpers/measure-coverage.js'],
   workerThreads: false,
   // Of two cores: a test file waits for its API, its worker and the servers most of the time.
