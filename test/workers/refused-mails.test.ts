@@ -1,5 +1,6 @@
 import test from 'ava';
 import {
+  JobDelayed,
   PermanentFailure,
   QueueThrottledJobDelayed,
   QueueThrottled,
@@ -66,6 +67,37 @@ test.serial(
     t.like(await fixture.messageOf(odd.id), { state: 'enqueued', attempts: 1 });
     const other = await t.throwsAsync(deliver(await promise()));
     t.true(other instanceof QueueThrottled, 'of another mail nothing is known yet');
+  },
+);
+
+test.serial(
+  'one recipient whose server speaks of a suspended account holds up no other mail, while others go',
+  async (t) => {
+    const { fixture, deliver, promise, mend, breakAgain, problem } = await setUp(
+      t,
+      { code: 550, text: 'account suspended' },
+      'onRecipient',
+    );
+    const first = await t.throwsAsync(deliver(await promise()));
+    t.true(first instanceof QueueThrottled, 'nothing has been sent: it may be our account');
+    t.regex((await problem()) ?? '', /account suspended/);
+    mend();
+    t.is(await deliver(await promise()), 'sent');
+    t.is(await problem(), undefined);
+
+    breakAgain();
+    const odd = await promise();
+    const delayed = await t.throwsAsync(deliver(odd), { instanceOf: JobDelayed });
+    t.true((delayed?.delayMs ?? 0) >= 60_000);
+    t.is(await problem(), undefined);
+    t.like(await fixture.messageOf(odd.id), { state: 'enqueued', attempts: 0 });
+    mend();
+    t.is(await deliver(await promise()), 'sent');
+
+    breakAgain();
+    const known = await t.throwsAsync(deliver(odd));
+    t.false(known instanceof JobDelayed || known instanceof QueueThrottled, known?.message);
+    t.like(await fixture.messageOf(odd.id), { state: 'enqueued', attempts: 1 });
   },
 );
 

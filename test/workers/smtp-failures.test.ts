@@ -194,6 +194,7 @@ const unclear: readonly [command: 'RCPT TO' | 'DATA', reply: string][] = [
   ['RCPT TO', '550 Domain rollcall.example has exceeded the max emails per hour (100/100)'],
   ['RCPT TO', '550 5.7.1 <helo@x.example>: rejected'],
   ['RCPT TO', '554 Access denied'],
+  ['RCPT TO', '550 5.7.133 RESOLVER.RST.SenderNotAuthenticatedForGroup; sender not authenticated'],
 ];
 for (const [command, response] of unclear) {
   test(`${command} answered with ${response} may be about this mail or about whoever sends`, (t) => {

@@ -73,6 +73,8 @@ export interface MailFailureDetails {
   readonly hasReply?: boolean;
   /** A permanent refusal that does not say whether it is about this mail or about the sender. */
   readonly isUnclear?: boolean;
+  /** The reply to RCPT TO: the words may be those of the recipient's server, which a stranger can choose. */
+  readonly repliesToRecipient?: boolean;
   /** The daily quota is used up: no mail can be sent for hours, unless an operator has it raised. */
   readonly isQuotaUsedUp?: boolean;
 }
@@ -83,6 +85,7 @@ export class MailFailure extends Error {
   readonly pauseMs: number | undefined;
   readonly hasReply: boolean;
   readonly isUnclear: boolean;
+  readonly repliesToRecipient: boolean;
   readonly isQuotaUsedUp: boolean;
 
   constructor(
@@ -92,6 +95,7 @@ export class MailFailure extends Error {
       pauseMs,
       hasReply = false,
       isUnclear = false,
+      repliesToRecipient = false,
       isQuotaUsedUp = false,
     }: MailFailureDetails = {},
   ) {
@@ -99,6 +103,7 @@ export class MailFailure extends Error {
     this.pauseMs = pauseMs;
     this.hasReply = hasReply;
     this.isUnclear = isUnclear;
+    this.repliesToRecipient = repliesToRecipient;
     this.isQuotaUsedUp = isQuotaUsedUp;
   }
 }

@@ -26,7 +26,7 @@ import {
 import { ClaimLost } from './claim-keeper.js';
 import type { ClaimedMessage } from './outbox-claim.js';
 import { recordFailedAttempt, type FailedAttempt, type NextState } from './outbox-outcome.js';
-import { hasAnotherWorkerSent, isAboutThisMail, reopenRefusedSeries } from './refusal-history.js';
+import { hasSentWithin, isAboutThisMail, reopenRefusedSeries } from './refusal-history.js';
 
 export interface FailureDeps {
   readonly database: Database;
@@ -55,7 +55,7 @@ const MISCONFIGURED_PAUSE_MS = 60_000;
 /** Added to the delay of a mail that met a misconfiguration, so that another one probes first. */
 const ANOTHER_FIRST_MS = 10_000;
 const CONNECTION_REFUSED_DELAY_MS = 1_000;
-/** A mail that another worker sent so recently shows that the server is up. */
+/** A mail that was sent so recently shows that the server is up, and takes our mails. */
 const RECENTLY_MS = 5_000;
 /** At shutdown: time for the provider's event or another copy of the job to settle the message. */
 const UNANSWERED_AT_STOP_DELAY_MS = 10_000;
@@ -177,7 +177,7 @@ async function effectOnJob(
       return throttled(deps, thrown);
     case 'misconfigured':
       recordReached(permit);
-      return misconfigured(deps, attempt.message, message);
+      return misconfigured(deps, attempt.message, thrown);
     case 'abort':
       return new JobReturned();
   }
@@ -195,7 +195,7 @@ async function isServerUp(
   hasReplied: boolean,
 ): Promise<boolean> {
   if (await othersGetThrough(permit, hasReplied)) return true;
-  return falseIfUnavailable(hasAnotherWorkerSent(database, worker, RECENTLY_MS));
+  return falseIfUnavailable(hasSentWithin(database, RECENTLY_MS, { notBy: worker }));
 }
 
 /** The server is up, but does not accept so many connections at once. */
@@ -218,12 +218,15 @@ function throttled({ faults }: FailureDeps, thrown: MailFailure): Error {
 async function misconfigured(
   { database, faults }: FailureDeps,
   failed: ClaimedMessage,
-  message: string,
+  { message, repliesToRecipient }: MailFailure,
 ): Promise<Error> {
   if (await falseIfUnavailable(isAboutThisMail(database, failed, message)))
     return new Error(message);
-  faults.raise('smtp', message);
   const delayMs = MISCONFIGURED_PAUSE_MS + Math.ceil(Math.random() * ANOTHER_FIRST_MS);
+  // Otherwise one mailbox could hold up the mails to all others again and again.
+  if (repliesToRecipient && (await falseIfUnavailable(hasSentWithin(database, RECENTLY_MS))))
+    return new JobDelayed(message, delayMs);
+  faults.raise('smtp', message);
   return new QueueThrottledJobDelayed(message, MISCONFIGURED_PAUSE_MS, delayMs);
 }
 

@@ -100,19 +100,19 @@ export async function isAboutThisMail(
   return earlier.some(({ response }) => normalizeReply(response) === kind);
 }
 
-/** True when another worker has sent a mail within the last `withinMs`. */
-export async function hasAnotherWorkerSent(
+/** True when a worker, or one that is not `notBy`, has sent a mail within the last `withinMs`. */
+export async function hasSentWithin(
   database: Database,
-  worker: string,
   withinMs: number,
+  { notBy = null }: { readonly notBy?: string | null } = {},
 ): Promise<boolean> {
   const [row] = await database.query<{ has: boolean }>(
     `select exists (
        select from (select * from deliveries order by id desc limit ${MAX_DELIVERIES}) r
-        where r.outcome = 'sent' and r.worker <> $worker
+        where r.outcome = 'sent' and r.worker is distinct from $notBy
           and r.finished_at > now() - $withinMs * interval '1 millisecond'
      ) as has`,
-    { type: QueryTypes.SELECT, bind: { worker, withinMs } },
+    { type: QueryTypes.SELECT, bind: { notBy, withinMs } },
   );
   return row?.has ?? false;
 }

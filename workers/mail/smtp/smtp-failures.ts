@@ -66,6 +66,7 @@ export function classifySmtpError(
   return new MailFailure(effect, message, {
     hasReply,
     isUnclear: effect === 'refuse' && hasReply && refusedParty(error.response) === 'unclear',
+    repliesToRecipient: hasReply && error.command === 'RCPT TO',
     ...(effect === 'throttle' && pauseFor(error)),
   });
 }

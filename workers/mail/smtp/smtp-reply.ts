@@ -165,8 +165,11 @@ const SENDER: readonly Wording[] = [
  * Online gives to its own customers (5.7.5xx to 5.7.7xx).
  */
 const SENDER_CODE = /^5\.(?:1\.(?:7|8|90)|7\.(?:8|9|13|14|2[0-9]|57|60|64|[567]\d\d))$/;
-/** Enhanced status codes about the recipient's address, or the content. */
-const RECIPIENT_CODE = /^5\.(?:1\.(?:[1-6]|9|10)|6\.\d{1,3})$/;
+/**
+ * Enhanced status codes about the recipient's address, or the content; and those of Exchange Online for a recipient that
+ * takes mail from some senders only.
+ */
+const RECIPIENT_CODE = /^5\.(?:1\.(?:[1-6]|9|10)|6\.\d{1,3}|7\.(?:124|129|13[3-6]))$/;
 /** About a mailbox: some providers also use them for the sender's. */
 const MAILBOX_CODE = /^5\.2\./;
 /** Mailbox or message size exceeded (RFC 5321). */
