@@ -47,7 +47,8 @@ export async function readSchedule({
 }: Pick<ScheduleDeps, 'database'>): Promise<ScheduledTask[]> {
   const runs = await database.query<LastRun & { task: string }>(
     `select task, started_at, finished_at, round(extract(epoch from finished_at - started_at) * 1000)::int as duration_ms,
-            worker, outcome, result, error, requested_at
+            worker, outcome, result, error,
+            case when requested_at > now() then now() else requested_at end as requested_at
        from task_runs`,
     { type: QueryTypes.SELECT },
   );
@@ -58,7 +59,7 @@ export async function readSchedule({
   });
 }
 
-/** Asks for a run of a task: a worker with the role `relay` begins it within about five seconds, once. */
+/** Asks for a run of a task: one worker with the role `relay` begins it within about five seconds. */
 export async function requestTask(
   { database, audit }: ScheduleDeps,
   task: TaskName,

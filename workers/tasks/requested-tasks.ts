@@ -15,17 +15,21 @@ export interface RequestedTaskDeps {
 }
 
 const EVERY_MS = 5_000;
+/** Longer than any task takes. A request whose worker dies, or whose run fails, is due again after it. */
+const CLAIM_MINUTES = 5;
 const SAME_ERROR_EVERY_MS = 60_000;
 
-/** Runs the tasks that operators ask for, each once over all workers, within seconds, until stopped. */
+/**
+ * Runs the tasks that operators ask for within seconds, until stopped. One worker runs each; if it dies or fails, one does
+ * later.
+ */
 export function startRequestedTasks(deps: RequestedTaskDeps, everyMs = EVERY_MS): Repeating {
   const isDue = createLogThrottle(SAME_ERROR_EVERY_MS);
   return startRepeating(
     async (signal) => {
       try {
-        for (const task of await claimRequested(deps.database)) {
-          if (!signal.aborted) await runRequested(deps, task);
-        }
+        for (const request of await claimRequested(deps.database))
+          await runRequested(deps, request, signal);
       } catch (error) {
         // An outage is logged by the readiness checks.
         if (!isDatabaseUnavailable(error) && isDue(String(error)))
@@ -37,20 +41,46 @@ export function startRequestedTasks(deps: RequestedTaskDeps, everyMs = EVERY_MS)
   );
 }
 
-/** The tasks that are asked for, which are not any longer: no other worker runs them. */
-async function claimRequested(database: Database): Promise<TaskName[]> {
-  const rows = await database.query<{ task: TaskName }>(
-    `update task_runs set requested_at = null
-      where requested_at is not null and task = any($names::text[]) returning task`,
-    { type: QueryTypes.SELECT, bind: { names: taskNames } },
-  );
-  return rows.map(({ task }) => task);
+/** A claimed request. While it is claimed, `requested_at` is the time when the claim ends. */
+interface RequestedRun {
+  readonly task: TaskName;
+  readonly claimedUntil: string;
 }
 
-async function runRequested({ tasks, log }: RequestedTaskDeps, task: TaskName): Promise<void> {
+async function claimRequested(database: Database): Promise<RequestedRun[]> {
+  return database.query<RequestedRun>(
+    `update task_runs set requested_at = now() + interval '${CLAIM_MINUTES} minutes'
+      where requested_at <= now() and task = any($names::text[])
+     returning task, requested_at::text as "claimedUntil"`,
+    { type: QueryTypes.SELECT, bind: { names: taskNames } },
+  );
+}
+
+async function runRequested(
+  { database, tasks, log }: RequestedTaskDeps,
+  request: RequestedRun,
+  stopping: AbortSignal,
+): Promise<void> {
+  if (stopping.aborted) return endClaim(database, request, 'now()');
   try {
-    await tasks.run(task);
+    await tasks.run(request.task);
   } catch (error) {
-    log.warn({ err: error, 'labels.task': task }, 'task failed; will retry');
+    log.warn({ err: error, 'labels.task': request.task }, 'task failed; will retry');
+    return;
   }
+  // Asked to stop, the run may be incomplete: another worker repeats it.
+  await endClaim(database, request, stopping.aborted ? 'now()' : 'null');
+}
+
+/** A request that was made meanwhile stays. */
+async function endClaim(
+  database: Database,
+  { task, claimedUntil }: RequestedRun,
+  requestedAt: 'now()' | 'null',
+): Promise<void> {
+  await database.query(
+    `update task_runs set requested_at = ${requestedAt}
+      where task = $task and requested_at = $claimedUntil::timestamptz`,
+    { bind: { task, claimedUntil } },
+  );
 }
