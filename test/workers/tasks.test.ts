@@ -283,16 +283,22 @@ test.serial(
       context.rows(`update registrations set created_at = ${daysAgo(days)} where email = $1`, [
         email,
       ]);
+    const resent = await fixture.promiseConfirmation();
+    await context.rows(`update confirmations set expires_at = ${daysAgo(1)} where email = $1`, [
+      forgotten.email,
+    ]);
     await age(forgotten.email, 31);
     await age(recent.email, 29);
+    // Its last link was mailed yesterday.
+    await age(resent.email, 31);
 
     t.like(await tasks.run('purge-expired'), { registrations: 1 });
 
-    const left = await context.rows('select email from registrations where email in ($1, $2)', [
-      forgotten.email,
-      recent.email,
-    ]);
-    t.deepEqual(left, [{ email: recent.email }]);
+    const left = await context.rows(
+      'select email from registrations where email = any($1) order by created_at desc',
+      [[forgotten.email, recent.email, resent.email]],
+    );
+    t.deepEqual(left, [{ email: recent.email }, { email: resent.email }]);
   },
 );
 

@@ -13,8 +13,8 @@ const MAX_DURATION_MS = 40_000;
 
 /**
  * Deletes expired rows: settled messages with their deliveries and events, events about unknown mails, links that were never
- * followed, sessions that ended or expired and registrations that were never confirmed, 30 days after their end; and
- * suppressions after a bounce, after a year. Works in small batches, each a transaction, one of each kind in turn, so that
+ * followed, sessions that ended or expired and registrations that were never confirmed, 30 days after their end, as long as no
+ * link can still confirm them; and suppressions after a bounce, after a year. Works in small batches, each a transaction, one of each kind in turn, so that
  * however many there are of one kind the others are deleted too; begins none once the signal has aborted. A row that another
  * transaction has locked is left to the next run.
  */
@@ -66,11 +66,15 @@ const purges = {
          for update skip locked)
     returning id`,
 
-  // They hold an address and a password hash.
+  // They hold an address and a password hash. A link that was mailed later confirms them until it expires.
   registrations: `
     delete from registrations where id in (
-      select id from registrations
+      select id from registrations r
        where created_at < now() - interval '30 days'
+         and not exists (
+           select from confirmations c
+            where c.email_canonical = r.email_canonical and c.confirmed_at is null and c.superseded_at is null
+              and c.expires_at > now())
        limit $limit
          for update skip locked)
     returning id`,
