@@ -6,4 +6,8 @@ import { startApi } from './start.js';
 
 const config = loadOrExit(() => loadApiConfig());
 const logging = loadOrExit(() => openLogging(config, 'rollcall-api'));
-void startApi(config, logging, startLifecycle(logging.log, deadlines.api.stopMs));
+const lifecycle = startLifecycle(logging.log, deadlines.api.stopMs);
+startApi(config, logging, lifecycle).catch((error: unknown) => {
+  logging.log.fatal({ err: error }, 'API failed to start');
+  void lifecycle.stop('start failed', 1, error);
+});

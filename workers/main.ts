@@ -7,10 +7,9 @@ import { startWorker } from './start.js';
 const config = loadOrExit(() => loadWorkerConfig());
 const logging = loadOrExit(() => openLogging(config, 'rollcall-worker'));
 const lifecycle = startLifecycle(logging.log, deadlines.worker.stopMs);
-const worker = startWorker(config, logging, lifecycle);
-// The instance is about to be terminated. From the start on: by default the signal would end the process.
-process.on('SIGUSR2', () => void worker.then((running) => running.drain()));
-worker.catch((error: unknown) => {
+const worker = startWorker(config, logging, lifecycle).catch((error: unknown) => {
   logging.log.fatal({ err: error }, 'worker failed to start');
   void lifecycle.stop('start failed', 1, error);
 });
+// The instance is about to be terminated. From the start on: by default the signal would end the process.
+process.on('SIGUSR2', () => void worker.then((running) => running?.drain()));

@@ -386,6 +386,11 @@ export const logMessages = {
     process: 'both, stdout only',
     meaning: 'the disk; the next process finds its receipt and removes it',
   },
+  'accepted records not taken out of the batch': {
+    level: 'warn',
+    process: 'worker, stdout only',
+    meaning: '[Redis is full](#redis-is-full), or away: some lines are shipped twice',
+  },
   'receipt write failed; batch may be shipped twice': {
     level: 'warn',
     process: 'worker, stdout only',
@@ -462,6 +467,11 @@ export const logMessages = {
   'uncaught exception': {
     level: 'fatal',
     process: 'both',
+    meaning: '[A process restarts in a loop](#a-process-restarts-in-a-loop)',
+  },
+  'API failed to start': {
+    level: 'fatal',
+    process: 'API',
     meaning: '[A process restarts in a loop](#a-process-restarts-in-a-loop)',
   },
   'worker failed to start': {

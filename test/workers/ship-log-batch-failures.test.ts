@@ -8,6 +8,13 @@ import { jobContext } from './fixture.js';
 
 shareProcess();
 
+/** As Firehose answers a call of which it takes these records. */
+function answersOf(records: readonly string[], isTaken: (i: number) => boolean) {
+  const answers = records.map((_, i) => (isTaken(i) ? { RecordId: 'r' } : { ErrorCode: 'Slow' }));
+  const FailedPutCount = records.filter((_, i) => !isTaken(i)).length;
+  return { FailedPutCount, RequestResponses: answers };
+}
+
 // Serial: all tests share the environment variable with the endpoint's address.
 for (const count of [1, 3, 40]) {
   test.serial(
@@ -38,11 +45,9 @@ test.serial('records accepted before a call failed are not put again', async (t)
   const server = await openServer(t, (records) => {
     calls += 1;
     if (calls > 1) return { status: 500, body: { __type: 'InternalFailure', message: 'no' } };
-    const isTaken = records.map((_, i) => i % 3 > 0);
-    taken.push(...records.filter((_, i) => isTaken[i]));
-    const answers = isTaken.map((is) => (is ? { RecordId: 'r' } : { ErrorCode: 'Slow' }));
-    const FailedPutCount = isTaken.filter((is) => !is).length;
-    return { status: 200, body: { FailedPutCount, RequestResponses: answers } };
+    const isTaken = (i: number): boolean => i % 3 > 0;
+    taken.push(...records.filter((_, i) => isTaken(i)));
+    return { status: 200, body: answersOf(records, isTaken) };
   });
   const { ship } = openLogFixture(t, server);
   const context = jobContext();
@@ -51,6 +56,23 @@ test.serial('records accepted before a call failed are not put again', async (t)
   t.is(left.length, 3);
   t.deepEqual([...taken, ...left.map(String)].toSorted(), lines(9).toSorted());
 });
+
+test.serial(
+  'a Redis that cannot keep what is left does not hide the failure of the stream, and is logged',
+  async (t) => {
+    const server = await openServer(t, (records) =>
+      records.length > 3
+        ? { status: 200, body: answersOf(records, (i) => i % 3 > 0) }
+        : { status: 500, body: { __type: 'InternalFailure', message: 'no' } },
+    );
+    const { ship, logged } = openLogFixture(t, server);
+    const context = jobContext();
+    context.replaceData = () => Promise.reject(new Error('Redis is away'));
+    const error = await t.throwsAsync(ship(lines(9), context), { instanceOf: QueueThrottled });
+    t.regex(error?.message ?? '', /InternalFailure/);
+    t.deepEqual(logged(), [['accepted records not taken out of the batch', undefined]]);
+  },
+);
 
 test.serial('records accepted during halving are not put again when a call fails', async (t) => {
   const taken: string[] = [];

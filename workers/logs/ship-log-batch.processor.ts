@@ -79,15 +79,28 @@ async function shipBatch(
     if (!progress.hasAccepted) throwIfRejected(progress);
   } catch (error) {
     skipRejected(deps, progress);
-    if (progress.remaining.size < records.length)
-      await context.replaceData(await packLines(Buffer.concat([...progress.remaining])));
-    throw effectOf(error, deps.faults, context);
+    const effect = effectOf(error, deps.faults, context);
+    if (progress.remaining.size < records.length) await keepRemaining(deps, progress, context);
+    throw effect;
   }
   skipRejected(deps, progress);
   if (progress.hasAccepted) deps.faults.clear('firehose');
   recordLag(deps, records[0]);
   await writeReceipt(deps, context.jobId);
   return 'shipped';
+}
+
+/** So that the next attempt ships these only. The batch's own failure matters more than one of Redis. */
+async function keepRemaining(
+  { localLog }: ShipLogBatchDeps,
+  { remaining }: Progress,
+  context: JobContext,
+): Promise<void> {
+  try {
+    await context.replaceData(await packLines(Buffer.concat([...remaining])));
+  } catch (error) {
+    localLog.warn({ err: error }, 'accepted records not taken out of the batch');
+  }
 }
 
 const TIMESTAMP = /"@timestamp":"([^"]{1,40})"/;
