@@ -5,6 +5,9 @@ import { isConflict, isUnavailable, refusesWrites, type Reported } from './sql-s
 const UNAVAILABLE_MESSAGE =
   /Connection terminated|timeout exceeded when trying to connect|Query read timeout|is not queryable|ECONN|EPIPE|ConnectionManager/i;
 
+/** Data exception, constraint violation, conflict, lock not available, query cancelled. */
+const CONCERNS_ROWS = /^(?:22|23|40)|^(?:55P03|57014)$/;
+
 /** True when PostgreSQL could not be reached or could not answer now, so that the same request may work later. */
 export function isDatabaseUnavailable(error: unknown): boolean {
   if (error instanceof ConnectionError || error instanceof TimeoutError) return true;
@@ -30,6 +33,16 @@ export function refusalOfDatabase(error: unknown): string | undefined {
 /** True after a deadlock or serialization failure: the same transaction may succeed when it is run again. */
 export function hasLostConflict(error: unknown): boolean {
   return error instanceof Error && isConflict(reportedBy(error)?.state ?? '');
+}
+
+/**
+ * True when the server refused a statement for what one of its rows holds, or that row was locked for too long (which ends as
+ * a statement that took too long): the other rows may be accepted. Not for what would refuse each of them.
+ */
+export function mayConcernOneRow(error: unknown): boolean {
+  if (!(error instanceof Error)) return false;
+  const reported = reportedBy(error);
+  return reported !== undefined && CONCERNS_ROWS.test(reported.state);
 }
 
 /** True when the database refused a row because of the foreign key, unique constraint or unique index of this name. */

@@ -1,5 +1,5 @@
 import { setImmediate } from 'node:timers/promises';
-import { refusalOfDatabase } from './failures.js';
+import { mayConcernOneRow } from './failures.js';
 
 /** Runs one row's work, together with that of concurrent callers. */
 export type Grouped<Row, Result> = (row: Row) => Promise<Result | undefined>;
@@ -74,7 +74,7 @@ async function runBatch<Row, Result>(
     const results = await state.run(batch.map(({ row }) => row));
     for (const { key, resolve } of batch) resolve(results.get(key));
   } catch (error) {
-    if (batch.length > 1 && refusalOfDatabase(error) !== undefined)
+    if (batch.length > 1 && mayConcernOneRow(error))
       await Promise.all(batch.map((each) => runBatch(state, [each])));
     else for (const { reject } of batch) reject(error);
   }

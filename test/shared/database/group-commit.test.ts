@@ -93,6 +93,17 @@ test('a row that PostgreSQL refuses fails alone, with its own error', async (t) 
   t.is(await add('c'), 'C');
 });
 
+test('what PostgreSQL would refuse of any row fails for every caller, and is run once', async (t) => {
+  const tooMany = Object.assign(new Error('too many'), { severity: 'FATAL', code: '53300' });
+  const { runs, add } = setUp(() => tooMany);
+  const results = await Promise.allSettled(['a', 'b'].map(add));
+  t.deepEqual(
+    results.map(({ status }) => status),
+    ['rejected', 'rejected'],
+  );
+  t.deepEqual(runs, [['a', 'b']]);
+});
+
 test('a failure that may have come after the commit is every caller’s, and nothing is run twice', async (t) => {
   const { runs, add } = setUp(() => new Error('Connection terminated unexpectedly'));
   const results = await Promise.allSettled(['a', 'b'].map(add));
