@@ -54,7 +54,9 @@ export async function startApi(
 
   startAlerts(config, { ...deps, checks }, logging, lifecycle);
 
-  const port = await listenToAll(deps, config, logging, lifecycle);
+  // Readiness is public: a flood of requests takes no more than one connection of each store.
+  const publicChecks = shareResults(deps.checks, 0);
+  const port = await listenToAll({ ...deps, checks: publicChecks }, config, logging, lifecycle);
   presence.start();
   lifecycle.onStop('presence', (cause) => presence.stopping(cause));
   return { port, deps, presence };

@@ -80,7 +80,7 @@ async function answers(ping: Promise<void>): Promise<CheckResult> {
 }
 
 /**
- * The same checks for whoever looks at them regularly: each is made at most once in `maxAgeMs` milliseconds, and whoever asks
+ * The same checks for many callers: each is made once at a time, and at most once in `maxAgeMs` milliseconds. Whoever asks
  * again before gets what was found.
  */
 export function shareResults(
@@ -90,11 +90,17 @@ export function shareResults(
   const shared = (check: Check): Check => {
     let result: ReturnType<Check> | undefined;
     let madeAt = -Infinity;
+    let isRunning = false;
     return () => {
       const now = performance.now();
-      if (result && now - madeAt < maxAgeMs) return result;
+      // One that never ends is asked again, once nobody waits for it any more.
+      const sharedForMs = isRunning ? Math.max(maxAgeMs, CHECK_TIMEOUT_MS) : maxAgeMs;
+      if (result && now - madeAt < sharedForMs) return result;
       madeAt = now;
-      result = check();
+      isRunning = true;
+      result = check().finally(() => {
+        isRunning = false;
+      });
       return result;
     };
   };

@@ -11,9 +11,12 @@ import {
 import { AppError } from '../../shared/errors/app-error.js';
 import type { TestAdmin } from '../helpers/admins.js';
 import { useApi } from '../helpers/api.js';
+import { createClient } from '../helpers/api-client.js';
 import { useContext } from '../helpers/context.js';
 import { eventually } from '../helpers/eventually.js';
+import { openOwnRedis } from '../helpers/own-redis.js';
 import type { Problem } from '../helpers/problem.js';
+import { startApi } from '../helpers/processes.js';
 
 const context = useContext();
 // A hash costs so much that a few dozen requests are more than there are places for.
@@ -123,6 +126,20 @@ test.serial(
     });
     t.is(otherSpelling.headers.get('ratelimit-remaining'), null);
     await flood.end();
+  },
+);
+
+test.serial(
+  'S25 a flood of readiness requests asks Redis no more often than a few do',
+  async (t) => {
+    const redis = await openOwnRedis(t, { maxMemory: '64mb' });
+    const { url } = await startApi(context, { scope: t, env: { REDIS_URL: redis.url } });
+    const client = createClient(url);
+    await eventually(async () => (await client.get('/health/ready')).status === 200);
+    await redis.client.config('RESETSTAT');
+    await Promise.all(Array.from({ length: 100 }, () => client.get('/health/ready')));
+    const calls = /cmdstat_set:calls=(\d+)/.exec(await redis.client.info('commandstats'));
+    t.true(Number(calls?.[1] ?? 0) < 100, calls?.[0]);
   },
 );
 
