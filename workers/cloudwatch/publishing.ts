@@ -79,6 +79,7 @@ async function publish(
   const signal = AbortSignal.any([stopping, AbortSignal.timeout(CALL_TIMEOUT_MS)]);
   try {
     const values = await readValues(deps);
+    if (values.length === 0 && !readsOutbox(deps)) return;
     if (values.length === 0) throw new Error('PostgreSQL did not answer in time');
     await cloudWatch.put(values, signal);
     metrics.count('rollcall_cloudwatch_publications_total', { result: 'published' });
@@ -88,6 +89,10 @@ async function publish(
     if (isDue(String(error))) log.warn({ err: error }, 'metrics not published to CloudWatch');
   }
 }
+
+/** The state of the outbox is part of what these roles tell. */
+const readsOutbox = ({ roles }: PublishingDeps): boolean =>
+  roles.includes('mail') || roles.includes('relay');
 
 /**
  * What this worker can tell, by its roles. What cannot be read is left out: without a value the policy neither adds nor

@@ -76,9 +76,17 @@ async function sendCsv(res: Response, lines: AsyncGenerator<string>): Promise<vo
   for (const { value } of [header, first]) if (typeof value === 'string') res.write(value);
   for await (const line of lines) {
     if (res.destroyed) return;
-    if (!res.write(line)) await Promise.race([once(res, 'drain'), once(res, 'close')]);
+    if (!res.write(line)) await drained(res);
   }
   res.end();
+}
+
+/** Resolves when there is room again, or nobody reads any more. */
+async function drained(res: Response): Promise<void> {
+  const wait = new AbortController();
+  const { signal } = wait;
+  await Promise.race([once(res, 'drain', { signal }), once(res, 'close', { signal })]);
+  wait.abort();
 }
 
 type Filter = z.output<typeof AuditFilter>;
