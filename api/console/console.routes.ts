@@ -128,7 +128,10 @@ function wordsFor(error: AppError): { readonly title: string; readonly text: str
         text: 'The console cannot ask for your session without it, so it shows nothing. Registration and logins fail as well. Try again in a moment.',
       };
     case 'read_only':
-      return { title: 'Read-only', text: 'This account may look and change nothing.' };
+      return {
+        title: 'Read-only',
+        text: 'This account can view everything here and change nothing.',
+      };
     case 'cross_site':
       return {
         title: 'Nothing has been changed',

@@ -95,7 +95,7 @@ const CHECK_INPUT =
 const words: Partial<Record<ErrorCode, { readonly title: string; readonly text: string }>> = {
   malformed_request: { title: 'We could not read what was sent', text: CHECK_INPUT },
   validation_failed: { title: 'Something is missing or not valid', text: CHECK_INPUT },
-  payload_too_large: { title: 'That was too much', text: CHECK_INPUT },
+  payload_too_large: { title: 'The form is too large', text: CHECK_INPUT },
   unsupported_media_type: { title: 'We could not read what was sent', text: CHECK_INPUT },
 };
 
@@ -107,7 +107,7 @@ function problemPage(error: AppError, form: Html, requestId: string): Page {
     body: markup`<p>${text}</p>
 <h2>Or start again</h2>
 ${form}
-<p class="soft">If it goes on, tell the operators this number: ${requestId}</p>`,
+<p class="soft">If the problem persists, give the operators this request ID: ${requestId}</p>`,
   };
 }
 

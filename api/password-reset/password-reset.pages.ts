@@ -34,7 +34,7 @@ ${
       />
 <button type="submit">Set this password</button>
 </form>
-<p class="soft">You did not ask for this? Then close this page: nothing happens.</p>`,
+<p class="soft">If you did not request this, close this page; nothing will change.</p>`,
 });
 
 /** After the password is set. */

@@ -14,7 +14,7 @@ export const confirmPage = (token: string, refusal?: string): Page => ({
 ${passwordField}
 <button type="submit">Confirm my address</button>
 </form>
-<p class="soft">You did not ask for this? Then close this page: nothing happens.</p>`,
+<p class="soft">If you did not request this, close this page; nothing will change.</p>`,
 });
 
 /** After a wrong password: with a form to reset it. */

@@ -52,8 +52,9 @@ export function registrationRoutes(deps: RegistrationRoutesDeps): Router {
    *     tags: [Registration]
    *     summary: Ask for another confirmation link
    *     description: >-
-   *       Always answers the same. At most three of these links an hour go to one address, and six links in all; a new
-   *       one voids the older ones. Takes JSON, or an HTML form that gets a page.
+   *       Always answers the same. At most three of these links an hour go to one address, and six links in all, or
+   *       twice as many while no earlier one works; a new one voids the older ones. Takes JSON, or an HTML form that
+   *       gets a page.
    *     security: []
    *     requestBody:
    *       required: true

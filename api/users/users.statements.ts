@@ -59,7 +59,7 @@ function timeText(column: string): string {
   return `left(to_json(${column} at time zone 'UTC' + interval '1 microsecond')::text, 24) || 'Z"'`;
 }
 
-/** The longest page: MAX_LIMIT of http/pagination.ts. */
+/** The longest page: MAX_LIMIT of http/input/pagination.ts. */
 const MAX_LIMIT = 100;
 
 /** A page of users. */

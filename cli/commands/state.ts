@@ -6,7 +6,7 @@ import { withTools } from '../tools.js';
 
 /** How much work is waiting, and who does it. */
 export const stateCommands: readonly Command[] = [
-  { name: 'outbox', summary: 'counts the promised mails by state, with their ages', run: outbox },
+  { name: 'outbox', summary: 'counts the outbox messages by state, with their ages', run: outbox },
   {
     name: 'processes',
     summary: 'lists the processes that run, and those that ended within a day',

@@ -88,7 +88,7 @@ export const variables = {
   HOST: withDefault(
     host,
     '0.0.0.0',
-    'address that the API and the worker listen on; a worker needs `127.0.0.1` alone if its queue daemon runs on the same host and it in no container',
+    'address that the API and the worker listen on; a worker may listen on `127.0.0.1` only, if its queue daemon runs on the same host and the worker is not in a container',
   ),
   WORKER_PORT: withDefault(port, '8080', "the worker's HTTP port"),
   OPS_PORT: variable(
@@ -254,7 +254,7 @@ export const variables = {
   OPS_READONLY_EMAILS: withDefault(
     list.pipe(emailAddresses),
     '',
-    'comma-separated; confirmed admins with these addresses may look into the console and change nothing, operators among them included',
+    'comma-separated; confirmed admins with these addresses have read-only access to the console, operators among them included',
   ),
   ALERT_EMAILS: withDefault(
     list.pipe(emailAddresses),

@@ -56,7 +56,7 @@ export const errorCodes = {
   },
   read_only: {
     status: 403,
-    title: 'This account may look and change nothing',
+    title: 'This account is read-only',
     remedy: 'Ask an operator to do it: the address is listed in `OPS_READONLY_EMAILS`.',
   },
   cross_site: {
@@ -66,12 +66,12 @@ export const errorCodes = {
   },
   untrusted_message: {
     status: 403,
-    title: 'The message does not come from where it says',
+    title: 'The origin of the message could not be verified',
     remedy: 'Publish it through the SNS topic that `SES_TOPIC_ARN` names; SNS signs it.',
   },
   not_found: {
     status: 404,
-    title: 'There is no such thing here',
+    title: 'The resource was not found',
     remedy: 'Check the path and the id.',
   },
   method_not_allowed: {
@@ -133,7 +133,7 @@ export const errorCodes = {
   },
   internal: {
     status: 500,
-    title: 'Something went wrong here',
+    title: 'An internal error occurred',
     remedy: 'Try again; if it persists, give the operators the `request_id`.',
   },
   overloaded: {

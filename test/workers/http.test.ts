@@ -93,7 +93,7 @@ test('what is not there is 404, whatever the method; every problem names its req
     t.is(answer.headers['x-request-id'], 'my-request-1');
     t.deepEqual(answer.body, {
       type: 'urn:rollcall:problem:not-found',
-      title: 'There is no such thing here',
+      title: 'The resource was not found',
       status: 404,
       detail: 'Check the path and the id.',
       code: 'not_found',

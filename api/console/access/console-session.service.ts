@@ -13,7 +13,7 @@ import { revokeSession } from '../../sessions/sessions.service.js';
 
 export interface ConsoleSessionDeps extends LoginDeps {
   readonly roleOf: RoleOf;
-  /** Canonical addresses that may look and change nothing, operators or not. */
+  /** Canonical addresses with read-only access, operators or not. */
   readonly readonlyEmails: readonly string[];
   readonly formKeys: KeyRing;
   readonly findConsoleSession: FindConsoleSession;
@@ -23,7 +23,7 @@ export interface ConsoleSessionDeps extends LoginDeps {
 export interface ConsoleSession {
   readonly id: number;
   readonly admin: { readonly id: number; readonly email: string; readonly name: string };
-  /** May look and change nothing. */
+  /** Has read-only access. */
   readonly isReadOnly: boolean;
   /** Proof that a form was rendered for this session. */
   readonly formToken: string;

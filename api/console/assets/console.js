@@ -1,4 +1,4 @@
-// What makes the pages come alive. They work without it.
+// Live updates of pages. They work without it.
 
 const SECOND = 1_000;
 const STALE_AFTER_MS = 15 * SECOND;

@@ -1,7 +1,7 @@
 import { escapeControls } from '../../../shared/html/escape-controls.js';
 import { markup, type Html } from '../../http/page.js';
 
-/** How much of a foreign text a page shows. */
+/** How much of an untrusted text a page shows. */
 const MAX_FOREIGN_LENGTH = 1_000;
 
 /** A number with separators: 12,345. */

@@ -10,7 +10,7 @@ import { renderSchedule } from '../schedule/schedule.routes.js';
 import type { Snapshots } from './snapshot.js';
 import type { LivePart, RenderPage } from './streams.js';
 
-/** The pages that come alive. */
+/** The pages with live updates. */
 export const LiveQuery = z.union([
   z.strictObject({ page: z.enum(['overview', 'schedule']) }),
   z.strictObject({ page: z.enum(['mail', 'action']), id: z.uuid() }),

@@ -70,9 +70,9 @@ const MAX_AGE_MS: Readonly<Record<PartName, number>> = {
   day: 60_000,
   marks: 60_000,
 };
-/** A page waits no longer for a part: it shows what was known before, and says so. */
+/** Maximum time a page waits for a part; then it shows what was known before, and says so. */
 const PATIENCE_MS = 1_500;
-/** Nor so long where that is from a moment ago. */
+/** The same when a recent value exists. */
 const SHORT_PATIENCE_MS = 150;
 const RECENT_MS = 15_000;
 const DAY_SECONDS = 86_400;

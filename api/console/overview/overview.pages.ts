@@ -205,7 +205,9 @@ function renderProcesses({ processes: part }: Snapshot): Html {
   const isRecent = ({ seenSecondsAgo }: ProcessPresence): boolean => seenSecondsAgo < 3_600;
   const rows = [
     ...live.map((each) => rowOf(each, healthOf(each))),
-    ...lost.filter(isRecent).map((each) => rowOf(each, badge('bad', 'vanished without a word'))),
+    ...lost
+      .filter(isRecent)
+      .map((each) => rowOf(each, badge('bad', 'disappeared without shutting down'))),
     ...stopped
       .filter((each) => isRecent(each) && each.exitCode !== 0)
       .map((each) =>
@@ -237,7 +239,7 @@ function rowOf(each: ProcessPresence, state: Html): (Html | string)[] {
 
 function healthOf({ health }: ProcessPresence): Html {
   const failing = Object.entries(health).filter(([, { ok }]) => !ok);
-  if (failing.length === 0) return badge('good', 'well');
+  if (failing.length === 0) return badge('good', 'healthy');
   return markup`${failing.map(
     ([name, { problem, since }]) =>
       markup`<div>${badge('bad', clip(name, 40))} ${problem !== undefined && foreign(problem, 300)}${since !== undefined && markup`<span class="sub">since ${ago(new Date(since))}</span>`}</div>`,

@@ -13,7 +13,7 @@ export interface MailFlow {
 /** The median is that of so many mails at most. */
 const MAX_MEASURED = 5_000;
 
-/** Counts the mails that were sent within the last hour, as they are recorded: sooner than the counts of each minute. */
+/** Counts the mails that were sent within the last hour, as they are recorded: sooner than the per-minute metrics. */
 export async function readMailFlow({
   database,
 }: {
