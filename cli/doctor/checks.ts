@@ -7,7 +7,7 @@ export const doctorChecks = {
     '`statement_timeout` took effect; shown only if not: [connection poolers](#connection-poolers)',
   migrations: 'none is pending',
   mail: 'a mail was sent within ten minutes, or none has failed for longer; shown only if not: [mail](#mail-does-not-arrive)',
-  outbox: 'messages are relayed and worked on: [the outbox](#the-outbox-grows-old)',
+  outbox: 'messages are relayed and processed: [the outbox](#the-outbox-grows-old)',
   processes:
     'a live worker has each role, no process has vanished or crashed within 15 minutes, and what the workers see is well, such as the mail server and Firehose: [alerts](#alerts)',
   queues: 'no queue is [paused by an operator](#pause-and-resume-a-queue); shown only if not',

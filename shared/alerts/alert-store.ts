@@ -104,8 +104,8 @@ export const noticeTimes: NoticeTimes = {
 };
 
 /**
- * Claims what is due on a channel: each alert that was not told of yet, and the end of each that was told of, or ended before it
- * could be, for want of a process that serves the channel or of an answer.
+ * Claims what is due on a channel: a notice for each raised alert not yet announced, and one for each cleared alert that was
+ * announced, or that could not be: its announcement failed, or no process served the channel.
  * Of several processes one gets them. Nothing is due while a claim lasts or a failure is waited out.
  */
 export async function claimNotices(

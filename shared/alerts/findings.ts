@@ -5,7 +5,7 @@ import { RECENT_SECONDS, type Facts } from './facts.js';
 
 /**
  * What was found about one state: in words if it is red, null if not, `undefined` if that cannot be told. The words hold no
- * address; foreign text in them is unescaped.
+ * address; untrusted text in them is unescaped.
  */
 export type Finding = string | null | undefined;
 

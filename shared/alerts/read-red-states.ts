@@ -9,7 +9,7 @@ export interface OpenRedState extends RedState {
   readonly since: Date | undefined;
 }
 
-/** What is red, the weightiest first, and what cannot be told. */
+/** What is red, most severe first, and what cannot be told. */
 export interface RedStateReport {
   readonly red: readonly OpenRedState[];
   readonly unknown: readonly RedStateName[];

@@ -137,7 +137,8 @@ const processStates = {
     title: 'A process vanished',
     severity: 'warning',
     section: 'a-process-restarts-in-a-loop',
-    meaning: 'within the last 15 minutes a process ended without a word, or lost PostgreSQL',
+    meaning:
+      'within the last 15 minutes a process disappeared without shutting down, or lost PostgreSQL',
     find: ({ processes }) =>
       listed(
         recentlyLost(processes),
@@ -149,7 +150,7 @@ const processStates = {
     severity: 'critical',
     section: 'a-process-restarts-in-a-loop',
     meaning:
-      'within the last 15 minutes a process ended by an uncaught exception, or could not start',
+      'within the last 15 minutes a running process ended by an uncaught exception; a failed start is not seen',
     find: ({ processes }) =>
       listed(
         recentlyFailed(processes)?.filter(({ stopReason }) => stopReason !== STALLED),
@@ -180,12 +181,13 @@ const mailStates = {
     find: ({ checks }) => findOutbox(checks['outbox'], 'not relayed', 'oldest_pending_seconds'),
   },
   mails_not_worked_on: {
-    title: 'Mails are not worked on',
+    title: 'Mails are not being processed',
     severity: 'critical',
     section: 'mail-does-not-arrive',
     meaning:
       'a message has been on the queue for more than five minutes, and no mail was attempted',
-    find: ({ checks }) => findOutbox(checks['outbox'], 'not worked on', 'oldest_untried_seconds'),
+    find: ({ checks }) =>
+      findOutbox(checks['outbox'], 'not being processed', 'oldest_untried_seconds'),
   },
   mail_failing: {
     title: 'All mail is failing',
@@ -213,7 +215,7 @@ const mailStates = {
     severity: 'warning',
     section: 'dead-letters',
     meaning:
-      'within the last hour the answer to a mail never came, three times; it still waits for a decision',
+      'within the last hour a mail was transmitted for the third time without a reply; it still waits for a decision',
     find: ({ mail }) => mail && counted(mail.newUncertain, 'perhaps sent within the last hour'),
   },
 } as const satisfies Readonly<Record<string, RedStateDefinition>>;
@@ -260,7 +262,7 @@ const logStates = {
 } as const satisfies Readonly<Record<string, RedStateDefinition>>;
 
 /**
- * Everything that an operator must hear of, in the order of its weight. Alerts, the console, `doctor` and the runbook's table
+ * Everything that an operator must hear of, most important first. Alerts, the console, `doctor` and the runbook's table
  * are derived from this list.
  */
 export const redStates = {
@@ -287,7 +289,7 @@ export interface RedState {
   readonly severity: Severity;
   /** The section of the runbook, as the anchor of its heading. */
   readonly section: string;
-  /** What was found. Foreign text in it is unescaped. */
+  /** What was found. Untrusted text in it is unescaped. */
   readonly detail: string;
 }
 

@@ -5,7 +5,7 @@ const TIMEOUT_MS = 10_000;
 
 /**
  * Posts notices to the URL that the configuration names, and to no other: redirects are an error. The JSON is taken by Slack's
- * incoming webhooks (`text`), by whoever takes notifications of SNS over HTTPS (`Type`, `Subject`, `Message`), and has every
+ * incoming webhooks (`text`), by receivers of SNS notifications over HTTPS (`Type`, `Subject`, `Message`), and has every
  * state in fields of its own (`alerts`).
  */
 export const createWebhook = (url: string): NoticeChannel => ({

@@ -11,7 +11,7 @@ const MAX_UNTRIED_SECONDS = 300;
 const MAX_UNSENT_SECONDS = 600;
 
 /** The problem when no worker takes mails. */
-export const NOT_WORKED_ON = 'enqueued messages are not worked on';
+export const NOT_PROCESSED = 'enqueued messages are not being processed';
 
 interface OutboxAges {
   readonly pending: number;
@@ -62,7 +62,7 @@ export async function checkOutbox(database: Database): Promise<CheckResult> {
   if (oldestPending > MAX_PENDING_SECONDS)
     return { ok: false, problem: 'pending messages are not relayed', ...measures };
   if (Math.min(oldestUntried, sinceAttempt) > MAX_UNTRIED_SECONDS)
-    return { ok: false, problem: NOT_WORKED_ON, ...measures };
+    return { ok: false, problem: NOT_PROCESSED, ...measures };
   return { ok: true, ...measures };
 }
 

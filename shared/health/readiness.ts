@@ -8,7 +8,7 @@ import type { JobQueue } from '../queues/job-queue.js';
 import type { Queues } from '../queues/queues.js';
 import { refusalOfRedis } from '../queues/redis-refusals.js';
 import { redisChecks, type Check, type CheckResult, type CommonCheck } from './checks.js';
-import { checkOutbox, NOT_WORKED_ON } from './outbox-check.js';
+import { checkOutbox, NOT_PROCESSED } from './outbox-check.js';
 
 /** Whether the process can do its work, and if not, why. */
 export const Readiness = z.object({
@@ -69,7 +69,7 @@ async function becauseOfPause(
   result: CheckResult,
   queue: Pick<JobQueue, 'pauseOf'>,
 ): Promise<CheckResult> {
-  if (result.problem !== NOT_WORKED_ON) return result;
+  if (result.problem !== NOT_PROCESSED) return result;
   const pause = await queue.pauseOf().catch(() => undefined);
   return pause ? { ...result, problem: 'the queue mail was paused by an operator' } : result;
 }

@@ -19,7 +19,7 @@ export const logMessages = {
   },
   'traces lost': {
     level: 'warn',
-    process: 'both',
+    process: 'API; worker, stdout only',
     meaning:
       'the collector of `OTEL_EXPORTER_OTLP_ENDPOINT` did not take spans; `labels.lost_spans` counts them since the start. Nothing else is affected: [Traces](#traces)',
   },
@@ -73,7 +73,7 @@ export const logMessages = {
   },
   'Redis connection error': {
     level: 'warn',
-    process: 'both',
+    process: 'API; worker, stdout only',
     meaning: '[Redis is down](#redis-is-down)',
   },
   'queue consumer Redis error': {
@@ -158,7 +158,7 @@ export const logMessages = {
   'drain failed': {
     level: 'error',
     process: 'worker',
-    meaning: 'a queue could not be left in order; what was in flight is found as stalled',
+    meaning: 'a consumer did not shut down cleanly; its jobs will be recovered as stalled',
   },
   'health lines not written': {
     level: 'warn',
@@ -337,7 +337,8 @@ export const logMessages = {
   'sweep failed': {
     level: 'warn',
     process: 'worker',
-    meaning: 'Redis or PostgreSQL did not answer; it runs again in 30 seconds',
+    meaning:
+      'Redis or PostgreSQL did not answer; it runs again in 30 seconds, or in 5 if it is a sweep of all messages',
   },
   'job completed but message open; redelivering': {
     level: 'warn',
@@ -398,7 +399,7 @@ export const logMessages = {
   },
   'log record skipped': {
     level: 'error',
-    process: 'worker',
+    process: 'worker, stdout only',
     meaning: '[Logs](#logs-do-not-reach-firehose)',
   },
   'mail event': {

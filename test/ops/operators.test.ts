@@ -71,7 +71,7 @@ test.serial(
     const checks = commonChecks(database, queues);
     const outboxProblem = async (): Promise<string | undefined> =>
       (await readiness(checks, () => false)).checks['outbox']?.problem;
-    t.is(await outboxProblem(), 'enqueued messages are not worked on');
+    t.is(await outboxProblem(), 'enqueued messages are not being processed');
     t.is(await queues.mail.countRunnable(), 1);
 
     await pauseQueue({ ...deps, database, queues }, 'mail', cause);

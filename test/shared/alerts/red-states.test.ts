@@ -121,7 +121,10 @@ const cases: Readonly<Record<string, readonly [Facts, RegExp]>> = {
     /03:00:00 UTC/,
   ],
   outbox_not_relayed: [outbox('pending messages are not relayed'), /oldest for 10 minutes/],
-  mails_not_worked_on: [outbox('enqueued messages are not worked on'), /oldest for 10 minutes/],
+  mails_not_worked_on: [
+    outbox('enqueued messages are not being processed'),
+    /oldest for 10 minutes/,
+  ],
   mail_failing: [
     { ...well, mail: { failure: 'none was sent', newDead: 0, newUncertain: 0 } },
     /none/,

@@ -120,7 +120,7 @@ test.serial(
     await insert({ ...enqueued, enqueued_at: ago(6) });
     const { status, checks } = await ask();
     t.is(status, 'not_ready');
-    t.like(checks['outbox'], { ok: false, problem: 'enqueued messages are not worked on' });
+    t.like(checks['outbox'], { ok: false, problem: 'enqueued messages are not being processed' });
     t.true(isAbout(checks['outbox']?.['oldest_untried_seconds'], 360));
   },
 );

@@ -205,7 +205,8 @@ async function deliver(
     const mail = await composeMail(deps, deps.countMail, message);
     if ('obsolete' in mail)
       return await settle(deps, message, { outcome: 'obsolete', response: mail.obsolete }, signal);
-    if (message.unanswered >= MAX_COPIES) throw new PerhapsSent('its workers died of it');
+    if (message.unanswered >= MAX_COPIES)
+      throw new PerhapsSent('its worker crashed during each attempt');
     return await send(deps, sending, mail);
   } catch (error) {
     if (error instanceof UnrecordedSuccess) throw error;
