@@ -3,7 +3,7 @@ import type { Environment } from '../shared/config/config.js';
 
 /** The result of a command: the same facts for people and for programs. */
 export interface CommandResult {
-  /** For people. Control characters in foreign text are escaped when the lines are printed. */
+  /** For people. Control characters in untrusted text are escaped when the lines are printed. */
   readonly lines: readonly string[];
   readonly facts: Readonly<Record<string, unknown>>;
   /** False when the command worked and found a problem. */

@@ -89,7 +89,7 @@ async function runCall(
   }
 }
 
-/** All output passes through here, since any of it may contain foreign text. */
+/** All output passes through here, since any of it may contain untrusted text. */
 const printable = (lines: readonly string[]): string =>
   lines.map((line) => `${escapeControls(line)}\n`).join('');
 

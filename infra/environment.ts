@@ -23,7 +23,7 @@ export interface EnvironmentSettings {
   readonly web: FleetSettings;
   readonly worker: { readonly instance: string; readonly min: number };
   readonly mail: MailSettings;
-  /** Who is mailed by alarms, and who may operate. */
+  /** Recipients of alarm mails, and who may operate. */
   readonly operators: readonly string[];
   /** Asks a person before anything is deployed. */
   readonly isApproved: boolean;
@@ -40,7 +40,7 @@ export interface DatabaseSettings {
   readonly isMultiAz: boolean;
   readonly storageGib: number;
   readonly backupDays: number;
-  /** Kept when the stack is deleted, and protected from deletion. */
+  /** Retained when the stack is deleted, and protected from deletion. */
   readonly isKept: boolean;
 }
 
@@ -103,7 +103,7 @@ export function checkSettings(settings: EnvironmentSettings): void {
     refuse(`${mail.from} is not in the zone ${zone.name}`);
   if (worker.min > workersAtMost(mail.rate))
     refuse(
-      `more workers at least than the ${workersAtMost(mail.rate)} that ${mail.rate} mails a second need`,
+      `worker.min exceeds the ${workersAtMost(mail.rate)} workers that ${mail.rate} mails per second need`,
     );
   if (web.min > web.max) refuse('web.min exceeds web.max');
   if (settings.operators.length === 0) refuse('nobody would be told of an alarm');

@@ -37,7 +37,7 @@ async function run(): Promise<string[]> {
   switch (command) {
     case 'down': {
       const name = await migrateDown(client);
-      return [name ? `took back ${name}` : 'nothing to take back'];
+      return [name ? `reverted ${name}` : 'nothing to revert'];
     }
     case 'status': {
       const all = await migrationStatus(client);

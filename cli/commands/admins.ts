@@ -57,7 +57,7 @@ async function find(args: Arguments): Promise<CommandResult> {
     const registrations = text === '' ? [] : await searchRegistrations(tools, text);
     const lines = [...columns(rows.map(rowOf)), ...registrations.map(registrationText)];
     return {
-      lines: lines.length === 0 ? ['none is found'] : [...lines, ...nextPage(next)],
+      lines: lines.length === 0 ? ['none found'] : [...lines, ...nextPage(next)],
       facts: { admins: rows, registrations, next },
     };
   });

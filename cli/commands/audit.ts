@@ -52,7 +52,7 @@ async function list(args: Arguments): Promise<CommandResult | CommandStream> {
   return withTools(args, async (tools) => {
     const { rows, next } = await readAuditEvents(tools, filter, request).catch(explained);
     return {
-      lines: rows.length === 0 ? ['none is found'] : [...rows.map(describe), ...nextPage(next)],
+      lines: rows.length === 0 ? ['none found'] : [...rows.map(describe), ...nextPage(next)],
       facts: { events: rows, next },
     };
   });

@@ -28,7 +28,7 @@ export async function* streamLines(stream: AsyncIterable<Buffer | string>): Asyn
   if (rest !== '') yield rest;
 }
 
-/** The lines of a file; one that is replaced or emptied is read from its begin. @throws when it cannot be read. */
+/** The lines of a file; one that is replaced or emptied is read from its beginning. @throws when it cannot be read. */
 export async function* fileLines(
   path: string,
   { lines, follows, signal }: TailOptions,

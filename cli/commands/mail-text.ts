@@ -20,7 +20,7 @@ export function describeTimeline(timeline: MailTimeline): string[] {
       ? `  SUPPRESSED since ${timeText(suppressed.since)} after a ${suppressed.reason}: no mail goes there. ` +
         'Lift it with `mail unsuppress` if the address works.'
       : '  not suppressed',
-    ...(messages.length === 0 ? ['  no mail was promised'] : []),
+    ...(messages.length === 0 ? ['  no mails'] : []),
     ...messages.flatMap((story) => [''].concat(describeStory(story))),
   ];
 }
@@ -113,7 +113,7 @@ function describeStep(step: MailStep): string {
     case 'asked':
       return 'asked for';
     case 'enqueued':
-      return step.times > 1 ? `enqueued, for the ${step.times}. time` : 'enqueued';
+      return step.times > 1 ? `enqueued (${step.times} times)` : 'enqueued';
     case 'tried': {
       const end = step.finished_at
         ? `${step.outcome ?? 'ended'} at ${timeText(step.finished_at)}`

@@ -32,9 +32,7 @@ function describe(task: ScheduledTask): string[] {
     `${task.task}, every ${ageText(task.every_seconds)}: ${task.does}`,
     `  ${lastRunOf(task)}`,
     ...(task.error === null ? [] : [`  ${task.error}`]),
-    ...(task.requested_at === null
-      ? []
-      : [`  a run is asked for since ${timeText(task.requested_at)}`]),
+    ...(task.requested_at === null ? [] : [`  run requested at ${timeText(task.requested_at)}`]),
   ];
 }
 

@@ -45,8 +45,7 @@ async function find(args: Arguments): Promise<CommandResult> {
   return withTools(args, async (tools) => {
     const { rows, next } = await searchUsers(tools, { adminId, prefix }, request).catch(explained);
     return {
-      lines:
-        rows.length === 0 ? ['none is found'] : [...columns(rows.map(rowOf)), ...nextPage(next)],
+      lines: rows.length === 0 ? ['none found'] : [...columns(rows.map(rowOf)), ...nextPage(next)],
       facts: { users: rows, next },
     };
   });

@@ -94,7 +94,7 @@ export const scenarios: readonly Scenario[] = [
   {
     states: ['mail_failing', 'firehose_refuses', 'migrations_pending', 'queue_paused'],
     fault:
-      'the mail server is closed (the mails made older), Firehose denies access, a migration is taken back, the logs queue is paused (made older)',
+      'the mail server is closed (the mails made older), Firehose denies access, a migration is reverted, the logs queue is paused (made older)',
     withoutMail: true,
     async cause(environment) {
       const { inboxes, sql } = environment;

@@ -41,7 +41,7 @@ export async function migrateAsOwner(client: pg.Client): Promise<string[]> {
 
 /**
  * Grants the API and the worker what each needs of the tables there are: after migrations, since one may have added a table.
- * A worker of an earlier release acted as the owner; with its grants it has no need to.
+ * A worker of an earlier version acted as the owner; with its grants it has no need to.
  */
 export async function grantRights(
   client: pg.Client,

@@ -50,7 +50,7 @@ async function main(args: string[], signal: AbortSignal): Promise<number> {
 async function release(run: Run, isDryRun: boolean): Promise<void> {
   const changes = await run('git', 'status', '--porcelain');
   if (!isDryRun && changes !== '')
-    throw new Error(`A version is cut of what is committed. Not committed are:\n${changes}`);
+    throw new Error(`Commit or stash these files before releasing:\n${changes}`);
   const plan = await planCut(projectRoot, run, new Date());
   console.log(`The next version is ${plan.version}.\n\n${plan.commits}\n`);
   console.log('CHANGELOG.md is for people: does it say of each of these what an operator notices?');

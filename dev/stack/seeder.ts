@@ -60,9 +60,9 @@ export async function openSeeder(config: ApiConfig): Promise<Seeder> {
 const exampleNames = [
   'Alan Turing',
   'Barbara Liskov',
-  'Claude Shannon',
   'Donald Knuth',
   'Edsger Dijkstra',
+  'Emmy Noether',
   'Frances Allen',
   'Grace Hopper',
   'Hedy Lamarr',

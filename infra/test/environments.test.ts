@@ -65,7 +65,7 @@ test('settings that contradict one another are refused', () => {
   const refused: readonly [Partial<EnvironmentSettings>, RegExp][] = [
     [{ domain: 'rollcall.example.org' }, /not in the zone/],
     [{ mail: { from: 'no-reply@example.org', rate: 14 } }, /not in the zone/],
-    [{ worker: { instance: 't3.small', min: 9 } }, /more workers at least/],
+    [{ worker: { instance: 't3.small', min: 9 } }, /worker\.min exceeds/],
     [{ web: { instance: 't3.small', min: 3, max: 2 } }, /exceeds/],
     [{ web: { instance: 't3.small', min: 1, max: 2 } }, /two instances/],
     [{ operators: [] }, /nobody/],

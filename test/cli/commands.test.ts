@@ -163,10 +163,7 @@ test.serial(
     t.is((await runCli(context, requested)).code, 0);
     const { tasks } = (await runCliJson(context, ['schedule'])).json as { tasks: object[] };
     t.is(tasks.length, 3);
-    t.regex(
-      (await runCli(context, ['schedule'])).stdout,
-      /rotate-audit.*\n.*\n +a run is asked for/,
-    );
+    t.regex((await runCli(context, ['schedule'])).stdout, /rotate-audit.*\n.*\n +run requested at/);
 
     const { adminId, email } = await insertAdmin(context, {
       email: context.uniqueAddress('grace'),

@@ -87,7 +87,7 @@ test.serial('up, status and down print what they did; status changes nothing', a
     t.deepEqual(await program.waitForExit(), { code: 0, signal: null }, program.stderr());
     return program.stdout();
   };
-  t.is(await tell('down'), `took back ${newest}\n`);
+  t.is(await tell('down'), `reverted ${newest}\n`);
   const before = await snapshotSchema(context);
   t.regex(await tell('status'), new RegExp(`^${newest}  pending$`, 'm'));
   t.deepEqual(await snapshotSchema(context), before);
@@ -261,7 +261,7 @@ for (const nodeEnv of ['production', 'test', undefined]) {
     `a script takes the newest migration back and applies it again, NODE_ENV ${nodeEnv}`,
     async (t) => {
       for (const [args, done] of [
-        [['down'], 'took back'],
+        [['down'], 'reverted'],
         [['up'], 'applied'],
       ] as const) {
         const { code, stdout, stderr } = await runWith(t, args, nodeEnv);

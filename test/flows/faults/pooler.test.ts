@@ -88,8 +88,8 @@ test.serial(
       t.deepEqual(await program.waitForExit(), { code: 0, signal: null }, program.stderr());
       return program.stdout();
     };
-    t.regex(await run('down'), /^took back /);
-    t.regex(await run('down'), /^took back /);
+    t.regex(await run('down'), /^reverted /);
+    t.regex(await run('down'), /^reverted /);
     const outputs = await Promise.all(['up', 'up', 'up'].map(run));
     t.is(outputs.join('').match(/^applied /gm)?.length, 2);
     await context.rows(`alter role current_user in database ${context.id} reset statement_timeout`);
