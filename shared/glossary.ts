@@ -45,7 +45,7 @@
  * Operation
  * - **presence**: the row in which a process says that it lives, what it is and what it sees. **lost**: not seen for 150 seconds,
  *   without having stopped.
- * - **count of a minute**: what all processes counted within one minute, kept for the charts.
+ * - **per-minute metrics**: what all processes counted within one minute, kept for the charts.
  *
  * Tests
  * - **fail point**: a named place at which a crash test kills the process.

@@ -5,8 +5,8 @@ const newestResponses = new WeakMap<Server, ReadonlyMap<Duplex, ServerResponse>>
 
 /**
  * The newest response on each open connection of a server, from the first call on. Not a set of those in flight: one whose
- * members change with every request keeps most requests in memory until the next full collection, since each table that it
- * outgrows refers to its successor.
+ * members change with every request keeps most requests in memory until the next full collection, since V8's outgrown hash
+ * tables keep a reference to the new one.
  */
 export function newestResponsesOf(server: Server): ReadonlyMap<Duplex, ServerResponse> {
   const known = newestResponses.get(server);

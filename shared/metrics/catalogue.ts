@@ -108,7 +108,7 @@ const catalogue = {
   },
   rollcall_presence_write_failures_total: {
     type: 'counter',
-    help: 'Failed writes of presence and of the counts of a minute. Counts are kept for the next write.',
+    help: 'Failed writes of presence and of per-minute metrics. Counts are kept for the next write.',
     process: 'both',
   },
 

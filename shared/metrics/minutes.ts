@@ -1,7 +1,7 @@
 import type { MetricDefinition } from './catalogue.js';
 import type { Metrics, MetricValues, SeriesValue } from './metrics.js';
 
-/** What a process adds to the minute store. */
+/** What a process adds to the per-minute metrics. */
 export interface MinuteValues {
   /** By the name of the series: how much more was counted since the last write. */
   readonly sums: ReadonlyMap<string, number>;
@@ -17,7 +17,7 @@ export interface Minutes {
   written(values: MinuteValues): void;
 }
 
-/** The name of a series in the minute store, such as `mail_outcomes{outcome="sent"}`. */
+/** The name of a series of the per-minute metrics, such as `mail_outcomes{outcome="sent"}`. */
 export function keptName(as: string, labels: Readonly<Record<string, string>> = {}): string {
   const pairs = Object.entries(labels).map(([label, value]) => `${label}="${value}"`);
   return pairs.length > 0 ? `${as}{${pairs.join(',')}}` : as;

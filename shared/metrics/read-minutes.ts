@@ -14,7 +14,7 @@ const WINDOWS: Readonly<Record<MinuteWindow, { readonly seconds: number; readonl
     month: { seconds: 30 * 86_400, step: 6 * 3_600 },
   };
 
-/** Series of the minute store over a window; the last point is of the minute before the one that is not over yet. */
+/** Series of the per-minute metrics over a window; the last point is of the minute before the one that is not over yet. */
 export interface MinuteHistory {
   readonly stepSeconds: number;
   /** The beginning of each point's time, ascending. */
@@ -43,7 +43,7 @@ interface Row {
 }
 
 /**
- * Reads series of the minute store, all in one statement by the primary key.
+ * Reads series of the per-minute metrics, all in one statement by the primary key.
  * @param names as {@link keptName} makes them; of a histogram all its series, see {@link histogramNames}.
  */
 export async function readMinutes(

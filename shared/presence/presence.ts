@@ -32,7 +32,7 @@ export interface PresenceSettings {
   readonly untilNextMinute: () => number;
 }
 
-/** Shows in PostgreSQL that this process lives, and what it sees; and writes what it counted in each minute. */
+/** Records heartbeats and health in PostgreSQL, and the per-minute metrics of this process. */
 export interface Presence {
   /** Identifies the process in the table `processes`. */
   readonly id: string;

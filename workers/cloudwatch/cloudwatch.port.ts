@@ -7,7 +7,7 @@ export interface MetricValue {
 
 /** Where metrics are published. */
 export interface CloudWatch {
-  /** Publishes all values in one call. @throws the error of the service, or of the way to it; when aborted soon. */
+  /** Publishes all values in one call. @throws the service's error or a network error; rejects promptly when aborted. */
   put(values: readonly MetricValue[], signal: AbortSignal): Promise<void>;
   close(): void;
 }

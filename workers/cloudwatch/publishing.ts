@@ -61,7 +61,7 @@ export function startPublishing(
   const run = async (stopping: AbortSignal): Promise<number> => {
     const done = new AbortController();
     const aborted = once(stopping, 'abort', { signal: done.signal }).catch(() => undefined);
-    // What PostgreSQL still owes is not waited for.
+    // Pending queries are not awaited.
     await Promise.race([publish(deps, isDue, stopping), aborted]);
     done.abort();
     return untilNextMs();

@@ -20,7 +20,7 @@ export interface Refusals {
 const REFUSALS_BEFORE_PAUSE = 20;
 const WITHIN_MS = 10_000;
 const PAUSE_MS = 5_000;
-/** Refusals that go on for so long, and no job done, are told even if there are too few of them to pause for. */
+/** If refusals last this long and no job completes, readiness fails even when they are too few to pause the consumer. */
 const TELL_AFTER_MS = 5_000;
 /** A job that cannot be finished is refused once, and again when it is found stalled. */
 const GO_ON_WITHIN_MS = 60_000;

@@ -79,7 +79,7 @@ const purges = {
          for update skip locked)
     returning id`,
 
-  // Those of known mails are deleted with their messages. Others were recorded by earlier releases only.
+  // Those of known mails are deleted with their messages. Others were recorded by earlier versions only.
   mailEvents: `
     delete from mail_events where id in (
       select id from mail_events

@@ -18,7 +18,7 @@ export interface Tasks {
    * @throws when it failed; it can be run again.
    */
   run(name: TaskName, requestId?: string): Promise<TaskResult>;
-  /** Asks runs in flight to end early, and resolves when they have. Later runs do nothing. */
+  /** Asks runs in flight to end early, and resolves when they have. A later run begins no batch. */
   stop(): Promise<void>;
 }
 
