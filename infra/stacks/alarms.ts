@@ -1,8 +1,9 @@
-import { Duration, Stack, type StackProps } from 'aws-cdk-lib';
+import { ArnFormat, Duration, Stack, type StackProps } from 'aws-cdk-lib';
 import * as cloudwatch from 'aws-cdk-lib/aws-cloudwatch';
 import { SnsAction } from 'aws-cdk-lib/aws-cloudwatch-actions';
 import * as events from 'aws-cdk-lib/aws-events';
 import * as eventTargets from 'aws-cdk-lib/aws-events-targets';
+import { ServicePrincipal } from 'aws-cdk-lib/aws-iam';
 import * as sns from 'aws-cdk-lib/aws-sns';
 import { EmailSubscription } from 'aws-cdk-lib/aws-sns-subscriptions';
 import type { Construct } from 'constructs';
@@ -52,6 +53,7 @@ export class AlarmsStack extends Stack {
     });
     for (const address of settings.operators)
       this.topic.addSubscription(new EmailSubscription(address));
+    this.letAlarmsPublish();
     this.dashboard = new cloudwatch.Dashboard(this, 'Dashboard', {
       dashboardName: `rollcall-${settings.name}`,
       defaultInterval: Duration.hours(12),
@@ -63,6 +65,24 @@ export class AlarmsStack extends Stack {
     this.watchLogs();
     this.watchMail();
     this.dashboard.addWidgets(new cloudwatch.AlarmStatusWidget({ alarms: this.alarms, width: 24 }));
+  }
+
+  /** An alarm's action grants nothing by itself, unlike a rule's target: neither the topic nor the key that encrypts it. */
+  private letAlarmsPublish(): void {
+    const alarms = this.formatArn({
+      service: 'cloudwatch',
+      resource: 'alarm',
+      resourceName: `rollcall-${this.settings.name}-*`,
+      arnFormat: ArnFormat.COLON_RESOURCE_NAME,
+    });
+    this.topic.grantPublish(
+      new ServicePrincipal('cloudwatch.amazonaws.com', {
+        conditions: {
+          StringEquals: { 'aws:SourceAccount': this.account },
+          ArnLike: { 'aws:SourceArn': alarms },
+        },
+      }),
+    );
   }
 
   private metric(

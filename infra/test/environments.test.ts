@@ -16,6 +16,7 @@ import { bundleAlarms } from '../stacks/alarms.js';
 import { databaseRoles, VALKEY_RULES } from '../stacks/data.js';
 import { METRICS_NAMESPACE } from '../stacks/service.js';
 import { addStacks } from '../stacks/stacks.js';
+import { allows, resolved, type ServiceRequest } from './policies.js';
 import { projectRoot, synthesize, type Resource } from './synthesis.js';
 
 const { findings, templates } = synthesize((app) => {
@@ -30,6 +31,8 @@ const [development, , production] = environments as [
 const templateOf = (environment: EnvironmentSettings, part: string): Template =>
   Template.fromJSON(templates[`rollcall-${environment.name}-${part}`] as never);
 
+const OVER_TLS = { 'aws:SecureTransport': 'true' };
+
 interface OptionSetting {
   readonly Namespace: string;
   readonly OptionName: string;
@@ -42,6 +45,35 @@ function optionsOf(environment: EnvironmentSettings, tier: 'Web' | 'Worker'): Op
   );
   const resource = Object.entries(found).find(([id]) => id === tier)?.[1] as Resource | undefined;
   return (resource?.Properties?.['OptionSettings'] ?? []) as OptionSetting[];
+}
+
+/** Whether a service may publish to a topic: the topic and the key that encrypts it must both let it. */
+function mayPublish(
+  environment: EnvironmentSettings,
+  topic: string,
+  service: string,
+  keys: ServiceRequest['keys'],
+): boolean {
+  const alarms = templateOf(environment, 'alarms');
+  const encryption = alarms.findResources('AWS::SNS::Topic')[topic]?.['Properties'].KmsMasterKeyId;
+  const [output] = Object.values(
+    templateOf(environment, 'data').findOutputs('*', {
+      Export: { Name: encryption['Fn::ImportValue'] },
+    }),
+  );
+  const [key] = output?.['Value']['Fn::GetAtt'];
+  const keyPolicy = templateOf(environment, 'data').findResources('AWS::KMS::Key')[key];
+  const topicPolicies = Object.values(alarms.findResources('AWS::SNS::TopicPolicy'));
+  return (
+    topicPolicies.some(
+      ({ Properties }) =>
+        (resolved(Properties.Topics) as string[]).includes(topic) &&
+        allows(Properties.PolicyDocument, { service, action: 'sns:Publish', keys }),
+    ) &&
+    ['kms:Decrypt', 'kms:GenerateDataKey'].every((action) =>
+      allows(keyPolicy?.['Properties'].KeyPolicy, { service, action, keys }),
+    )
+  );
 }
 
 const valueOf = (options: readonly OptionSetting[], name: string): unknown =>
@@ -231,6 +263,23 @@ for (const environment of environments) {
         },
       }),
     });
+  });
+
+  test(`${environment.name}: what an alarm publishes passes the policies of the topic and of its key`, () => {
+    const template = templateOf(environment, 'alarms');
+    for (const { Properties } of Object.values(template.findResources('AWS::CloudWatch::Alarm'))) {
+      const { AlarmName, AlarmActions, OKActions } = Properties;
+      const alarm = `arn:aws:cloudwatch:${environment.region}:ACCOUNT:alarm:${AlarmName}`;
+      const keys = { ...OVER_TLS, 'aws:SourceAccount': 'ACCOUNT', 'aws:SourceArn': alarm };
+      for (const topic of resolved([...AlarmActions, ...OKActions]) as string[])
+        assert.ok(mayPublish(environment, topic, 'cloudwatch.amazonaws.com', keys), AlarmName);
+    }
+    for (const { Properties } of Object.values(template.findResources('AWS::Events::Rule')))
+      for (const { Arn } of Properties.Targets)
+        assert.ok(
+          // EventBridge sends KMS neither account nor rule: a condition on them would refuse it.
+          mayPublish(environment, resolved(Arn) as string, 'events.amazonaws.com', OVER_TLS),
+        );
   });
 
   test(`${environment.name}: workers alone publish metrics, in one namespace`, () => {
