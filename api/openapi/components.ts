@@ -1,6 +1,6 @@
 import * as z from 'zod';
 import { errorCodes, type ErrorCode } from '../../shared/errors/codes.js';
-import { MAX_ID } from '../http/input/inputs.js';
+import { MAX_ID } from '../../shared/database/ids.js';
 import { DEFAULT_LIMIT, MAX_CURSOR_LENGTH, MAX_LIMIT } from '../http/input/pagination.js';
 
 /** The body of every error: RFC 9457, with a stable code, the request id, and the invalid fields. */

@@ -1,6 +1,7 @@
 import { QueryTypes } from 'sequelize';
 import * as z from 'zod';
 import type { Database } from '../../shared/database/connect.js';
+import { MAX_ID } from '../../shared/database/ids.js';
 import { auditEventNames } from '../../shared/models/index.js';
 import { allOf, when, type Condition } from './condition.js';
 import { pageOf, placeOf, type Page, type PageRequest } from './keyset.js';
@@ -22,9 +23,9 @@ export interface AuditRow {
 export const AuditFilter = z.strictObject({
   event: z.enum(auditEventNames).optional(),
   /** The admin whom it is about. */
-  adminId: z.coerce.number().int().positive().max(2_147_483_647).optional(),
+  adminId: z.coerce.number().int().positive().max(MAX_ID).optional(),
   /** The operator who acted in the console. */
-  operatorId: z.coerce.number().int().positive().max(2_147_483_647).optional(),
+  operatorId: z.coerce.number().int().positive().max(MAX_ID).optional(),
   /** `until` is exclusive. */
   since: z.coerce.date().optional(),
   until: z.coerce.date().optional(),

@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import jwt from 'jsonwebtoken';
 import * as z from 'zod';
 import type { KeyRing } from '../../shared/crypto/keys.js';
-import { MAX_ID } from './refresh-tokens.js';
+import { MAX_ID } from '../../shared/database/ids.js';
 
 /** How access tokens are signed: JWTs, `typ: at+jwt` (RFC 9068), HS256. */
 export interface AccessTokenConfig {

@@ -1,6 +1,7 @@
 import { createHash, createHmac, randomBytes } from 'node:crypto';
 import { areEqualSecrets } from '../../shared/crypto/equal-secrets.js';
 import type { KeyRing, NamedKey } from '../../shared/crypto/keys.js';
+import { MAX_ID } from '../../shared/database/ids.js';
 
 /** The part of a session from which its refresh tokens are derived. */
 export interface RefreshSource {
@@ -16,8 +17,6 @@ export interface RefreshClaim {
 }
 
 const TOKEN = /^rt_([1-9]\d{0,9})_(0|[1-9]\d{0,8})_[A-Za-z0-9_-]{43}$/;
-/** The largest id of a session or an admin: PostgreSQL's integer. */
-export const MAX_ID = 2_147_483_647;
 
 export const newRefreshNonce = (): Buffer => randomBytes(16);
 

@@ -4,6 +4,7 @@ import {
   readAuditEvents,
   type AuditRow,
 } from '../../api/ops/audit-trail.service.js';
+import { MAX_ID } from '../../shared/database/ids.js';
 import { auditEventNames } from '../../shared/models/index.js';
 import {
   countOf,
@@ -39,8 +40,6 @@ export const auditCommands: readonly Command[] = [
     run: list,
   },
 ];
-
-const MAX_ID = 2_147_483_647;
 
 async function list(args: Arguments): Promise<CommandResult | CommandStream> {
   const filter = filterOf(args);

@@ -1,4 +1,5 @@
 import { readUser, searchUsers, type UserSummary } from '../../api/ops/user-search.service.js';
+import { MAX_ID } from '../../shared/database/ids.js';
 import {
   countOf,
   explained,
@@ -35,8 +36,6 @@ export const userCommands: readonly Command[] = [
     run: show,
   },
 ];
-
-const MAX_ID = 2_147_483_647;
 
 async function find(args: Arguments): Promise<CommandResult> {
   const [prefix] = args.words;

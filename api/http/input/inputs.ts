@@ -1,9 +1,7 @@
 import * as z from 'zod';
+import { MAX_ID } from '../../../shared/database/ids.js';
 import { addressLength, readTypedAddress } from '../../../shared/identity/email-address.js';
 import { mixesScripts, nameLength, readPersonName } from '../../../shared/identity/person-name.js';
-
-/** The largest id of a row: PostgreSQL's integer. */
-export const MAX_ID = 2_147_483_647;
 
 /** An id in a path or a query: only digits. */
 const IdText = z
