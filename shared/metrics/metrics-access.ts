@@ -1,9 +1,7 @@
 import type { IncomingMessage } from 'node:http';
 import { areEqualSecrets } from '../crypto/equal-secrets.js';
+import { FORWARDING_HEADERS } from '../http/forwarding-headers.js';
 import { isLocalRequest, unmapped } from '../http/network-address.js';
-
-/** Headers by which a proxy says that it forwards a request of somebody else. */
-const FORWARDED = /^(?:forwarded|via|x-forwarded-.*|x-real-ip|x-client-ip|true-client-ip)$/;
 
 /**
  * Whether a request may read the metrics: it bears the token; or none is configured and it comes from a program on this
@@ -17,7 +15,7 @@ export function mayReadMetrics(req: IncomingMessage, token: string | undefined):
   return (
     isLoopback(req.socket.remoteAddress) &&
     isLocalRequest(req) &&
-    !Object.keys(req.headers).some((name) => FORWARDED.test(name))
+    !Object.keys(req.headers).some((name) => name === 'via' || FORWARDING_HEADERS.test(name))
   );
 }
 

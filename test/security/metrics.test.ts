@@ -69,7 +69,17 @@ test.serial(
       '',
     ])
       t.false(may(address), address);
-    for (const header of ['forwarded', 'x-forwarded-for', 'x-forwarded-proto', 'x-real-ip', 'via'])
+    for (const header of [
+      'forwarded',
+      'x-forwarded-for',
+      'x-forwarded-proto',
+      'x-real-ip',
+      'via',
+      'cf-connecting-ip',
+      'fastly-client-ip',
+      'x-envoy-external-address',
+      'x-original-forwarded-for',
+    ])
       t.false(may('127.0.0.1', { [header]: '127.0.0.1' }), header);
     t.false(may('127.0.0.1', { host: 'evil.example' }), 'a name that resolves to this host');
     t.true(may('127.0.0.1', { host: 'localhost:5000' }));

@@ -1,5 +1,6 @@
 import type { IncomingMessage } from 'node:http';
 import { BlockList, isIP, isIPv4, isIPv6 } from 'node:net';
+import { FORWARDING_HEADERS } from '../../shared/http/forwarding-headers.js';
 import {
   isLocalHost,
   isLocalRequest,
@@ -34,13 +35,7 @@ export const isFromPrivatePeer = (req: IncomingMessage): boolean =>
   origins(req).every(isPrivateOrigin) &&
   isLocalRequest(req);
 
-/**
- * Headers in which proxies of any product name the client or the original host. New ones appear, so the pattern is broad:
- * a header that is not known to mean something else counts as one of them.
- */
-const FORWARDING_HEADERS =
-  /^(?:x-original-)?(?:x-)?forwarded|(?:client|connecting|real|remote|socket|user)-?(?:ip|addr)|external-address|^x-(?:original-)?host$/;
-/** Match by name, but only say which protocol or port was used. */
+/** Match {@link FORWARDING_HEADERS}, but only say which protocol or port was used. */
 const PROTOCOL_HEADERS = /forwarded-(?:proto|protocol|port|scheme|ssl)$/;
 
 /** A client address or a host from a forwarding header. */
