@@ -92,12 +92,6 @@ function userName(): string {
   }
 }
 
-const UUID = /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
-
-/** An id of a mail or of an action in lower case; undefined when the text is none. */
-export const readUuid = (text: string): string | undefined =>
-  UUID.test(text) ? text.toLowerCase() : undefined;
-
 /** A point in time: ISO 8601, or so long ago, as `90m`, `12h` or `3d`. @throws {UsageError} */
 export function timeOf(args: Arguments, name: string): Date | undefined {
   const text = optionOf(args, name);

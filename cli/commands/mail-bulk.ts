@@ -12,6 +12,7 @@ import {
   countDeadLetters,
   type DeadLetterAction,
 } from '../../api/ops/mail/dead-letters.service.js';
+import { readUuid } from '../../shared/database/ids.js';
 import {
   explained,
   optionOf,
@@ -22,7 +23,7 @@ import {
   type OptionSpec,
 } from '../command.js';
 import { countText, timeText } from '../text.js';
-import { causeOfCommand, readUuid, reasonOption, timeOf, withTools, type Tools } from '../tools.js';
+import { causeOfCommand, reasonOption, timeOf, withTools, type Tools } from '../tools.js';
 
 /** The options of an action on many dead letters. */
 export const bulkOptions: readonly OptionSpec[] = [

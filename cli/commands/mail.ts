@@ -6,6 +6,7 @@ import {
 } from '../../api/ops/mail/dead-letters.service.js';
 import { readMailStory, readMailTimeline } from '../../api/ops/mail/mail-timeline.service.js';
 import { liftSuppression, listSuppressions } from '../../api/ops/mail/suppressions.service.js';
+import { readUuid } from '../../shared/database/ids.js';
 import { bulkCommands, bulkOptions, decideAboutMany } from './mail-bulk.js';
 import {
   explained,
@@ -26,7 +27,7 @@ import {
   describeTimeline,
 } from './mail-text.js';
 import { columns, timeText } from '../text.js';
-import { causeOfCommand, readAddress, readUuid, reasonOption, withTools } from '../tools.js';
+import { causeOfCommand, readAddress, reasonOption, withTools } from '../tools.js';
 
 const addressArgument: ArgumentSpec = { name: 'ADDRESS', summary: 'an e-mail address' };
 const idArgument: ArgumentSpec = {

@@ -1,5 +1,7 @@
 import * as z from 'zod';
 import { readReason } from '../../../shared/audit/audit.js';
+import { AppError } from '../../../shared/errors/app-error.js';
+import { readTypedAddress, type EmailAddress } from '../../../shared/identity/email-address.js';
 import { isoTime } from '../../../shared/iso-time.js';
 
 /** Why an operator acts: the audit keeps it. */
@@ -23,6 +25,13 @@ export const optionalText = (maxLength: number) =>
     .max(maxLength)
     .transform((text) => text.trim() || undefined)
     .optional();
+
+/** An e-mail address as somebody types it. @throws {AppError} `not_found` for what is no address: nothing is known of it. */
+export function readAddress(text: string): EmailAddress {
+  const email = readTypedAddress(text);
+  if (!email) throw new AppError('not_found', { detail: 'This is not an e-mail address.' });
+  return email;
+}
 
 /** Where a list goes on. */
 export const cursor = z.string().max(400).optional();

@@ -1,7 +1,5 @@
 import { Router } from 'express';
 import * as z from 'zod';
-import { AppError } from '../../../shared/errors/app-error.js';
-import { readTypedAddress, type EmailAddress } from '../../../shared/identity/email-address.js';
 import { Id } from '../../http/input/inputs.js';
 import { markup } from '../../http/page.js';
 import { parse } from '../../http/input/validate.js';
@@ -14,7 +12,7 @@ import {
 import { readMailTimeline } from '../../ops/mail/mail-timeline.service.js';
 import { logOutEverywhere } from '../../sessions/sessions.service.js';
 import { mayAct, operatorCause, requireWriter } from '../access/operator.js';
-import { Answer, cursor, optionalText, Reason } from '../access/fields.js';
+import { Answer, cursor, optionalText, readAddress, Reason } from '../access/fields.js';
 import type { ConsoleDeps } from '../console-deps.js';
 import { sendConsolePage } from '../layout/console-page.js';
 import { clip, counted, foreign } from '../layout/format.js';
@@ -119,11 +117,4 @@ function confirmationRoutes(router: Router, deps: ConsoleDeps): void {
     if (wantsJson(req)) res.status(202).json({ address: email.address });
     else res.redirect(303, withQuery('/ops/mail', { q: email.address }));
   });
-}
-
-/** @throws {AppError} `not_found` for what is no address: nothing is known of it. */
-function readAddress(text: string): EmailAddress {
-  const email = readTypedAddress(text);
-  if (!email) throw new AppError('not_found', { detail: 'This is not an e-mail address.' });
-  return email;
 }

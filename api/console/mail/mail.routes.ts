@@ -1,6 +1,7 @@
 import { Router } from 'express';
+import { readUuid } from '../../../shared/database/ids.js';
 import { AppError } from '../../../shared/errors/app-error.js';
-import { readTypedAddress, type EmailAddress } from '../../../shared/identity/email-address.js';
+import { readTypedAddress } from '../../../shared/identity/email-address.js';
 import { markup } from '../../http/page.js';
 import { parse } from '../../http/input/validate.js';
 import { listBulkActions } from '../../ops/mail/bulk-actions.service.js';
@@ -13,7 +14,7 @@ import {
 } from '../../ops/mail/mail-timeline.service.js';
 import { liftSuppression, listSuppressions } from '../../ops/mail/suppressions.service.js';
 import { mayAct, operatorCause, requireWriter } from '../access/operator.js';
-import { Answer } from '../access/fields.js';
+import { Answer, readAddress } from '../access/fields.js';
 import type { ConsoleDeps } from '../console-deps.js';
 import { sendConsolePage } from '../layout/console-page.js';
 import { clip, foreign } from '../layout/format.js';
@@ -32,7 +33,6 @@ import {
 import { mailName, storyParts } from './story.pages.js';
 
 const PAGE_SIZE = 50;
-const UUID = /^[\da-f]{8}-(?:[\da-f]{4}-){3}[\da-f]{12}$/i;
 
 /** Of a text that is no address. */
 const NOTHING_KNOWN: Omit<MailTimeline, 'address'> = {
@@ -48,8 +48,9 @@ export function mailRoutes(deps: ConsoleDeps): Router {
 
   router.get('/mail', async (req, res) => {
     const { q } = parse(MailQuery, req.query);
-    if (q !== undefined && UUID.test(q)) {
-      res.redirect(302, `/ops/mail/messages/${q.toLowerCase()}`);
+    const id = q && readUuid(q);
+    if (id) {
+      res.redirect(302, `/ops/mail/messages/${id}`);
       return;
     }
     if (q !== undefined) {
@@ -186,7 +187,7 @@ ${section('suppressions', 'Addresses', markup`${renderSuppressions(page.rows, ma
   });
 
   router.get('/mail/suppressions/lift', requireWriter, (req, res) => {
-    const { address } = addressOf(parse(AddressQuery, req.query).address);
+    const { address } = readAddress(parse(AddressQuery, req.query).address);
     sendQuestion(req, res, {
       title: 'Lift the suppression?',
       section: 'mail',
@@ -199,16 +200,9 @@ ${section('suppressions', 'Addresses', markup`${renderSuppressions(page.rows, ma
   });
   router.post('/mail/suppressions/lift', async (req, res) => {
     const { address, reason } = parse(LiftForm, req.body);
-    const email = addressOf(address);
+    const email = readAddress(address);
     const suppression = await liftSuppression(deps, email, operatorCause(req, reason));
     if (wantsJson(req)) res.json({ address: email.address, suppression });
     else res.redirect(303, withQuery('/ops/mail', { q: email.address }));
   });
-}
-
-/** @throws {AppError} `not_found` for what is no address: nothing is known of it. */
-function addressOf(text: string): EmailAddress {
-  const email = readTypedAddress(text);
-  if (!email) throw new AppError('not_found', { detail: 'This is not an e-mail address.' });
-  return email;
 }

@@ -1,3 +1,4 @@
+import { uuidIn } from '../../../shared/database/ids.js';
 import type { ConfirmationPurpose } from '../../../shared/models/index.js';
 
 /** What mails are composed of, besides their payload: the rows as they were when the message was claimed. */
@@ -49,7 +50,6 @@ export type MailFactsRow = {
 
 /** Twice as long as the API remembers registrations that it has seen. */
 const REPEATED_WITHIN_SECONDS = 60;
-const UUID = '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$';
 const INTEGER = '^[0-9]{1,9}$';
 
 /**
@@ -67,7 +67,7 @@ export const MAIL_FACTS = `
                               and other.confirmed_at is null and other.superseded_at is null offset 0)
            and not exists (select from suppressions s where s.email_canonical = lower(o.recipient))
            as "isOnlyMail"
-    from (values (case when o.payload->>'confirmation_id' ~* '${UUID}' then (o.payload->>'confirmation_id')::uuid end,
+    from (values (${uuidIn("o.payload->>'confirmation_id'")},
                   case when o.payload->>'admin_id' ~ '${INTEGER}' then (o.payload->>'admin_id')::int end))
            as named (confirmation_id, admin_id)
     left join lateral (
