@@ -101,6 +101,15 @@ test('mail show finds mails to a former address, and those of the admin that has
   t.is((await runCli(context, ['mail', 'show', former])).code, 0);
 });
 
+test('mail show lists a mail whose payload is malformed, too', async (t) => {
+  const { adminId, email } = await insertAdmin(context);
+  const payload = { v: 1, confirmation_id: 'none' };
+  const id = await insertMessage(context, adminId, 'send-confirmation-mail', payload);
+  const { code, json } = await runCliJson(context, ['mail', 'show', email]);
+  t.is(code, 0);
+  t.like((json['messages'] as Story[])[0], { id, about: null });
+});
+
 test('an unknown address is reported in one line and is a failure', async (t) => {
   const { code, stdout, stderr } = await runCli(context, ['mail', 'show', 'nobody@x.test']);
   t.deepEqual(

@@ -1,5 +1,6 @@
 import { QueryTypes } from 'sequelize';
 import type { Database } from '../../../shared/database/connect.js';
+import { uuidIn } from '../../../shared/database/ids.js';
 import type { EmailAddress } from '../../../shared/identity/email-address.js';
 import type { MailEventType } from '../../../shared/models/index.js';
 
@@ -139,7 +140,7 @@ const select = <R extends object>(
 const STORY_COLUMNS = `o.id, o.name as mail, coalesce(o.template, c.purpose, o.payload->>'notice') as about, o.recipient,
             o.created_at as asked_at, o.trace_id, o.request_id, o.span_id, o.state, o.outcome, o.attempts, o.redrives, o.available_at, o.last_error,
             o.enqueued_at, o.enqueue_count, o.settled_at`;
-const WITH_CONFIRMATION = `left join confirmations c on c.id = (o.payload->>'confirmation_id')::uuid`;
+const WITH_CONFIRMATION = `left join confirmations c on c.id = ${uuidIn("o.payload->>'confirmation_id'")}`;
 const STORY = `select ${STORY_COLUMNS} from outbox o ${WITH_CONFIRMATION}`;
 
 async function newestMessages(
