@@ -28,18 +28,21 @@ interface QueueDefinition {
     readonly sizeLimit: number;
   };
   /** What a consumer does not derive from the configuration. */
-  readonly consumer: {
-    /** Jobs at once, at most. */
-    readonly concurrency?: number;
-    /** Jobs at once after the start; each success allows one more, up to the limit. */
-    readonly firstConcurrency: number;
-    /** Jobs per duration over all consumers of the queue. */
-    readonly limiter?: RateLimiterOptions;
-    /** A consumer that does not renew a job's lock for so long has lost the job. */
-    readonly lockDurationMs: number;
-    /** How often stalled jobs are looked for. A crash delays a job by the lock's duration and twice this at most. */
-    readonly stalledIntervalMs: number;
-  };
+  readonly consumer: ConsumerDefinition;
+}
+
+/** How fast a queue is consumed and how fast a dead consumer is noticed. */
+export interface ConsumerDefinition {
+  /** Jobs at once, at most. */
+  readonly concurrency?: number;
+  /** Jobs at once after the start; each success allows one more, up to the limit. */
+  readonly firstConcurrency: number;
+  /** Jobs per duration over all consumers of the queue. Without one the queue cannot be rate-limited either. */
+  readonly limiter?: RateLimiterOptions;
+  /** A consumer that does not renew a job's lock for so long has lost the job. It renews its locks twice as often. */
+  readonly lockDurationMs: number;
+  /** How often stalled jobs are looked for. A crash delays a job by the lock's duration and twice this at most. */
+  readonly stalledIntervalMs: number;
 }
 
 /**

@@ -1,6 +1,6 @@
 import { setMaxListeners } from 'node:events';
 import { setTimeout as delay } from 'node:timers/promises';
-import type { RateLimiterOptions, WorkerOptions } from 'bullmq';
+import type { WorkerOptions } from 'bullmq';
 import { Worker } from 'bullmq/dist/cjs/classes/worker.js';
 import type * as z from 'zod';
 import type { Logger } from '../../shared/logging/logger.js';
@@ -8,7 +8,11 @@ import { createLogThrottle } from '../../shared/logging/log-throttle.js';
 import type { Metrics } from '../../shared/metrics/metrics.js';
 import type { JobQueue } from '../../shared/queues/job-queue.js';
 import { isDemoted, reconnectDelayMs, redisAddress } from '../../shared/queues/redis-client.js';
-import { queuePrefix, type QueueName } from '../../shared/queues/registry.js';
+import {
+  queuePrefix,
+  type ConsumerDefinition,
+  type QueueName,
+} from '../../shared/queues/registry.js';
 import { maskError } from '../mask.js';
 import type { DependencyFaults } from './dependency-faults.js';
 import { pauseOnRedisErrors } from './pause-on-redis-errors.js';
@@ -16,19 +20,8 @@ import { runJob, type JobProcessing } from './run-job.js';
 import { startWatchdog } from './watchdog.js';
 import { workerName } from './worker-name.js';
 
-/** How fast a queue is consumed and how fast a dead worker is noticed. */
-export interface JobWorkerSettings {
-  /** Jobs at once, at most. */
-  readonly concurrency: number;
-  /** Jobs at once after the start; each success allows one more, up to the limit. */
-  readonly firstConcurrency: number;
-  /** Jobs per duration over all workers of the queue. Without one the queue cannot be rate-limited either. */
-  readonly limiter: RateLimiterOptions;
-  /** A worker that does not renew a job's lock for so long has lost the job. It renews its locks twice as often. */
-  readonly lockDurationMs: number;
-  /** How often stalled jobs are looked for. A crash delays a job by the lock's duration and twice this at most. */
-  readonly stalledIntervalMs: number;
-}
+/** What the registry says of a queue's consumer, and the configuration of the rest. */
+export type JobWorkerSettings = Required<ConsumerDefinition>;
 
 /** Which jobs are processed, how, and with what. */
 export interface JobWorkerOptions<S extends z.ZodType> extends JobProcessing<S> {
