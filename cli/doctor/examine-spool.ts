@@ -1,12 +1,10 @@
 import { readdir, rm, stat, writeFile } from 'node:fs/promises';
 import { join, sep } from 'node:path';
+import { SPOOL_NEARLY_FULL } from '../../shared/alerts/red-states.js';
 import type { loadQueueToolConfig } from '../../shared/config/config.js';
 import { messageOf, mib, type Finding } from './checks.js';
 
 type Config = ReturnType<typeof loadQueueToolConfig>;
-
-/** Share of the size limit of a process's spool folder above which lines may soon be dropped. */
-const SPOOL_NEARLY_FULL = 0.75;
 
 /** Writes a file to the spool of this host, and looks how full it is. */
 export async function examineSpool({

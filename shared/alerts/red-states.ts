@@ -35,8 +35,8 @@ interface RedStateDefinition {
   readonly find: (facts: Facts) => Finding;
 }
 
-/** Share of the spool's size above which lines may soon be dropped. */
-const SPOOL_NEARLY_FULL = 0.75;
+/** Share of the size limit of a process's spool folder above which lines may soon be dropped. */
+export const SPOOL_NEARLY_FULL = 0.75;
 /** The end of a process whose queue consumer has stalled: `stop_reason`. */
 const STALLED = 'queue consumer stalled';
 
