@@ -5,9 +5,8 @@ import type {
   AdminSummary,
   PendingRegistration,
 } from '../../ops/admin-search.service.js';
-import { ago, clip, count, counted, foreign } from '../layout/format.js';
+import { ago, clip, count, counted, foreign, withQuery } from '../layout/format.js';
 import { badge, facts, nextPage, section, table } from '../layout/parts.js';
-import { withQuery } from '../mail/dead-letter-query.js';
 
 function roleText(roleOf: RoleOf, admin: AdminSummary): Html {
   const role = roleOf({

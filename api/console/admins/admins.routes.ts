@@ -15,10 +15,9 @@ import { mayAct, operatorCause, requireWriter } from '../access/operator.js';
 import { Answer, cursor, optionalText, readAddress, Reason } from '../access/fields.js';
 import type { ConsoleDeps } from '../console-deps.js';
 import { sendConsolePage } from '../layout/console-page.js';
-import { clip, counted, foreign } from '../layout/format.js';
+import { clip, counted, foreign, withQuery } from '../layout/format.js';
 import { sendQuestion } from '../layout/question.js';
 import { wantsJson } from '../layout/wanted.js';
-import { withQuery } from '../mail/dead-letter-query.js';
 import { renderTimeline } from '../mail/mail.pages.js';
 import { renderAdmin, renderAdmins, renderRegistrations, renderSessions } from './admins.pages.js';
 

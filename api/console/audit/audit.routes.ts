@@ -12,10 +12,9 @@ import {
 import { cursor, optionalText, optionalTime } from '../access/fields.js';
 import type { ConsoleDeps } from '../console-deps.js';
 import { sendConsolePage } from '../layout/console-page.js';
-import { clip, exactTime, foreign } from '../layout/format.js';
+import { clip, exactTime, foreign, withQuery } from '../layout/format.js';
 import { nextPage, section, table } from '../layout/parts.js';
 import { wantsJson } from '../layout/wanted.js';
-import { withQuery } from '../mail/dead-letter-query.js';
 
 const PAGE_SIZE = 50;
 const eventNames = AuditFilter.shape.event.unwrap();

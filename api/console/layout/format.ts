@@ -59,3 +59,7 @@ export const clip = (text: string, maxLength = MAX_FOREIGN_LENGTH): string =>
   escapeControls(
     text.length > maxLength ? `${text.slice(0, maxLength).toWellFormed()}…` : text.toWellFormed(),
   );
+
+/** A path with a query. */
+export const withQuery = (path: string, fields: Readonly<Record<string, string>>): string =>
+  `${path}?${new URLSearchParams(fields).toString()}`;

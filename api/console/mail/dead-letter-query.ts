@@ -29,7 +29,3 @@ export const fieldsOf = (filter: Fields): Record<string, string> =>
       value instanceof Date ? value.toISOString() : value,
     ]),
   );
-
-/** A path with a query. */
-export const withQuery = (path: string, fields: Readonly<Record<string, string>>): string =>
-  `${path}?${new URLSearchParams(fields).toString()}`;

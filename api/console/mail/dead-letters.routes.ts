@@ -12,11 +12,11 @@ import { mayAct, operatorCause, requireWriter } from '../access/operator.js';
 import { Answer } from '../access/fields.js';
 import type { ConsoleDeps } from '../console-deps.js';
 import { sendConsolePage } from '../layout/console-page.js';
-import { clip, counted } from '../layout/format.js';
+import { clip, counted, withQuery } from '../layout/format.js';
 import { nextPage, note, section } from '../layout/parts.js';
 import { sendQuestion } from '../layout/question.js';
 import { wantsJson } from '../layout/wanted.js';
-import { fieldsOf, filterOf, withQuery } from './dead-letter-query.js';
+import { fieldsOf, filterOf } from './dead-letter-query.js';
 import { BulkForm, DeadQuery, MessageId } from './mail.forms.js';
 import { renderAction, renderLetters } from './mail.pages.js';
 

@@ -3,9 +3,8 @@ import type { BulkAction } from '../../ops/mail/bulk-actions.service.js';
 import type { DeadLetter, DeadLetterGroup } from '../../ops/mail/dead-letters.service.js';
 import type { MailStory, MailTimeline } from '../../ops/mail/mail-timeline.service.js';
 import type { SuppressedAddress } from '../../ops/mail/suppressions.service.js';
-import { ago, clip, count, counted, duration, foreign } from '../layout/format.js';
+import { ago, clip, count, counted, duration, foreign, withQuery } from '../layout/format.js';
 import { badge, facts, section, table } from '../layout/parts.js';
-import { withQuery } from './dead-letter-query.js';
 import { fateBadge, mailName } from './story.pages.js';
 
 /** The search for a mail, on every page of the section. */

@@ -17,11 +17,10 @@ import { mayAct, operatorCause, requireWriter } from '../access/operator.js';
 import { Answer, readAddress } from '../access/fields.js';
 import type { ConsoleDeps } from '../console-deps.js';
 import { sendConsolePage } from '../layout/console-page.js';
-import { clip, foreign } from '../layout/format.js';
+import { clip, foreign, withQuery } from '../layout/format.js';
 import { nextPage, note, section } from '../layout/parts.js';
 import { sendQuestion } from '../layout/question.js';
 import { wantsJson } from '../layout/wanted.js';
-import { withQuery } from './dead-letter-query.js';
 import { AddressQuery, LiftForm, MailQuery, MessageId, SuppressionsQuery } from './mail.forms.js';
 import {
   mailSearch,
