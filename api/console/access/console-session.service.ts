@@ -29,6 +29,8 @@ export interface ConsoleSession {
   readonly formToken: string;
 }
 
+/** The name of the field that every form carries. */
+export const FORM_TOKEN = 'csrf';
 /** A session ends after so long without a request; live updates are none. */
 const IDLE_MINUTES = 30;
 /** A session ends after so long in any case. */

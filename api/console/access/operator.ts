@@ -9,12 +9,12 @@ import { causeOf, contextOf } from '../../http/request-context.js';
 import { sendPlainPage } from '../layout/plain-page.js';
 import { isNavigation } from '../layout/wanted.js';
 import {
+  FORM_TOKEN,
   findSession,
   isFormToken,
   type ConsoleSession,
   type ConsoleSessionDeps,
 } from './console-session.service.js';
-import { FORM_TOKEN } from './form-token.js';
 import { requireSameOrigin } from './same-origin.js';
 import type { SessionCookie } from './session-cookie.js';
 

@@ -1,6 +1,5 @@
 import { Html, markup, type HtmlValue } from '../../http/page.js';
-import { FORM_TOKEN } from '../access/form-token.js';
-import type { ConsoleSession } from '../access/console-session.service.js';
+import { FORM_TOKEN, type ConsoleSession } from '../access/console-session.service.js';
 
 /** How something is, by word, shape and colour. */
 export type Mood = 'good' | 'warn' | 'bad' | 'idle';
