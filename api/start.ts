@@ -5,6 +5,7 @@ import { startupEvent } from '../shared/audit/audit.js';
 import { alertSettings, startAlerting, webhooks } from '../shared/alerts/alerting.js';
 import type { ApiConfig } from '../shared/config/config.js';
 import { shareResults } from '../shared/health/readiness.js';
+import { listen } from '../shared/lifecycle/http-server.js';
 import type { Lifecycle } from '../shared/lifecycle/lifecycle.js';
 import type { Logging } from '../shared/log-shipping/open-logging.js';
 import { createPresence, type Presence } from '../shared/presence/presence.js';
@@ -15,7 +16,7 @@ import { buildDeps, type ApiDeps } from './deps.js';
 import { openHealthdLog } from './http/healthd-log.js';
 import { securityHeaderValues } from './http/security-headers.js';
 import { metricsRoutes } from './ops/metrics.routes.js';
-import { closeServer, createHttpServer, listen } from './http/server.js';
+import { closeServer, createHttpServer } from './http/server.js';
 
 const FLUSH_DEADLINE_MS = 2_000;
 

@@ -1,10 +1,8 @@
 import { createServer, type RequestListener, type Server } from 'node:http';
 import { deadlines } from '../../shared/lifecycle/deadlines.js';
-import { closeServer as closeWithin, listen } from '../../shared/lifecycle/http-server.js';
+import { closeServer as closeWithin } from '../../shared/lifecycle/http-server.js';
 import { refuseBrokenRequests } from '../../shared/lifecycle/refuse-broken-requests.js';
 import type { Logger } from '../../shared/logging/logger.js';
-
-export { listen };
 
 const HEADERS_TIMEOUT_MS = 10_000;
 /** A client that does not read its response is disconnected after this or, as Node counts, at most twice this. */

@@ -1,12 +1,8 @@
 import { createListener } from '../../api/app.js';
 import { buildDeps } from '../../api/deps.js';
-import {
-  closeServer,
-  createHttpServer,
-  listen,
-  type ServerTimeouts,
-} from '../../api/http/server.js';
+import { closeServer, createHttpServer, type ServerTimeouts } from '../../api/http/server.js';
 import { loadApiConfig } from '../../shared/config/config.js';
+import { listen } from '../../shared/lifecycle/http-server.js';
 import { shareModels } from '../helpers/bound-models.js';
 import type { Scope, TestContext } from '../helpers/context.js';
 import { environment } from '../helpers/env.js';
