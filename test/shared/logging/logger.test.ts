@@ -186,6 +186,17 @@ test('texts that differ only in numbers are of one kind', (t) => {
   t.false(isDue('no answer after 999 ms'));
 });
 
+test('of endlessly many kinds those that were logged last are remembered', (t) => {
+  const isDue = createLogThrottle(Infinity);
+  const kinds = Array.from(
+    { length: 600 },
+    (_, i) => `no answer from ${'x'.repeat(i % 30)}${'y'.repeat(i / 30)}`,
+  );
+  for (const kind of kinds) t.true(isDue(kind));
+  t.false(isDue(kinds[599] ?? ''));
+  t.true(isDue(kinds[0] ?? ''), 'forgotten');
+});
+
 const PROGRAM = 'dist/test/shared/logging/programs/print-strays.js';
 
 test('what libraries and Node print is logged, and nothing is written to stderr', async (t) => {
