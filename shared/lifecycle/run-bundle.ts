@@ -26,7 +26,7 @@ export function runBundle(path: string, script = readBundle(path)): void {
  */
 export function readBundle(path: string): Script {
   const cache = compiledCodeOf(path);
-  // A bundle has no character beyond ASCII.
+  // A bundle has no character beyond ASCII: bundle.mjs sees to it.
   const code = readFileSync(path, 'latin1');
   return new Script(`(function (require, __filename, __dirname) {${code}\n})`, {
     filename: path,

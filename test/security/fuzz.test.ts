@@ -17,6 +17,22 @@ const api = useApiProcess(context, {
 const contract = loadContract();
 const document = readDocument();
 
+test.serial(
+  'S13 what the code has beyond ASCII, in patterns and pages, is in the bundle',
+  async (t) => {
+    const page = await api.client.get('/auth/confirm?token=x', {
+      headers: { accept: 'text/html' },
+    });
+    t.regex(page.text, /<title>[^<]+ · Rollcall<\/title>/);
+    const applicant = api.admins.applicant({ name: 'O’Соре' });
+    t.is(
+      (await api.client.post('/auth/register', applicant)).status,
+      422,
+      'scripts that look alike',
+    );
+  },
+);
+
 /** `FUZZ_REQUESTS=1000000 FUZZ_SEED=7` goes further than the run of every day. */
 const REQUESTS = Number(process.env['FUZZ_REQUESTS'] ?? 3_000);
 const SEED = Number(process.env['FUZZ_SEED'] ?? 1);
