@@ -1,9 +1,11 @@
 import { randomUUID } from 'node:crypto';
 import test from 'ava';
 import { storyParts } from '../../api/console/mail/story.pages.js';
+import { liftSuppression } from '../../api/ops/mail/suppressions.service.js';
 import { readMailStory } from '../../api/ops/mail/mail-timeline.service.js';
 import { describeStory } from '../../cli/commands/mail-text.js';
 import { sesEventsFor } from '../../dev/emulators/ses-events.js';
+import { parseEmailAddress } from '../../shared/identity/email-address.js';
 import { shareProcess, useContext } from '../helpers/context.js';
 import {
   bounceOf,
@@ -106,6 +108,35 @@ test('a complaint that was taken back is told as that, and as no operator’s de
   t.regex(page, /The recipient withdrew the complaint[^]*The suppression was lifted/);
   for (const shown of [text, page]) t.notRegex(shown, /operator/i);
   t.notRegex(page, /sent, complained of/);
+});
+
+test('whatever order a complaint and its withdrawal arrive in, the later one counts', async (t) => {
+  const { sentMail, postJson, suppressionOf } = await openSesFixture(t, context);
+  const { id, email, providerId } = await sentMail();
+  const complaint = (feedback: string, time: string) =>
+    postJson(complaintOf(mailObject(providerId, id), email, feedback, `2026-11-22T${time}:00Z`));
+  await complaint('not-spam', '12:20');
+  await complaint('abuse', '12:10');
+  t.is(await suppressionOf(email), undefined);
+  await complaint('abuse', '12:30');
+  t.like(await suppressionOf(email), { reason: 'complaint' });
+  await complaint('not-spam', '12:25');
+  t.like(await suppressionOf(email), { reason: 'complaint' });
+});
+
+test('a bounce from before an operator readmitted the address does not suppress it again', async (t) => {
+  const { database, audit, sentMail, postJson, suppressionOf } = await openSesFixture(t, context);
+  const { id, email, providerId } = await sentMail();
+  const mail = mailObject(providerId, id);
+  await postJson(bounceOf(mail, email));
+  const address = parseEmailAddress(email);
+  if (!address) throw new Error(`${email} is no address`);
+  await liftSuppression({ database, audit }, address, { traceId: id, requestId: id });
+  await postJson(bounceOf(mail, email, 'Permanent/General'));
+  t.is(await suppressionOf(email), undefined);
+  const later = new Date(Date.now() + 60_000).toISOString();
+  await postJson(bounceOf(mail, email, 'Permanent/NoEmail', later));
+  t.like(await suppressionOf(email), { reason: 'bounce' });
 });
 
 test('taking a complaint back does not lift a bounce', async (t) => {

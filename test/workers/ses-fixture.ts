@@ -36,9 +36,8 @@ export async function openSesFixture(
   const database = openTestDatabase(scope, databaseUrl ?? context.databaseUrl);
   const verifier = createSnsVerifier(fetchCertificate);
   const metrics = createMetrics('worker');
-  const sesEvents = createSesEvents({
-    ...{ database, audit: createAudit(log), verifier, topicArn, metrics, log },
-  });
+  const audit = createAudit(log);
+  const sesEvents = createSesEvents({ database, audit, verifier, topicArn, metrics, log });
   const tasks = { run: async () => ({}), stop: async () => undefined };
   const http = await openWorkerHttp(
     {
@@ -79,6 +78,7 @@ export async function openSesFixture(
 
   return {
     ...fixture,
+    audit,
     url,
     post,
     postJson: (body: unknown, headers?: Record<string, string>) =>
@@ -182,7 +182,12 @@ export const mailObject = (providerId: string, outboxId?: string) => ({
 const AT = '2026-11-22T12:00:00.000Z';
 
 /** A bounce as SES tells it. */
-export const bounceOf = (mail: object, emailAddress: string, type = 'Permanent/NoEmail') => {
+export const bounceOf = (
+  mail: object,
+  emailAddress: string,
+  type = 'Permanent/NoEmail',
+  timestamp = AT,
+) => {
   const [bounceType, bounceSubType] = type.split('/');
   const recipient = {
     emailAddress,
@@ -191,16 +196,21 @@ export const bounceOf = (mail: object, emailAddress: string, type = 'Permanent/N
     diagnosticCode: `smtp; 550 5.1.1 <${emailAddress}>: no such user`,
   };
   const details = { bounceType, bounceSubType, bouncedRecipients: [recipient] };
-  return { eventType: 'Bounce', mail, bounce: { ...details, timestamp: AT, feedbackId: 'f' } };
+  return { eventType: 'Bounce', mail, bounce: { ...details, timestamp, feedbackId: 'f' } };
 };
 
 /** A complaint as SES tells it. */
-export const complaintOf = (mail: object, emailAddress: string, feedback: string | null) => ({
+export const complaintOf = (
+  mail: object,
+  emailAddress: string,
+  feedback: string | null,
+  timestamp = AT,
+) => ({
   eventType: 'Complaint',
   mail,
   complaint: {
     complainedRecipients: [{ emailAddress }],
-    timestamp: AT,
+    timestamp,
     complaintSubType: null,
     ...(feedback !== null && { complaintFeedbackType: feedback }),
   },

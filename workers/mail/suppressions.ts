@@ -3,6 +3,9 @@ import type { Audit, Cause } from '../../shared/audit/audit.js';
 import type { Database } from '../../shared/database/connect.js';
 import type { Transaction } from '../../shared/database/transaction.js';
 
+/** What a complaint is called with which the recipient takes an earlier one back. */
+export const WITHDRAWN = 'not-spam';
+
 export type SuppressionReason = 'bounce' | 'complaint';
 
 export interface SuppressionChange {
@@ -13,19 +16,43 @@ export interface SuppressionChange {
   readonly subject: { readonly outboxId: string; readonly adminId: number | undefined };
 }
 
+/** A decision after the event, about any mail to its recipient. Events arrive in any order. */
+const LIFTED_LATER = {
+  /** An operator has readmitted the address. */
+  bounce: `
+    select from outbox o join audit_events a on a.details->>'outbox_id' = o.id::text
+     where lower(o.recipient) = lower($recipient)
+       and a.event = 'email_suppression_lifted' and a.details->>'suppression' = 'bounce' and a.at > $at`,
+  /** The recipient has withdrawn its complaint. */
+  complaint: `
+    select from outbox o join mail_events e on e.outbox_id = o.id
+     where lower(o.recipient) = lower($recipient)
+       and e.type = 'complained' and e.subtype = '${WITHDRAWN}' and e.at > $at`,
+} as const satisfies Record<SuppressionReason, string>;
+
 /**
- * Suppresses a canonical address: no more mail is sent to it. Idempotent, except that a complaint replaces a bounce, which
- * would expire.
+ * Suppresses a canonical address: no more mail is sent to it, unless that was lifted after the event. Idempotent, except that
+ * a complaint replaces a bounce, which would expire.
  */
 export async function suppress(
   change: SuppressionChange,
-  suppression: { address: string; reason: SuppressionReason; eventId: string },
+  suppression: {
+    /** Canonical. */
+    address: string;
+    /** The same as the outbox has it. */
+    recipient: string;
+    reason: SuppressionReason;
+    eventId: string;
+    /** When it bounced, or was complained about. */
+    at: Date;
+  },
 ): Promise<void> {
   await changeAndAudit(
     change,
     'email_suppressed',
     suppression.reason,
-    `insert into suppressions (email_canonical, reason, event_id) values ($address, $reason, $eventId)
+    `insert into suppressions (email_canonical, reason, event_id) select $address, $reason, $eventId
+      where not exists (${LIFTED_LATER[suppression.reason]})
      on conflict (email_canonical) do update set reason = excluded.reason, event_id = excluded.event_id
        where suppressions.reason = 'bounce' and excluded.reason = 'complaint'
      returning email_canonical`,
@@ -33,16 +60,19 @@ export async function suppress(
   );
 }
 
-/** Lifts the suppression of a canonical address if it has this reason. */
+/** Lifts the suppression of a canonical address if it has this reason, and no later event is the cause. */
 export async function liftSuppression(
   change: SuppressionChange,
-  suppression: { address: string; reason: SuppressionReason },
+  suppression: { address: string; reason: SuppressionReason; at: Date },
 ): Promise<void> {
   await changeAndAudit(
     change,
     'email_suppression_lifted',
     suppression.reason,
-    `delete from suppressions where email_canonical = $address and reason = $reason returning email_canonical`,
+    `delete from suppressions s
+      where email_canonical = $address and reason = $reason
+        and not exists (select from mail_events e where e.id = s.event_id and e.at > $at)
+     returning email_canonical`,
     { ...suppression },
   );
 }
@@ -53,7 +83,7 @@ async function changeAndAudit(
   event: 'email_suppressed' | 'email_suppression_lifted',
   reason: SuppressionReason,
   sql: string,
-  bind: Record<string, string>,
+  bind: Record<string, string | Date>,
 ): Promise<void> {
   const rows = await database.query(sql, { type: QueryTypes.SELECT, transaction: tx, bind });
   if (rows.length === 0) return;

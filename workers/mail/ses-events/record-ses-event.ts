@@ -45,14 +45,16 @@ export function recordSesEvent(
     const eventId = await insertEvent(database, tx, event, mail, messageId);
     if (eventId === undefined) return 'again';
     await settleUnanswered(database, tx, mail);
+    const { recipient } = mail;
     const address = affectedAddress(event, mail);
-    if (address !== undefined) {
+    if (recipient !== null && address !== undefined) {
       const cause: Cause = { traceId: mail.traceId, requestId };
       const subject = { outboxId: mail.id, adminId: mail.adminId ?? undefined };
       const parts = { database, audit, tx, cause, subject };
       const reason = event.type === 'bounced' ? 'bounce' : 'complaint';
-      if (event.suppresses) await suppress(parts, { address, reason, eventId });
-      if (event.lifts) await liftSuppression(parts, { address, reason: 'complaint' });
+      if (event.suppresses)
+        await suppress(parts, { address, recipient, reason, eventId, at: event.at });
+      if (event.lifts) await liftSuppression(parts, { address, reason: 'complaint', at: event.at });
     }
     return 'recorded';
   });

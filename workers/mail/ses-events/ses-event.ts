@@ -3,6 +3,7 @@ import * as z from 'zod';
 import { isoTime } from '../../../shared/iso-time.js';
 import type { MailEventType } from '../../../shared/models/index.js';
 import { maskPersonalData } from '../../mask.js';
+import { WITHDRAWN } from '../suppressions.js';
 
 /** One event of a mail, as Amazon SES publishes it. */
 export interface SesEvent {
@@ -98,7 +99,7 @@ const readers: Readonly<Record<string, z.ZodType<Facts & { mail: z.output<typeof
     ...about(bounce.bouncedRecipients),
   })),
   Complaint: z.object({ mail: Mail, complaint: Complaint }).transform(({ mail, complaint }) => {
-    const isWithdrawn = complaint.complaintFeedbackType === 'not-spam';
+    const isWithdrawn = complaint.complaintFeedbackType === WITHDRAWN;
     return {
       mail,
       type: 'complained' as const,
