@@ -29,6 +29,8 @@ export const operatorCommands: readonly Command[] = [
 async function setRole(args: Arguments, isOperator: boolean): Promise<CommandResult> {
   const email = readAddress(args.words[0] ?? '');
   return withTools(args, async (tools) => {
+    if (!isOperator && tools.operatorEmails.includes(email.canonical))
+      throw new Error(`${email.address} is an operator by OPERATOR_EMAILS: remove it there`);
     const changed = await setOperator(tools, email, isOperator, causeOfCommand(args)).catch(
       refuseUnknownAdmin,
     );

@@ -17,6 +17,8 @@ export interface Tools {
   /** Writes messages for the relay to enqueue: a command needs no Redis for them. */
   readonly outbox: Outbox;
   readonly confirmationExpiresMs: number;
+  /** Canonical addresses that have the operator role by `OPERATOR_EMAILS`. */
+  readonly operatorEmails: readonly string[];
   readonly log: Logger;
 }
 
@@ -46,6 +48,7 @@ export function openTools({ env, logLine }: Arguments): Tools & { close(): Promi
     audit: createAudit(log),
     outbox,
     confirmationExpiresMs: config.confirmationExpiresMs,
+    operatorEmails: config.operatorEmails,
     async close() {
       await outbox.close();
       await database.close();

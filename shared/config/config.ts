@@ -75,6 +75,7 @@ export function loadToolConfig(env: Environment = process.env) {
       ...runtime(reader),
       database: database(reader),
       confirmationExpiresMs: reader.get('CONFIRMATION_EXPIRES'),
+      operatorEmails: reader.get('OPERATOR_EMAILS'),
     }),
   );
 }

@@ -85,6 +85,12 @@ test.serial('operator grants and revokes', async (t) => {
     [granted.code, granted.json],
     [0, { ok: true, email, role: 'operator', changed: true }],
   );
+  const listed = { OPERATOR_EMAILS: `else@x.test,${email.toUpperCase()}` };
+  const kept = await runCli(context, ['operator', 'revoke', email], listed);
+  t.deepEqual(
+    [kept.code, kept.stderr],
+    [1, `${email} is an operator by OPERATOR_EMAILS: remove it there\n`],
+  );
   const revoked = await runCli(context, ['operator', 'revoke', email]);
   t.deepEqual([revoked.code, revoked.stdout], [0, `${email} is now an admin\n`]);
 });
