@@ -1,4 +1,5 @@
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
+import { AppError } from '../../shared/errors/app-error.js';
 import { isDatabaseUnavailable } from '../../shared/database/failures.js';
 import type { Check } from '../../shared/health/checks.js';
 import { readiness } from '../../shared/health/readiness.js';
@@ -98,7 +99,8 @@ const isAborted = (req: IncomingMessage): boolean => req.destroyed && !req.compl
 
 function failed({ log }: WorkerHttpDeps, error: unknown, requestId: string): WorkerResponse {
   const fields = { err: maskError(error), 'http.request.id': requestId };
-  if (isDatabaseUnavailable(error)) {
+  const isUnavailable = error instanceof AppError && error.code === 'unavailable';
+  if (isUnavailable || isDatabaseUnavailable(error)) {
     log.warn(fields, 'service unavailable');
     return problem('unavailable', requestId, { 'Retry-After': '5' });
   }

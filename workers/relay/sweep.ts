@@ -1,6 +1,7 @@
 import type { Database } from '../../shared/database/connect.js';
 import { withTransaction, type Transaction } from '../../shared/database/transaction.js';
 import { jittered, startRepeating } from '../../shared/lifecycle/repeat.js';
+import { AppError } from '../../shared/errors/app-error.js';
 import type { Logger } from '../../shared/logging/logger.js';
 import type { LogMessage } from '../../shared/logging/messages.js';
 import { isJobOf, outboxJobId } from '../../shared/outbox/outbox-job.js';
@@ -42,7 +43,8 @@ export interface SweepScope {
 export interface Sweep {
   /**
    * Checks enqueued messages, in chunks that no two sweeps of the fleet check at the same time.
-   * @throws when Redis or the database does not answer: what has not been checked is unchanged.
+   * @throws when the database does not answer, {@link AppError} `unavailable` when Redis does not: what has not been checked is
+   *   unchanged.
    */
   run(scope?: Partial<SweepScope>): Promise<SweepResult>;
 }
@@ -173,7 +175,7 @@ async function sweepOutbox(
 /** A key of another type in the queue's place hides every job, and its content is lost. */
 async function removeForeignKeys({ queue, log }: SweepDeps): Promise<void> {
   const names = await queue.removeForeignKeys().catch((cause: unknown) => {
-    throw new Error('the queue could not be seen', { cause });
+    throw new AppError('unavailable', { detail: 'the queue could not be seen', cause });
   });
   if (names.length > 0)
     log.error({ 'labels.keys': names.join(', ') }, 'corrupt queue keys removed');
@@ -265,7 +267,10 @@ async function checkJobs(
   return messages.map((message, i) => {
     const state = states[i];
     if (state?.status !== 'fulfilled')
-      throw new Error('a job could not be seen', { cause: state?.reason });
+      throw new AppError('unavailable', {
+        detail: 'a job could not be seen',
+        cause: state?.reason,
+      });
     return { message, state: state.value, action: actionFor(message, state.value) };
   });
 }

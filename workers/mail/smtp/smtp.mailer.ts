@@ -100,7 +100,10 @@ async function sendMail(
     const { response } = SentInfo.parse(info);
     return { response: maskPersonalData(response), providerId: providerIdIn(response) };
   } catch (error) {
-    throw attempt.endedBy ?? classifySmtpError(error, attempt.progress);
+    const failure = attempt.endedBy ?? classifySmtpError(error, attempt.progress);
+    // A reply that comes before its turn ends the attempt, but nodemailer still transmits the content once that is permitted.
+    attempt.controller.abort();
+    throw failure;
   } finally {
     endSendAttempt(attempt);
   }
