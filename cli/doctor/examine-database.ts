@@ -44,14 +44,24 @@ export async function examineDatabase({
   } catch (error) {
     const refusal = refusalOfDatabase(error);
     const found = refusal === undefined ? messageOf(error) : `${refusal}: ${messageOf(error)}`;
-    const advice =
-      refusal === 'refuses writes'
-        ? 'See the runbook: PostgreSQL refuses writes. Until then the API answers 503 to requests that write, and no mail is sent.'
-        : 'Start PostgreSQL or restore the connection; until then the API answers 503 and no mail is sent.';
-    return { findings: [{ check: 'postgres', ok: false, found, advice }], clock: undefined };
+    return {
+      findings: [{ check: 'postgres', ok: false, found, advice: adviceOn(refusal) }],
+      clock: undefined,
+    };
   } finally {
     await database.close();
   }
+}
+
+/** What to do about a refusal; undefined for a server that does not answer. */
+function adviceOn(refusal: string | undefined): string {
+  if (refusal === 'refuses writes')
+    return 'See the runbook: PostgreSQL refuses writes. Until then the API answers 503 to requests that write, and no mail is sent.';
+  if (refusal?.startsWith('refuses connections'))
+    return 'PostgreSQL runs. Correct user and password in DATABASE_URL, or free connections or allow more; until then the API answers 503.';
+  if (refusal !== undefined)
+    return 'PostgreSQL runs. If the statement took too long, end what holds the lock (pg_locks, pg_stat_activity); until then the API answers 503.';
+  return 'Start PostgreSQL or restore the connection; until then the API answers 503 and no mail is sent.';
 }
 
 interface Session {

@@ -3,6 +3,7 @@ import type { Database } from '../database/connect.js';
 import { refusalOfDatabase } from '../database/failures.js';
 import { checkWrites } from '../database/writes.js';
 import { isSchemaCurrent } from '../database/schema-version.js';
+import type { Statement } from '../database/statements.js';
 import type { Logger } from '../logging/logger.js';
 import type { JobQueue } from '../queues/job-queue.js';
 import type { Queues } from '../queues/queues.js';
@@ -36,6 +37,8 @@ export async function readiness(
   return { status: isReady ? 'ready' : 'not_ready', checks: Object.fromEntries(results) };
 }
 
+const CONNECTED: Statement = { name: 'check-connected', text: 'select' };
+
 /**
  * The checks that both processes need. With a logger, each outage is logged once when it begins and once when it is over,
  * however often readiness is requested.
@@ -47,7 +50,8 @@ export function commonChecks(
 ): Readonly<Record<string, Check>> {
   const checks: Partial<Record<CommonCheck, Check>> = {
     postgres: async () => {
-      await checkWrites(database);
+      // Connections of both kinds: a server that takes no new ones still serves those that are open.
+      await Promise.all([checkWrites(database), database.statements.run(CONNECTED, [])]);
       return { ok: true };
     },
     ...Object.fromEntries(

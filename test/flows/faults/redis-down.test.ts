@@ -58,6 +58,8 @@ for (const how of ['refuse', 'silence'] as const) {
         [ready.status, ready.body.checks['redis']?.ok, ready.body.checks['postgres']?.ok],
         [503, false, true],
       );
+      const sweep = await fetch(`${worker.url}/tasks/sweep-outbox`, { method: 'POST' });
+      t.deepEqual([sweep.status, sweep.headers.get('retry-after')], [503, '5']);
 
       await proxy.restore();
       const emails = waiting.map(({ email }) => email);

@@ -221,6 +221,16 @@ test.serial(
   },
 );
 
+test('PostgreSQL counts as there only with connections of both kinds', async (t) => {
+  const { ask, database } = await setUp(t);
+  t.true((await ask()).checks['postgres']?.ok);
+  await database.statements.close();
+  t.deepEqual((await ask()).checks['postgres'], {
+    ok: false,
+    problem: 'postgres cannot be reached',
+  });
+});
+
 async function setUp(
   scope: Scope,
   { databaseUrl = context.databaseUrl, logsUrl = context.redisUrl } = {},
