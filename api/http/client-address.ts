@@ -1,6 +1,7 @@
 import type { IncomingMessage } from 'node:http';
+import { isIPv4, isIPv6 } from 'node:net';
 import proxyAddr from 'proxy-addr';
-import { withoutPort } from '../../shared/http/network-address.js';
+import { unmapped, withoutPort } from '../../shared/http/network-address.js';
 
 /** Express's setting: a number of hops, or the addresses and networks of the proxies. */
 export type TrustProxy = number | string[];
@@ -19,8 +20,16 @@ export function createClientAddress(
       : proxyAddr.compile(trustProxy);
   return (req) => {
     normalizeForwardedFor(req);
-    return proxyAddr(req, trust);
+    return canonical(proxyAddr(req, trust) ?? '') ?? req.socket.remoteAddress;
   };
+}
+
+/** An address in its one form (RFC 5952), so that a client has one; undefined for what is none. */
+function canonical(text: string): string | undefined {
+  const address = unmapped(text);
+  if (isIPv4(address)) return address;
+  const [withoutZone = ''] = address.split('%', 1);
+  return isIPv6(withoutZone) ? new URL(`http://[${withoutZone}]`).hostname.slice(1, -1) : undefined;
 }
 
 /**

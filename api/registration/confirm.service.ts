@@ -151,6 +151,7 @@ export async function createAdmin(
   instead: { readonly name?: string | undefined; readonly passwordHash?: string },
 ): Promise<Admin> {
   const { email, emailCanonical, name, nameCanonical, passwordHash } = registration;
+  const now = new Date();
   const admin = await Admin.create(
     {
       email,
@@ -158,7 +159,8 @@ export async function createAdmin(
       name,
       nameCanonical,
       passwordHash: instead.passwordHash ?? passwordHash,
-      confirmedAt: new Date(),
+      createdAt: now,
+      confirmedAt: now,
       ...(instead.name !== undefined && {
         name: instead.name,
         nameCanonical: canonicalName(instead.name),

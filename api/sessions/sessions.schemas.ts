@@ -55,12 +55,17 @@ export const Login = z.object({
 
 /** The response to a login or a refresh. */
 export function loginView(issued: IssuedTokens, roleOf: RoleOf): z.input<typeof Login> {
+  const refreshExpiresIn = wholeSeconds(issued.refreshExpiresMs);
   return {
     access_token: issued.accessToken,
     token_type: 'Bearer',
-    expires_in: Math.floor(issued.accessExpiresMs / 1_000),
+    // No token outlives its session.
+    expires_in: Math.min(wholeSeconds(issued.accessExpiresMs), refreshExpiresIn),
     refresh_token: issued.refreshToken,
-    refresh_expires_in: Math.floor(issued.refreshExpiresMs / 1_000),
+    refresh_expires_in: refreshExpiresIn,
     admin: adminView(issued.admin, roleOf),
   };
 }
+
+/** At least one: it has not expired yet. */
+const wholeSeconds = (ms: number): number => Math.max(1, Math.round(ms / 1_000));

@@ -1,5 +1,6 @@
 import test, { type ExecutionContext } from 'ava';
 import { withoutPort } from '../../shared/http/network-address.js';
+import type { Login } from '../helpers/admins.js';
 import { createClient, type ApiClient } from '../helpers/api-client.js';
 import { useApi } from '../helpers/api.js';
 import { useContext } from '../helpers/context.js';
@@ -202,6 +203,23 @@ async function addressesIn(server: RunningServer): Promise<string[]> {
 }
 
 const api = useApi(context, { env: { TRUST_PROXY: '127.0.0.0/8, 10.0.0.0/8' } });
+
+test('S64 a client has one address, however a proxy writes it; what is no address is the proxy’s own', async (t) => {
+  for (const [given, ip] of [
+    ['2001:DB8:0::1', '2001:db8::1'],
+    ['::ffff:9.9.9.9', '9.9.9.9'],
+    ['fe80::1%eth0', 'fe80::1'],
+    ['garbage', '127.0.0.1'],
+  ] as const) {
+    const { email, password } = await api.admins.confirmedAdmin();
+    const headers = { 'x-forwarded-for': given };
+    const login = await api.client.post<Login>('/auth/login', { email, password }, { headers });
+    const { body } = await api.client
+      .as(login.body.access_token)
+      .get<{ ip: string; current: boolean }[]>('/auth/sessions');
+    t.is(body.find(({ current }) => current)?.ip, ip, given);
+  }
+});
 
 test('S81 more types in Accept than any browser sends are not weighed', async (t) => {
   const typeOf = async (accept: string): Promise<string> => {
