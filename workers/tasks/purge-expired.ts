@@ -14,9 +14,9 @@ const MAX_DURATION_MS = 40_000;
 /**
  * Deletes expired rows: settled messages with their deliveries and events, events about unknown mails, links that were never
  * followed, sessions that ended or expired and registrations that were never confirmed, 30 days after their end, as long as no
- * link can still confirm them; and suppressions after a bounce, after a year. Works in small batches, each a transaction, one of each kind in turn, so that
- * however many there are of one kind the others are deleted too; begins none once the signal has aborted. A row that another
- * transaction has locked is left to the next run.
+ * link can still confirm them; and suppressions after a bounce, after a year. Works in small batches, each a transaction, one of
+ * each kind in turn, so that however many there are of one kind the others are deleted too; begins none once the signal has
+ * aborted. A row that another transaction has locked is left to the next run.
  */
 export async function purgeExpired(database: Database, signal?: AbortSignal): Promise<PurgeResult> {
   const deadline = Date.now() + MAX_DURATION_MS;
