@@ -1,4 +1,4 @@
-import { setImmediate } from 'node:timers/promises';
+import { setImmediate, setTimeout as delay } from 'node:timers/promises';
 import { mayConcernOneRow } from './failures.js';
 
 /** Runs one row's work, together with that of concurrent callers. */
@@ -7,6 +7,7 @@ export type Grouped<Row, Result> = (row: Row) => Promise<Result | undefined>;
 interface Grouping<Row, Result> {
   readonly keyOf: (row: Row) => string;
   readonly run: (rows: readonly Row[]) => Promise<ReadonlyMap<string, Result>>;
+  readonly pauseMs: () => number;
   readonly waiting: Waiting<Row, Result>[];
   /** Whether rows are being run, or will be at the end of this turn of the event loop. */
   isRunning: boolean;
@@ -30,12 +31,14 @@ const MAX_ROWS = 50;
  * such as a lost connection, is every caller's, since the statement may have been committed.
  * @param keyOf rows with the same key are not run together: the later one finds what the earlier one has changed.
  * @param run one statement or transaction over all rows; resolves to the results by key.
+ * @param pauseMs how long to gather rows after a statement, while nobody waits for them yet; 0 by default.
  */
 export function groupCommit<Row, Result>(
   keyOf: (row: Row) => string,
   run: (rows: readonly Row[]) => Promise<ReadonlyMap<string, Result>>,
+  pauseMs: () => number = () => 0,
 ): Grouped<Row, Result> {
-  const state: Grouping<Row, Result> = { keyOf, run, waiting: [], isRunning: false };
+  const state: Grouping<Row, Result> = { keyOf, run, pauseMs, waiting: [], isRunning: false };
   return (row) =>
     new Promise((resolve, reject) => {
       state.waiting.push({ key: keyOf(row), row, resolve, reject });
@@ -49,7 +52,8 @@ async function runWaiting<Row, Result>(state: Grouping<Row, Result>): Promise<vo
   while (state.waiting.length > 0) {
     await runBatch(state, takeBatch(state.waiting));
     // The callers whose replies have arrived meanwhile are part of the next statement.
-    await setImmediate();
+    const ms = state.pauseMs();
+    await (ms > 0 ? delay(ms) : setImmediate());
   }
   state.isRunning = false;
 }

@@ -1,7 +1,7 @@
 import { randomBytes, randomUUID } from 'node:crypto';
 import test from 'ava';
 import { buildMimeMessage, type MimeMessage } from '../../workers/mail/smtp/mime-message.js';
-import { encodeQuotedPrintable } from '../../workers/mail/smtp/quoted-printable.js';
+import { createQuotedPrintableEncoder } from '../../workers/mail/smtp/quoted-printable.js';
 import { shareProcess } from '../helpers/context.js';
 
 shareProcess();
@@ -20,7 +20,7 @@ test('text comes back from quoted-printable as it was, in short lines of ASCII',
     `${'word '.repeat(100)}\n\n.\n..\nFrom me\n`,
     randomBytes(5_000).toString('latin1').replaceAll('\r', '\n'),
   ]) {
-    const encoded = encodeQuotedPrintable(text);
+    const encoded = createQuotedPrintableEncoder()(text);
     for (const line of encoded.split('\r\n')) {
       t.true(line.length <= 76, line);
       t.regex(line, /^(?:[\t\x20-\x3c\x3e-\x7e]|=[0-9A-F]{2}|=$)*$/);
@@ -31,7 +31,20 @@ test('text comes back from quoted-printable as it was, in short lines of ASCII',
 });
 
 test('every line break becomes CRLF', (t) => {
-  t.is(encodeQuotedPrintable('a\nb\r\nc\rd'), 'a\r\nb\r\nc\r\nd');
+  t.is(createQuotedPrintableEncoder()('a\nb\r\nc\rd'), 'a\r\nb\r\nc\r\nd');
+});
+
+test('lines that the text before had are encoded as in any other', (t) => {
+  const encode = createQuotedPrintableEncoder();
+  const texts = [
+    'é\na = b\nthe end ',
+    'é\na = c\nthe end ',
+    'a = c\né\nthe end \nafter all',
+    '',
+    'é',
+    'é',
+  ];
+  for (const text of texts) t.is(encode(text), createQuotedPrintableEncoder()(text));
 });
 
 test('a message has each header once, and its two parts', (t) => {
@@ -67,6 +80,20 @@ test('names and subjects stay in their headers, encoded', (t) => {
     for (const line of head.split('\r\n')) t.true(line.length <= 78, line);
     t.regex(head.replaceAll(/\r\n[ \t]+/g, ' '), /^To: .*<ada@x\.example>$/m);
   }
+});
+
+test('an address without a name is written as it is, whatever it needs to be', (t) => {
+  for (const address of [
+    'ada@x.example',
+    'a.b+c_d-e@x-y.example',
+    `${'l'.repeat(64)}@${'d.'.repeat(40)}example`,
+  ]) {
+    const { source } = build({ to: { name: '', address } });
+    t.is(/^To:([^]*?)\r\nSubject/m.exec(source)?.[1]?.replaceAll(/\s/g, ''), address);
+    for (const line of source.split('\r\n')) t.true(line.length <= 78 || line.includes(address));
+  }
+  const { source } = build({ to: { name: '', address: '"a b"@x.example' } });
+  t.regex(source, /^To: <"a b"@x\.example>\r$/m);
 });
 
 function build(change: Partial<MimeMessage>): { id: string; source: string } {

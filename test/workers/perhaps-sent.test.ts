@@ -134,10 +134,16 @@ test('a worker whose claim was lost before the content goes keeps it back', asyn
   const held = heldAnswer();
   const { fixture, server, deliver } = await setUpDelivery(t, context, {
     smtp: { onRecipient: () => held.answer },
+    claimMs: 3_000,
   });
   const { id } = await fixture.promiseConfirmation();
   const delivering = deliver({ id });
-  await eventually(async () => (await fixture.deliveriesOf(id)).length === 1);
+  await eventually(async () => (await fixture.messageOf(id)).unanswered === 1);
+  // Renewed once: the envelope takes longer than a claim is sure for.
+  const { claimed_until: first } = await fixture.messageOf(id);
+  await eventually(
+    async () => (await fixture.messageOf(id)).claimed_until?.getTime() !== first?.getTime(),
+  );
   await context.rows(
     `update outbox set claimed_until = now() + interval '1 minute' where id = $1`,
     [id],
@@ -145,31 +151,26 @@ test('a worker whose claim was lost before the content goes keeps it back', asyn
   held.give('take');
   await t.throwsAsync(delivering, { instanceOf: JobDelayed });
   t.is(server.received.length, 0);
-  t.is((await fixture.messageOf(id)).unanswered, 0);
 });
 
 test('a mail that is taken back while leave to hand over is asked for does not count as a copy', async (t) => {
-  const held = heldAnswer();
-  let isNamed = false;
+  const greeting = heldAnswer();
   const { fixture, server, deliver } = await setUpDelivery(t, context, {
     smtp: {
-      onRecipient: () => {
-        isNamed = true;
-        return held.answer;
-      },
+      server: { onConnect: (_session, callback) => void greeting.answer.then(() => callback()) },
     },
   });
   const { id } = await fixture.promiseConfirmation();
   const tried = jobContext();
   const delivering = deliver({ id }, tried);
-  await eventually(() => isNamed);
+  await eventually(async () => (await fixture.deliveriesOf(id)).length === 1);
 
   const client = new pg.Client({ connectionString: context.databaseUrl });
   await client.connect();
   try {
     await client.query('begin');
     await client.query('select from outbox where id = $1 for update', [id]);
-    held.give('take');
+    greeting.give('take');
     await eventually(async () => (await context.rows(WAITING_TO_HAND_OVER)).length === 1);
     tried.abort();
     await client.query('commit');
@@ -181,6 +182,19 @@ test('a mail that is taken back while leave to hand over is asked for does not c
   t.like(await fixture.messageOf(id), { unanswered: 0, attempts: 0, claimed_until: null });
 });
 
+test('a transmission is recorded while the envelope is sent; a try that ends there does not count as a copy', async (t) => {
+  const held = heldAnswer();
+  const { fixture, deliver } = await setUpDelivery(t, context, {
+    smtp: { onRecipient: () => held.answer },
+  });
+  const { id } = await fixture.promiseConfirmation();
+  const delivering = deliver({ id });
+  await eventually(async () => (await fixture.messageOf(id)).unanswered === 1);
+  held.give({ code: 450, text: 'greylisted' });
+  await t.throwsAsync(delivering, { message: '450 greylisted' });
+  t.is((await fixture.messageOf(id)).unanswered, 0);
+});
+
 const WAITING_TO_HAND_OVER = `
   select from pg_stat_activity
    where datname = current_database() and wait_event_type = 'Lock' and query like '%set unanswered = unanswered + 1%'`;
@@ -190,10 +204,7 @@ test('with PostgreSQL gone before the content goes it is kept back: what was sen
   const { fixture, server, deliver } = await setUpDelivery(t, context, {
     databaseUrl: proxy.urlFor(context.databaseUrl),
     smtp: {
-      onRecipient: async () => {
-        await proxy.refuse();
-        return 'take' as const;
-      },
+      server: { onConnect: (_session, callback) => void proxy.refuse().then(() => callback()) },
     },
   });
   const { id } = await fixture.promiseConfirmation();

@@ -8,19 +8,26 @@ shareProcess();
 const keyOf = (row: string): string => row.split(':')[0] ?? '';
 
 /** Grouped rows whose runs end when the test says so; each row's result is the row in upper case. */
-function setUp(fails: (rows: readonly string[]) => Error | undefined = () => undefined) {
+function setUp(
+  fails: (rows: readonly string[]) => Error | undefined = () => undefined,
+  pauseMs?: () => number,
+) {
   const runs: (readonly string[])[] = [];
   let end: () => void = () => undefined;
   let held: Promise<void> | undefined;
-  const add = groupCommit(keyOf, async (rows: readonly string[]) => {
-    runs.push(rows);
-    await held;
-    const error = fails(rows);
-    if (error) throw error;
-    return new Map(
-      rows.filter((row) => !row.includes('none')).map((row) => [keyOf(row), row.toUpperCase()]),
-    );
-  });
+  const add = groupCommit(
+    keyOf,
+    async (rows: readonly string[]) => {
+      runs.push(rows);
+      await held;
+      const error = fails(rows);
+      if (error) throw error;
+      return new Map(
+        rows.filter((row) => !row.includes('none')).map((row) => [keyOf(row), row.toUpperCase()]),
+      );
+    },
+    pauseMs,
+  );
   return {
     runs,
     add,
@@ -65,6 +72,20 @@ test('what comes while a run is in progress waits for the next one', async (t) =
   release();
   t.deepEqual(await Promise.all([first, ...others]), ['A', 'B', 'C']);
   t.deepEqual(runs, [['a'], ['b', 'c']]);
+});
+
+test('what comes during the pause after a run is one run as well; without a pause each turn has its own', async (t) => {
+  for (const [pauseMs, expected] of [
+    [100, [['a'], ['b', 'c']]],
+    [0, [['a'], ['b'], ['c']]],
+  ] as const) {
+    const { runs, add } = setUp(undefined, () => pauseMs);
+    await add('a');
+    const second = add('b');
+    await turns(4);
+    await Promise.all([second, add('c')]);
+    t.deepEqual(runs, expected);
+  }
 });
 
 test('rows with the same key are never in one run, and keep their order', async (t) => {

@@ -23,6 +23,11 @@ export interface ClaimKeeper {
    * @throws {ClaimLost} if another worker has claimed the message, or an operator decided about it.
    */
   recordTransmission(template: string): Promise<number>;
+  /**
+   * Makes sure that the claim still holds, by renewing it.
+   * @throws {ClaimLost} as `recordTransmission` does.
+   */
+  confirm(): Promise<void>;
   /** Stops renewing; resolves when `claimedUntil` is what the row has. Idempotent. */
   stop(): Promise<void>;
 }
@@ -63,15 +68,11 @@ export function keepClaim(
   return {
     heldForMs: () => state.heldUntil - performance.now(),
     async recordTransmission(template) {
-      const counted = state.last.then(() => deps.countTransmission({ message, template }));
-      state.last = counted.then(
-        () => undefined,
-        () => undefined,
-      );
-      const transmissions = await counted;
-      if (transmissions === undefined)
-        throw new ClaimLost('the message is claimed by another worker');
-      return transmissions;
+      const counted = afterLast(state, () => deps.countTransmission({ message, template }));
+      return (await counted) ?? claimLost();
+    },
+    async confirm() {
+      if (!(await afterLast(state, () => extend(state)))) claimLost();
     },
     async stop() {
       clearTimeout(state.timer);
@@ -79,6 +80,20 @@ export function keepClaim(
       await state.last;
     },
   };
+}
+
+function claimLost(): never {
+  throw new ClaimLost('the message is claimed by another worker');
+}
+
+/** Runs a statement about the claim once the last one has ended. */
+function afterLast<R>(state: ClaimState, run: () => Promise<R>): Promise<R> {
+  const result = state.last.then(run);
+  state.last = result.then(
+    () => undefined,
+    () => undefined,
+  );
+  return result;
 }
 
 /** Most mails end long before their first renewal: until then a claim costs no more than a timer. */
@@ -93,15 +108,25 @@ function scheduleRenewal(state: ClaimState): void {
 }
 
 async function renew(state: ClaimState): Promise<void> {
-  const { message } = state;
-  const { database, log, claimMs } = state.deps;
-  const requestedAt = performance.now();
   try {
-    const claimedUntil = await renewClaim(database, message, claimMs);
-    if (claimedUntil === undefined) return;
-    message.claimedUntil = claimedUntil;
-    state.heldUntil = requestedAt + claimMs;
+    await extend(state);
   } catch (error) {
-    log.warn({ 'labels.outbox_id': message.id, err: maskError(error) }, 'claim renewal failed');
+    const { deps, message } = state;
+    deps.log.warn(
+      { 'labels.outbox_id': message.id, err: maskError(error) },
+      'claim renewal failed',
+    );
   }
+}
+
+/** Extends the claim by its duration; resolves to false when it is not this worker's any more. */
+async function extend(state: ClaimState): Promise<boolean> {
+  const { message } = state;
+  const { database, claimMs } = state.deps;
+  const requestedAt = performance.now();
+  const claimedUntil = await renewClaim(database, message, claimMs);
+  if (claimedUntil === undefined) return false;
+  message.claimedUntil = claimedUntil;
+  state.heldUntil = requestedAt + claimMs;
+  return true;
 }

@@ -41,6 +41,7 @@ import {
   acquireSlot,
   createSendSlots,
   freeConnection,
+  isWellPrepared,
   releaseSlot,
   type SendSlot,
   type SendSlots,
@@ -68,6 +69,10 @@ interface Delivery extends DeliverMailDeps {
 
 /** A mail is not sent with less than this share of its claim left. */
 const MIN_CLAIM_SHARE = 1 / 3;
+/** How long claims gather while enough mails are prepared. */
+const GATHER_CLAIMS_MS = 6;
+/** The claim is checked again before the content if the envelope took longer than this share of it. */
+const CLAIM_SURE_SHARE = 1 / 30;
 /** The share of the claim that is reserved for recording the outcome. */
 const CLAIM_MARGIN_SHARE = 1 / 15;
 const SETTLE_ATTEMPTS = 8;
@@ -114,16 +119,18 @@ export function createDeliverMail(
 
 function openDelivery(deps: DeliverMailDeps): Delivery {
   const { database } = deps;
+  const slots = createSendSlots(() => deps.connections.current());
   return {
     ...deps,
+    slots,
     countMail: groupCommit(
       ({ address }) => address,
       (due) => countMails(database, due, deps.rateLimitScale),
     ),
-    slots: createSendSlots(() => deps.connections.current()),
     claim: groupCommit(
       ({ id }) => id,
       (keys) => claimMessages(database, keys, deps),
+      () => (isWellPrepared(slots) ? GATHER_CLAIMS_MS : 0),
     ),
     countTransmission: groupCommit(
       ({ message }) => message.id,
@@ -199,6 +206,7 @@ async function deliver(
     claim,
     claimedAt,
     transmissions: Promise.resolve(message.unanswered),
+    recordedAt: undefined,
     slot: undefined,
   };
   try {
@@ -225,8 +233,10 @@ interface Sending {
   readonly claim: ClaimKeeper;
   /** When the claim was requested, by the monotonic clock. */
   readonly claimedAt: number;
-  /** How often the content was transmitted without an answer, this attempt included. */
+  /** How often the content was transmitted without an answer, this attempt included once it is recorded. */
   transmissions: Promise<number>;
+  /** When the transmission began to be recorded, by the monotonic clock. */
+  recordedAt: number | undefined;
   slot: SendSlot | undefined;
 }
 
@@ -245,11 +255,11 @@ async function send(deps: Delivery, sending: Sending, mail: ComposedMail): Promi
   const receipt = await traceSending(deps.tracing, sending.attempt.span, () =>
     deps.mailer.send({ id: message.id, traceId: message.traceId, ...mail }, context.signal, {
       withinMs,
-      onSession: () => recordSession(permit),
-      beforeContent: async () => {
-        sending.transmissions = claim.recordTransmission(mail.template);
-        await sending.transmissions;
+      onSession: () => {
+        recordSession(permit);
+        recordTransmission(sending, mail.template);
       },
+      beforeContent: () => confirmTransmission(deps, sending),
     }),
   );
   recordReached(permit);
@@ -261,6 +271,26 @@ async function send(deps: Delivery, sending: Sending, mail: ComposedMail): Promi
   deps.failpoint('after-marker');
   deps.faults.clear('smtp');
   return 'sent';
+}
+
+/** Begins with the envelope, so that the server does not wait for the statement when it is ready for the content. */
+function recordTransmission(sending: Sending, template: string): void {
+  // Another session for the same attempt: the first ended before the content.
+  if (sending.recordedAt !== undefined) return;
+  sending.recordedAt = performance.now();
+  sending.transmissions = sending.claim.recordTransmission(template);
+  // Awaited before the content, and when the attempt fails.
+  sending.transmissions.catch(() => undefined);
+}
+
+/** @throws {ClaimLost} when the message is not this worker's any more: a process may have been paused during the envelope. */
+async function confirmTransmission(
+  { claimMs }: Delivery,
+  { claim, transmissions, recordedAt }: Sending,
+): Promise<void> {
+  await transmissions;
+  const elapsedMs = performance.now() - (recordedAt ?? -Infinity);
+  if (elapsedMs > claimMs * CLAIM_SURE_SHARE) await claim.confirm();
 }
 
 const serverOutOfReach = (pauseMs: number): QueuePaused =>

@@ -1,6 +1,6 @@
 import MimeNode from 'nodemailer/lib/mime-node';
 import { foldLines } from 'nodemailer/lib/mime-funcs';
-import { encodeQuotedPrintable } from './quoted-printable.js';
+import { createQuotedPrintableEncoder } from './quoted-printable.js';
 
 interface Mailbox {
   readonly name: string;
@@ -22,6 +22,10 @@ export interface MimeMessage {
   readonly headers: Readonly<Record<string, string>>;
 }
 
+/** Most lines of a mail are those of the one before. */
+const encodeText = createQuotedPrintableEncoder();
+const encodeHtml = createQuotedPrintableEncoder();
+
 /**
  * A message in Internet Message Format (RFC 5322), multipart/alternative (RFC 2046) in ASCII with lines of 76 characters. Built
  * here because nodemailer's composer takes more processor time than all the rest of a delivery. The headers with text of
@@ -41,18 +45,23 @@ export function buildMimeMessage(message: MimeMessage): Buffer {
     'Content-Type: multipart/alternative;',
     ` boundary="${boundary}"`,
     '',
-    ...part(boundary, 'text/plain', text),
-    ...part(boundary, 'text/html', html),
+    ...part(boundary, 'text/plain', encodeText(text)),
+    ...part(boundary, 'text/html', encodeHtml(html)),
     `--${boundary}--`,
     '',
   ];
   return Buffer.from(lines.join('\r\n'), 'latin1');
 }
 
+/** An address that is written as it is, in one line. */
+const PLAIN_ADDRESS = /^[\w.+-]{1,32}@[a-z0-9.-]{1,32}$/;
+
 /** Most subjects, and the sender, are those of the mail before: encoding them anew would take as long as the content. */
 const newest = new Map<string, { readonly value: string | Mailbox; readonly line: string }>();
 
 function header(name: 'From' | 'To' | 'Subject', value: string | Mailbox): string {
+  if (typeof value !== 'string' && value.name === '' && PLAIN_ADDRESS.test(value.address))
+    return `${name}: ${value.address}`;
   const known = newest.get(name);
   if (known?.value === value) return known.line;
   const encoded = MimeNode.encodeHeaderValue(
@@ -64,10 +73,10 @@ function header(name: 'From' | 'To' | 'Subject', value: string | Mailbox): strin
   return line;
 }
 
-const part = (boundary: string, type: string, content: string): string[] => [
+const part = (boundary: string, type: string, encoded: string): string[] => [
   `--${boundary}`,
   `Content-Type: ${type}; charset=utf-8`,
   'Content-Transfer-Encoding: quoted-printable',
   '',
-  encodeQuotedPrintable(content),
+  encoded,
 ];

@@ -1,17 +1,32 @@
 /** Without the `=` of a soft line break (RFC 2045, 6.7). */
 const MAX_LINE = 75;
 
-/** Text in UTF-8 as quoted-printable (RFC 2045, 6.7), with CRLF between its lines. */
-export function encodeQuotedPrintable(text: string): string {
-  const escaped = text
-    .replaceAll('=', '=3D')
-    .replaceAll(/[^\t\n\r\x20-\x7e]+/g, escapeBytes)
-    .replaceAll(/[\t ](?=[\r\n]|$)/g, escapeBytes);
-  return escaped
-    .split(/\r\n|\r|\n/)
-    .map(wrap)
-    .join('\r\n');
+/** Encodes text in UTF-8 as quoted-printable (RFC 2045, 6.7), with CRLF between its lines. */
+export type QuotedPrintableEncoder = (text: string) => string;
+
+/** An encoder for texts that are much alike: it remembers the lines of the last one. */
+export function createQuotedPrintableEncoder(): QuotedPrintableEncoder {
+  let last: { readonly lines: readonly string[]; readonly encoded: readonly string[] } = {
+    lines: [],
+    encoded: [],
+  };
+  return (text) => {
+    const lines = text.split(/\r\n|\r|\n/);
+    const encoded = lines.map((line, i) =>
+      line === last.lines[i] ? (last.encoded[i] ?? '') : encodeLine(line),
+    );
+    last = { lines, encoded };
+    return encoded.join('\r\n');
+  };
 }
+
+const encodeLine = (line: string): string =>
+  wrap(
+    line
+      .replaceAll('=', '=3D')
+      .replaceAll(/[^\t\x20-\x7e]+/g, escapeBytes)
+      .replace(/[\t ]$/, escapeBytes),
+  );
 
 const escapeBytes = (text: string): string =>
   Buffer.from(text)
