@@ -1,6 +1,7 @@
 import { execFileSync, spawnSync } from 'node:child_process';
-import { readFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, rmdirSync, writeFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
+import { join } from 'node:path';
 
 /** Where a process runs: on the measured core, on the other one, or on both. */
 export type CpuSet = 'measured' | 'other' | 'both';
@@ -30,6 +31,45 @@ export function onCpus(
 ): { command: string; args: string[] } {
   if (!isPinning) return { command: program, args: [...args] };
   return { command: 'taskset', args: ['-c', LISTS[cpus], program, ...args] };
+}
+
+/** The directories of control groups, and the files that hold a group to a part of a core (`man 7 cgroups`). */
+const GROUPS: readonly { readonly dir: string; limit(share: number): Record<string, string> }[] = [
+  {
+    dir: '/sys/fs/cgroup/cpu',
+    limit: (share) => ({
+      'cpu.cfs_period_us': String(PERIOD_US),
+      'cpu.cfs_quota_us': String(share * PERIOD_US),
+    }),
+  },
+  { dir: '/sys/fs/cgroup', limit: (share) => ({ 'cpu.max': `${share * PERIOD_US} ${PERIOD_US}` }) },
+];
+/** Short, so that a process that has used up its part does not pause for long. */
+const PERIOD_US = 10_000;
+
+/**
+ * Holds a process to a part of a core, 0 to 1, by a control group of its own.
+ * @returns removes the group once the process has ended; undefined where this process may not make groups.
+ */
+export function holdToShare(pid: number, share: number): (() => void) | undefined {
+  for (const { dir, limit } of GROUPS) {
+    const group = join(dir, `rollcall-bench-${pid}`);
+    try {
+      mkdirSync(group);
+    } catch {
+      continue;
+    }
+    try {
+      for (const [file, value] of Object.entries(limit(share)))
+        writeFileSync(join(group, file), value);
+      writeFileSync(join(group, 'cgroup.procs'), String(pid));
+      return () => rmdirSync(group);
+    } catch {
+      // A group without this controller.
+      rmdirSync(group);
+    }
+  }
+  return undefined;
 }
 
 /** Time that the measured core has been busy, in milliseconds (`man 5 proc`: the first three and the next fields of `cpu0`). */
