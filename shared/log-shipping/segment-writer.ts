@@ -42,6 +42,8 @@ interface WriterState extends SegmentWriterOptions {
 }
 
 const MAX_AGE_MS = 1_000;
+/** What the queue has by then needs no sync: there are two copies. The time bounds what a power cut costs without it. */
+const SYNC_AFTER_MS = 1_000;
 /** While the disk is full every attempt fails, and costs time that requests need. */
 const PAUSE_AFTER_FAILURE_MS = 1_000;
 
@@ -57,7 +59,7 @@ export function createSegmentWriter(options: SegmentWriterOptions): SegmentWrite
   return {
     append: (lines) => append(state, lines),
     seal: () => seal(state),
-    abandon: (folder) => (state.open?.folder === folder ? (detach(state)?.file.lines ?? 0) : 0),
+    abandon: (folder) => (state.open?.folder === folder ? abandon(state) : 0),
   };
 }
 
@@ -109,17 +111,30 @@ function seal(state: WriterState): void {
   if (!sealed) return;
   const { folder, file } = sealed;
   const { sequence, path, bytes, lines } = file;
-  state.onSealed(createSegment({ folder, sequence, path, bytes, lines, mayBeQueued: false }));
+  const segment = createSegment({ folder, sequence, path, bytes, lines, mayBeQueued: false });
+  setTimeout(closeSealed, SYNC_AFTER_MS, state, file.fd, segment).unref();
+  state.onSealed(segment);
 }
 
-/** Ends the open segment; its file is synced and closed in the background. */
+function abandon(state: WriterState): number {
+  const abandoned = detach(state);
+  if (!abandoned) return 0;
+  void closeFile(abandoned.file.fd);
+  return abandoned.file.lines;
+}
+
+/** Ends the open segment; its file stays open. */
 function detach(state: WriterState): OpenSegment | undefined {
   const { open } = state;
-  if (!open) return undefined;
-  clearTimeout(open.sealTimer);
+  clearTimeout(open?.sealTimer);
   state.open = undefined;
-  state.syncing = state.syncing.then(() => syncAndClose(open.file.fd));
   return open;
+}
+
+/** Closes a sealed segment's file, and syncs it before if the queue does not have its lines. */
+function closeSealed(state: WriterState, fd: number, { timesAdded }: Segment): void {
+  if (timesAdded > 0) void closeFile(fd);
+  else state.syncing = state.syncing.then(() => syncAndClose(fd));
 }
 
 async function syncAndClose(fd: number): Promise<void> {
@@ -128,5 +143,7 @@ async function syncAndClose(fd: number): Promise<void> {
   } catch {
     // The lines are still in the page cache: only a crash of the machine could lose them.
   }
-  await close(fd).catch(() => undefined);
+  await closeFile(fd);
 }
+
+const closeFile = (fd: number): Promise<void> => close(fd).catch(() => undefined);
