@@ -62,6 +62,10 @@ export function nextWaiting({ waiting }: Backlog): Segment | undefined {
   return undefined;
 }
 
+/** True for a segment that is about to be enqueued for the first time, while no other waits: it was sealed a moment ago. */
+export const isFresh = ({ waiting }: Backlog, { mayBeQueued, timesAdded }: Segment): boolean =>
+  waiting.size === 1 && !mayBeQueued && timesAdded === 0;
+
 /** Moves a waiting segment behind all others. */
 export function postpone({ waiting }: Backlog, segment: Segment): void {
   if (waiting.delete(segment)) waiting.add(segment);

@@ -1,4 +1,4 @@
-import { close as closeCallback, fsync as fsyncCallback } from 'node:fs';
+import { close as closeCallback, closeSync, fsync as fsyncCallback } from 'node:fs';
 import { promisify } from 'node:util';
 import { createSegment, type Segment } from './backlog.js';
 import { appendLines, isFull, openSegmentFile, type SegmentFile } from './segment-file.js';
@@ -119,7 +119,7 @@ function seal(state: WriterState): void {
 function abandon(state: WriterState): number {
   const abandoned = detach(state);
   if (!abandoned) return 0;
-  void closeFile(abandoned.file.fd);
+  closeNow(abandoned.file.fd);
   return abandoned.file.lines;
 }
 
@@ -133,7 +133,7 @@ function detach(state: WriterState): OpenSegment | undefined {
 
 /** Closes a sealed segment's file, and syncs it before if the queue does not have its lines. */
 function closeSealed(state: WriterState, fd: number, { timesAdded }: Segment): void {
-  if (timesAdded > 0) void closeFile(fd);
+  if (timesAdded > 0) closeNow(fd);
   else state.syncing = state.syncing.then(() => syncAndClose(fd));
 }
 
@@ -143,7 +143,13 @@ async function syncAndClose(fd: number): Promise<void> {
   } catch {
     // The lines are still in the page cache: only a crash of the machine could lose them.
   }
-  await closeFile(fd);
+  await close(fd).catch(() => undefined);
 }
 
-const closeFile = (fd: number): Promise<void> => close(fd).catch(() => undefined);
+function closeNow(fd: number): void {
+  try {
+    closeSync(fd);
+  } catch {
+    // The descriptor is gone all the same.
+  }
+}

@@ -4,6 +4,7 @@ import type { QueueRoom } from '../queues/queue-room.js';
 import type { Receipts } from '../queues/receipts.js';
 import {
   hasSegment,
+  isFresh,
   markInFlight,
   postpone,
   removeSegment,
@@ -139,7 +140,7 @@ function startNextGeneration(segment: Segment): void {
 
 async function readPayload(deps: ShipSegmentDeps, segment: Segment) {
   try {
-    const lines = await readSegment(segment.path);
+    const lines = await readSegment(segment.path, isFresh(deps.backlog, segment));
     if (lines.length > 0) return await packLines(lines);
     await settle(deps, segment);
     return undefined;

@@ -1,4 +1,4 @@
-import { rm } from 'node:fs/promises';
+import { unlink } from 'node:fs/promises';
 import { ConfigError } from '../config/config.js';
 import { createLogThrottle } from '../logging/log-throttle.js';
 import type { LogDestination, Logger } from '../logging/logger.js';
@@ -28,6 +28,7 @@ import { createSegmentWriter, type SegmentWriter } from './segment-writer.js';
 import { createShipper } from './shipper.js';
 import { countAsDropped, createSpoolCap, type SpoolCap } from './spool-cap.js';
 import {
+  isMissing,
   openSpoolFolders,
   type SpoolFolder,
   type SpoolFolders,
@@ -252,7 +253,9 @@ async function discard(
   { path, folder }: Segment,
 ): Promise<void> {
   try {
-    await rm(path, { force: true });
+    await unlink(path).catch((error: unknown) => {
+      if (!isMissing(error)) throw error;
+    });
     if (isFolderEmpty(backlog, folder)) await folders.remove(folder);
   } catch (error) {
     warn('spool segment removal failed', error);
