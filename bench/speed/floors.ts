@@ -53,7 +53,9 @@ function ratiosOf(outcomes: readonly Outcome[]): Floors {
       name,
       Object.fromEntries(
         verdicts.flatMap((verdict) =>
-          verdict.against === undefined || verdict.isStretch === true
+          verdict.against === undefined ||
+          verdict.beyond !== undefined ||
+          verdict.isStretch === true
             ? []
             : [[`${verdict.of} against ${verdict.against}`, ratioOf(verdict)]],
         ),

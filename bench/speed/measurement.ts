@@ -39,6 +39,8 @@ export interface Contender {
 export interface Goal {
   readonly figure: Figure;
   readonly of: string;
+  /** The contender whose figure is subtracted first: what is left is the cost of what it does without. */
+  readonly beyond?: string;
   /** Without it, the figure itself is compared with the bound. */
   readonly against?: string;
   readonly atLeast?: number;

@@ -111,9 +111,10 @@ export function judge(goal: Goal, rounds: Rounds): Verdict {
   };
 }
 
-function valueOf({ figure, of, against }: Goal, round: Rounds[number]): number {
-  const value = round[of]?.[figure] ?? Number.NaN;
-  return against === undefined ? value : value / (round[against]?.[figure] ?? Number.NaN);
+function valueOf({ figure, of, beyond, against }: Goal, round: Rounds[number]): number {
+  const figureOf = (name: string): number => round[name]?.[figure] ?? Number.NaN;
+  const value = figureOf(of) - (beyond === undefined ? 0 : figureOf(beyond));
+  return against === undefined ? value : value / figureOf(against);
 }
 
 function cpuRatioOf({ figure, of, against }: Goal, rounds: Rounds): number | undefined {

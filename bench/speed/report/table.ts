@@ -83,8 +83,9 @@ const figureNames: Readonly<Record<Figure, string>> = {
 };
 
 /** What a goal compares. */
-export function comparisonOf({ figure, of, against }: Verdict): string {
-  const what = of === PRODUCT ? figureNames[figure] : `${of}: ${figureNames[figure]}`;
+export function comparisonOf({ figure, of, beyond, against }: Verdict): string {
+  const found = of === PRODUCT ? figureNames[figure] : `${of}: ${figureNames[figure]}`;
+  const what = beyond === undefined ? found : `${found} beyond ${beyond},`;
   return against === undefined ? what : `${what} against ${against}`;
 }
 
