@@ -76,7 +76,7 @@ export interface OpenMeasurement {
 /** How long and how often is measured. */
 export interface Plan {
   readonly isShort: boolean;
-  /** Undefined: as the measurement says, or five, in a short run three. */
+  /** Undefined: as the measurement says, or eleven, in a short run three. */
   readonly rounds: number | undefined;
   readonly warmUpMs: number;
   readonly roundMs: number;

@@ -19,8 +19,8 @@ const USAGE = `npm run bench -- [NAME ...] [--short | --check] [--write] [--roun
   --short      a few short rounds over fewer rows, in under three minutes
   --check      a short run; fails when a ratio is more than 25 % below that in bench/floors.json
   --write      writes the results of a short run as well, and its ratios to bench/floors.json
-  --rounds N   rounds; 5, with --short 3 or fewer
-  --seconds N  duration of each contender's part in a round; 3, with --short 0.5
+  --rounds N   rounds; 5 to 11, with --short 3 or fewer
+  --seconds N  duration of each contender's part in a round; 1.5, with --short 0.5
 
 A full run of everything writes docs/performance.md and its plot.
 `;
@@ -71,7 +71,7 @@ function readPlan({
   readonly seconds?: string | undefined;
 }): Plan | undefined {
   const rounds = givenRounds === undefined ? undefined : Number(givenRounds);
-  const seconds = Number(givenSeconds ?? (isShort ? 0.5 : 3));
+  const seconds = Number(givenSeconds ?? (isShort ? 0.5 : 1.5));
   const isCount =
     rounds === undefined || (Number.isInteger(rounds) && rounds >= 1 && rounds <= MAX_ROUNDS);
   if (!isCount || !(seconds > 0) || seconds > MAX_SECONDS) return undefined;

@@ -48,7 +48,7 @@ export const register: Measurement = {
 export const mail: Measurement = {
   name: 'mail',
   title: `mails of a backlog, ${CONNECTIONS} SMTP connections`,
-  rounds: { full: 5, short: 2 },
+  rounds: { full: 9, short: 2 },
   settings: `MAIL_RATE=100000, MAIL_CONNECTIONS=${CONNECTIONS}, RATE_LIMIT_SCALE=100000`,
   goals: [{ figure: 'perSecond', of: PRODUCT, against: NODEMAILER, atLeast: 0.85 }],
   async open(world, { isShort }) {
@@ -63,7 +63,7 @@ export const mail: Measurement = {
         settings: { smtpPort: receiver.port, connections: CONNECTIONS },
       },
     });
-    const count = isShort ? 200 : 2_000;
+    const count = isShort ? 200 : 1_500;
     return {
       contenders: [
         {

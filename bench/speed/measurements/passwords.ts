@@ -38,7 +38,7 @@ export const login: Measurement = {
   title: "POST /auth/login against bcrypt alone, as many at a time as the service's limiter allows",
   settings: SETTINGS,
   leastMs: 2_000,
-  rounds: { full: 5, short: 2 },
+  rounds: { full: 9, short: 2 },
   goals: [{ figure: 'perSecond', of: PRODUCT, against: RAW, atLeast: 0.95 }],
   async open(world) {
     const server = await world.server(loginApi);
@@ -65,7 +65,7 @@ export const storm: Measurement = {
   title: 'GET /users/{id} on 4 connections beside 8 logins at a time',
   settings: SETTINGS,
   leastMs: 2_000,
-  rounds: { full: 5, short: 2 },
+  rounds: { full: 9, short: 2 },
   goals: [
     { figure: 'perSecond', of: IN_STORM, against: CALM, atLeast: 0.7 },
     { figure: 'p99Ms', of: IN_STORM, against: CALM, atMost: 15 },
