@@ -29,6 +29,8 @@ export interface Streams {
 const EVERY_MS = 3_000;
 const MAX_STREAMS = 100;
 const MAX_PER_SESSION = 6;
+/** A client that does not read keeps what is written in this process's memory: it is cut off, and a browser connects anew. */
+const MAX_UNREAD_BYTES = 256 * 1_024;
 
 interface State {
   readonly open: Set<Stream>;
@@ -96,7 +98,8 @@ async function update(state: State, render: RenderPage): Promise<void> {
   const byPage = new Map(events);
   for (const [i, { res, page }] of streams.entries()) {
     if (res.writableEnded || res.destroyed) continue;
-    if (allowed[i] === true) res.write(byPage.get(page) ?? NOTHING_NEW);
+    if (res.writableLength > MAX_UNREAD_BYTES) res.destroy();
+    else if (allowed[i] === true) res.write(byPage.get(page) ?? NOTHING_NEW);
     // While nobody can ask for the session nothing is shown.
     else if (allowed[i] === undefined) res.write('event: unknown\ndata: {}\n\n');
     else res.end('event: ended\ndata: {}\n\n');

@@ -50,7 +50,7 @@ export async function acquireSlot(slots: SendSlots, signal: AbortSignal): Promis
   return { state: 'sending' };
 }
 
-/** True while as many mails wait for a connection as there are: none that is prepared later is missed soon. */
+/** True while a mail waits for each of the connections: one that is prepared now is not needed at once. */
 export const isWellPrepared = ({ waiting, limit }: SendSlots): boolean => waiting.size >= limit();
 
 /** If this process dies, what was sent and is not recorded is sent again: two mails for each connection at most. */
