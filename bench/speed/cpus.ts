@@ -60,9 +60,9 @@ export function holdToShare(pid: number, share: number): (() => void) | undefine
       continue;
     }
     try {
-      for (const [file, value] of Object.entries(limit(share)))
-        writeFileSync(join(group, file), value);
-      writeFileSync(join(group, 'cgroup.procs'), String(pid));
+      // The kernel has made the files: where it has not, this is a plain directory.
+      for (const [file, value] of Object.entries({ ...limit(share), 'cgroup.procs': String(pid) }))
+        writeFileSync(join(group, file), value, { flag: 'r+' });
       return () => rmdirSync(group);
     } catch {
       // A group without this controller.

@@ -19,7 +19,7 @@ const USAGE = `npm run bench -- [NAME ...] [--short | --check] [--write] [--roun
   --short      a few short rounds over fewer rows, in under three minutes
   --check      a short run; fails when a ratio is more than 25 % below that in bench/floors.json
   --write      writes the results of a short run as well, and its ratios to bench/floors.json
-  --rounds N   rounds; 5 to 11, with --short 3 or fewer
+  --rounds N   rounds; 5 to 21, with --short 3 or fewer
   --seconds N  duration of each contender's part in a round; 1.5, with --short 0.5
 
 A full run of everything writes docs/performance.md and its plot.

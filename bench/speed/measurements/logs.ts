@@ -18,7 +18,7 @@ const SDK_LOOP = 'PutRecordBatch loop of the SDK';
 export const logs: Measurement = {
   name: 'logs',
   title: 'log lines, from the API through the worker to Firehose',
-  rounds: { full: 5, short: 2 },
+  rounds: { full: 15, short: 2 },
   settings: 'none; CPU is that of both processes; stdout goes to a file',
   goals: [{ figure: 'cpuUs', of: PRODUCT, against: SDK_LOOP, atMost: 1.3 }],
   async open(world, { isShort }) {
@@ -29,7 +29,7 @@ export const logs: Measurement = {
       name: 'firehose-sdk',
       program: { baseline: 'firehose-sdk', settings: { endpoint: receiver.url } },
     });
-    const count = isShort ? 20_000 : 300_000;
+    const count = isShort ? 20_000 : 60_000;
     return {
       contenders: [
         {
@@ -75,6 +75,8 @@ export const requestLog: Measurement = httpMeasurement({
   name: 'request-log',
   title: 'GET /users/{id} with its log line, spooled and enqueued, against none',
   settings: 'LOG_LEVEL=fatal and no stream for the API without logging',
+  // Each figure is a small part of what is measured.
+  rounds: { full: 21, short: 3 },
   connections: 32,
   status: 200,
   goals: [
@@ -108,7 +110,7 @@ const WORKER_SHARE = 0.4;
 /** Whether a second worker helps. */
 export const twoWorkers: Measurement = {
   name: 'two-workers',
-  rounds: { full: 5, short: 1 },
+  rounds: { full: 11, short: 1 },
   warmsUp: false,
   title: 'shipping log lines that wait in Redis, by two workers against one',
   settings:
@@ -120,7 +122,7 @@ export const twoWorkers: Measurement = {
     const first = await world.server(logWorker(world, 'log-worker-1', receiver, 'measured'));
     const second = await world.server(logWorker(world, 'log-worker-2', receiver, 'other'));
     const releases = [first, second].map(({ pid }) => holdToShare(pid, WORKER_SHARE));
-    const count = isShort ? 20_000 : 300_000;
+    const count = isShort ? 20_000 : 100_000;
     const drain = (workers: readonly MeasuredServer[]) => (): Promise<Sample> =>
       sampleDrain(world, { writer, all: [first, second], workers, receiver, count });
     return {
