@@ -76,7 +76,7 @@ test('what comes while a run is in progress waits for the next one', async (t) =
 
 test('what comes during the pause after a run is one run as well; without a pause each turn has its own', async (t) => {
   for (const [pauseMs, expected] of [
-    [100, [['a'], ['b', 'c']]],
+    [1_000, [['a'], ['b', 'c']]],
     [0, [['a'], ['b'], ['c']]],
   ] as const) {
     const { runs, add } = setUp(undefined, () => pauseMs);
