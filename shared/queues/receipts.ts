@@ -14,6 +14,8 @@ const KEPT_MS = 3 * 86_400_000;
 /** About 10 MB of Redis. A batch without a receipt is shipped again. */
 const MAX_RECEIPTS = 100_000;
 const FIND_AT_ONCE = 500;
+/** With each receipt it would cost as much again. In between there may be a few more. */
+const TRIM_EVERY_MS = 60_000;
 
 /**
  * Removes the receipts' key if it is of another type, which takes and shows no receipts: a batch without one is shipped
@@ -27,17 +29,16 @@ export async function removeForeignReceipts(redis: Redis): Promise<string[]> {
 
 /** Keeps receipts in a sorted set by time, in the same Redis as the log batches, so that both are lost together. */
 export function createReceipts(redis: Redis): Receipts {
+  let trimmedAtMs = -Infinity;
   return {
     async write(jobId) {
-      const now = Date.now();
-      const results = await redis
-        .multi()
-        .zadd(KEY, now, jobId)
-        .zremrangebyscore(KEY, '-inf', now - KEPT_MS)
-        .zremrangebyrank(KEY, 0, -1 - MAX_RECEIPTS)
-        .exec();
-      const failed = results?.find(([error]) => error !== null);
-      if (failed?.[0]) throw failed[0];
+      const writing = redis.zadd(KEY, Date.now(), jobId);
+      if (performance.now() - trimmedAtMs < TRIM_EVERY_MS) {
+        await writing;
+        return;
+      }
+      trimmedAtMs = performance.now();
+      await Promise.all([writing, trim(redis)]);
     },
     async find(jobIds) {
       const found = new Set<string>();
@@ -49,4 +50,9 @@ export function createReceipts(redis: Redis): Receipts {
       return found;
     },
   };
+}
+
+async function trim(redis: Redis): Promise<void> {
+  await redis.zremrangebyscore(KEY, '-inf', Date.now() - KEPT_MS);
+  await redis.zremrangebyrank(KEY, 0, -1 - MAX_RECEIPTS);
 }
