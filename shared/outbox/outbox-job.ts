@@ -47,7 +47,7 @@ export function isJobOf(
   { id, generation }: Pick<OutboxJobSource, 'id' | 'generation'>,
   data: unknown,
 ): boolean {
-  const { success, data: read } = OutboxJobData.safeParse(data);
-  if (!success) return isOtherVersion(data);
-  return read.outbox_id === id && read.generation === generation;
+  const read = OutboxJobData.safeParse(data);
+  if (!read.success) return isOtherVersion(data, read.error);
+  return read.data.outbox_id === id && read.data.generation === generation;
 }

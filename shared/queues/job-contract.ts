@@ -23,10 +23,14 @@ export function defineJob<Q extends QueueName, N extends string, S extends z.Zod
   return Object.freeze(contract);
 }
 
-/** True for data that name another version: during a rollout, jobs of a newer API meet older workers. */
-export const isOtherVersion = (data: unknown): boolean =>
+/**
+ * True for data that name a version which their contract does not know: during a rollout, jobs of a newer API meet older
+ * workers.
+ * @param error what the contract's schema says of the data.
+ */
+export const isOtherVersion = (data: unknown, { issues }: z.ZodError): boolean =>
   typeof data === 'object' &&
   data !== null &&
   'v' in data &&
   typeof data.v === 'number' &&
-  data.v !== 1;
+  issues.some(({ path }) => path.length === 1 && path[0] === 'v');

@@ -120,7 +120,7 @@ function parseData<S extends z.ZodType>(
   if (!hasAttempts(opts)) throw new PermanentFailure('the job has lost its options');
   const parsed = schema.safeParse(data);
   if (parsed.success) return parsed.data;
-  if (isOtherVersion(data))
+  if (isOtherVersion(data, parsed.error))
     throw new Error('the job is of a version that this worker does not know');
   const faults = parsed.error.issues.map(
     ({ path, code }) => `${path.join('.') || 'data'}: ${code}`,
