@@ -171,7 +171,7 @@ export interface RequestOutcome {
   readonly isSuccess: boolean;
 }
 
-/** The fields of a request's line, as JSON members. What is not generated here is encoded. */
+/** The fields of a request's line, as JSON members. Ids and methods have no character that JSON escapes. */
 export function requestMembers(
   { requestId, traceId, spanId, ip, adminId }: Omit<RequestContext, 'log' | 'startedAt'>,
   req: Pick<IncomingMessage, 'method' | 'url'>,
@@ -179,8 +179,8 @@ export function requestMembers(
 ): string {
   const path = maskPath(pathOf(req));
   return (
-    `,"http.request.id":${JSON.stringify(requestId)},"trace.id":"${traceId}","span.id":"${spanId}"` +
-    `,"http.request.method":${JSON.stringify(req.method)},"url.path":${JSON.stringify(path)}` +
+    `,"http.request.id":"${requestId}","trace.id":"${traceId}","span.id":"${spanId}"` +
+    `,"http.request.method":"${req.method ?? ''}","url.path":${JSON.stringify(path)}` +
     `,"http.response.status_code":${status},"event.duration":${durationNs}` +
     `,"event.outcome":"${isSuccess ? 'success' : 'failure'}"` +
     (ip === undefined ? '' : `,"client.ip":${JSON.stringify(ip)}`) +

@@ -1,4 +1,10 @@
-/** Collects the lines of one turn of the event loop, so that one call writes them. */
+/** Whole lines in UTF-8, each with its newline. */
+export interface Lines {
+  readonly text: Buffer;
+  readonly count: number;
+}
+
+/** Collects the lines of one turn of the event loop, so that they are encoded once and one call writes them. */
 export interface LineBuffer {
   write(line: string): void;
   /** Delivers the collected lines now. */
@@ -7,7 +13,7 @@ export interface LineBuffer {
   redirect(deliver: DeliverLines): void;
 }
 
-type DeliverLines = (lines: readonly string[]) => void;
+type DeliverLines = (lines: Lines) => void;
 
 interface BufferState {
   lines: string[];
@@ -43,7 +49,7 @@ function flush(state: BufferState): void {
   const { lines } = state;
   state.lines = [];
   state.length = 0;
-  if (lines.length > 0) state.deliver(lines);
+  if (lines.length > 0) state.deliver({ text: Buffer.from(lines.join('')), count: lines.length });
 }
 
 function redirect(state: BufferState, deliver: DeliverLines): void {

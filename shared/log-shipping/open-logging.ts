@@ -1,10 +1,5 @@
 import type { ApiConfig } from '../config/config.js';
-import {
-  createLogger,
-  type LogDestination,
-  type Logger,
-  type RootLogger,
-} from '../logging/logger.js';
+import { createLogger, type Logger, type RootLogger } from '../logging/logger.js';
 import { openStandardOutput, type StandardOutput } from '../logging/standard-output.js';
 import type { Queues } from '../queues/queues.js';
 import type { FolderOwner } from './folder-owner.js';
@@ -29,7 +24,7 @@ export interface Logging {
 /** For tests that run a process's parts in their own process. */
 export interface LoggingOptions {
   /** Takes the lines instead of standard output. */
-  readonly output?: LogDestination & Partial<Pick<StandardOutput, 'reportTo'>>;
+  readonly output?: Pick<StandardOutput, 'write'> & Partial<Pick<StandardOutput, 'reportTo'>>;
   /** The owner of the spool's folders instead of this process. */
   readonly owner?: FolderOwner;
 }
@@ -46,7 +41,7 @@ export function openLogging(
 ): Logging {
   const identity = { service, ...config.logging };
   const localLog = createLogger({ ...identity, destination: output });
-  const print = (lines: string): void => output.write(lines);
+  const print = (lines: Buffer): void => output.write(lines);
   const spool =
     config.spool && openSpool({ ...config.spool, localLog, print, ...(owner && { owner }) });
   const log = spool ? createLogger({ ...identity, destination: spool }) : localLog;

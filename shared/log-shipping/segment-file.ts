@@ -2,6 +2,7 @@ import { ftruncateSync, openSync, readFileSync, writeSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { MAX_BATCH_RECORDS } from '../jobs/ship-log-batch.js';
+import type { Lines } from './line-buffer.js';
 
 const MAX_SEGMENT_BYTES = 1_024 * 1_024;
 const NEWLINE = 0x0a;
@@ -23,42 +24,34 @@ export function openSegmentFile(folder: string, sequence: number): SegmentFile {
 }
 
 /** A segment is full at 500 lines or 1 MiB. */
-export const isFull = ({ lines, bytes }: SegmentFile): boolean =>
+export const isFull = ({ lines, bytes }: Pick<SegmentFile, 'lines' | 'bytes'>): boolean =>
   lines >= MAX_BATCH_RECORDS || bytes >= MAX_SEGMENT_BYTES;
 
 /**
- * Appends as many lines as fit, starting at `start`, in one call, and returns the index of the first line that is left.
- * In the page cache lines survive the process, not the machine.
+ * Appends as many lines as fit, in one call, and returns those that are left. In the page cache lines survive the process,
+ * not the machine.
  * @throws when not all was written; the part that was written is truncated if possible.
  */
-export function appendLines(file: SegmentFile, lines: readonly string[], start: number): number {
-  const roomLeft = MAX_BATCH_RECORDS - file.lines;
-  let end = Math.min(lines.length, start + roomLeft);
-  let text = encode(lines, start, end);
-  if (file.bytes + text.length > MAX_SEGMENT_BYTES) {
-    end = endOfFitting(file, lines, start, end);
-    text = encode(lines, start, end);
-  }
+export function appendLines(file: SegmentFile, lines: Lines): Lines {
+  const { text, count } = hasRoomFor(file, lines) ? lines : firstThatFit(file, lines);
   writeAll(file, text);
-  file.lines += end - start;
+  file.lines += count;
   file.bytes += text.length;
-  return end;
+  return { text: lines.text.subarray(text.length), count: lines.count - count };
 }
 
-const encode = (lines: readonly string[], start: number, end: number): Buffer =>
-  Buffer.from((start === 0 && end === lines.length ? lines : lines.slice(start, end)).join(''));
+const hasRoomFor = (file: SegmentFile, { text, count }: Lines): boolean =>
+  file.lines + count <= MAX_BATCH_RECORDS && file.bytes + text.length <= MAX_SEGMENT_BYTES;
 
-/** The index after the line with which the file reaches its size. */
-function endOfFitting(
-  file: SegmentFile,
-  lines: readonly string[],
-  start: number,
-  end: number,
-): number {
-  let { bytes } = file;
-  let at = start;
-  for (; at < end && bytes < MAX_SEGMENT_BYTES; at++) bytes += Buffer.byteLength(lines[at] ?? '');
-  return at;
+/** Up to the line with which the file is full. */
+function firstThatFit(file: SegmentFile, { text }: Lines): Lines {
+  let count = 0;
+  let end = 0;
+  while (end < text.length && !isFull({ lines: file.lines + count, bytes: file.bytes + end })) {
+    end = text.indexOf(NEWLINE, end) + 1;
+    count += 1;
+  }
+  return { text: text.subarray(0, end), count };
 }
 
 function writeAll({ fd, bytes }: SegmentFile, text: Buffer): void {

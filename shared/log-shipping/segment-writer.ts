@@ -1,6 +1,7 @@
 import { close as closeCallback, closeSync, fsync as fsyncCallback } from 'node:fs';
 import { promisify } from 'node:util';
 import { createSegment, type Segment } from './backlog.js';
+import type { Lines } from './line-buffer.js';
 import { appendLines, isFull, openSegmentFile, type SegmentFile } from './segment-file.js';
 import { isMissing, type SpoolFolder, type SpoolFolders } from './spool-folders.js';
 
@@ -13,7 +14,7 @@ export interface SegmentWriter {
    * Appends the lines synchronously, usually in one call. Never throws: lines that cannot be written go to `onFailed`.
    * Returns whether all were written.
    */
-  append(lines: readonly string[]): boolean;
+  append(lines: Lines): boolean;
   /** Seals the open segment, if there is one. */
   seal(): void;
   /** Abandons the open segment if it is in this folder, which is lost. Returns the number of its lines. */
@@ -24,7 +25,7 @@ export interface SegmentWriterOptions {
   readonly folders: SpoolFolders;
   readonly onSealed: (segment: Segment) => void;
   /** Called with lines that could not be written, and with the error unless writing is paused. */
-  readonly onFailed: (lines: readonly string[], error?: unknown) => void;
+  readonly onFailed: (lines: Lines, error?: unknown) => void;
 }
 
 interface OpenSegment {
@@ -63,20 +64,21 @@ export function createSegmentWriter(options: SegmentWriterOptions): SegmentWrite
   };
 }
 
-function append(state: WriterState, lines: readonly string[]): boolean {
+function append(state: WriterState, lines: Lines): boolean {
   if (performance.now() < state.pausedUntilMs) {
     state.onFailed(lines);
     return false;
   }
-  for (let start = 0; start < lines.length;) {
+  let left = lines;
+  while (left.count > 0) {
     try {
       const file = fileToAppendTo(state);
-      start = appendLines(file, lines, start);
+      left = appendLines(file, left);
       if (isFull(file)) seal(state);
     } catch (error) {
       state.pausedUntilMs = performance.now() + PAUSE_AFTER_FAILURE_MS;
       seal(state);
-      state.onFailed(lines.slice(start), error);
+      state.onFailed(left, error);
       return false;
     }
   }

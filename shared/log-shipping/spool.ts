@@ -23,7 +23,7 @@ import {
   type DroppedLines,
 } from './dropped-lines.js';
 import { thisProcess, type FolderOwner } from './folder-owner.js';
-import { createLineBuffer, type LineBuffer } from './line-buffer.js';
+import { createLineBuffer, type LineBuffer, type Lines } from './line-buffer.js';
 import { createSegmentWriter, type SegmentWriter } from './segment-writer.js';
 import { createShipper } from './shipper.js';
 import { countAsDropped, createSpoolCap, type SpoolCap } from './spool-cap.js';
@@ -84,7 +84,7 @@ export interface SpoolOptions {
   /** Writes to standard output alone: takes what is wrong with the spool. */
   readonly localLog: Logger;
   /** Writes lines to standard output. */
-  readonly print?: (lines: string) => void;
+  readonly print?: (lines: Buffer) => void;
   /** By default a new owner for this process. */
   readonly owner?: FolderOwner;
 }
@@ -120,7 +120,7 @@ export function openSpool({
   const onExit = (): void => close(state, onExit);
   process.once('exit', onExit);
   return {
-    write: state.buffer.write,
+    write: (line) => state.buffer.write(truncateLine(line)),
     flushSync: state.buffer.flush,
     startShipping: (route) => startShipping(state, route),
     close: onExit,
@@ -181,9 +181,9 @@ function openFolders(options: SpoolFoldersOptions): SpoolFolders {
 }
 
 /** Disk first: what was on standard output must be in the spool. */
-function writeLines(state: SpoolState, lines: readonly string[]): void {
-  const isWritten = state.writer.append(lines.map(truncateLine));
-  state.options.print(lines.join(''));
+function writeLines(state: SpoolState, lines: Lines): void {
+  const isWritten = state.writer.append(lines);
+  state.options.print(lines.text);
   if (isWritten) reportGap(state);
 }
 
@@ -199,8 +199,8 @@ function onSealed({ backlog, cap, wakeShipper }: SpoolState, segment: Segment): 
   wakeShipper();
 }
 
-function onWriteFailed(state: SpoolState, lines: readonly string[], error: unknown): void {
-  addDropped(state.dropped, lines.join(''));
+function onWriteFailed(state: SpoolState, { text }: Lines, error: unknown): void {
+  addDropped(state.dropped, text.toString());
   if (error !== undefined) state.warn('spool write failed', error);
 }
 
@@ -264,7 +264,7 @@ async function discard(
 
 function close({ options, buffer, writer, folders }: SpoolState, onExit: () => void): void {
   process.off('exit', onExit);
-  buffer.redirect((lines) => options.print(lines.join('')));
+  buffer.redirect(({ text }) => options.print(text));
   writer.seal();
   folders.release();
 }

@@ -28,8 +28,8 @@ export interface Logger<Message extends string = LogMessage> {
 /** The logger of a process. */
 export interface RootLogger<Message extends string = LogMessage> extends Logger<Message> {
   /**
-   * Logs a line whose fields are JSON already: members of an object, each with a leading comma. For what is logged at every
-   * request: it costs an eighth of a line whose fields are an object.
+   * Logs a line whose fields are JSON already: members of an object, each with a leading comma. The message has no character
+   * that JSON escapes. For what is logged at every request: it costs an eighth of a line whose fields are an object.
    */
   readonly members: (level: 'info' | 'warn' | 'error', members: string, message: Message) => void;
 }
@@ -87,7 +87,7 @@ export function createLogger<Message extends string = LogMessage>({
   return Object.assign(log, {
     members(at: 'info' | 'warn' | 'error', members: string, message: Message) {
       if (!log.isLevelEnabled(at)) return;
-      const line = `{"log.level":"${at}"${stamp()}${baseMembers}${members},"message":${JSON.stringify(message)}}\n`;
+      const line = `{"log.level":"${at}"${stamp()}${baseMembers}${members},"message":"${message}"}\n`;
       destination.write(line);
     },
   });

@@ -2,6 +2,8 @@ import type { LogDestination, Logger } from './logger.js';
 
 /** Standard output that survives a closed or stalled reader. */
 export interface StandardOutput extends LogDestination {
+  /** @param lines each with its newline; bytes are UTF-8. */
+  write(lines: string | Buffer): void;
   /**
    * Reports failed writes and their recovery to this log from now on. Where that log has another destination besides
    * standard output, its lines arrive there while writes fail.
@@ -13,7 +15,7 @@ export interface StandardOutput extends LogDestination {
 export interface OutputStream {
   /** Bytes that wait to be read; absent where nothing is buffered. */
   readonly writableLength?: number;
-  write(text: string, onWritten?: (error?: Error | null) => void): unknown;
+  write(text: string | Buffer, onWritten?: (error?: Error | null) => void): unknown;
   on(event: 'error', listener: (error: Error) => void): unknown;
 }
 
@@ -80,10 +82,10 @@ export function openStandardOutput({
   };
 }
 
-function write(state: OutputState, lines: string): void {
+function write(state: OutputState, lines: string | Buffer): void {
   if (performance.now() >= state.pausedUntilMs && hasRoom(state))
     state.stdout.write(lines, (error) => onWritten(state, error));
-  else state.droppedLines += lines.split('\n').length - 1;
+  else state.droppedLines += lines.toString().split('\n').length - 1;
 }
 
 /** A stalled reader counts as stalled until it has read everything. */

@@ -24,7 +24,7 @@ export const isRequest =
     line['http.request.id'] === requestId && line['message'] === 'request';
 
 /** Keeps lines as they come, and reads each of them once, however often they are asked for. */
-export function keepLines(): WrittenLines & { add(text: string): void } {
+export function keepLines(): WrittenLines & { add(text: string | Buffer): void } {
   let text = '';
   let readUpTo = 0;
   const lines: LogLine[] = [];
@@ -35,7 +35,7 @@ export function keepLines(): WrittenLines & { add(text: string): void } {
     return [...lines];
   };
   return {
-    add: (more) => void (text += more),
+    add: (more) => void (text += more.toString()),
     text: () => text,
     logLines,
     waitForLine: (isWanted, patience = { of: 'the log line' }) =>

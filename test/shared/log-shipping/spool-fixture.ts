@@ -89,7 +89,7 @@ function openTestSpool(
     maxBytes,
     owner: me,
     localLog: local.log,
-    print: (text) => void (printed += text),
+    print: (text) => void (printed += text.toString()),
   });
   scope.teardown(() => spool.close());
   const log = createLogger<string>({

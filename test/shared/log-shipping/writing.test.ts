@@ -85,14 +85,14 @@ test('folders and segments are readable by their user only', async (t) => {
   t.is((await stat(dirname(path))).mode & 0o777, 0o700);
 });
 
-test('a line over 256 KiB is truncated on disk, and whole on stdout', async (t) => {
+test('a line over 256 KiB is truncated', async (t) => {
   const fixture = await createSpoolFixture(t);
   const { spool, printed } = fixture.open();
   const whole = `${JSON.stringify({ message: 'm'.repeat(300 * KIB), 'event.id': 'e' })}\n`;
   spool.write(whole);
   await turn();
-  t.is(printed(), whole);
   const [text = ''] = await fixture.lines();
+  t.is(printed(), text);
   t.like(JSON.parse(text), { 'event.id': 'e', 'labels.cut': true });
 });
 

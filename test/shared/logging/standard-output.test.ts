@@ -15,7 +15,7 @@ function createStream(code: string) {
       state.attempts += 1;
       const error = state.failures > 0 && Object.assign(new Error('write failed'), { code });
       if (error) state.failures -= 1;
-      else state.accepted += text;
+      else state.accepted += text.toString();
       setImmediate(() => {
         onWritten?.(error || undefined);
         if (error) errors.emit('error', error);
