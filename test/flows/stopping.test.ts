@@ -1,4 +1,4 @@
-import { gunzipSync } from 'node:zlib';
+import { brotliDecompressSync } from 'node:zlib';
 import test, { type ExecutionContext } from 'ava';
 import { Queue } from 'bullmq';
 import { shipLogBatch } from '../../shared/jobs/ship-log-batch.js';
@@ -114,7 +114,7 @@ async function handedOver(): Promise<string> {
     const jobs = await queue.getJobs(['waiting']);
     return jobs
       .map(({ data }) => Buffer.from(shipLogBatch.schema.parse(data).lines, 'base64'))
-      .map((bytes) => gunzipSync(bytes).toString('utf8'))
+      .map((bytes) => brotliDecompressSync(bytes).toString('utf8'))
       .join('');
   } finally {
     await queue.close();

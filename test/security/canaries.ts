@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { gunzipSync } from 'node:zlib';
+import { brotliDecompressSync } from 'node:zlib';
 import type { TestContext } from '../helpers/context.js';
 import { dumpRedis } from '../helpers/redis.js';
 
@@ -63,7 +63,7 @@ export async function readRedis(url: string): Promise<string> {
   const dump = await dumpRedis(url);
   const packed = [...dump.matchAll(/\\"lines\\":\\"([A-Za-z0-9+/=]+)\\"/g)];
   const lines = packed.map(([, base64 = '']) =>
-    gunzipSync(Buffer.from(base64, 'base64')).toString(),
+    brotliDecompressSync(Buffer.from(base64, 'base64')).toString(),
   );
   return [dump, ...lines].join('\n');
 }

@@ -1,4 +1,4 @@
-import { gzipSync } from 'node:zlib';
+import { brotliCompressSync, crc32, gzipSync } from 'node:zlib';
 import test from 'ava';
 import { Queue } from 'bullmq';
 import { Redis } from 'ioredis';
@@ -110,13 +110,23 @@ test.serial('S72 entries of Redis that are no jobs harm no one', async (t) => {
 
 test.serial('S72 a batch that is none is given up, and the logs go on', async (t) => {
   const logs = openQueue(t, 'logs');
-  const packed = (bytes: Buffer): string => gzipSync(bytes).toString('base64');
+  const line = Buffer.from('{}\n');
+  const bomb = Buffer.alloc(64 * 1_024 * 1_024);
+  const pack = (text: Buffer, bytes = text.length) => {
+    const packed = brotliCompressSync(text);
+    return { v: 2, lines: packed.toString('base64'), bytes, crc: crc32(packed) };
+  };
+  const good = pack(line);
   const evil = {
-    'no archive': { v: 1, lines: Buffer.from('nonsense').toString('base64') },
-    'a bomb': { v: 1, lines: packed(Buffer.alloc(64 * 1_024 * 1_024)) },
-    'half an archive': { v: 1, lines: packed(Buffer.from('{}\n')).slice(0, 16) },
-    'a field too many': { v: 1, count: 1_000_000, lines: packed(Buffer.from('{}\n')) },
-    'lines that are none': { v: 1, lines: { $ne: null } },
+    'no archive': { ...good, lines: Buffer.from('nonsense').toString('base64') },
+    'no base64': { ...good, lines: '\u0000' },
+    'a bomb': pack(bomb, line.length),
+    'a bomb that says so': pack(bomb),
+    'a bomb of an earlier version': { v: 1, lines: gzipSync(bomb).toString('base64') },
+    'half an archive': { ...good, lines: good.lines.slice(0, 4) },
+    'another archive': { ...good, lines: pack(Buffer.from('[]\n')).lines },
+    'a field too many': { ...good, count: 1_000_000 },
+    'lines that are none': { ...good, lines: { $ne: null } },
     'another job’s data': { v: 1, outbox_id: ID, generation: 0 },
   };
   for (const [what, data] of Object.entries(evil)) {

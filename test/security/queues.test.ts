@@ -1,4 +1,4 @@
-import { gunzipSync } from 'node:zlib';
+import { brotliDecompressSync } from 'node:zlib';
 import test, { type ExecutionContext } from 'ava';
 import { Queue, type Job, type JobType } from 'bullmq';
 import { Redis } from 'ioredis';
@@ -145,7 +145,8 @@ async function logLinesInRedis(): Promise<string> {
       if ((await redis.type(key)) !== 'hash') continue;
       const data = await redis.hget(key, 'data');
       const { lines } = JSON.parse(data ?? '{}') as { lines?: string };
-      if (lines !== undefined) texts.push(gunzipSync(Buffer.from(lines, 'base64')).toString());
+      if (lines !== undefined)
+        texts.push(brotliDecompressSync(Buffer.from(lines, 'base64')).toString());
     }
     return texts.join('');
   } finally {

@@ -1,6 +1,7 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { gzipSync } from 'node:zlib';
 import test from 'ava';
 import {
   openFirehoseEndpoint,
@@ -183,6 +184,13 @@ test.serial('a response that does not match the call is a failure', async (t) =>
   }));
   const { ship } = await setUp(t, server);
   await t.throwsAsync(ship(lines(2)), { instanceOf: QueueThrottled, message: /cannot be read/ });
+});
+
+test.serial('a batch that an earlier version packed is shipped', async (t) => {
+  const { process, arrived } = await setUp(t);
+  const packed = gzipSync(lines(2).join('')).toString('base64');
+  t.is(await process({ v: 1, lines: packed }, jobContext()), 'shipped');
+  t.deepEqual(await arrived(), lines(2));
 });
 
 test.serial('a batch that cannot be unpacked fails permanently', async (t) => {

@@ -1,4 +1,4 @@
-import { gunzipSync } from 'node:zlib';
+import { brotliDecompressSync } from 'node:zlib';
 import { readdir, rm, writeFile } from 'node:fs/promises';
 import { setImmediate as turn } from 'node:timers/promises';
 import test from 'ava';
@@ -15,7 +15,7 @@ import {
 } from './spool-fixture.js';
 
 const linesOf = ({ data }: NewJob): string[] =>
-  gunzipSync(Buffer.from(shipLogBatch.schema.parse(data).lines, 'base64'))
+  brotliDecompressSync(Buffer.from(shipLogBatch.schema.parse(data).lines, 'base64'))
     .toString()
     .split(/(?<=\n)/);
 
