@@ -187,16 +187,22 @@ export async function markUsed(
   await Confirmation.update(
     { confirmedAt: new Date(), adminId, network: networkOf(ip) },
     {
-      where: { ...open, emailCanonical, purpose: ['registration', 'resend', 'password_reset'] },
+      where: { ...open, emailCanonical, purpose: OWNERS_PURPOSES },
       transaction: tx,
     },
   );
 }
 
+/** What serves the owner of an address; `email_change` serves an account that wants it. */
+export const OWNERS_PURPOSES: ConfirmationPurpose[] = ['registration', 'resend', 'password_reset'];
+
 /** An account's changes of address, or the links that were mailed to an address. */
 export type WhichConfirmations =
   | { readonly adminId: number; readonly purpose: 'email_change' }
-  | { readonly emailCanonical: string; readonly purpose?: 'password_reset' };
+  | {
+      readonly emailCanonical: string;
+      readonly purpose?: 'password_reset' | ConfirmationPurpose[];
+    };
 
 /** Voids open links. */
 export async function voidConfirmations(tx: Transaction, which: WhichConfirmations): Promise<void> {

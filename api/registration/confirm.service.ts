@@ -11,6 +11,7 @@ import {
   findConfirmation,
   lockConfirmation,
   markUsed,
+  OWNERS_PURPOSES,
   requireOpen,
   voidConfirmations,
   type ConfirmationDeps,
@@ -43,7 +44,8 @@ const MAX_ATTEMPTS = 2;
  * Confirms the address that a link was mailed to. The link proves the mailbox and the password selects the registration,
  * so that nothing takes effect that a stranger has chosen. Idempotent, if the password is right.
  * @throws {AppError} `invalid_token` for a link that is wrong, superseded or expired, or an address that another account
- *   has taken; `wrong_password`, which is counted; `too_many_attempts`; `name_taken`, and the link remains valid.
+ *   has taken, which ends a change of address; `wrong_password`, which is counted; `too_many_attempts`; `name_taken`, and
+ *   the link remains valid.
  */
 export async function confirm(
   deps: ConfirmDeps,
@@ -198,13 +200,35 @@ async function confirmNewAddress(
       await audit.record('email_confirmed', cause, { adminId: admin.id, details }, tx);
     });
   } catch (error) {
-    if (violates(error, 'admins_email_key')) throw new AppError('invalid_token', { cause: error });
-    throw error;
+    if (!violates(error, 'admins_email_key')) throw error;
+    await withdrawChange(deps, asker.id, link);
+    throw new AppError('invalid_token', { cause: error });
   }
   await deps.passwordAttempts.reset(link.emailCanonical);
 }
 
-/** Also deletes registrations of the new address, and voids all links that were mailed to the old or the new one. */
+/**
+ * Ends a change to an address that another account has taken. Not before its link is followed, with the account's password: a
+ * `pending_email` that went when the address was taken would reveal to whoever asked for it that it has an account.
+ * @throws {AppError} `invalid_token` when another request has ended the change.
+ */
+async function withdrawChange(
+  { database }: ConfirmDeps,
+  adminId: number,
+  link: Confirmation,
+): Promise<void> {
+  await withTransaction(database, async (tx) => {
+    const admin = await lockAdmin(tx, { id: adminId });
+    requireOpen(await lockConfirmation(tx, link));
+    await voidConfirmations(tx, { adminId, purpose: 'email_change' });
+    await admin?.update({ pendingEmail: null }, { transaction: tx });
+  });
+}
+
+/**
+ * Also deletes registrations of the new address, and voids the links that were mailed to the old or the new one, except those
+ * of other accounts that want the new one: see {@link withdrawChange}.
+ */
 async function moveAddress(
   tx: Transaction,
   admin: Admin,
@@ -214,7 +238,7 @@ async function moveAddress(
   const { email, emailCanonical } = link;
   await voidConfirmations(tx, { emailCanonical: admin.emailCanonical });
   await link.update({ confirmedAt: new Date(), network: networkOf(ip) }, { transaction: tx });
-  await voidConfirmations(tx, { emailCanonical });
+  await voidConfirmations(tx, { emailCanonical, purpose: OWNERS_PURPOSES });
   await Registration.destroy({ where: { emailCanonical }, transaction: tx });
   await admin.update({ email, emailCanonical, pendingEmail: null }, { transaction: tx });
 }

@@ -15,9 +15,9 @@ type Refused = Answer<{ code: string; errors?: { pointer: string }[] }>;
 
 let clients = 0;
 /** A confirmed admin, who comes from a network of their own. */
-const adminElsewhere = (): Promise<TestAdmin> => {
+const adminElsewhere = (applicant: { email?: string } = {}): Promise<TestAdmin> => {
   const client = createClient(api.server.url, { 'x-forwarded-for': `203.0.${++clients}.1` });
-  return createAdmins(context, client).confirmedAdmin();
+  return createAdmins(context, client).confirmedAdmin(applicant);
 };
 
 const change = (
@@ -25,6 +25,9 @@ const change = (
   email: string,
   currentPassword = password,
 ): Promise<Refused> => client.put('/auth/me', { email, current_password: currentPassword });
+
+const confirm = ({ client, password }: TestAdmin, token: string): Promise<Refused> =>
+  client.post('/auth/confirm', { token, password });
 
 const addressOf = async ({ id }: TestAdmin): Promise<Record<string, unknown> | undefined> =>
   (await context.rows('select email, pending_email from admins where id = $1', [id]))[0];
@@ -49,6 +52,66 @@ test.serial(
     t.deepEqual(await context.rows('select id from registrations where email = $1', [email]), []);
   },
 );
+
+/** The ways in which another admin comes to have an address. */
+const takers = {
+  'a registration': (email: string) => adminElsewhere({ email }),
+  'a change': async (email: string) => {
+    const other = await adminElsewhere();
+    await change(other, email);
+    await confirm(other, await tokenFor(email));
+    return other;
+  },
+};
+
+for (const [by, take] of Object.entries(takers)) {
+  test.serial(
+    `an address that is taken by ${by} meanwhile: pending_email ends when its link is followed, not before`,
+    async (t) => {
+      const admin = await adminElsewhere();
+      const email = context.uniqueAddress('wanted');
+      t.is((await change(admin, email)).status, 200);
+      const token = await tokenFor(email);
+      const before = await admin.client.raw('GET', '/auth/me');
+      const taker = await take(email);
+      t.deepEqual(await context.rows('select id from admins where email = $1', [email]), [
+        { id: taker.id },
+      ]);
+      t.is((await admin.client.raw('GET', '/auth/me')).text, before.text, 'it tells nothing');
+
+      t.is((await confirm({ ...admin, password: 'not the password' }, token)).status, 403);
+      t.deepEqual(await addressOf(admin), { email: admin.email, pending_email: email });
+      for (let i = 0; i < 2; i += 1) {
+        const refused = await confirm(admin, token);
+        t.deepEqual([refused.status, refused.body.code], [400, 'invalid_token']);
+      }
+      const { body: me } = await admin.client.get<object>('/auth/me');
+      t.like(me, { email: admin.email });
+      t.false(Object.hasOwn(me, 'pending_email'));
+    },
+  );
+}
+
+test.serial('a change that is requested while a refused one ends stays pending', async (t) => {
+  const [admin, taker] = [await adminElsewhere(), await adminElsewhere()];
+  const [taken, next] = [context.uniqueAddress('taken'), context.uniqueAddress('next')];
+  t.is((await change(admin, taken)).status, 200);
+  const token = await tokenFor(taken);
+  const database = await openTransaction(t);
+  await database.query(`update admins set email = $2, email_canonical = $2 where id = $1`, [
+    taker.id,
+    taken,
+  ]);
+  const confirmed = confirm(admin, token);
+  await requestsWait(1);
+  const changed = change(admin, next);
+  await requestsWait(2);
+  await database.query('commit');
+  t.is((await confirmed).status, 400);
+  t.is((await changed).status, 200);
+  t.deepEqual(await addressOf(admin), { email: admin.email, pending_email: next });
+  t.is((await confirm(admin, await tokenFor(next))).status, 200);
+});
 
 test.serial('a password that is changed after it was compared confirms no address', async (t) => {
   const admin = await adminElsewhere();
@@ -134,25 +197,33 @@ async function whilePasswordChanges<A>(
   { id }: TestAdmin,
   ask: () => Promise<A>,
 ): Promise<A> {
-  const database = new pg.Client({ connectionString: context.databaseUrl });
-  await database.connect();
-  t.teardown(() => database.end());
-  await database.query('begin');
+  const database = await openTransaction(t);
   await database.query('select id from admins where id = $1 for no key update', [id]);
   const asked = ask();
-  await eventually(
-    async () => {
-      const [row] = await context.rows<{ n: number }>(
-        `select count(*)::int as n from pg_stat_activity
-          where datname = current_database() and wait_event_type = 'Lock'`,
-      );
-      return row?.n === 1;
-    },
-    { of: 'the request waiting for the row' },
-  );
+  await requestsWait(1);
   await database.query(`update admins set password_hash = password_hash || ' ' where id = $1`, [
     id,
   ]);
   await database.query('commit');
   return asked;
 }
+
+async function openTransaction(t: ExecutionContext): Promise<pg.Client> {
+  const database = new pg.Client({ connectionString: context.databaseUrl });
+  await database.connect();
+  t.teardown(() => database.end());
+  await database.query('begin');
+  return database;
+}
+
+const requestsWait = (count: number): Promise<unknown> =>
+  eventually(
+    async () => {
+      const [row] = await context.rows<{ n: number }>(
+        `select count(*)::int as n from pg_stat_activity
+          where datname = current_database() and wait_event_type = 'Lock'`,
+      );
+      return row?.n === count;
+    },
+    { of: `${count} requests waiting for a row` },
+  );
