@@ -9,6 +9,7 @@ import {
 } from '../../workers/mail/ses-events/sns-signature.js';
 import type { Scope, TestContext } from '../helpers/context.js';
 import { openTestDatabase } from '../helpers/database.js';
+import { selfSignedCertificate, type Validity } from './certificates.js';
 import { openFixture } from './fixture.js';
 
 /** What the daemon is answered with. */
@@ -22,6 +23,7 @@ export interface SqsAnswer {
 export interface SesFixtureOptions {
   readonly topicArn?: string;
   readonly fetchCertificate?: FetchCertificate;
+  readonly now?: () => number;
   readonly databaseUrl?: string;
 }
 
@@ -29,12 +31,12 @@ export interface SesFixtureOptions {
 export async function openSesFixture(
   scope: Scope,
   context: TestContext,
-  { topicArn, fetchCertificate = noCertificate, databaseUrl }: SesFixtureOptions = {},
+  { topicArn, fetchCertificate = noCertificate, now, databaseUrl }: SesFixtureOptions = {},
 ) {
   const fixture = await openFixture(scope, context);
   const { log } = fixture;
   const database = openTestDatabase(scope, databaseUrl ?? context.databaseUrl);
-  const verifier = createSnsVerifier(fetchCertificate);
+  const verifier = createSnsVerifier(fetchCertificate, now);
   const metrics = createMetrics('worker');
   const audit = createAudit(log);
   const sesEvents = createSesEvents({ database, audit, verifier, topicArn, metrics, log });
@@ -145,13 +147,18 @@ export const envelope = (event: unknown, overrides: Record<string, unknown> = {}
   ...overrides,
 });
 
-/** A key pair that stands for that of SNS. */
+/** The signed fields of a notification without a subject, in the order that AWS documents. */
+export const NOTIFICATION = ['Message', 'MessageId', 'Timestamp', 'TopicArn', 'Type'];
+
+/** A key pair and a certificate that stand for those of SNS. */
 export function createSigner() {
-  const { publicKey, privateKey } = generateKeyPairSync('rsa', { modulusLength: 2_048 });
-  const pem = publicKey.export({ type: 'spki', format: 'pem' }).toString();
+  const keys = generateKeyPairSync('rsa', { modulusLength: 2_048 });
+  const certificateFor = (validity: Validity) => selfSignedCertificate(keys, validity);
   return {
-    pem,
-    /** Signs the fields that AWS documents, in its order, which the test spells out. */
+    pem: certificateFor({ from: new Date('2000-01-01'), to: new Date('2100-01-01') }),
+    /** Another certificate of the same key. */
+    certificateFor,
+    /** Signs the fields that AWS documents, in its order. */
     sign<M extends Readonly<Record<string, unknown>>>(
       message: M,
       version: '1' | '2',
@@ -163,7 +170,7 @@ export function createSigner() {
       return {
         ...message,
         SignatureVersion: version as string,
-        Signature: signature.sign(privateKey, 'base64'),
+        Signature: signature.sign(keys.privateKey, 'base64'),
         SigningCertURL: url,
       };
     },

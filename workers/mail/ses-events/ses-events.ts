@@ -37,8 +37,8 @@ export interface SesEvents {
   /**
    * Records the event of a message, with or without SNS's envelope. Idempotent.
    * @throws {AppError} `malformed_request` for what is neither an envelope of SNS nor an event of SES,
-   *   `untrusted_message` for a wrong signature, and for another topic than ours, if one is set, `unavailable` when the
-   *   certificate cannot be fetched now.
+   *   `untrusted_message` for a wrong signature or an invalid certificate, and for another topic than ours, if one is
+   *   set, `unavailable` when the certificate cannot be fetched now.
    */
   receive(message: QueueMessage): Promise<EventResult>;
 }
@@ -139,12 +139,13 @@ function logUnknown(
   );
 }
 
-/** @throws {AppError} for another topic, a wrong signature or a certificate that cannot be fetched. */
+/** @throws {AppError} for another topic, a wrong signature or a certificate that is invalid or cannot be fetched. */
 async function verify({ verifier, topicArn }: SesEventsDeps, envelope: SnsEnvelope): Promise<void> {
   if (topicArn !== undefined && envelope.TopicArn !== topicArn)
     throw new AppError('untrusted_message');
   if (topicArn === undefined && envelope.Signature === undefined) return;
   const isSigned = await verifier.isSignedBySns(envelope).catch((error: unknown) => {
+    if (error instanceof AppError) throw error;
     throw new AppError('unavailable', { cause: maskError(error) });
   });
   if (!isSigned) throw new AppError('untrusted_message');

@@ -1,9 +1,15 @@
-import { createPublicKey, createVerify } from 'node:crypto';
+import { createVerify, X509Certificate } from 'node:crypto';
+import { AppError } from '../../../shared/errors/app-error.js';
+import { maskError } from '../../mask.js';
 import { stringToSign, type SnsEnvelope } from './sns-envelope.js';
 
 /** Verifies the signatures of SNS messages. */
 export interface SnsVerifier {
-  /** False for an unsigned message. @throws when the certificate cannot be fetched now. */
+  /**
+   * False for an unsigned message.
+   * @throws {AppError} `untrusted_message` when the certificate is malformed, not valid yet or expired; another error
+   *   when it cannot be fetched now.
+   */
   isSignedBySns(envelope: SnsEnvelope): Promise<boolean>;
 }
 
@@ -22,8 +28,14 @@ const FETCH_TIMEOUT_MS = 5_000;
 /** A certificate of SNS has about 2 KB. */
 const MAX_CERTIFICATE_BYTES = 32 * 1_024;
 
-/** Verifies with certificates from SNS's own hosts only, each fetched once. */
-export function createSnsVerifier(fetchCertificate: FetchCertificate): SnsVerifier {
+/**
+ * Verifies with certificates from SNS's own hosts only, each fetched once and kept until it expires.
+ * @param now the time in milliseconds.
+ */
+export function createSnsVerifier(
+  fetchCertificate: FetchCertificate,
+  now: () => number = Date.now,
+): SnsVerifier {
   const certificates = new Map<string, Promise<string>>();
   return {
     async isSignedBySns(envelope) {
@@ -32,7 +44,14 @@ export function createSnsVerifier(fetchCertificate: FetchCertificate): SnsVerifi
       if (signature === undefined || url === undefined || algorithm === undefined) return false;
       if (!isCertificateOfSns(url, envelope.TopicArn)) return false;
       const pem = await cachedCertificate(certificates, url, fetchCertificate);
-      return verifies(pem, algorithm, stringToSign(envelope), signature);
+      try {
+        const certificate = parseCertificate(pem, now());
+        return verifies(certificate, algorithm, stringToSign(envelope), signature);
+      } catch (error) {
+        // A renewed certificate may have the same address.
+        certificates.delete(url);
+        throw new AppError('untrusted_message', { cause: maskError(error) });
+      }
     },
   };
 }
@@ -63,15 +82,24 @@ export function isCertificateOfSns(address: string, topicArn: string): boolean {
   return protocol === 'https:' && hostname === host && isPlain && pathname.endsWith('.pem');
 }
 
-function verifies(pem: string, algorithm: string, text: string, signature: string): boolean {
-  try {
-    const key = createPublicKey(pem);
-    if (key.asymmetricKeyType !== 'rsa') return false;
-    return createVerify(algorithm).update(text, 'utf8').verify(key, signature, 'base64');
-  } catch {
-    // Not a certificate. The caller logs the rejection.
-    return false;
-  }
+/** @throws for what is no certificate, and for one that is not valid at a time in milliseconds. */
+function parseCertificate(pem: string, time: number): X509Certificate {
+  const certificate = new X509Certificate(pem);
+  // Negated, so that a date that cannot be read is refused.
+  if (!(time >= Date.parse(certificate.validFrom)))
+    throw new Error('the certificate is not valid yet');
+  if (!(time <= Date.parse(certificate.validTo))) throw new Error('the certificate has expired');
+  return certificate;
+}
+
+function verifies(
+  { publicKey }: X509Certificate,
+  algorithm: string,
+  text: string,
+  signature: string,
+): boolean {
+  if (publicKey.asymmetricKeyType !== 'rsa') return false;
+  return createVerify(algorithm).update(text, 'utf8').verify(publicKey, signature, 'base64');
 }
 
 /** Fetches over HTTP without following redirects: at most 32 KiB, within five seconds. */
