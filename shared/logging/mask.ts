@@ -6,11 +6,13 @@ const MAX_PATH = 2_048;
 // Not anchored: in quoted-printable they follow `=3D`.
 const OPAQUE_TOKEN = /(?:[a-z]{2}_[0-9a-f]{32}|rt_\d+_\d+)_[A-Za-z0-9_-]+/g;
 
-// The suffix of these two is optional so that they match in linear time: a run of characters without it is consumed
+// The suffix of these three is optional so that they match in linear time: a run of characters without it is consumed
 // whole. If it were required, the search would start again at each character of the run.
 
 /** A JWT's header is an object, so it begins with `eyJ`. */
 const JWT = /eyJ[\w-]+(\.[\w-]+\.[\w-]+)?/g;
+/** A local part in quotation marks (RFC 5321, 4.1.2). A closing mark without a host is left: it may open the next one. */
+const QUOTED_ADDRESS = /"(?:[^"\\]|\\.)*("@[\p{L}\p{N}.-]+)?/gu;
 const ADDRESS = /[\p{L}\p{N}.!#$%&'*+=?^_`{|}~-]+(@[\p{L}\p{N}.-]+)?/gu;
 
 /** Has nothing to mask or decode: a token has a `_` or a `.` in it. */
@@ -29,10 +31,11 @@ export function maskTokensAndAddresses(text: string): string {
     .replace(JWT, (run, rest?: string) => (rest === undefined ? run : '[token]'));
   // Most texts contain no address, yet consist of the characters that one may have.
   if (!withoutTokens.includes('@')) return withoutTokens;
-  return withoutTokens.replace(ADDRESS, (run, host?: string) =>
-    host === undefined ? run : '[address]',
-  );
+  return withoutTokens.replace(QUOTED_ADDRESS, maskAddress).replace(ADDRESS, maskAddress);
 }
+
+const maskAddress = (run: string, host?: string): string =>
+  host === undefined ? run : '[address]';
 
 /**
  * Returns a URL's path as it may be logged: without tokens and addresses, percent-encoded or not. Some mail clients

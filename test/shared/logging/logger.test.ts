@@ -2,7 +2,7 @@ import { hostname } from 'node:os';
 import test from 'ava';
 import { createLogThrottle } from '../../../shared/logging/log-throttle.js';
 import { createLogger } from '../../../shared/logging/logger.js';
-import { maskPath } from '../../../shared/logging/mask.js';
+import { maskPath, maskTokensAndAddresses } from '../../../shared/logging/mask.js';
 import { startProgram, type LogLine } from '../../helpers/processes.js';
 import { shareProcess } from '../../helpers/context.js';
 
@@ -141,6 +141,24 @@ test('tokens and addresses in a path are masked, and the text around them stays 
     ['/users/%C3%A4nn@%C3%B6.test', '/users/[address]'],
   ] as const)
     t.is(maskPath(path), masked);
+});
+
+test('an address with a quoted local part is masked, encoded or not', (t) => {
+  for (const [path, masked] of [
+    ['/users/"ann"@example.com', '/users/[address]'],
+    ['/users/%22ann%20lee%22%40example.com/x', '/users/[address]/x'],
+    ['/users/%2522ann/lee%2522@example.com', '/users/[address]'],
+    [String.raw`/users/"a\"n@n\\"@example.com`, '/users/[address]'],
+    ['/users/%22a%5C%22nn%22@%C3%B6.test', '/users/[address]'],
+    ['/"ann"@x.test/"bob"@y.test', '/[address]/[address]'],
+    ['/5"/x"/"ann"@x.test', '/5"/x"/[address]'],
+    ['/"ann@x.test"/bob@y.test"', '/"[address]"/[address]"'],
+    ['/"ann@x.test', '/"[address]'],
+  ] as const)
+    t.is(maskPath(path), masked);
+  const reply = 'no "mailbox" of "ann lee"@x.test, <"ann@x.test">';
+  t.is(maskTokensAndAddresses(reply), 'no "mailbox" of [address], <"[address]">');
+  for (const path of ['/"@"', '/"ann"', '/"ann"@']) t.is(maskPath(path), path);
 });
 
 test('all of several in one run of characters are masked', (t) => {
