@@ -19,6 +19,8 @@ export interface PasswordOwner {
 const MIN_WORD_LENGTH = 3;
 /** A repeated unit of up to this length is as easy to guess as a word. */
 const MAX_UNIT_LENGTH = 4;
+/** There are about as many texts of eight digits, such as dates, as of four characters. */
+const MAX_DIGITS_IN_UNIT = 8;
 /** Digits around a shorter text are not padding, but the larger part of the password. */
 const MIN_PADDED_LENGTH = 8;
 /** What is left without digits in sequence must be as long as a short password. */
@@ -34,9 +36,9 @@ type IsKnown = (text: string) => boolean;
 /**
  * Rejects long passwords that are easy to guess: common phrases; one or two of the 49,000 most common passwords, or of the
  * words of the owner's data and the service's name, or three of the thousand most common passwords, also with digits
- * around or between them, with substituted signs, or backwards; repetitions of any of these or of a few characters;
- * keyboard walks and sequences, also with a few characters beside them. Uses only lists that ship with the code (NIST SP
- * 800-63B, 3.1.1.2: "blocklist"). The work is bounded by the maximum length of passwords.
+ * around or between them, with substituted signs, or backwards; repetitions of any of these, of a few characters or of a
+ * date in digits; keyboard walks and sequences, also with a few characters beside them. Uses only lists that ship with
+ * the code (NIST SP 800-63B, 3.1.1.2: "blocklist"). The work is bounded by the maximum length of passwords.
  * @throws {AppError} `password_too_common`.
  */
 export function refuseCommonPassword(password: string, owner: PasswordOwner): void {
@@ -76,7 +78,7 @@ function consistsOfWords(text: string, isKnown: IsKnown): boolean {
   });
 }
 
-/** True when a text is a keyboard walk or a sequence, or repeats a few characters. */
+/** True when a text is a keyboard walk or a sequence, or repeats a few characters or a date in digits. */
 function isPattern(password: string): boolean {
   const text = letters(password);
   const core = unpadded(text);
@@ -84,7 +86,8 @@ function isPattern(password: string): boolean {
   if (core.length >= MIN_PADDED_LENGTH) forms.push(core);
   const hasShortUnit = (form: string): boolean => {
     const unit = repeatedUnit(form);
-    return unit !== undefined && [...unit].length <= MAX_UNIT_LENGTH;
+    if (unit === undefined) return false;
+    return [...unit].length <= (/^\d+$/.test(unit) ? MAX_DIGITS_IN_UNIT : MAX_UNIT_LENGTH);
   };
   return (
     forms.some((form) => hasShortUnit(form) || isSequentialOrWalk(form)) ||
