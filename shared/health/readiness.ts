@@ -4,6 +4,7 @@ import { refusalOfDatabase } from '../database/failures.js';
 import { checkWrites } from '../database/writes.js';
 import { isSchemaCurrent } from '../database/schema-version.js';
 import type { Statement } from '../database/statements.js';
+import { waitAtMost } from '../lifecycle/wait-at-most.js';
 import type { Logger } from '../logging/logger.js';
 import type { JobQueue } from '../queues/job-queue.js';
 import type { Queues } from '../queues/queues.js';
@@ -135,20 +136,12 @@ function logged(name: string, check: Check, log: Logger): Check {
 
 /** Runs a check within its time; a rejection becomes a result. */
 async function run(name: string, check: Check): Promise<CheckResult> {
-  let timer: NodeJS.Timeout | undefined;
-  const timeout = new Promise<CheckResult>((resolve) => {
-    timer = setTimeout(
-      () => resolve({ ok: false, problem: `${name} did not answer in time` }),
-      CHECK_TIMEOUT_MS,
-    ).unref();
-  });
   try {
-    return await Promise.race([check(), timeout]);
+    const result = await waitAtMost(CHECK_TIMEOUT_MS, check());
+    return result ?? { ok: false, problem: `${name} did not answer in time` };
   } catch (error) {
     // The reason is logged; a public answer must not quote a driver.
     const refusal = refusalOfDatabase(error) ?? refusalOfRedis(error);
     return { ok: false, problem: `${name} ${refusal ?? 'cannot be reached'}` };
-  } finally {
-    clearTimeout(timer);
   }
 }

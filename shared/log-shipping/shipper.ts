@@ -1,4 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises';
+import { waitAtMost } from '../lifecycle/wait-at-most.js';
 import { nextWaiting } from './backlog.js';
 import { checkInFlight, enqueueSegment, type ShipSegmentDeps } from './ship-segment.js';
 
@@ -105,21 +106,11 @@ async function stop(state: ShipperState, deadlineMs: number): Promise<void> {
   const { backlog } = state.deps;
   const deadline = performance.now() + deadlineMs;
   while (nextWaiting(backlog) && performance.now() < deadline) {
-    await withDeadline(deadline, enqueueAll(state));
-    if (nextWaiting(backlog)) await withDeadline(deadline, delay(RETRY_AFTER_WHILE_STOPPING_MS));
+    await waitAtMost(deadline - performance.now(), enqueueAll(state));
+    if (nextWaiting(backlog)) await delay(RETRY_AFTER_WHILE_STOPPING_MS);
   }
   state.isStopped = true;
   clearTimeout(state.retryTimer);
   clearTimeout(state.checkTimer);
   await Promise.all([state.enqueueing, state.checking]);
-}
-
-/** Waits for the work, but only until the deadline. */
-async function withDeadline(deadline: number, work: Promise<void>): Promise<void> {
-  let timer: NodeJS.Timeout | undefined;
-  const timeout = new Promise<void>((resolve) => {
-    timer = setTimeout(resolve, Math.max(deadline - performance.now(), 0));
-  });
-  await Promise.race([work, timeout]);
-  clearTimeout(timer);
 }

@@ -1,3 +1,4 @@
+import { waitAtMost } from '../lifecycle/wait-at-most.js';
 import {
   metricDefinitions,
   type LabelsOf,
@@ -203,7 +204,8 @@ async function readCollectors(
       .filter((collector) => collector.names.some((name) => names.has(name)))
       .map(async (collector) => {
         try {
-          const readings = await withinTime(async () => collector.read());
+          const readings = await waitAtMost(READ_TIMEOUT_MS, collector.read());
+          if (!readings) throw new Error('took too long');
           for (const name of collector.names) {
             const more: readonly Reading[] = readings[name] ?? [];
             found.set(name, [...(found.get(name) ?? []), ...more]);
@@ -215,18 +217,6 @@ async function readCollectors(
       }),
   );
   return found;
-}
-
-async function withinTime<T>(read: () => Promise<T>): Promise<T> {
-  let timer: NodeJS.Timeout | undefined;
-  const timeout = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(new Error('took too long')), READ_TIMEOUT_MS);
-  });
-  try {
-    return await Promise.race([read(), timeout]);
-  } finally {
-    clearTimeout(timer);
-  }
 }
 
 /** A metric that is collected has no values where it could not be. */

@@ -4,6 +4,7 @@ import type { Database } from '../database/connect.js';
 import type { Check } from '../health/checks.js';
 import type { StopCause } from '../lifecycle/lifecycle.js';
 import { startRepeating, type Repeating } from '../lifecycle/repeat.js';
+import { waitAtMost } from '../lifecycle/wait-at-most.js';
 import type { Logger } from '../logging/logger.js';
 import type { Metrics } from '../metrics/metrics.js';
 import { createMinutes, type Minutes } from '../metrics/minutes.js';
@@ -115,7 +116,7 @@ export function createPresence(
     async stopping(cause) {
       if (!repeating) return;
       state.end ??= endOf(cause);
-      await withinLastWrite(write(state, { withMinute: false }));
+      await waitAtMost(LAST_WRITE_MS, write(state, { withMinute: false }));
     },
     stop: async (cause) => repeating && stop(state, repeating, cause),
   };
@@ -167,25 +168,15 @@ async function write(
 async function stop(state: State, repeating: Repeating, cause: StopCause): Promise<void> {
   if (state.isStopped) return;
   state.isStopped = true;
-  await withinLastWrite(
-    (async () => {
-      await repeating.stop();
-      state.end = { ...(state.end ?? endOf(cause)), isOver: true };
-      await write(state, { withMinute: true });
-    })(),
-  );
+  const lastWrite = async (): Promise<void> => {
+    await repeating.stop();
+    state.end = { ...(state.end ?? endOf(cause)), isOver: true };
+    await write(state, { withMinute: true });
+  };
+  await waitAtMost(LAST_WRITE_MS, lastWrite());
 }
 
 function endOf({ reason, exitCode, error }: StopCause): ProcessEnd {
   const why = error instanceof Error ? `${reason}: ${error.name}: ${error.message}` : reason;
   return { reason: boundedText(why), exitCode, isOver: false };
-}
-
-async function withinLastWrite(writing: Promise<void>): Promise<void> {
-  let timer: NodeJS.Timeout | undefined;
-  const timeout = new Promise<void>((resolve) => {
-    timer = setTimeout(resolve, LAST_WRITE_MS);
-  });
-  await Promise.race([writing, timeout]);
-  clearTimeout(timer);
 }

@@ -6,6 +6,7 @@ import otlp = require('@opentelemetry/exporter-trace-otlp-http');
 import resources = require('@opentelemetry/resources');
 import sdk = require('@opentelemetry/sdk-trace-base');
 import { product } from '../config/version.js';
+import { waitAtMost } from '../lifecycle/wait-at-most.js';
 import { createLogThrottle } from '../logging/log-throttle.js';
 import { maskTokensAndAddresses } from '../logging/mask.js';
 import type { FinishedSpan, Tracer, TracerOptions } from './tracer.js';
@@ -80,14 +81,9 @@ export function openOtlpTracer(url: string, { service, environment, log }: Trace
       processor.onEnd(readable(span, resource, scope));
     },
     async close() {
-      let timer: NodeJS.Timeout | undefined;
-      const timeout = new Promise<void>((resolve) => {
-        timer = setTimeout(resolve, CLOSE_WITHIN_MS);
-      });
       // What failed was counted.
       const closing = processor.shutdown().catch(() => undefined);
-      await Promise.race([closing, timeout]);
-      clearTimeout(timer);
+      await waitAtMost(CLOSE_WITHIN_MS, closing);
     },
   };
 }

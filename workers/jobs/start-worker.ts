@@ -1,8 +1,8 @@
 import { setMaxListeners } from 'node:events';
-import { setTimeout as delay } from 'node:timers/promises';
 import type { WorkerOptions } from 'bullmq';
 import { Worker } from 'bullmq/dist/cjs/classes/worker.js';
 import type * as z from 'zod';
+import { waitAtMost } from '../../shared/lifecycle/wait-at-most.js';
 import type { Logger } from '../../shared/logging/logger.js';
 import { createLogThrottle } from '../../shared/logging/log-throttle.js';
 import type { Metrics } from '../../shared/metrics/metrics.js';
@@ -177,7 +177,7 @@ function closeWorker(
   const settled = async (): Promise<void> => {
     while (!isClosed && inFlight.size > 0)
       await Promise.race([closed, Promise.allSettled(inFlight)]);
-    if (!isClosed) await Promise.race([closed, delay(CLOSE_WITHIN_MS, undefined, { ref: false })]);
+    if (!isClosed) await waitAtMost(CLOSE_WITHIN_MS, closed);
     // A job that was being fetched may have begun meanwhile.
     if (!isClosed && inFlight.size > 0) await settled();
   };
@@ -190,9 +190,9 @@ async function endBy(
   ended: Promise<void>,
   shutdown: AbortController,
 ): Promise<void> {
-  await Promise.race([ended, delay(deadlineMs, undefined, { ref: false })]);
+  await waitAtMost(deadlineMs, ended);
   shutdown.abort();
-  await Promise.race([ended, delay(RETURN_WITHIN_MS, undefined, { ref: false })]);
+  await waitAtMost(RETURN_WITHIN_MS, ended);
 }
 
 /** A lost connection repeats its error at every attempt to reconnect. */

@@ -1,3 +1,4 @@
+import { waitAtMost } from '../../../shared/lifecycle/wait-at-most.js';
 import {
   readDeployMarks,
   readProcesses,
@@ -127,12 +128,10 @@ function keep<T>(maxAgeMs: number, read: () => Promise<T>): () => Promise<Part<T
     if (!reading) return part;
     const isRecent = part.readAt !== undefined && Date.now() - part.readAt.getTime() < RECENT_MS;
     const patienceMs = isRecent ? SHORT_PATIENCE_MS : PATIENCE_MS;
-    const isLate = await Promise.race([reading.then(() => false), lateAfter(patienceMs)]);
-    return isLate && !isRecent ? { ...part, hasFailed: true } : part;
+    const isRead = await waitAtMost(
+      patienceMs,
+      reading.then(() => true),
+    );
+    return !isRead && !isRecent ? { ...part, hasFailed: true } : part;
   };
 }
-
-const lateAfter = (ms: number): Promise<boolean> =>
-  new Promise((resolve) => {
-    setTimeout(() => resolve(true), ms).unref();
-  });

@@ -1,4 +1,4 @@
-import { once } from 'node:events';
+import { EventEmitter, once } from 'node:events';
 import { createServer, get, Agent, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import { text } from 'node:stream/consumers';
@@ -6,6 +6,7 @@ import test, { type ExecutionContext } from 'ava';
 import { createFailpoint, failpointNames } from '../../../shared/lifecycle/failpoint.js';
 import { closeServer, listen } from '../../../shared/lifecycle/http-server.js';
 import { startRepeating } from '../../../shared/lifecycle/repeat.js';
+import { waitAtMost } from '../../../shared/lifecycle/wait-at-most.js';
 import { shareProcess, type Scope } from '../../helpers/context.js';
 import { eventually } from '../../helpers/eventually.js';
 import { startProgram, type TestProcess } from '../../helpers/processes.js';
@@ -137,6 +138,19 @@ test('a pause that is not to be waited for does not keep the process', async (t)
 });
 
 const PROGRAM = 'dist/test/shared/lifecycle/programs/pass-failpoints.js';
+
+test('work that ends in time has its result, and its error is thrown', async (t) => {
+  t.is(await waitAtMost(LONG_MS, Promise.resolve('done')), 'done');
+  await t.throwsAsync(waitAtMost(LONG_MS, Promise.reject(new Error('broken'))), {
+    message: 'broken',
+  });
+});
+
+test('work that does not end in time has no result, and its error is ignored', async (t) => {
+  const events = new EventEmitter();
+  t.is(await waitAtMost(1, once(events, 'end')), undefined);
+  events.emit('error', new Error('too late'));
+});
 
 test('a process is killed at the armed fail point, not before', async (t) => {
   const program = startProgram(PROGRAM, {}, t, ['after-add']);
