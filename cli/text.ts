@@ -1,15 +1,6 @@
 /** A time for people. */
 export const timeText = (at: Date): string => at.toISOString();
 
-/** Seconds for people, in the unit that fits. */
-export function ageText(seconds: number): string {
-  if (seconds < 120) return `${seconds} s`;
-  if (seconds < 7_200) return `${Math.round(seconds / 60)} min`;
-  return seconds < 172_800
-    ? `${Math.round(seconds / 3_600)} h`
-    : `${Math.round(seconds / 86_400)} d`;
-}
-
 /** Rows as lines whose cells stand below one another. */
 export function columns(rows: readonly (readonly string[])[]): string[] {
   const widths = (rows[0] ?? []).map((_, i) =>

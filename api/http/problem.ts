@@ -111,14 +111,18 @@ ${form}
   };
 }
 
-function otherWords({ code, headers }: AppError): { title: string; text: string } {
-  if (code !== 'too_many_attempts') return { title: 'That did not work', text: TRY_LATER };
-  const minutes = Math.max(1, Math.ceil(Number(headers['Retry-After'] ?? 60) / 60));
-  const time = minutes === 1 ? 'a minute' : `${minutes} minutes`;
+function otherWords(error: AppError): { title: string; text: string } {
+  if (error.code !== 'too_many_attempts') return { title: 'That did not work', text: TRY_LATER };
   return {
     title: 'Too many attempts',
-    text: `Nothing has been changed. Please try again in ${time}.`,
+    text: `Nothing has been changed. Please try again in ${retryTimeOf(error)}.`,
   };
+}
+
+/** How long to wait before the next attempt: `a minute`, `14 minutes`. */
+export function retryTimeOf({ headers }: AppError): string {
+  const minutes = Math.max(1, Math.ceil(Number(headers['Retry-After'] ?? 60) / 60));
+  return minutes === 1 ? 'a minute' : `${minutes} minutes`;
 }
 
 const closing = new WeakSet<Socket>();

@@ -1,7 +1,8 @@
 import { readSchedule, requestTask, type ScheduledTask } from '../../api/ops/schedule.service.js';
+import { duration } from '../../shared/duration.js';
 import { taskNames, type TaskName } from '../../shared/tasks/catalogue.js';
 import type { Arguments, Command, CommandResult } from '../command.js';
-import { ageText, timeText } from '../text.js';
+import { timeText } from '../text.js';
 import { causeOfCommand, reasonOption, withTools } from '../tools.js';
 
 /** What runs periodically. */
@@ -29,7 +30,7 @@ async function show(args: Arguments): Promise<CommandResult> {
 
 function describe(task: ScheduledTask): string[] {
   return [
-    `${task.task}, every ${ageText(task.every_seconds)}: ${task.does}`,
+    `${task.task}, every ${duration(task.every_seconds)}: ${task.does}`,
     `  ${lastRunOf(task)}`,
     ...(task.error === null ? [] : [`  ${task.error}`]),
     ...(task.requested_at === null ? [] : [`  run requested at ${timeText(task.requested_at)}`]),

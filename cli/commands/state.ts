@@ -1,7 +1,8 @@
 import { readOutboxState, type OutboxStateCount } from '../../api/ops/mail/outbox-state.service.js';
+import { duration } from '../../shared/duration.js';
 import { readProcesses, type ProcessPresence } from '../../shared/presence/read-processes.js';
 import type { Arguments, Command, CommandResult } from '../command.js';
-import { ageText, columns, timeText } from '../text.js';
+import { columns, timeText } from '../text.js';
 import { withTools } from '../tools.js';
 
 /** How much work is waiting, and who does it. */
@@ -30,7 +31,7 @@ async function outbox(args: Arguments): Promise<CommandResult> {
 }
 
 const countText = ({ count, oldest_seconds: age }: OutboxStateCount): string =>
-  `${String(count).padStart(6)}${age === null ? '' : `   oldest ${ageText(age)}`}`;
+  `${String(count).padStart(6)}${age === null ? '' : `   oldest ${duration(age)}`}`;
 
 async function processes(args: Arguments): Promise<CommandResult> {
   return withTools(args, async ({ database }) => {
@@ -56,7 +57,7 @@ const described = ({ service, roles, version, host, pid, startedAt }: ProcessPre
 ];
 
 const agoText = ({ seenSecondsAgo }: ProcessPresence): string =>
-  `${ageText(Math.round(seenSecondsAgo))} ago`;
+  `${duration(Math.round(seenSecondsAgo))} ago`;
 
 /** What a process sees that is wrong. */
 const problemsOf = ({ health }: ProcessPresence): string =>

@@ -1,4 +1,5 @@
 import test from 'ava';
+import { duration } from '../../shared/duration.js';
 import { escapeHtml } from '../../shared/html/escape-html.js';
 import { isLocalHost, unmapped } from '../../shared/http/network-address.js';
 import { requestIdFrom } from '../../shared/http/request-headers.js';
@@ -12,6 +13,11 @@ test('special characters of HTML are escaped, others kept', (t) => {
     '&lt;a href=&quot;x&quot; title=&#39;y&#39;&gt;&amp;amp;&lt;/a&gt;',
   );
   t.is(escapeHtml('Zoë 🙂 `plain` text'), 'Zoë 🙂 `plain` text');
+});
+
+test('a duration is told in its largest unit', (t) => {
+  const told = [-1, 0, 0.03, 0.42, 3, 12.4, 119, 120, 7_169, 7_170, 172_799, 432_000].map(duration);
+  t.is(told.join(', '), '0 s, 0 s, 30 ms, 0.4 s, 3 s, 12 s, 119 s, 2 min, 119 min, 2 h, 48 h, 5 d');
 });
 
 test('a host is local when public DNS cannot resolve it', (t) => {

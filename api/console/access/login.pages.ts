@@ -1,6 +1,7 @@
 import type { Response } from 'express';
 import type { AppError } from '../../../shared/errors/app-error.js';
 import { markup, type Html } from '../../http/page.js';
+import { retryTimeOf } from '../../http/problem.js';
 import { clip } from '../layout/format.js';
 import { sendPlainPage } from '../layout/plain-page.js';
 
@@ -34,8 +35,8 @@ ${next !== undefined && markup`<input type="hidden" name="next" value="${next}">
 
 const autofocus: Html = markup` autofocus`;
 
-function wordsFor({ code, headers, detail, title }: AppError): string {
-  switch (code) {
+function wordsFor(error: AppError): string {
+  switch (error.code) {
     case 'invalid_credentials':
       return 'E-mail or password is wrong.';
     case 'not_operator':
@@ -43,17 +44,12 @@ function wordsFor({ code, headers, detail, title }: AppError): string {
     case 'email_not_confirmed':
       return 'The address is not confirmed yet: follow the mailed link first.';
     case 'too_many_attempts':
-      return `Too many attempts. Try again in ${minutesUntil(headers['Retry-After'])}.`;
+      return `Too many attempts. Try again in ${retryTimeOf(error)}.`;
     case 'unavailable':
       return 'PostgreSQL does not answer, so nobody can be logged in. Try again in a moment.';
     case 'cross_site':
       return 'The form did not come from this page. Try again.';
     default:
-      return `${detail ?? title}.`;
+      return `${error.detail ?? error.title}.`;
   }
-}
-
-function minutesUntil(retryAfter = '60'): string {
-  const minutes = Math.max(1, Math.ceil(Number(retryAfter) / 60));
-  return minutes === 1 ? 'a minute' : `${minutes} minutes`;
 }

@@ -1,3 +1,4 @@
+import { duration } from '../../../shared/duration.js';
 import { escapeControls } from '../../../shared/html/escape-controls.js';
 import { markup, type Html } from '../../http/page.js';
 
@@ -10,17 +11,6 @@ export const count = (n: number): string => Math.round(n).toLocaleString('en-US'
 /** `1 mail`, `2 mails`. */
 export const counted = (n: number, one: string, many = `${one}s`): string =>
   `${count(n)} ${n === 1 ? one : many}`;
-
-/** A duration in its largest unit: 0.4 s, 12 s, 3 min, 2 h, 5 d. */
-export function duration(seconds: number): string {
-  if (seconds < 0.0995) return `${Math.max(0, Math.round(seconds * 1_000))} ms`;
-  if (seconds < 9.95) return `${Number(seconds.toFixed(1))} s`;
-  if (seconds < 119.5) return `${Math.round(seconds)} s`;
-  if (seconds < 7_170) return `${Math.round(seconds / 60)} min`;
-  return seconds < 172_800
-    ? `${Math.round(seconds / 3_600)} h`
-    : `${Math.round(seconds / 86_400)} d`;
-}
 
 /** A size in its unit: 512 B, 1.2 KiB, 85 MiB. */
 export function bytes(size: number): string {

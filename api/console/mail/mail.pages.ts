@@ -1,9 +1,10 @@
+import { duration } from '../../../shared/duration.js';
 import { markup, type Html } from '../../http/page.js';
 import type { BulkAction } from '../../ops/mail/bulk-actions.service.js';
 import type { DeadLetter, DeadLetterGroup } from '../../ops/mail/dead-letters.service.js';
 import type { MailStory, MailTimeline } from '../../ops/mail/mail-timeline.service.js';
 import type { SuppressedAddress } from '../../ops/mail/suppressions.service.js';
-import { ago, clip, count, counted, duration, foreign, withQuery } from '../layout/format.js';
+import { ago, clip, count, counted, foreign, withQuery } from '../layout/format.js';
 import { badge, facts, section, table } from '../layout/parts.js';
 import { fateBadge, mailName } from './story.pages.js';
 

@@ -1,6 +1,7 @@
+import { duration } from '../../../shared/duration.js';
 import { markup, type Html, type HtmlValue } from '../../http/page.js';
 import type { MailStep, MailStory } from '../../ops/mail/mail-timeline.service.js';
-import { ago, clip, counted, duration, exactTime, foreign } from '../layout/format.js';
+import { ago, clip, counted, exactTime, foreign } from '../layout/format.js';
 import { badge, facts, section, type Mood } from '../layout/parts.js';
 
 /** How a mail stands, in a word. */

@@ -1,8 +1,9 @@
+import { duration } from '../../../shared/duration.js';
 import type { ProcessPresence } from '../../../shared/presence/read-processes.js';
 import type { MinuteHistory } from '../../../shared/metrics/read-minutes.js';
 import { markup, type Html } from '../../http/page.js';
 import type { QueueReport } from '../../ops/queues.service.js';
-import { ago, bytes, clip, count, counted, duration, foreign } from '../layout/format.js';
+import { ago, bytes, clip, count, counted, foreign } from '../layout/format.js';
 import { queueState } from '../layout/queue-state.js';
 import { badge, note, section, table, type Mood } from '../layout/parts.js';
 import { series, type Part, type Snapshot } from '../live/snapshot.js';

@@ -1,6 +1,7 @@
+import { duration } from '../../../shared/duration.js';
 import type { OpenRedState } from '../../../shared/alerts/read-red-states.js';
 import { markup, type Html } from '../../http/page.js';
-import { ago, clip, counted, duration } from '../layout/format.js';
+import { ago, clip, counted } from '../layout/format.js';
 import type { Snapshot } from '../live/snapshot.js';
 
 /** The state of the service in a sentence. */

@@ -1,5 +1,6 @@
 import { Router } from 'express';
 import * as z from 'zod';
+import { duration } from '../../../shared/duration.js';
 import { taskNames, type TaskName } from '../../../shared/tasks/catalogue.js';
 import { markup, type Html } from '../../http/page.js';
 import { parse } from '../../http/input/validate.js';
@@ -8,7 +9,7 @@ import { mayAct, operatorCause, requireWriter } from '../access/operator.js';
 import { Answer } from '../access/fields.js';
 import type { ConsoleDeps } from '../console-deps.js';
 import { sendConsolePage } from '../layout/console-page.js';
-import { ago, clip, count, duration, foreign } from '../layout/format.js';
+import { ago, clip, count, foreign } from '../layout/format.js';
 import { badge, section, table } from '../layout/parts.js';
 import { sendQuestion } from '../layout/question.js';
 import { wantsJson } from '../layout/wanted.js';
