@@ -42,17 +42,19 @@ export function subjectOf({ environment, raised, cleared }: Notice): string {
   return `[Rollcall ${environment}] ${parts.join('. ')}`;
 }
 
-/** The notice as lines of text: what is red first, then what has recovered. */
-export function linesOf({ runbookUrl, raised, cleared }: Notice): string[] {
+/** The notice in words: what is red first, then what has recovered. */
+export function entriesOf({ runbookUrl, raised, cleared }: Notice) {
   return [
-    ...raised.map(
-      ({ title, severity, detail, since, section }) =>
-        `${severity === 'critical' ? 'CRITICAL' : 'WARNING'}: ${title}. ${detail}. Since ${timeOf(since)}. What to do: ${runbookUrl}#${section}`,
-    ),
-    ...cleared.map(
-      ({ title, since, until }) =>
-        `RECOVERED: ${title}. It lasted from ${timeOf(since)} to ${timeOf(until)}.`,
-    ),
+    ...raised.map(({ title, severity, detail, since, section }) => ({
+      kind: severity === 'critical' ? 'Critical' : 'Warning',
+      title,
+      text: `${detail}. Since ${timeOf(since)}. What to do: ${runbookUrl}#${section}`,
+    })),
+    ...cleared.map(({ title, since, until }) => ({
+      kind: 'Recovered',
+      title,
+      text: `It lasted from ${timeOf(since)} to ${timeOf(until)}.`,
+    })),
   ];
 }
 

@@ -1,4 +1,4 @@
-import { linesOf, subjectOf, type Notice, type NoticeChannel } from './notice.js';
+import { entriesOf, subjectOf, type Notice, type NoticeChannel } from './notice.js';
 import type { RedState } from './red-states.js';
 
 const TIMEOUT_MS = 10_000;
@@ -47,7 +47,9 @@ function reasonOf(error: unknown): string {
 /** The body of the request; exported for the runbook's example and tests. */
 export function webhookBody(notice: Notice): Record<string, unknown> {
   const subject = subjectOf(notice);
-  const lines = linesOf(notice);
+  const lines = entriesOf(notice).map(
+    ({ kind, title, text }) => `${kind.toUpperCase()}: ${title}. ${text}`,
+  );
   return {
     text: [subject, ...lines].map(forSlack).join('\n'),
     Type: 'Notification',

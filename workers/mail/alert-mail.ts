@@ -1,6 +1,10 @@
 import { createHash, randomUUID } from 'node:crypto';
-import { subjectOf, type Notice, type NoticeChannel } from '../../shared/alerts/notice.js';
-import { timeOf } from '../../shared/alerts/findings.js';
+import {
+  entriesOf,
+  subjectOf,
+  type Notice,
+  type NoticeChannel,
+} from '../../shared/alerts/notice.js';
 import type { WorkerConfig } from '../../shared/config/config.js';
 import type { Mailer } from './mail.port.js';
 import { renderMail, type RenderedMail } from './mails/layout.js';
@@ -35,18 +39,11 @@ function renderAlertMail(service: string, notice: Notice): RenderedMail {
     service,
     subject,
     preview: notice.raised[0]?.detail ?? 'It works again.',
-    blocks: [
-      ...notice.raised.map(({ title, severity, detail, since, section }) => ({
-        kind: 'aside' as const,
-        title: `${severity === 'critical' ? 'Critical' : 'Warning'}: ${title}`,
-        text: `${detail}. Since ${timeOf(since)}. What to do: ${notice.runbookUrl}#${section}`,
-      })),
-      ...notice.cleared.map(({ title, since, until }) => ({
-        kind: 'aside' as const,
-        title: `Recovered: ${title}`,
-        text: `It lasted from ${timeOf(since)} to ${timeOf(until)}.`,
-      })),
-    ],
+    blocks: entriesOf(notice).map(({ kind, title, text }) => ({
+      kind: 'aside',
+      title: `${kind}: ${title}`,
+      text,
+    })),
     footer: `Sent by ${service} because your address is in ALERT_EMAILS.`,
   });
 }
