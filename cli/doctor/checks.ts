@@ -24,7 +24,7 @@ export const doctorChecks = {
 export type DoctorCheck = keyof typeof doctorChecks;
 
 /** The result of one check. */
-export interface Finding {
+export interface DoctorFinding {
   readonly check: DoctorCheck;
   readonly ok: boolean;
   readonly found: string;

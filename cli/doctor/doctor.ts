@@ -8,7 +8,7 @@ import {
 } from '../../shared/config/config.js';
 import { redisInstances } from '../../shared/queues/registry.js';
 import { countOf, type Arguments, type Command, type CommandResult } from '../command.js';
-import type { Finding } from './checks.js';
+import type { DoctorFinding } from './checks.js';
 import { examineClocks } from './examine-clocks.js';
 import { examineDatabase } from './examine-database.js';
 import { examineRedis } from './examine-redis.js';
@@ -51,9 +51,9 @@ async function doctor(args: Arguments): Promise<CommandResult> {
   };
 }
 
-const areOk = (findings: readonly Finding[]): boolean => findings.every(({ ok }) => ok);
+const areOk = (findings: readonly DoctorFinding[]): boolean => findings.every(({ ok }) => ok);
 
-async function examine(env: Environment): Promise<Finding[]> {
+async function examine(env: Environment): Promise<DoctorFinding[]> {
   const config = faultsOf(() => loadQueueToolConfig(env));
   if (config instanceof ConfigError) return [misconfigured(faultsIn(config))];
   const [ofDatabase, ...ofRedis] = await Promise.all([
@@ -78,7 +78,7 @@ function faultsOf<C>(load: () => C): C | ConfigError {
   }
 }
 
-const misconfigured = (found: string): Finding => ({
+const misconfigured = (found: string): DoctorFinding => ({
   check: 'configuration',
   ok: false,
   found,
@@ -89,7 +89,7 @@ const faultsIn = ({ faults }: ConfigError): string =>
   faults.map(({ variable, problem }) => `${variable} ${problem}`).join('; ');
 
 /** A host may run the API or the worker: one of the two must be able to start with this environment. */
-function examineConfig(env: Environment): Finding {
+function examineConfig(env: Environment): DoctorFinding {
   const api = faultsOf(() => loadApiConfig(env));
   const worker = faultsOf(() => loadWorkerConfig(env));
   if (api instanceof ConfigError && worker instanceof ConfigError)

@@ -1,4 +1,4 @@
-import type { Finding } from './checks.js';
+import type { DoctorFinding } from './checks.js';
 
 /** A server's clock beside that of this host. */
 export interface ClockReading {
@@ -25,7 +25,7 @@ export async function readClock(name: string, ask: () => Promise<number>): Promi
 }
 
 /** Whether the clocks agree; undefined when no server has told the time. */
-export function examineClocks(readings: readonly (ClockReading | undefined)[]): Finding[] {
+export function examineClocks(readings: readonly (ClockReading | undefined)[]): DoctorFinding[] {
   const known = readings.filter((reading) => reading !== undefined);
   if (known.length === 0) return [];
   const found = `beside this host: ${known.map(describe).join(', ')}`;

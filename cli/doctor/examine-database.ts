@@ -6,7 +6,7 @@ import { refusalOfDatabase } from '../../shared/database/failures.js';
 import { isSchemaCurrent } from '../../shared/database/schema-version.js';
 import { tryWrite } from '../../shared/database/writes.js';
 import { checkOutbox, findDeliveryFailure } from '../../shared/health/outbox-check.js';
-import { messageOf, type Finding } from './checks.js';
+import { messageOf, type DoctorFinding } from './checks.js';
 import { readClock, type ClockReading } from './examine-clocks.js';
 import { examineProcesses } from './examine-processes.js';
 
@@ -14,7 +14,7 @@ type Config = ReturnType<typeof loadQueueToolConfig>;
 
 /** What PostgreSQL and its content tell, and its clock if it answers. */
 export interface DatabaseFindings {
-  readonly findings: readonly Finding[];
+  readonly findings: readonly DoctorFinding[];
   readonly clock: ClockReading | undefined;
 }
 
@@ -25,15 +25,19 @@ export async function examineDatabase({
   const database = openDatabase(address, 'rollcall-cli');
   try {
     const session = await describeSession(database);
-    const postgres: Finding = { check: 'postgres', ok: true, found: `version ${session.version}` };
+    const postgres: DoctorFinding = {
+      check: 'postgres',
+      ok: true,
+      found: `version ${session.version}`,
+    };
     if (!(await isSchemaCurrent(database))) {
       const advice = 'Run `node dist/migrations/run.js`.';
       const found = 'migrations are pending';
-      const pending: Finding = { check: 'migrations', ok: false, found, advice };
+      const pending: DoctorFinding = { check: 'migrations', ok: false, found, advice };
       return { findings: [postgres, pending], clock: undefined };
     }
     await tryWrite(database);
-    const findings: Finding[] = [
+    const findings: DoctorFinding[] = [
       postgres,
       ...checkTimeouts(session, address),
       { check: 'migrations', ok: true, found: 'none is pending' },
@@ -83,7 +87,7 @@ async function describeSession(database: Database): Promise<Session> {
 function checkTimeouts(
   { statementTimeoutMs }: Session,
   { user, name, timeoutMs }: Config['database'],
-): Finding[] {
+): DoctorFinding[] {
   if (statementTimeoutMs > 0) return [];
   return [
     {
@@ -98,12 +102,12 @@ function checkTimeouts(
 
 const MAIL_ADVICE = 'They are retried until it works. See the runbook: Mail does not arrive.';
 
-async function examineOutbox(database: Database): Promise<Finding[]> {
+async function examineOutbox(database: Database): Promise<DoctorFinding[]> {
   const { ok, problem } = await checkOutbox(database);
   const { pending, enqueued, dead, uncertain } = await readOutboxState({ database });
   const open = `${pending.count} pending, ${enqueued.count} enqueued`;
   const failure = await findDeliveryFailure(database);
-  const mail: Finding[] =
+  const mail: DoctorFinding[] =
     failure === undefined
       ? []
       : [{ check: 'mail', ok: false, found: failure, advice: MAIL_ADVICE }];

@@ -4,7 +4,7 @@ import type { RedStateName } from '../../shared/alerts/red-states.js';
 import type { Database } from '../../shared/database/connect.js';
 import { readProcesses } from '../../shared/presence/read-processes.js';
 import { forEachQueue } from '../../shared/queues/registry.js';
-import type { Finding } from './checks.js';
+import type { DoctorFinding } from './checks.js';
 
 /** What the doctor examines itself, more closely. */
 const examinedElsewhere: readonly RedStateName[] = [
@@ -20,7 +20,10 @@ const examinedElsewhere: readonly RedStateName[] = [
 const notAsked = (): Promise<never> => Promise.reject(new Error('not asked'));
 
 /** Which processes live, and what they see: the red states that they have raised among it. */
-export async function examineProcesses(database: Database, shipsLogs: boolean): Promise<Finding[]> {
+export async function examineProcesses(
+  database: Database,
+  shipsLogs: boolean,
+): Promise<DoctorFinding[]> {
   const { red } = await readRedStates({
     database,
     // The doctor asks Redis itself.

@@ -14,24 +14,24 @@ import {
   type RedisName,
 } from '../../shared/queues/registry.js';
 import { timeText } from '../text.js';
-import { messageOf, mib, type DoctorCheck, type Finding } from './checks.js';
+import { messageOf, mib, type DoctorCheck, type DoctorFinding } from './checks.js';
 import { readClock, type ClockReading } from './examine-clocks.js';
 
-const redisChecks = {
+const checkNames = {
   main: 'redis',
   logs: 'redis (logs)',
 } as const satisfies Record<RedisName, DoctorCheck>;
 
 /** What a Redis and its queues tell, and its clock if it answers. */
 export interface RedisFindings {
-  readonly findings: readonly Finding[];
+  readonly findings: readonly DoctorFinding[];
   readonly clock: ClockReading | undefined;
 }
 
 /** A Redis as the doctor found it. */
 interface RedisExam {
   readonly facts: RedisFacts;
-  readonly paused: readonly Finding[];
+  readonly paused: readonly DoctorFinding[];
   readonly clock: ClockReading | undefined;
 }
 
@@ -39,7 +39,7 @@ export async function examineRedis(
   { name, url, queues }: RedisInstance,
   isProduction: boolean,
 ): Promise<RedisFindings> {
-  const check = redisChecks[name];
+  const check = checkNames[name];
   let exam: RedisExam;
   try {
     exam = await askRedis(name, url, queues);
@@ -103,7 +103,7 @@ function checkRoom({ usedBytes, limitBytes }: RedisFacts, queues: readonly Queue
 async function findPause(
   redis: Awaited<ReturnType<typeof connectRedis>>,
   name: QueueName,
-): Promise<Finding[]> {
+): Promise<DoctorFinding[]> {
   // A lost connection fails the check, which says so.
   const queue = openJobQueue(name, redis, () => undefined);
   try {

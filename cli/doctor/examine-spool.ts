@@ -2,7 +2,7 @@ import { readdir, rm, stat, writeFile } from 'node:fs/promises';
 import { join, sep } from 'node:path';
 import { SPOOL_NEARLY_FULL } from '../../shared/alerts/red-states.js';
 import type { loadQueueToolConfig } from '../../shared/config/config.js';
-import { messageOf, mib, type Finding } from './checks.js';
+import { messageOf, mib, type DoctorFinding } from './checks.js';
 
 type Config = ReturnType<typeof loadQueueToolConfig>;
 
@@ -10,7 +10,7 @@ type Config = ReturnType<typeof loadQueueToolConfig>;
 export async function examineSpool({
   dir,
   maxBytes,
-}: NonNullable<Config['spool']>): Promise<Finding> {
+}: NonNullable<Config['spool']>): Promise<DoctorFinding> {
   const check = 'log spool';
   try {
     const bytes = await fullestFolder(dir);

@@ -10,7 +10,7 @@ import { checkBundle } from './checks/bundle-contents.js';
 import { checkCompose } from './checks/compose.js';
 import { readConfiguration, type Configuration } from './checks/config-files.js';
 import { checkCron } from './checks/cron.js';
-import type { Finding } from './checks/finding.js';
+import type { DeployFinding } from './checks/finding.js';
 import { checkScripts } from './checks/hooks.js';
 import { checkOptionPairs, checkOptions, type OptionSetting } from './checks/options.js';
 import { checkResources } from './checks/resources.js';
@@ -23,7 +23,7 @@ export interface DeploymentCheck {
   readonly name: string;
   /** What is true if there are no findings. */
   readonly claim: string;
-  run(): Promise<readonly Finding[]>;
+  run(): Promise<readonly DeployFinding[]>;
 }
 
 /** Any images will do to look at the rest. */
@@ -53,8 +53,8 @@ const filesOf = (root: string, tier: Tier): Promise<ArchiveFile[]> =>
 /** Of what is in the bundles, tier by tier. */
 function bundleChecks(root: string): readonly DeploymentCheck[] {
   const perTier =
-    (check: (tier: Tier, files: readonly ArchiveFile[]) => Promise<readonly Finding[]>) =>
-    async (): Promise<readonly Finding[]> => {
+    (check: (tier: Tier, files: readonly ArchiveFile[]) => Promise<readonly DeployFinding[]>) =>
+    async (): Promise<readonly DeployFinding[]> => {
       const found = await Promise.all(
         tiers.map(async (tier) => of(tier, await check(tier, await filesOf(root, tier)))),
       );
@@ -127,14 +127,14 @@ function treeChecks(root: string, signal: AbortSignal): readonly DeploymentCheck
   ];
 }
 
-const of = (tier: Tier, findings: readonly Finding[]): Finding[] =>
+const of = (tier: Tier, findings: readonly DeployFinding[]): DeployFinding[] =>
   findings.map(({ where, problem }) => ({ where: `${tier} ${where}`, problem }));
 
 function optionFindings(
   tier: Tier,
   { findings, settings }: Configuration,
   examples: readonly OptionSetting[],
-): Finding[] {
+): DeployFinding[] {
   const all = [...settings, ...examples];
   return [...findings, ...checkOptions(tier, all), ...checkOptionPairs(settings, times)];
 }
@@ -155,7 +155,7 @@ async function exampleSettings(root: string, tier: Tier): Promise<OptionSetting[
   }));
 }
 
-function composeFindings(tier: Tier, files: readonly ArchiveFile[]): Finding[] {
+function composeFindings(tier: Tier, files: readonly ArchiveFile[]): DeployFinding[] {
   const textOf = (path: string): string =>
     files.find((file) => file.path === path)?.data.toString() ?? '';
   const where = 'docker-compose.yml';
@@ -198,7 +198,7 @@ async function lint(
   root: string,
   files: readonly string[],
   signal: AbortSignal,
-): Promise<Finding[]> {
+): Promise<DeployFinding[]> {
   const [tool = '', ...args] = command;
   const program = join(projectRoot, 'node_modules/.bin', tool);
   const { succeeded, output } = await runTool(

@@ -20,7 +20,7 @@ export type Check = () => Promise<CheckResult>;
 type CheckMeanings = Readonly<Record<string, string>>;
 
 /** The readiness checks of both processes. */
-const commonChecks = {
+const commonMeanings = {
   postgres:
     '`postgres cannot be reached`, `postgres did not answer in time` (2 s). `postgres refuses writes`: [it is read-only or its disk is full](#postgresql-refuses-writes). `postgres refuses connections (SQLSTATE)`: it was reached; the log has its answer',
   redis:
@@ -31,7 +31,7 @@ const commonChecks = {
     '`pending messages are not relayed`: the oldest one has been due for more than 120 s. `enqueued messages are not being processed`: one has been on the queue for more than 300 s without an attempt, and no attempt at any mail began in that time, so no worker with the role `mail` is working. An outage of the mail server does not cause this: attempts go on. `the queue mail was paused by an operator`: the same, and [an operator wanted it so](#pause-and-resume-a-queue). `pending`, `oldest_pending_seconds`, `oldest_untried_seconds` and `oldest_open_seconds` are always shown',
 } as const satisfies CheckMeanings;
 
-export type CommonCheck = keyof typeof commonChecks;
+export type CommonCheck = keyof typeof commonMeanings;
 
 /** The check that probes each Redis. */
 export const redisChecks = {
@@ -40,7 +40,7 @@ export const redisChecks = {
 } as const satisfies Record<RedisName, CommonCheck>;
 
 /** The readiness checks of dependencies that refuse to work until an operator acts; of the worker. */
-const dependencyChecks = {
+const dependencyMeanings = {
   smtp: "the mail server's answer when it refused our settings; clears when a mail has been sent",
   firehose: "Firehose's answer when it refused our settings; clears when a batch has been shipped",
 } as const satisfies CheckMeanings;
@@ -48,25 +48,25 @@ const dependencyChecks = {
 const refusalMeaning = (queue: QueueName): string =>
   `the consumer of the queue \`${queue}\` was refused. \`Redis has no memory left\`: [Redis is full](#redis-is-full). \`Redis refuses commands: …\`, with the error that Redis gave: [Redis refuses commands](#redis-refuses-commands). Clears when a job of this queue completes`;
 
-const refusalChecks = Object.fromEntries(
+const refusalMeanings = Object.fromEntries(
   queueNames.map((queue) => [queueRegistry[queue].refusalCheck, refusalMeaning(queue)]),
 ) as Record<RefusalCheck, string>;
 
 /** A check that a fault of a dependency fails until the next success. */
-export type DependencyCheck = keyof typeof dependencyChecks | RefusalCheck;
+export type DependencyCheck = keyof typeof dependencyMeanings | RefusalCheck;
 
 export const dependencyCheckNames = Object.keys({
-  ...dependencyChecks,
-  ...refusalChecks,
+  ...dependencyMeanings,
+  ...refusalMeanings,
 }) as readonly DependencyCheck[];
 
 /** Every readiness check: which process has it, and what it reports. The runbook's table is generated from this list. */
 export const readinessChecks: Readonly<
   Record<CommonCheck | DependencyCheck, { readonly process: string; readonly meaning: string }>
 > = {
-  ...described('both', commonChecks),
-  ...described('worker', refusalChecks),
-  ...described('worker', dependencyChecks),
+  ...described('both', commonMeanings),
+  ...described('worker', refusalMeanings),
+  ...described('worker', dependencyMeanings),
 };
 
 function described<N extends string>(process: string, meanings: Readonly<Record<N, string>>) {

@@ -1,6 +1,6 @@
 import type { Tier } from '../bundle.js';
 import { packZip, unpackZip, type ArchiveFile } from '../zip.js';
-import type { Finding } from './finding.js';
+import type { DeployFinding } from './finding.js';
 
 /** applications-sourcebundle.html. */
 const MAX_BYTES = 512 * 1_024 * 1_024;
@@ -14,7 +14,10 @@ const EXPECTED =
 const HOOK = /^\.platform\/(?:hooks|confighooks)\//;
 
 /** What an instance gets. */
-export async function checkBundle(tier: Tier, files: readonly ArchiveFile[]): Promise<Finding[]> {
+export async function checkBundle(
+  tier: Tier,
+  files: readonly ArchiveFile[],
+): Promise<DeployFinding[]> {
   const bytes = await packZip(files);
   const again = await packZip(files.toReversed());
   const unpacked = await unpackZip(bytes);
@@ -26,7 +29,7 @@ export async function checkBundle(tier: Tier, files: readonly ArchiveFile[]): Pr
   return findings;
 }
 
-function contents(tier: Tier, files: readonly ArchiveFile[]): Finding[] {
+function contents(tier: Tier, files: readonly ArchiveFile[]): DeployFinding[] {
   const paths = files.map(({ path }) => path);
   const missing = required[tier]
     .filter((path) => !paths.includes(path))

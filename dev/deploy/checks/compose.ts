@@ -1,6 +1,6 @@
 import { parse } from 'yaml';
 import type { Tier } from '../bundle.js';
-import type { Finding } from './finding.js';
+import type { DeployFinding } from './finding.js';
 import { isRecord, recordOf } from './config-files.js';
 
 /** A service of a compose file, as far as it is used here. */
@@ -84,7 +84,7 @@ export function checkCompose(
     /** What is in the bundle. */
     readonly files: readonly string[];
   },
-): Finding[] {
+): DeployFinding[] {
   let services: Readonly<Record<string, Service>>;
   try {
     services = readServices(text);

@@ -1,6 +1,6 @@
 import { parseDocument } from 'yaml';
 import type { ArchiveFile } from '../zip.js';
-import type { Finding } from './finding.js';
+import type { DeployFinding } from './finding.js';
 import type { OptionSetting } from './options.js';
 
 /** A CloudFormation resource as a configuration file has it. */
@@ -12,7 +12,7 @@ export interface ResourceOverride {
 
 /** What all configuration files of a bundle say. */
 export interface Configuration {
-  readonly findings: readonly Finding[];
+  readonly findings: readonly DeployFinding[];
   readonly settings: readonly OptionSetting[];
   readonly resources: readonly ResourceOverride[];
 }
@@ -63,7 +63,7 @@ function readFile(where: string, text: string): Configuration {
   };
 }
 
-function shapes(where: string, content: Readonly<Record<string, unknown>>): Finding[] {
+function shapes(where: string, content: Readonly<Record<string, unknown>>): DeployFinding[] {
   return USED_KEYS.filter((key) => key in content && !isRecord(content[key])).map((key) => ({
     where,
     problem: `${key} must be a mapping`,

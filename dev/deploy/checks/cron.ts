@@ -1,7 +1,7 @@
 import { parse } from 'yaml';
 import { isTaskName } from '../../../shared/tasks/catalogue.js';
 import { recordOf } from './config-files.js';
-import type { Finding } from './finding.js';
+import type { DeployFinding } from './finding.js';
 
 /** Each field of a cron expression: its range. */
 const fields = [
@@ -13,7 +13,7 @@ const fields = [
 ] as const;
 
 /** The file of periodic tasks: using-features-managing-env-tiers.html#worker-periodictasks. */
-export function checkCron(where: string, text: string): Finding[] {
+export function checkCron(where: string, text: string): DeployFinding[] {
   let content: Readonly<Record<string, unknown>>;
   try {
     content = recordOf(parse(text));

@@ -6,14 +6,14 @@ import {
   versionOf,
   type ServerProgram,
 } from '../../stack/processes/server-program.js';
-import type { Finding } from './finding.js';
+import type { DeployFinding } from './finding.js';
 
 /** Scripts of a folder, by shellcheck, which is installed if it is missing. */
 export async function checkScripts(
   root: string,
   paths: readonly string[],
   signal: AbortSignal,
-): Promise<Finding[]> {
+): Promise<DeployFinding[]> {
   if (paths.length === 0) return [{ where: '.platform', problem: 'there are no scripts' }];
   const { path: program, env } = await findShellcheck(signal);
   const files = paths.map((path) => join(root, path));

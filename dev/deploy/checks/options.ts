@@ -1,6 +1,6 @@
 import { variables, type VariableName } from '../../../shared/config/variables.js';
 import type { Tier } from '../bundle.js';
-import type { Finding } from './finding.js';
+import type { DeployFinding } from './finding.js';
 import { namespaces, type OptionRule } from './option-rules.js';
 
 /** An option as it is set somewhere. */
@@ -30,7 +30,7 @@ const SECRET_ARN =
   /^arn:aws[\w-]*:(?:secretsmanager:[a-z0-9-]+:\d{12}:secret:[\w/+=.@-]+-[A-Za-z0-9]{6}(?::[\w-]+)?|ssm:[a-z0-9-]+:\d{12}:parameter\/[\w/.-]+)$/;
 
 /** Names and values against the allow-list; what two files set differently; what belongs to the other tier. */
-export function checkOptions(tier: Tier, settings: readonly OptionSetting[]): Finding[] {
+export function checkOptions(tier: Tier, settings: readonly OptionSetting[]): DeployFinding[] {
   const findings = settings.flatMap((setting) => {
     const problem = problemOf(tier, setting);
     const { where, namespace, name } = setting;
@@ -75,7 +75,7 @@ function isAllowed(rule: OptionRule, value: string): boolean {
 }
 
 /** Of two files the later one would win, unseen. */
-function contradictions(settings: readonly OptionSetting[]): Finding[] {
+function contradictions(settings: readonly OptionSetting[]): DeployFinding[] {
   const first = new Map<string, OptionSetting>();
   return settings.flatMap((setting) => {
     const key = `${setting.namespace} ${setting.name}`;
@@ -86,7 +86,7 @@ function contradictions(settings: readonly OptionSetting[]): Finding[] {
   });
 }
 
-function oversized(settings: readonly OptionSetting[]): Finding[] {
+function oversized(settings: readonly OptionSetting[]): DeployFinding[] {
   const properties = settings.filter(
     ({ namespace }) => namespace === PROPERTIES || namespace === SECRETS,
   );
@@ -107,7 +107,7 @@ export function checkOptionPairs(
     readonly workerKeepAliveS: number;
     readonly longestRequestS: number;
   },
-): Finding[] {
+): DeployFinding[] {
   const number = (namespace: string, name: string): number | undefined => {
     const found = settings.find((each) => each.namespace === namespace && each.name === name);
     return found === undefined ? undefined : Number(found.value);

@@ -2,7 +2,7 @@ import type { Property, PropertyType, Resource, SpecDatabase } from '@aws-cdk/se
 import type { Tier } from '../bundle.js';
 import { isRecord, recordOf, type ResourceOverride } from './config-files.js';
 import { enumerations } from './enumerations.js';
-import type { Finding } from './finding.js';
+import type { DeployFinding } from './finding.js';
 import { inlineFunction, type OptionSetting } from './options.js';
 
 const asg = 'AWS::AutoScaling::AutoScalingGroup';
@@ -80,14 +80,14 @@ export async function checkResources(
   tier: Tier,
   overrides: readonly ResourceOverride[],
   settings: readonly OptionSetting[],
-): Promise<Finding[]> {
+): Promise<DeployFinding[]> {
   const own = ownResources[tier];
   const types = new Map(Object.entries(own));
   for (const { name, definition } of overrides)
     if (typeof definition['Type'] === 'string')
       types.set(name, types.get(name) ?? definition['Type']);
   const world: World = { database: await (specification ??= loadSpecification()), types };
-  const findings: Finding[] = [];
+  const findings: DeployFinding[] = [];
   for (const override of overrides) {
     const report: Report = (path, problem) =>
       void findings.push({ where: override.where, problem: `${override.name}${path}: ${problem}` });

@@ -1,7 +1,7 @@
 import { publishedMetrics } from '../../../workers/cloudwatch/published-metrics.js';
 import { assumed } from '../../scaling/assumptions.js';
 import { isRecord, type Configuration } from './config-files.js';
-import type { Finding } from './finding.js';
+import type { DeployFinding } from './finding.js';
 import type { OptionSetting } from './options.js';
 
 const PROPERTIES = 'aws:elasticbeanstalk:application:environment';
@@ -15,7 +15,7 @@ const OF_AWS = /^AWS\//;
 export function checkScaling(
   { settings, resources }: Pick<Configuration, 'settings' | 'resources'>,
   examples: readonly OptionSetting[],
-): Finding[] {
+): DeployFinding[] {
   const textOf = (namespace: string, name: string): string | undefined => {
     const found = [...settings, ...examples].find(
       (each) => each.namespace === namespace && each.name === name,

@@ -1,12 +1,12 @@
 import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { Finding } from './finding.js';
+import type { DeployFinding } from './finding.js';
 
 /** What the linter is too old to know of GitHub Actions: a context, which the schema knows, and a runner. */
 const KNOWN_SINCE = /^(?:undefined variable "vars"|label "ubuntu-24\.04" is unknown)/;
 
 /** The workflows of GitHub, against their schema and by a linter, which also reads expressions. */
-export async function checkWorkflows(root: string): Promise<Finding[]> {
+export async function checkWorkflows(root: string): Promise<DeployFinding[]> {
   const folder = join(root, '.github/workflows');
   const names = (await readdir(folder)).filter((name) => /\.ya?ml$/.test(name));
   if (names.length === 0) return [{ where: '.github/workflows', problem: 'there are none' }];
