@@ -1,8 +1,8 @@
 import { ConfigError, EXIT_CONFIG, type Environment } from '../shared/config/config.js';
 import { escapeControls } from '../shared/html/escape-controls.js';
 import { UsageError, type Terminal } from './command.js';
+import { complete, isCompletion } from './commands/completion.js';
 import { commands, operatorsCommands } from './commands/index.js';
-import { complete, isCompletion } from './completion.js';
 import { readCommandLine, usageOf, type Call } from './program.js';
 
 const EXIT_FAILED = 1;

@@ -1,11 +1,11 @@
 import type { Command } from '../command.js';
 import { adminCommands } from './admins.js';
 import { auditCommands } from './audit.js';
-import { completionCommand } from '../completion.js';
-import { doctorCommands } from '../doctor/doctor.js';
+import { completionCommand } from './completion.js';
+import { doctorCommands } from './doctor.js';
 import { logCommands } from './logs.js';
 import { mailCommands } from './mail.js';
-import { operatorCommands } from '../operator.js';
+import { operatorCommands } from './operator.js';
 import { queueCommands } from './queues.js';
 import { scheduleCommands } from './schedule.js';
 import { sessionCommands } from './sessions.js';

@@ -1,5 +1,5 @@
-import type { Command } from './command.js';
-import { buildProgram } from './program.js';
+import type { Command } from '../command.js';
+import { buildProgram } from '../program.js';
 
 const shells = ['bash', 'zsh', 'fish'] as const;
 

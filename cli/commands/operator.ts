@@ -1,12 +1,12 @@
-import { setOperator } from '../api/admins/admins.service.js';
-import type { CommandResult, Arguments, Command } from './command.js';
+import { setOperator } from '../../api/admins/admins.service.js';
+import type { CommandResult, Arguments, Command } from '../command.js';
 import {
   causeOfCommand,
   readAddress,
   reasonOption,
   refuseUnknownAdmin,
   withTools,
-} from './tools.js';
+} from '../tools.js';
 
 /** The operator role. */
 export const operatorCommands: readonly Command[] = [

@@ -8,11 +8,11 @@ import {
 } from '../../shared/config/config.js';
 import { redisInstances } from '../../shared/queues/registry.js';
 import { countOf, type Arguments, type Command, type CommandResult } from '../command.js';
-import type { DoctorFinding } from './checks.js';
-import { examineClocks } from './examine-clocks.js';
-import { examineDatabase } from './examine-database.js';
-import { examineRedis } from './examine-redis.js';
-import { examineSpool } from './examine-spool.js';
+import type { DoctorFinding } from '../doctor/checks.js';
+import { examineClocks } from '../doctor/examine-clocks.js';
+import { examineDatabase } from '../doctor/examine-database.js';
+import { examineRedis } from '../doctor/examine-redis.js';
+import { examineSpool } from '../doctor/examine-spool.js';
 
 /** Whether all is well. */
 export const doctorCommands: readonly Command[] = [
