@@ -20,7 +20,7 @@ import {
   type ConsoleSessionDeps,
 } from './console/access/console-session.service.js';
 import { createRoleOf } from './admins/admins.service.js';
-import { createCursors, type Cursors } from './http/input/pagination.js';
+import { createCursors, MAX_LIMIT, type Cursors } from './http/input/pagination.js';
 import { startBulkActionRunner } from './ops/mail/bulk-action-runner.js';
 import { createPasswordAttemptLimiter } from './passwords/password-attempts.js';
 import { createPasswords } from './passwords/passwords.js';
@@ -118,7 +118,7 @@ export async function buildDeps(config: ApiConfig, log: RootLogger): Promise<Api
     requireAdmin: createRequireAdmin(authenticator, findAdmin),
     findAdmin,
     reads: createAuthenticatedReads({ authenticator, findAdmin }),
-    userReads: createUserReads(database.statements),
+    userReads: createUserReads(database.statements, MAX_LIMIT),
     insertUser: createInsertUser(database.statements),
     checks: commonChecks(database, queues, log),
     bulkActions,

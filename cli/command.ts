@@ -90,14 +90,17 @@ export function countOf(args: Arguments, name: string, max: number): number | un
   throw new UsageError(`--${name} is a whole number, 1 to ${max}`);
 }
 
-/** How listings are paged. */
-export const pageOptions: readonly OptionSpec[] = [
-  { flags: '--limit <N>', summary: 'rows of a page, up to 1000 (default 50)' },
-  { flags: '--cursor <CURSOR>', summary: 'the next page, as the page before names it' },
-];
-
 const DEFAULT_LIMIT = 50;
 const MAX_LIMIT = 1_000;
+
+/** How listings are paged. */
+export const pageOptions: readonly OptionSpec[] = [
+  {
+    flags: '--limit <N>',
+    summary: `rows of a page, up to ${MAX_LIMIT} (default ${DEFAULT_LIMIT})`,
+  },
+  { flags: '--cursor <CURSOR>', summary: 'the next page, as the page before names it' },
+];
 
 /** @throws {UsageError} */
 export const pageRequestOf = (args: Arguments) => ({

@@ -59,9 +59,6 @@ function timeText(column: string): string {
   return `left(to_json(${column} at time zone 'UTC' + interval '1 microsecond')::text, 24) || 'Z"'`;
 }
 
-/** The longest page: MAX_LIMIT of http/input/pagination.ts. */
-const MAX_LIMIT = 100;
-
 /** A page of users. */
 export interface UserPage {
   /** A JSON array. */
@@ -84,7 +81,8 @@ export interface UserReads {
   readonly page: SessionRead<WhichPage, UserPage>;
 }
 
-export const createUserReads = (statements: Statements): UserReads => ({
+/** @param maxLimit the longest page. */
+export const createUserReads = (statements: Statements, maxLimit: number): UserReads => ({
   user: createSessionRead(statements, {
     name: 'read-user',
     columns: `case when u.id is not null then ${USER_JSON} end as json`,
@@ -105,7 +103,7 @@ export const createUserReads = (statements: Statements): UserReads => ({
         select * from (
             select id, email, ${COLUMNS}, created_at, updated_at from users
              where (admin_id, id) > (s.admin_id, asked.after) and admin_id <= s.admin_id
-             order by admin_id, id limit ${MAX_LIMIT + 1}
+             order by admin_id, id limit ${maxLimit + 1}
           ) own
          limit asked.page_size + 1
       ) u
