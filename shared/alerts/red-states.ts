@@ -63,7 +63,8 @@ const databaseStates = {
     section: 'a-deployments-migration-waits-or-fails',
     meaning: 'a process runs whose code needs a newer schema',
     find: ({ checks }) =>
-      problemOf(checks['migrations'], (problem) => problem.endsWith('are pending')),
+      problemOf(checks['migrations'], (problem) => problem.endsWith('are pending')) &&
+      'the code of a process needs a newer schema',
   },
 } as const satisfies Readonly<Record<string, RedStateDefinition>>;
 
@@ -127,7 +128,7 @@ function stateOfRole(role: WorkerRole): RedStateDefinition {
       if (!neededRoles.includes(role)) return null;
       return processes.live.some(({ roles }) => roles.includes(role))
         ? null
-        : `no live worker has the role ${role}`;
+        : 'its work waits until one starts';
     },
   };
 }

@@ -92,7 +92,7 @@ const pausedFor = (minutes: number) => ({
 const cases: Readonly<Record<string, readonly [Facts, RegExp]>> = {
   postgres_down: [failing('postgres', 'postgres cannot be reached'), /cannot be reached/],
   postgres_refuses_writes: [failing('postgres', 'postgres refuses writes'), /refuses writes/],
-  migrations_pending: [failing('migrations', 'migrations are pending'), /pending/],
+  migrations_pending: [failing('migrations', 'migrations are pending'), /newer schema/],
   redis_down: [failing('redis', 'redis did not answer in time'), /did not answer/],
   redis_refuses: [failing('redis', 'redis refuses commands: NOAUTH (it wants…)'), /NOAUTH/],
   redis_full: [{ ...well, redisUse: { main: 0.8, logs: 0 } }, /80 %.*added to mail/],
@@ -102,10 +102,7 @@ const cases: Readonly<Record<string, readonly [Facts, RegExp]>> = {
   ...Object.fromEntries(
     workerRoles.map((role) => [
       `no_worker_${role}`,
-      [
-        onlyWorker({ roles: workerRoles.filter((other) => other !== role) }),
-        new RegExp(`the role ${role}$`),
-      ],
+      [onlyWorker({ roles: workerRoles.filter((other) => other !== role) }), /its work waits/],
     ]),
   ),
   process_lost: [
