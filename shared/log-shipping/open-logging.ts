@@ -2,7 +2,7 @@ import type { ApiConfig } from '../config/config.js';
 import { createLogger, type Logger, type RootLogger } from '../logging/logger.js';
 import { openStandardOutput, type StandardOutput } from '../logging/standard-output.js';
 import type { Queues } from '../queues/queues.js';
-import type { FolderOwner } from './folder-owner.js';
+import { thisProcess, type FolderOwner } from './folder-owner.js';
 import { openSpool, type Shipping, type SpoolUse } from './spool.js';
 
 export type { SpoolUse } from './spool.js';
@@ -37,13 +37,12 @@ export interface LoggingOptions {
 export function openLogging(
   config: Pick<ApiConfig, 'logging' | 'spool'>,
   service: string,
-  { output = openStandardOutput(), owner }: LoggingOptions = {},
+  { output = openStandardOutput(), owner = thisProcess() }: LoggingOptions = {},
 ): Logging {
   const identity = { service, ...config.logging };
   const localLog = createLogger({ ...identity, destination: output });
   const print = (lines: Buffer): void => output.write(lines);
-  const spool =
-    config.spool && openSpool({ ...config.spool, localLog, print, ...(owner && { owner }) });
+  const spool = config.spool && openSpool({ ...config.spool, localLog, print, owner });
   const log = spool ? createLogger({ ...identity, destination: spool }) : localLog;
   output.reportTo?.(log);
   return {

@@ -26,8 +26,6 @@ export interface ShipSegmentDeps {
   readonly countDropped: (segment: Segment) => Promise<void>;
   /** Removes a segment's file, and its folder if that is empty and not written to. */
   readonly discard: (segment: Segment) => Promise<void>;
-  /** The queue has failed a batch's job. */
-  readonly onJobFailed: () => void;
 }
 
 /**
@@ -105,7 +103,6 @@ async function mustEnqueue(deps: ShipSegmentDeps, segment: Segment): Promise<boo
       await settle(deps, segment);
       return false;
     }
-    deps.onJobFailed();
     startNextGeneration(segment);
     if (status === 'unreadable' && segment.generation >= MAX_UNREADABLE) {
       await deps.countDropped(segment);

@@ -9,8 +9,6 @@ export interface Shipper {
   wake(): void;
   /** Stops once no segment waits or the deadline has passed. */
   stop(deadlineMs: number): Promise<void>;
-  /** How many batches' jobs the queue has failed; each was enqueued again or is unreadable. */
-  readonly failedBatches: number;
 }
 
 interface ShipperState {
@@ -20,7 +18,6 @@ interface ShipperState {
   checking: Promise<void> | undefined;
   checkTimer: NodeJS.Timeout | undefined;
   isStopped: boolean;
-  failedBatches: number;
 }
 
 const RETRY_AFTER_MS = 1_000;
@@ -31,22 +28,18 @@ const CHECK_EVERY_MS = 2_000;
  * Enqueues waiting segments, oldest first, while there is room, and looks for receipts while any are in flight. A segment
  * is kept until it has a receipt, and enqueued again when Redis has lost its job or the queue has failed it.
  */
-export function createShipper(deps: Omit<ShipSegmentDeps, 'onJobFailed'>): Shipper {
+export function createShipper(deps: ShipSegmentDeps): Shipper {
   const state: ShipperState = {
-    deps: { ...deps, onJobFailed: () => void (state.failedBatches += 1) },
+    deps,
     enqueueing: undefined,
     retryTimer: undefined,
     checking: undefined,
     checkTimer: undefined,
     isStopped: false,
-    failedBatches: 0,
   };
   return {
     wake: () => wake(state),
     stop: (deadlineMs) => stop(state, deadlineMs),
-    get failedBatches() {
-      return state.failedBatches;
-    },
   };
 }
 

@@ -22,7 +22,7 @@ import {
   takeUnreported,
   type DroppedLines,
 } from './dropped-lines.js';
-import { thisProcess, type FolderOwner } from './folder-owner.js';
+import type { FolderOwner } from './folder-owner.js';
 import { createLineBuffer, type LineBuffer, type Lines } from './line-buffer.js';
 import { createSegmentWriter, type SegmentWriter } from './segment-writer.js';
 import { createShipper } from './shipper.js';
@@ -47,8 +47,6 @@ export interface Spool extends LogDestination {
   startShipping(route: ShippingRoute): Shipping;
   /** Writes buffered lines and releases the folders, synchronously. Later lines go to standard output alone. */
   close(): void;
-  /** Lines dropped since the start: they will never be shipped. */
-  readonly droppedLines: number;
   use(): SpoolUse;
 }
 
@@ -57,15 +55,13 @@ export interface SpoolUse {
   /** What waits on the disk. */
   readonly bytes: number;
   readonly maxBytes: number;
-  /** Lines dropped since the start. */
+  /** Lines dropped since the start: they will never be shipped. */
   readonly droppedLines: number;
 }
 
 export interface Shipping {
   /** Enqueues what waits, until the deadline at most. What is left stays on disk for the next process. */
   stop(deadlineMs: number): Promise<void>;
-  /** How many batches' jobs the queue has failed; each was enqueued again or is unreadable. */
-  readonly failedBatches: number;
 }
 
 /** Where segments are shipped to. */
@@ -84,13 +80,12 @@ export interface SpoolOptions {
   /** Writes to standard output alone: takes what is wrong with the spool. */
   readonly localLog: Logger;
   /** Writes lines to standard output. */
-  readonly print?: (lines: Buffer) => void;
-  /** By default a new owner for this process. */
-  readonly owner?: FolderOwner;
+  readonly print: (lines: Buffer) => void;
+  readonly owner: FolderOwner;
 }
 
 interface SpoolState {
-  readonly options: Required<SpoolOptions>;
+  readonly options: SpoolOptions;
   readonly dropped: DroppedLines;
   readonly backlog: Backlog;
   readonly folders: SpoolFolders;
@@ -111,12 +106,8 @@ const SAME_WARNING_EVERY_MS = 60_000;
  * then to standard output; `fatal` lines and the end of the process do not wait for the end of the turn.
  * @throws {ConfigError} when the folder cannot be created or written.
  */
-export function openSpool({
-  print = (lines) => void process.stdout.write(lines),
-  owner = thisProcess(),
-  ...rest
-}: SpoolOptions): Spool {
-  const state = createState({ ...rest, print, owner });
+export function openSpool(options: SpoolOptions): Spool {
+  const state = createState(options);
   const onExit = (): void => close(state, onExit);
   process.once('exit', onExit);
   return {
@@ -124,9 +115,6 @@ export function openSpool({
     flushSync: state.buffer.flush,
     startShipping: (route) => startShipping(state, route),
     close: onExit,
-    get droppedLines() {
-      return state.dropped.total;
-    },
     use: () => ({
       bytes: state.backlog.bytes,
       maxBytes: state.options.maxBytes,
@@ -136,7 +124,7 @@ export function openSpool({
 }
 
 /** The parts that write: they work from the first line on, whether or not anything is ever shipped. */
-function createState(options: Required<SpoolOptions>): SpoolState {
+function createState(options: SpoolOptions): SpoolState {
   const backlog = createBacklog();
   const dropped = createDroppedLines();
   const folders = openFolders({
@@ -240,9 +228,6 @@ function startShipping(state: SpoolState, { log, ...route }: ShippingRoute): Shi
       buffer.flush();
       writer.seal();
       await Promise.all([takeover.stop(), shipper.stop(deadlineMs), cap.settled()]);
-    },
-    get failedBatches() {
-      return shipper.failedBatches;
     },
   };
 }

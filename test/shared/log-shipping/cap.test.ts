@@ -34,7 +34,7 @@ test('above its size the spool drops the oldest lines, and a record says how man
     const reported = lines
       .filter((line) => line['event.action'] === 'gap')
       .reduce((sum, line) => sum + Number(line['labels.dropped_lines']), 0);
-    return kept + reported === 150 && spool.droppedLines === reported;
+    return kept + reported === 150 && spool.use().droppedLines === reported;
   };
   await eventually(isComplete, { of: 'every line being on disk or reported as dropped' });
 
@@ -62,11 +62,11 @@ test('a gap is recorded at any log level', async (t) => {
 
 test('copies of batches in flight are deleted first, and counted only if the queue loses them', async (t) => {
   const { fixture, spool, route } = await deleteCopies(t);
-  t.is(spool.droppedLines, 0);
+  t.is(spool.use().droppedLines, 0);
   route.states.clear();
-  await eventually(() => spool.droppedLines > 0);
+  await eventually(() => spool.use().droppedLines > 0);
   const left = (await fixture.lines()).filter((line) => !line.includes('"event.action":"gap"'));
-  await eventually(() => left.length + spool.droppedLines === 60, {
+  await eventually(() => left.length + spool.use().droppedLines === 60, {
     of: 'every line being on disk or counted as dropped',
   });
 });
@@ -76,7 +76,7 @@ test('a batch whose copy was deleted is settled by its receipt', async (t) => {
   route.arrive();
   const asked = route.asked.receipts;
   await eventually(() => route.asked.receipts > asked + 1);
-  t.is(spool.droppedLines, 0);
+  t.is(spool.use().droppedLines, 0);
   t.deepEqual(local.messages(), []);
 });
 

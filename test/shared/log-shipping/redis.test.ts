@@ -81,7 +81,7 @@ test.serial(
     t.is((await fixture.lines()).length, 501);
     await proxy.restore();
     await eventually(async () => (await waitingIds()).length === 2);
-    t.is(opened.spool.droppedLines, 0);
+    t.is(opened.spool.use().droppedLines, 0);
   },
 );
 

@@ -128,7 +128,7 @@ test('lines that cannot be spooled are on stdout all the same, counted, and repo
     await turn();
   }
   t.is(printed().split('\n').length - 1, 20);
-  t.is(spool.droppedLines, 20);
+  t.is(spool.use().droppedLines, 20);
   t.deepEqual(
     local.messages().filter((message) => message === 'spool write failed'),
     ['spool write failed'],
@@ -145,7 +145,7 @@ test('lines that cannot be spooled are on stdout all the same, counted, and repo
     .find((text) => text.includes('log lines dropped'));
   const gap = JSON.parse(record ?? '') as Record<string, unknown>;
   t.is(gap['event.action'], 'gap');
-  t.is(gap['labels.dropped_lines'], spool.droppedLines);
+  t.is(gap['labels.dropped_lines'], spool.use().droppedLines);
   const first = JSON.parse(printed().split('\n')[0] ?? '') as Record<string, unknown>;
   t.is(gap['event.start'], first['@timestamp']);
   t.true(String(gap['event.end']) >= String(gap['event.start']));
@@ -160,7 +160,7 @@ test('lines in a folder that is deleted are counted, and later lines go to a new
   const [path = ''] = await fixture.segments();
   await rm(dirname(path), { recursive: true });
   await eventually(() => local.messages().includes('spool folder lost'));
-  t.is(spool.droppedLines, 502);
+  t.is(spool.use().droppedLines, 502);
   spool.write(line(502));
   await turn();
   t.deepEqual(numbersOf(await fixture.lines()), [502]);
@@ -176,7 +176,7 @@ test('a process whose folder was taken over writes to a new one, and counts no l
   await eventually(() => local.messages().includes('spool folder lost'));
   spool.write(line(501));
   await turn();
-  t.is(spool.droppedLines, 0);
+  t.is(spool.use().droppedLines, 0);
   const numbers = numbersOf(await fixture.lines());
   t.deepEqual([numbers.length, new Set(numbers).size], [502, 502]);
   t.is((await fixture.owners()).length, 2);
