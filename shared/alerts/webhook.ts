@@ -44,8 +44,7 @@ function reasonOf(error: unknown): string {
   return error.name;
 }
 
-/** The body of the request; exported for the runbook's example and tests. */
-export function webhookBody(notice: Notice): Record<string, unknown> {
+function webhookBody(notice: Notice): Record<string, unknown> {
   const subject = subjectOf(notice);
   const lines = entriesOf(notice).map(
     ({ kind, title, text }) => `${kind.toUpperCase()}: ${title}. ${text}`,

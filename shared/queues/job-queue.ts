@@ -58,8 +58,6 @@ export interface JobQueue<Q extends QueueName = QueueName> {
   countOpen(): Promise<number>;
   /** How many jobs a worker could take now: none while the queue is rate-limited or paused. Delayed ones count once they are due. */
   countRunnable(): Promise<number>;
-  /** How many jobs Redis holds, by state. */
-  counts(): Promise<JobCounts>;
   /** What it holds, and whether its jobs are taken: a fixed number of commands. */
   state(): Promise<QueueState>;
   /** No worker takes a job of this queue until it is resumed; jobs in progress end. Idempotent; the newest reason counts. */
@@ -104,7 +102,6 @@ export function openJobQueue<Q extends QueueName>(
     discard: (jobId) => discardJob(redis, queue.toKey, jobId),
     countOpen: () => queue.getJobCountByTypes('waiting', 'prioritized', 'delayed', 'active'),
     countRunnable: () => countRunnable(queue, redis),
-    counts: () => readCounts(queue),
     async state() {
       const [counts, paused, restingMs] = await Promise.all([
         readCounts(queue),

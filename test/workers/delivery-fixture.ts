@@ -51,6 +51,8 @@ export async function setUpDelivery(
       credentials,
       from: { name: 'Rollcall', address: 'no-reply@rollcall.example' },
       ratePerSecond: 100,
+      connections: undefined,
+      ehloName: undefined,
       configurationSet: undefined,
     },
     fixture.log,

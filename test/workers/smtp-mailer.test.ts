@@ -302,6 +302,8 @@ async function setUp(scope: Scope, { config = {}, limits = {}, ...behaviour }: S
       credentials: undefined,
       from: { name: 'Rollcall', address: 'no-reply@rollcall.example' },
       ratePerSecond: 10,
+      connections: undefined,
+      ehloName: undefined,
       configurationSet: undefined,
       ...config,
     },

@@ -65,6 +65,8 @@ function openMailer(scope: Scope, port: number) {
       credentials: undefined,
       from: { name: 'Rollcall', address: 'no-reply@rollcall.example' },
       ratePerSecond: 10,
+      connections: undefined,
+      ehloName: undefined,
       configurationSet: undefined,
     },
     createRecordingLogger().log,

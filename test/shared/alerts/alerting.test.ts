@@ -1,8 +1,8 @@
 import test from 'ava';
 import { subjectOf, type Notice } from '../../../shared/alerts/notice.js';
 import { redState } from '../../../shared/alerts/red-states.js';
-import { createWebhook, webhookBody } from '../../../shared/alerts/webhook.js';
-import { shareProcess, useContext } from '../../helpers/context.js';
+import { createWebhook } from '../../../shared/alerts/webhook.js';
+import { shareProcess, useContext, type Scope } from '../../helpers/context.js';
 import { eventually } from '../../helpers/eventually.js';
 import { openSmtpServer } from '../../helpers/smtp-server.js';
 import { openTcpProxy } from '../../helpers/tcp-proxy.js';
@@ -29,12 +29,12 @@ const notice: Notice = {
   cleared: [{ ...redState('redis_down', 'redis cannot be reached'), since: at, until: later }],
 };
 
-test('a notice says in one line what is the matter, and in a line each what to do', (t) => {
+test('a notice says in one line what is the matter, and in a line each what to do', async (t) => {
   t.is(
     subjectOf(notice),
     '[Rollcall production] The mail server refuses us; PostgreSQL is down; 1 more. Recovered: Redis is down',
   );
-  const lines = String(webhookBody(notice)['Message']).split('\n');
+  const lines = String((await posted(t))['Message']).split('\n');
   t.is(lines.length, 4);
   t.is(
     lines[1],
@@ -46,8 +46,8 @@ test('a notice says in one line what is the matter, and in a line each what to d
   );
 });
 
-test('the webhook takes words of a stranger as words, and has every state in fields of its own', (t) => {
-  const { text, Type, Subject, alerts } = webhookBody(notice);
+test('the webhook takes words of a stranger as words, and has every state in fields of its own', async (t) => {
+  const { text, Type, Subject, alerts } = await posted(t);
   t.true(String(text).includes('554 &lt;!channel&gt; &amp; Co refuses'));
   t.false(String(text).includes('<'));
   t.is(Type, 'Notification');
@@ -61,6 +61,13 @@ test('the webhook takes words of a stranger as words, and has every state in fie
   });
   t.like((alerts as unknown[])[3], { state: 'cleared', until: '2026-11-29T03:20:00.000Z' });
 });
+
+/** What the webhook sends. */
+async function posted(scope: Scope) {
+  const { url, bodies } = await openReceiver(scope);
+  await createWebhook(url).send(notice, never);
+  return bodies[0] ?? {};
+}
 
 test('the webhook calls the URL of the configuration alone: a redirect is a failure', async (t) => {
   const target = await openReceiver(t);

@@ -18,11 +18,7 @@ import {
   type SmtpTimeouts,
 } from './send-attempt.js';
 
-type ConfiguredMail = WorkerConfig['mail'];
-type OptionalSetting = 'connections' | 'ehloName';
-
-export type MailConfig = Omit<ConfiguredMail, OptionalSetting> &
-  Partial<Pick<ConfiguredMail, OptionalSetting>>;
+export type MailConfig = WorkerConfig['mail'];
 
 export const defaultTimeouts: SmtpTimeouts = {
   connectMs: 10_000,
