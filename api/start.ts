@@ -8,7 +8,7 @@ import { shareResults } from '../shared/health/readiness.js';
 import { listen } from '../shared/lifecycle/http-server.js';
 import type { Lifecycle } from '../shared/lifecycle/lifecycle.js';
 import type { Logging } from '../shared/log-shipping/open-logging.js';
-import { createPresence, type Presence } from '../shared/presence/presence.js';
+import { createPresence } from '../shared/presence/presence.js';
 import { logRedisProblems } from '../shared/queues/log-redis-problems.js';
 import { createListener, createOpsListener } from './app.js';
 import { createConsole } from './console/console.js';
@@ -24,7 +24,6 @@ const FLUSH_DEADLINE_MS = 2_000;
 export interface RunningApi {
   readonly port: number;
   readonly deps: ApiDeps;
-  readonly presence: Presence;
 }
 
 /** Opens one part of the API after the other, each with its release, and listens. */
@@ -60,7 +59,7 @@ export async function startApi(
   const port = await listenToAll({ ...deps, checks: publicChecks }, config, logging, lifecycle);
   presence.start();
   lifecycle.onStop('presence', (cause) => presence.stopping(cause));
-  return { port, deps, presence };
+  return { port, deps };
 }
 
 /** Opens the API's listener, and that of the console if it has its own; resolves to the API's port. */

@@ -6,7 +6,7 @@ import type { WorkerConfig } from '../shared/config/config.js';
 import { shareResults } from '../shared/health/readiness.js';
 import type { Lifecycle } from '../shared/lifecycle/lifecycle.js';
 import type { Logging } from '../shared/log-shipping/open-logging.js';
-import { createPresence, type Presence } from '../shared/presence/presence.js';
+import { createPresence } from '../shared/presence/presence.js';
 import { logRedisProblems } from '../shared/queues/log-redis-problems.js';
 import { buildDeps, type WorkerDeps } from './deps.js';
 import { createAlertMails } from './mail/alert-mail.js';
@@ -21,7 +21,6 @@ const FLUSH_DEADLINE_MS = 2_000;
 export interface RunningWorker {
   readonly port: number;
   readonly deps: WorkerDeps;
-  readonly presence: Presence;
   /** Takes no more jobs; HTTP, relay and tasks go on. Resolves when no job is in flight. */
   drain(): Promise<void>;
 }
@@ -82,7 +81,7 @@ export async function startWorker(
   );
   presence.start();
   onStop('presence', (cause) => presence.stopping(cause));
-  return { port: http.port, deps, presence, drain: () => drain.start() };
+  return { port: http.port, deps, drain: () => drain.start() };
 }
 
 function publishMetrics(

@@ -35,12 +35,8 @@ export interface PresenceSettings {
 
 /** Records heartbeats and health in PostgreSQL, and the per-minute metrics of this process. */
 export interface Presence {
-  /** Identifies the process in the table `processes`. */
-  readonly id: string;
   /** Begins to write: to be called once the process works. */
   start(): void;
-  /** What the checks found last; empty before they were made. */
-  health(): Health;
   /** Writes why the process ends, before anything is released. Takes a second at most. */
   stopping(cause: StopCause): Promise<void>;
   /** Writes what was counted last, and that the process has stopped. Takes a second at most; safe twice, and before the start. */
@@ -110,9 +106,7 @@ export function createPresence(
   }));
   let repeating: Repeating | undefined;
   return {
-    id: state.process.id,
     start: () => void (repeating ??= startRepeating(() => look(state), 0, { unref: true })),
-    health: () => state.health,
     async stopping(cause) {
       if (!repeating) return;
       state.end ??= endOf(cause);
