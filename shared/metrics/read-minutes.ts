@@ -1,17 +1,14 @@
 import { QueryTypes } from 'sequelize';
 import type { Database } from '../database/connect.js';
-import { metricDefinitions } from './catalogue.js';
-import { keptName } from './minutes.js';
 
-/** What a chart shows: the last hour, day or month. */
-export type MinuteWindow = 'hour' | 'day' | 'month';
+/** What a chart shows: the last hour or day. */
+export type MinuteWindow = 'hour' | 'day';
 
 /** The length of a window and the time between its points. */
 const WINDOWS: Readonly<Record<MinuteWindow, { readonly seconds: number; readonly step: number }>> =
   {
     hour: { seconds: 3_600, step: 60 },
     day: { seconds: 86_400, step: 900 },
-    month: { seconds: 30 * 86_400, step: 6 * 3_600 },
   };
 
 /** Series of the per-minute metrics over a window; the last point is of the minute before the one that is not over yet. */
@@ -27,12 +24,6 @@ export interface MinuteHistory {
   sum(name: string): number;
   /** The last value that was written within the window. */
   latest(name: string): number | undefined;
-  /** A quantile of a histogram over the whole window, in seconds, interpolated within its bucket; `undefined` without values. */
-  quantile(
-    name: string,
-    quantile: number,
-    labels?: Readonly<Record<string, string>>,
-  ): number | undefined;
 }
 
 interface Row {
@@ -44,7 +35,7 @@ interface Row {
 
 /**
  * Reads series of the per-minute metrics, all in one statement by the primary key.
- * @param names as {@link keptName} makes them; of a histogram all its series, see {@link histogramNames}.
+ * @param names as `keptName` of minutes.ts makes them.
  */
 export async function readMinutes(
   database: Database,
@@ -101,50 +92,5 @@ function createHistory(
     maxima,
     sum,
     latest: (name) => maxima(name).findLast((value) => value !== undefined),
-    quantile: (name, quantile, labels) =>
-      quantileOf(
-        boundsOf(name).map((le) => ({
-          upTo: le === '+Inf' ? Infinity : Number(le),
-          count: sum(keptName(`${name}_bucket`, { ...labels, le })),
-        })),
-        quantile,
-      ),
   };
-}
-
-/** Every series of a kept histogram. */
-export const histogramNames = (
-  as: string,
-  labels: Readonly<Record<string, string>> = {},
-): readonly string[] => [
-  keptName(`${as}_count`, labels),
-  keptName(`${as}_sum`, labels),
-  ...boundsOf(as).map((le) => keptName(`${as}_bucket`, { ...labels, le })),
-];
-
-function boundsOf(as: string): string[] {
-  const definition = Object.values(metricDefinitions).find(
-    ({ kept, buckets }) => kept?.as === as && buckets,
-  );
-  if (!definition?.buckets) throw new Error(`no histogram is kept as ${as}`);
-  return [...definition.buckets.map(String), '+Inf'];
-}
-
-/** As Prometheus's `histogram_quantile`: linear within the bucket, and the lower bound of the last one. */
-function quantileOf(
-  buckets: readonly { readonly upTo: number; readonly count: number }[],
-  quantile: number,
-): number | undefined {
-  const total = buckets.reduce((all, { count }) => all + count, 0);
-  if (total === 0) return undefined;
-  const rank = quantile * total;
-  let below = 0;
-  let from = 0;
-  for (const { upTo, count } of buckets) {
-    if (count > 0 && below + count >= rank)
-      return upTo === Infinity ? from : from + ((upTo - from) * (rank - below)) / count;
-    below += count;
-    from = upTo;
-  }
-  return from;
 }

@@ -6,11 +6,7 @@ import {
   type Processes,
 } from '../../../shared/presence/read-processes.js';
 import { readRedStates, type RedStateReport } from '../../../shared/alerts/read-red-states.js';
-import {
-  histogramNames,
-  readMinutes,
-  type MinuteHistory,
-} from '../../../shared/metrics/read-minutes.js';
+import { readMinutes, type MinuteHistory } from '../../../shared/metrics/read-minutes.js';
 import { keptName } from '../../../shared/metrics/minutes.js';
 import { readMailFlow, type MailFlow } from '../../ops/mail/mail-flow.service.js';
 import { readOpenMessages, type OpenMessages } from '../../ops/mail/outbox-state.service.js';
@@ -56,9 +52,7 @@ export const series = {
   spoolBytes: 'spool_bytes',
 } as const;
 
-const seriesNames = [
-  ...new Set([...Object.values(series).flat(), ...histogramNames('mail_delay')]),
-];
+const seriesNames = [...new Set(Object.values(series).flat())];
 
 /** How old a part may be that a page shows, in milliseconds: what changes slowly and costs more is read less often. */
 const MAX_AGE_MS: Readonly<Record<PartName, number>> = {
