@@ -7,6 +7,7 @@ import {
 import { loadQueueToolConfig } from '../../shared/config/config.js';
 import { openJobQueue, type JobCounts, type JobQueue } from '../../shared/queues/job-queue.js';
 import { connectRedis } from '../../shared/queues/redis-client.js';
+import { refusalOfRedis } from '../../shared/queues/redis-refusals.js';
 import { queueNames, redisUrlOf, type QueueName } from '../../shared/queues/registry.js';
 import type { Arguments, ArgumentSpec, Command, CommandResult } from '../command.js';
 import { timeText } from '../text.js';
@@ -119,7 +120,8 @@ async function withQueues<T>({ env }: Arguments, work: (queues: Queues) => Promi
 
 async function openQueue(name: QueueName, url: string) {
   const redis = await connectRedis(url).catch((error: unknown) => {
-    throw new Error(`the Redis of the queue "${name}" cannot be reached`, { cause: error });
+    const problem = refusalOfRedis(error) ?? 'cannot be reached';
+    throw new Error(`the Redis of the queue "${name}" ${problem}`, { cause: error });
   });
   // A lost connection fails the command, which says so.
   const queue: JobQueue = openJobQueue(name, redis, () => undefined);

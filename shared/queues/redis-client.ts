@@ -1,6 +1,7 @@
 import { isIP } from 'node:net';
 // An `import` would parse all files of the package for the names that they export, before it runs them.
 import ioredis = require('ioredis');
+import { refusalOfConnection } from './connection-refusal.js';
 
 import Redis = ioredis.Redis;
 
@@ -62,7 +63,7 @@ export const isDemoted = ({ message }: Error): boolean =>
 
 /**
  * Resolves to a connected client that never reconnects, for command-line tools.
- * @throws when Redis cannot be reached within two seconds.
+ * @throws when Redis cannot be reached within two seconds; its refusal, if it takes no connection.
  */
 export async function connectRedis(url: string): Promise<Redis> {
   const client = new Redis({
@@ -83,7 +84,7 @@ export async function connectRedis(url: string): Promise<Redis> {
     return client;
   } catch (error) {
     client.disconnect();
-    throw reason ?? error;
+    throw (await refusalOfConnection(client.options)) ?? reason ?? error;
   }
 }
 

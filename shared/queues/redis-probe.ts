@@ -1,5 +1,6 @@
 import { once } from 'node:events';
 import type { Redis } from 'ioredis';
+import { refusalOfConnection } from './connection-refusal.js';
 import { isClusterNode } from './redis-facts.js';
 import { isRefusal, UnsupportedRedis } from './redis-refusals.js';
 import { queuePrefix, type QueueName } from './registry.js';
@@ -37,7 +38,7 @@ export function createRedisProbe(redis: Redis, queues: readonly QueueName[]): ()
     } catch (error) {
       // The client disconnects from a replica at once: the next probe finds no connection, for the same reason.
       if (isRefusal(error)) refusal = error;
-      throw refusal ?? error;
+      throw refusal ?? (await refusalOfConnection(redis.options)) ?? error;
     }
   };
 }

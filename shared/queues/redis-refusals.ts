@@ -29,12 +29,23 @@ export class UnsupportedRedis extends Error {
   }
 }
 
+/** Redis's answer to a connection that it does not take. */
+export class RefusedConnection extends Error {
+  override readonly name = 'RefusedConnection';
+}
+
 /** True for an error that Redis itself answered, as opposed to a lost connection. */
 export const isRefusal = (error: unknown): error is Error =>
-  error instanceof Error && (error.name === 'ReplyError' || error instanceof UnsupportedRedis);
+  error instanceof Error &&
+  (error.name === 'ReplyError' ||
+    error instanceof UnsupportedRedis ||
+    error instanceof RefusedConnection);
 
 /** What Redis 7 makes of a missing right within a script. */
 const NO_RIGHT_IN_SCRIPT = /^ERR The user executing the script can't (?:run|access)\b/;
+
+/** Redis has no code for it. */
+const AT_MAX_CLIENTS = /^ERR max number of clients\b/;
 
 /** Redis's error code, such as `OOM` or `MOVED`; `ERR` when there is none. */
 export const refusalCode = ({ message }: Error): string =>
@@ -49,6 +60,6 @@ export function refusalOfRedis(error: unknown): string | undefined {
   if (!isRefusal(error)) return undefined;
   if (error instanceof UnsupportedRedis) return `is ${CLUSTER}`;
   const code = refusalCode(error);
-  const meaning = MEANINGS[code];
+  const meaning = AT_MAX_CLIENTS.test(error.message) ? 'maxclients is reached' : MEANINGS[code];
   return `refuses commands: ${code}${meaning === undefined ? '' : ` (${meaning})`}`;
 }

@@ -2,6 +2,7 @@ import { once } from 'node:events';
 import test from 'ava';
 import { openQueues } from '../../../shared/queues/queues.js';
 import {
+  connectRedis,
   isDemoted,
   openFailFastRedis,
   reconnectDelayMs,
@@ -136,6 +137,7 @@ async function openThroughProxy(
   return { redis, proxy, errors };
 }
 
+const AT_MAX_CLIENTS = 'refuses commands: ERR (maxclients is reached)';
 const CLUSTER = 'is a cluster: not supported, use a single shard';
 
 /** How a Redis is made to refuse, and what is said of it. */
@@ -153,6 +155,10 @@ const refusals: Readonly<
   'has too few replicas': {
     spoil: ({ client }) => client.config('SET', 'min-replicas-to-write', '1'),
     said: 'refuses commands: NOREPLICAS (it has too few replicas)',
+  },
+  'has as many clients as it may': {
+    spoil: ({ client }) => client.config('SET', 'maxclients', '1'),
+    said: AT_MAX_CLIENTS,
   },
   'wants a password': {
     spoil: ({ client }) => client.config('SET', 'requirepass', 'a-password'),
@@ -178,6 +184,14 @@ for (const [what, { spoil, said }] of Object.entries(refusals)) {
     t.deepEqual(problems, [{ isSerious: true, problem: `it ${said}` }]);
   });
 }
+
+test('a command-line tool tells why Redis took no connection, or that it is not there', async (t) => {
+  const redis = await openOwnRedis(t, { maxMemory: '64mb' });
+  await redis.client.config('SET', 'maxclients', '1');
+  t.is(refusalOfRedis(await t.throwsAsync(connectRedis(redis.url))), AT_MAX_CLIENTS);
+  await redis.stop();
+  t.regex((await t.throwsAsync(connectRedis(redis.url)))?.message ?? '', /ECONNREFUSED/);
+});
 
 test('a Redis that still loads its data says so, and works when it has', async (t) => {
   const redis = await openOwnRedis(t, {
