@@ -104,7 +104,6 @@ export function loadOrExit<C>(loader: () => C): C {
 }
 
 function runtime(reader: EnvironmentReader) {
-  reader.get('NODE_ENV');
   refuseDollars(reader);
   const failpoint = reader.get('FAILPOINT');
   if (failpoint !== undefined && reader.isProduction)

@@ -71,7 +71,8 @@ function createReader(env: Environment, faults: ConfigFault[]): EnvironmentReade
     return cache.get(name) as VariableValue<N>;
   };
   return {
-    isProduction: (env['NODE_ENV'] || 'production') === 'production',
+    // An invalid one counts as production: the faults that only production has are then reported with it.
+    isProduction: !['development', 'test'].includes(get('NODE_ENV')),
     isGiven: (name) => textOf(name) !== undefined,
     text: textOf,
     get,

@@ -212,6 +212,12 @@ test('without any environment every required variable is named at once', (t) => 
   ]);
 });
 
+test('with an invalid NODE_ENV the faults that only production has are reported at once', (t) => {
+  const env = { ...production, NODE_ENV: 'prod', PUBLIC_URL: '', SECRET_KEY: 'short' };
+  for (const load of [loadApiConfig, loadWorkerConfig])
+    t.deepEqual(faultsOf(t, () => load(env)).toSorted(), ['NODE_ENV', 'PUBLIC_URL', 'SECRET_KEY']);
+});
+
 test('an invalid DATABASE_URL is one fault: the variables that it replaces are not required', (t) => {
   const {
     POSTGRES_HOST: _,
