@@ -28,6 +28,8 @@ export interface SpoolFolders {
   current(): SpoolFolder;
   /** Takes over a dead owner's folder. Resolves to undefined if another process was faster. @throws without permission. */
   takeOver(name: string, id: string): Promise<SpoolFolder | undefined>;
+  /** Lets any process take over a folder that this one has taken over and cannot read. */
+  giveBack(folder: SpoolFolder): Promise<void>;
   /** Sends a heartbeat for the folder. If it is gone, or has another owner, it is lost. */
   touch(folder: SpoolFolder): void;
   /** Removes an empty folder that was taken over. */
@@ -73,6 +75,7 @@ export function openSpoolFolders(options: SpoolFoldersOptions): SpoolFolders {
   return {
     current: () => currentFolder(state),
     takeOver: (name, id) => takeOver(state, name, id),
+    giveBack: (owned) => giveBack(state, owned),
     touch: (owned) => touch(state, owned),
     remove: (owned) => remove(state, owned),
     release() {
@@ -161,6 +164,11 @@ async function takeOver(
   }
   state.owned.add(folder);
   return folder;
+}
+
+async function giveBack(state: FoldersState, folder: SpoolFolder): Promise<void> {
+  if (folder === state.current || !state.owned.delete(folder)) return;
+  await rename(folder.path, join(state.dir, folderName(folder.id, noOwner)));
 }
 
 async function remove(state: FoldersState, folder: SpoolFolder): Promise<void> {

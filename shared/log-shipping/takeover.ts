@@ -53,7 +53,11 @@ async function takeOverIfDead(deps: TakeoverDeps, name: string): Promise<void> {
     return;
   const folder = await deps.folders.takeOver(name, parsed.id);
   if (!folder) return;
-  const segments = await listSegments(folder);
+  const segments = await listSegments(folder).catch(async (error: unknown) => {
+    // For a later scan, of whichever process.
+    await deps.folders.giveBack(folder);
+    throw error;
+  });
   if (segments.length === 0) return deps.folders.remove(folder);
   addOlderSegments(deps.backlog, segments);
   deps.log.info(

@@ -1,11 +1,21 @@
 import { randomUUID } from 'node:crypto';
 import { closeSync } from 'node:fs';
-import { appendFile, mkdir, readdir, rename, stat, utimes } from 'node:fs/promises';
+import {
+  appendFile,
+  mkdir,
+  readdir,
+  rename,
+  stat,
+  symlink,
+  unlink,
+  utimes,
+} from 'node:fs/promises';
 import { brotliDecompressSync } from 'node:zlib';
 import { join } from 'node:path';
 import { setImmediate as turn } from 'node:timers/promises';
 import test from 'ava';
 import { shipLogBatch } from '../../../shared/jobs/ship-log-batch.js';
+import { createBacklog } from '../../../shared/log-shipping/backlog.js';
 import { appendLines, openSegmentFile } from '../../../shared/log-shipping/segment-file.js';
 import {
   folderName,
@@ -13,6 +23,8 @@ import {
   thisProcess,
   type FolderOwner,
 } from '../../../shared/log-shipping/folder-owner.js';
+import { openSpoolFolders } from '../../../shared/log-shipping/spool-folders.js';
+import { startTakeover } from '../../../shared/log-shipping/takeover.js';
 import { eventually } from '../../helpers/eventually.js';
 import {
   createRoute,
@@ -26,12 +38,13 @@ import {
   type SpoolFixture,
 } from './spool-fixture.js';
 import { shareProcess } from '../../helpers/context.js';
+import { createRecordingLogger } from '../../helpers/log.js';
 
 shareProcess();
 
 /** Leaves the folder of a killed process: a full segment, and one with a torn last line. */
 async function leaveFolder(
-  fixture: SpoolFixture,
+  fixture: Pick<SpoolFixture, 'dir'>,
   owner: FolderOwner,
 ): Promise<{ id: string; path: string }> {
   const id = randomUUID();
@@ -164,4 +177,27 @@ test('other folders are left alone', async (t) => {
   await turn();
   t.true((await readdir(fixture.dir)).includes('lost+found'));
   t.deepEqual(opened.local.messages(), []);
+});
+
+test('a folder that cannot be listed is tried again with every scan', async (t) => {
+  const { dir } = await createSpoolFixture(t);
+  const owner = thisProcess();
+  const { path } = await leaveFolder({ dir }, deadLocalOwner());
+  const unreadable = '000000002.ndjson';
+  await symlink(unreadable, join(path, unreadable));
+  const folders = openSpoolFolders({ dir, owner, onLost: () => undefined });
+  t.teardown(() => folders.release());
+  const backlog = createBacklog();
+  const { log, messages } = createRecordingLogger();
+  const onTakenOver = (): void => undefined;
+  const takeover = startTakeover({ dir, owner, folders, backlog, onTakenOver, log, localLog: log });
+  t.teardown(() => takeover.stop());
+  await eventually(() => messages().length >= 1);
+  t.deepEqual(messages(), ['spool takeover failed']);
+  t.is(backlog.waiting.size, 0);
+
+  const left = (await readdir(dir)).find((name) => path.includes(name.slice(0, 36))) ?? '';
+  await unlink(join(dir, left, unreadable));
+  takeover.runNow();
+  await eventually(() => backlog.waiting.size === 2, { of: 'both segments' });
 });
