@@ -7,8 +7,13 @@ class Rollback extends Error {
   override readonly name = 'Rollback';
 }
 
+/** On a full disk a row may still fit into its table. These need new pages, of a file that is removed again. */
+const GROWTH = `create temporary table growth on commit drop as
+       select repeat('x', 2000) as filler from generate_series(1, 20)`;
+
 /**
- * Inserts a row and rolls back: the only proof that the server accepts writes. Needs no more than the API's privileges.
+ * Inserts a row and lets a temporary table grow, and rolls back: the only proof that the server accepts writes. Needs no more
+ * than the API's privileges. A role without the right to temporary tables inserts only the row.
  * @throws the server's error.
  */
 export async function tryWrite(database: Database): Promise<void> {
@@ -19,6 +24,11 @@ export async function tryWrite(database: Database): Promise<void> {
          values (gen_random_uuid(), 'probe', '{}', 'probe', 'settled')`,
         { transaction: tx },
       );
+      const [row] = await database.query<{ mayGrow: boolean }>(
+        `select has_database_privilege(current_database(), 'temporary') as "mayGrow"`,
+        { type: QueryTypes.SELECT, transaction: tx },
+      );
+      if (row?.mayGrow) await database.query(GROWTH, { transaction: tx });
       throw new Rollback();
     });
   } catch (error) {

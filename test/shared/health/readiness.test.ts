@@ -212,6 +212,24 @@ for (const [what, sqlState] of [
 }
 
 test.serial(
+  'a full disk is red as long as no table can grow, though a row still fits into the outbox',
+  async (t) => {
+    const { ask, database } = await setUp(t);
+    await eventually(async () => (await ask()).status === 'ready');
+    await context.rows(`create function refuse() returns event_trigger language plpgsql as
+      $$ begin raise exception 'as told' using errcode = 'disk_full'; end $$`);
+    await context.rows(`create event trigger refuse on ddl_command_start
+      when tag in ('CREATE TABLE AS') execute function refuse()`);
+    await t.throwsAsync(database.query('create temporary table other as select 1'));
+    for (let looks = 0; looks < 2; looks++)
+      t.is((await ask()).checks['postgres']?.problem, 'postgres refuses writes');
+    await context.rows('drop function refuse cascade');
+    t.is((await ask()).status, 'ready');
+    t.false(database.hasRefusedWrite);
+  },
+);
+
+test.serial(
   'a server that was reached and refuses the connection is not told as out of reach',
   async (t) => {
     const stranger = Object.assign(new URL(context.databaseUrl), { password: 'wrong' }).href;
