@@ -4,6 +4,7 @@ import pg from 'pg';
 import { sesEventsFor } from '../../dev/emulators/ses-events.js';
 import { grantRights, makeLogins, migrateAsOwner } from '../../dev/deploy/database-roles.js';
 import { apiGrants, redisRules, workerGrants } from '../../dev/documents/least-privilege.js';
+import { tryWrite } from '../../shared/database/writes.js';
 import { rotateAudit } from '../../workers/tasks/rotate-audit.js';
 import { runCli } from '../cli/run-cli.js';
 import { createAdmins, mailedToken } from '../helpers/admins.js';
@@ -105,6 +106,7 @@ test.serial(
     t.is((await createClient(worker.url).get('/health/ready')).status, 200);
     t.false(worker.stdout().includes('permission denied'));
 
+    await t.notThrowsAsync(tryWrite(openTestDatabase(t, databaseUrl)));
     await refuses(t, databaseUrl, [
       'create table mine (id integer)',
       'alter table outbox add column mine integer',

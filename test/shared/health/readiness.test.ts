@@ -195,10 +195,10 @@ for (const [what, sqlState] of [
       await context.rows(`create function refuse() returns trigger language plpgsql as
       $$ begin raise exception 'as told' using errcode = '${sqlState}'; end $$`);
       await context.rows(
-        'create trigger refuse before insert on outbox for each row execute function refuse()',
+        'create trigger refuse before insert on metric_minutes for each row execute function refuse()',
       );
       t.is((await ask()).status, 'ready', 'nobody has written');
-      await t.throwsAsync(database.query(`insert into outbox (id) values (gen_random_uuid())`));
+      await t.throwsAsync(database.query(`insert into metric_minutes values ('x', now(), 0)`));
       for (let looks = 0; looks < 2; looks++)
         t.deepEqual((await ask()).checks['postgres'], {
           ok: false,
@@ -212,7 +212,7 @@ for (const [what, sqlState] of [
 }
 
 test.serial(
-  'a full disk is red as long as no table can grow, though a row still fits into the outbox',
+  'a full disk is red as long as no table can grow, though a row still fits into one',
   async (t) => {
     const { ask, database } = await setUp(t);
     await eventually(async () => (await ask()).status === 'ready');
