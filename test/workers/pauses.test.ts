@@ -9,7 +9,6 @@ import { redisAddress } from '../../shared/queues/redis-client.js';
 import { createDependencyFaults } from '../../workers/jobs/dependency-faults.js';
 import { pauseOnRedisErrors } from '../../workers/jobs/pause-on-redis-errors.js';
 import { startJobWorker } from '../../workers/jobs/start-worker.js';
-import { startWatchdog } from '../../workers/jobs/watchdog.js';
 import {
   createCircuitBreaker,
   othersGetThrough,
@@ -20,7 +19,7 @@ import {
   requestPermit,
   type SendPermit,
 } from '../../workers/mail/delivery/circuit-breaker.js';
-import { shareProcess, type Scope } from '../helpers/context.js';
+import { shareProcess } from '../helpers/context.js';
 import { eventually } from '../helpers/eventually.js';
 import { createRecordingLogger } from '../helpers/log.js';
 import { openOwnRedis, type OwnRedis } from '../helpers/own-redis.js';
@@ -75,6 +74,19 @@ test('one right that is missing is told, though the worker need not pause', asyn
   t.false(hasDone());
 
   await redis.client.call('ACL', 'SETUSER', 'default', '+zadd');
+  await eventually(hasDone);
+  await eventually(async () => (await faults.checks.redis_refuses()).ok);
+});
+
+test('a consumer whose connection Redis does not take says why, and works once it has one', async (t) => {
+  const { redis, faults, hasDone } = await setUp(t, (own) =>
+    own.client.config('SET', 'maxclients', '2'),
+  );
+  const said = 'Redis refuses commands: ERR (maxclients is reached)';
+  await eventually(async () => (await faults.checks.redis_refuses()).problem === said);
+  t.false(hasDone());
+
+  await redis.client.config('SET', 'maxclients', '100');
   await eventually(hasDone);
   await eventually(async () => (await faults.checks.redis_refuses()).ok);
 });
@@ -313,72 +325,4 @@ function setUpBreaker() {
     return permit;
   };
   return { breaker, turns, pass, wait: (ms: number) => void (now += ms) };
-}
-
-test('a worker that takes nothing while jobs wait is reported, once', async (t) => {
-  const { reports, messages, looks } = setUpWatchdog(t, { idleMs: 100, runnable: 3 });
-  await eventually(() => looks() > 5);
-  t.is(reports(), 1);
-  t.deepEqual(messages(), ['queue consumer stalled']);
-});
-
-test('a worker that is idle because nothing waits is left alone', async (t) => {
-  const { reports, looks } = setUpWatchdog(t, { idleMs: 100, runnable: 0 });
-  await eventually(() => looks() > 5);
-  t.is(reports(), 0);
-});
-
-test('a worker that took a job lately is left alone, however many wait', async (t) => {
-  const { reports, turns } = setUpWatchdog(t, { idleMs: 49, runnable: 3 });
-  await eventually(() => turns() > 5);
-  t.is(reports(), 0);
-});
-
-test('a worker that Redis refused something lately is left alone: a new one would fare no better', async (t) => {
-  const { reports, turns } = setUpWatchdog(t, { idleMs: 100, runnable: 3, refusedMs: 49 });
-  await eventually(() => turns() > 5);
-  t.is(reports(), 0);
-});
-
-test('with Redis away nobody is to blame', async (t) => {
-  const { reports, looks } = setUpWatchdog(t, {
-    idleMs: 100,
-    runnable: new Error('Redis is away'),
-  });
-  await eventually(() => looks() > 5);
-  t.is(reports(), 0);
-});
-
-interface Situation {
-  readonly idleMs: number;
-  readonly runnable: number | Error;
-  readonly refusedMs?: number;
-}
-
-function setUpWatchdog(scope: Scope, { idleMs, runnable, refusedMs = Infinity }: Situation) {
-  const { log, messages } = createRecordingLogger();
-  let reports = 0;
-  let looks = 0;
-  let turns = 0;
-  const watchdog = startWatchdog(
-    {
-      producer: {
-        async countRunnable() {
-          looks += 1;
-          if (runnable instanceof Error) throw runnable;
-          return runnable;
-        },
-      },
-      idleMs() {
-        turns += 1;
-        return idleMs;
-      },
-      refusals: { sinceLastMs: () => refusedMs },
-      log,
-      onStalled: () => void (reports += 1),
-    },
-    { checkEveryMs: 5, stalledAfterMs: 50 },
-  );
-  scope.teardown(() => watchdog.stop());
-  return { messages, reports: () => reports, looks: () => looks, turns: () => turns };
 }

@@ -6,8 +6,10 @@ import { waitAtMost } from '../../shared/lifecycle/wait-at-most.js';
 import type { Logger } from '../../shared/logging/logger.js';
 import { createLogThrottle } from '../../shared/logging/log-throttle.js';
 import type { Metrics } from '../../shared/metrics/metrics.js';
+import { refusalOfConnection } from '../../shared/queues/connection-refusal.js';
 import type { JobQueue } from '../../shared/queues/job-queue.js';
 import { isDemoted, reconnectDelayMs, redisAddress } from '../../shared/queues/redis-client.js';
+import { isRefusal } from '../../shared/queues/redis-refusals.js';
 import {
   queuePrefix,
   type ConsumerDefinition,
@@ -93,6 +95,7 @@ export function startJobWorker<S extends z.ZodType>(options: JobWorkerOptions<S>
     worker.concurrency = Math.min(worker.concurrency + by, limit());
   };
   worker.on('error', throttledWarning(log, queue));
+  tellRefusedConnections(worker, options.redisUrl);
   logStalledJobs(worker, queue, options);
   const refusals = pauseOnRedisErrors({ queue, worker, faults, log });
   const idleMs = (): number => (inFlight.size > 0 ? 0 : performance.now() - lastTakenAt);
@@ -193,6 +196,19 @@ async function endBy(
   await waitAtMost(deadlineMs, ended);
   shutdown.abort();
   await waitAtMost(RETURN_WITHIN_MS, ended);
+}
+
+/** A worker whose connection Redis did not take only knows that it broke: asks why, for all who listen to its errors. */
+function tellRefusedConnections(worker: Worker<unknown, string>, redisUrl: string): void {
+  let isAsking = false;
+  worker.on('error', (error) => {
+    if (isAsking || isRefusal(error)) return;
+    isAsking = true;
+    void refusalOfConnection(redisAddress(redisUrl)).then((refusal) => {
+      isAsking = false;
+      if (refusal) worker.emit('error', refusal);
+    });
+  });
 }
 
 /** A lost connection repeats its error at every attempt to reconnect. */
