@@ -73,6 +73,10 @@ const replies: readonly [effect: MailFailureEffect, told: Told][] = [
     'refuse',
     { code: 'EENVELOPE', command: 'RCPT TO', response: '501 Bad recipient address syntax' },
   ],
+  ['retry', { code: 'EENVELOPE', command: 'RCPT TO', response: 'banana' }],
+  ['retry', { code: 'EENVELOPE', command: 'RCPT TO', response: '999 5.9.9 strange' }],
+  ['retry', { code: 'EENVELOPE', command: 'RCPT TO', response: '250-' }],
+  ['retry', { code: 'EMESSAGE', command: 'DATA', response: 'no certificate' }],
   ['refuse', { code: 'EENVELOPE' }],
   ['refuse', { code: 'EMESSAGE' }],
 ];

@@ -13,8 +13,8 @@ const SmtpError = z.object({
   message: z.string(),
   code: z.string().catch(''),
   command: z.string().catch(''),
-  /** 0 without a reply. */
-  responseCode: z.int().catch(0),
+  /** 0 without a reply, and for one that is no failure of RFC 5321: what answers is hardly a mail server. */
+  responseCode: z.int().min(400).max(599).catch(0),
   response: z.string().catch(''),
   originalCode: z.string().optional().catch(undefined),
 });
@@ -80,7 +80,9 @@ function effectOf(error: SmtpError, progress: MailProgress): MailFailureEffect {
   if (isMisconfigured(error)) return 'misconfigured';
   if (isSizeRefused(error)) return 'refuse';
   if (hasNoSession(error)) return 'unreachable';
-  const isPermanent = responseCode === 0 || (responseCode >= 500 && responseCode !== BAD_SEQUENCE);
+  // Without any reply it is nodemailer's own error, about this mail.
+  const isPermanent =
+    responseCode === 0 ? response === '' : responseCode >= 500 && responseCode !== BAD_SEQUENCE;
   return isPermanent && MAIL_CODES.has(error.code) ? 'refuse' : 'retry';
 }
 
@@ -97,7 +99,7 @@ function isLostInSession({ code, command, originalCode, responseCode }: SmtpErro
 
 /** Whether no mail can be sent until an operator fixes something. */
 function isMisconfigured(error: SmtpError): boolean {
-  const { code, command, message, responseCode } = error;
+  const { code, command, message, response, responseCode } = error;
   // A temporary failure to open a session passes, whatever nodemailer's code says.
   if (responseCode >= 400 && responseCode < 500 && (OPENING.test(command) || code === 'EAUTH'))
     return false;
@@ -105,7 +107,7 @@ function isMisconfigured(error: SmtpError): boolean {
   if (code === 'ETLS' && /closed unexpectedly/i.test(message)) return false;
   if (SETTINGS_CODES.has(code) || AUTHENTICATION_REPLIES.has(responseCode)) return true;
   // With a reply, the message repeats it, and with it addresses that strangers chose.
-  return responseCode === 0 ? CERTIFICATE.test(message) : isSenderRefused(error);
+  return response === '' ? CERTIFICATE.test(message) : isSenderRefused(error);
 }
 
 /** A refused sender can send no mail at all. */
