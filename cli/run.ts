@@ -1,5 +1,5 @@
 import { ConfigError, EXIT_CONFIG, type Environment } from '../shared/config/config.js';
-import { escapeControls } from '../shared/html/escape-controls.js';
+import { escapeControls } from '../shared/escape-controls.js';
 import { UsageError, type Terminal } from './command.js';
 import { complete, isCompletion } from './commands/completion.js';
 import { commands, operatorsCommands } from './commands/index.js';

@@ -1,6 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Cause } from '../../shared/audit/audit.js';
 import { randomHex } from '../../shared/crypto/random-hex.js';
+import { escapeControls } from '../../shared/escape-controls.js';
 import { requestIdFrom } from '../../shared/http/request-headers.js';
 import type { Logger, RootLogger } from '../../shared/logging/logger.js';
 import { maskPath } from '../../shared/logging/mask.js';
@@ -180,7 +181,7 @@ export function requestMembers(
   const path = maskPath(pathOf(req));
   return (
     `,"http.request.id":"${requestId}","trace.id":"${traceId}","span.id":"${spanId}"` +
-    `,"http.request.method":"${req.method ?? ''}","url.path":${JSON.stringify(path)}` +
+    `,"http.request.method":"${req.method ?? ''}","url.path":${escapeControls(JSON.stringify(path))}` +
     `,"http.response.status_code":${status},"event.duration":${durationNs}` +
     `,"event.outcome":"${isSuccess ? 'success' : 'failure'}"` +
     (ip === undefined ? '' : `,"client.ip":${JSON.stringify(ip)}`) +

@@ -1,6 +1,7 @@
 import { hostname } from 'node:os';
 import { pino, type DestinationStream, type LoggerOptions as PinoOptions } from 'pino';
 import { product } from '../config/version.js';
+import { escapeControls } from '../escape-controls.js';
 import { createLineStamp } from './line-stamp.js';
 import type { LogMessage } from './messages.js';
 
@@ -29,7 +30,7 @@ export interface Logger<Message extends string = LogMessage> {
 export interface RootLogger<Message extends string = LogMessage> extends Logger<Message> {
   /**
    * Logs a line whose fields are JSON already: members of an object, each with a leading comma. The message has no character
-   * that JSON escapes. For what is logged at every request: it costs an eighth of a line whose fields are an object.
+   * that JSON escapes, nor the members one that {@link escapeControls} does. For what is logged at every request: it costs an eighth of a line whose fields are an object.
    */
   readonly members: (level: 'info' | 'warn' | 'error', members: string, message: Message) => void;
 }
@@ -54,7 +55,8 @@ const stdout: DestinationStream = { write: (line) => void process.stdout.write(l
 
 /**
  * Creates a logger that writes one flat JSON object a line, with the field names of the Elastic Common Schema (ECS), so
- * that the same line can go to stdout, Firehose and OpenSearch. Each line has a unique `event.id`.
+ * that the same line can go to stdout, Firehose and OpenSearch. Each line has a unique `event.id`, and no character that a
+ * terminal or a reader of lines would obey.
  */
 export function createLogger<Message extends string = LogMessage>({
   service,
@@ -81,7 +83,7 @@ export function createLogger<Message extends string = LogMessage>({
       formatters: { level: (label) => ({ 'log.level': label }), log: withFlatError },
       serializers: { err: () => undefined },
     },
-    destination,
+    escaped(destination),
   );
   const baseMembers = `,${JSON.stringify(base).slice(1, -1)}`;
   return Object.assign(log, {
@@ -92,6 +94,12 @@ export function createLogger<Message extends string = LogMessage>({
     },
   });
 }
+
+/** Pino escapes what JSON must, and no more. */
+const escaped = (destination: LogDestination): LogDestination => ({
+  write: (line) => destination.write(`${escapeControls(line.trimEnd())}\n`),
+  flushSync: () => destination.flushSync?.(),
+});
 
 /** Replaces `err` by flat ECS fields: the index has no nested objects. */
 function withFlatError(fields: Record<string, unknown>): Record<string, unknown> {

@@ -1,5 +1,7 @@
 import test from 'ava';
-import { escapeControls } from '../../shared/html/escape-controls.js';
+import { requestMembers } from '../../api/http/request-context.js';
+import { escapeControls } from '../../shared/escape-controls.js';
+import { createLogger } from '../../shared/logging/logger.js';
 import { runCli, runCliJson } from '../cli/run-cli.js';
 import { shareProcess, useContext } from '../helpers/context.js';
 import { bounceOf, mailObject, openSesFixture } from '../workers/ses-fixture.js';
@@ -39,11 +41,30 @@ test('S69 what controls a terminal or is not seen is escaped, and nothing else',
     t.is(escapeControls(plain), plain);
 });
 
+const ID = 'f3b9c2d0-5d43-4a3a-9d0e-1f6a1f0d3c11';
 const ALL = hostile.map(([, text]) => text).join(' ');
 /** What no line of the output may hold. */
 const RAW = /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Cs}]/u;
 const rawIn = (output: string): string | undefined =>
   output.split('\n').find((line) => RAW.test(line));
+
+test('S69 no line of the log controls a terminal, and each means what was logged', (t) => {
+  const lines: string[] = [];
+  const destination = { write: (line: string) => void lines.push(line) };
+  const options = { service: 'rollcall-test', environment: 'test', level: 'info', destination };
+  const log = createLogger<string>(options);
+  const reply = new Error(`550 ${ALL} end`);
+  log.warn({ err: reply, 'labels.text': ALL }, 'hostile');
+  const asked = { requestId: ID, traceId: '0', spanId: '0', ip: undefined };
+  const path = '/\u0085\u009b2J';
+  const outcome = { status: 404, durationNs: 1, isSuccess: false };
+  log.members('info', requestMembers(asked, { method: 'GET', url: path }, outcome), 'request');
+  t.is(rawIn(lines.join('')), undefined);
+  const [warning, request] = lines.map((line) => JSON.parse(line) as Record<string, unknown>);
+  t.is(warning?.['error.message'], reply.message);
+  t.is(warning?.['labels.text'], ALL);
+  t.is(request?.['url.path'], path);
+});
 
 test.serial('S69 a bounce says what it likes: `mail show` keeps it in its place', async (t) => {
   const { sentMail, postJson, eventsOf } = await openSesFixture(t, context);

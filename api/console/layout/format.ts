@@ -1,5 +1,5 @@
 import { duration } from '../../../shared/duration.js';
-import { escapeControls } from '../../../shared/html/escape-controls.js';
+import { escapeControls } from '../../../shared/escape-controls.js';
 import { markup, type Html } from '../../http/page.js';
 
 /** How much of an untrusted text a page shows. */
