@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import { loadApiConfig } from '../../shared/config/config.js';
-import { listenForStop } from '../command-line.js';
+import { listenForStop, readOptions } from '../command-line.js';
 import { printBanner } from '../console/banner.js';
 import { followLog } from '../console/log-follower.js';
 import { createTerminal, type Terminal } from '../console/terminal.js';
@@ -24,10 +24,26 @@ import { supervise } from '../stack/processes/supervisor.js';
 import { loadSecrets, saveSecrets, type LocalSecrets } from '../stack/secrets.js';
 import type { openSeeder as OpenSeeder } from '../stack/seeder.js';
 import { serviceEnvironment } from '../stack/service-environment.js';
-import { openStack, type Stack } from '../stack/stack.js';
+import { defaultPorts, openStack, type Stack } from '../stack/stack.js';
 import { claimStackFile, type StackDescription, type StackFile } from '../stack/stack-file.js';
 
 // `npm run dev`: the whole product on this machine, until Ctrl-C.
+
+const apiPort = 5000;
+const workerPort = 8080;
+
+const USAGE = `usage: npm run dev
+
+Starts PostgreSQL, Redis, a mailbox, a Firehose endpoint, the API and a worker, and prints their addresses. Ctrl-C stops all.
+Each listens on ${loopback}, at its port or the next free one: API ${apiPort}, worker ${workerPort}, PostgreSQL ${defaultPorts.postgres},
+Redis ${defaultPorts.redis}, mailbox ${defaultPorts.mailbox}, its SMTP ${defaultPorts.smtp}, Firehose ${defaultPorts.firehose}.
+
+  DEV_DATA_DIR    folder of the data and the logs, instead of .local; needed to run a second stack
+  DATABASE_URL    PostgreSQL to use instead of starting one
+  REDIS_URL       Redis to use instead of starting one
+
+Other variables of README.md go to the API and the worker, except those that name servers.
+`;
 
 /** One run of the stack, shared by all steps of its start. */
 interface Session {
@@ -45,6 +61,12 @@ interface Session {
 process.exitCode = await main();
 
 async function main(): Promise<number> {
+  const given = readOptions(USAGE, { options: { help: { type: 'boolean' } } });
+  if (!given) return 64;
+  if (given.values.help === true) {
+    process.stdout.write(USAGE);
+    return 0;
+  }
   const startedAt = Date.now();
   const stop = listenForStop();
   const env = readDevEnv();
@@ -165,14 +187,20 @@ async function createApplication(
       name: 'worker',
       script: 'dist/workers/main.js',
       portVariable: 'WORKER_PORT',
-      preferredPort: 8080,
+      preferredPort: workerPort,
       layout,
     },
     () => environmentFor(session, stack, api.url),
   );
   releasers.push(() => worker.close());
   const api = await createApplicationProcess(
-    { name: 'api', script: 'dist/api/main.js', portVariable: 'PORT', preferredPort: 5000, layout },
+    {
+      name: 'api',
+      script: 'dist/api/main.js',
+      portVariable: 'PORT',
+      preferredPort: apiPort,
+      layout,
+    },
     (url) => environmentFor(session, stack, url),
   );
   releasers.push(() => api.close());

@@ -46,7 +46,7 @@ export interface StackOptions {
 }
 
 /** The ports of `npm run dev`. PostgreSQL and Redis leave their standard ports to system servers. */
-const defaultPorts = {
+export const defaultPorts = {
   postgres: 5433,
   redis: 6380,
   smtp: 1025,

@@ -1,0 +1,31 @@
+import { mkdtemp, readdir, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import test from 'ava';
+import { readDevEnv } from '../../dev/env.js';
+import { shareProcess, type Scope } from '../helpers/context.js';
+import { startProgram } from '../helpers/processes.js';
+
+shareProcess();
+
+test('npm run dev explains itself, refuses arguments, and starts nothing then', async (t) => {
+  const help = await run(t, 'dev/scripts/dev', ['--help']);
+  t.deepEqual([help.code, help.stderr, help.files], [0, '', []]);
+  t.regex(help.stdout, /^usage: npm run dev\n[^]*API 5000[^]*DEV_DATA_DIR/);
+  for (const argument of ['--bogus', 'bogus']) {
+    const refused = await run(t, 'dev/scripts/dev', [argument]);
+    t.deepEqual([refused.code, refused.stdout, refused.files], [64, '', []], argument);
+    t.regex(refused.stderr, /bogus[^]*\n\nusage: npm run dev\n/);
+  }
+});
+
+/** Runs a program in an environment that names no servers; `files` is what it has put into its data folder. */
+async function run(scope: Scope, program: string, args: readonly string[]) {
+  const dataDir = await mkdtemp(join(tmpdir(), 'rollcall-dev-'));
+  scope.teardown(() => rm(dataDir, { recursive: true, force: true }));
+  const env = { PATH: readDevEnv().searchPath.join(':'), DEV_DATA_DIR: dataDir };
+  const running = startProgram(`dist/${program}.js`, env, scope, args);
+  const { code } = await running.waitForExit();
+  const files = await readdir(dataDir);
+  return { code, stdout: running.stdout(), stderr: running.stderr(), files };
+}
