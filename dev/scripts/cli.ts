@@ -1,5 +1,6 @@
 import { spawnSync } from 'node:child_process';
 import { resolve } from 'node:path';
+import { EXIT_CONFIG } from '../../shared/config/config.js';
 import { readDevEnv } from '../env.js';
 import { prepareDataDir, projectRoot } from '../paths.js';
 import { loadSecrets } from '../stack/secrets.js';
@@ -20,8 +21,15 @@ if (stack) {
   };
 }
 const script = resolve(projectRoot, 'dist/cli/main.js');
-const { status } = spawnSync(process.execPath, [script, ...process.argv.slice(2)], {
+const args = process.argv.slice(2);
+const { status } = spawnSync(process.execPath, [script, ...args], {
   env: environment,
   stdio: 'inherit',
 });
+// doctor reports the configuration among its problems.
+const lacksServers = status === EXIT_CONFIG || (status === 1 && args.includes('doctor'));
+if (lacksServers && !isNamed && !stack)
+  console.error(
+    '`npm run dev` is not running here, and the environment names no database. Start it first.',
+  );
 process.exitCode = status ?? 1;

@@ -19,6 +19,18 @@ test('npm run dev explains itself, refuses arguments, and starts nothing then', 
   }
 });
 
+test('npm run cli says what to start where nothing runs', async (t) => {
+  for (const [command, expected] of [
+    ['queues', 78],
+    ['doctor', 1],
+    ['--help', 0],
+  ] as const) {
+    const { code, stderr } = await run(t, 'dev/scripts/cli', [command]);
+    t.is(code, expected, command);
+    t.is(stderr.includes('`npm run dev` is not running'), code !== 0, command);
+  }
+});
+
 /** Runs a program in an environment that names no servers; `files` is what it has put into its data folder. */
 async function run(scope: Scope, program: string, args: readonly string[]) {
   const dataDir = await mkdtemp(join(tmpdir(), 'rollcall-dev-'));
