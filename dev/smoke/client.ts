@@ -17,6 +17,8 @@ export interface Call {
 
 /** An HTTP client that rejects every response without the expected status. */
 export interface Client {
+  /** Rejects if nothing answers; any response will do. */
+  reach(): Promise<void>;
   /** Rejects, with the actual response, unless it has the status. */
   expect(status: number, path: string, call?: Call): Promise<Answer>;
   /** Also rejects unless the response is a problem document (RFC 9457) with this `code`. */
@@ -41,6 +43,10 @@ export function createClient(baseUrl: string): Client {
     return { status: response.status, headers: response.headers, text, json: parseObject(text) };
   }
 
+  async function reach(): Promise<void> {
+    await send('/health/live', {});
+  }
+
   async function expect(status: number, path: string, call: Call = {}): Promise<Answer> {
     const answer = await send(path, call);
     if (answer.status === status) return answer;
@@ -63,7 +69,7 @@ export function createClient(baseUrl: string): Client {
     return answer;
   }
 
-  return { expect, expectProblem };
+  return { reach, expect, expectProblem };
 }
 
 /** @throws an error with `message` unless the condition holds. */

@@ -39,13 +39,20 @@ async function main(args: string[]): Promise<number> {
   const isOwnStack = stack !== undefined && new URL(stack.api).port === new URL(url).port;
   const mailbox = values.mailbox ?? (isOwnStack ? stack.mailbox : undefined);
   const given = credentialsIn(env);
+  const client = createClient(url);
+  try {
+    await client.reach();
+  } catch (error) {
+    console.error(`Nothing answers at ${url}: ${describe(error)}`);
+    return 1;
+  }
   if (mailbox === undefined && given === undefined) {
     console.error(
       'Registration needs the confirmation mail. Give --mailbox URL (maildev or Mailpit), or set SMOKE_EMAIL and SMOKE_PASSWORD.',
     );
     return 64;
   }
-  return checkDeployment(createClient(url), url, mailbox, given);
+  return checkDeployment(client, url, mailbox, given);
 }
 
 async function checkDeployment(
@@ -80,7 +87,7 @@ async function checkDeployment(
     return 0;
   } catch (error) {
     console.log('FAILED');
-    console.log(`\n  ${error instanceof Error ? describe(error) : String(error)}`);
+    console.log(`\n  ${describe(error)}`);
     console.log(`\n${passed} passed, 1 failed; the steps after it were skipped`);
     return 1;
   }
@@ -230,6 +237,7 @@ function credentialsIn({ inherited }: DevEnv): Credentials | undefined {
   return email && password ? { email, password } : undefined;
 }
 
-function describe(error: Error): string {
+function describe(error: unknown): string {
+  if (!(error instanceof Error)) return String(error);
   return error.cause instanceof Error ? `${error.message}: ${error.cause.message}` : error.message;
 }

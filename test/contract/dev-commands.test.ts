@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import test from 'ava';
 import { readDevEnv } from '../../dev/env.js';
+import { claimPort, loopback } from '../../dev/stack/processes/ports.js';
 import { shareProcess, type Scope } from '../helpers/context.js';
 import { startProgram } from '../helpers/processes.js';
 
@@ -29,6 +30,16 @@ test('npm run cli says what to start where nothing runs', async (t) => {
     t.is(code, expected, command);
     t.is(stderr.includes('`npm run dev` is not running'), code !== 0, command);
   }
+});
+
+test('npm run smoke says that nothing answers, before it asks for a mailbox', async (t) => {
+  const { port, release } = await claimPort(0);
+  t.teardown(release);
+  const url = `http://${loopback}:${port}`;
+  const { code, stderr } = await run(t, 'dev/smoke/main', [url]);
+  t.is(code, 1);
+  t.regex(stderr, /^Nothing answers at http:\S+: .*ECONNREFUSED/);
+  t.notRegex(stderr, /mailbox/);
 });
 
 /** Runs a program in an environment that names no servers; `files` is what it has put into its data folder. */
