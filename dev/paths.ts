@@ -1,4 +1,4 @@
-import { mkdir } from 'node:fs/promises';
+import { chmod, mkdir } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 
 /** The project's root; this file is compiled to dist/dev/. */
@@ -28,7 +28,9 @@ export interface DataLayout {
 /** Creates the data folder with its subfolders for logs and pid files. */
 export async function prepareDataDir(root: string): Promise<DataLayout> {
   const layout = { root, logs: join(root, 'logs'), run: join(root, 'run') };
-  await mkdir(layout.logs, { recursive: true });
+  await mkdir(layout.logs, { recursive: true, mode: 0o700 });
+  // A folder of an earlier version is readable by other users.
+  await chmod(layout.logs, 0o700);
   await mkdir(layout.run, { recursive: true });
   return layout;
 }

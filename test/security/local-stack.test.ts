@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import test from 'ava';
 import { createTransport } from 'nodemailer';
 import { openFirehoseEndpoint } from '../../dev/emulators/firehose/firehose-endpoint.js';
+import { prepareDataDir } from '../../dev/paths.js';
 import { openMailbox } from '../../dev/stack/mailbox.js';
 import { shareProcess, type Scope } from '../helpers/context.js';
 
@@ -83,6 +84,13 @@ test('mails on disk are for their owner alone, those of earlier runs too', async
     const entry = await stat(join(mailDir, name));
     t.is(entry.mode & 0o077, 0, name);
   }
+});
+
+test('log files are in a folder for their owner alone, that of an earlier run too', async (t) => {
+  const dataDir = await folder(t);
+  await mkdir(join(dataDir, 'logs'), { mode: 0o755 });
+  const { logs } = await prepareDataDir(dataDir);
+  t.is((await stat(logs)).mode & 0o777, 0o700);
 });
 
 test('the local Firehose and its log viewer are for their own host', async (t) => {
