@@ -84,7 +84,11 @@ export function docsRoutes(document: Readonly<Record<string, unknown>>): Router 
 async function openSwaggerUi(document: Readonly<Record<string, unknown>>) {
   const { default: swaggerUi } = await import('swagger-ui-express');
   const page = swaggerUi.generateHTML(document, OPTIONS);
-  const files: RequestHandler = Router().use(swaggerUi.serveFiles(document, OPTIONS));
+  const files: RequestHandler = Router().use(
+    // The first serves swagger-ui-init.js; the second, the package's files, takes no options here.
+    swaggerUi.serveFiles(document, OPTIONS).slice(0, 1),
+    swaggerUi.serveWithOptions({ etag: false, lastModified: false, acceptRanges: false }),
+  );
   // Without the trailing slash, relative URLs resolve against the parent folder.
   return { page, pageWithoutSlash: page.replaceAll('"./', '"./apidocs/'), files };
 }
