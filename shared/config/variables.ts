@@ -153,7 +153,7 @@ export const variables = {
   MAIL_PORT: withDefault(
     remotePort,
     '587',
-    '465 is TLS from the first byte, any other STARTTLS (required in production)',
+    '465 is TLS from the first byte, any other STARTTLS (required in production); `NODE_EXTRA_CA_CERTS` of Node names a PEM file of private authorities to trust',
   ),
   MAIL_USERNAME: variable(z.string().min(1).optional(), 'SMTP user'),
   MAIL_PASSWORD: variable(z.string().min(1).optional(), 'SMTP password'),
