@@ -65,7 +65,10 @@ async function examine(env: Environment): Promise<DoctorFinding[]> {
     ...ofDatabase.findings,
     ...ofRedis.flatMap(({ findings }) => findings),
     ...(config.spool ? [await examineSpool(config.spool)] : []),
-    ...examineClocks([ofDatabase.clock, ...ofRedis.map(({ clock }) => clock)]),
+    ...examineClocks(
+      [ofDatabase.clock, ...ofRedis.map(({ clock }) => clock)],
+      ofDatabase.skewedProcesses,
+    ),
   ];
 }
 

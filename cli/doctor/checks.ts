@@ -18,7 +18,7 @@ export const doctorChecks = {
   'log spool':
     "with `FIREHOSE_DELIVERY_STREAM`: a file can be written to this host's spool, which is less than 75 % full: [logs](#logs-do-not-reach-firehose)",
   clocks:
-    'the clocks of this host, PostgreSQL and Redis differ by two seconds at most: [clocks](#clocks-differ)',
+    'the clocks of this host, PostgreSQL and Redis differ by two seconds at most, and so do those of the live processes from PostgreSQL: [clocks](#clocks-differ)',
 } as const satisfies Readonly<Record<string, string>>;
 
 export type DoctorCheck = keyof typeof doctorChecks;

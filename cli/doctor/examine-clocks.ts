@@ -1,38 +1,29 @@
+import { nameOf } from '../../shared/alerts/findings.js';
+import { isInStep, type ClockReading } from '../../shared/clocks.js';
+import type { Database } from '../../shared/database/connect.js';
+import { readProcesses } from '../../shared/presence/read-processes.js';
 import type { DoctorFinding } from './checks.js';
 
-/** A server's clock beside that of this host. */
-export interface ClockReading {
-  readonly name: string;
-  /** How many milliseconds it is ahead. */
-  readonly aheadMs: number;
-  /** It may be so many more or less: half of the time that the answer took. */
-  readonly uncertaintyMs: number;
-}
-
-/** Claims and alerts go by PostgreSQL's clock, delayed jobs by that of each host. */
-const MAX_SKEW_MS = 2_000;
-
-/** Asks a server for the time, in milliseconds since 1970. */
-export async function readClock(name: string, ask: () => Promise<number>): Promise<ClockReading> {
-  const before = Date.now();
-  const theirs = await ask();
-  const after = Date.now();
-  return {
-    name,
-    aheadMs: Math.round(theirs - (before + after) / 2),
-    uncertaintyMs: Math.ceil((after - before) / 2),
-  };
+/** The live processes whose clocks differ from PostgreSQL's, in words: as each has found by itself. */
+export async function findSkewedProcesses(database: Database): Promise<string[]> {
+  const { live } = await readProcesses(database);
+  return live.flatMap((each) => {
+    const clock = each.health['clock'];
+    return clock && !clock.ok ? [`${nameOf(each)} is ${clock.problem ?? 'wrong'}`] : [];
+  });
 }
 
 /** Whether the clocks agree; undefined when no server has told the time. */
-export function examineClocks(readings: readonly (ClockReading | undefined)[]): DoctorFinding[] {
+export function examineClocks(
+  readings: readonly (ClockReading | undefined)[],
+  skewedProcesses: readonly string[],
+): DoctorFinding[] {
   const known = readings.filter((reading) => reading !== undefined);
   if (known.length === 0) return [];
-  const found = `beside this host: ${known.map(describe).join(', ')}`;
-  const isOk = known.every(
-    ({ aheadMs, uncertaintyMs }) => Math.abs(aheadMs) - uncertaintyMs <= MAX_SKEW_MS,
-  );
-  if (isOk) return [{ check: 'clocks', ok: true, found }];
+  const besideHost = `beside this host: ${known.map(describe).join(', ')}`;
+  const found = [besideHost, ...skewedProcesses].join('; ');
+  if (known.every(isInStep) && skewedProcesses.length === 0)
+    return [{ check: 'clocks', ok: true, found }];
   const advice = 'Let every host keep its clock by NTP. See the runbook: Clocks differ.';
   return [{ check: 'clocks', ok: false, found, advice }];
 }

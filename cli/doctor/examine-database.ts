@@ -1,5 +1,6 @@
 import { QueryTypes } from 'sequelize';
 import { readOutboxState } from '../../api/ops/mail/outbox-state.service.js';
+import { readClock, type ClockReading } from '../../shared/clocks.js';
 import type { loadQueueToolConfig } from '../../shared/config/config.js';
 import { openDatabase, type Database } from '../../shared/database/connect.js';
 import { refusalOfDatabase } from '../../shared/database/failures.js';
@@ -7,7 +8,7 @@ import { isSchemaCurrent } from '../../shared/database/schema-version.js';
 import { tryWrite } from '../../shared/database/writes.js';
 import { checkOutbox, findDeliveryFailure } from '../../shared/health/outbox-check.js';
 import { messageOf, type DoctorFinding } from './checks.js';
-import { readClock, type ClockReading } from './examine-clocks.js';
+import { findSkewedProcesses } from './examine-clocks.js';
 import { examineProcesses } from './examine-processes.js';
 
 type Config = ReturnType<typeof loadQueueToolConfig>;
@@ -16,6 +17,7 @@ type Config = ReturnType<typeof loadQueueToolConfig>;
 export interface DatabaseFindings {
   readonly findings: readonly DoctorFinding[];
   readonly clock: ClockReading | undefined;
+  readonly skewedProcesses: readonly string[];
 }
 
 export async function examineDatabase({
@@ -34,7 +36,7 @@ export async function examineDatabase({
       const advice = 'Run `node dist/migrations/run.js`.';
       const found = 'migrations are pending';
       const pending: DoctorFinding = { check: 'migrations', ok: false, found, advice };
-      return { findings: [postgres, pending], clock: undefined };
+      return { findings: [postgres, pending], clock: undefined, skewedProcesses: [] };
     }
     await tryWrite(database);
     const findings: DoctorFinding[] = [
@@ -44,13 +46,18 @@ export async function examineDatabase({
       ...(await examineOutbox(database)),
       ...(await examineProcesses(database, spool !== undefined)),
     ];
-    return { findings, clock: await readClock('PostgreSQL', () => timeOf(database)) };
+    return {
+      findings,
+      clock: await readClock('PostgreSQL', () => timeOf(database)),
+      skewedProcesses: await findSkewedProcesses(database),
+    };
   } catch (error) {
     const refusal = refusalOfDatabase(error);
     const found = refusal === undefined ? messageOf(error) : `${refusal}: ${messageOf(error)}`;
     return {
       findings: [{ check: 'postgres', ok: false, found, advice: adviceOn(refusal) }],
       clock: undefined,
+      skewedProcesses: [],
     };
   } finally {
     await database.close();

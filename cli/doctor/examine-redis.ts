@@ -1,3 +1,4 @@
+import { readClock, type ClockReading } from '../../shared/clocks.js';
 import { openJobQueue } from '../../shared/queues/job-queue.js';
 import { connectRedis } from '../../shared/queues/redis-client.js';
 import {
@@ -15,7 +16,6 @@ import {
 } from '../../shared/queues/registry.js';
 import { timeText } from '../text.js';
 import { messageOf, mib, type DoctorCheck, type DoctorFinding } from './checks.js';
-import { readClock, type ClockReading } from './examine-clocks.js';
 
 const checkNames = {
   main: 'redis',

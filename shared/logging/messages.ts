@@ -230,6 +230,12 @@ export const logMessages = {
     process: 'both',
     meaning: '[PostgreSQL](#postgresql-is-down)',
   },
+  'clock skew detected': {
+    level: 'warn',
+    process: 'both',
+    meaning:
+      "this host's clock differs from PostgreSQL's by more than two seconds, as `event.reason` says; once an hour: [Clocks](#clocks-differ)",
+  },
   'console output captured': {
     level: 'by what it was',
     process: 'both',

@@ -90,7 +90,7 @@ const catalogue = {
   },
   rollcall_readiness_check: {
     type: 'gauge',
-    help: '1 while a readiness check passes, 0 while it fails; as of the last quarter of a minute.',
+    help: '1 while a readiness check passes, 0 while it fails; as of the last quarter of a minute. Also for `clock`, as of the last minute, which does not affect readiness.',
     process: 'both',
     labels: { check: FROM_CODE },
   },

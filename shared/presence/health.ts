@@ -10,7 +10,7 @@ export interface HealthFact {
   readonly since?: string;
 }
 
-/** What a process knows of its dependencies, by the name of the check. */
+/** What a process knows of its dependencies, by the name of the check, and as `clock` of its own clock. */
 export type Health = Readonly<Record<string, HealthFact>>;
 
 const MAX_TEXT = 300;

@@ -1,10 +1,13 @@
 import { hostname } from 'node:os';
+import { isInStep, readClock, type ClockReading } from '../clocks.js';
 import { product } from '../config/version.js';
 import type { Database } from '../database/connect.js';
+import { duration } from '../duration.js';
 import type { Check } from '../health/checks.js';
 import type { StopCause } from '../lifecycle/lifecycle.js';
 import { startRepeating, type Repeating } from '../lifecycle/repeat.js';
 import { waitAtMost } from '../lifecycle/wait-at-most.js';
+import { createLogThrottle } from '../logging/log-throttle.js';
 import type { Logger } from '../logging/logger.js';
 import type { Metrics } from '../metrics/metrics.js';
 import { createMinutes, type Minutes } from '../metrics/minutes.js';
@@ -46,6 +49,7 @@ export interface Presence {
 const MINUTE_MS = 60_000;
 /** PostgreSQL is down, or slow: the process must end all the same. */
 const LAST_WRITE_MS = 1_000;
+const SAME_WARNING_EVERY_MS = 3_600_000;
 
 const defaults: PresenceSettings = {
   lookEveryMs: 5_000,
@@ -59,6 +63,7 @@ interface State {
   readonly settings: PresenceSettings;
   readonly process: ProcessIdentity;
   readonly minutes: Minutes;
+  readonly isWarningDue: (kind: string) => boolean;
   health: Health;
   /** As it was written last. */
   writtenHealth: Health | undefined;
@@ -90,6 +95,7 @@ export function createPresence(
       pid: process.pid,
     },
     minutes: createMinutes(deps.metrics),
+    isWarningDue: createLogThrottle(SAME_WARNING_EVERY_MS),
     health: {},
     writtenHealth: undefined,
     checksDueAt: -Infinity,
@@ -139,16 +145,20 @@ async function write(
   if (withMinute) state.minuteDueAt = performance.now() + settings.untilNextMinute();
   try {
     const minute = withMinute ? await minutes.take() : undefined;
-    await writePresence(deps.database, {
-      process: state.process,
-      uptimeSeconds: process.uptime(),
-      memoryBytes: process.memoryUsage.rss(),
-      health,
-      end: state.end,
-      minute,
-    });
+    const clock = await readClock('PostgreSQL', () =>
+      writePresence(deps.database, {
+        process: state.process,
+        uptimeSeconds: process.uptime(),
+        memoryBytes: process.memoryUsage.rss(),
+        health,
+        end: state.end,
+        minute,
+      }),
+    );
     if (minute) minutes.written(minute);
     state.writtenHealth = health;
+    // Not with every write: another result is a change, which is written at once.
+    if (withMinute || !health['clock']) noteClock(state, clock);
     if (state.isFailing) deps.log.info('presence recorded again');
     state.isFailing = false;
   } catch (error) {
@@ -157,6 +167,16 @@ async function write(
     if (!state.isFailing) deps.log.warn({ err: error }, 'presence not recorded');
     state.isFailing = true;
   }
+}
+
+/** What the process finds about its own clock is no readiness check: an operator decides what becomes of the process. */
+function noteClock(state: State, clock: ClockReading): void {
+  const ok = isInStep(clock);
+  const offset = duration(Math.abs(clock.aheadMs) / 1_000);
+  const problem = `${offset} ${clock.aheadMs < 0 ? 'ahead of' : 'behind'} PostgreSQL`;
+  state.health = { ...state.health, clock: ok ? { ok } : { ok, problem } };
+  if (!ok && state.isWarningDue('clock'))
+    state.deps.log.warn({ 'event.reason': problem }, 'clock skew detected');
 }
 
 async function stop(state: State, repeating: Repeating, cause: StopCause): Promise<void> {

@@ -51,16 +51,29 @@ const WRITE = `
     select name, date_trunc('minute', now() - interval '30 seconds'), value
       from unnest($sumNames::text[], $sums::float8[]) as counted (name, value) order by name
     on conflict (name, minute) do update set value = metric_minutes.value + excluded.value
+  ), maxima as (
+    insert into metric_minutes (name, minute, value)
+    select name, date_trunc('minute', now() - interval '30 seconds'), value
+      from unnest($maximumNames::text[], $maxima::float8[]) as read (name, value) order by name
+    on conflict (name, minute) do update set value = greatest(metric_minutes.value, excluded.value)
   )
-  insert into metric_minutes (name, minute, value)
-  select name, date_trunc('minute', now() - interval '30 seconds'), value
-    from unnest($maximumNames::text[], $maxima::float8[]) as read (name, value) order by name
-  on conflict (name, minute) do update set value = greatest(metric_minutes.value, excluded.value)`;
+  select extract(epoch from clock_timestamp())::float8 * 1000 as ms`;
 
-/** Writes, or writes anew, the row of a process, and adds what it counted: one statement. @throws the database's error. */
-export async function writePresence(database: Database, row: PresenceRow): Promise<void> {
+/**
+ * Writes, or writes anew, the row of a process, and adds what it counted: one statement. Resolves to the database's time, in
+ * milliseconds since 1970. @throws the database's error.
+ */
+export async function writePresence(database: Database, row: PresenceRow): Promise<number> {
+  const bind = parametersOf(row);
+  const [clock] = await retryConflicts(() =>
+    database.query<{ ms: number }>(WRITE, { type: QueryTypes.SELECT, bind }),
+  );
+  return clock?.ms ?? NaN;
+}
+
+function parametersOf(row: PresenceRow) {
   const { process, end, minute } = row;
-  const bind = {
+  return {
     ...process,
     roles: [...process.roles],
     uptime: row.uptimeSeconds,
@@ -74,5 +87,4 @@ export async function writePresence(database: Database, row: PresenceRow): Promi
     maximumNames: [...(minute?.maxima.keys() ?? [])],
     maxima: [...(minute?.maxima.values() ?? [])],
   };
-  await retryConflicts(() => database.query(WRITE, { type: QueryTypes.RAW, bind }));
 }

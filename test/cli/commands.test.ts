@@ -150,9 +150,20 @@ test.serial('the doctor waits for a worker, and tells what the workers see', asy
     (await runCli(context, ['processes'])).stdout,
     new RegExp(`${workerRoles.join()} .* smtp: 535 wrong pass`),
   );
+  await context.rows(`update processes set health = $1`, [
+    JSON.stringify({ clock: { ok: false, problem: '20 min ahead of PostgreSQL' } }),
+  ]);
+  const skewed = await runCli(context, ['doctor']);
+  t.is(skewed.code, 1);
+  t.regex(
+    skewed.stdout,
+    /^PROBLEM {2}clocks .*; rollcall-worker \(.+\) is 20 min ahead of PostgreSQL$/m,
+  );
+  t.regex((await runCli(context, ['processes'])).stdout, /clock: 20 min ahead of PostgreSQL$/m);
   await context.rows(
     `update processes set stopped_at = now(), stop_reason = 'SIGTERM', exit_code = 0`,
   );
+  t.regex((await runCli(context, ['doctor'])).stdout, /^ok {7}clocks/m);
   t.regex((await runCli(context, ['processes'])).stdout, /stopped \d+ s ago +SIGTERM$/m);
 });
 

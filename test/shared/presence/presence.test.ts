@@ -84,7 +84,11 @@ test.serial(
 
     answers['smtp'] = { ok: true };
     await eventually(async () => (await own())?.health['smtp']?.ok);
-    t.deepEqual((await own())?.health, { postgres: { ok: true }, smtp: { ok: true } });
+    t.deepEqual((await own())?.health, {
+      postgres: { ok: true },
+      smtp: { ok: true },
+      clock: { ok: true },
+    });
 
     await presence.stopping({
       reason: 'uncaughtException',
@@ -100,6 +104,33 @@ test.serial(
     t.deepEqual(live, []);
     t.like(stopped, [{ exitCode: 1, stopReason: 'uncaughtException: TypeError: no [address]' }]);
     t.truthy(stopped[0]?.stoppedAt);
+  },
+);
+
+test.serial(
+  'a process whose clock is wrong says so soon after its start, and until it is right',
+  async (t) => {
+    const right = Date.now;
+    t.teardown(() => (Date.now = right));
+    const setClock = (aheadMs: number): void => void (Date.now = () => right() + aheadMs);
+    setClock(1_200_000);
+    const { database, logger, presence } = setUp(t);
+    const isSaid = (problem?: string) => async (): Promise<boolean | undefined> => {
+      const clock = (await readProcesses(database)).live[0]?.health['clock'];
+      return clock && clock.ok === (problem === undefined) && clock.problem === problem;
+    };
+    await eventually(isSaid('20 min ahead of PostgreSQL'));
+    t.like(logger.lines, [
+      { msg: 'clock skew detected', 'event.reason': '20 min ahead of PostgreSQL' },
+    ]);
+    await presence.stop(END);
+    const minutely = setUp(t, { settings: OFTEN });
+    await eventually(isSaid('20 min ahead of PostgreSQL'));
+    setClock(-60_000);
+    await eventually(isSaid('60 s behind PostgreSQL'));
+    t.deepEqual(minutely.logger.messages(), ['clock skew detected'], 'not every minute');
+    setClock(-1_500);
+    await eventually(isSaid());
   },
 );
 
