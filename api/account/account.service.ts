@@ -65,7 +65,7 @@ export async function changeAccount(
           ...(name !== undefined && { name, nameCanonical: canonicalName(name) }),
           ...(passwordHash !== undefined && { passwordHash, pendingEmail: null }),
         },
-        { transaction: tx },
+        { transaction: tx, returning: true },
       );
       if (passwordHash !== undefined)
         await revokeOtherAccess(deps, tx, { admin, sessionId }, cause);
@@ -132,12 +132,15 @@ async function requestAddress(
 ): Promise<void> {
   if (email.canonical === admin.emailCanonical) {
     await voidConfirmations(tx, { adminId: admin.id, purpose: 'email_change' });
-    await admin.update({ email: email.address, pendingEmail: null }, { transaction: tx });
+    await admin.update(
+      { email: email.address, pendingEmail: null },
+      { transaction: tx, returning: true },
+    );
     return;
   }
   await notifyOfAddressChange(deps, tx, admin, email, cause);
   await voidConfirmations(tx, { adminId: admin.id, purpose: 'email_change' });
-  await admin.update({ pendingEmail: email.address }, { transaction: tx });
+  await admin.update({ pendingEmail: email.address }, { transaction: tx, returning: true });
   const request = { purpose: 'email_change', email, adminId: admin.id } as const;
   await requestConfirmation(deps, request, 'email_change_requested', cause, tx);
 }

@@ -1,4 +1,4 @@
-import { col, fn, Op, where, type WhereOptions } from 'sequelize';
+import { col, fn, literal, Op, where, type WhereOptions } from 'sequelize';
 import type { Cause } from '../../shared/audit/audit.js';
 import type { Transaction } from '../../shared/database/transaction.js';
 import type { EmailAddress } from '../../shared/identity/email-address.js';
@@ -19,8 +19,8 @@ export interface AccountNoticeDeps {
   readonly rateLimitScale: number;
 }
 
-const HOUR_MS = 3_600_000;
 const MAX_ADDRESS_CHANGES_PER_HOUR = 3;
+const HOUR_AGO = `(now() - interval '1 hour')`;
 
 /** Sends an admin a mail about a change that was made with its password or tokens, committed with that change. */
 export async function notifyAdmin(
@@ -72,14 +72,14 @@ async function requireFewerThan(
   messages: WhereOptions<OutboxMessage>,
 ): Promise<void> {
   const recent = await OutboxMessage.findAll({
-    attributes: ['createdAt'],
-    where: { [Op.and]: [messages, { createdAt: { [Op.gt]: new Date(Date.now() - HOUR_MS) } }] },
+    attributes: [[literal(`extract(epoch from created_at - ${HOUR_AGO})::float8`), 'secondsLeft']],
+    where: { [Op.and]: [messages, { createdAt: { [Op.gt]: literal(HOUR_AGO) } }] },
     order: [['createdAt', 'DESC']],
     limit,
     transaction,
   });
   const oldest = recent[limit - 1];
   if (!oldest) return;
-  const resetSeconds = Math.ceil((oldest.createdAt.getTime() + HOUR_MS - Date.now()) / 1_000);
+  const resetSeconds = Math.ceil(oldest.get('secondsLeft') as number);
   throw tooManyRequests({ limit, remaining: 0, resetSeconds: Math.max(1, resetSeconds) });
 }

@@ -1,5 +1,6 @@
 import { literal, Op } from 'sequelize';
 import type { Audit, Cause } from '../../shared/audit/audit.js';
+import { NOW } from '../../shared/database/clock.js';
 import type { Database } from '../../shared/database/connect.js';
 import { withTransaction } from '../../shared/database/transaction.js';
 import { AppError } from '../../shared/errors/app-error.js';
@@ -70,7 +71,7 @@ export async function setOperator(
     const admin = await lockAdmin(tx, { emailCanonical: email.canonical });
     if (!admin) throw new AppError('not_found');
     if ((admin.operatorSince !== null) === isOperator) return false;
-    await admin.update({ operatorSince: isOperator ? new Date() : null }, { transaction: tx });
+    await admin.update({ operatorSince: isOperator ? NOW : null }, { transaction: tx });
     const details = { role: isOperator ? 'operator' : 'admin' };
     const facts = { adminId: admin.id, details };
     await audit.record('privilege_permissions_changed', cause, facts, tx);

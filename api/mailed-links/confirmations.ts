@@ -1,7 +1,9 @@
 import { randomBytes } from 'node:crypto';
+import { Op } from 'sequelize';
 import { v7 as uuidv7 } from 'uuid';
 import { AUDIT_ROW, type Audit, type Cause } from '../../shared/audit/audit.js';
 import type { KeyRing } from '../../shared/crypto/keys.js';
+import { msFromNow, NOW } from '../../shared/database/clock.js';
 import type { Database } from '../../shared/database/connect.js';
 import { insertRows, valuesOf, type RowShape } from '../../shared/database/insert-rows.js';
 import { retryConflicts, type Transaction } from '../../shared/database/transaction.js';
@@ -53,6 +55,7 @@ export const CONFIRMATION_ROW = {
     'repeated',
     'expires_at',
   ],
+  expressions: { expires_at: msFromNow },
 } as const satisfies RowShape;
 
 /** A confirmation that is about to be written with its mail, of the shapes {@link CONFIRMATION_ROW} and `OUTBOX_ROW`. */
@@ -80,7 +83,7 @@ export function newConfirmation(
     email_canonical: email.canonical,
     nonce: randomBytes(16),
     repeated,
-    expires_at: new Date(Date.now() + lifeMs),
+    expires_at: lifeMs,
   });
   const message = outbox.message(
     sendConfirmationMail,
@@ -130,8 +133,8 @@ export async function requestConfirmation(
 }
 
 /**
- * The confirmation of a token. It may be used, superseded or expired.
- * @throws {AppError} `invalid_token` when the token is forged, or has another purpose.
+ * The confirmation of a token. It may be used or superseded.
+ * @throws {AppError} `invalid_token` when the token is forged, has expired, or has another purpose.
  */
 export async function findConfirmation(
   { confirmationKeys }: Pick<ConfirmationDeps, 'confirmationKeys'>,
@@ -140,17 +143,19 @@ export async function findConfirmation(
 ): Promise<Confirmation> {
   const id = confirmationIdOf(token);
   if (id === undefined) throw new AppError('invalid_token');
-  const confirmation = await Confirmation.findOne({ where: { id, purpose: [...purposes] } });
+  const confirmation = await Confirmation.findOne({
+    where: { ...unexpired, id, purpose: [...purposes] },
+  });
   if (!confirmation || !isConfirmationToken(confirmationKeys, confirmation, token))
     throw new AppError('invalid_token');
   return confirmation;
 }
 
-/** True unless the link was used, superseded by a newer one, or has expired. */
-const isOpen = ({ confirmedAt, supersededAt, expiresAt }: Confirmation): boolean =>
-  confirmedAt === null && supersededAt === null && expiresAt > new Date();
+/** True unless the link was used, or superseded by a newer one. */
+const isOpen = ({ confirmedAt, supersededAt }: Confirmation): boolean =>
+  confirmedAt === null && supersededAt === null;
 
-/** @throws {AppError} `invalid_token` for a link that is used, superseded or expired. */
+/** @throws {AppError} `invalid_token` for a link that is used or superseded, or none. */
 export function requireOpen(confirmation: Confirmation | null): Confirmation {
   if (!confirmation || !isOpen(confirmation)) throw new AppError('invalid_token');
   return confirmation;
@@ -158,7 +163,7 @@ export function requireOpen(confirmation: Confirmation | null): Confirmation {
 
 /**
  * The row as it is now, locked until the transaction ends: of concurrent uses, only one finds it open. All open links of
- * the address are locked, always in the same order, because using one of them updates the others.
+ * the address are locked, always in the same order, because using one of them updates the others. Null once it has expired.
  */
 export async function lockConfirmation(
   transaction: Transaction,
@@ -171,7 +176,7 @@ export async function lockConfirmation(
     lock: transaction.LOCK.UPDATE,
     transaction,
   });
-  return Confirmation.findByPk(id, { transaction });
+  return Confirmation.findOne({ where: { ...unexpired, id }, transaction });
 }
 
 /**
@@ -185,7 +190,7 @@ export async function markUsed(
   ip: string | undefined,
 ): Promise<void> {
   await Confirmation.update(
-    { confirmedAt: new Date(), adminId, network: networkOf(ip) },
+    { confirmedAt: NOW, adminId, network: networkOf(ip) },
     {
       where: { ...open, emailCanonical, purpose: OWNERS_PURPOSES },
       transaction: tx,
@@ -207,9 +212,12 @@ export type WhichConfirmations =
 /** Voids open links. */
 export async function voidConfirmations(tx: Transaction, which: WhichConfirmations): Promise<void> {
   await Confirmation.update(
-    { supersededAt: new Date() },
+    { supersededAt: NOW },
     { where: { ...open, ...which }, transaction: tx },
   );
 }
 
 const open = { confirmedAt: null, supersededAt: null };
+
+/** The condition for a link that has not expired. */
+export const unexpired = { expiresAt: { [Op.gt]: NOW } };

@@ -1,4 +1,5 @@
 import type { Audit, Cause } from '../../shared/audit/audit.js';
+import { NOW } from '../../shared/database/clock.js';
 import type { Database } from '../../shared/database/connect.js';
 import { violates } from '../../shared/database/failures.js';
 import { withTransaction, type Transaction } from '../../shared/database/transaction.js';
@@ -13,6 +14,7 @@ import {
   markUsed,
   OWNERS_PURPOSES,
   requireOpen,
+  unexpired,
   voidConfirmations,
   type ConfirmationDeps,
 } from '../mailed-links/confirmations.js';
@@ -64,7 +66,7 @@ export async function canBeConfirmed(deps: ConfirmDeps, token: string): Promise<
     const purposes = ['registration', 'resend', 'email_change'] as const;
     const link = await findConfirmation(deps, token, purposes);
     if (link.confirmedAt === null) requireOpen(link);
-    return link.expiresAt > new Date();
+    return true;
   } catch (error) {
     if (isInvalidToken(error)) return false;
     throw error;
@@ -95,19 +97,19 @@ async function confirmRegistration(
       if (await activate(deps, link, { registration: chosen, name }, cause)) return;
     }
     // Another request may have confirmed the address meanwhile, also if there were no candidates.
-    link = await Confirmation.findByPk(link.id);
+    link = await Confirmation.findOne({ where: { ...unexpired, id: link.id } });
   }
   throw new AppError('invalid_token');
 }
 
 /**
- * A used link answers the same again for the account that used it, until it expires.
+ * A used link answers the same again for the account that used it.
  * @throws {AppError} `invalid_token` otherwise: a link found in a browser history or a forwarded mail must not serve to
  *   guess passwords.
  */
 function requireUsedBy(link: Confirmation, admin: Admin | null): void {
   const isUsers = admin?.id === link.adminId && admin?.emailCanonical === link.emailCanonical;
-  if (!isUsers || link.expiresAt <= new Date()) throw new AppError('invalid_token');
+  if (!isUsers) throw new AppError('invalid_token');
 }
 
 const registrationsOf = (emailCanonical: string): Promise<Registration[]> =>
@@ -153,7 +155,6 @@ export async function createAdmin(
   instead: { readonly name?: string | undefined; readonly passwordHash?: string },
 ): Promise<Admin> {
   const { email, emailCanonical, name, nameCanonical, passwordHash } = registration;
-  const now = new Date();
   const admin = await Admin.create(
     {
       email,
@@ -161,8 +162,6 @@ export async function createAdmin(
       name,
       nameCanonical,
       passwordHash: instead.passwordHash ?? passwordHash,
-      createdAt: now,
-      confirmedAt: now,
       ...(instead.name !== undefined && {
         name: instead.name,
         nameCanonical: canonicalName(instead.name),
@@ -237,7 +236,7 @@ async function moveAddress(
 ): Promise<void> {
   const { email, emailCanonical } = link;
   await voidConfirmations(tx, { emailCanonical: admin.emailCanonical });
-  await link.update({ confirmedAt: new Date(), network: networkOf(ip) }, { transaction: tx });
+  await link.update({ confirmedAt: NOW, network: networkOf(ip) }, { transaction: tx });
   await voidConfirmations(tx, { emailCanonical, purpose: OWNERS_PURPOSES });
   await Registration.destroy({ where: { emailCanonical }, transaction: tx });
   await admin.update({ email, emailCanonical, pendingEmail: null }, { transaction: tx });

@@ -1,5 +1,6 @@
 import { AUDIT_ROW, type Audit, type Cause } from '../../shared/audit/audit.js';
 import type { KeyRing } from '../../shared/crypto/keys.js';
+import { msFromNow } from '../../shared/database/clock.js';
 import type { Database } from '../../shared/database/connect.js';
 import type { Statement } from '../../shared/database/statements.js';
 import { retryConflicts, type Transaction } from '../../shared/database/transaction.js';
@@ -65,7 +66,7 @@ const OPEN_SESSION: Statement = {
   select * from admins where id = $1 and password_hash = $2 for no key update
 ), session as (
   insert into sessions (id, admin_id, ${SESSION_COLUMNS})
-  select $3::int, id, $4::bytea, $5::bytea, $6::text, $7::text, $8::text, $9::timestamptz from admin
+  select $3::int, id, $4::bytea, $5::bytea, $6::text, $7::text, $8::text, ${msFromNow('$9')} from admin
 ), event as (
   insert into audit_events (${AUDIT_ROW.columns.join(', ')})
   select $10::uuid, $11::text, $12::int, $13::int, $14::text, $15::text, $16::text, $17::jsonb from admin
@@ -91,7 +92,6 @@ export async function openSession(
   if (!next) throw new Error('A sequence has a next value');
   const nonce = newRefreshNonce();
   const refreshToken = deriveRefreshToken(deps.refreshKeys, { sessionId: next.id, nonce }, 0);
-  const expiresAt = new Date(Date.now() + deps.sessionExpiresMs);
   const facts = { adminId: owner.id, sessionId: next.id };
   const event = deps.audit.event('authn_login_success', cause, facts);
   const [admin] = await retryConflicts(() =>
@@ -104,13 +104,14 @@ export async function openSession(
       cause.ip ?? null,
       networkOf(cause.ip),
       cause.userAgent?.slice(0, MAX_USER_AGENT_LENGTH) ?? null,
-      expiresAt,
+      deps.sessionExpiresMs,
       ...event.values,
     ]),
   );
   if (!admin) return undefined;
   event.committed();
-  return tokensOf(deps, { id: next.id, refreshGeneration: 0, expiresAt }, admin, refreshToken);
+  const refresh = { refreshToken, refreshExpiresMs: deps.sessionExpiresMs };
+  return tokensOf(deps, { id: next.id, refreshGeneration: 0 }, admin, refresh);
 }
 
 /** True when the token is this session's refresh token of that generation, old or current. */
@@ -123,27 +124,37 @@ export function isTokenOf(
   return isRefreshToken(refreshKeys, sourceOf(session), generation, token);
 }
 
-/** Issues the next generation of a session's tokens. The caller holds the session's row lock. */
+/** A session while its admin's row is locked, and the time by PostgreSQL's clock. */
+export interface LockedSession {
+  readonly session: Session;
+  readonly admin: AdminRow;
+  readonly now: Date;
+}
+
+/** Issues the next generation of a session's tokens. */
 export async function rotateTokens(
   deps: SessionTokenDeps,
   tx: Transaction,
-  session: Session,
-  admin: AdminRow,
+  { session, admin, now }: LockedSession,
 ): Promise<IssuedTokens> {
   const refreshGeneration = session.refreshGeneration + 1;
   const refreshToken = deriveRefreshToken(deps.refreshKeys, sourceOf(session), refreshGeneration);
-  const now = new Date();
   await session.update(
     {
       refreshGeneration,
       refreshHash: hashRefreshToken(refreshToken),
-      earlierRotations: rotationsOf(session).filter(isRecent).slice(0, MAX_RECENT_ROTATIONS),
+      earlierRotations: rotationsOf(session)
+        .filter((at) => isRecent(at, now))
+        .slice(0, MAX_RECENT_ROTATIONS),
       rotatedAt: now,
       lastUsedAt: now,
     },
     { transaction: tx },
   );
-  return tokensOf(deps, session, admin, refreshToken);
+  return tokensOf(deps, session, admin, {
+    refreshToken,
+    refreshExpiresMs: remainingMs(session, now),
+  });
 }
 
 /**
@@ -152,25 +163,28 @@ export async function rotateTokens(
  */
 export function repeatTokens(
   deps: SessionTokenDeps,
-  session: Session,
-  admin: AdminRow,
+  { session, admin, now }: LockedSession,
   generation: number,
 ): IssuedTokens | undefined {
   const { refreshGeneration, refreshHash, usedGeneration } = session;
   const age = refreshGeneration - 1 - generation;
   const isParentOfUnused = age === 0 && usedGeneration < refreshGeneration;
   const exchangedAt = rotationsOf(session)[age];
-  if (!isParentOfUnused && !(exchangedAt && isRecent(exchangedAt))) return undefined;
+  if (!isParentOfUnused && !(exchangedAt && isRecent(exchangedAt, now))) return undefined;
   const source = sourceOf(session);
   const current = recallRefreshToken(deps.refreshKeys, source, refreshGeneration, refreshHash);
-  return current === undefined ? undefined : tokensOf(deps, session, admin, current);
+  if (current === undefined) return undefined;
+  return tokensOf(deps, session, admin, {
+    refreshToken: current,
+    refreshExpiresMs: remainingMs(session, now),
+  });
 }
 
 function tokensOf(
   { accessTokens }: SessionTokenDeps,
-  session: Pick<Session, 'id' | 'refreshGeneration' | 'expiresAt'>,
+  session: Pick<Session, 'id' | 'refreshGeneration'>,
   admin: AdminRow,
-  refreshToken: string,
+  refresh: Pick<IssuedTokens, 'refreshToken' | 'refreshExpiresMs'>,
 ): IssuedTokens {
   const claims = {
     adminId: admin.id,
@@ -180,8 +194,7 @@ function tokensOf(
   return {
     accessToken: issueAccessToken(accessTokens, claims),
     accessExpiresMs: accessTokens.expiresMs,
-    refreshToken,
-    refreshExpiresMs: session.expiresAt.getTime() - Date.now(),
+    ...refresh,
     admin,
     sessionId: session.id,
   };
@@ -191,6 +204,9 @@ function tokensOf(
 const rotationsOf = ({ rotatedAt, earlierRotations }: Session): Date[] =>
   rotatedAt === null ? [] : [rotatedAt, ...earlierRotations];
 
-const isRecent = (at: Date): boolean => Date.now() - at.getTime() <= RETRY_WITHIN_MS;
+const isRecent = (at: Date, now: Date): boolean => now.getTime() - at.getTime() <= RETRY_WITHIN_MS;
+
+const remainingMs = ({ expiresAt }: Session, now: Date): number =>
+  expiresAt.getTime() - now.getTime();
 
 const sourceOf = ({ id, refreshNonce }: Session) => ({ sessionId: id, nonce: refreshNonce });

@@ -1,5 +1,6 @@
 import { Op } from 'sequelize';
 import type { Audit, Cause } from '../../shared/audit/audit.js';
+import { NOW } from '../../shared/database/clock.js';
 import type { Database } from '../../shared/database/connect.js';
 import { withTransaction, type Transaction } from '../../shared/database/transaction.js';
 import { AppError } from '../../shared/errors/app-error.js';
@@ -53,15 +54,17 @@ async function exchange(
   { sessionId, generation, token }: RefreshClaim & { readonly token: string },
   cause: Cause,
 ): Promise<IssuedTokens | undefined> {
-  const where = { ...live(), id: sessionId };
+  const where = { ...live, id: sessionId };
   const claimed = await Session.findOne({ where, transaction: tx });
   // A forged token must not lock any row.
   if (!claimed || !isTokenOf(deps, claimed, generation, token)) return undefined;
   const admin = await lockAdmin(tx, { id: claimed.adminId });
-  const session = admin && (await Session.findOne({ where, transaction: tx }));
+  const attributes = { include: [[NOW, 'now'] as [typeof NOW, string]] };
+  const session = admin && (await Session.findOne({ where, attributes, transaction: tx }));
   if (!session) return undefined;
-  if (generation === session.refreshGeneration) return rotateTokens(deps, tx, session, admin);
-  const repeated = repeatTokens(deps, session, admin, generation);
+  const locked = { session, admin, now: session.get('now') as Date };
+  if (generation === session.refreshGeneration) return rotateTokens(deps, tx, locked);
+  const repeated = repeatTokens(deps, locked, generation);
   if (repeated) return repeated;
   await endSessions(tx, { id: session.id }, 'reuse');
   await notifyAdmin(deps, tx, admin, 'session_ended_by_reuse', cause);
@@ -86,7 +89,7 @@ export async function logOut(
 /** An admin's live sessions, the newest first, at most 100. */
 export function listSessions(adminId: number): Promise<Session[]> {
   return Session.findAll({
-    where: { ...live(), adminId },
+    where: { ...live, adminId },
     order: [['id', 'DESC']],
     limit: MAX_LISTED,
   });
@@ -140,11 +143,11 @@ export async function endSessions(
   const where =
     'except' in which ? { adminId: which.adminId, id: { [Op.ne]: which.except } } : { ...which };
   const [count] = await Session.update(
-    { endedAt: new Date(), endedReason },
-    { where: { ...live(), ...where }, transaction: tx },
+    { endedAt: NOW, endedReason },
+    { where: { ...live, ...where }, transaction: tx },
   );
   return count;
 }
 
 /** The condition for a live session: neither ended nor expired. */
-const live = () => ({ endedAt: null, expiresAt: { [Op.gt]: new Date() } });
+const live = { endedAt: null, expiresAt: { [Op.gt]: NOW } };

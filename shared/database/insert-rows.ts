@@ -4,6 +4,8 @@ import type { Statement } from './statements.js';
 export interface RowShape<Column extends string = string> {
   readonly table: string;
   readonly columns: readonly Column[];
+  /** SQL that makes a column's value from its parameter. */
+  readonly expressions?: Partial<Readonly<Record<Column, (parameter: string) => string>>>;
 }
 
 /**
@@ -17,8 +19,11 @@ export function insertRows(
   before: readonly string[] = [],
 ): Statement {
   let parameters = 0;
-  const inserts = shapes.map(({ table, columns }) => {
-    const values = columns.map(() => `$${(parameters += 1)}`);
+  const inserts = shapes.map(({ table, columns, expressions }) => {
+    const values = columns.map((column) => {
+      const parameter = `$${(parameters += 1)}`;
+      return expressions?.[column]?.(parameter) ?? parameter;
+    });
     return `insert into ${table} (${columns.join(', ')}) values (${values.join(', ')})`;
   });
   const last = inserts.pop() ?? '';

@@ -1,6 +1,6 @@
 import type { CreationOptional, InferAttributes, InferCreationAttributes } from 'sequelize';
 import { Column, DataType, Model, Table } from './sequelize-typescript.js';
-import { CreatedAtColumn, IdentityKey, UpdatedAtColumn } from './columns.js';
+import { CreatedAtColumn, IdentityKey, TimeColumn, UpdatedAtColumn } from './columns.js';
 
 /** The columns of an admin, without the methods of the model. */
 export type AdminRow = InferAttributes<Admin>;
@@ -33,8 +33,8 @@ export class Admin extends Model<InferAttributes<Admin>, InferCreationAttributes
   @Column({ type: DataType.TEXT, allowNull: false })
   declare passwordHash: string;
 
-  @Column({ type: DataType.DATE, allowNull: false })
-  declare confirmedAt: Date;
+  @TimeColumn
+  declare confirmedAt: CreationOptional<Date>;
 
   /** When the operator role was granted by command; addresses in `OPERATOR_EMAILS` have it regardless. */
   @Column(DataType.DATE)

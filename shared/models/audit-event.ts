@@ -1,4 +1,5 @@
 import type { CreationOptional, InferAttributes, InferCreationAttributes } from 'sequelize';
+import { NOW } from '../database/clock.js';
 import { Column, CreatedAt, DataType, Model, Table } from './sequelize-typescript.js';
 import { UuidKey } from './columns.js';
 
@@ -49,7 +50,7 @@ export class AuditEvent extends Model<
   declare id: string;
 
   @CreatedAt
-  @Column({ type: DataType.DATE, allowNull: false, primaryKey: true })
+  @Column({ type: DataType.DATE, allowNull: false, primaryKey: true, defaultValue: NOW })
   declare at: CreationOptional<Date>;
 
   @Column({ type: DataType.TEXT, allowNull: false })

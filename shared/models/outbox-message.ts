@@ -1,7 +1,7 @@
 import type { CreationOptional, InferAttributes, InferCreationAttributes } from 'sequelize';
 import { Column, DataType, ForeignKey, Model, Table } from './sequelize-typescript.js';
 import { Admin } from './admin.js';
-import { CreatedAtColumn, UuidKey } from './columns.js';
+import { CreatedAtColumn, TimeColumn, UuidKey } from './columns.js';
 
 /**
  * Work promised by a committed transaction. The row is the source of truth; its job in Redis can be lost and is then
@@ -69,7 +69,7 @@ export class OutboxMessage extends Model<
   @CreatedAtColumn
   declare createdAt: CreationOptional<Date>;
 
-  @Column({ type: DataType.DATE, allowNull: false, defaultValue: DataType.NOW })
+  @TimeColumn
   declare availableAt: CreationOptional<Date>;
 
   @Column(DataType.DATE)

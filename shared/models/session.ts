@@ -1,7 +1,7 @@
 import type { CreationOptional, InferAttributes, InferCreationAttributes } from 'sequelize';
 import { Column, DataType, ForeignKey, Model, Table } from './sequelize-typescript.js';
 import { Admin, type AdminRow } from './admin.js';
-import { CreatedAtColumn, IdentityKey } from './columns.js';
+import { CreatedAtColumn, IdentityKey, TimeColumn } from './columns.js';
 
 /** Why a session ended before its time. */
 export type SessionEnd = 'logout' | 'revoked' | 'reuse' | 'password';
@@ -51,7 +51,7 @@ export class Session extends Model<InferAttributes<Session>, InferCreationAttrib
   @CreatedAtColumn
   declare createdAt: CreationOptional<Date>;
 
-  @Column({ type: DataType.DATE, allowNull: false, defaultValue: DataType.NOW })
+  @TimeColumn
   declare lastUsedAt: CreationOptional<Date>;
 
   @Column({ type: DataType.DATE, allowNull: false })
