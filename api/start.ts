@@ -96,11 +96,16 @@ async function listenToAll(
   const opsServer = opsListener && {
     listener: createOpsListener(deps, { publicUrl, trustProxy }, operators),
     address: opsListener,
+    variables: 'OPS_HOST and OPS_PORT',
   };
   const healthd =
     config.healthdDir === undefined ? undefined : openHealthdLog(config.healthdDir, log);
   lifecycle.onStop('health lines', () => healthd?.close());
-  const server = { listener: healthd?.around(listener) ?? listener, address: config.http };
+  const server = {
+    listener: healthd?.around(listener) ?? listener,
+    address: config.http,
+    variables: 'HOST and PORT',
+  };
   const port = await serve(server, config, logging, lifecycle);
   if (opsServer) await serve(opsServer, config, logging, lifecycle);
   // Released before the servers: a stream of live updates would keep one from closing.
@@ -128,9 +133,11 @@ async function serve(
   {
     listener,
     address: { host, port: wanted },
+    variables,
   }: {
     readonly listener: RequestListener;
     readonly address: { readonly host: string; readonly port: number };
+    readonly variables: string;
   },
   { publicUrl }: ApiConfig,
   { log }: Logging,
@@ -138,7 +145,7 @@ async function serve(
 ): Promise<number> {
   const server = createHttpServer(listener, log, securityHeaderValues(publicUrl));
   lifecycle.onStop('http server', () => closeServer(server));
-  const port = await listen(server, wanted, host);
+  const port = await listen(server, wanted, host, variables);
   log.info({ ...startupEvent, 'server.address': host, 'server.port': port }, 'server listening');
   return port;
 }

@@ -1,6 +1,7 @@
 import type { RequestListener } from 'node:http';
 import { appendFile, readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
+import { sentStatusOf } from '../../shared/lifecycle/refuse-broken-requests.js';
 import type { Logger } from '../../shared/logging/logger.js';
 import { createLogThrottle } from '../../shared/logging/log-throttle.js';
 
@@ -66,7 +67,7 @@ export function openHealthdLog(dir: string, log: Logger): HealthdLog {
           healthdLine({
             at: Date.now(),
             url,
-            status: res.writableFinished ? res.statusCode : CLIENT_CLOSED,
+            status: sentStatusOf(res) ?? CLIENT_CLOSED,
             seconds: (performance.now() - startedAt) / 1_000,
           }),
         ),

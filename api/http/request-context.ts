@@ -3,6 +3,7 @@ import type { Cause } from '../../shared/audit/audit.js';
 import { randomHex } from '../../shared/crypto/random-hex.js';
 import { escapeControls } from '../../shared/escape-controls.js';
 import { requestIdFrom } from '../../shared/http/request-headers.js';
+import { sentStatusOf } from '../../shared/lifecycle/refuse-broken-requests.js';
 import type { Logger, RootLogger } from '../../shared/logging/logger.js';
 import { maskPath } from '../../shared/logging/mask.js';
 import type { Principal } from '../../shared/models/index.js';
@@ -102,7 +103,7 @@ export function openContext(
     logRequest(log, req, res, context, durationNs);
     // How long somebody watched a page is no time of an answer.
     if (context.isStream === true) return;
-    const status = res.writableFinished ? res.statusCode : ABORTED_STATUS;
+    const status = sentStatusOf(res) ?? ABORTED_STATUS;
     record?.(req.method, context.route, status, durationNs / 1e9);
     if (tracer && context.isSampled !== false)
       recordRequestSpan(tracer, context, { method: req.method, status, durationNs });
@@ -156,8 +157,9 @@ function logRequest(
   context: RequestContext,
   durationNs: number,
 ): void {
-  const completed = res.writableFinished || context.isStream === true;
-  const status = res.statusCode;
+  const sentStatus = sentStatusOf(res);
+  const completed = sentStatus !== undefined || context.isStream === true;
+  const status = sentStatus ?? res.statusCode;
   const level = status === 500 ? 'error' : status > 500 || !completed ? 'warn' : 'info';
   const isSuccess = completed && status < 400;
   const members = requestMembers(context, req, { status, durationNs, isSuccess });

@@ -1,8 +1,9 @@
-import { createServer, type RequestListener, type Server } from 'node:http';
+import { createServer, type IncomingMessage, type RequestListener, type Server } from 'node:http';
 import { deadlines } from '../../shared/lifecycle/deadlines.js';
 import { closeServer as closeWithin } from '../../shared/lifecycle/http-server.js';
 import { refuseBrokenRequests } from '../../shared/lifecycle/refuse-broken-requests.js';
 import type { Logger } from '../../shared/logging/logger.js';
+import { contextOf } from './request-context.js';
 
 const HEADERS_TIMEOUT_MS = 10_000;
 /** A client that does not read its response is disconnected after this or, as Node counts, at most twice this. */
@@ -24,6 +25,7 @@ export interface ServerTimeouts {
 
 /**
  * An HTTP server that disconnects slow clients and answers malformed requests with a problem document.
+ * @param listener opens a context for each request.
  * @param headers for the responses to malformed requests, which never reach Express.
  */
 export function createHttpServer(
@@ -46,7 +48,8 @@ export function createHttpServer(
   );
   server.maxConnections = MAX_CONNECTIONS;
   server.setTimeout(timeouts.stallTimeoutMs ?? STALL_TIMEOUT_MS);
-  refuseBrokenRequests(server, log, headers);
+  const idOfLogged = (req: IncomingMessage): string => contextOf(req).requestId;
+  refuseBrokenRequests({ server, log, headers, idOfLogged });
   return server;
 }
 

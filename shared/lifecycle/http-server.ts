@@ -18,15 +18,24 @@ export function newestResponsesOf(server: Server): ReadonlyMap<Duplex, ServerRes
   return newest;
 }
 
-/** Listens; resolves to the port. @throws when the address cannot be bound, and names the variables that it may be from. */
-export function listen(server: Server, port: number, host: string): Promise<number> {
+/**
+ * Listens; resolves to the port.
+ * @param variables those that the address is from.
+ * @throws when the address cannot be bound, and names them.
+ */
+export function listen(
+  server: Server,
+  port: number,
+  host: string,
+  variables = 'HOST and PORT',
+): Promise<number> {
   newestResponsesOf(server);
   server.prependListener('request', (_req, res) => {
     if (!server.listening) res.setHeader('Connection', 'close');
   });
   return new Promise((resolve, reject) => {
     const onError = (error: Error): void => {
-      error.message = `cannot listen on HOST or OPS_HOST: ${error.message}`;
+      error.message = `cannot listen on ${variables}: ${error.message}`;
       reject(error);
     };
     server.once('error', onError);

@@ -59,7 +59,8 @@ export const logMessages = {
   'malformed request rejected': {
     level: 'info',
     process: 'both',
-    meaning: 'invalid or too slow HTTP',
+    meaning:
+      'invalid or too slow HTTP; on the API, in the body of a request its own line tells of it',
   },
   'security event': {
     level: 'info, warn',

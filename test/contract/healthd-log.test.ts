@@ -1,13 +1,17 @@
+import { once } from 'node:events';
 import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
-import { createServer } from 'node:http';
+import type { Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import test from 'ava';
 import { healthdLine, openHealthdLog } from '../../api/http/healthd-log.js';
+import { openContext } from '../../api/http/request-context.js';
+import { createHttpServer } from '../../api/http/server.js';
 import { closeServer, listen } from '../../shared/lifecycle/http-server.js';
 import { shareProcess, type Scope } from '../helpers/context.js';
 import { ask } from '../helpers/http.js';
 import { createRecordingLogger } from '../helpers/log.js';
+import { exchange } from '../helpers/raw-http.js';
 
 shareProcess();
 
@@ -15,17 +19,21 @@ shareProcess();
 async function serve(scope: Scope, dir: string) {
   const { log, lines } = createRecordingLogger();
   const healthd = openHealthdLog(dir, log);
-  const server = createServer(
+  const server = createHttpServer(
     healthd.around((req, res) => {
+      openContext(log, req, res, undefined);
+      if (req.url === '/broken') return;
       res.statusCode = req.url?.startsWith('/missing') === true ? 404 : 200;
       res.end();
     }),
+    log,
+    {},
   );
   const port = await listen(server, 0, '127.0.0.1');
   scope.teardown(() => closeServer(server, 0));
   const get = (path: string) =>
     ask(`http://127.0.0.1:${port}${path}`, { signal: AbortSignal.timeout(30_000) });
-  return { healthd, get, lines };
+  return { healthd, server, port, get, lines };
 }
 
 test('each request is a line in the file of its hour; old files go, foreign ones stay', async (t) => {
@@ -33,18 +41,28 @@ test('each request is a line in the file of its hour; old files go, foreign ones
   t.teardown(() => rm(dir, { recursive: true, force: true }));
   await writeFile(join(dir, 'application.log.2026-01-01-00'), 'x');
   await writeFile(join(dir, 'notes.txt'), 'x');
-  const { healthd, get } = await serve(t, dir);
+  const { healthd, server, port, get } = await serve(t, dir);
   await get('/users?q=secret');
   await get('/missing');
+  const accepted = once(server, 'connection');
+  await exchange(
+    `http://127.0.0.1:${port}`,
+    'POST /broken HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n',
+  );
+  const [socket] = (await accepted) as [Socket];
+  if (!socket.closed) await once(socket, 'close');
   await healthd.close();
 
   const [file = '', ...others] = await readdir(dir);
   t.regex(file, /^application\.log\.\d{4}-\d\d-\d\d-\d\d$/);
   t.not(file, 'application.log.2026-01-01-00');
   t.deepEqual(others, ['notes.txt']);
-  const [first = '', second = ''] = (await readFile(join(dir, file), 'utf8')).split('\n');
+  const [first = '', second = '', third = ''] = (await readFile(join(dir, file), 'utf8')).split(
+    '\n',
+  );
   t.regex(first, /^\d{10}\.\d{3}"\/users"200"0\.\d{3}"0\.\d{3}"-$/);
   t.regex(second, /"\/missing"404"/);
+  t.regex(third, /"\/broken"400"/);
 });
 
 test('a path cannot forge a field, and is bounded', (t) => {

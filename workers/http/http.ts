@@ -6,7 +6,10 @@ import { readiness } from '../../shared/health/readiness.js';
 import { requestIdFrom } from '../../shared/http/request-headers.js';
 import { deadlines } from '../../shared/lifecycle/deadlines.js';
 import { closeServer, listen } from '../../shared/lifecycle/http-server.js';
-import { refuseBrokenRequests } from '../../shared/lifecycle/refuse-broken-requests.js';
+import {
+  refuseBrokenRequests,
+  sentStatusOf,
+} from '../../shared/lifecycle/refuse-broken-requests.js';
 import { isTaskName, type TaskName } from '../../shared/tasks/catalogue.js';
 import type { DrainState } from '../jobs/drain.js';
 import { maskError } from '../mask.js';
@@ -61,8 +64,8 @@ export async function openWorkerHttp(
     },
     (req, res) => void serve(deps, req, res),
   );
-  refuseBrokenRequests(server, deps.log, DEFAULT_HEADERS);
-  const actualPort = await listen(server, port, host);
+  refuseBrokenRequests({ server, log: deps.log, headers: DEFAULT_HEADERS });
+  const actualPort = await listen(server, port, host, 'HOST and WORKER_PORT');
   return { port: actualPort, close: () => closeServer(server, CUT_AFTER_MS) };
 }
 
@@ -72,12 +75,15 @@ interface ServeDeps extends WorkerHttpDeps {
 
 async function serve(deps: ServeDeps, req: IncomingMessage, res: ServerResponse): Promise<void> {
   const requestId = requestIdFrom(req.headers['x-request-id']);
+  res.setHeader('X-Request-Id', requestId);
   let response: WorkerResponse;
   try {
     response = await route(deps, req, requestId);
   } catch (error) {
     if (isAborted(req)) {
-      deps.log.warn({ err: maskError(error), 'http.request.id': requestId }, 'request aborted');
+      // One that was refused has been logged as that.
+      if (sentStatusOf(res) === undefined)
+        deps.log.warn({ err: maskError(error), 'http.request.id': requestId }, 'request aborted');
       return;
     }
     response = failed(deps, error, requestId);
@@ -88,7 +94,6 @@ async function serve(deps: ServeDeps, req: IncomingMessage, res: ServerResponse)
     'Content-Type': 'application/json',
     'Content-Length': body.length,
     ...DEFAULT_HEADERS,
-    'X-Request-Id': requestId,
     ...response.headers,
   });
   res.end(req.method === 'HEAD' ? undefined : body);

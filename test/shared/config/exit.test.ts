@@ -1,5 +1,7 @@
+import { createServer } from 'node:http';
 import test from 'ava';
 import { ConfigError } from '../../../shared/config/config.js';
+import { closeServer, listen } from '../../../shared/lifecycle/http-server.js';
 import { shareProcess, useContext } from '../../helpers/context.js';
 import { environment, randomSecret } from '../../helpers/env.js';
 import { startProgram } from '../../helpers/processes.js';
@@ -60,16 +62,30 @@ for (const script of ['dist/api/main.js', 'dist/workers/main.js']) {
     });
   }
 
-  test(`node ${script}: an address of another host ends it, and the log names HOST`, async (t) => {
+  test(`node ${script}: an address of another host ends it, and the log names its variables`, async (t) => {
     const env = { ...alone, HOST: '192.0.2.1', PORT: '0', WORKER_PORT: '0' };
     const running = startProgram(script, env, t);
     t.deepEqual(await running.waitForExit(), { code: 1, signal: null });
+    const port = script.includes('workers') ? 'WORKER_PORT' : 'PORT';
     t.regex(
       running.stdout(),
-      /"error.message":"cannot listen on HOST or OPS_HOST: [^"]*192\.0\.2\.1/,
+      new RegExp(String.raw`"error.message":"cannot listen on HOST and ${port}: [^"]*192\.0\.2\.1`),
     );
   });
 }
+
+test('a port of the console that is taken ends the API, and the log names OPS_PORT', async (t) => {
+  const taken = createServer();
+  const port = await listen(taken, 0, '127.0.0.1');
+  t.teardown(() => closeServer(taken, 0));
+  const env = { ...alone, HOST: '127.0.0.1', PORT: '0', OPS_PORT: String(port) };
+  const running = startProgram('dist/api/main.js', env, t);
+  t.deepEqual(await running.waitForExit(), { code: 1, signal: null });
+  t.regex(
+    running.stdout(),
+    /"error.message":"cannot listen on OPS_HOST and OPS_PORT: [^"]*EADDRINUSE/,
+  );
+});
 
 const context = useContext();
 
