@@ -3,6 +3,7 @@ import { createAudit } from '../shared/audit/audit.js';
 import type { ApiConfig } from '../shared/config/config.js';
 import { deriveKeyRing } from '../shared/crypto/keys.js';
 import { openDatabase } from '../shared/database/connect.js';
+import type { Statements } from '../shared/database/statements.js';
 import type { Check } from '../shared/health/checks.js';
 import { commonChecks } from '../shared/health/readiness.js';
 import { createFailpoint } from '../shared/lifecycle/failpoint.js';
@@ -30,13 +31,19 @@ import type { RateLimiterDeps } from './rate-limits/rate-limiter.js';
 import { createRouteLimits, type RouteLimits } from './rate-limits/route-limits.js';
 import type { RegistrationDeps } from './registration/registration.service.js';
 import { createRepeatedRegistrations } from './registration/repeated-registrations.js';
-import { accessTokenConfig } from './sessions/access-tokens.js';
+import { accessTokenConfig, type AccessTokenConfig } from './sessions/access-tokens.js';
 import {
   createAuthenticatedReads,
   type AuthenticatedReads,
 } from './sessions/authenticated-reads.js';
 import { createAuthenticator } from './sessions/authenticator.js';
-import { createFindAdmin, createRequireAdmin, type FindAdmin } from './sessions/require-admin.js';
+import {
+  createFindAdmin,
+  createHasSession,
+  createRequireAdmin,
+  createRequireSession,
+  type FindAdmin,
+} from './sessions/require-admin.js';
 import {
   createInsertUser,
   createUserReads,
@@ -55,6 +62,8 @@ export interface ApiDeps extends RegistrationDeps, AccountDeps, ConsoleSessionDe
   readonly cursors: Cursors;
   /** Lets a request pass only for an admin with a live session. */
   readonly requireAdmin: RequestHandler;
+  /** The same, for handlers that need only the admin's id. */
+  readonly requireSession: RequestHandler;
   readonly findAdmin: FindAdmin;
   readonly reads: AuthenticatedReads;
   readonly userReads: UserReads;
@@ -85,8 +94,6 @@ export async function buildDeps(config: ApiConfig, log: RootLogger): Promise<Api
     config.publicUrl,
     tokens.accessExpiresMs,
   );
-  const authenticator = createAuthenticator(accessTokens);
-  const findAdmin = createFindAdmin(database.statements);
   const bulkActions = startBulkActionRunner({ database, audit, log });
 
   return {
@@ -115,9 +122,7 @@ export async function buildDeps(config: ApiConfig, log: RootLogger): Promise<Api
     readonlyEmails: config.readonlyEmails,
     formKeys: deriveKeyRing(secrets, 'console-form'),
     findConsoleSession: createFindConsoleSession(database),
-    requireAdmin: createRequireAdmin(authenticator, findAdmin),
-    findAdmin,
-    reads: createAuthenticatedReads({ authenticator, findAdmin }),
+    ...createAuthentication(accessTokens, database.statements),
     userReads: createUserReads(database.statements, MAX_LIMIT),
     insertUser: createInsertUser(database.statements),
     checks: commonChecks(database, queues, log),
@@ -126,6 +131,19 @@ export async function buildDeps(config: ApiConfig, log: RootLogger): Promise<Api
       await bulkActions.stop();
       await close();
     },
+  };
+}
+
+/** What lets requests with an access token pass. */
+function createAuthentication(accessTokens: AccessTokenConfig, statements: Statements) {
+  const authenticator = createAuthenticator(accessTokens);
+  const findAdmin = createFindAdmin(statements);
+  const hasSession = createHasSession(statements);
+  return {
+    findAdmin,
+    requireAdmin: createRequireAdmin(authenticator, findAdmin),
+    requireSession: createRequireSession(authenticator, hasSession),
+    reads: createAuthenticatedReads({ authenticator, hasSession }),
   };
 }
 

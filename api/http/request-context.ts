@@ -58,6 +58,13 @@ export function principalOf(req: IncomingMessage): Principal {
   return principal;
 }
 
+/** The authenticated admin's id. @throws when the route is behind neither `requireAdmin` nor `requireSession`: a defect. */
+export function adminIdOf(req: IncomingMessage): number {
+  const { adminId } = contextOf(req);
+  if (adminId === undefined) throw new Error('The route is not behind requireAdmin');
+  return adminId;
+}
+
 /** The URL as it was requested, also where Express has changed `url` for a mounted router. */
 const urlOf = (req: Pick<IncomingMessage, 'url'>): string =>
   (req as { readonly originalUrl?: string }).originalUrl ?? req.url ?? '';

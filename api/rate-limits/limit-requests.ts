@@ -1,6 +1,6 @@
 import type { Request, RequestHandler } from 'express';
 import type { Audit } from '../../shared/audit/audit.js';
-import { causeOf, contextOf } from '../http/request-context.js';
+import { adminIdOf, causeOf, contextOf } from '../http/request-context.js';
 import { clientNetworks } from './networks.js';
 import {
   createRateLimiter,
@@ -37,14 +37,13 @@ export function limitByClient(deps: LimitRequestsDeps, limit: RateLimit): Reques
   return limitRequests(deps, limit, (req) => consumeByNetwork(limiters, contextOf(req).ip));
 }
 
-/** Per-admin rate limit, wherever the requests come from. Belongs behind `requireAdmin`. */
+/** Per-admin rate limit, wherever the requests come from. Belongs behind `requireAdmin` or `requireSession`. */
 export function limitByAdmin(deps: LimitRequestsDeps, limit: RateLimit): RequestHandler {
-  const limiter = createRateLimiter(deps.rateLimiting, limit, { remembersRefusals: true });
-  return limitRequests(deps, limit, (req) => {
-    const { adminId } = contextOf(req);
-    if (adminId === undefined) throw new Error('The route is not behind requireAdmin');
-    return limiter.consume(String(adminId));
+  const limiter = createRateLimiter(deps.rateLimiting, limit, {
+    remembersRefusals: true,
+    hashesKeys: false,
   });
+  return limitRequests(deps, limit, (req) => limiter.consume(String(adminIdOf(req))));
 }
 
 /** Takes a point from each network of the client; resolves to the tightest result. */

@@ -54,12 +54,16 @@ const FALLBACK_SHARE = 0.5;
 /**
  * Counts in Redis, or in memory while Redis is down: a rate limiter never fails and never fails open.
  * @param options `remembersRefusals`: a key that was refused is refused again until its limit resets, without asking Redis.
- *   Only for limits that are neither refunded nor reset, which other instances would not notice.
+ *   Only for limits that are neither refunded nor reset, which other instances would not notice. `hashesKeys`: false for keys
+ *   that Redis may see.
  */
 export function createRateLimiter(
   deps: RateLimiterDeps,
   rateLimit: RateLimit,
-  { remembersRefusals = false }: { readonly remembersRefusals?: boolean } = {},
+  {
+    remembersRefusals = false,
+    hashesKeys = true,
+  }: { readonly remembersRefusals?: boolean; readonly hashesKeys?: boolean } = {},
 ): RateLimiter {
   const { name, points, seconds: duration } = rateLimit;
   const limit = Math.max(1, Math.floor(points * deps.scale));
@@ -74,13 +78,15 @@ export function createRateLimiter(
     ...(remembersRefusals && { inMemoryBlockOnConsumed: limit + 1 }),
     insuranceLimiter: new RateLimiterMemory({ keyPrefix, points: fallbackLimit, duration }),
   });
-  const hashed = (key: string): string =>
-    createHmac('sha256', deps.key.key).update(`${name}\0${key}`).digest('base64url');
+  const stored = (key: string): string =>
+    hashesKeys
+      ? createHmac('sha256', deps.key.key).update(`${name}\0${key}`).digest('base64url')
+      : key;
 
   return {
     async consume(key) {
       try {
-        const result = await limiter.consume(hashed(key));
+        const result = await limiter.consume(stored(key));
         return { ...remainingOf(result, limit), isExceeded: false, isFirstRefusal: false };
       } catch (refusal) {
         if (!(refusal instanceof RateLimiterRes)) throw refusal;
@@ -91,10 +97,10 @@ export function createRateLimiter(
       }
     },
     async refund(key) {
-      await limiter.reward(hashed(key));
+      await limiter.reward(stored(key));
     },
     async reset(key) {
-      await limiter.delete(hashed(key));
+      await limiter.delete(stored(key));
     },
   };
 }

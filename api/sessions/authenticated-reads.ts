@@ -4,7 +4,7 @@ import type { FrontRoute, JsonAnswer } from '../http/front.js';
 import { contextOf } from '../http/request-context.js';
 import type { AccessClaims, VerifiedClaims } from './access-tokens.js';
 import type { Authenticator } from './authenticator.js';
-import { unauthorized, type FindAdmin } from './require-admin.js';
+import { unauthorized, type HasSession } from './require-admin.js';
 
 /** A GET for an admin with a live session. */
 export interface AuthenticatedRead<Input> {
@@ -32,7 +32,7 @@ export interface AuthenticatedReads {
 
 export interface AuthenticatedReadsDeps {
   readonly authenticator: Authenticator;
-  readonly findAdmin: FindAdmin;
+  readonly hasSession: HasSession;
 }
 
 export function createAuthenticatedReads(deps: AuthenticatedReadsDeps): AuthenticatedReads {
@@ -63,7 +63,7 @@ export function createAuthenticatedReads(deps: AuthenticatedReadsDeps): Authenti
 }
 
 async function answer<Input>(
-  { findAdmin }: AuthenticatedReadsDeps,
+  { hasSession }: AuthenticatedReadsDeps,
   read: AuthenticatedRead<Input>,
   claims: VerifiedClaims,
   raw: unknown,
@@ -80,7 +80,7 @@ async function answer<Input>(
       return read.parse(raw, claims);
     } catch (error) {
       // Without a live session nobody learns more than that.
-      if (!(await findAdmin(claims))) throw unauthorized(req);
+      if (!(await hasSession(claims))) throw unauthorized(req);
       contextOf(req).adminId = claims.adminId;
       throw error;
     }

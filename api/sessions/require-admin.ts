@@ -25,6 +25,18 @@ export function createFindAdmin(statements: Statements): FindAdmin {
   return (claims) => read(claims, undefined);
 }
 
+/** Tells whether the session of an access token's claims is live; then its admin exists. */
+export type HasSession = (claims: AccessClaims) => Promise<boolean>;
+
+export function createHasSession(statements: Statements): HasSession {
+  const read = createSessionRead<undefined, object>(statements, {
+    name: 'read-session',
+    values: {},
+    atMost: 100,
+  });
+  return async (claims) => (await read(claims, undefined)) !== undefined;
+}
+
 /**
  * Middleware that lets a request pass only for an admin with a live session: it verifies the signature, then the claims,
  * then looks the session up. A missing, forged or expired token, an ended session and a deleted admin all get the same
@@ -41,6 +53,19 @@ export function createRequireAdmin(
     const context = contextOf(req);
     context.principal = { admin, sessionId: claims.sessionId };
     context.adminId = admin.id;
+    next();
+  };
+}
+
+/** As {@link createRequireAdmin}, for handlers that need no more of the admin than its id: see {@link adminIdOf}. */
+export function createRequireSession(
+  authenticator: Authenticator,
+  hasSession: HasSession,
+): RequestHandler {
+  return async (req, res, next) => {
+    const claims = await authenticator.claimsOf(req, res);
+    if (!claims || !(await hasSession(claims))) throw unauthorized(req);
+    contextOf(req).adminId = claims.adminId;
     next();
   };
 }

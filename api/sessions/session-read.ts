@@ -6,9 +6,9 @@ import type { AccessClaims } from './access-tokens.js';
 export interface SessionReadSpec<Asked> {
   readonly name: string;
   /** Columns to select, by their names in the result. */
-  readonly columns: string;
+  readonly columns?: string;
   /** Joins of the tables that they are in to `s`, the live session, and `asked`, the values of this request. */
-  readonly joins: string;
+  readonly joins?: string;
   /** The integers that vary, by their names in `asked`. */
   readonly values: Readonly<Record<string, (asked: Asked) => number>>;
   /** At most so many requests in one statement. */
@@ -56,12 +56,12 @@ export function createSessionRead<Asked, Row>(
  * One row for each request, in the order in which they asked. A live session has neither ended nor expired. `limit 1` keeps the
  * planner from anything but a look-up by the primary key.
  */
-function statementOf({ name, columns, joins, values }: SessionReadSpec<never>): Statement {
+function statementOf({ name, columns, joins = '', values }: SessionReadSpec<never>): Statement {
   const names = ['session_id', 'admin_id', ...Object.keys(values)];
   const arrays = names.map((_, i) => `$${i + 1}::int[]`).join(', ');
   return {
     name,
-    text: `select s.used_generation as "usedGeneration", ${columns}
+    text: `select s.used_generation as "usedGeneration"${columns === undefined ? '' : `, ${columns}`}
   from unnest(${arrays}) with ordinality as asked (${names.join(', ')}, place)
   left join lateral (select * from sessions where id = asked.session_id limit 1) s
     on s.admin_id = asked.admin_id and s.ended_at is null and s.expires_at > now()

@@ -4,7 +4,7 @@ import { jsonBody, NORMAL_BODY } from '../http/input/body.js';
 import { Id } from '../http/input/inputs.js';
 import { nextPageLink, placeOf, type Cursors } from '../http/input/pagination.js';
 import { precondition } from '../http/preconditions.js';
-import { principalOf } from '../http/request-context.js';
+import { adminIdOf } from '../http/request-context.js';
 import { parse } from '../http/input/validate.js';
 import type { RouteLimits } from '../rate-limits/route-limits.js';
 import type { AuthenticatedReads } from '../sessions/authenticated-reads.js';
@@ -15,7 +15,7 @@ import type { CreatedUser, UserReads } from './users.statements.js';
 export interface UsersRoutesDeps extends CreateUserDeps {
   readonly cursors: Cursors;
   readonly limits: Pick<RouteLimits, 'userWrites'>;
-  readonly requireAdmin: RequestHandler;
+  readonly requireSession: RequestHandler;
   readonly reads: AuthenticatedReads;
   readonly userReads: UserReads;
 }
@@ -25,9 +25,9 @@ export interface UsersRoutesDeps extends CreateUserDeps {
  * and the document's operations of the original form are derived from the others (openapi/build.ts).
  */
 export function usersRoutes(deps: UsersRoutesDeps): Router {
-  const { cursors, limits, reads, requireAdmin, userReads } = deps;
+  const { cursors, limits, reads, requireSession, userReads } = deps;
   const router = Router();
-  const write = [requireAdmin, limits.userWrites];
+  const write = [requireSession, limits.userWrites];
   const body = jsonBody(NORMAL_BODY);
 
   /**
@@ -158,8 +158,6 @@ function answerCreated(res: Response, { id, json }: CreatedUser): void {
 }
 
 const listingOf = (adminId: number): string => `users:${adminId}`;
-
-const adminIdOf = (req: Request): number => principalOf(req).admin.id;
 
 const idInPath = (req: Request): number => parse(Id, { id: req.params['id'] }).id;
 
