@@ -1,4 +1,3 @@
-import { randomInt } from 'node:crypto';
 import { canPin, measuredCpuBusyMs } from '../cpus.js';
 import { percentileMs } from '../load/histogram.js';
 import type { LoadJob, LoadResult } from '../load/load-job.js';
@@ -82,5 +81,7 @@ export const rateAndLatency = (result: LoadResult): Sample => ({
 const countOf = ({ statuses }: LoadResult): number =>
   Object.values(statuses).reduce((sum, count) => sum + count, 0);
 
-/** Where numbers in requests start: no two runs use the same. */
-export const freshCount = (): number => randomInt(1_000, 9_000) * 1_000_000;
+let lastCount = 1_000_000_000;
+
+/** Where numbers in requests start: no two of a run's loads use the same. */
+export const freshCount = (): number => (lastCount += 1_000_000);
