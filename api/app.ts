@@ -1,4 +1,3 @@
-import type { RequestListener } from 'node:http';
 import express, { type Express, type RequestHandler, type Router } from 'express';
 import type { ApiConfig } from '../shared/config/config.js';
 import { AppError } from '../shared/errors/app-error.js';
@@ -9,9 +8,11 @@ import type { ApiDeps } from './deps.js';
 import { createClientAddress } from './http/client-address.js';
 import { createFindPath } from './http/documented-paths.js';
 import { createFront } from './http/front.js';
+import { messageClassesOf } from './http/message-classes.js';
 import { problemHandler } from './http/problem.js';
 import { createRequestMetrics } from './http/request-metrics.js';
 import { securityHeaderValues } from './http/security-headers.js';
+import type { Application } from './http/server.js';
 import {
   DOCS_FILES,
   docsRoutes,
@@ -46,10 +47,10 @@ const CONSOLE = '/ops';
 const OPERATOR_PATHS = [CONSOLE, METRICS];
 
 /** Answers every request of the API: the front first, then Express. */
-export function createListener(deps: ApiDeps, options: AppOptions): RequestListener {
+export function createListener(deps: ApiDeps, options: AppOptions): Application {
   const document = readOpenApiDocument();
   const app = createApp(deps, document, options);
-  return createFront({
+  const listener = createFront({
     log: deps.log,
     clientAddress: createClientAddress(options.trustProxy),
     headers: securityHeaderValues(options.publicUrl),
@@ -64,6 +65,7 @@ export function createListener(deps: ApiDeps, options: AppOptions): RequestListe
     ]),
     app,
   });
+  return { listener, messages: messageClassesOf(app) };
 }
 
 /** The routes, for requests that have passed the front. */
@@ -94,10 +96,10 @@ export function createOpsListener(
   deps: Pick<ApiDeps, 'log' | 'metrics' | 'tracer'>,
   { publicUrl, trustProxy }: Pick<AppOptions, 'publicUrl' | 'trustProxy'>,
   operators: OperatorRoutes,
-): RequestListener {
+): Application {
   const app = newApp();
   useOperatorRoutes(app, operators);
-  return createFront({
+  const listener = createFront({
     log: deps.log,
     clientAddress: createClientAddress(trustProxy),
     headers: securityHeaderValues(publicUrl),
@@ -109,6 +111,7 @@ export function createOpsListener(
     gates: new Map(),
     app: endApp(app),
   });
+  return { listener, messages: messageClassesOf(app) };
 }
 
 function useOperatorRoutes(app: Express, { console: pages, metrics }: OperatorRoutes): void {

@@ -1,4 +1,3 @@
-import type { RequestListener } from 'node:http';
 import { collectProcess } from '../shared/metrics/collect-process.js';
 import { collectStores } from '../shared/metrics/collect-stores.js';
 import { startupEvent } from '../shared/audit/audit.js';
@@ -16,7 +15,7 @@ import { buildDeps, type ApiDeps } from './deps.js';
 import { openHealthdLog } from './http/healthd-log.js';
 import { securityHeaderValues } from './http/security-headers.js';
 import { metricsRoutes } from './ops/metrics.routes.js';
-import { closeServer, createHttpServer } from './http/server.js';
+import { closeServer, createHttpServer, type Application } from './http/server.js';
 
 const FLUSH_DEADLINE_MS = 2_000;
 
@@ -86,7 +85,7 @@ async function listenToAll(
     console: operatorConsole,
     metrics: metricsRoutes({ ...deps, metricsToken: config.metricsToken }),
   };
-  const listener = createListener(deps, {
+  const application = createListener(deps, {
     publicUrl,
     trustProxy,
     passwordMinLength: config.passwords.minLength,
@@ -94,7 +93,7 @@ async function listenToAll(
     ...(!opsListener && { operators }),
   });
   const opsServer = opsListener && {
-    listener: createOpsListener(deps, { publicUrl, trustProxy }, operators),
+    application: createOpsListener(deps, { publicUrl, trustProxy }, operators),
     address: opsListener,
     variables: 'OPS_HOST and OPS_PORT',
   };
@@ -102,7 +101,7 @@ async function listenToAll(
     config.healthdDir === undefined ? undefined : openHealthdLog(config.healthdDir, log);
   lifecycle.onStop('health lines', () => healthd?.close());
   const server = {
-    listener: healthd?.around(listener) ?? listener,
+    application: healthd?.around(application) ?? application,
     address: config.http,
     variables: 'HOST and PORT',
   };
@@ -131,11 +130,11 @@ function startAlerts(
 /** Listens; resolves to the port. */
 async function serve(
   {
-    listener,
+    application,
     address: { host, port: wanted },
     variables,
   }: {
-    readonly listener: RequestListener;
+    readonly application: Application;
     readonly address: { readonly host: string; readonly port: number };
     readonly variables: string;
   },
@@ -143,7 +142,7 @@ async function serve(
   { log }: Logging,
   lifecycle: Lifecycle,
 ): Promise<number> {
-  const server = createHttpServer(listener, log, securityHeaderValues(publicUrl));
+  const server = createHttpServer(application, log, securityHeaderValues(publicUrl));
   lifecycle.onStop('http server', () => closeServer(server));
   const port = await listen(server, wanted, host, variables);
   log.info({ ...startupEvent, 'server.address': host, 'server.port': port }, 'server listening');

@@ -1,14 +1,14 @@
-import type { RequestListener } from 'node:http';
 import { appendFile, readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { sentStatusOf } from '../../shared/lifecycle/refuse-broken-requests.js';
 import type { Logger } from '../../shared/logging/logger.js';
 import { createLogThrottle } from '../../shared/logging/log-throttle.js';
+import type { Application } from './server.js';
 
 /** Requests as the health agent of Elastic Beanstalk reads them: it counts status codes and latencies. */
 export interface HealthdLog {
-  /** The same listener; a line is written for each of its requests. */
-  around(listener: RequestListener): RequestListener;
+  /** The same application; a line is written for each of its requests. */
+  around(application: Application): Application;
   /** Writes what is left. */
   close(): Promise<void>;
 }
@@ -59,21 +59,24 @@ export function openHealthdLog(dir: string, log: Logger): HealthdLog {
     timer ??= setTimeout(() => void flush(), FLUSH_EVERY_MS).unref();
   };
   return {
-    around: (listener) => (req, res) => {
-      const startedAt = performance.now();
-      const { url = '/' } = req;
-      res.once('close', () =>
-        add(
-          healthdLine({
-            at: Date.now(),
-            url,
-            status: sentStatusOf(res) ?? CLIENT_CLOSED,
-            seconds: (performance.now() - startedAt) / 1_000,
-          }),
-        ),
-      );
-      listener(req, res);
-    },
+    around: ({ listener, ...rest }) => ({
+      ...rest,
+      listener: (req, res) => {
+        const startedAt = performance.now();
+        const { url = '/' } = req;
+        res.once('close', () =>
+          add(
+            healthdLine({
+              at: Date.now(),
+              url,
+              status: sentStatusOf(res) ?? CLIENT_CLOSED,
+              seconds: (performance.now() - startedAt) / 1_000,
+            }),
+          ),
+        );
+        listener(req, res);
+      },
+    }),
     close: flush,
   };
 }

@@ -3,6 +3,7 @@ import { deadlines } from '../../shared/lifecycle/deadlines.js';
 import { closeServer as closeWithin } from '../../shared/lifecycle/http-server.js';
 import { refuseBrokenRequests } from '../../shared/lifecycle/refuse-broken-requests.js';
 import type { Logger } from '../../shared/logging/logger.js';
+import type { MessageClasses } from './message-classes.js';
 import { contextOf } from './request-context.js';
 
 const HEADERS_TIMEOUT_MS = 10_000;
@@ -23,13 +24,20 @@ export interface ServerTimeouts {
   readonly checkIntervalMs?: number;
 }
 
+/** What answers the requests of a server. */
+export interface Application {
+  /** Opens a context for each request. */
+  readonly listener: RequestListener;
+  /** Node's own by default. */
+  readonly messages?: MessageClasses;
+}
+
 /**
  * An HTTP server that disconnects slow clients and answers malformed requests with a problem document.
- * @param listener opens a context for each request.
  * @param headers for the responses to malformed requests, which never reach Express.
  */
 export function createHttpServer(
-  listener: RequestListener,
+  { listener, messages }: Application,
   log: Logger,
   headers: Readonly<Record<string, string>>,
   timeouts: ServerTimeouts = {},
@@ -43,6 +51,7 @@ export function createHttpServer(
       keepAliveTimeout: deadlines.api.keepAliveMs,
       // Node would answer without a problem document; the request guard checks the header.
       requireHostHeader: false,
+      ...messages,
     },
     listener,
   );

@@ -20,11 +20,13 @@ async function serve(scope: Scope, dir: string) {
   const { log, lines } = createRecordingLogger();
   const healthd = openHealthdLog(dir, log);
   const server = createHttpServer(
-    healthd.around((req, res) => {
-      openContext(log, req, res, undefined);
-      if (req.url === '/broken') return;
-      res.statusCode = req.url?.startsWith('/missing') === true ? 404 : 200;
-      res.end();
+    healthd.around({
+      listener: (req, res) => {
+        openContext(log, req, res, undefined);
+        if (req.url === '/broken') return;
+        res.statusCode = req.url?.startsWith('/missing') === true ? 404 : 200;
+        res.end();
+      },
     }),
     log,
     {},
