@@ -5,9 +5,8 @@ import type { Express } from 'express';
 export type MessageClasses = Required<Pick<ServerOptions, 'IncomingMessage' | 'ServerResponse'>>;
 
 /**
- * Classes with the prototypes that Express gives each request and response. Giving an object another prototype makes V8 keep
- * it, and whatever belongs to its request, until the next full garbage collection: that takes a tenth of the API's time. With
- * messages of these classes Express has nothing to change.
+ * Classes with the prototypes that Express gives each request and response, so that it has nothing to change. Giving an object
+ * another prototype makes V8 slow at all that is done with it, and at collecting it: a route took nearly twice the CPU.
  */
 export function messageClassesOf(app: Express): MessageClasses {
   class AppRequest extends IncomingMessage {}
