@@ -134,7 +134,7 @@ test('a worker whose claim was lost before the content goes keeps it back', asyn
   const held = heldAnswer();
   const { fixture, server, deliver } = await setUpDelivery(t, context, {
     smtp: { onRecipient: () => held.answer },
-    claimMs: 9_000,
+    claimMs: 15_000,
   });
   const { id } = await fixture.promiseConfirmation();
   const delivering = deliver({ id });
