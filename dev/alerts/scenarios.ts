@@ -145,9 +145,10 @@ export const scenarios: readonly Scenario[] = [
       'process_lost',
       'process_crashed',
       'queue_consumer_stalled',
+      'clocks_differ',
     ],
     fault:
-      'a mail is refused, one never answered, the API is killed (made older), a worker meets a defect; a stalled consumer is written down by hand',
+      'a mail is refused, one never answered, the API is killed (made older), a worker meets a defect; a stalled consumer and a late clock are written down by hand',
     async cause(environment) {
       const { processes, sql } = environment;
       await register(environment, NOBODY);
@@ -170,7 +171,10 @@ export const scenarios: readonly Scenario[] = [
       await sql(
         `update processes set seen_at = seen_at - interval '3 minutes' where service = 'rollcall-api' and stopped_at is null;
          insert into processes (id, service, host, pid, version, stop_reason, exit_code, stopped_at)
-         values (gen_random_uuid(), 'rollcall-worker', 'by-hand', 1, '0', 'queue consumer stalled', 1, now())`,
+         values (gen_random_uuid(), 'rollcall-worker', 'by-hand', 1, '0', 'queue consumer stalled', 1, now());
+         insert into processes (id, service, host, pid, version, seen_at, health)
+         values (gen_random_uuid(), 'rollcall-api', 'late', 1, '0', now() + interval '1 hour',
+                 '{"clock": {"ok": false, "problem": "10 s behind PostgreSQL"}}')`,
       );
       await processes.api.start();
       await untilLive(environment);
@@ -178,6 +182,7 @@ export const scenarios: readonly Scenario[] = [
     mend: ({ sql }) =>
       sql(
         `update outbox set state = 'settled', outcome = 'discarded', settled_at = now() where state in ('dead', 'uncertain');
+         delete from processes where host = 'late';
          update processes set seen_at = seen_at - ${LONG_AGO}
           where exit_code = 1 or stopped_at is null and seen_at < now() - interval '2 minutes'`,
       ),

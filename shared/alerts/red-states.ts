@@ -171,6 +171,17 @@ const processStates = {
         (each) => `${nameOf(each)}, at ${timeOf(each.seenAt)}`,
       ),
   },
+  clocks_differ: {
+    title: 'Clocks differ',
+    severity: 'warning',
+    section: 'clocks-differ',
+    meaning: 'the clock of a live process differs from that of PostgreSQL by more than two seconds',
+    find: ({ processes }) =>
+      listed(
+        processes?.live.filter(({ health }) => health['clock']?.ok === false),
+        (each) => `${nameOf(each)}: ${each.health['clock']?.problem ?? 'differs'}`,
+      ),
+  },
 } as const satisfies Readonly<Record<string, RedStateDefinition>>;
 
 const mailStates = {

@@ -117,6 +117,10 @@ const cases: Readonly<Record<string, readonly [Facts, RegExp]>> = {
     alsoStopped({ seenSecondsAgo: 60, exitCode: 1, stopReason: 'queue consumer stalled' }),
     /03:00:00 UTC/,
   ],
+  clocks_differ: [
+    withHealth('clock', '10 s behind PostgreSQL'),
+    /^rollcall-worker \(host-1, 7\): 10 s behind PostgreSQL$/,
+  ],
   outbox_not_relayed: [outbox('pending messages are not relayed'), /oldest for 10 minutes/],
   mails_not_worked_on: [
     outbox('enqueued messages are not being processed'),
