@@ -27,6 +27,8 @@ const notSources = [
 ];
 /** Makes the bundles; the other sources are TypeScript and JSON. */
 const bundler = 'bundle.mjs';
+/** What the build copies. */
+const assets = join('api', 'console', 'assets');
 /** Written by the build itself. */
 const built = join('api', 'openapi', 'openapi.json');
 const npm = process.platform === 'win32' ? 'npm.cmd' : 'npm';
@@ -137,6 +139,11 @@ function removeOrphans() {
   }
 }
 
+function isSource(path) {
+  const isRead = /\.(?:ts|json)$/.test(path) || path === bundler || path.startsWith(assets);
+  return isRead && path !== built;
+}
+
 /** Changes with the name, size or modification time of any file that a build reads. */
 function fingerprintOfSources() {
   const hash = createHash('sha256').update(hashOf('package-lock.json'));
@@ -145,7 +152,7 @@ function fingerprintOfSources() {
       const inner = join(path, entry.name);
       if (entry.isDirectory()) {
         if (!entry.name.startsWith('.') && !notSources.includes(inner)) add(inner);
-      } else if ((/\.(?:ts|json)$/.test(entry.name) || inner === bundler) && inner !== built) {
+      } else if (isSource(inner)) {
         const { size, mtimeMs } = statSync(join(root, inner));
         hash.update(`${inner} ${size} ${mtimeMs}\n`);
       }
