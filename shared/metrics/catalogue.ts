@@ -28,7 +28,9 @@ const FROM_CODE: readonly string[] = [];
 const REQUEST_SECONDS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10];
 const CALL_SECONDS = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60];
 /** From what nobody notices to more than a day. */
-const DELAY_SECONDS = [0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 900, 3_600, 21_600, 86_400];
+export const DELAY_SECONDS = [
+  0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 900, 3_600, 21_600, 86_400,
+];
 
 /** What became of an attempt at a mail. */
 const mailOutcomes = ['sent', 'obsolete', 'deferred', 'dead', 'uncertain'] as const;

@@ -85,6 +85,21 @@ test('the overview says in words whether mail is flowing, and answers with data'
   t.true(live.some(({ roles }) => roles.includes('mail')));
 });
 
+test('the overview says within what time nine of ten mails and log records were', async (t) => {
+  await context.rows(
+    `insert into metric_minutes (name, minute, value)
+     select name, date_trunc('minute', now()) - interval '5 minutes', value
+       from (values ('mail_delay_bucket{le="2.5"}', 90000), ('mail_delay_bucket{le="30"}', 5000),
+                    ('log_lag_bucket{le="10"}', 80000), ('log_lag_bucket{le="+Inf"}', 20000)) as counted (name, value)`,
+  );
+  const { text } = await eventually(async () => {
+    const page = await browser.get('/ops');
+    return page.text.includes('9 of 10') && page;
+  });
+  t.regex(text, /<dt>Sent<\/dt><dd>\d+<small>last hour, 9 of 10 in 2\.5 s</);
+  t.regex(text, /<dt>Log records<\/dt><dd>\d+<small>shipped, last hour, some after over a day</);
+});
+
 test('an operator finds a mail by its address and reads its story to the reply of the mail server', async (t) => {
   const { email } = await system.admins.registerAdmin();
   await system.mailbox.waitForMail(email);

@@ -7,6 +7,7 @@ import {
 } from '../../../shared/presence/read-processes.js';
 import { readRedStates, type RedStateReport } from '../../../shared/alerts/read-red-states.js';
 import { readMinutes, type MinuteHistory } from '../../../shared/metrics/read-minutes.js';
+import { DELAY_SECONDS } from '../../../shared/metrics/catalogue.js';
 import { keptName } from '../../../shared/metrics/minutes.js';
 import { readMailFlow, type MailFlow } from '../../ops/mail/mail-flow.service.js';
 import { readOpenMessages, type OpenMessages } from '../../ops/mail/outbox-state.service.js';
@@ -36,11 +37,16 @@ export interface Snapshot {
 
 type PartName = keyof Snapshot;
 
+/** The buckets of a histogram of delays, in the order of {@link DELAY_SECONDS}; the last one is of longer delays. */
+const delayBuckets = (name: string): string[] =>
+  [...DELAY_SECONDS, '+Inf'].map((le) => keptName(`${name}_bucket`, { le: String(le) }));
+
 /** The series that the overview's charts and figures are made of. */
 export const series = {
   sent: keptName('mail_outcomes', { outcome: 'sent' }),
   deferred: keptName('mail_outcomes', { outcome: 'deferred' }),
   dead: keptName('mail_outcomes', { outcome: 'dead' }),
+  mailDelay: delayBuckets('mail_delay'),
   bounced: keptName('mail_events', { event: 'bounced' }),
   requests: ['2xx', '3xx', '4xx', '5xx'].map((status) =>
     keptName('http_requests_count', { status }),
@@ -48,6 +54,7 @@ export const series = {
   failedRequests: keptName('http_requests_count', { status: '5xx' }),
   oldest: keptName('outbox_oldest_seconds', { state: 'open' }),
   logsShipped: keptName('firehose_records', { result: 'accepted' }),
+  logLag: delayBuckets('log_lag'),
   logsDropped: 'log_lines_dropped',
   spoolBytes: 'spool_bytes',
 } as const;

@@ -1,4 +1,5 @@
 import { duration } from '../../../shared/duration.js';
+import { DELAY_SECONDS } from '../../../shared/metrics/catalogue.js';
 import type { ProcessPresence } from '../../../shared/presence/read-processes.js';
 import type { MinuteHistory } from '../../../shared/metrics/read-minutes.js';
 import { markup, type Html } from '../../http/page.js';
@@ -48,7 +49,11 @@ function mailFigures({ outbox, flow, hour }: Snapshot): Figure[] {
   const waiting = pending && enqueued && pending.count + enqueued.count;
   const oldest = Math.max(pending?.oldest_seconds ?? 0, enqueued?.oldest_seconds ?? 0);
   return [
-    { label: 'Sent', value: shown(flow.value?.sent), more: 'in the last hour' },
+    {
+      label: 'Sent',
+      value: shown(flow.value?.sent),
+      more: `last hour${nineOfTen(hour.value, series.mailDelay)}`,
+    },
     {
       label: 'Waiting',
       value: shown(waiting),
@@ -83,7 +88,7 @@ function logFigures({ hour: { value: hour } }: Snapshot): Figure[] {
     {
       label: 'Log records',
       value: shown(hour?.sum(series.logsShipped)),
-      more: 'shipped, last hour',
+      more: `shipped, last hour${nineOfTen(hour, series.logLag)}`,
     },
     {
       label: 'Log spool',
@@ -92,6 +97,16 @@ function logFigures({ hour: { value: hour } }: Snapshot): Figure[] {
       mood: dropped > 0 && 'bad',
     },
   ];
+}
+
+/** Within what time nine of ten were, as the buckets of a histogram of delays tell; empty when there were none. */
+function nineOfTen(hour: MinuteHistory | undefined, buckets: readonly string[]): string {
+  const counts = buckets.map((name) => hour?.sum(name) ?? 0);
+  const total = counts.reduce((all, each) => all + each, 0);
+  if (total === 0) return '';
+  let seen = 0;
+  const bound = DELAY_SECONDS[counts.findIndex((each) => (seen += each) >= 0.9 * total)];
+  return bound === undefined ? ', some after over a day' : `, 9 of 10 in ${duration(bound)}`;
 }
 
 const shown = (n: number | undefined): string => (n === undefined ? '–' : count(n));
