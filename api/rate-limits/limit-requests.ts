@@ -39,10 +39,7 @@ export function limitByClient(deps: LimitRequestsDeps, limit: RateLimit): Reques
 
 /** Per-admin rate limit, wherever the requests come from. Belongs behind `requireAdmin` or `requireSession`. */
 export function limitByAdmin(deps: LimitRequestsDeps, limit: RateLimit): RequestHandler {
-  const limiter = createRateLimiter(deps.rateLimiting, limit, {
-    remembersRefusals: true,
-    hashesKeys: false,
-  });
+  const limiter = createRateLimiter(deps.rateLimiting, limit, { remembersRefusals: true });
   return limitRequests(deps, limit, (req) => limiter.consume(String(adminIdOf(req))));
 }
 

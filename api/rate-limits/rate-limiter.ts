@@ -54,16 +54,12 @@ const FALLBACK_SHARE = 0.5;
 /**
  * Counts in Redis, or in memory while Redis is down: a rate limiter never fails and never fails open.
  * @param options `remembersRefusals`: a key that was refused is refused again until its limit resets, without asking Redis.
- *   Only for limits that are neither refunded nor reset, which other instances would not notice. `hashesKeys`: false for keys
- *   that Redis may see.
+ *   Only for limits that are neither refunded nor reset, which other instances would not notice.
  */
 export function createRateLimiter(
   deps: RateLimiterDeps,
   rateLimit: RateLimit,
-  {
-    remembersRefusals = false,
-    hashesKeys = true,
-  }: { readonly remembersRefusals?: boolean; readonly hashesKeys?: boolean } = {},
+  { remembersRefusals = false }: { readonly remembersRefusals?: boolean } = {},
 ): RateLimiter {
   const { name, points, seconds: duration } = rateLimit;
   const limit = Math.max(1, Math.floor(points * deps.scale));
@@ -78,15 +74,13 @@ export function createRateLimiter(
     ...(remembersRefusals && { inMemoryBlockOnConsumed: limit + 1 }),
     insuranceLimiter: new RateLimiterMemory({ keyPrefix, points: fallbackLimit, duration }),
   });
-  const stored = (key: string): string =>
-    hashesKeys
-      ? createHmac('sha256', deps.key.key).update(`${name}\0${key}`).digest('base64url')
-      : key;
+  const hashed = (key: string): string =>
+    createHmac('sha256', deps.key.key).update(`${name}\0${key}`).digest('base64url');
 
   return {
     async consume(key) {
       try {
-        const result = await limiter.consume(stored(key));
+        const result = await limiter.consume(hashed(key));
         return { ...remainingOf(result, limit), isExceeded: false, isFirstRefusal: false };
       } catch (refusal) {
         if (!(refusal instanceof RateLimiterRes)) throw refusal;
@@ -97,10 +91,10 @@ export function createRateLimiter(
       }
     },
     async refund(key) {
-      await limiter.reward(stored(key));
+      await limiter.reward(hashed(key));
     },
     async reset(key) {
-      await limiter.delete(stored(key));
+      await limiter.delete(hashed(key));
     },
   };
 }
