@@ -106,7 +106,7 @@ function nineOfTen(hour: MinuteHistory | undefined, buckets: readonly string[]):
   if (total === 0) return '';
   let seen = 0;
   const bound = DELAY_SECONDS[counts.findIndex((each) => (seen += each) >= 0.9 * total)];
-  return bound === undefined ? ', some after over a day' : `, 9 of 10 in ${duration(bound)}`;
+  return bound === undefined ? ', fewer than 9 of 10 in a day' : `, 9 of 10 in ${duration(bound)}`;
 }
 
 const shown = (n: number | undefined): string => (n === undefined ? '–' : count(n));
