@@ -12,7 +12,7 @@ import { messageClassesOf } from './http/message-classes.js';
 import { problemHandler } from './http/problem.js';
 import { createRequestMetrics } from './http/request-metrics.js';
 import { securityHeaderValues } from './http/security-headers.js';
-import type { Application } from './http/server.js';
+import type { Listener } from './http/server.js';
 import {
   DOCS_FILES,
   docsRoutes,
@@ -47,10 +47,10 @@ const CONSOLE = '/ops';
 const OPERATOR_PATHS = [CONSOLE, METRICS];
 
 /** Answers every request of the API: the front first, then Express. */
-export function createListener(deps: ApiDeps, options: AppOptions): Application {
+export function createListener(deps: ApiDeps, options: AppOptions): Listener {
   const document = readOpenApiDocument();
   const app = createApp(deps, document, options);
-  const listener = createFront({
+  const onRequest = createFront({
     log: deps.log,
     clientAddress: createClientAddress(options.trustProxy),
     headers: securityHeaderValues(options.publicUrl),
@@ -65,7 +65,7 @@ export function createListener(deps: ApiDeps, options: AppOptions): Application 
     ]),
     app,
   });
-  return { listener, messages: messageClassesOf(app) };
+  return { onRequest, messages: messageClassesOf(app) };
 }
 
 /** The routes, for requests that have passed the front. */
@@ -96,10 +96,10 @@ export function createOpsListener(
   deps: Pick<ApiDeps, 'log' | 'metrics' | 'tracer'>,
   { publicUrl, trustProxy }: Pick<AppOptions, 'publicUrl' | 'trustProxy'>,
   operators: OperatorRoutes,
-): Application {
+): Listener {
   const app = newApp();
   useOperatorRoutes(app, operators);
-  const listener = createFront({
+  const onRequest = createFront({
     log: deps.log,
     clientAddress: createClientAddress(trustProxy),
     headers: securityHeaderValues(publicUrl),
@@ -111,7 +111,7 @@ export function createOpsListener(
     gates: new Map(),
     app: endApp(app),
   });
-  return { listener, messages: messageClassesOf(app) };
+  return { onRequest, messages: messageClassesOf(app) };
 }
 
 function useOperatorRoutes(app: Express, { console: pages, metrics }: OperatorRoutes): void {

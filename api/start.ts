@@ -15,7 +15,7 @@ import { buildDeps, type ApiDeps } from './deps.js';
 import { openHealthdLog } from './http/healthd-log.js';
 import { securityHeaderValues } from './http/security-headers.js';
 import { metricsRoutes } from './ops/metrics.routes.js';
-import { closeServer, createHttpServer, type Application } from './http/server.js';
+import { closeServer, createHttpServer, type Listener } from './http/server.js';
 
 const FLUSH_DEADLINE_MS = 2_000;
 
@@ -85,7 +85,7 @@ async function listenToAll(
     console: operatorConsole,
     metrics: metricsRoutes({ ...deps, metricsToken: config.metricsToken }),
   };
-  const application = createListener(deps, {
+  const listener = createListener(deps, {
     publicUrl,
     trustProxy,
     passwordMinLength: config.passwords.minLength,
@@ -93,7 +93,7 @@ async function listenToAll(
     ...(!opsListener && { operators }),
   });
   const opsServer = opsListener && {
-    application: createOpsListener(deps, { publicUrl, trustProxy }, operators),
+    listener: createOpsListener(deps, { publicUrl, trustProxy }, operators),
     address: opsListener,
     variables: 'OPS_HOST and OPS_PORT',
   };
@@ -101,7 +101,7 @@ async function listenToAll(
     config.healthdDir === undefined ? undefined : openHealthdLog(config.healthdDir, log);
   lifecycle.onStop('health lines', () => healthd?.close());
   const server = {
-    application: healthd?.around(application) ?? application,
+    listener: healthd?.around(listener) ?? listener,
     address: config.http,
     variables: 'HOST and PORT',
   };
@@ -130,11 +130,11 @@ function startAlerts(
 /** Listens; resolves to the port. */
 async function serve(
   {
-    application,
+    listener,
     address: { host, port: wanted },
     variables,
   }: {
-    readonly application: Application;
+    readonly listener: Listener;
     readonly address: { readonly host: string; readonly port: number };
     readonly variables: string;
   },
@@ -142,7 +142,7 @@ async function serve(
   { log }: Logging,
   lifecycle: Lifecycle,
 ): Promise<number> {
-  const server = createHttpServer(application, log, securityHeaderValues(publicUrl));
+  const server = createHttpServer(listener, log, securityHeaderValues(publicUrl));
   lifecycle.onStop('http server', () => closeServer(server));
   const port = await listen(server, wanted, host, variables);
   log.info({ ...startupEvent, 'server.address': host, 'server.port': port }, 'server listening');

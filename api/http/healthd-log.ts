@@ -3,12 +3,12 @@ import { join } from 'node:path';
 import { sentStatusOf } from '../../shared/lifecycle/refuse-broken-requests.js';
 import type { Logger } from '../../shared/logging/logger.js';
 import { createLogThrottle } from '../../shared/logging/log-throttle.js';
-import type { Application } from './server.js';
+import type { Listener } from './server.js';
 
 /** Requests as the health agent of Elastic Beanstalk reads them: it counts status codes and latencies. */
 export interface HealthdLog {
-  /** The same application; a line is written for each of its requests. */
-  around(application: Application): Application;
+  /** The same listener; a line is written for each of its requests. */
+  around(listener: Listener): Listener;
   /** Writes what is left. */
   close(): Promise<void>;
 }
@@ -59,9 +59,9 @@ export function openHealthdLog(dir: string, log: Logger): HealthdLog {
     timer ??= setTimeout(() => void flush(), FLUSH_EVERY_MS).unref();
   };
   return {
-    around: ({ listener, ...rest }) => ({
+    around: ({ onRequest, ...rest }) => ({
       ...rest,
-      listener: (req, res) => {
+      onRequest: (req, res) => {
         const startedAt = performance.now();
         const { url = '/' } = req;
         res.once('close', () =>
@@ -74,7 +74,7 @@ export function openHealthdLog(dir: string, log: Logger): HealthdLog {
             }),
           ),
         );
-        listener(req, res);
+        onRequest(req, res);
       },
     }),
     close: flush,

@@ -25,9 +25,9 @@ export interface ServerTimeouts {
 }
 
 /** What answers the requests of a server. */
-export interface Application {
+export interface Listener {
   /** Opens a context for each request. */
-  readonly listener: RequestListener;
+  readonly onRequest: RequestListener;
   /** Node's own by default. */
   readonly messages?: MessageClasses;
 }
@@ -37,7 +37,7 @@ export interface Application {
  * @param headers for the responses to malformed requests, which never reach Express.
  */
 export function createHttpServer(
-  { listener, messages }: Application,
+  { onRequest, messages }: Listener,
   log: Logger,
   headers: Readonly<Record<string, string>>,
   timeouts: ServerTimeouts = {},
@@ -53,7 +53,7 @@ export function createHttpServer(
       requireHostHeader: false,
       ...messages,
     },
-    listener,
+    onRequest,
   );
   server.maxConnections = MAX_CONNECTIONS;
   server.setTimeout(timeouts.stallTimeoutMs ?? STALL_TIMEOUT_MS);

@@ -21,7 +21,7 @@ async function serve(scope: Scope, dir: string) {
   const healthd = openHealthdLog(dir, log);
   const server = createHttpServer(
     healthd.around({
-      listener: (req, res) => {
+      onRequest: (req, res) => {
         openContext(log, req, res, undefined);
         if (req.url === '/broken') return;
         res.statusCode = req.url?.startsWith('/missing') === true ? 404 : 200;

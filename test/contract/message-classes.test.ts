@@ -17,7 +17,7 @@ test('requests and responses have the prototypes of their Express app from the s
   const server = createHttpServer(
     {
       messages,
-      listener(req, res) {
+      onRequest(req, res) {
         const prototypes = [Object.getPrototypeOf(req), Object.getPrototypeOf(res)];
         app(req, res);
         changed.push(

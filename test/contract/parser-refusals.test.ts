@@ -135,7 +135,7 @@ async function openServer(t: ExecutionContext, timeouts?: ServerTimeouts) {
   const record = (_method: unknown, _route: unknown, status: number): void =>
     void statuses.push(status);
   const server = createHttpServer(
-    { listener: (req, res) => void openContext(log, req, res, undefined, { record }) },
+    { onRequest: (req, res) => void openContext(log, req, res, undefined, { record }) },
     log,
     {},
     timeouts,

@@ -228,7 +228,7 @@ test('S59 slow clients are cut off, whether they send too slowly or nothing at a
 });
 
 test('S59 slow means ten seconds for headers, fifteen for all, twenty without taking a byte', (t) => {
-  const server = createHttpServer({ listener: () => undefined }, createRecordingLogger().log, {});
+  const server = createHttpServer({ onRequest: () => undefined }, createRecordingLogger().log, {});
   for (const [limit, value] of Object.entries({
     headersTimeout: 10_000,
     requestTimeout: 15_000,
