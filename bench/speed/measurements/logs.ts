@@ -18,7 +18,7 @@ const SDK_LOOP = 'PutRecordBatch loop of the SDK';
 export const logs: Measurement = {
   name: 'logs',
   title: 'log lines, from the API through the worker to Firehose',
-  rounds: { full: 15, short: 2 },
+  rounds: { full: 15, short: 3 },
   settings: 'none; CPU is that of both processes; stdout goes to a file',
   goals: [{ figure: 'cpuUs', of: PRODUCT, against: SDK_LOOP, atMost: 1.3 }],
   async open(world, { isShort }) {
@@ -110,8 +110,7 @@ const WORKER_SHARE = 0.4;
 /** Whether a second worker helps. */
 export const twoWorkers: Measurement = {
   name: 'two-workers',
-  rounds: { full: 11, short: 1 },
-  warmsUp: false,
+  rounds: { full: 11, short: 2 },
   title: 'shipping log lines that wait in Redis, by two workers against one',
   settings:
     'none; each worker has 40 % of a core, by a control group, so that Redis and the receiver have enough beside the second; without groups all that they find',
@@ -122,7 +121,7 @@ export const twoWorkers: Measurement = {
     const first = await world.server(logWorker(world, 'log-worker-1', receiver, 'measured'));
     const second = await world.server(logWorker(world, 'log-worker-2', receiver, 'other'));
     const releases = [first, second].map(({ pid }) => holdToShare(pid, WORKER_SHARE));
-    const count = isShort ? 20_000 : 100_000;
+    const count = isShort ? 40_000 : 100_000;
     const drain = (workers: readonly MeasuredServer[]) => (): Promise<Sample> =>
       sampleDrain(world, { writer, all: [first, second], workers, receiver, count });
     return {

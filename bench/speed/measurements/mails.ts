@@ -63,7 +63,7 @@ export const mail: Measurement = {
         settings: { smtpPort: receiver.port, connections: CONNECTIONS },
       },
     });
-    const count = isShort ? 200 : 1_500;
+    const count = isShort ? 300 : 1_500;
     return {
       contenders: [
         {

@@ -37,7 +37,7 @@ export const login: Measurement = {
   name: 'login',
   title: "POST /auth/login against bcrypt alone, as many at a time as the service's limiter allows",
   settings: SETTINGS,
-  leastMs: 2_000,
+  leastMs: 1_500,
   rounds: { full: 9, short: 2 },
   goals: [{ figure: 'perSecond', of: PRODUCT, against: RAW, atLeast: 0.95 }],
   async open(world) {
@@ -64,8 +64,8 @@ export const storm: Measurement = {
   name: 'storm',
   title: 'GET /users/{id} on 4 connections beside 8 logins at a time',
   settings: SETTINGS,
-  leastMs: 2_000,
-  rounds: { full: 9, short: 2 },
+  leastMs: 1_000,
+  rounds: { full: 11, short: 3 },
   goals: [
     { figure: 'perSecond', of: IN_STORM, against: CALM, atLeast: 0.7 },
     { figure: 'p99Ms', of: IN_STORM, against: CALM, atMost: 15 },
@@ -90,7 +90,7 @@ export const overload: Measurement = {
   name: 'overload',
   title: 'GET /health/live while 200 clients log in without pause; most are refused by 503',
   settings: SETTINGS,
-  leastMs: 4_000,
+  leastMs: 3_000,
   rounds: { full: 5, short: 1 },
   warmsUp: false,
   goals: [{ figure: 'p99Ms', of: OVERLOADED, atMost: 150 }],
