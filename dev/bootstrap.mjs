@@ -146,7 +146,8 @@ function isSource(path) {
 
 /** Changes with the name, size or modification time of any file that a build reads. */
 function fingerprintOfSources() {
-  const hash = createHash('sha256').update(hashOf('package-lock.json'));
+  // The bundles' compiled code is for one version of Node.
+  const hash = createHash('sha256').update(`${hashOf('package-lock.json')} ${process.version}\n`);
   const add = (path) => {
     for (const entry of readdirSync(join(root, path), { withFileTypes: true })) {
       const inner = join(path, entry.name);

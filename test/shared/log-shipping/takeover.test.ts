@@ -158,7 +158,8 @@ test('lines that another process has taken over are not counted as dropped', asy
   fixture.open().ship(route.asRoute());
   await eventually(() => lateRoute.added.length + route.added.length >= 2);
   const shipped = [...shippedNumbers(lateRoute), ...shippedNumbers(route)];
-  t.is(new Set(shipped).size, 1_000);
+  // The line about the takeover, which has no number, may have been shipped as well.
+  t.is(new Set(shipped.filter((number) => number !== undefined)).size, 1_000);
   t.is(late.spool.use().droppedLines, 0);
   late.spool.write(line(1_000));
   await eventually(() => [...shippedNumbers(lateRoute), ...shippedNumbers(route)].includes(1_000), {
