@@ -3,6 +3,8 @@ import { join } from 'node:path';
 import { sentStatusOf } from '../../shared/lifecycle/refuse-broken-requests.js';
 import type { Logger } from '../../shared/logging/logger.js';
 import { createLogThrottle } from '../../shared/logging/log-throttle.js';
+import { maskPath } from '../../shared/logging/mask.js';
+import { pathOf } from './request-context.js';
 import type { Listener } from './server.js';
 
 /** Requests as the health agent of Elastic Beanstalk reads them: it counts status codes and latencies. */
@@ -81,15 +83,14 @@ export function openHealthdLog(dir: string, log: Logger): HealthdLog {
   };
 }
 
-/** One line. A path cannot hold what separates the fields, nor a query, which may hold a token. */
+/** One line. Its path holds nothing that separates fields, no query, which may hold a token, and no token or address itself. */
 export function healthdLine(request: {
   readonly at: number;
   readonly url: string;
   readonly status: number;
   readonly seconds: number;
 }): string {
-  const [path = ''] = request.url.split('?', 1);
-  const safe = path.slice(0, MAX_PATH_LENGTH).replaceAll('"', '%22');
+  const safe = maskPath(pathOf(request)).slice(0, MAX_PATH_LENGTH).replaceAll('"', '%22');
   const seconds = request.seconds.toFixed(3);
   return `${(request.at / 1_000).toFixed(3)}"${safe}"${request.status}"${seconds}"${seconds}"-\n`;
 }

@@ -79,6 +79,18 @@ test('a path cannot forge a field, and is bounded', (t) => {
   t.true(long.length < 300);
 });
 
+test('S75 a path with a token or an address is masked, however it is encoded', (t) => {
+  const token = `ct_${'0a'.repeat(16)}_${'A'.repeat(43)}`;
+  for (const url of [
+    `/auth/confirm%3Ftoken=${token}`,
+    '/users/ada@rollcall.test',
+    '/a%40rollcall.test',
+  ]) {
+    const line = healthdLine({ at: 0, url, status: 404, seconds: 0 });
+    t.notRegex(line, /AAAA|rollcall\.test/, url);
+  }
+});
+
 test('without its folder requests are answered, and one warning says so', async (t) => {
   const { healthd, get, lines } = await serve(t, join(tmpdir(), 'rollcall-no-such-folder'));
   t.is((await get('/a')).status, 200);
