@@ -1,7 +1,7 @@
 import type { IncomingMessage } from 'node:http';
 import { isIPv4, isIPv6 } from 'node:net';
 import proxyAddr from 'proxy-addr';
-import { unmapped, withoutPort } from '../../shared/http/network-address.js';
+import { withoutPort } from '../../shared/http/network-address.js';
 
 /** Express's setting: a number of hops, or the addresses and networks of the proxies. */
 export type TrustProxy = number | string[];
@@ -26,10 +26,20 @@ export function createClientAddress(
 
 /** An address in its one form (RFC 5952), so that a client has one; undefined for what is none. */
 function canonical(text: string): string | undefined {
-  const address = unmapped(text);
-  if (isIPv4(address)) return address;
-  const [withoutZone = ''] = address.split('%', 1);
-  return isIPv6(withoutZone) ? new URL(`http://[${withoutZone}]`).hostname.slice(1, -1) : undefined;
+  if (isIPv4(text)) return text;
+  const [withoutZone = ''] = text.split('%', 1);
+  if (!isIPv6(withoutZone)) return undefined;
+  const address = new URL(`http://[${withoutZone}]`).hostname.slice(1, -1);
+  return mappedIPv4(address) ?? address;
+}
+
+/** The IPv4 address in an IPv4-mapped one (RFC 4291, section 2.5.5.2), which the parser of URLs writes in hexadecimal. */
+function mappedIPv4(address: string): string | undefined {
+  const groups = /^::ffff:([\da-f]+):([\da-f]+)$/.exec(address)?.slice(1);
+  return groups
+    ?.map((group) => Number.parseInt(group, 16))
+    .flatMap((number) => [number >> 8, number & 0xff])
+    .join('.');
 }
 
 /**

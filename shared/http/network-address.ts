@@ -3,7 +3,7 @@ import { isIP, isIPv4, isIPv6 } from 'node:net';
 
 const LOCAL_ZONES = /(?:^|\.)(?:localhost|local|internal)$/;
 
-/** Strips the IPv4-mapped form in which dual-stack sockets show IPv4 addresses (RFC 4291, section 2.5.5.2). */
+/** Strips the IPv4-mapped form in which dual-stack sockets show IPv4 addresses (RFC 4291, section 2.5.5.2), with dots. */
 export const unmapped = (address: string): string => address.replace(/^::ffff:(?=\d+\.)/i, '');
 
 /** Strips the port and the brackets from an address; text that is not an address is only trimmed. */

@@ -1,4 +1,6 @@
+import type { IncomingMessage } from 'node:http';
 import test, { type ExecutionContext } from 'ava';
+import { createClientAddress } from '../../api/http/client-address.js';
 import { withoutPort } from '../../shared/http/network-address.js';
 import type { Login } from '../helpers/admins.js';
 import { createClient, type ApiClient } from '../helpers/api-client.js';
@@ -146,6 +148,20 @@ test('S64 a port behind an address and brackets around it are no part of it', (t
     '',
   ])
     t.is(withoutPort(text), text);
+});
+
+test('S64 an IPv4 address is the same in each of its IPv6 spellings', (t) => {
+  const addressIn = createClientAddress(['127.0.0.1']);
+  for (const given of [
+    '198.51.100.7',
+    '::ffff:198.51.100.7',
+    '::FFFF:c633:6407',
+    '0:0:0:0:0:ffff:198.51.100.7',
+    '[::ffff:c633:6407]:4711',
+  ]) {
+    const req = { headers: { 'x-forwarded-for': given }, socket: { remoteAddress: '127.0.0.1' } };
+    t.is(addressIn(req as unknown as IncomingMessage), '198.51.100.7', given);
+  }
 });
 
 test.serial(
