@@ -2,6 +2,7 @@ import test from 'ava';
 import { claimPort } from '../../dev/stack/processes/ports.js';
 import type { TestAdmin } from '../helpers/admins.js';
 import { useApi } from '../helpers/api.js';
+import { exchange } from '../helpers/raw-http.js';
 import { createClient } from '../helpers/api-client.js';
 import { openBrowser, type ConsoleBrowser } from '../helpers/console.js';
 import { useContext } from '../helpers/context.js';
@@ -70,6 +71,17 @@ test('S67 every path needs an operator who has logged in, files too', async (t) 
     t.true(posted === undefined || posted.status === 401, path);
     t.is(posted?.headers.get('www-authenticate') ?? CHALLENGE, CHALLENGE, path);
   }
+});
+
+test('S63 a page that asks again from here asks here, whatever host the target names', async (t) => {
+  const { status, text } = await exchange(
+    api.server.url,
+    `GET http://evil.test/ops/mail HTTP/1.1\r\nHost: ${new URL(api.server.url).host}\r\nAccept: text/html\r\n` +
+      'Sec-Fetch-Mode: navigate\r\nSec-Fetch-Dest: document\r\nSec-Fetch-Site: cross-site\r\nConnection: close\r\n\r\n',
+  );
+  t.is(status, 401);
+  t.regex(text, /Opening the console/);
+  t.notRegex(text, /evil\.test/);
 });
 
 test('S67 the login shows a page of its own, without files and scripts', async (t) => {

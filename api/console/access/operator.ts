@@ -66,11 +66,12 @@ export const requireOperator =
     if (!isNavigation(req)) throw new AppError('unauthorized');
     // A strict cookie is not sent from another site's link, such as one in an alert: asked again from here, it is.
     if (token === undefined && req.headers['sec-fetch-site'] === 'cross-site') {
+      const path = ownPath(req.originalUrl);
       setErrorHeaders(res, new AppError('unauthorized'));
       sendPlainPage(res, 401, {
         title: 'Opening the console',
-        refreshTo: req.originalUrl,
-        body: markup`<p><a class="button" href="${req.originalUrl}">Continue</a></p>`,
+        refreshTo: path,
+        body: markup`<p><a class="button" href="${path}">Continue</a></p>`,
       });
     } else res.redirect(302, loginPath(req.originalUrl));
   };
