@@ -144,6 +144,27 @@ test.serial('of two operators who redrive one mail, one does, and the other is t
 });
 
 test.serial(
+  'an attempt that began before its message was marked as enqueued is told after it',
+  async (t) => {
+    const deps = open(t);
+    const [id = ''] = await insertDead(1, { error: '550 no' });
+    await context.rows(`update outbox set enqueued_at = now(), enqueue_count = 1 where id = $1`, [
+      id,
+    ]);
+    await context.rows(
+      `insert into deliveries (outbox_id, attempt, worker, started_at, finished_at, outcome)
+     select id, 1, 'w', enqueued_at - interval '5 milliseconds', enqueued_at, 'refused' from outbox where id = $1`,
+      [id],
+    );
+    const steps = (await readMailStory(deps, id))?.steps ?? [];
+    t.deepEqual(
+      steps.map(({ step }) => step),
+      ['asked', 'enqueued', 'tried'],
+    );
+  },
+);
+
+test.serial(
   'a bulk action acts upon every message that fits, once, and audits itself and each of them',
   async (t) => {
     const deps = open(t);
