@@ -38,7 +38,7 @@ export function renderTimeline(timeline: MailTimeline, mayDecide: boolean): Html
   const rows = messages
     .toReversed()
     .map((story) => [
-      markup`<a href="/ops/mail/messages/${story.id}">${mailName(story.mail)}</a>${story.about !== null && markup`<span class="sub">${clip(story.about, 60)}</span>`}`,
+      markup`<a href="/ops/mail/messages/${story.id}">${mailName(story.mail, story.about)}</a>${story.about !== null && markup`<span class="sub">${clip(story.about, 60)}</span>`}`,
       fateBadge(story),
       lastWord(story),
       ago(story.asked_at),

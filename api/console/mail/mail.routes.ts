@@ -104,8 +104,8 @@ export function mailRoutes(deps: ConsoleDeps): Router {
   return router;
 }
 
-function titleOf({ mail, recipient }: MailStory): string {
-  const name = mailName(mail);
+function titleOf({ mail, about, recipient }: MailStory): string {
+  const name = mailName(mail, about);
   const to = recipient === null ? '' : ` to ${clip(recipient, 254)}`;
   return `${name.slice(0, 1).toUpperCase()}${name.slice(1)}${to}`;
 }
@@ -142,7 +142,7 @@ function decisionRoutes(router: Router, deps: ConsoleDeps): void {
       sendQuestion(req, res, {
         title: `${button.replace(' it', '')} this mail?`,
         section: 'mail',
-        text: markup`${doubt}<p>The ${mailName(story.mail)} to ${foreign(story.recipient ?? 'nobody', 254)}. ${text}</p>${story.last_error !== null && markup`<p class="reply" dir="auto">${clip(story.last_error)}</p>`}`,
+        text: markup`${doubt}<p>The ${mailName(story.mail, story.about)} to ${foreign(story.recipient ?? 'nobody', 254)}. ${text}</p>${story.last_error !== null && markup`<p class="reply" dir="auto">${clip(story.last_error)}</p>`}`,
         action: `${back}/${action}`,
         button,
         isFinal: action === 'discard',
