@@ -21,7 +21,7 @@ const answerTo = (url: string, method: string, headers: Record<string, string> =
 const statusOf = async (url: string, headers: Record<string, string> = {}): Promise<number> =>
   (await answerTo(url, 'GET', headers)).status;
 
-test.serial('S70 metrics are there for who bears the token, and for nobody else', async (t) => {
+test.serial('S70 S42 metrics are there for who bears the token, and for nobody else', async (t) => {
   for (const { url } of [system.server, system.worker]) {
     t.is(await statusOf(url, TOKEN), 200);
     t.is(await statusOf(url), 404, 'a program on this host');
