@@ -238,6 +238,26 @@ test('redelivery changes nothing: by the message of SNS, by that of the queue, b
   t.is((await fixture.auditOf(adminId)).length, 1);
 });
 
+test('an event counts though SES knows no words for it', async (t) => {
+  const { sentMail, postJson, suppressionOf } = await openSesFixture(t, context);
+  const { id, email, providerId } = await sentMail();
+  const mail = mailObject(providerId, id);
+  const bouncedRecipients = [{ emailAddress: email, status: null, diagnosticCode: null }];
+  const bounce = { ...bounceOf(mail, email).bounce, bouncedRecipients };
+  const events = [
+    { eventType: 'Bounce', mail, bounce },
+    {
+      eventType: 'Delivery',
+      mail,
+      delivery: { ...deliveryOf(mail, email).delivery, smtpResponse: null },
+    },
+    { eventType: 'Reject', mail, reject: { reason: null } },
+  ];
+  for (const event of events)
+    t.deepEqual((await postJson(event)).body, { result: 'recorded' }, event.eventType);
+  t.truthy(await suppressionOf(email));
+});
+
 test('an empty id of the queue is none: events without one are told apart by their content', async (t) => {
   const { sentMail, postJson, eventsOf } = await openSesFixture(t, context);
   const { id, email, providerId } = await sentMail();

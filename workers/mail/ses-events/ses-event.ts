@@ -39,10 +39,13 @@ const Mail = z.object({
     .catch(undefined),
 });
 
+/** What a server said. No event is refused for it, and SES writes `null` for some of what is missing. */
+const said = z.string().nullish().catch(undefined);
+
 const Recipient = z.object({
   emailAddress: z.string(),
-  status: z.string().optional(),
-  diagnosticCode: z.string().optional(),
+  status: said,
+  diagnosticCode: said,
 });
 
 /** SES writes `null` for some missing words. */
@@ -63,14 +66,14 @@ const Complaint = z.object({
 const Delivery = z.object({
   timestamp: isoTime,
   recipients: z.array(z.string()),
-  smtpResponse: z.string().optional(),
+  smtpResponse: said,
 });
 const DeliveryDelay = z.object({
   timestamp: isoTime,
   delayType: word,
   delayedRecipients: z.array(Recipient),
 });
-const Reject = z.object({ reason: z.string().optional() });
+const Reject = z.object({ reason: said });
 
 /** `eventType` in events of a configuration set, `notificationType` in those of an identity. */
 const Kind = z
@@ -79,7 +82,9 @@ const Kind = z
   .pipe(z.string());
 
 type Facts = Pick<SesEvent, 'type' | 'at' | 'recipients'> &
-  Partial<Pick<SesEvent, 'subtype' | 'suppresses' | 'lifts'>> & { reply?: string | undefined };
+  Partial<Pick<SesEvent, 'subtype' | 'suppresses' | 'lifts'>> & {
+    reply?: string | null | undefined;
+  };
 
 /** How each kind is read; all others say nothing about delivery. */
 const readers: Readonly<Record<string, z.ZodType<Facts & { mail: z.output<typeof Mail> }>>> = {
@@ -160,7 +165,7 @@ export function readSesEvent(body: unknown): SesEvent | { readonly ignored: stri
     providerId: mail.messageId,
     outboxId: tag.success ? tag.data : undefined,
     recipients,
-    detail: reply === undefined ? undefined : maskPersonalData(reply),
+    detail: typeof reply === 'string' ? maskPersonalData(reply) : undefined,
     suppresses,
     lifts,
     fingerprint: createHash('sha256').update(JSON.stringify(identity)).digest('hex'),
