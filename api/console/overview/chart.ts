@@ -87,7 +87,8 @@ function placed(mark: DeployMark, { times, stepSeconds }: MinuteHistory): Placed
   return x < 0 || x > WIDTH ? [] : [{ ...mark, x }];
 }
 
-const clock = (at: Date | undefined): string => at?.toISOString().slice(11, 16) ?? '';
+/** A time of day in UTC: 12:38. */
+export const clock = (at: Date | undefined): string => at?.toISOString().slice(11, 16) ?? '';
 
 function axisOf({ times }: MinuteHistory): Html {
   const middle = times[Math.floor(times.length / 2)];

@@ -8,7 +8,7 @@ import { ago, bytes, clip, count, counted, foreign } from '../layout/format.js';
 import { queueState } from '../layout/queue-state.js';
 import { badge, note, section, table, type Mood } from '../layout/parts.js';
 import { series, type Part, type Snapshot } from '../live/snapshot.js';
-import { nameOf, renderChart, renderMarks } from './chart.js';
+import { clock, nameOf, renderChart, renderMarks } from './chart.js';
 import { renderVerdict } from './verdict.js';
 
 /** A part of a page that live updates replace. */
@@ -171,6 +171,7 @@ function renderCharts(
   const requests = totalOf(series.requests);
   const common = { history, marks: marks.value ?? [] };
   const oldest = history.maxima(series.oldest);
+  const until = window === 'hour' ? `, until ${clock(endOf(history))}` : '';
   const charts = [
     renderChart({
       ...common,
@@ -181,14 +182,14 @@ function renderCharts(
         { label: 'given up', values: history.counts(series.dead) },
       ],
       format: count,
-      summary: `${counted(history.sum(series.sent), 'mail')} sent, ${count(history.sum(series.deferred))} deferred, ${count(history.sum(series.dead))} given up`,
+      summary: `${counted(history.sum(series.sent), 'mail')} sent, ${count(history.sum(series.deferred))} deferred, ${count(history.sum(series.dead))} given up${until}`,
     }),
     renderChart({
       ...common,
       title: 'Oldest open mail',
       curves: [{ label: 'age', values: oldest }],
       format: duration,
-      summary: `at most ${duration(Math.max(0, ...oldest.map((value) => value ?? 0)))}`,
+      summary: `at most ${duration(Math.max(0, ...oldest.map((value) => value ?? 0)))}${until}`,
     }),
     renderChart({
       ...common,
@@ -198,7 +199,7 @@ function renderCharts(
         { label: 'failed (5xx)', values: history.counts(series.failedRequests) },
       ],
       format: count,
-      summary: `${count(requests.reduce((all, n) => all + n, 0))} in all, ${count(history.sum(series.failedRequests))} failed`,
+      summary: `${count(requests.reduce((all, n) => all + n, 0))} in all, ${count(history.sum(series.failedRequests))} failed${until}`,
     }),
   ];
   return section(
@@ -207,6 +208,12 @@ function renderCharts(
     markup`${staleNote(part)}<div class="charts">${charts}</div>${renderMarks(common.marks, history)}`,
   );
 }
+
+/** The end of the last point: the minutes after it are not all written yet. */
+const endOf = ({ times, stepSeconds }: MinuteHistory): Date | undefined => {
+  const last = times.at(-1);
+  return last && new Date(last.getTime() + stepSeconds * 1_000);
+};
 
 function renderProcesses({ processes: part }: Snapshot): Html {
   const { live = [], lost = [], stopped = [] } = part.value ?? {};
