@@ -15,7 +15,7 @@ import type { ConsoleDeps } from '../console-deps.js';
 import { sendConsolePage } from '../layout/console-page.js';
 import { ago, count, foreign } from '../layout/format.js';
 import { facts, section } from '../layout/parts.js';
-import { queueState } from '../layout/queue-state.js';
+import { queueBadge } from '../layout/queue-state.js';
 import { sendQuestion } from '../layout/question.js';
 import { wantsJson } from '../layout/wanted.js';
 
@@ -75,7 +75,7 @@ function renderQueue(report: QueueReport, mayChange: boolean) {
     `queue-${name}`,
     name,
     markup`<p class="soft">${description}</p>${facts([
-      ['State', queueState(report)],
+      ['State', queueBadge(report)],
       ['Paused because', paused && foreign(paused.reason, 500)],
       ['Paused by', paused && markup`${foreign(paused.by, 100)}, ${ago(paused.since)}`],
       ['Waiting', counts && count(counts.waiting)],
