@@ -52,7 +52,7 @@ export function deadLetterRoutes(deps: ConsoleDeps): Router {
       lead: isDead
         ? 'Their delivery failed for good. They wait for a decision.'
         : 'The content was handed over and the reply never came. Redriven, they may arrive twice.',
-      body: markup`${filterForm(filter)}${section('letters', `${counted(total, 'mail')} fit`, markup`${actions}${renderLetters(page.rows)}${nextPage(more)}`)}`,
+      body: markup`${filterForm(filter)}${section('letters', counted(total, 'mail fits', 'mails fit'), markup`${actions}${renderLetters(page.rows)}${nextPage(more)}`)}`,
     });
   });
 
@@ -71,8 +71,8 @@ function filterForm({ state, cause, mail, recipient, since, until }: DeadLetterF
   return markup`<form class="panel fields" role="search" aria-label="Which mails">
 <div><label for="state">Kind</label><select id="state" name="state">${option('dead', 'dead letters')}${option('uncertain', 'perhaps sent')}</select></div>
 ${text('cause', 'Cause', cause, '550 5.1.1')}
-${text('recipient', 'Recipient', recipient, 'address or @domain')}
-${text('mail', 'Mail', mail, 'send-confirmation-mail')}
+${text('recipient', 'To, or @domain', recipient, '@example.com')}
+${text('mail', 'Mail', mail, 'send-…-mail')}
 ${time('since', 'Asked for since (UTC)', since)}
 ${time('until', 'before (UTC)', until)}
 <div><button type="submit" class="quiet">Filter</button></div></form>`;
@@ -83,19 +83,23 @@ function bulkRoutes(router: Router, deps: ConsoleDeps, action: 'redrive' | 'disc
   router.get(`/mail/dead/${action}`, requireWriter, async (req, res) => {
     const query = parse(DeadQuery, req.query);
     const total = await countDeadLetters(deps, filterOf(query));
+    const isOne = total === 1;
     const fields = fieldsOf(query);
     const which = Object.entries(fields).map(([name, value]) => `${name}: ${clip(value, 200)}`);
     const doubt =
       isRedrive &&
       query.state === 'uncertain' &&
-      note('warn', markup`<p>They were perhaps sent: recipients may get them twice.</p>`);
+      note(
+        'warn',
+        markup`<p>${isOne ? 'It was perhaps sent: its recipient may get it twice.' : 'They were perhaps sent: recipients may get them twice.'}</p>`,
+      );
     sendQuestion(req, res, {
       title: `${isRedrive ? 'Redrive' : 'Discard'} ${counted(total, 'mail')}?`,
       section: 'mail',
       text: markup`${doubt}<p>${counted(total, 'mail fits', 'mails fit')} now (${which.join(', ')}). ${
         isRedrive
-          ? 'They are tried again, the oldest first. It can be stopped.'
-          : 'They are settled and never sent. It can be stopped, and what is discarded stays so.'
+          ? `${isOne ? 'It is tried again' : 'They are tried again, the oldest first'}. This can be stopped.`
+          : `${isOne ? 'It is' : 'They are'} settled and never sent. This can be stopped, and what is discarded stays so.`
       }</p>`,
       fields: markup`<div class="field"><label for="rate">Mails a second</label>
 <input type="number" id="rate" name="rate" value="${isRedrive ? 10 : 1_000}" min="0.01" max="1000" step="any" required></div>`,
@@ -143,7 +147,7 @@ function actionRoutes(router: Router, deps: ConsoleDeps): void {
     sendQuestion(req, res, {
       title: 'Stop it?',
       section: 'mail',
-      text: markup`<p>${counted(action.done, 'mail is', 'mails are')} done, ${counted(action.total - action.done, 'is', 'are')} left as they are. What is done stays done.</p>`,
+      text: markup`<p>${counted(action.done, 'mail is', 'mails are')} done, ${counted(action.total - action.done, 'is left as it is', 'are left as they are')}. What is done stays done.</p>`,
       action: `${path}/stop`,
       button: 'Stop it',
       back: path,
