@@ -1,5 +1,5 @@
-import { Router, type ErrorRequestHandler, type RequestHandler } from 'express';
-import { AppError } from '../../shared/errors/app-error.js';
+import { Router, type ErrorRequestHandler, type Request, type RequestHandler } from 'express';
+import { AppError, type FieldFault } from '../../shared/errors/app-error.js';
 import { markup } from '../http/page.js';
 import { answerProblem, reportedError, setErrorHeaders } from '../http/problem.js';
 import { contextOf } from '../http/request-context.js';
@@ -8,6 +8,7 @@ import { hasOperators } from './access/console-session.service.js';
 import {
   allowMethods,
   knownSessionOf,
+  ownPath,
   requireOperator,
   requireOwnForm,
 } from './access/operator.js';
@@ -108,15 +109,50 @@ const showProblem: ErrorRequestHandler = (thrown: unknown, req, res, _next) => {
   const error = reportedError(thrown, req);
   setErrorHeaders(res, error);
   const { title, text } = wordsFor(error);
+  const way =
+    error.code === 'unauthorized'
+      ? markup`<a class="button" href="/ops/login?next=${encodeURIComponent(formPage(req))}">Log in</a>`
+      : markup`<a class="button" href="/ops">Back to the overview</a>`;
   const body = markup`<p>${text}</p>
-<p><a class="button" href="/ops">Back to the overview</a></p>
+<p>${way}</p>
 <p class="soft">Request ${contextOf(req).requestId}</p>`;
   if (knownSessionOf(req)) sendConsolePage(req, res, { title, body }, error.status);
   else sendPlainPage(res, error.status, { title, body });
 };
 
+/** The page of the console that a form was sent from; the overview if that is not known. */
+function formPage({ headers: { referer = '' } }: Request): string {
+  if (!URL.canParse(referer)) return ownPath(undefined);
+  const { pathname, search } = new URL(referer);
+  return ownPath(`${pathname}${search}`);
+}
+
+/** Fields as the forms call them. */
+const labels = new Map([
+  ['adminId', 'About admin'],
+  ['operatorId', 'By operator'],
+  ['event', 'Event'],
+  ['text', 'Text in the details'],
+  ['since', 'Since'],
+  ['until', 'Before'],
+  ['state', 'Kind'],
+  ['cause', 'Cause'],
+  ['recipient', 'Recipient'],
+  ['mail', 'Mail'],
+  ['address', 'Address'],
+  ['prefix', 'Address'],
+  ['q', 'Search'],
+  ['rate', 'Mails a second'],
+  ['reason', 'Reason'],
+]);
+
+const faultText = ({ pointer, detail }: FieldFault): string => {
+  const name = pointer.slice(2);
+  return `${labels.get(name) ?? name}: ${detail}`;
+};
+
 function wordsFor(error: AppError): { readonly title: string; readonly text: string } {
-  const faults = error.fields?.map(({ pointer, detail }) => `${pointer.slice(2)} ${detail}`);
+  const faults = error.fields?.map(faultText);
   switch (error.code) {
     case 'not_found':
       return { title: 'Not found', text: error.detail ?? 'There is nothing at this address.' };

@@ -19,13 +19,19 @@ export interface AuditRow {
   readonly details: Readonly<Record<string, string | number | boolean>>;
 }
 
+const AccountId = z.coerce
+  .number('must be a number')
+  .int('must be a whole number')
+  .positive('must be 1 or more')
+  .max(MAX_ID, `must be at most ${MAX_ID}`);
+
 /** Which events: those that fit every field. */
 export const AuditFilter = z.strictObject({
   event: z.enum(auditEventNames).optional(),
   /** The admin whom it is about. */
-  adminId: z.coerce.number().int().positive().max(MAX_ID).optional(),
+  adminId: AccountId.optional(),
   /** The operator who acted in the console. */
-  operatorId: z.coerce.number().int().positive().max(MAX_ID).optional(),
+  operatorId: AccountId.optional(),
   /** `until` is exclusive. */
   since: z.coerce.date().optional(),
   until: z.coerce.date().optional(),

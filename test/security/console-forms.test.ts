@@ -139,6 +139,25 @@ test('S68 JSON passes the same guards', async (t) => {
   t.is((await send({ csrf }, { origin: api.server.url })).status, 204);
 });
 
+test('S68 a form whose session has ended leads to the login, and from there back to its page', async (t) => {
+  const browser = await loggedIn();
+  const csrf = await browser.formToken();
+  await browser.post('/ops/logout');
+  const loginLink = async (referer: string | undefined): Promise<string | undefined> => {
+    const answer = await browser.post('/ops/queues/logs/pause', { csrf, reason: 'x' }, { referer });
+    t.is(answer.status, 401);
+    t.regex(answer.text, /Please log in/);
+    return /href="(\/ops\/login[^"]*)"/.exec(answer.text)?.[1];
+  };
+  const { url } = api.server;
+  t.is(
+    await loginLink(`${url}/ops/mail/dead?state=dead&cause=550`),
+    '/ops/login?next=%2Fops%2Fmail%2Fdead%3Fstate%3Ddead%26cause%3D550',
+  );
+  for (const referer of [undefined, 'x', `${url}/`, `${url}//evil.test/ops`, `${url}/ops/logout`])
+    t.is(await loginLink(referer), '/ops/login?next=%2Fops', referer);
+});
+
 test('S68 a reason says something that can be seen as it was meant', async (t) => {
   const browser = await loggedIn();
   for (const reason of ['', ' ', '\u200b', 'a\0b', 'a\nb', 'a\r\nb', 'a\u202eb', 'a\u2067b']) {

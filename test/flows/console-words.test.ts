@@ -1,0 +1,53 @@
+import test from 'ava';
+import { useApi } from '../helpers/api.js';
+import { openBrowser, type ConsoleBrowser } from '../helpers/console.js';
+import { useSharedContext } from '../helpers/context.js';
+
+const context = useSharedContext('api');
+const operatorEmail = `words-operator@${context.mailDomain}`;
+const api = useApi(context, { env: { OPERATOR_EMAILS: operatorEmail } });
+
+let browser: ConsoleBrowser;
+
+test.serial.before('log in', async () => {
+  const operator = await api.admins.confirmedAdmin({ email: operatorEmail });
+  browser = openBrowser(api.server.url);
+  await browser.logIn(operator);
+});
+
+test('the charts of the last hour say until when they count', async (t) => {
+  const { text } = await browser.get('/ops');
+  const until = /\d+ mails? sent, \d+ deferred, \d+ given up, until (\d\d:\d\d)</.exec(text)?.[1];
+  const ends = [60, 0].map((seconds) => Date.now() - seconds * 1_000).map(clock);
+  t.true(ends.includes(until ?? ''), `${until} is one of ${ends.join(', ')}`);
+  t.regex(text, /\d+ in all, \d+ failed</, 'the last day counts to now');
+});
+
+test('what is asked about many mails agrees with their number', async (t) => {
+  for (const address of ['one@words.example', 'two@words.example']) await insertDead(address);
+  const textOf = async (path: string): Promise<string> => (await browser.get(path)).text;
+  const all = '/ops/mail/dead/redrive?recipient=@words.example';
+  t.regex(await textOf(all), /2 mails fit now \(.*\)\. They are tried again, the oldest first\./);
+  const one = 'recipient=one@words.example';
+  t.regex(
+    await textOf(`/ops/mail/dead/redrive?${one}`),
+    /1 mail fits now \(.*\)\. It is tried again\./,
+  );
+  t.regex(await textOf(`/ops/mail/dead/discard?${one}`), /It is settled and never sent/);
+  t.regex(await textOf(`/ops/mail/dead?${one}`), />1 mail fits</);
+});
+
+test('a filter that cannot be read is refused by the names of its fields', async (t) => {
+  const { status, text } = await browser.get('/ops/audit?adminId=abc&operatorId=0');
+  t.is(status, 422);
+  t.regex(text, /<p>About admin: must be a number; By operator: must be 1 or more<\/p>/);
+});
+
+const clock = (at: number): string => new Date(at).toISOString().slice(11, 16);
+
+const insertDead = (recipient: string) =>
+  context.rows(
+    `insert into outbox (id, name, payload, recipient, trace_id, state, attempts, last_error, given_up_at)
+     values (gen_random_uuid(), 'send-security-notice', '{}', $1, md5($1), 'dead', 1, '550 no', now())`,
+    [recipient],
+  );
