@@ -24,11 +24,12 @@ export function runbookRoutes(): Router {
   return router;
 }
 
+/** The runbook begins with the sections that matter most; the list of all is folded. */
 function renderRunbook(text: string): Html {
   const titles = [...text.matchAll(/^## (.+)$/gm)].map(([, title = '']) => title);
   const contents = titles.map(
     (title) => markup`<li><a href="#${anchorOf(title)}">${title.replaceAll('`', '')}</a></li>`,
   );
-  return markup`<nav class="contents" aria-label="Sections"><ul>${contents}</ul></nav>
+  return markup`<nav class="contents" aria-label="Sections"><details><summary>All sections</summary><ul>${contents}</ul></details></nav>
 <div class="prose">${renderMarkdown(text.replace(/^# .+$/m, ''))}</div>`;
 }
