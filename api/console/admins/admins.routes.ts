@@ -48,7 +48,7 @@ export function adminRoutes(deps: ConsoleDeps): Router {
       title: 'Admins',
       section: 'admins',
       body: markup`<form class="search" role="search"><div class="box"><label for="q">Beginning of an address or a name, or an id</label>
-<input type="search" id="q" name="q" value="${clip(q, 254)}" placeholder="Beginning of an address or a name, or an id" autocapitalize="none" autocomplete="off" spellcheck="false"></div>
+<input type="search" id="q" name="q" value="${clip(q, 254)}" placeholder="Address, name or id" autocapitalize="none" autocomplete="off" spellcheck="false"></div>
 <button type="submit">Find</button></form>
 ${renderAdmins(page.rows, deps.roleOf, more)}${renderRegistrations(registrations, mayAct(req))}`,
     });

@@ -71,10 +71,11 @@ function filterForm({ state, cause, mail, recipient, since, until }: DeadLetterF
   return markup`<form class="panel fields" role="search" aria-label="Which mails">
 <div><label for="state">Kind</label><select id="state" name="state">${option('dead', 'dead letters')}${option('uncertain', 'perhaps sent')}</select></div>
 ${text('cause', 'Cause', cause, '550 5.1.1')}
-${text('recipient', 'To, or @domain', recipient, '@example.com')}
-${text('mail', 'Mail', mail, 'send-…-mail')}
+${text('recipient', 'Recipient', recipient, '@example.com')}
+${text('mail', 'Mail', mail, 'send-…')}
 ${time('since', 'Asked for since (UTC)', since)}
 ${time('until', 'before (UTC)', until)}
+<p class="hint">A recipient is an address or a @domain, a mail for instance send-confirmation-mail.</p>
 <div><button type="submit" class="quiet">Filter</button></div></form>`;
 }
 
