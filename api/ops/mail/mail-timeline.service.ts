@@ -205,6 +205,20 @@ function decisionsAbout(
   );
 }
 
+/**
+ * When a message was put on the queue. It is marked as enqueued once its job is there, by when a worker may already have
+ * begun its first attempt.
+ */
+function beforeItsAttempt(
+  enqueuedAt: Date,
+  { asked_at, enqueue_count }: StoryRow,
+  steps: readonly MailStep[],
+): Date {
+  const since = steps.findLast(({ step }) => step === 'redriven')?.at ?? asked_at;
+  const first = steps.find(({ step, at }) => step === 'tried' && at >= since);
+  return enqueue_count === 1 && first && first.at < enqueuedAt ? first.at : enqueuedAt;
+}
+
 function storyOf(row: StoryRow, all: readonly StepRow[]): MailStory {
   const { enqueued_at, enqueue_count, settled_at, ...story } = row;
   const own: MailStep[] = all
@@ -212,9 +226,17 @@ function storyOf(row: StoryRow, all: readonly StepRow[]): MailStory {
     .map(({ outbox_id: _id, ...step }) => step as MailStep);
   const steps: MailStep[] = [
     { at: row.asked_at, step: 'asked' },
-    ...(enqueued_at ? [{ at: enqueued_at, step: 'enqueued', times: enqueue_count } as const] : []),
+    ...(enqueued_at
+      ? [
+          {
+            at: beforeItsAttempt(enqueued_at, row, own),
+            step: 'enqueued',
+            times: enqueue_count,
+          } as const,
+        ]
+      : []),
     ...own,
-    // Shown by the attempt if it was sent or refused, and by the audit if an operator discarded it.
+    // What an operator discarded is shown by the audit.
     ...(settled_at && row.outcome !== 'discarded'
       ? [{ at: settled_at, step: 'settled', outcome: row.outcome } as const]
       : []),
