@@ -17,6 +17,8 @@ const USERS = 10_000;
 const OTHERS = 200;
 const DEEP_PAGES = 20;
 const LIMIT = 100;
+/** Of base64url. The last letter of a seal stands for two bits: 16 of these decode to the same bytes. */
+const LETTERS = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_'.split('');
 
 let admin: TestAdmin;
 let other: TestAdmin;
@@ -69,11 +71,11 @@ for (const [path, client] of [
   test.serial(`S49 ${path}: a cursor that was changed, or made up, is refused`, async (t) => {
     const cursor = cursorOf(await client().get(`${path}?limit=1`));
     const [place = '', seal = ''] = cursor.split('.');
-    const last = seal.endsWith('A') ? 'Q' : 'A';
     for (const changed of [
       `${Number.parseInt(place, 36) + 1}.${seal}`,
       `0.${seal}`,
-      `${place}.${seal.slice(0, -1)}${last}`,
+      ...LETTERS.map((letter) => `${place}.${seal.slice(0, -1)}${letter}`),
+      `0${place}.${seal}`,
       `${place}.${seal.toLowerCase()}x`.slice(0, cursor.length),
       `${place}.${'A'.repeat(22)}`,
       `${place}.`,
