@@ -29,6 +29,7 @@ export function guardRequest(req: IncomingMessage): void {
   const { headers, method, rawHeaders, url = '' } = req;
   if ((headers.accept?.length ?? 0) > MAX_ACCEPT_LENGTH) delete headers.accept;
   if (url.length > MAX_URL_LENGTH) throw new AppError('uri_too_long');
+  refuseFragment(url);
   requireEncodedQuery(url);
   if (rawHeaders.length > 2 * MAX_HEADERS) throw new AppError('headers_too_large');
   refuseRepeatedHeaders(rawHeaders);
@@ -82,6 +83,12 @@ function refuseRepeatedHeaders(rawHeaders: readonly string[]): void {
       throw ambiguous(`The header ${SINGLE_HEADERS[single]} may be sent once.`);
     seen |= 1 << single;
   }
+}
+
+/** RFC 9112, 3.2: a target has none. Readers differ in whether it belongs to the path or the query. */
+function refuseFragment(url: string): void {
+  if (url.includes('#'))
+    throw new AppError('malformed_request', { detail: 'The target has a fragment.' });
 }
 
 /** The router decodes the path, and rejects the same. */

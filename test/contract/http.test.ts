@@ -259,6 +259,26 @@ test.serial('an absolute target is served as its path, an empty one as /', async
   }
 });
 
+test.serial('a target with a fragment is refused, wherever it leads', async (t) => {
+  for (const target of [
+    '/#',
+    '/#x',
+    '/health/live#x',
+    '/health/live?#x',
+    '/users?limit=1#x',
+    '/users#x',
+    '/users/2#x',
+    '/nowhere#x',
+    '/#?x',
+    'http://x#a',
+    'http://x/health/live#x',
+  ]) {
+    const answer = await exchange(`GET ${target} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n`);
+    t.is(Number(answer.slice(9, 12)), 400, target);
+  }
+  t.is((await api.client.raw('GET', '/health/live?a=%23x')).status, 200, 'an encoded # is none');
+});
+
 for (const [what, request, status] of [
   [
     'two Authorization headers',
