@@ -31,7 +31,7 @@ export function guardRequest(req: IncomingMessage): void {
   if (url.length > MAX_URL_LENGTH) throw new AppError('uri_too_long');
   refuseFragment(url);
   requireEncodedQuery(url);
-  if (rawHeaders.length > 2 * MAX_HEADERS) throw new AppError('headers_too_large');
+  refuseManyHeaders(rawHeaders);
   refuseRepeatedHeaders(rawHeaders);
   requireHost(headers.host, req.httpVersion);
   requireKnownFraming(headers['transfer-encoding'], req.httpVersion);
@@ -71,6 +71,13 @@ function requireKnownFraming(coding: string | undefined, httpVersion: string): v
 }
 
 /** @param rawHeaders names and values in turn, as Node received them. */
+function refuseManyHeaders({ length }: readonly string[]): void {
+  if (length > 2 * MAX_HEADERS)
+    throw new AppError('headers_too_large', {
+      detail: `Send at most ${MAX_HEADERS} header fields.`,
+    });
+}
+
 function refuseRepeatedHeaders(rawHeaders: readonly string[]): void {
   let seen = 0;
   for (let i = 0; i < rawHeaders.length; i += 2) {

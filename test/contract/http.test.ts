@@ -279,6 +279,17 @@ test.serial('a target with a fragment is refused, wherever it leads', async (t) 
   t.is((await api.client.raw('GET', '/health/live?a=%23x')).status, 200, 'an encoded # is none');
 });
 
+test.serial('more than 100 header fields are refused, by a detail that says so', async (t) => {
+  const answerTo = async (fields: number): Promise<string> =>
+    exchange(
+      `GET /health/live HTTP/1.1\r\nHost: x\r\nConnection: close\r\n${'X: y\r\n'.repeat(fields - 2)}\r\n`,
+    );
+  t.is(Number((await answerTo(100)).slice(9, 12)), 200);
+  const refusal = await answerTo(101);
+  t.is(Number(refusal.slice(9, 12)), 431);
+  t.true(refusal.includes('"detail":"Send at most 100 header fields."'), refusal);
+});
+
 for (const [what, request, status] of [
   [
     'two Authorization headers',
