@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs';
-import { Router, type RequestHandler } from 'express';
+import { Router, type Request, type RequestHandler, type Response } from 'express';
 import * as z from 'zod';
 import { projectRoot } from '../../shared/config/project-root.js';
 import { AppError } from '../../shared/errors/app-error.js';
@@ -39,6 +39,8 @@ const FILES: ReadonlySet<string> = new Set([
   '/favicon-32x32.png',
 ]);
 
+const READS: readonly string[] = ['GET', 'HEAD'];
+
 /** Swagger UI needs inline styles; scripts are still allowed from this origin only. */
 const POLICY =
   "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; connect-src 'self'; form-action 'none'; base-uri 'none'; frame-ancestors 'none'";
@@ -71,6 +73,7 @@ export function docsRoutes(document: Readonly<Record<string, unknown>>): Router 
   let opened: ReturnType<typeof openSwaggerUi> | undefined;
   router.use('/apidocs', async (req, res, next) => {
     if (req.path !== '/' && !FILES.has(req.path)) throw new AppError('not_found');
+    if (!READS.includes(req.method)) return refuseMethod(req, res);
     const { page, pageWithoutSlash, files } = await (opened ??= openSwaggerUi(document));
     res.setHeader('Content-Security-Policy', POLICY);
     if (req.path !== '/') files(req, res, next);
@@ -78,6 +81,13 @@ export function docsRoutes(document: Readonly<Record<string, unknown>>): Router 
   });
 
   return router;
+}
+
+/** As the front does, which knows documented paths alone. @throws {AppError} `method_not_allowed`. */
+function refuseMethod({ method }: Request, res: Response): void {
+  const headers = { Allow: READS.join(', ') };
+  if (method !== 'OPTIONS') throw new AppError('method_not_allowed', { headers });
+  res.writeHead(204, headers).end();
 }
 
 /** Loaded at the first request: the package evaluates the whole bundle, which would delay the start of the API. */

@@ -43,6 +43,27 @@ test.serial('a path that is served in other letters refuses the same methods', a
 });
 
 test.serial(
+  'a file of Swagger UI refuses what is not a read, and says what it takes',
+  async (t) => {
+    for (const file of ['swagger-ui.css', 'swagger-ui-init.js', 'favicon-16x16.png']) {
+      for (const method of ['POST', 'PUT', 'PATCH', 'DELETE', 'PROPFIND']) {
+        const { status, headers } = await api.client.raw(method, `/apidocs/${file}`);
+        t.deepEqual([status, headers.get('allow')], [405, 'GET, HEAD'], `${method} ${file}`);
+      }
+      const options = await api.client.raw('OPTIONS', `/apidocs/${file}`);
+      t.deepEqual(
+        [options.status, options.headers.get('allow'), options.text],
+        [204, 'GET, HEAD', ''],
+        file,
+      );
+      t.is((await api.client.raw('HEAD', `/apidocs/${file}`)).status, 200, file);
+    }
+    for (const method of ['GET', 'POST', 'OPTIONS'])
+      t.is((await api.client.raw(method, '/apidocs/nothing.css')).status, 404, method);
+  },
+);
+
+test.serial(
   'every path that needs a token refuses to work without one, before it looks at anything else',
   async (t) => {
     const secured = operations.filter(({ operation }) => operation.security === undefined);
