@@ -2,7 +2,7 @@ import { Router, type RequestHandler } from 'express';
 import * as z from 'zod';
 import { jsonBody, SMALL_BODY } from '../http/input/body.js';
 import { Id } from '../http/input/inputs.js';
-import { precondition } from '../http/preconditions.js';
+import { missingFirst, precondition } from '../http/preconditions.js';
 import { causeOf, contextOf, principalOf } from '../http/request-context.js';
 import { parse } from '../http/input/validate.js';
 import type { RoleOf } from '../admins/admins.service.js';
@@ -13,6 +13,7 @@ import {
   listSessions,
   logOut,
   refreshSession,
+  requireLiveSession,
   revokeSession,
   type RefreshDeps,
 } from './sessions.service.js';
@@ -120,7 +121,10 @@ export function sessionRoutes(deps: SessionRoutesDeps): Router {
     const found = await listSessions(admin.id);
     res.json(found.map((session) => sessionView(session, sessionId)));
   });
-  router.delete('/auth/sessions/:id', requireAdmin, precondition, async (req, res) => {
+  const found = missingFirst((req) =>
+    requireLiveSession(principalOf(req).admin.id, parse(Id, req.params).id),
+  );
+  router.delete('/auth/sessions/:id', requireAdmin, found, precondition, async (req, res) => {
     const { id: adminId } = principalOf(req).admin;
     await revokeSession(deps, adminId, parse(Id, req.params).id, causeOf(req));
     res.status(204).end();

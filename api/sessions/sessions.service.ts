@@ -95,6 +95,12 @@ export function listSessions(adminId: number): Promise<Session[]> {
   });
 }
 
+/** @throws {AppError} `not_found` when an admin has no such live session. */
+export async function requireLiveSession(adminId: number, id: number): Promise<void> {
+  if ((await Session.count({ where: { ...live, id, adminId } })) === 0)
+    throw new AppError('not_found');
+}
+
 /** Ends one of an admin's live sessions. @throws {AppError} `not_found`. */
 export async function revokeSession(
   { database, audit }: SessionDeps,

@@ -3,13 +3,19 @@ import { AppError } from '../../shared/errors/app-error.js';
 import { jsonBody, NORMAL_BODY } from '../http/input/body.js';
 import { Id } from '../http/input/inputs.js';
 import { nextPageLink, placeOf, type Cursors } from '../http/input/pagination.js';
-import { precondition } from '../http/preconditions.js';
+import { missingFirst, precondition } from '../http/preconditions.js';
 import { adminIdOf } from '../http/request-context.js';
 import { parse } from '../http/input/validate.js';
 import type { RouteLimits } from '../rate-limits/route-limits.js';
 import type { AuthenticatedReads } from '../sessions/authenticated-reads.js';
 import { CreateUserRequest, UpdateUserRequest, UsersQuery, userView } from './users.schemas.js';
-import { createUser, deleteUser, updateUser, type CreateUserDeps } from './users.service.js';
+import {
+  createUser,
+  deleteUser,
+  requireUser,
+  updateUser,
+  type CreateUserDeps,
+} from './users.service.js';
 import type { CreatedUser, UserReads } from './users.statements.js';
 
 export interface UsersRoutesDeps extends CreateUserDeps {
@@ -118,12 +124,13 @@ export function usersRoutes(deps: UsersRoutesDeps): Router {
    *       404: { $ref: '#/components/responses/NotFound' }
    */
   for (const [path, idOf] of [['/users/:id', idInPath] as const, ['/user', idInQuery] as const]) {
-    router.put(path, ...write, ...body, async (req, res) => {
+    const found = missingFirst((req) => requireUser(adminIdOf(req), idOf(req)));
+    router.put(path, ...write, found, ...body, async (req, res) => {
       const id = idOf(req);
       const changes = parse(UpdateUserRequest, req.body);
       res.json(userView(await updateUser(adminIdOf(req), id, changes)));
     });
-    router.delete(path, ...write, precondition, async (req, res) => {
+    router.delete(path, ...write, found, precondition, async (req, res) => {
       await deleteUser(adminIdOf(req), idOf(req));
       res.status(204).end();
     });

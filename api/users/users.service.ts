@@ -51,6 +51,11 @@ export async function deleteUser(adminId: number, id: number): Promise<void> {
   if (count === 0) throw new AppError('not_found');
 }
 
+/** @throws {AppError} `not_found`. */
+export async function requireUser(adminId: number, id: number): Promise<void> {
+  if ((await User.count({ where: { id, adminId } })) === 0) throw new AppError('not_found');
+}
+
 async function mapConstraints<Written>(write: () => Promise<Written>): Promise<Written> {
   try {
     return await write();

@@ -19,10 +19,13 @@ formatsPlugin.default(ajv);
 ajv.addSchema(document, 'openapi');
 
 let client: ApiClient;
+let userId: number;
+let sessionId: number;
 test.serial.before('log in', async () => {
   const admin = await api.admins.confirmedAdmin();
-  await admin.client.post('/users', { email: 'only@x.test' });
   ({ client } = admin);
+  userId = (await client.post<{ id: number }>('/users', { email: 'only@x.test' })).body.id;
+  sessionId = (await client.get<{ id: number }[]>('/auth/sessions')).body[0]?.id ?? 0;
 });
 
 // Serial tests of a file follow one another: nobody else writes between this one and the last.
@@ -159,18 +162,30 @@ for (const given of operations.filter(({ operation }) => operation.requestBody))
 }
 
 for (const { method, path, operation } of operations.filter((each) => each.method !== 'get')) {
+  const json = sampleBodies[bodySchemaOf({ method, path, operation })];
+  const isOfOne = path.includes('{id}') || (path === '/user' && method !== 'post');
+  const falseOnes = [
+    { 'if-match': '"x"' },
+    { 'if-match': 'W/"x", "*"' },
+    { 'if-match': '' },
+    ...(method === 'post' ? [] : [{ 'if-none-match': '*' }]),
+  ];
+  const ask = (t: ExecutionContext, target: string, headers: Readonly<Record<string, string>>) =>
+    refused(t, `${target} ${JSON.stringify(headers)}`, method, target, { json, headers });
+
   test.serial(`${method} ${path}: a change under a false precondition is refused`, async (t) => {
-    const json = sampleBodies[bodySchemaOf({ method, path, operation })];
-    for (const headers of [
-      { 'if-match': '"x"' },
-      { 'if-match': 'W/"x", "*"' },
-      { 'if-match': '' },
-      ...(method === 'post' ? [] : [{ 'if-none-match': '*' }]),
-    ]) {
-      const options = { json, headers };
-      t.is(await refused(t, JSON.stringify(headers), method, aimed(path), options), 412);
-    }
+    const target = aimed(path, path.startsWith('/user') ? userId : sessionId);
+    for (const headers of falseOnes) t.is(await ask(t, target, headers), 412);
   });
+
+  if (isOfOne) {
+    test.serial(`${method} ${path}: no precondition is looked at where nothing is`, async (t) => {
+      for (const headers of falseOnes) {
+        t.is(await ask(t, aimed(path), headers), 404, JSON.stringify(headers));
+        t.is(await ask(t, aimed(path, 'x'), headers), 422, JSON.stringify(headers));
+      }
+    });
+  }
 }
 
 for (const { method, path, operation } of operations) {
@@ -262,7 +277,7 @@ function bodySchemaOf({ operation }: DocumentedOperation): string {
   return operation.requestBody?.content['application/json']?.schema.$ref?.split('/').at(-1) ?? '';
 }
 
-/** A path that means no row at all, so that only the body can be at fault. */
-function aimed(path: string): string {
-  return path === '/user' ? '/user?id=2147483647' : path.replace('{id}', '2147483647');
+/** A path that means a row, by default none at all, so that only the body can be at fault. */
+function aimed(path: string, id: number | string = 2_147_483_647): string {
+  return path === '/user' ? `/user?id=${id}` : path.replace('{id}', String(id));
 }
