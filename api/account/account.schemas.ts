@@ -16,6 +16,7 @@ export const updateMeRequest = (passwordMinLength: number) =>
       'must change something',
     )
     .meta({
+      minProperties: 1,
       description:
         'What is left out stays as it is. `email` and `password` need `current_password`.',
     });

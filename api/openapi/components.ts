@@ -44,7 +44,7 @@ export const sharedComponents = {
       name: 'cursor',
       in: 'query',
       description: 'Where to go on, from the `Link` of the page before. Opaque.',
-      schema: { type: 'string', maxLength: MAX_CURSOR_LENGTH },
+      schema: { type: 'string', minLength: 1, maxLength: MAX_CURSOR_LENGTH },
     },
     IdInPath: {
       name: 'id',

@@ -18,7 +18,7 @@ export const UpdateUserRequest = z
     active: z.boolean().exactOptional(),
   })
   .refine((changes) => Object.keys(changes).length > 0, 'must change something')
-  .meta({ description: 'What is left out stays as it is.' });
+  .meta({ minProperties: 1, description: 'What is left out stays as it is.' });
 
 export const User = z.object({
   id: z.int().positive(),

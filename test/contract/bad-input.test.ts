@@ -44,6 +44,13 @@ test('there is a sample body for every request of the document', (t) => {
   for (const name of names) t.true(fits(name, sampleBodies[name]), name);
 });
 
+test('the document tells that a change changes something, and that a cursor is not empty', (t) => {
+  for (const name of ['UpdateUserRequest', 'UpdateMeRequest']) t.false(fits(name, {}), name);
+  const cursor = 'openapi#/components/parameters/Cursor/schema';
+  t.false(ajv.validate(cursor, ''));
+  t.true(ajv.validate(cursor, 'x'));
+});
+
 /** Names of fields, and the URI fragments that point at them. */
 const awkwardNames = {
   'a b': '#/a%20b',
