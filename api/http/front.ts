@@ -1,5 +1,6 @@
 import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http';
 import { AppError } from '../../shared/errors/app-error.js';
+import { hasToWait } from '../../shared/lifecycle/http-server.js';
 import type { RootLogger } from '../../shared/logging/logger.js';
 import type { Tracer } from '../../shared/tracing/tracer.js';
 import type { FindPath } from './documented-paths.js';
@@ -60,9 +61,11 @@ export function createFront(options: FrontOptions): RequestListener {
   const sendJson = createSendJson(options.headers);
   const fewPerTurn = createFewPerTurn(GATED_PER_TURN);
 
-  return (req, res) => {
-    if (isClosing(req)) return;
-    const context = openContext(log, req, res, clientAddress(req), observers);
+  const answerRequest = (
+    req: IncomingMessage,
+    res: ServerResponse,
+    context: RequestContext,
+  ): void => {
     const refuse = (error: unknown): void => {
       setHeaders(res, headerMap, context);
       answerProblem(error, req, res);
@@ -84,6 +87,28 @@ export function createFront(options: FrontOptions): RequestListener {
       refuse(error);
     }
   };
+
+  return (req, res) => {
+    if (isClosing(req)) return;
+    // Before it waits: what breaks its body meanwhile is logged by its id, and its time is what the client waits.
+    const context = openContext(log, req, res, clientAddress(req), observers);
+    // No arrow function: V8 would make room for what it captures in every request, waiting or not.
+    if (hasToWait(res)) inTurn(res, answerRequest.bind(undefined, req, res, context));
+    else answerRequest(req, res, context);
+  };
+}
+
+/**
+ * Starts a pipelined request once the answers before it have ended. Behind a last answer, or when the client has gone, that
+ * never comes, and the request is dropped with its connection (RFC 9112, 9.6).
+ */
+function inTurn(res: ServerResponse, start: () => void): void {
+  res.once('socket', () => {
+    // In a turn of its own: Node is still ending the answer before, and thousands may wait on one connection.
+    setImmediate(() => {
+      if (res.socket?.writable) start();
+    });
+  });
 }
 
 /** The router matches regardless of case, with or without a slash at the end. */

@@ -2,6 +2,9 @@ import type { Server, ServerResponse } from 'node:http';
 import type { Duplex } from 'node:stream';
 
 const newestResponses = new WeakMap<Server, ReadonlyMap<Duplex, ServerResponse>>();
+const SAFE_METHODS: readonly unknown[] = ['GET', 'HEAD', 'OPTIONS', 'TRACE'];
+/** Responses to pipelined requests that wait for those before them. */
+const waiting = new WeakSet<ServerResponse>();
 
 /**
  * The newest response on each open connection of a server, from the first call on. Not a set of those in flight: one whose
@@ -14,9 +17,27 @@ export function newestResponsesOf(server: Server): ReadonlyMap<Duplex, ServerRes
   const newest = new Map<Duplex, ServerResponse>();
   newestResponses.set(server, newest);
   server.on('connection', (socket) => socket.once('close', () => newest.delete(socket)));
-  server.prependListener('request', ({ socket }, res) => newest.set(socket, res));
+  server.prependListener('request', ({ socket }, res) => {
+    // Node gives a response its socket once those before it on the connection have ended.
+    if (res.socket === null) markIfWaiting(res, newest.get(socket));
+    newest.set(socket, res);
+  });
   return newest;
 }
+
+/**
+ * True while a pipelined request must not be processed: an answer before it on its connection has not ended, and one of
+ * the two changes something (RFC 9112, 9.3.2). Its response gets its socket, with the event `socket`, when its turn has come.
+ */
+export const hasToWait = (res: ServerResponse): boolean => res.socket === null && waiting.has(res);
+
+/** What follows a request that waits waits too, or it would overtake the change that both are behind. */
+function markIfWaiting(res: ServerResponse, previous: ServerResponse | undefined): void {
+  if (!previous) return;
+  if (!isSafe(res) || !isSafe(previous) || hasToWait(previous)) waiting.add(res);
+}
+
+const isSafe = ({ req }: ServerResponse): boolean => SAFE_METHODS.includes(req.method);
 
 /**
  * Listens; resolves to the port.
