@@ -163,12 +163,13 @@ export interface TestJobContext extends JobContext {
 }
 
 /** The context of one try that no queue makes. */
-export function jobContext({ isLastAttempt = false } = {}): TestJobContext {
+export function jobContext({ isFirstAttempt = true, isLastAttempt = false } = {}): TestJobContext {
   const controller = new AbortController();
   const fields: Record<string, unknown> = {};
   const replaced: Record<string, unknown>[] = [];
   return {
     jobId: randomUUID(),
+    isFirstAttempt,
     isLastAttempt,
     signal: controller.signal,
     abort: () => controller.abort(),

@@ -89,7 +89,7 @@ test.serial(
     const body = '{"FailedPutCount":0,"RequestResponses":[{"RecordId":"r"},{"ErrorCode":"Slow"}]}';
     const server = await openServer(t, () => ({ status: 200, body }));
     const put = openSink(t, server.url).put([Buffer.from('1'), Buffer.from('2')], signal());
-    t.deepEqual(await put, [1]);
+    t.deepEqual(await put, [{ position: 1, reason: 'Slow', isThrottling: true }]);
   },
 );
 
@@ -98,7 +98,7 @@ test.serial('a null in place of an error is none', async (t) => {
   const body = `{"FailedPutCount":1,"RequestResponses":${entries}}`;
   const server = await openServer(t, () => ({ status: 200, body }));
   const put = openSink(t, server.url).put([Buffer.from('1'), Buffer.from('2')], signal());
-  t.deepEqual(await put, [1]);
+  t.deepEqual(await put, [{ position: 1, reason: 'Slow', isThrottling: true }]);
 });
 
 for (const [status, effect] of [

@@ -57,7 +57,7 @@ test.serial(
     endpoint.setFaults({ failEvery: 1 });
     const context = jobContext();
     await t.throwsAsync(ship(lines(3), context), {
-      message: '3 records were not taken',
+      message: '3 records were not taken: ServiceUnavailableException',
       instanceOf: QueueThrottled,
     });
     t.is(calls(), 4);

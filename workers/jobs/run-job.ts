@@ -27,6 +27,8 @@ import {
 /** What a processor knows of its attempt, and what it may do besides the work. */
 export interface JobContext {
   readonly jobId: string;
+  /** No attempt has been counted yet. */
+  readonly isFirstAttempt: boolean;
   /** No further attempt follows if this one fails. */
   readonly isLastAttempt: boolean;
   /** Aborts when the process is about to end: a job that has had no effect yet should be returned to the queue. */
@@ -81,6 +83,7 @@ export async function runJob<S extends z.ZodType>(
   }
   const context: JobContext = {
     jobId: job.id ?? '',
+    isFirstAttempt: job.attemptsMade === 0,
     isLastAttempt: job.attemptsMade + 1 >= (job.opts.attempts ?? 1),
     signal,
     annotate: (more) => void Object.assign(fields, more),

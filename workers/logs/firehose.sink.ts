@@ -4,7 +4,12 @@ import { FirehoseClient } from '@aws-sdk/client-firehose';
 import * as z from 'zod';
 import type { WorkerConfig } from '../../shared/config/config.js';
 import { createPutRecordBatch } from './put-record-batch.js';
-import { SinkFailure, type RecordSink, type SinkFailureEffect } from './record-sink.port.js';
+import {
+  SinkFailure,
+  type RecordSink,
+  type Refusal,
+  type SinkFailureEffect,
+} from './record-sink.port.js';
 
 /** The stream, its region and the credentials. */
 export type FirehoseConfig = NonNullable<WorkerConfig['firehose']>;
@@ -21,6 +26,10 @@ const PutRecordBatchOutput = z.object({
 
 /** An entry; read only if any record failed. */
 const RecordResponse = z.object({ ErrorCode: z.string().nullish() });
+
+/** Codes of records that a busy stream answers with: ServiceUnavailableException, and those of other services. */
+const THROTTLING =
+  /ServiceUnavailable|Throttl|LimitExceeded|ThroughputExceeded|TooManyRequests|Slow/i;
 
 const ServiceError = z.object({
   name: z.string(),
@@ -80,7 +89,7 @@ export function openFirehoseSink({ stream, region, credentials }: FirehoseConfig
       await client.send(call.command, { abortSignal: signal }).catch((error: unknown) => {
         throw asSinkFailure(error);
       });
-      return positionsNotAccepted(call.answer(), records.length);
+      return refusalsIn(call.answer(), records.length);
     },
     async close() {
       client.destroy();
@@ -88,19 +97,19 @@ export function openFirehoseSink({ stream, region, credentials }: FirehoseConfig
   };
 }
 
-function positionsNotAccepted(answer: Buffer | undefined, count: number): number[] {
+function refusalsIn(answer: Buffer | undefined, count: number): Refusal[] {
   const { FailedPutCount, RequestResponses } = parseAnswer(answer);
   if (RequestResponses.length !== count) throw unreadableAnswer();
   // Reading every entry costs more than all the rest.
   if (FailedPutCount === 0 && !answer?.includes('"ErrorCode"')) return [];
   const responses = z.array(RecordResponse).safeParse(RequestResponses);
   if (!responses.success) throw unreadableAnswer();
-  const positions = responses.data.flatMap(({ ErrorCode }, position) =>
-    typeof ErrorCode === 'string' ? [position] : [],
+  const refusals = responses.data.flatMap(({ ErrorCode: reason }, position) =>
+    typeof reason === 'string' ? [{ position, reason, isThrottling: THROTTLING.test(reason) }] : [],
   );
   // Which ones have failed is not said: all are put again.
-  if (positions.length < FailedPutCount) throw unreadableAnswer();
-  return positions;
+  if (refusals.length < FailedPutCount) throw unreadableAnswer();
+  return refusals;
 }
 
 function parseAnswer(answer: Buffer | undefined): z.output<typeof PutRecordBatchOutput> {

@@ -6,8 +6,8 @@ export const measuredSink = (sink: RecordSink, metrics: Metrics): RecordSink => 
   async put(records, signal) {
     const startedAt = performance.now();
     try {
-      const notAccepted = await sink.put(records, signal);
-      const refused = notAccepted.length;
+      const refusals = await sink.put(records, signal);
+      const refused = refusals.length;
       metrics.count('rollcall_firehose_calls_total', {
         result: refused === 0 ? 'accepted' : 'partial',
       });
@@ -15,7 +15,7 @@ export const measuredSink = (sink: RecordSink, metrics: Metrics): RecordSink => 
         result: 'accepted',
       });
       metrics.add('rollcall_firehose_records_total', refused, { result: 'refused' });
-      return notAccepted;
+      return refusals;
     } catch (error) {
       const result = error instanceof SinkFailure ? error.effect : 'unavailable';
       if (!signal.aborted) metrics.count('rollcall_firehose_calls_total', { result });

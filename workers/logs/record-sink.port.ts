@@ -1,11 +1,20 @@
+/** A record that was not accepted although its call succeeded. */
+export interface Refusal {
+  /** The record's place in the call. */
+  readonly position: number;
+  readonly reason: string;
+  /** The stream is too busy; the record is not at fault. */
+  readonly isThrottling: boolean;
+}
+
 /** A stream of log records. Calls are limited in size. */
 export interface RecordSink {
   /**
-   * Puts the records in one call. Resolves to the positions of records that were not accepted although the call
-   * succeeded: they may be put again.
+   * Puts the records in one call. Resolves to those that were not accepted although the call succeeded: they may be put
+   * again.
    * @throws {SinkFailure} and nothing else.
    */
-  put(records: readonly Buffer[], signal: AbortSignal): Promise<readonly number[]>;
+  put(records: readonly Buffer[], signal: AbortSignal): Promise<readonly Refusal[]>;
   close(): Promise<void>;
 }
 

@@ -5,13 +5,18 @@ import type { Logger } from '../../shared/logging/logger.js';
 import type { Metrics } from '../../shared/metrics/metrics.js';
 import type { Receipts } from '../../shared/queues/receipts.js';
 import type { DependencyFaults } from '../jobs/dependency-faults.js';
-import { JobReturned, QueueThrottled } from '../jobs/job-effects.js';
+import {
+  JobDelayed,
+  JobReturned,
+  QueueThrottled,
+  QueueThrottledJobDelayed,
+} from '../jobs/job-effects.js';
 import type { JobContext, Processor } from '../jobs/run-job.js';
 import { within } from '../../shared/tracing/open-span.js';
 import type { Tracer } from '../../shared/tracing/tracer.js';
 import { openBatchSpan, tracedSink } from './batch-spans.js';
 import { planCalls, recordsOf } from './log-batch.js';
-import { SinkFailure, type RecordSink } from './record-sink.port.js';
+import { SinkFailure, type RecordSink, type Refusal } from './record-sink.port.js';
 
 export interface ShipLogBatchDeps {
   readonly sink: RecordSink;
@@ -30,6 +35,10 @@ const MAX_RETRY_MS = 800;
 const MIN_PAUSE_MS = 1_000;
 const MAX_PAUSE_MS = 5_000;
 const MISCONFIGURED_PAUSE_MS = 60_000;
+/** A job whose attempts are used up is tried again this often while its records may be free of fault. */
+const LAST_ATTEMPT_EVERY_MS = 15 * 60_000;
+/** A stream that has accepted nothing for so long may itself be what refuses a record. */
+const ACCEPTS_WITHIN_MS = 15 * 60_000;
 /** Rejected one by one before any was accepted: the stream is misconfigured, no need to try hundreds more. */
 const MAX_REJECTED_BEFORE_ACCEPTED = 10;
 
@@ -39,29 +48,54 @@ interface Progress {
   readonly remaining: Set<Buffer>;
   /** Rejected although alone in their call, with the reason. */
   readonly rejected: Map<Buffer, string>;
+  /** Not accepted by the last call that they were in, although it was answered. */
+  readonly refused: Map<Buffer, Omit<Refusal, 'position'>>;
+  readonly startedMs: number;
   hasAccepted: boolean;
+}
+
+/** What is known of the stream across batches. */
+interface StreamHealth {
+  /** When it last accepted a record, of whatever batch. */
+  lastAcceptedMs: number;
 }
 
 /**
  * Puts one batch of log lines on the stream. Only records that were not accepted are put again, here a few times and
- * then by the job's next attempt. A record that the stream rejects permanently is skipped and logged, and does not hold
+ * then by the job's next attempt. Records that are refused in an answered call delay their own job alone, and in its last
+ * attempt they are skipped, unless the stream was too busy for them. A record that the stream rejects permanently is skipped and logged, and does not hold
  * up the others. A stream that accepts nothing at all is taken for misconfigured, and nothing is skipped. A batch gets its
  * receipt when all of it is on the stream, before its job completes.
  */
-export const createShipLogBatch =
-  (deps: ShipLogBatchDeps): Processor<JobPayload<typeof shipLogBatch>> =>
-  async (payload, context) => {
+export function createShipLogBatch(
+  deps: ShipLogBatchDeps,
+): Processor<JobPayload<typeof shipLogBatch>> {
+  const health: StreamHealth = { lastAcceptedMs: -Infinity };
+  const sink = watchedSink(deps.sink, health);
+  return async (payload, context) => {
     if (context.signal.aborted) throw new JobReturned();
     if (await hasReceipt(deps, context.jobId)) return 'already';
     const records = await recordsOf(payload);
     const span = openBatchSpan(deps.tracer, context.jobId, records);
     return within(span, () =>
-      shipBatch({ ...deps, sink: tracedSink(deps.sink, span) }, records, context),
+      shipBatch({ ...deps, sink: tracedSink(sink, span) }, health, records, context),
     );
   };
+}
+
+/** The sink, noting when it accepts records. */
+const watchedSink = (sink: RecordSink, health: StreamHealth): RecordSink => ({
+  async put(records, signal) {
+    const refusals = await sink.put(records, signal);
+    if (refusals.length < records.length) health.lastAcceptedMs = performance.now();
+    return refusals;
+  },
+  close: () => sink.close(),
+});
 
 async function shipBatch(
   deps: ShipLogBatchDeps,
+  health: StreamHealth,
   records: readonly Buffer[],
   context: JobContext,
 ): Promise<string> {
@@ -72,11 +106,14 @@ async function shipBatch(
   const progress: Progress = {
     remaining: new Set(calls.flat()),
     rejected: new Map(),
+    refused: new Map(),
+    startedMs: performance.now(),
     hasAccepted: false,
   };
   try {
     for (const call of calls) await putWithRetries(deps.sink, call, progress, context.signal);
     if (!progress.hasAccepted) throwIfRejected(progress);
+    settleRefused(deps, health, progress, context);
   } catch (error) {
     skipRejected(deps, progress);
     const effect = effectOf(error, deps.faults, context);
@@ -145,7 +182,7 @@ async function writeReceipt(
   }
 }
 
-/** Puts records until each is accepted or rejected. @throws when the attempts are used up or a call fails. */
+/** Puts records until each is accepted or rejected, or has been refused several times. @throws when a call fails. */
 async function putWithRetries(
   sink: RecordSink,
   records: readonly Buffer[],
@@ -160,11 +197,7 @@ async function putWithRetries(
     );
     if (open.length === 0) return;
     // At shutdown the remaining records stay in the job.
-    if (attempt === ATTEMPTS_PER_RECORD || signal.aborted) {
-      const message = `${open.length} records were not taken`;
-      // A stream that accepts no record at all is unavailable, whatever status it answers with.
-      throw progress.hasAccepted ? new Error(message) : new SinkFailure('unavailable', message);
-    }
+    if (attempt === ATTEMPTS_PER_RECORD || signal.aborted) return;
     await delay(Math.random() * Math.min(RETRY_BASE_MS * 2 ** attempt, MAX_RETRY_MS));
   }
 }
@@ -177,15 +210,27 @@ async function putIsolating(
   signal: AbortSignal,
 ): Promise<void> {
   try {
-    const notAccepted = new Set(await sink.put(records, signal));
-    for (const [position, record] of records.entries())
-      if (!notAccepted.has(position)) progress.remaining.delete(record);
-    progress.hasAccepted ||= notAccepted.size < records.length;
+    const refusals = new Map(
+      (await sink.put(records, signal)).map((refusal) => [refusal.position, refusal]),
+    );
+    for (const [position, record] of records.entries()) {
+      const refusal = refusals.get(position);
+      if (refusal) {
+        progress.refused.set(record, refusal);
+      } else {
+        progress.refused.delete(record);
+        progress.remaining.delete(record);
+      }
+    }
+    progress.hasAccepted ||= refusals.size < records.length;
     return;
   } catch (error) {
     if (!(error instanceof SinkFailure) || error.effect !== 'invalid') throw error;
     if (records.length === 1) {
-      for (const record of records) progress.rejected.set(record, error.message);
+      for (const record of records) {
+        progress.refused.delete(record);
+        progress.rejected.set(record, error.message);
+      }
       if (!progress.hasAccepted && progress.rejected.size >= MAX_REJECTED_BEFORE_ACCEPTED)
         throwIfRejected(progress);
       return;
@@ -202,6 +247,41 @@ async function putIsolating(
  */
 function throwIfRejected({ rejected }: Progress): void {
   for (const reason of rejected.values()) throw new SinkFailure('misconfigured', reason);
+}
+
+/**
+ * What follows from records that were refused in answered calls. It concerns them alone, unless a fresh batch is throttled
+ * whole and the stream accepts no other meanwhile.
+ * @throws unless none is left: all have been skipped, or there were none.
+ */
+function settleRefused(
+  deps: ShipLogBatchDeps,
+  health: StreamHealth,
+  { refused, remaining, startedMs }: Progress,
+  { signal, isFirstAttempt, isLastAttempt }: JobContext,
+): void {
+  if (refused.size === 0) return;
+  if (signal.aborted) throw new JobReturned();
+  const refusals = [...refused.values()];
+  const reasons = new Set(refusals.map(({ reason }) => reason));
+  const message = `${refused.size} records were not taken: ${[...reasons].join(', ')}`;
+  const isThrottled = refusals.every(({ isThrottling }) => isThrottling);
+  if (isThrottled && isFirstAttempt && health.lastAcceptedMs < startedMs) {
+    // Another batch goes first when the pause is over: the stream may be busy for these records only.
+    const pause = pauseMs();
+    throw new QueueThrottledJobDelayed(message, pause, 2 * pause);
+  }
+  if (!isLastAttempt) throw new Error(message);
+  // A failed job would be packed again whole, and double what was accepted of it.
+  if (performance.now() - health.lastAcceptedMs > ACCEPTS_WITHIN_MS)
+    throw new JobDelayed(message, LAST_ATTEMPT_EVERY_MS);
+  for (const [record, { reason, isThrottling }] of refused) {
+    if (isThrottling) continue;
+    refused.delete(record);
+    remaining.delete(record);
+    logSkipped(deps, record, reason);
+  }
+  if (refused.size > 0) throw new JobDelayed(message, LAST_ATTEMPT_EVERY_MS);
 }
 
 /** Skips rejected records if the stream has accepted others; otherwise they stay in the batch. */
@@ -228,6 +308,8 @@ function effectOf(error: unknown, faults: DependencyFaults, { signal }: JobConte
     faults.raise('firehose', error.message);
     return new QueueThrottled(error.message, MISCONFIGURED_PAUSE_MS, { cause: error });
   }
-  const pauseMs = MIN_PAUSE_MS + Math.random() * (MAX_PAUSE_MS - MIN_PAUSE_MS);
-  return new QueueThrottled(error.message, Math.round(pauseMs), { cause: error });
+  return new QueueThrottled(error.message, pauseMs(), { cause: error });
 }
+
+const pauseMs = (): number =>
+  Math.round(MIN_PAUSE_MS + Math.random() * (MAX_PAUSE_MS - MIN_PAUSE_MS));
