@@ -125,6 +125,58 @@ test('a row that PostgreSQL refuses fails alone, with its own error', async (t) 
   t.is(await add('c'), 'C');
 });
 
+/** Rows of the key `bad` run until the test ends them, and spoil what they share. */
+function setUpBad() {
+  const runs: string[] = [];
+  const ends: ((error?: Error) => void)[] = [];
+  const add = groupCommit(keyOf, async (rows: readonly string[]) => {
+    runs.push(rows.join(' '));
+    if (rows.some((row) => keyOf(row) === 'bad')) {
+      if (rows.length > 1) throw refused();
+      const error = await new Promise<Error | undefined>((resolve) => {
+        ends.push(resolve);
+      });
+      if (error) throw error;
+    }
+    return new Map(rows.map((row) => [keyOf(row), row]));
+  });
+  return { runs, add, end: (error?: Error) => ends.shift()?.(error) };
+}
+
+test('nobody waits for a row that is run by itself but those with its key', async (t) => {
+  const { runs, add, end } = setUpBad();
+  const bad = add('bad:1');
+  t.is(await add('a'), 'a');
+  const again = add('bad:2');
+  t.is(await add('b'), 'b');
+  t.deepEqual(runs, ['bad:1 a', 'bad:1', 'a', 'b']);
+  end();
+  t.is(await bad, 'bad:1');
+  // Nothing but the end of the first calls for it.
+  await turns(2);
+  t.is(runs.at(-1), 'bad:2');
+  end();
+  t.is(await again, 'bad:2');
+});
+
+test('a row that was refused by itself shares no statement when it comes again, until it is accepted', async (t) => {
+  const { runs, add, end } = setUpBad();
+  const bad = add('bad:1');
+  await add('a');
+  end(refused());
+  await t.throwsAsync(bad);
+  const again = add('bad:2');
+  t.is(await add('b'), 'b');
+  t.deepEqual(runs, ['bad:1 a', 'bad:1', 'a', 'bad:2', 'b']);
+  end();
+  t.is(await again, 'bad:2');
+  const last = add('bad:3');
+  t.is(await add('c'), 'c');
+  t.is(runs.at(-3), 'bad:3 c');
+  end();
+  t.is(await last, 'bad:3');
+});
+
 test('what PostgreSQL would refuse of any row fails for every caller, and is run once', async (t) => {
   const tooMany = Object.assign(new Error('too many'), { severity: 'FATAL', code: '53300' });
   const { runs, add } = setUp(() => tooMany);

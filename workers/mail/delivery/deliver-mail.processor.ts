@@ -3,7 +3,7 @@ import type * as z from 'zod';
 import { isDatabaseUnavailable } from '../../../shared/database/failures.js';
 import type { Failpoint } from '../../../shared/lifecycle/failpoint.js';
 import type { OutboxJobData } from '../../../shared/outbox/outbox-job.js';
-import { JobReturned, JobDelayed, QueuePaused, QueueThrottled } from '../../jobs/job-effects.js';
+import { JobReturned, JobDelayed, QueuePaused } from '../../jobs/job-effects.js';
 import type { JobContext, Processor } from '../../jobs/run-job.js';
 import type { Mailer } from '../mail.port.js';
 import { groupCommit, type Grouped } from '../../../shared/database/group-commit.js';
@@ -24,6 +24,7 @@ import {
   DATABASE_PAUSE_MS,
   MAX_COPIES,
   PerhapsSent,
+  effectOfDatabase,
   recordFailure,
   type FailureDeps,
 } from './failed-delivery.js';
@@ -69,6 +70,8 @@ interface Delivery extends DeliverMailDeps {
 
 /** A mail is not sent with less than this share of its claim left. */
 const MIN_CLAIM_SHARE = 1 / 3;
+/** Pauses between claims of a locked row: the relay and the API lock it for a moment, to mark that it is enqueued. */
+const LOCKED_PAUSES_MS = [20, 60, 180, 400];
 /** How long claims gather while enough mails are prepared. */
 const GATHER_CLAIMS_MS = 6;
 /** The claim is checked again before the content if the envelope took longer than this share of it. */
@@ -155,16 +158,19 @@ async function claimAndDeliver(
   { outbox_id: id, generation }: z.output<typeof OutboxJobData>,
 ): Promise<string> {
   const { context } = attempt;
-  // Measured before the claim is made, so that it is never assumed to last longer than it does.
-  const claimedAt = performance.now();
-  const claim = await deps.claim({ id, generation }).catch(throttleIfUnavailable);
+  const { claim, claimedAt } = await claimUnlocked(deps, context, { id, generation });
   context.annotate({ 'labels.outbox_id': id });
   switch (claim?.kind) {
     case undefined:
     case 'over':
       return 'already';
     case 'busy':
-      throw new JobDelayed('another worker has claimed the message', claim.remainingMs);
+      throw new JobDelayed(
+        claim.isLocked
+          ? 'another transaction has locked the message'
+          : 'another worker has claimed the message',
+        claim.remainingMs,
+      );
     case 'claimed':
       context.annotate({
         'trace.id': claim.message.traceId,
@@ -172,6 +178,25 @@ async function claimAndDeliver(
         'labels.try': claim.message.attempt,
       });
       return deliverClaimed(deps, attempt, claim.message, claimedAt);
+  }
+}
+
+/** Claims the message, and waits a moment if its row is locked. */
+async function claimUnlocked(
+  { claim: claimMessage }: Delivery,
+  { signal }: JobContext,
+  key: MessageKey,
+): Promise<{ claim: Claim | undefined; claimedAt: number }> {
+  for (let tries = 0; ; tries += 1) {
+    // Measured before the claim is made, so that it is never assumed to last longer than it does.
+    const claimedAt = performance.now();
+    const claim = await claimMessage(key).catch((error: unknown) => {
+      throw effectOfDatabase(error) ?? error;
+    });
+    const pauseMs = LOCKED_PAUSES_MS[tries];
+    if (claim?.kind !== 'busy' || !claim.isLocked || pauseMs === undefined || signal.aborted)
+      return { claim, claimedAt };
+    await delay(pauseMs);
   }
 }
 
@@ -325,10 +350,4 @@ async function settle(
       await delay(Math.min(50 * 2 ** attempts, MAX_SETTLE_PAUSE_MS));
     }
   }
-}
-
-function throttleIfUnavailable(error: unknown): never {
-  if (isDatabaseUnavailable(error))
-    throw new QueueThrottled('the database is unavailable', DATABASE_PAUSE_MS, { cause: error });
-  throw error;
 }

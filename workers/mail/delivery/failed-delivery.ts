@@ -1,5 +1,5 @@
 import type { Database } from '../../../shared/database/connect.js';
-import { isDatabaseUnavailable } from '../../../shared/database/failures.js';
+import { isDatabaseUnavailable, mayConcernOneRow } from '../../../shared/database/failures.js';
 import type { Logger } from '../../../shared/logging/logger.js';
 import type { LabelsOf } from '../../../shared/metrics/catalogue.js';
 import type { Metrics } from '../../../shared/metrics/metrics.js';
@@ -105,8 +105,8 @@ export async function recordFailure(
       { 'labels.outbox_id': message.id, err: maskError(error) },
       'failed attempt not recorded',
     );
-    if (isDatabaseUnavailable(error))
-      return new QueueThrottled('the database is unavailable', DATABASE_PAUSE_MS);
+    const unavailable = effectOfDatabase(error);
+    if (unavailable) return unavailable;
   }
   return next === 'open' || outcome instanceof PermanentFailure
     ? outcome
@@ -232,14 +232,28 @@ async function misconfigured(
 
 /** The effect of an error that did not come from the mail server. */
 function effectOfOwnError(thrown: unknown): Error {
-  if (isDatabaseUnavailable(thrown))
-    return new QueueThrottled('the database is unavailable', DATABASE_PAUSE_MS);
+  const unavailable = effectOfDatabase(thrown);
+  if (unavailable) return unavailable;
   if (thrown instanceof ClaimLost) return new JobDelayed(thrown.message, CLAIM_LOST_DELAY_MS);
   const isEffect =
     thrown instanceof PermanentFailure ||
     thrown instanceof JobDelayed ||
     thrown instanceof QueueThrottled;
   return isEffect ? thrown : maskError(thrown);
+}
+
+/**
+ * The effect of an error of PostgreSQL that is no fault of the mail, otherwise `undefined`. What may be about this mail's rows
+ * alone, such as waiting for a lock in vain, delays no other mail.
+ */
+export function effectOfDatabase(error: unknown): JobDelayed | QueueThrottled | undefined {
+  if (!isDatabaseUnavailable(error)) return undefined;
+  if (mayConcernOneRow(error))
+    return new JobDelayed(
+      'the database could not finish a statement about this mail: its row may be locked',
+      DATABASE_PAUSE_MS,
+    );
+  return new QueueThrottled('the database is unavailable', DATABASE_PAUSE_MS, { cause: error });
 }
 
 /** The same answer to several mails in a row is about the sender: those mails are reopened, and the queue pauses. */

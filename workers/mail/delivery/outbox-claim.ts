@@ -34,8 +34,8 @@ export const IS_STILL_CLAIMED = `generation = $generation and state in ('pending
 
 export type Claim =
   | { readonly kind: 'claimed'; readonly message: ClaimedMessage }
-  /** Another worker's claim lasts for so long, by the database's clock. */
-  | { readonly kind: 'busy'; readonly remainingMs: number }
+  /** Another worker's claim lasts for so long, by the database's clock; or nobody claims a row that a transaction has locked. */
+  | { readonly kind: 'busy'; readonly remainingMs: number; readonly isLocked: boolean }
   /** Settled, dead or uncertain: there is nothing to do. */
   | { readonly kind: 'over' };
 
@@ -49,21 +49,30 @@ interface ClaimRow
   readonly claimedUntil: string | null;
 }
 
-/** The loser of two concurrent claims saw the row as it was before: it retries soon. */
+/** A locked row was seen as it was before, perhaps while another worker claims it: the job retries soon. */
 const LOST_RACE_MS = 1_000;
 
-/** Locks the messages in the order of the arrays, by the primary key. */
+/**
+ * Locks the messages by the primary key, and waits for none: a row that a transaction keeps locked would hold up all the
+ * others. The lock is an update's own, so rows that refer to the message can be inserted meanwhile (PostgreSQL manual,
+ * 13.3.2).
+ */
 const CLAIM: Statement = {
   name: 'mail_claim',
   text: `
     with due as (
       select * from unnest($1::uuid[], $2::int[]) as due (id, generation)
+    ), free as (
+      select o.id
+        from due
+        join outbox o on o.id = due.id and o.generation = due.generation and o.id = any($1::uuid[])
+       where o.state in ('pending', 'enqueued') and (o.claimed_until is null or o.claimed_until <= now())
+         for no key update of o skip locked
     ), claimed as (
       update outbox o
          set claimed_until = now() + $4::int * interval '1 millisecond', attempts = attempts + 1
-        from due
-       where o.id = due.id and o.generation = due.generation and o.id = any($1::uuid[])
-         and o.state in ('pending', 'enqueued') and (o.claimed_until is null or o.claimed_until <= now())
+        from free
+       where o.id = free.id and o.id = any($1::uuid[])
       returning o.id, o.attempts, o.claimed_until
     ), delivery as (
       insert into deliveries (outbox_id, attempt, worker)
@@ -107,8 +116,14 @@ export const byId = (one: { readonly id: string }, other: { readonly id: string 
 function claimOf(row: ClaimRow, generation: number): Claim {
   const { deliveryId, claimedUntil } = row;
   if (!row.isOpen) return { kind: 'over' };
-  if (deliveryId === null || claimedUntil === null)
-    return { kind: 'busy', remainingMs: Math.max(row.remainingMs ?? 0, LOST_RACE_MS) };
+  if (deliveryId === null || claimedUntil === null) {
+    const remainingMs = row.remainingMs ?? 0;
+    return {
+      kind: 'busy',
+      remainingMs: Math.max(remainingMs, LOST_RACE_MS),
+      isLocked: remainingMs <= 0,
+    };
+  }
   const { id, name, payload, adminId, recipient, ageSeconds, attempt, unanswered } = row;
   const { traceId, spanId, isSampled } = row;
   return {
