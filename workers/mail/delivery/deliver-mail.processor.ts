@@ -71,7 +71,7 @@ interface Delivery extends DeliverMailDeps {
 /** A mail is not sent with less than this share of its claim left. */
 const MIN_CLAIM_SHARE = 1 / 3;
 /** Pauses between claims of a locked row: the relay and the API lock it for a moment, to mark that it is enqueued. */
-const LOCKED_PAUSES_MS = [20, 60, 180, 400];
+const LOCKED_PAUSES_MS = [3, 10, 30, 100, 300];
 /** How long claims gather while enough mails are prepared. */
 const GATHER_CLAIMS_MS = 6;
 /** The claim is checked again before the content if the envelope took longer than this share of it. */
