@@ -3,7 +3,7 @@ import type * as z from 'zod';
 import { isDatabaseUnavailable } from '../../../shared/database/failures.js';
 import type { Failpoint } from '../../../shared/lifecycle/failpoint.js';
 import type { OutboxJobData } from '../../../shared/outbox/outbox-job.js';
-import { JobReturned, JobDelayed, QueuePaused } from '../../jobs/job-effects.js';
+import { JobReturned, JobDelayed, QueuePaused, QueueThrottled } from '../../jobs/job-effects.js';
 import type { JobContext, Processor } from '../../jobs/run-job.js';
 import type { Mailer } from '../mail.port.js';
 import { groupCommit, type Grouped } from '../../../shared/database/group-commit.js';
@@ -24,7 +24,6 @@ import {
   DATABASE_PAUSE_MS,
   MAX_COPIES,
   PerhapsSent,
-  effectOfDatabase,
   recordFailure,
   type FailureDeps,
 } from './failed-delivery.js';
@@ -190,9 +189,7 @@ async function claimUnlocked(
   for (let tries = 0; ; tries += 1) {
     // Measured before the claim is made, so that it is never assumed to last longer than it does.
     const claimedAt = performance.now();
-    const claim = await claimMessage(key).catch((error: unknown) => {
-      throw effectOfDatabase(error) ?? error;
-    });
+    const claim = await claimMessage(key).catch(throttleIfUnavailable);
     const pauseMs = LOCKED_PAUSES_MS[tries];
     if (claim?.kind !== 'busy' || !claim.isLocked || pauseMs === undefined || signal.aborted)
       return { claim, claimedAt };
@@ -350,4 +347,11 @@ async function settle(
       await delay(Math.min(50 * 2 ** attempts, MAX_SETTLE_PAUSE_MS));
     }
   }
+}
+
+/** A claim waits for no row: whatever keeps it from being made is no single mail's. */
+function throttleIfUnavailable(error: unknown): never {
+  if (isDatabaseUnavailable(error))
+    throw new QueueThrottled('the database is unavailable', DATABASE_PAUSE_MS, { cause: error });
+  throw error;
 }

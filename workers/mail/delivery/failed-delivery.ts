@@ -246,7 +246,7 @@ function effectOfOwnError(thrown: unknown): Error {
  * The effect of an error of PostgreSQL that is no fault of the mail, otherwise `undefined`. What may be about this mail's rows
  * alone, such as waiting for a lock in vain, delays no other mail.
  */
-export function effectOfDatabase(error: unknown): JobDelayed | QueueThrottled | undefined {
+function effectOfDatabase(error: unknown): JobDelayed | QueueThrottled | undefined {
   if (!isDatabaseUnavailable(error)) return undefined;
   if (mayConcernOneRow(error))
     return new JobDelayed(
