@@ -63,9 +63,9 @@ interface StreamHealth {
 /**
  * Puts one batch of log lines on the stream. Only records that were not accepted are put again, here a few times and
  * then by the job's next attempt. Records that are refused in an answered call delay their own job alone, and in its last
- * attempt they are skipped, unless the stream was too busy for them. A record that the stream rejects permanently is skipped and logged, and does not hold
- * up the others. A stream that accepts nothing at all is taken for misconfigured, and nothing is skipped. A batch gets its
- * receipt when all of it is on the stream, before its job completes.
+ * attempt they are skipped, unless the stream was too busy for them. A record that the stream rejects permanently is skipped
+ * and logged, and does not hold up the others. A stream that accepts nothing at all is taken for misconfigured, and nothing
+ * is skipped. A batch gets its receipt when all of it is on the stream, before its job completes.
  */
 export function createShipLogBatch(
   deps: ShipLogBatchDeps,
