@@ -41,19 +41,19 @@ const isWithdrawal = (step: MailStep | undefined): boolean =>
   step?.step === 'complained' && step.subtype === 'not-spam';
 
 /** Mails that people call otherwise than their job, by what they are about. */
-const NAMES: Readonly<Record<string, string>> = {
-  password_reset: 'password reset',
-  first_password: 'first password',
-  email_change: 'confirmation of a new address',
-  account_exists: 'reminder of an account',
-  password_changed: 'notice of a changed password',
-  email_change_requested: 'notice of a new address',
-  session_ended_by_reuse: 'notice of a session that was ended',
-};
+const NAMES = new Map([
+  ['password_reset', 'password reset'],
+  ['first_password', 'first password'],
+  ['email_change', 'confirmation of a new address'],
+  ['account_exists', 'reminder of an account'],
+  ['password_changed', 'notice of a changed password'],
+  ['email_change_requested', 'notice of a new address'],
+  ['session_ended_by_reuse', 'notice of a session that was ended'],
+]);
 
 /** `send-confirmation-mail` as people say it: confirmation mail, or what it is about. */
 export const mailName = (job: string, about: string | null = null): string =>
-  NAMES[about ?? ''] ??
+  NAMES.get(about ?? '') ??
   clip(job, 100)
     .replace(/^send-/, '')
     .replaceAll('-', ' ');
