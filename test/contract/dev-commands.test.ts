@@ -1,4 +1,6 @@
+import { once } from 'node:events';
 import { mkdtemp, readdir, rm } from 'node:fs/promises';
+import { createServer, type AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import test from 'ava';
@@ -40,6 +42,20 @@ test('npm run smoke says that nothing answers, before it asks for a mailbox', as
   t.is(code, 1);
   t.regex(stderr, /^Nothing answers at http:\S+: .*ECONNREFUSED/);
   t.notRegex(stderr, /mailbox/);
+});
+
+test('a claimed port is none that the system gives away before its server listens', async (t) => {
+  const claims = await Promise.all(Array.from({ length: 20 }, () => claimPort(0)));
+  for (const { release } of claims) t.teardown(release);
+  const ports = claims.map(({ port }) => port);
+  t.is(new Set(ports).size, ports.length);
+  for (let i = 0; i < ports.length; i += 1) {
+    const server = createServer().listen(0, loopback);
+    t.teardown(() => server.close());
+    await once(server, 'listening');
+    const given = (server.address() as AddressInfo).port;
+    t.true(given > Math.max(...ports), `${given} ${ports.join(' ')}`);
+  }
 });
 
 /** Runs a program in an environment that names no servers; `files` is what it has put into its data folder. */

@@ -101,8 +101,11 @@ async function startServer(
   });
   if (running.hasEnded()) {
     const exit = await running.waitForExit();
+    const told = running
+      .logLines()
+      .map((line) => [line['log.level'], line['message'], line['error.message']].join(' '));
     throw new Error(
-      `${script} ended early, ${JSON.stringify(exit)}:\n${running.stdout()}${running.stderr()}`,
+      `${script} ended early, ${JSON.stringify(exit)}:\n${told.join('\n')}\n${running.stderr()}`,
     );
   }
   return Object.assign(running, { url });

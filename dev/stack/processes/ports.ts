@@ -1,3 +1,4 @@
+import { randomInt } from 'node:crypto';
 import { mkdir } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { tmpdir, userInfo } from 'node:os';
@@ -9,6 +10,12 @@ export const loopback = '127.0.0.1';
 
 const maxAttempts = 200;
 
+/**
+ * Where a port is taken that may be any: below those that Linux (from 32,768) and macOS (from 49,152) give by themselves to
+ * connections and to servers that ask for port 0. One of theirs could be given away before its server listens.
+ */
+const ownPorts = { from: 10_000, below: 32_768 };
+
 /** A port reserved until released, even while nothing listens on it. */
 export interface PortClaim {
   readonly port: number;
@@ -16,41 +23,33 @@ export interface PortClaim {
 }
 
 /**
- * Reserves `preferred`, or the next free port; 0 is any.
+ * Reserves `preferred`, or the next free port; 0 is any that the system gives to nobody by itself.
  * Stacks that start at the same time never get the same port: a reservation is a lock file, held from the choice of the
  * port until its server has been stopped.
  */
 export async function claimPort(preferred: number): Promise<PortClaim> {
   for (let attempt = 0; attempt < maxAttempts; attempt += 1) {
-    const port = preferred === 0 ? await anyFreePort() : preferred + attempt;
+    const port = preferred === 0 ? randomInt(ownPorts.from, ownPorts.below) : preferred + attempt;
     if (port > 65_535) break;
     const claim = await tryClaim(port);
     if (claim === undefined) continue;
     if (await isPortFree(port)) return claim;
     await claim.release();
   }
-  throw new Error(`no free port found at ${preferred} or the ${maxAttempts} after it`);
+  throw new Error(
+    preferred === 0
+      ? `none of ${maxAttempts} ports tried is free`
+      : `no free port found at ${preferred} or the ${maxAttempts} after it`,
+  );
 }
 
 /** True if a server could listen on this loopback port now. */
-async function isPortFree(port: number): Promise<boolean> {
-  return (await listenOnce(port)) !== undefined;
-}
-
-async function anyFreePort(): Promise<number> {
-  const port = await listenOnce(0);
-  if (port === undefined) throw new Error('the system has no free port left');
-  return port;
-}
-
-function listenOnce(port: number): Promise<number | undefined> {
+function isPortFree(port: number): Promise<boolean> {
   return new Promise((resolve) => {
     const probe = createServer();
-    probe.once('error', () => resolve(undefined));
+    probe.once('error', () => resolve(false));
     probe.listen({ port, host: loopback, exclusive: true }, () => {
-      const address = probe.address();
-      const found = typeof address === 'object' && address !== null ? address.port : undefined;
-      probe.close(() => resolve(found));
+      probe.close(() => resolve(true));
     });
   });
 }
