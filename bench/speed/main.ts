@@ -20,7 +20,8 @@ const STOPPED = 130;
 const FULL: DatasetSize = { admins: 1_000, usersPerAdmin: 100, listing: 1_000_000 };
 const SHORT: DatasetSize = { admins: 1_000, usersPerAdmin: 100, listing: 100_000 };
 
-process.exitCode = await main();
+// At once: what could not be opened whole may have left a receiver open.
+process.exit(await main());
 
 async function main(): Promise<number> {
   const wanted = await readWanted();
