@@ -46,7 +46,7 @@ const dependencyMeanings = {
 } as const satisfies CheckMeanings;
 
 const refusalMeaning = (queue: QueueName): string =>
-  `the consumer of the queue \`${queue}\` was refused. \`Redis has no memory left\`: [Redis is full](#redis-is-full). \`Redis refuses commands: …\`, with the error that Redis gave: [Redis refuses commands](#redis-refuses-commands). Clears when a job of this queue completes`;
+  `the consumer of the queue \`${queue}\` was refused. \`Redis has no memory left\`: [Redis is full](#redis-is-full). \`Redis refuses commands: …\`, with the error that Redis gave: [Redis refuses commands](#redis-refuses-commands). Clears when a job of this queue completes, or two minutes after the last refusal`;
 
 const refusalMeanings = Object.fromEntries(
   queueNames.map((queue) => [queueRegistry[queue].refusalCheck, refusalMeaning(queue)]),

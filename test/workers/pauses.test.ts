@@ -104,9 +104,7 @@ test('what one queue is refused stays told, however many jobs another queue does
   };
   const faults = createDependencyFaults();
   const [mail, logs] = [open('mail'), open('logs')];
-  const refused = Object.assign(new Error('NOREPLICAS Not enough good replicas to write.'), {
-    name: 'ReplyError',
-  });
+  const refused = refusalOf('NOREPLICAS Not enough good replicas to write.');
   for (let i = 0; i < 20; i++) mail.emit('error', refused);
   const said = 'Redis refuses commands: NOREPLICAS (it has too few replicas)';
   const job = { id: 'j' } as Job<unknown, string>;
@@ -116,6 +114,20 @@ test('what one queue is refused stays told, however many jobs another queue does
   mail.emit('completed', job, 'done', 'active');
   t.true((await faults.checks.redis_refuses()).ok);
   t.is((await faults.checks.redis_refuses_logs()).problem, said);
+});
+
+test('without a job, a refusal is over when none has followed for a while', async (t) => {
+  const redis = await openOwnRedis(t, { maxMemory: '16mb' });
+  const worker = new Worker<unknown, string>('mail', async () => 'done', {
+    connection: { ...redisAddress(redis.url), maxRetriesPerRequest: null },
+    autorun: false,
+  });
+  t.teardown(() => worker.close());
+  const faults = createDependencyFaults();
+  pauseOnRedisErrors({ queue: 'mail', worker, faults, log: createRecordingLogger().log }, 50);
+  for (let i = 0; i < 20; i++) worker.emit('error', refusalOf('READONLY'));
+  t.false((await faults.checks.redis_refuses()).ok);
+  await eventually(async () => (await faults.checks.redis_refuses()).ok);
 });
 
 test('only an answer of Redis is a refusal, wherever it has put its word for it', async (t) => {
@@ -135,11 +147,8 @@ test('only an answer of Redis is a refusal, wherever it has put its word for it'
   worker.emit('error', new Error('Missing lock for job 1'));
   t.is(refusals.sinceLastMs(), Infinity);
 
-  const refused = Object.assign(
-    new Error(
-      'ERR Error running script (call to f_1): @user_script:10: -MISCONF Redis cannot save',
-    ),
-    { name: 'ReplyError' },
+  const refused = refusalOf(
+    'ERR Error running script (call to f_1): @user_script:10: -MISCONF Redis cannot save',
   );
   for (let i = 0; i < 20; i++) worker.emit('error', refused);
   t.true(Number.isFinite(refusals.sinceLastMs()));
@@ -159,6 +168,9 @@ test('a queue that an operator has paused is not worked on until it is resumed',
   await eventually(hasDone);
   t.is((await queues.mail.state()).paused, undefined);
 });
+
+const refusalOf = (message: string): Error =>
+  Object.assign(new Error(message), { name: 'ReplyError' });
 
 /** A worker with one job, and a Redis to which this is done just before it starts. */
 async function setUp(

@@ -24,23 +24,31 @@ const PAUSE_MS = 5_000;
 const TELL_AFTER_MS = 5_000;
 /** A job that cannot be finished is refused once, and again when it is found stalled. */
 const GO_ON_WITHIN_MS = 60_000;
+/** An idle worker completes no job. While Redis refuses its commands, it is refused more often than this. */
+const OVER_AFTER_MS = 2 * GO_ON_WITHIN_MS;
 
 /**
  * Pauses a worker for a while when Redis answers but refuses everything, for want of memory, disk or rights: BullMQ would
- * retry thousands of times a second. The queue's readiness check fails until one of its jobs is done, also when single
- * commands are refused and the worker retries at leisure.
+ * retry thousands of times a second. The queue's readiness check fails until one of its jobs is done, or until nothing has
+ * been refused for a while, also when single commands are refused and the worker retries at leisure.
+ * @param overAfterMs how long that is.
  */
-export function pauseOnRedisErrors({
-  queue,
-  worker,
-  faults,
-  log,
-}: PauseOnRedisErrorsDeps): Refusals {
+export function pauseOnRedisErrors(
+  { queue, worker, faults, log }: PauseOnRedisErrorsDeps,
+  overAfterMs = OVER_AFTER_MS,
+): Refusals {
   const check = queueRegistry[queue].refusalCheck;
   let refusals: number[] = [];
   let lastAt = -Infinity;
   let firstAt: number | undefined;
+  let quiet: NodeJS.Timeout | undefined;
 
+  const endRefusals = (): void => {
+    firstAt = undefined;
+    clearTimeout(quiet);
+    quiet = undefined;
+    faults.clear(check);
+  };
   const tell = (error: Error): void => {
     const isFull = refusalCode(error) === 'OOM';
     faults.raise(check, `Redis ${isFull ? 'has no memory left' : refusalOfRedis(error)}`);
@@ -62,6 +70,7 @@ export function pauseOnRedisErrors({
     const now = performance.now();
     if (firstAt === undefined || now - lastAt > GO_ON_WITHIN_MS) firstAt = now;
     lastAt = now;
+    quiet = quiet?.refresh() ?? setTimeout(endRefusals, overAfterMs).unref();
     if (worker.isPaused()) return;
     if (now - firstAt >= TELL_AFTER_MS) tell(error);
     refusals = [...refusals.filter((at) => now - at < WITHIN_MS), now];
@@ -69,9 +78,6 @@ export function pauseOnRedisErrors({
     refusals = [];
     pause(error);
   });
-  worker.on('completed', () => {
-    firstAt = undefined;
-    faults.clear(check);
-  });
+  worker.on('completed', endRefusals);
   return { sinceLastMs: () => performance.now() - lastAt };
 }
