@@ -9,6 +9,7 @@ const TEXT = `
 
   correcthorsebatterystaple correcthorsebattery horsebatterystaple troubador troubadour troubador3 hunter2hunter2 chooseastrongpassword
   thisismypassword thisisapassword thisisthepassword thisismynewpassword thisisasecret thisisnotapassword
+  mypasswordis ihavenopassword ihavenoidea donttouchthis keepout keepoutofhere rootroot roottoor roottoorroottoor
   mypasswordispassword mypasswordissecret mynewpassword myoldpassword iforgotmypassword iforgotthepassword
   ihatepasswords idontknow idontknowmypassword idontremember passwordispassword thepasswordis whatismypassword
   whatsmypassword neversaymypassword notmypassword notapassword changethispassword changemenow changemeplease
@@ -44,7 +45,9 @@ const TEXT = `
   goodmorningvietnam goodnightmoon happybirthday happybirthdaytoyou merrychristmas happynewyear
 
   tobeornottobe tobeornottobethatisthequestion thequickbrownfox thequickbrownfoxjumps
-  thequickbrownfoxjumpsoverthelazydog loremipsumdolorsitamet loremipsumdolor maryhadalittlelamb twinkletwinklelittlestar
+  thequickbrownfoxjumpsoverthelazydog
+  loremipsumdolorsitamet loremipsumdolorsit loremipsumdolor pneumonoultramicroscopicsilicovolcanoconiosis
+  pneumonoultramicroscopic antidisestablishmentarianism maryhadalittlelamb twinkletwinklelittlestar
   itwasadarkandstormynight helloworldhelloworld helloitsme hellodarknessmyoldfriend perasperaadastra
   cogitoergosum venividivici mementomori aleaiactaest luxexumbra inthebeginning thelordismyshepherd jesuslovesme
   jesusislord jesusismylord jesusismysavior jesussaves jesuschristislord godisgood godisgreat godislove godisgoodallthetime
@@ -71,7 +74,7 @@ const TEXT = `
   michaeljordan23 michaeljordan cristianoronaldo cristianoronaldo7 ronaldinhogaucho lionelmessi10 zinedinezidane
   davidbeckham7 kobebryant24 lebronjames23 wentworthmiller marshallmathers highschoolmusical boysoverflowers
   manchesterunited manchestercity realmadridcf fcbarcelona fcbayernmunchen bayernmunchen borussiadortmund
-  liverpoolfc youllneverwalkalone youwillneverwalkalone galatasaray1905 fenerbahce1907 besiktas1903 steauabucuresti
+  liverpoolfc liverpoolfootballclub everythingisawesome youllneverwalkalone youwillneverwalkalone galatasaray1905 fenerbahce1907 besiktas1903 steauabucuresti
   dallascowboys newyorkyankees losangeleslakers goldenstatewarriors pittsburghsteelers greenbaypackers
   newenglandpatriots bostonredsox chicagobulls sanfrancisco49ers
 

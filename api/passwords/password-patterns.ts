@@ -19,8 +19,8 @@ export function repeatedUnit(text: string): string | undefined {
 
 /**
  * True for sequences and keyboard walks: runs (`abcdef123456`, `1qaz2wsx3edc`), a walk along neighbouring keys
- * (`qawsedrftgyh`), up to four interleaved sequences (`1q2w3e4r`, `a1b2c3d4`, `aabbcc`), or consecutive numbers
- * (`1011121314`). The text is in lower case; the work grows with the square of its length.
+ * (`qawsedrftgyh`), up to four interleaved sequences (`1q2w3e4r`, `a1b2c3d4`, `aabbcc`), consecutive numbers
+ * (`1011121314`), or the digits of a constant (`314159265`). The text is in lower case; the work grows with the square of its length.
  */
 export function isSequentialOrWalk(text: string): boolean {
   const points = [...text];
@@ -29,7 +29,8 @@ export function isSequentialOrWalk(text: string): boolean {
     isWalk(points) ||
     isSequence(points.filter((point, i) => point !== points[i - 1])) ||
     isInterleaved(points) ||
-    isCounting(text)
+    isCounting(text) ||
+    isConstant(text)
   );
 }
 
@@ -73,6 +74,17 @@ function isInterleaved(points: readonly string[]): boolean {
     strands.every((strand) => strand.length >= MIN_STRAND_LENGTH && isSequence(strand)),
   );
 }
+
+/** The digits of π, e and √2, of which a password may be a part. */
+const CONSTANTS = [
+  '314159265358979323846264338327950288419716939937510582097494459230781640628620899862803482534211706798',
+  '271828182845904523536028747135266249775724709369995957496696762772407663035354759457138217852516642742',
+  '141421356237309504880168872420969807856967187537694807317667973799073247846210703885038753432764157273',
+];
+
+/** True for the first digits of a well-known constant, the last one perhaps rounded. */
+const isConstant = (text: string): boolean =>
+  /^\d{6,}$/.test(text) && CONSTANTS.some((digits) => digits.startsWith(text.slice(0, -1)));
 
 /** True for consecutive numbers, up or down, the last one perhaps cut off: `2023202420252026`. */
 function isCounting(text: string): boolean {

@@ -96,6 +96,19 @@ test.serial('S19 what everybody would try first is refused', async (t) => {
     '01.02.1990 01.02.1990',
     '1/2/1990-1/2/1990-1/2/1990',
     '01-01-90 01-01-90!',
+    '31415926535897932',
+    '3.14159265358979',
+    '2.718281828459045',
+    '271828182845904524',
+    'ann3.14159265358979',
+    'mypasswordis12345',
+    'ihavenopassword!',
+    'donttouchthis123',
+    'liverpoolfootballclub',
+    'lorem ipsum dolor sit',
+    'Everything is awesome!',
+    'root toor root toor',
+    'pneumonoultramicroscopic',
   ]) {
     const answer = await api.client.post<Problem>('/auth/register', { email, name, password });
     t.deepEqual([answer.status, answer.body.code], [422, 'password_too_common'], password);
