@@ -1,4 +1,5 @@
 import { violates } from '../../shared/database/failures.js';
+import { retryConflicts } from '../../shared/database/transaction.js';
 import { AppError } from '../../shared/errors/app-error.js';
 import { User } from '../../shared/models/index.js';
 import type { CreatedUser, InsertUser, NewUser } from './users.statements.js';
@@ -38,8 +39,9 @@ export async function updateUser(
     ...fields,
     ...(email && { email: email.address, emailCanonical: email.canonical }),
   };
+  // Two users that exchange their addresses deadlock.
   const [, [user]] = await mapConstraints(() =>
-    User.update(changes, { where: { id, adminId }, returning: true }),
+    retryConflicts(() => User.update(changes, { where: { id, adminId }, returning: true })),
   );
   if (!user) throw new AppError('not_found');
   return user;

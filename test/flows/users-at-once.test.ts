@@ -1,9 +1,12 @@
 import test from 'ava';
+import { withTransaction } from '../../shared/database/transaction.js';
 import { createInsertUser } from '../../api/users/users.statements.js';
 import type { TestAdmin } from '../helpers/admins.js';
 import { useApi } from '../helpers/api.js';
 import { useSharedContext } from '../helpers/context.js';
 import { openTestDatabase } from '../helpers/database.js';
+import { eventually } from '../helpers/eventually.js';
+import type { UserAnswer } from '../helpers/samples.js';
 
 const context = useSharedContext('api');
 const api = useApi(context);
@@ -61,3 +64,32 @@ test.serial('what the server refuses for one user is not refused for the others'
   const [, refused] = outcomes;
   t.regex(String(refused.status === 'rejected' && refused.reason), /users_admin_id_fkey/);
 });
+
+test('of two users that exchange their addresses one is changed again after the deadlock', async (t) => {
+  const database = openTestDatabase(t, context.databaseUrl);
+  const [one, other] = [context.uniqueAddress(), context.uniqueAddress()];
+  const ids: number[] = [];
+  for (const email of [one, other])
+    ids.push((await ann.client.post<{ id: number }>('/users', { email })).body.id);
+  const asked = await withTransaction(database, async (transaction) => {
+    const giveUp = (id: number | undefined) =>
+      database.query(
+        `update users set email_canonical = email_canonical || '.test' where id = $id`,
+        { bind: { id }, transaction },
+      );
+    await giveUp(ids[1]);
+    const answer = ann.client.put<UserAnswer>(`/users/${ids[0]}`, { email: other });
+    // It waits to see whether the address stays taken; it has waited longest when PostgreSQL looks for a deadlock.
+    await eventually(async () => (await context.rows(WAITING)).length > 0, {
+      of: 'the request waiting for the address',
+    });
+    await giveUp(ids[0]);
+    return { answer };
+  });
+  const { status, body } = await asked.answer;
+  t.deepEqual([status, body.email], [200, other]);
+});
+
+const WAITING = `
+  select pid from pg_stat_activity
+   where datname = current_database() and wait_event_type = 'Lock' and query like 'UPDATE "users"%'`;
