@@ -5,13 +5,13 @@ import { withTransaction, type Transaction } from '../../shared/database/transac
 import { AppError } from '../../shared/errors/app-error.js';
 import type { EmailAddress } from '../../shared/identity/email-address.js';
 import { canonicalName } from '../../shared/identity/person-name.js';
-import type { Admin, AdminRow, Principal } from '../../shared/models/index.js';
+import { Admin, type AdminRow, type Principal } from '../../shared/models/index.js';
 import {
   notifyAdmin,
   notifyOfAddressChange,
   type AccountNoticeDeps,
 } from '../admins/account-notices.js';
-import { lockAdmin } from '../admins/admin-lock.js';
+import { lockAdmin, lockComparedAdmin, retryRehashed } from '../admins/admin-lock.js';
 import {
   requestConfirmation,
   voidConfirmations,
@@ -44,7 +44,18 @@ export interface AccountDeps extends ConfirmationDeps, AccountNoticeDeps {
  * @throws {AppError} `validation_failed` without the current password where it is needed, `wrong_password`,
  *   `password_too_common`, `name_taken`, `too_many_attempts` (for passwords, or past three changes of address an hour).
  */
-export async function changeAccount(
+export function changeAccount(
+  deps: AccountDeps,
+  principal: Principal,
+  changes: AccountChanges,
+  cause: Cause,
+): Promise<Admin> {
+  return retryRehashed(async (isRetry) =>
+    changeOnce(deps, isRetry ? await reloaded(principal) : principal, changes, cause),
+  );
+}
+
+async function changeOnce(
   deps: AccountDeps,
   principal: Principal,
   changes: AccountChanges,
@@ -82,19 +93,29 @@ export async function changeAccount(
  * Deletes an admin with its users and sessions, and voids the links that were mailed to its address.
  * @throws {AppError} `wrong_password`, `too_many_attempts`.
  */
-export async function deleteAccount(
+export function deleteAccount(
   deps: AccountDeps,
   principal: Principal,
   currentPassword: string,
   cause: Cause,
 ): Promise<void> {
-  await requirePassword(deps, principal, currentPassword, cause);
-  await withTransaction(deps.database, async (tx) => {
-    const admin = await lockAsker(tx, principal.admin, true);
-    await voidConfirmations(tx, { emailCanonical: admin.emailCanonical });
-    await admin.destroy({ transaction: tx });
-    await deps.audit.record('user_deleted', cause, { adminId: admin.id }, tx);
+  return retryRehashed(async (isRetry) => {
+    const asker = isRetry ? await reloaded(principal) : principal;
+    await requirePassword(deps, asker, currentPassword, cause);
+    await withTransaction(deps.database, async (tx) => {
+      const admin = await lockAsker(tx, asker.admin, true);
+      await voidConfirmations(tx, { emailCanonical: admin.emailCanonical });
+      await admin.destroy({ transaction: tx });
+      await deps.audit.record('user_deleted', cause, { adminId: admin.id }, tx);
+    });
   });
+}
+
+/** @throws {AppError} `unauthorized` when the admin was deleted. */
+async function reloaded(principal: Principal): Promise<Principal> {
+  const admin = await Admin.findByPk(principal.admin.id);
+  if (!admin) throw new AppError('unauthorized');
+  return { ...principal, admin };
 }
 
 /** The password must not be a common one with the current address or the new one, and the name that the account will have. */
@@ -147,14 +168,14 @@ async function requestAddress(
 
 /**
  * The asker's row as it is now, locked.
- * @throws {AppError} `unauthorized` when it was deleted; `wrong_password` when the password that was compared, if one was
- *   needed, has been changed since.
+ * @throws {AppError} `unauthorized` when it was deleted; `wrong_password` when the hash that was compared, if one was needed,
+ *   is not its own any more.
  */
 async function lockAsker(tx: Transaction, asker: AdminRow, needsPassword: boolean): Promise<Admin> {
-  const admin = await lockAdmin(tx, { id: asker.id });
+  const admin = needsPassword
+    ? await lockComparedAdmin(tx, asker)
+    : await lockAdmin(tx, { id: asker.id });
   if (!admin) throw new AppError('unauthorized');
-  if (needsPassword && admin.passwordHash !== asker.passwordHash)
-    throw new AppError('wrong_password');
   return admin;
 }
 

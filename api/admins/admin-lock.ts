@@ -1,4 +1,5 @@
 import type { Transaction } from '../../shared/database/transaction.js';
+import { AppError } from '../../shared/errors/app-error.js';
 import { Admin } from '../../shared/models/index.js';
 
 /** Which admin: by id, or by the canonical form of its address. */
@@ -18,4 +19,38 @@ export type WhichAdmin = { readonly id: number } | { readonly emailCanonical: st
  */
 export function lockAdmin(tx: Transaction, which: WhichAdmin): Promise<Admin | null> {
   return Admin.findOne({ where: { ...which }, lock: tx.LOCK.NO_KEY_UPDATE, transaction: tx });
+}
+
+/** A password was compared with a hash that is not the admin's any more: see {@link retryRehashed}. */
+class HashChanged extends AppError {
+  constructor() {
+    super('wrong_password');
+  }
+}
+
+/**
+ * Locks the admin whose password was compared with this hash; resolves to null when it was deleted.
+ * @throws {AppError} `wrong_password` when it has another hash by now.
+ */
+export async function lockComparedAdmin(
+  tx: Transaction,
+  { id, passwordHash }: Pick<Admin, 'id' | 'passwordHash'>,
+): Promise<Admin | null> {
+  const admin = await lockAdmin(tx, { id });
+  if (admin && admin.passwordHash !== passwordHash) throw new HashChanged();
+  return admin;
+}
+
+/**
+ * Runs work that compares a password and then locks the admin, and runs it again if the hash has changed in between: a login
+ * may have stored a new one of the same password.
+ * @param work must load the hash anew when it is run again.
+ */
+export async function retryRehashed<T>(work: (isRetry: boolean) => Promise<T>): Promise<T> {
+  try {
+    return await work(false);
+  } catch (error) {
+    if (error instanceof HashChanged) return work(true);
+    throw error;
+  }
 }

@@ -7,7 +7,7 @@ import { AppError } from '../../shared/errors/app-error.js';
 import { canonicalName } from '../../shared/identity/person-name.js';
 import { Admin, Confirmation, Registration } from '../../shared/models/index.js';
 import { networkOf } from '../rate-limits/networks.js';
-import { lockAdmin } from '../admins/admin-lock.js';
+import { lockAdmin, lockComparedAdmin, retryRehashed } from '../admins/admin-lock.js';
 import {
   findConfirmation,
   lockConfirmation,
@@ -56,7 +56,8 @@ export async function confirm(
 ): Promise<void> {
   const { token } = answer;
   const link = await findConfirmation(deps, token, ['registration', 'resend', 'email_change']);
-  if (link.purpose === 'email_change') await confirmNewAddress(deps, link, answer, cause);
+  if (link.purpose === 'email_change')
+    await retryRehashed(() => confirmNewAddress(deps, link, answer, cause));
   else await confirmRegistration(deps, link, answer, cause);
 }
 
@@ -189,11 +190,11 @@ async function confirmNewAddress(
   if (link.confirmedAt !== null) return;
   try {
     await withTransaction(database, async (tx) => {
-      const admin = await lockAdmin(tx, { id: asker.id });
+      const admin = await lockComparedAdmin(tx, asker);
       const current = await lockConfirmation(tx, link);
       if (current?.confirmedAt) return;
       requireOpen(current);
-      if (admin?.passwordHash !== asker.passwordHash) throw new AppError('wrong_password');
+      if (!admin) throw new AppError('invalid_token');
       await moveAddress(tx, admin, link, cause);
       const details = { purpose: 'email_change' };
       await audit.record('email_confirmed', cause, { adminId: admin.id, details }, tx);
