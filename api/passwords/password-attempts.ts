@@ -25,7 +25,7 @@ export interface PasswordAttempt {
 export interface PasswordAttemptLimiter {
   /**
    * Counts an attempt before the password is compared, so that concurrent attempts cannot outrun the count, then compares.
-   * A successful attempt is refunded, and so is one that ends in an {@link AppError}: the password was not wrong.
+   * A successful attempt is refunded, and so is one that ends in `overloaded`: nothing was compared.
    * @throws {AppError} `too_many_attempts`, whether or not the password is right or the account exists.
    */
   attempt<T>(
@@ -111,7 +111,7 @@ async function attemptPassword<T>(
   try {
     result = await compare();
   } catch (error) {
-    if (error instanceof AppError) await refund(consumed);
+    if (error instanceof AppError && error.code === 'overloaded') await refund(consumed);
     throw error;
   }
   if (result === undefined) return undefined;

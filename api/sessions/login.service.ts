@@ -65,7 +65,13 @@ const REHASH: Statement = {
   text: 'update admins set password_hash = $3 where id = $1 and password_hash = $2 returning id',
 };
 
-/** The admin, if the password is its own. Every failure is counted and audited, and so is the first refused attempt. */
+/**
+ * The admin, if the password is its own. Every failure is counted and audited, and so is the first refused attempt. The
+ * password of a registration is a failure too: who registers an address anew for each guess at its account must not guess
+ * more often.
+ * @throws {AppError} `email_not_confirmed` for the password of the registration. For confirmed addresses too: registering an
+ *   address and trying that password must not reveal which addresses they are.
+ */
 async function checkPassword(
   { database, passwords, passwordAttempts, audit }: LoginDeps,
   email: EmailAddress,
@@ -86,25 +92,20 @@ async function checkPassword(
   const isKnownNetwork = async (): Promise<boolean> => (await find()).isKnownNetwork;
   const within = { isKnownNetwork };
   const attempt = { emailCanonical: email.canonical, ip: cause.ip, within, onLock };
-  const compare = async (): Promise<PasswordOwner | undefined> =>
-    comparePassword(passwords, password, await find());
+  let isOfRegistration = false;
+  const compare = async (): Promise<PasswordOwner | undefined> => {
+    const { admin, registration } = await find();
+    const match = await passwords.verify(password, () => Promise.resolve(admin));
+    if (match) return match;
+    const registered = await passwords.verify(password, () => Promise.resolve(registration));
+    isOfRegistration = registered !== undefined;
+    return undefined;
+  };
   const client = { ip: cause.ip, isKnownNetwork };
-  const admin = await passwords.reserve(() => passwordAttempts.attempt(attempt, compare), client);
-  if (!admin) await audit.record('authn_login_fail', cause, audited);
-  return admin;
-}
-
-/** @throws {AppError} `email_not_confirmed` for the password of the registration. */
-async function comparePassword(
-  passwords: Passwords,
-  password: string,
-  { admin, registration }: Account,
-): Promise<PasswordOwner | undefined> {
-  const match = await passwords.verify(password, () => Promise.resolve(admin));
+  const match = await passwords.reserve(() => passwordAttempts.attempt(attempt, compare), client);
   if (match) return match;
-  // For confirmed addresses too: registering an address and trying that password must not reveal which addresses they are.
-  if (await passwords.verify(password, () => Promise.resolve(registration)))
-    throw new AppError('email_not_confirmed');
+  await audit.record('authn_login_fail', cause, audited);
+  if (isOfRegistration) throw new AppError('email_not_confirmed');
   return undefined;
 }
 

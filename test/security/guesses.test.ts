@@ -64,6 +64,30 @@ test.serial(
   },
 );
 
+test.serial(
+  'S22 whoever registers the address with each guess guesses no more often, and the audit has each of them',
+  async (t) => {
+    const admin = await people().confirmedAdmin();
+    const pending = await people().registerAdmin();
+    for (const [i, { email }] of [admin, pending].entries()) {
+      const tryTo = async (ip: string, guess: string) => {
+        const body = people().applicant({ email, password: guess });
+        t.is((await from(ip).post('/auth/register', body)).status, 202);
+        return (await logIn(ip, email, guess)).status;
+      };
+      const guesses = (count: number, ipOf: (n: number) => string) =>
+        inTurn(count, (n) => tryTo(ipOf(n), `a guess that is long enough: ${n}`));
+      const expected = Array.from({ length: TRIES_PER_NETWORK }, () => 403);
+      const ofOneNetwork = await guesses(TRIES_PER_NETWORK + 1, () => `10.22.${110 + i}.1`);
+      t.deepEqual(ofOneNetwork, [...expected, 429], 'from one network');
+      const ofMany = await guesses(TRIES_PER_ACCOUNT, (n) => `10.${40 + i}.${n}.1`);
+      t.is(ofMany.at(-1), 429, 'from many');
+    }
+    t.true((await eventsOf(admin.id, 'authn_login_fail')).length >= TRIES_PER_NETWORK);
+    t.is((await logIn('10.22.110.1', admin.email, admin.password)).status, 429);
+  },
+);
+
 test.serial('S22 a stolen token guesses the password no faster from many networks', async (t) => {
   const { email, password, login } = await people().confirmedAdmin();
   const guess = async (i: number, guessed: string) => {
@@ -238,6 +262,13 @@ test.serial(
     t.is((await logIn(HOME, email, password)).status, 200);
   },
 );
+
+/** Runs `attempt` one after the other. */
+async function inTurn<T>(count: number, attempt: (n: number) => Promise<T>): Promise<T[]> {
+  const results: T[] = [];
+  for (let n = 0; n < count; n++) results.push(await attempt(n));
+  return results;
+}
 
 /** Where owners are, and where they have never been. */
 const HOME = '10.23.113.7';
