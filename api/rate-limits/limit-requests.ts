@@ -1,6 +1,6 @@
 import type { Request, RequestHandler } from 'express';
 import type { Audit } from '../../shared/audit/audit.js';
-import { adminIdOf, causeOf, contextOf } from '../http/request-context.js';
+import { adminIdOf, causeOf, contextOf, principalOf } from '../http/request-context.js';
 import { clientNetworks } from './networks.js';
 import {
   createRateLimiter,
@@ -41,6 +41,12 @@ export function limitByClient(deps: LimitRequestsDeps, limit: RateLimit): Reques
 export function limitByAdmin(deps: LimitRequestsDeps, limit: RateLimit): RequestHandler {
   const limiter = createRateLimiter(deps.rateLimiting, limit, { remembersRefusals: true });
   return limitRequests(deps, limit, (req) => limiter.consume(String(adminIdOf(req))));
+}
+
+/** Per-session rate limit: what a stolen token uses up is not its owner's. Belongs behind `requireAdmin`. */
+export function limitBySession(deps: LimitRequestsDeps, limit: RateLimit): RequestHandler {
+  const limiter = createRateLimiter(deps.rateLimiting, limit, { remembersRefusals: true });
+  return limitRequests(deps, limit, (req) => limiter.consume(String(principalOf(req).sessionId)));
 }
 
 /** Takes a point from each network of the client; resolves to the tightest result. */

@@ -1,7 +1,12 @@
 import type { RequestHandler } from 'express';
-import { limitByAdmin, limitByClient, type LimitRequestsDeps } from './limit-requests.js';
+import {
+  limitByAdmin,
+  limitByClient,
+  limitBySession,
+  type LimitRequestsDeps,
+} from './limit-requests.js';
 
-/** Per-IP rate limits for auth routes, per-admin rate limits for writes. */
+/** Per-IP rate limits for auth routes, per-session and per-admin rate limits for writes. */
 export interface RouteLimits {
   readonly registrations: RequestHandler;
   /** Requests that send a mail. */
@@ -9,7 +14,7 @@ export interface RouteLimits {
   readonly logins: RequestHandler;
   /** Requests that carry a refresh token or the token of a mailed link. */
   readonly tokens: RequestHandler;
-  /** An admin's changes to its own account: a password costs two hashes and a mail. */
+  /** A session's changes to its admin's account: a password costs two hashes and a mail. */
   readonly accountChanges: RequestHandler;
   /** An admin's writes to its users. */
   readonly userWrites: RequestHandler;
@@ -24,7 +29,7 @@ export const createRouteLimits = (deps: LimitRequestsDeps): RouteLimits => ({
   mails: limitByClient(deps, { name: 'mails', points: 20, seconds: HOUR }),
   logins: limitByClient(deps, { name: 'logins', points: 30, seconds: MINUTE }),
   tokens: limitByClient(deps, { name: 'tokens', points: 60, seconds: MINUTE }),
-  accountChanges: limitByAdmin(deps, {
+  accountChanges: limitBySession(deps, {
     name: 'account-changes',
     points: 30,
     seconds: 15 * MINUTE,

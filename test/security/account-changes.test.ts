@@ -82,22 +82,28 @@ test.serial(
   },
 );
 
-test.serial('S51 what one admin changes of its own account is limited', async (t) => {
-  // 30 in a quarter of an hour, scaled down.
-  const strict = await runApi(context, { scope: t, env: { RATE_LIMIT_SCALE: '0.2' } });
-  const admin = await system.admins.confirmedAdmin();
-  const session = createClient(strict.url).as(admin.login.access_token);
-  for (let i = 0; i < 6; i++)
-    t.is((await session.put('/auth/me', { name: `${admin.name} ${i}` })).status, 200);
-  for (const refused of [
-    await session.put<Problem>('/auth/me', { name: admin.name }),
-    await session.request('DELETE', '/auth/me', { json: { current_password: admin.password } }),
-  ]) {
-    t.deepEqual([refused.status, (refused.body as Problem).code], [429, 'too_many_attempts']);
-    t.regex(refused.headers.get('retry-after') ?? '', /^[1-9]\d*$/);
-  }
-  t.is((await session.get<Me & { name: string }>('/auth/me')).body.name, `${admin.name} 5`);
-});
+test.serial(
+  'S51 what one session changes of its account is limited, and no other one with it',
+  async (t) => {
+    // 30 in a quarter of an hour, scaled down.
+    const strict = await runApi(context, { scope: t, env: { RATE_LIMIT_SCALE: '0.2' } });
+    const admin = await system.admins.confirmedAdmin();
+    const session = createClient(strict.url).as(admin.login.access_token);
+    for (let i = 0; i < 6; i++)
+      t.is((await session.put('/auth/me', { name: `${admin.name} ${i}` })).status, 200);
+    for (const refused of [
+      await session.put<Problem>('/auth/me', { name: admin.name }),
+      await session.request('DELETE', '/auth/me', { json: { current_password: admin.password } }),
+    ]) {
+      t.deepEqual([refused.status, (refused.body as Problem).code], [429, 'too_many_attempts']);
+      t.regex(refused.headers.get('retry-after') ?? '', /^[1-9]\d*$/);
+    }
+    t.is((await session.get<Me & { name: string }>('/auth/me')).body.name, `${admin.name} 5`);
+    const other = createClient(strict.url).as((await system.admins.logIn(admin)).access_token);
+    const json = { current_password: admin.password };
+    t.is((await other.request('DELETE', '/auth/me', { json })).status, 204, 'its owner can');
+  },
+);
 
 test.serial('S20 a new password needs the old one and ends every other session', async (t) => {
   const { admins, client, mailbox } = system;
@@ -174,6 +180,44 @@ test.serial(
       t.is(await logIn(admin.email, donor.password), 200);
       const rows = await context.rows('select id from sessions where admin_id = $1', [admin.id]);
       t.is(rows.length, 2, 'the first one, and the one just now');
+    }
+  },
+);
+
+test.serial(
+  'a hash that a login renews while the password is compared is the same password’s',
+  async (t) => {
+    const database = openTestDatabase(t, context.databaseUrl);
+    const asks: readonly ((admin: TestAdmin) => Promise<number>)[] = [
+      async ({ client, password }) => {
+        const body = { email: system.admins.applicant().email, current_password: password };
+        return (await client.put('/auth/me', body)).status;
+      },
+      async ({ client, password }) => {
+        const email = system.admins.applicant().email;
+        await client.put('/auth/me', { email, current_password: password });
+        const token = await tokenFor(email);
+        return (await system.client.post('/auth/confirm', { token, password })).status;
+      },
+      async ({ client, password }) => {
+        const json = { current_password: password };
+        return (await client.request('DELETE', '/auth/me', { json })).status;
+      },
+    ];
+    for (const [i, ask] of asks.entries()) {
+      const password = `the same for both, of round ${i}`;
+      const admin = await system.admins.confirmedAdmin({ password });
+      const twin = await system.admins.confirmedAdmin({ password });
+      const asked = await withTransaction(database, async (transaction) => {
+        await database.query(
+          `update admins set password_hash = (select password_hash from admins where id = $twin) where id = $id`,
+          { bind: { id: admin.id, twin: twin.id }, transaction },
+        );
+        const status = ask(admin);
+        await eventually(isAnyoneWaiting, { of: 'the request waiting for the row' });
+        return { status };
+      });
+      t.is(await asked.status, i === asks.length - 1 ? 204 : 200);
     }
   },
 );
