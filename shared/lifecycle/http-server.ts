@@ -5,6 +5,9 @@ const newestResponses = new WeakMap<Server, ReadonlyMap<Duplex, ServerResponse>>
 const SAFE_METHODS: readonly unknown[] = ['GET', 'HEAD', 'OPTIONS', 'TRACE'];
 /** Responses to pipelined requests that wait for those before them. */
 const waiting = new WeakSet<ServerResponse>();
+/** A connection on which so many answers wait for one before them is read no further: each takes thousands of bytes. */
+const MAX_QUEUED_ANSWERS = 100;
+const queuedAnswers = new WeakMap<Duplex, number>();
 
 /**
  * The newest response on each open connection of a server, from the first call on. Not a set of those in flight: one whose
@@ -19,7 +22,10 @@ export function newestResponsesOf(server: Server): ReadonlyMap<Duplex, ServerRes
   server.on('connection', (socket) => socket.once('close', () => newest.delete(socket)));
   server.prependListener('request', ({ socket }, res) => {
     // Node gives a response its socket once those before it on the connection have ended.
-    if (res.socket === null) markIfWaiting(res, newest.get(socket));
+    if (res.socket === null) {
+      markIfWaiting(res, newest.get(socket));
+      queueAnswer(res, socket);
+    }
     newest.set(socket, res);
   });
   return newest;
@@ -35,6 +41,23 @@ export const hasToWait = (res: ServerResponse): boolean => res.socket === null &
 function markIfWaiting(res: ServerResponse, previous: ServerResponse | undefined): void {
   if (!previous) return;
   if (!isSafe(res) || !isSafe(previous) || hasToWait(previous)) waiting.add(res);
+}
+
+/** Bounds what one client can make this process keep. Node itself stops reading only when answers have been written. */
+function queueAnswer(res: ServerResponse, socket: Duplex): void {
+  const count = (by: number): number => {
+    const queued = (queuedAnswers.get(socket) ?? 0) + by;
+    queuedAnswers.set(socket, queued);
+    return queued;
+  };
+  const pauseIfFull = (): void => {
+    if (count(0) >= MAX_QUEUED_ANSWERS) socket.pause();
+  };
+  // Not at once: Node reads on at the end of each request.
+  if (count(1) >= MAX_QUEUED_ANSWERS) process.nextTick(pauseIfFull);
+  res.once('socket', () => {
+    if (count(-1) < MAX_QUEUED_ANSWERS && socket.isPaused()) socket.resume();
+  });
 }
 
 const isSafe = ({ req }: ServerResponse): boolean => SAFE_METHODS.includes(req.method);
