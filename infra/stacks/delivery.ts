@@ -70,7 +70,7 @@ export class DeliveryStack extends Stack {
       void pipeline.addStage({ stageName, actions: [action] });
     stage(
       'Source',
-      new actions.CodeStarConnectionsSourceAction({
+      new ConnectedSource({
         actionName: 'GitHub',
         connectionArn: parts.account.connection.attrConnectionArn,
         owner,
@@ -263,6 +263,27 @@ export class DeliveryStack extends Stack {
   }
 }
 
+/** A connection is used by the action of its own service prefix; the CDK grants only that of the service's former name. */
+class ConnectedSource extends actions.CodeStarConnectionsSourceAction {
+  constructor(private readonly own: actions.CodeStarConnectionsSourceActionProps) {
+    super(own);
+  }
+
+  protected override bound(
+    scope: Construct,
+    stage: codepipeline.IStage,
+    options: codepipeline.ActionBindOptions,
+  ): codepipeline.ActionConfig {
+    options.role.addToPrincipalPolicy(
+      new iam.PolicyStatement({
+        actions: ['codeconnections:UseConnection'],
+        resources: [this.own.connectionArn],
+      }),
+    );
+    return super.bound(scope, stage, options);
+  }
+}
+
 /** Elastic Beanstalk makes the resources of a bundle with the rights of who deploys it: here a topic and SES's part. */
 class DeployWithResources extends actions.ElasticBeanstalkDeployAction {
   protected override bound(
@@ -286,6 +307,7 @@ class DeployWithResources extends actions.ElasticBeanstalkDeployAction {
           'sns:SetSubscriptionAttributes',
           'sns:TagResource',
           'sns:ListTagsForResource',
+          'sns:GetDataProtectionPolicy',
         ],
         resources: [inRegion('sns', 'awseb-*')],
       }),

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import test from 'node:test';
+import { isDeepStrictEqual } from 'node:util';
 import { Match, Template } from 'aws-cdk-lib/assertions';
 import {
   checkSettings,
@@ -30,6 +31,14 @@ const [development, , production] = environments as [
 ];
 const templateOf = (environment: EnvironmentSettings, part: string): Template =>
   Template.fromJSON(templates[`rollcall-${environment.name}-${part}`] as never);
+
+const accountTemplate = Template.fromJSON(templates['rollcall-account'] as never);
+
+/** What the policies of a role allow, by its logical name. */
+const statementsOf = (template: Template, role: string) =>
+  (Object.values(template.findResources('AWS::IAM::Policy')) as (Resource & PolicyDocument)[])
+    .filter(({ Properties }) => (resolved(Properties['Roles']) as string[]).includes(role))
+    .flatMap(({ Properties }) => Properties.PolicyDocument.Statement);
 
 const OVER_TLS = { 'aws:SecureTransport': 'true' };
 
@@ -233,6 +242,46 @@ for (const environment of environments) {
     assert.equal(source?.['DetectChanges'], false);
   });
 
+  test(`${environment.name}: the source may use the connection, by the action of its own service`, () => {
+    const template = templateOf(environment, 'delivery');
+    const [pipeline] = Object.values(template.findResources('AWS::CodePipeline::Pipeline'));
+    const [source] = pipeline?.['Properties'].Stages[0].Actions;
+    const connection = source.Configuration.ConnectionArn;
+    const [exported] = Object.values(
+      accountTemplate.findOutputs('*', { Export: { Name: connection['Fn::ImportValue'] } }),
+    );
+    const [resource] = exported?.['Value']['Fn::GetAtt'];
+    const { Type } = accountTemplate.toJSON()['Resources'][resource];
+    const service = String(Type).split('::')[1]?.toLowerCase();
+    const role = source.RoleArn['Fn::GetAtt'][0];
+    assert.ok(
+      statementsOf(template, role).some(
+        ({ Action, Resource: resources }) =>
+          [Action].flat().includes(`${service}:UseConnection`) &&
+          isDeepStrictEqual(resources, connection),
+      ),
+    );
+  });
+
+  test(`${environment.name}: who deploys may read what CloudFormation reads of a topic`, () => {
+    const template = templateOf(environment, 'delivery');
+    const [pipeline] = Object.values(template.findResources('AWS::CodePipeline::Pipeline'));
+    const stages: readonly {
+      readonly Name: string;
+      readonly Actions: readonly [
+        { readonly RoleArn: { readonly 'Fn::GetAtt': readonly string[] } },
+      ];
+    }[] = pipeline?.['Properties'].Stages;
+    for (const { Actions } of stages.filter(({ Name }) => ['Worker', 'Api'].includes(Name)))
+      for (const action of ['sns:GetTopicAttributes', 'sns:GetDataProtectionPolicy'])
+        assert.ok(
+          statementsOf(template, Actions[0].RoleArn['Fn::GetAtt'][0] ?? '').some(({ Action }) =>
+            [Action].flat().includes(action),
+          ),
+          action,
+        );
+  });
+
   test(`${environment.name}: the administrator’s password is known to the stage that migrates alone`, () => {
     const service = JSON.stringify(templateOf(environment, 'service').toJSON());
     assert.doesNotMatch(service, /Secretdatabaseadministrator/);
@@ -319,6 +368,7 @@ interface PolicyDocument {
     readonly PolicyDocument: {
       readonly Statement: readonly {
         readonly Action: string | readonly string[];
+        readonly Resource?: unknown;
         readonly Condition?: unknown;
       }[];
     };
