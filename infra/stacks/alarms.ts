@@ -144,16 +144,20 @@ export class AlarmsStack extends Stack {
       this.chart(`Health of ${name}`, health);
     }
     // The alarms of the bundle. Their names are Elastic Beanstalk's, so they cannot be given an action: their change of state
-    // is an event.
+    // is an event. Every environment of the account has them; their descriptions begin with its name.
+    const { worker } = this.parts.service.environmentNames;
     new events.Rule(this, 'BundleAlarms', {
-      description:
-        'The dead-letter queue of the worker tier holds a message, or no worker publishes',
+      description: `${worker}: the dead-letter queue of the worker tier holds a message, or no worker publishes`,
       eventPattern: {
         source: ['aws.cloudwatch'],
         detailType: ['CloudWatch Alarm State Change'],
         detail: {
           state: { value: ['ALARM'] },
           alarmName: bundleAlarms.map((name) => ({ wildcard: `awseb-*-${name}-*` })),
+          // The second stands beside the first for a while: docs/deploy.md, "Blue and green".
+          configuration: {
+            description: [worker, `${worker}-green`].map((name) => ({ prefix: `${name}: ` })),
+          },
         },
       },
       targets: [new eventTargets.SnsTopic(this.topic)],

@@ -314,6 +314,20 @@ for (const environment of environments) {
     });
   });
 
+  test(`${environment.name}: of the bundles' alarms its own alone are passed on`, () => {
+    const [rule] = Object.values(
+      templateOf(environment, 'alarms').findResources('AWS::Events::Rule'),
+    );
+    const { configuration } = rule?.['Properties'].EventPattern.detail;
+    const prefixes: readonly { readonly prefix: string }[] = configuration.description;
+    for (const other of environments)
+      for (const suffix of ['', '-green']) {
+        const description = `rollcall-${other.name}-worker${suffix}: no worker`;
+        const isTold = prefixes.some(({ prefix }) => description.startsWith(prefix));
+        assert.equal(isTold, other === environment, description);
+      }
+  });
+
   test(`${environment.name}: what an alarm publishes passes the policies of the topic and of its key`, () => {
     const template = templateOf(environment, 'alarms');
     for (const { Properties } of Object.values(template.findResources('AWS::CloudWatch::Alarm'))) {
@@ -382,7 +396,14 @@ test('the bundle of the worker tier publishes where it may, and has the alarms t
   const text = files.join('\n');
   assert.match(text, new RegExp(`METRICS_CLOUDWATCH_NAMESPACE: ${METRICS_NAMESPACE}$`, 'm'));
   for (const name of bundleAlarms)
-    assert.match(text, new RegExp(`^  ${name}:\n    Type: AWS::CloudWatch::Alarm$`, 'm'));
+    assert.match(
+      text,
+      // Its description begins with the name of the environment, as the rule demands.
+      new RegExp(
+        `^  ${name}:\n    Type: AWS::CloudWatch::Alarm\n    Properties:\n(?: +#.*\n)*      AlarmDescription:\n +'Fn::Join':\n +- ''\n +- - \\{ Ref: AWSEBEnvironmentName \\}\n +- ': `,
+        'm',
+      ),
+    );
 });
 
 test('the stream of log lines keeps all of them in S3', () => {
