@@ -59,7 +59,10 @@ export interface FleetSettings {
 export interface MailSettings {
   /** Sender, at the zone or below it. */
   readonly from: string;
-  /** Mails a second that SES grants the account. */
+  /**
+   * Mails a second. SES grants a rate to the account, 14 at first, and environments do not know of one another: all of them
+   * together must not exceed it.
+   */
   readonly rate: number;
 }
 
@@ -83,6 +86,9 @@ const CONNECTIONS_OF_A_WORKER = 20;
 /** As many workers as reach the rate, and one more (docs/scaling.md). */
 export const workersAtMost = (mailRate: number): number =>
   Math.ceil((mailRate * SECONDS_A_MAIL) / CONNECTIONS_OF_A_WORKER) + 1;
+
+/** Instances that serve while others are replaced: fewer than the most there may be, or none could be replaced. */
+export const inServiceAtLeast = ({ min, max }: FleetSettings): number => Math.min(min, max - 1);
 
 /** The subject of the tokens that GitHub gives to jobs of this environment of the repository. */
 export function githubSubject(repository: RepositorySettings, environment: string): string {

@@ -20,7 +20,7 @@ export const production: EnvironmentSettings = {
   search: { instance: 't3.medium.search', nodes: 2, storageGib: 50 },
   web: { instance: 't3.small', min: 2, max: 6 },
   worker: { instance: 't3.small', min: 2 },
-  mail: { from: 'no-reply@example.com', rate: 14 },
+  mail: { from: 'no-reply@example.com', rate: 12 },
   operators: ['ops@example.com'],
   isApproved: true,
 };

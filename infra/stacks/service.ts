@@ -7,7 +7,12 @@ import * as route53 from 'aws-cdk-lib/aws-route53';
 import * as targets from 'aws-cdk-lib/aws-route53-targets';
 import type * as secrets from 'aws-cdk-lib/aws-secretsmanager';
 import type { Construct } from 'constructs';
-import { platform, workersAtMost, type EnvironmentSettings } from '../environment.js';
+import {
+  inServiceAtLeast,
+  platform,
+  workersAtMost,
+  type EnvironmentSettings,
+} from '../environment.js';
 import type { AccountStack } from './account.js';
 import { DATABASE_NAME, databaseRoles, type DataStack } from './data.js';
 import type { LogsStack } from './logs.js';
@@ -144,7 +149,9 @@ export class ServiceStack extends Stack {
     const { min, max } = settings.web;
     return {
       'aws:autoscaling:asg': { MinSize: String(min), MaxSize: String(max) },
-      'aws:autoscaling:updatepolicy:rollingupdate': { MinInstancesInService: String(min) },
+      'aws:autoscaling:updatepolicy:rollingupdate': {
+        MinInstancesInService: String(inServiceAtLeast(settings.web)),
+      },
       // The type of load balancer is decided when an environment is made: no bundle can change it later.
       'aws:elasticbeanstalk:environment': {
         EnvironmentType: 'LoadBalanced',

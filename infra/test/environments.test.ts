@@ -7,6 +7,7 @@ import { Match, Template } from 'aws-cdk-lib/assertions';
 import {
   checkSettings,
   githubSubject,
+  inServiceAtLeast,
   workersAtMost,
   type EnvironmentSettings,
 } from '../environment.js';
@@ -118,6 +119,20 @@ test('settings that contradict one another are refused', () => {
 
 test('as many workers at most as reach the rate, and one more', () => {
   assert.deepEqual([1, 14, 58, 300].map(workersAtMost), [2, 2, 3, 7]);
+});
+
+test('an instance can be replaced where as many serve at least as at most', () => {
+  const fleet = { instance: 't3.small', min: 2, max: 2 };
+  checkSettings({ ...production, web: fleet });
+  assert.equal(inServiceAtLeast(fleet), 1);
+  assert.equal(inServiceAtLeast({ ...fleet, max: 6 }), 2);
+  for (const environment of environments) {
+    const options = optionsOf(environment, 'Web');
+    assert.equal(
+      valueOf(options, 'MinInstancesInService'),
+      String(inServiceAtLeast(environment.web)),
+    );
+  }
 });
 
 for (const environment of environments) {
