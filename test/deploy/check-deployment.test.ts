@@ -67,6 +67,8 @@ test('times that do not fit one another are found', (t) => {
     option('aws:elasticbeanstalk:environment:process:default', 'DeregistrationDelay', '30'),
     option('aws:elasticbeanstalk:sqsd', 'InactivityTimeout', '60'),
     option('aws:elasticbeanstalk:sqsd', 'VisibilityTimeout', '90'),
+    option('aws:elasticbeanstalk:sqsd', 'ErrorVisibilityTimeout', '60'),
+    option('aws:elasticbeanstalk:sqsd', 'MaxRetries', '60'),
   ];
   t.deepEqual(
     checkOptionPairs(settings, { apiKeepAliveS: 65, workerKeepAliveS: 75, longestRequestS: 30 }),

@@ -55,6 +55,13 @@ export const planted: readonly Planted[] = [
   ],
   [
     'options',
+    `${worker}/40-queue-daemon.config`,
+    "MaxRetries: '100'",
+    "MaxRetries: '10'",
+    /ErrorVisibilityTimeout times MaxRetries must be at least an hour/,
+  ],
+  [
+    'options',
     `${worker}/50-scaling.config`,
     'aws:autoscaling:asg:',
     'aws:elbv2:loadbalancer:',

@@ -23,6 +23,8 @@ const TIER_OF: readonly (readonly [prefix: string, tier: Tier])[] = [
 /** environments-cfg-softwaresettings.html: all properties together. */
 const MAX_PROPERTY_BYTES = 4_096;
 const MAX_VALUE_LENGTH = 256;
+/** How long a message is posted again, at least: PostgreSQL may be gone for that long. */
+const MIN_RETRIES_S = 3_600;
 /** A CloudFormation function in an option: `{"Ref": "..."}` in backticks. */
 export const inlineFunction = /^`(\{.*\})`$/s;
 /** AWSHowTo.secrets.env-vars.html: with the six random characters, and at most one key of its JSON. */
@@ -116,6 +118,8 @@ export function checkOptionPairs(
   const delay = number('aws:elasticbeanstalk:environment:process:default', 'DeregistrationDelay');
   const inactivity = number('aws:elasticbeanstalk:sqsd', 'InactivityTimeout');
   const visibility = number('aws:elasticbeanstalk:sqsd', 'VisibilityTimeout');
+  const errorVisibility = number('aws:elasticbeanstalk:sqsd', 'ErrorVisibilityTimeout');
+  const maxRetries = number('aws:elasticbeanstalk:sqsd', 'MaxRetries');
   const rules: readonly (readonly [holds: boolean, problem: string])[] = [
     [
       idle === undefined || idle < times.apiKeepAliveS,
@@ -132,6 +136,10 @@ export function checkOptionPairs(
     [
       inactivity === undefined || visibility === undefined || inactivity < visibility,
       'VisibilityTimeout must exceed InactivityTimeout: a message would be posted while it is worked on',
+    ],
+    [
+      inactivity === undefined || (errorVisibility ?? 2) * (maxRetries ?? 10) >= MIN_RETRIES_S,
+      'ErrorVisibilityTimeout times MaxRetries must be at least an hour: a short outage would make dead letters',
     ],
     [
       (number('aws:autoscaling:asg', 'MinSize') ?? 1) <=
