@@ -145,6 +145,13 @@ for (const environment of environments) {
       const examples = JSON.parse(readFileSync(file, 'utf8')) as OptionSetting[];
       for (const { Namespace, OptionName } of examples)
         assert.ok(named.includes(`${Namespace} ${OptionName}`), `${Namespace} ${OptionName}`);
+      // What the product reads is the same either way.
+      const readBy = (all: readonly OptionSetting[]) =>
+        all
+          .filter(({ Namespace }) => Namespace.includes(':application:environment'))
+          .map(({ OptionName }) => OptionName)
+          .toSorted();
+      assert.deepEqual(readBy(examples), readBy(options));
     });
 
     test(`${environment.name}: what the ${tier} tier reads fits into an environment`, () => {
