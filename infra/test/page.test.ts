@@ -51,6 +51,21 @@ test('every stack that the page names exists, and every part of an environment i
     assert.ok(parts.has(name), `${name} is no stack`);
 });
 
+test('by hand and by the CDK the same alarms are passed on', () => {
+  const [, pattern = ''] = /--event-pattern '([^']+)'/.exec(section('By hand')) ?? [];
+  const [rule] = Object.values(templates['rollcall-production-alarms']?.Resources ?? {}).filter(
+    ({ Type }) => Type === 'AWS::Events::Rule',
+  );
+  assert.deepEqual(JSON.parse(pattern), rule?.Properties?.['EventPattern']);
+});
+
+test('the role that OpenSearch needs in a VPC is made before the first environment', () => {
+  const steps = section('By the CDK');
+  const role = steps.indexOf('create-service-linked-role --aws-service-name opensearchservice');
+  const first = steps.indexOf("npm run deploy -- 'rollcall-");
+  assert.ok(role >= 0 && role < first);
+});
+
 test('the costs count the secrets that an environment has', () => {
   for (const { name } of environments) {
     const own = Object.entries(templates)
