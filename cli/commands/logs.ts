@@ -17,7 +17,11 @@ export const logCommands: readonly Command[] = [
       },
     ],
     options: [
-      { flags: '--lines <N>', summary: 'how many lines of before, up to 10,000 (default 10)' },
+      {
+        flags: '--lines <N>',
+        summary:
+          'how many lines of before, counted after --level, up to 10,000 (default 10); a file is searched 256 MiB back',
+      },
       { flags: '--level <LEVEL>', summary: 'only lines of this level and above', values: levels },
       { flags: '--once', summary: 'end after the lines of before' },
     ],
@@ -31,19 +35,20 @@ const MAX_LINES = 10_000;
 
 /** Says on stderr where it reads; with `--json` each line is printed as it was written. */
 async function tail(args: Arguments): Promise<CommandStream> {
+  const least = levels.indexOf((optionOf(args, 'level') ?? 'trace') as (typeof levels)[number]);
   const options: TailOptions = {
+    isShown: (line) => isOfLevel(line, least),
     lines: countOf(args, 'lines', MAX_LINES) ?? DEFAULT_LINES,
     follows: args.options['once'] !== true,
     signal: args.terminal.interrupted(),
   };
   const lines = await linesOf(args, options);
-  const least = levels.indexOf((optionOf(args, 'level') ?? 'trace') as (typeof levels)[number]);
-  return { stream: shown(lines, least, args.isJson) };
+  return { stream: shown(lines, args.isJson) };
 }
 
 async function linesOf(args: Arguments, options: TailOptions): Promise<AsyncIterable<string>> {
   const [file] = args.words;
-  if (file === '-') return streamLines(args.terminal.stdin);
+  if (file === '-') return streamLines(args.terminal.stdin, options);
   if (file !== undefined) {
     await args.terminal.err(`from ${file}\n`);
     return fileLines(file, options);
@@ -59,16 +64,17 @@ async function linesOf(args: Arguments, options: TailOptions): Promise<AsyncIter
   return spoolLines(spool.dir, options);
 }
 
-async function* shown(
-  lines: AsyncIterable<string>,
-  least: number,
-  isJson: boolean,
-): AsyncGenerator<string> {
+/** What is no line of ours, such as a stack trace, is of every level. */
+function isOfLevel(line: string, least: number): boolean {
+  const fields = parsed(line);
+  const level = (levels as readonly string[]).indexOf(String(fields?.['log.level']));
+  return fields === undefined || level >= least;
+}
+
+async function* shown(lines: AsyncIterable<string>, isJson: boolean): AsyncGenerator<string> {
   for await (const line of lines) {
-    const fields = parsed(line);
-    const level = (levels as readonly string[]).indexOf(String(fields?.['log.level']));
-    if (fields !== undefined && level < least) continue;
-    yield isJson || !fields ? line : describe(fields);
+    const fields = isJson ? undefined : parsed(line);
+    yield fields ? describe(fields) : line;
   }
 }
 

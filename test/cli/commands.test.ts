@@ -1,5 +1,5 @@
 import { spawnSync } from 'node:child_process';
-import { appendFile, mkdir, rename, rm, writeFile } from 'node:fs/promises';
+import { appendFile, mkdir, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import test from 'ava';
@@ -251,15 +251,52 @@ test('logs tail follows a file through its replacement, and filters by level', a
   t.is(await tail, 0);
 });
 
+test('logs tail counts the lines of before after it has filtered them, however far back they are', async (t) => {
+  const path = join(context.spoolDir, 'far.log');
+  t.teardown(() => rm(path, { force: true }));
+  const shownOf = async (lines: string, ...more: string[]): Promise<string[]> => {
+    const args = ['logs', 'tail', path, '--once', '--lines', lines, ...more];
+    return messagesIn((await runCli(context, args)).stdout);
+  };
+  const between = line('info', 'x'.repeat(500)).repeat(12_000);
+  await writeFile(
+    path,
+    [1, 2, 3].map((n) => line('warn', `warning ${n}`) + between).join('') + line('error', 'err'),
+  );
+  t.true((await stat(path)).size > 3 * 4 * 1_048_576, 'more than what is searched first');
+  t.deepEqual(await shownOf('2', '--level', 'warn'), ['warning 3', 'err']);
+  t.deepEqual(await shownOf('3', '--level', 'warn'), ['warning 2', 'warning 3', 'err']);
+  t.deepEqual(
+    await shownOf('10', '--level', 'warn'),
+    [1, 2, 3].map((n) => `warning ${n}`).concat('err'),
+  );
+  t.deepEqual(await shownOf('1', '--level', 'fatal'), []);
+
+  await writeFile(path, line('info', 'y'.repeat(1_000_000)).repeat(9) + line('info', 'short'));
+  t.is((await shownOf('10')).length, 5, 'lines that are too long to be kept all');
+  const { stdout } = await runCli(context, ['logs', 'tail', '--help']);
+  t.regex(stdout.replaceAll(/\s+/g, ' '), /--lines <N> .*counted after --level/);
+});
+
 test('logs tail follows the spool, and stdin', async (t) => {
   const SPOOL_DIR = join(context.spoolDir, 'tailed');
   const folder = join(SPOOL_DIR, 'folder');
   await mkdir(folder, { recursive: true });
-  await writeFile(join(folder, '1.ndjson'), line('info', 'waits'));
+  await writeFile(
+    join(folder, '1.ndjson'),
+    ['debug', 'info', 'warn'].map((level) => line(level, `${level} waits`)).join(''),
+  );
+  const most = ['logs', 'tail', '--once', '--lines', '1', '--level'];
+  const spooled = { SPOOL_DIR, FIREHOSE_DELIVERY_STREAM: 'logs' };
+  for (const [level, message] of [
+    ['info', 'warn waits'],
+    ['warn', 'warn waits'],
+  ] as const)
+    t.deepEqual(messagesIn((await runCli(context, [...most, level], spooled)).stdout), [message]);
   const interrupt = new AbortController();
   const { terminal, output, problems } = recording({ interrupted: () => interrupt.signal });
   const tail = runInTerminal(['logs', 'tail'], environment(context, { SPOOL_DIR }), terminal);
-  await eventually(async () => output().includes('waits'));
+  await eventually(async () => output().includes('warn waits'));
   t.regex(problems(), /from the spool of this host, .*tailed: lines that wait to be shipped/);
   await writeFile(join(folder, '2.ndjson'), line('info', 'the next segment'));
   await eventually(async () => output().includes('the next segment'));
