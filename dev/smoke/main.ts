@@ -5,8 +5,7 @@ import { check, createClient, type Client } from './client.js';
 import { createMailFinder } from './mail-finder.js';
 import { readStackFile } from '../stack/stack-file.js';
 
-// `npm run smoke -- URL [--mailbox URL]`: checks a running deployment end to end, as a client would.
-// Without a mailbox it logs in with SMOKE_EMAIL and SMOKE_PASSWORD, and leaves that account unchanged.
+// `npm run smoke -- [URL] [--mailbox URL]`: checks a running deployment end to end, as a client would.
 
 /** Runs one step, prints how long it took, and returns its result. */
 type Step = <Result>(name: string, run: () => Promise<Result>) => Promise<Result>;
@@ -16,7 +15,17 @@ interface Credentials {
   readonly password: string;
 }
 
-const USAGE = 'usage: npm run smoke -- URL [--mailbox URL]';
+const USAGE = `usage: npm run smoke -- [URL] [--mailbox URL]
+
+Checks a running deployment end to end, as a client would: the public routes, a registration with its mail, a login, and users
+in both forms of the routes. Without a URL it is the running \`npm run dev\`.
+
+  --mailbox URL   where the confirmation mail arrives (maildev or Mailpit); that of \`npm run dev\` is known
+  --help
+
+Without a mailbox it logs in with SMOKE_EMAIL and SMOKE_PASSWORD, and leaves that account unchanged.
+Exit codes: 0 all passed, 1 a step failed, 64 wrong usage.
+`;
 const mailTimeoutMs = 30_000;
 
 process.exitCode = await main(process.argv.slice(2));
@@ -24,16 +33,20 @@ process.exitCode = await main(process.argv.slice(2));
 async function main(args: string[]): Promise<number> {
   const options = readOptions(USAGE, {
     args,
-    options: { mailbox: { type: 'string' } },
+    options: { mailbox: { type: 'string' }, help: { type: 'boolean', default: false } },
     allowPositionals: true,
   });
   if (!options) return 64;
   const { values, positionals } = options;
+  if (values.help) {
+    process.stdout.write(USAGE);
+    return 0;
+  }
   const env = readDevEnv();
   const stack = await readStackFile(env.dataDir);
   const url = positionals[0] ?? stack?.api;
   if (url === undefined || positionals.length > 1 || !URL.canParse(url)) {
-    console.error(USAGE);
+    console.error(USAGE.trimEnd());
     return 64;
   }
   const isOwnStack = stack !== undefined && new URL(stack.api).port === new URL(url).port;

@@ -1,8 +1,9 @@
-import { mkdir, readFile } from 'node:fs/promises';
-import { resolve } from 'node:path';
+import { mkdir } from 'node:fs/promises';
 import { chromium, type Browser, type Page, type Response } from 'playwright-core';
 import * as z from 'zod';
+import { EXIT_CONFIG } from '../../shared/config/config.js';
 import { readDevEnv, readTourEnv } from '../env.js';
+import { readStackFile, type StackDescription } from '../stack/stack-file.js';
 import {
   openPage as openPageWith,
   readmeScreenshot,
@@ -18,14 +19,6 @@ import { tourConsole } from './console-tour.js';
  * Screenshots of every step are in `.local/tour/`, those of the README in docs/images/. The account is deleted at the
  * end, so that its name is free for the next run.
  */
-
-const Stack = z.object({
-  api: z.string(),
-  console: z.string(),
-  mailbox: z.string(),
-  firehose: z.string(),
-  operator: z.object({ email: z.string(), password: z.string() }),
-});
 
 interface Size {
   readonly width: number;
@@ -45,8 +38,7 @@ const person = {
   password: 'a tour needs no map',
 };
 
-const { dataDir } = readDevEnv();
-const stack = Stack.parse(JSON.parse(await readFile(resolve(dataDir, 'stack.json'), 'utf8')));
+const stack = await requireStack();
 await mkdir(screenshotsFolder, { recursive: true });
 const chrome = await chromium.launch({
   executablePath: readTourEnv().chromium,
@@ -63,6 +55,15 @@ try {
   await tourConsole(chrome, stack);
 } finally {
   await chrome.close();
+}
+
+/** The running `npm run dev`. Ends the process if there is none. */
+async function requireStack(): Promise<StackDescription> {
+  const found = await readStackFile(readDevEnv().dataDir);
+  // A stack that was killed has left its file.
+  if (found && (await fetch(`${found.api}/health/live`).catch(() => undefined))) return found;
+  console.error('`npm run dev` is not running here. Start it first.');
+  process.exit(EXIT_CONFIG);
 }
 
 async function tour(browser: Browser): Promise<void> {

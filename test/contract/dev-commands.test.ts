@@ -1,5 +1,5 @@
 import { once } from 'node:events';
-import { mkdtemp, readdir, rm } from 'node:fs/promises';
+import { mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
 import { createServer, type AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -34,6 +34,26 @@ test('npm run cli says what to start where nothing runs', async (t) => {
   }
 });
 
+test('npm run tour says what to start where nothing runs, or no longer', async (t) => {
+  const { port, release } = await claimPort(0);
+  t.teardown(release);
+  const killed = JSON.stringify({ api: `http://${loopback}:${port}` });
+  for (const stackFile of [undefined, killed]) {
+    const { code, stdout, stderr } = await run(t, 'dev/tour/main', [], stackFile);
+    t.deepEqual([code, stdout], [78, '']);
+    t.is(stderr, '`npm run dev` is not running here. Start it first.\n');
+  }
+});
+
+test('npm run smoke explains itself, and refuses what it does not know', async (t) => {
+  const help = await run(t, 'dev/smoke/main', ['--help']);
+  t.deepEqual([help.code, help.stderr], [0, '']);
+  t.regex(help.stdout, /^usage: npm run smoke -- \[URL\][^]*--mailbox URL[^]*SMOKE_EMAIL/);
+  const refused = await run(t, 'dev/smoke/main', ['--bogus']);
+  t.deepEqual([refused.code, refused.stdout], [64, '']);
+  t.regex(refused.stderr, /bogus[^]*\n\nusage: npm run smoke/);
+});
+
 test('npm run smoke says that nothing answers, before it asks for a mailbox', async (t) => {
   const { port, release } = await claimPort(0);
   t.teardown(release);
@@ -58,10 +78,11 @@ test('a claimed port is none that the system gives away before its server listen
   }
 });
 
-/** Runs a program in an environment that names no servers; `files` is what it has put into its data folder. */
-async function run(scope: Scope, program: string, args: readonly string[]) {
+/** Runs a program in an environment that names no servers; `files` is what is in its data folder afterwards. */
+async function run(scope: Scope, program: string, args: readonly string[], stackFile?: string) {
   const dataDir = await mkdtemp(join(tmpdir(), 'rollcall-dev-'));
   scope.teardown(() => rm(dataDir, { recursive: true, force: true }));
+  if (stackFile !== undefined) await writeFile(join(dataDir, 'stack.json'), stackFile);
   const env = { PATH: readDevEnv().searchPath.join(':'), DEV_DATA_DIR: dataDir };
   const running = startProgram(`dist/${program}.js`, env, scope, args);
   const { code } = await running.waitForExit();
