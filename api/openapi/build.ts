@@ -30,7 +30,7 @@ const ORIGINAL_FORM_TAG = 'Users (original form)';
 const TAGS = ['Registration', 'Sessions', 'Account', 'Users', ORIGINAL_FORM_TAG, 'Service'];
 const DESCRIPTION = `An **admin** registers, confirms by a mailed link, logs in, and manages **users**.
 
-1. \`POST /auth/register\` and follow the link in the mail.
+1. \`POST /auth/register\` with a password of your own (the example's is refused), and follow the link in the mail.
 2. \`POST /auth/login\`, copy \`access_token\`, press **Authorize** and paste it.
 3. Create, read, change, list and delete users.
 

@@ -22,6 +22,7 @@ export interface Operation {
 /** The committed document, as far as tests look into it. */
 export interface OpenApiDocument {
   readonly openapi: string;
+  readonly info: { readonly description: string };
   readonly tags: readonly { readonly name: string }[];
   readonly security: unknown;
   readonly paths: Readonly<Record<string, Readonly<Record<string, Operation>>>>;

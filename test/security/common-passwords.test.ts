@@ -174,6 +174,7 @@ test.serial(
     t.deepEqual(Object.keys(example).toSorted(), ['email', 'name', 'password']);
     const { status, body } = await api.client.post<Problem>('/auth/register', example);
     t.deepEqual([status, body.code], [422, 'password_too_common']);
+    t.regex(readDocument().info.description, /password of your own \(the example's is refused\)/);
     const own = { ...example, password: 'kettle-orchid-93-fern' };
     t.is((await api.client.post('/auth/register', own)).status, 202);
   },
