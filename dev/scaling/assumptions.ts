@@ -25,16 +25,20 @@ export const assumptions = {
     source:
       'estimate of [smtp.mailer.ts](../workers/mail/smtp/smtp.mailer.ts), generous for SES in the same region',
   },
-  'CPU of a mail': { value: 0.0033, unit: 's', source: `${PERFORMANCE}, mail` },
+  'CPU of a mail': {
+    value: 0.0012,
+    unit: 's',
+    source: `${PERFORMANCE}, mail, measured on 30 November 2026`,
+  },
   'CPU of a log line, worker': {
     value: 25.5e-6,
     unit: 's',
-    source: `${PERFORMANCE}, two-workers: the larger of its two figures`,
+    source: `what [workers](../workers/cloudwatch/work-facts.ts) count with: about twice what ${PERFORMANCE} has, two-workers, measured on 30 November 2026`,
   },
   'CPU of a hash, cost 12': {
-    value: 0.242,
+    value: 0.33,
     unit: 's',
-    source: `${PERFORMANCE}, login: bcrypt at cost 10, four times`,
+    source: `${PERFORMANCE}, login, measured on 30 November 2026: bcrypt at cost 10, four times`,
   },
   'CPU of a registration, API': {
     value: 0.0043,
@@ -55,6 +59,12 @@ export const assumptions = {
   'Firehose, large regions': { value: 5 * MIB, unit: 'bytes/s', source: FIREHOSE_LIMITS },
   'Firehose, other regions': { value: MIB, unit: 'bytes/s', source: FIREHOSE_LIMITS },
   'vCPUs of an instance': { value: 2, unit: '', source: 't3.small' },
+  'vCPUs of a large API instance': { value: 16, unit: '', source: 'chosen' },
+  'thread pool of the image': {
+    value: 8,
+    unit: 'threads',
+    source: "`UV_THREADPOOL_SIZE` in [Dockerfile.api](../Dockerfile.api); Node's own default is 4",
+  },
   'price of an instance': {
     value: 0.0208,
     unit: '$ an hour',

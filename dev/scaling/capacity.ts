@@ -1,3 +1,4 @@
+import { hashConcurrency } from '../../api/passwords/hash-limiter.js';
 import { scalingSettings } from '../../shared/scaling/scalable-work.js';
 import { assumed, mailsPerWorker } from './assumptions.js';
 
@@ -14,6 +15,10 @@ export interface Limit {
 export interface Need {
   readonly perSecond: number;
   readonly hashCores: number;
+  /** Large API instances for these hashes, with a thread pool for all but one of their vCPUs. */
+  readonly hashInstances: number;
+  /** The same with the thread pool that the image sets, however many vCPUs they have. */
+  readonly imageHashInstances: number;
   readonly workers: number;
   /** The same with as many SMTP connections as a worker's CPU can keep busy. */
   readonly wideWorkers: number;
@@ -34,13 +39,22 @@ const LOADS = [1, 14, 100, 300, 1_000, 3_000, 10_000];
 
 const logBytes = assumed('log lines of a registration') * assumed('size of a log line');
 
+/** Hashes at a time in a process of the image, as it limits them itself. */
+export const hashesAtOnce = (
+  cores: number,
+  threads: number = assumed('thread pool of the image'),
+): number => hashConcurrency({ cores, threads });
+/** The smallest thread pool with which all cores but one hash. */
+export const threadsFor = (cores: number): number => cores + 1;
+
 const unsorted: readonly Limit[] = [
   {
     part: 'password hashes',
     unit: 'an API instance with 2 vCPUs, of which one hashes',
-    perSecond: 1 / (HASHES * assumed('CPU of a hash, cost 12')),
+    perSecond:
+      hashesAtOnce(assumed('vCPUs of an instance')) / (HASHES * assumed('CPU of a hash, cost 12')),
     remedy:
-      'more API instances, or larger ones: all vCPUs but one hash. `BCRYPT_COST=10` takes a quarter, Argon2id about an eighth ([ADR 9](adr/0009-password-hashes.md))',
+      'more API instances, or larger ones: all vCPUs but one hash, and at most `UV_THREADPOOL_SIZE` - 2, so set it to the vCPUs + 1. `BCRYPT_COST=10` takes a quarter, Argon2id about a tenth ([ADR 9](adr/0009-password-hashes.md))',
   },
   {
     part: 'deleting settled messages after 30 days',
@@ -119,10 +133,14 @@ export const needs = (): readonly Need[] =>
   LOADS.map((perSecond) => {
     const sesPerSecond = perSecond / scalingSettings.utilisation;
     const usual = mailsPerWorker(sesPerSecond);
+    const hashCores = perSecond * HASHES * assumed('CPU of a hash, cost 12');
+    const vcpus = assumed('vCPUs of a large API instance');
     const workersAt = (mails: number): number => Math.ceil(sesPerSecond / mails - ROUNDING);
     return {
       perSecond,
-      hashCores: perSecond * HASHES * assumed('CPU of a hash, cost 12'),
+      hashCores,
+      hashInstances: Math.ceil(hashCores / hashesAtOnce(vcpus, threadsFor(vcpus)) - ROUNDING),
+      imageHashInstances: Math.ceil(hashCores / hashesAtOnce(vcpus) - ROUNDING),
       workers: workersAt(usual),
       wideWorkers: workersAt(Math.min(usual * WIDER, 1 / assumed('CPU of a mail'))),
       redisCores: perSecond * assumed('CPU of a registration, Redis'),

@@ -1,5 +1,5 @@
 import { assumed, assumptions } from './assumptions.js';
-import { limits, needs } from './capacity.js';
+import { hashesAtOnce, limits, needs, threadsFor } from './capacity.js';
 import { byWork, policies } from './policies.js';
 import { renderRuns } from './plot.js';
 import { scenarioNamed, scenarios } from './scenarios.js';
@@ -82,7 +82,7 @@ function renderSection(all: readonly (readonly Run[])[]): string {
       ]),
     ]),
     '## On paper, up to 10,000 registrations a second',
-    'Cores are fully used ones: twice as many are wise. Workers are those of the policy, with `MAIL_RATE` as the load needs it.',
+    `Cores are fully used ones: twice as many are wise. ${hashingNote()} Workers are those of the policy, with \`MAIL_RATE\` as the load needs it.`,
     table(needRows()),
     '## What is assumed',
     table([
@@ -143,10 +143,22 @@ const startRows = (): readonly Row[] => [
   }),
 ];
 
+/** What the two columns of API instances assume. */
+function hashingNote(): string {
+  const vcpus = assumed('vCPUs of a large API instance');
+  const [threads, usual] = [threadsFor(vcpus), assumed('thread pool of the image')];
+  return [
+    `API instances hash on ${vcpus} vCPUs each: ${hashesAtOnce(vcpus, threads)} passwords at a time with \`UV_THREADPOOL_SIZE=${threads}\`,`,
+    `and ${hashesAtOnce(vcpus)} with ${usual}, which the image sets. What is run without the image has 4, and hashes 2.`,
+  ].join(' ');
+}
+
 const needRows = (): readonly Row[] => [
   [
     'registrations a second',
     'cores that hash',
+    'API instances',
+    'with the thread pool of the image',
     'workers',
     'with 100 connections each',
     'PostgreSQL',
@@ -158,6 +170,8 @@ const needRows = (): readonly Row[] => [
   ...needs().map((need) => [
     grouped(need.perSecond),
     rounded(need.hashCores),
+    grouped(need.hashInstances),
+    grouped(need.imageHashInstances),
     grouped(need.workers),
     grouped(need.wideWorkers),
     `${rounded(need.postgresCores)} cores`,

@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import test from 'ava';
 import { projectRoot } from '../../../dev/paths.js';
 import { assumed, mailsPerWorker } from '../../../dev/scaling/assumptions.js';
+import { hashesAtOnce, limits, needs } from '../../../dev/scaling/capacity.js';
 import { simulateAll, writtenFiles } from '../../../dev/scaling/document.js';
 import { byWork, policies } from '../../../dev/scaling/policies.js';
 import { OUTAGE, scenarioNamed, scenarios } from '../../../dev/scaling/scenarios.js';
@@ -83,6 +84,49 @@ test('a worker is assumed to have the connections that it opens', (t) => {
       'and to send so many',
     );
   }
+});
+
+test('an API hashes on no more vCPUs than its thread pool allows', async (t) => {
+  const dockerfile = await readFile(join(projectRoot, 'Dockerfile.api'), 'utf8');
+  t.is(
+    Number(/UV_THREADPOOL_SIZE=(\d+)/.exec(dockerfile)?.[1]),
+    assumed('thread pool of the image'),
+  );
+  t.deepEqual(
+    [2, 4, 8, 64].map((vcpus) => hashesAtOnce(vcpus)),
+    [1, 3, 6, 6],
+  );
+  for (const { hashCores, hashInstances, imageHashInstances } of needs()) {
+    t.is(hashInstances, Math.ceil(hashCores / 15));
+    t.is(imageHashInstances, Math.ceil(hashCores / 6));
+  }
+  const hashing = limits.find(({ part }) => part === 'password hashes');
+  t.regex(hashing?.remedy ?? '', /`UV_THREADPOOL_SIZE` - 2/);
+});
+
+test('what is assumed is near what docs/performance.md has', async (t) => {
+  const text = await readFile(join(projectRoot, 'docs/performance.md'), 'utf8');
+  const cpuOf = (measurement: string, contender: string): number => {
+    const [, section = ''] = text.split(`\n### ${measurement}\n`);
+    const [head, row] = ['', contender].map((first) =>
+      section
+        .split('\n')
+        .find((line) => line.startsWith(`| ${first}`.trimEnd()))
+        ?.split('|')
+        .map((cell) => cell.trim()),
+    );
+    return Number.parseFloat((row?.[head?.indexOf('CPU') ?? -1] ?? '').replace(',', '')) / 1e6;
+  };
+  const measured = {
+    'CPU of a mail': cpuOf('mail', 'rollcall'),
+    'CPU of a hash, cost 12': 4 * cpuOf('login', 'bcrypt'),
+  } as const;
+  // The same machine varies by a third.
+  for (const [name, seconds] of Object.entries(measured)) {
+    const ratio = assumed(name as keyof typeof measured) / seconds;
+    t.true(ratio > 1 / 1.5 && ratio < 1.5, `${name}: ${ratio} of what was measured`);
+  }
+  t.true(assumed('CPU of a log line, worker') > cpuOf('two-workers', 'two workers'));
 });
 
 test('docs/scaling.md and its plots are those of this code: npm run simulate:scaling', async (t) => {
