@@ -84,6 +84,17 @@ test('a broken link and a broken anchor are noticed', (t) => {
   ]);
 });
 
+test('the list at the top of docs/runbook.md names every section', async (t) => {
+  const text = await readFile(join(projectRoot, 'docs/runbook.md'), 'utf8');
+  const [top = '', ...sections] = text.split(/^(?=## )/m);
+  t.true(sections.length > 25);
+  const listed = linksOf(top).map((link) => link.replace(/^#/, ''));
+  t.deepEqual(
+    sections.map((section) => anchorsOf(section)[0] ?? '').filter((id) => !listed.includes(id)),
+    [],
+  );
+});
+
 test('every path in a code span of the documents exists', async (t) => {
   const missing = [...(await readDocuments(projectRoot))]
     .filter(([path]) => !describesThePast(path))
