@@ -159,6 +159,8 @@ function wordsFor(error: AppError): { readonly title: string; readonly text: str
     case 'unauthorized':
       return { title: 'Please log in', text: 'Your session has ended. Nothing has been changed.' };
     case 'unavailable':
+      // Of PostgreSQL's failures nothing else is said.
+      if (error.detail !== undefined) return { title: error.title, text: error.detail };
       return {
         title: 'PostgreSQL does not answer',
         text: 'The console cannot ask for your session without it, so it shows nothing. Registration and logins fail as well. Try again in a moment.',

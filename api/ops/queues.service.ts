@@ -1,16 +1,18 @@
 import type { Audit, Cause } from '../../shared/audit/audit.js';
 import type { Database } from '../../shared/database/connect.js';
 import { withTransaction } from '../../shared/database/transaction.js';
+import { AppError } from '../../shared/errors/app-error.js';
 import { refusalOfRedis } from '../../shared/queues/redis-refusals.js';
 import type { JobCounts, JobQueue } from '../../shared/queues/job-queue.js';
 import { queueNames, queueRegistry, type QueueName } from '../../shared/queues/registry.js';
 
 /** The producers' sides of the queues. */
 export interface QueueDeps {
-  readonly queues: Readonly<Record<QueueName, Pick<JobQueue, 'state' | 'pause' | 'resume'>>>;
+  readonly queues: Readonly<Record<QueueName, Pick<JobQueue, 'state'>>>;
 }
 
-export interface QueuePauseDeps extends QueueDeps {
+export interface QueuePauseDeps {
+  readonly queues: Readonly<Record<QueueName, Pick<JobQueue, 'pause' | 'pauseOf' | 'resume'>>>;
   readonly database: Database;
   readonly audit: Audit;
 }
@@ -44,17 +46,21 @@ export function readQueueReports({ queues }: QueueDeps): Promise<QueueReport[]> 
           problem: null,
         };
       } catch (error) {
-        const problem = `Redis ${refusalOfRedis(error) ?? 'cannot be reached'}`;
+        const problem = problemOfRedis(error);
         return { name, description, counts: null, paused: null, resting_until: null, problem };
       }
     }),
   );
 }
 
+const problemOfRedis = (error: unknown): string =>
+  `Redis ${refusalOfRedis(error) ?? 'cannot be reached'}`;
+
 /**
  * Pauses a queue until it is resumed: jobs in progress end, no other is taken, new ones wait. Pausing it again gives it
  * another reason.
- * @throws Redis's or the database's error; then the queue is as it was, unless only the commit of the audit event failed.
+ * @throws {AppError} `unavailable` when Redis does not do it, or the database's error; then the queue is as it was, unless
+ * Redis's answer was lost or only the commit of the audit event failed.
  */
 export async function pauseQueue(
   { queues, database, audit }: QueuePauseDeps,
@@ -65,18 +71,30 @@ export async function pauseQueue(
   const pause = { reason: cause.reason ?? 'none given', by, since: new Date() };
   await withTransaction(database, async (tx) => {
     await audit.record('queue_paused', cause, { details: { queue: name } }, tx);
-    await queues[name].pause(pause);
+    await queues[name].pause(pause).catch(unavailable);
   });
 }
 
-/** Resumes a queue; resolves to whether it was paused. @throws as {@link pauseQueue} does. */
+/** Resumes a queue; resolves to whether it was paused, and audits only that. @throws as {@link pauseQueue} does. */
 export async function resumeQueue(
   { queues, database, audit }: QueuePauseDeps,
   name: QueueName,
   cause: Cause,
 ): Promise<boolean> {
+  if (!(await queues[name].pauseOf().catch(unavailable))) return false;
   return withTransaction(database, async (tx) => {
     await audit.record('queue_resumed', cause, { details: { queue: name } }, tx);
-    return queues[name].resume();
+    return queues[name].resume().catch(unavailable);
+  });
+}
+
+const RETRY_AFTER_SECONDS = '5';
+
+/** Rethrows an error of Redis as one that says so. */
+function unavailable(error: unknown): never {
+  throw new AppError('unavailable', {
+    detail: problemOfRedis(error),
+    headers: { 'Retry-After': RETRY_AFTER_SECONDS },
+    cause: error,
   });
 }

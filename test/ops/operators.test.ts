@@ -95,7 +95,7 @@ test.serial(
       await context.rows(
         `select event, details from audit_events where event like 'queue%' order by id`,
       ),
-      ['queue_paused', 'queue_resumed', 'queue_resumed'].map((event) => ({
+      ['queue_paused', 'queue_resumed'].map((event) => ({
         event,
         details: { queue: 'mail', operator_id: 7, reason: cause.reason },
       })),
@@ -117,7 +117,11 @@ test.serial(
       queueNames.map(() => [null, 'Redis cannot be reached']),
     );
     const unaudited = { ...cause, traceId: 'e'.repeat(32) };
-    await t.throwsAsync(pauseQueue({ database, audit, queues }, 'mail', unaudited));
+    for (const act of [pauseQueue, resumeQueue])
+      await t.throwsAsync(act({ database, audit, queues }, 'mail', unaudited), {
+        code: 'unavailable',
+        message: 'Redis cannot be reached',
+      });
     t.deepEqual(
       await context.rows('select from audit_events where trace_id = $1', [unaudited.traceId]),
       [],

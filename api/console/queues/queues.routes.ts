@@ -69,7 +69,7 @@ export function queueRoutes(deps: ConsoleDeps): Router {
 }
 
 function renderQueue(report: QueueReport, mayChange: boolean) {
-  const { name, description, counts, paused } = report;
+  const { name, description, counts, paused, problem } = report;
   const action = paused ? 'resume' : 'pause';
   return section(
     `queue-${name}`,
@@ -82,6 +82,6 @@ function renderQueue(report: QueueReport, mayChange: boolean) {
       ['Active', counts && count(counts.active)],
       ['Delayed', counts && count(counts.delayed)],
       ['Failed', counts && count(counts.failed)],
-    ])}${mayChange && markup`<div class="actions"><a class="button ${paused ? '' : 'quiet'}" href="/ops/queues/${name}/${action}">${paused ? 'Resume…' : 'Pause…'}</a></div>`}`,
+    ])}${mayChange && problem === null && markup`<div class="actions"><a class="button ${paused ? '' : 'quiet'}" href="/ops/queues/${name}/${action}">${paused ? 'Resume…' : 'Pause…'}</a></div>`}`,
   );
 }
