@@ -10,6 +10,7 @@ import {
   type RequestConfirmationDeps,
 } from '../mailed-links/confirmations.js';
 import { pageOf, placeOf, type Page, type PageRequest } from './keyset.js';
+import { isSuppressed } from './mail/suppressions.service.js';
 
 interface Reads {
   readonly database: Database;
@@ -135,14 +136,14 @@ export async function readAdminDetails(
 
 /**
  * Sends the registration of an address another link, as if its owner had asked for one: the worker applies the limits of
- * mails to one address.
+ * mails to one address. Resolves to whether it does: nothing is sent to a suppressed address.
  * @throws {AppError} `not_found` when no registration of the address waits for confirmation.
  */
 export async function sendConfirmation(
   deps: RequestConfirmationDeps,
   email: EmailAddress,
   cause: Cause,
-): Promise<void> {
+): Promise<'requested' | 'suppressed'> {
   const [row] = await deps.database.query<{ found: boolean }>(
     `select exists (select from registrations where email_canonical = $canonical)
         and not exists (select from admins where email_canonical = $canonical) as found`,
@@ -152,6 +153,8 @@ export async function sendConfirmation(
     throw new AppError('not_found', {
       detail: 'no registration of this address waits for confirmation',
     });
+  if (await isSuppressed(deps, email)) return 'suppressed';
   const request = { purpose: 'resend', email } as const;
   await requestConfirmation(deps, request, 'confirmation_requested_by_operator', cause);
+  return 'requested';
 }

@@ -103,7 +103,11 @@ async function confirm(args: Arguments): Promise<CommandResult> {
   const [text = ''] = args.words;
   const email = readAddress(text);
   const cause = causeOfCommand(args);
-  await withTools(args, (tools) => sendConfirmation(tools, email, cause).catch(explained));
+  const outcome = await withTools(args, (tools) =>
+    sendConfirmation(tools, email, cause).catch(explained),
+  );
+  if (outcome === 'suppressed')
+    throw new Error('the address is suppressed: `mail unsuppress` first');
   return {
     lines: [
       `another link is on its way to ${email.address}: \`mail show\` tells what becomes of it`,

@@ -204,6 +204,16 @@ test.serial(
       2,
       'the relay enqueues it',
     );
+    await context.rows(
+      `insert into suppressions (email_canonical, reason) values (lower($1), 'bounce')`,
+      [pending],
+    );
+    const suppressed = await runCli(context, ['admins', 'confirm', pending]);
+    t.deepEqual(
+      [suppressed.code, suppressed.stdout, suppressed.stderr],
+      [1, '', 'the address is suppressed: `mail unsuppress` first\n'],
+    );
+    t.is((await runCli(context, ['mail', 'unsuppress', pending])).code, 0);
     const users = await runCli(context, ['users', 'search', 'U@', '--admin', String(adminId)]);
     t.regex(users.stdout, /u@x\.test +\\u001b\[2JEve/);
     const [user] = (await runCliJson(context, ['users', 'list'])).json['users'] as { id: number }[];

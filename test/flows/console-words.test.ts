@@ -43,6 +43,34 @@ test('a filter that cannot be read is refused by the names of its fields', async
   t.regex(text, /<p>About admin: must be a number; By operator: must be 1 or more<\/p>/);
 });
 
+test('no confirmation is promised to a suppressed address: the way to lift that is shown', async (t) => {
+  const { email: address } = await api.admins.registerAdmin();
+  await context.rows(
+    `insert into suppressions (email_canonical, reason) values (lower($1), 'bounce')`,
+    [address],
+  );
+  const path = '/ops/confirmations/send';
+  const reason = 'she lost it';
+  const asked = () =>
+    context.rows(`select from audit_events where details ->> 'reason' = $1`, [reason]);
+  for (const { status, text } of [
+    await browser.get(`${path}?address=${encodeURIComponent(address)}`),
+    await browser.post(path, { address, reason }),
+  ]) {
+    t.is(status, 422);
+    t.regex(text, /The address is suppressed/);
+    t.regex(text, /href="\/ops\/mail\/suppressions\/lift\?address=/);
+  }
+  const data = await browser.post(path, { address, reason }, { accept: 'application/json' });
+  t.is(data.status, 422);
+  t.regex(data.text, /"pointer":"#\/address","detail":"is suppressed/);
+  t.is((await asked()).length, 0);
+  const lift = { address, reason: 'the mailbox exists' };
+  t.is((await browser.post('/ops/mail/suppressions/lift', lift)).status, 303);
+  t.is((await browser.post(path, { address, reason })).status, 303);
+  t.is((await asked()).length, 1);
+});
+
 const clock = (at: number): string => new Date(at).toISOString().slice(11, 16);
 
 const insertDead = (recipient: string) =>

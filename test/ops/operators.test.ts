@@ -220,7 +220,7 @@ test.serial('a pending registration is sent another link; nobody else is', async
   const deps = await open(t);
   const { email } = await deps.promiseConfirmation();
   t.like(await searchRegistrations(deps, email.slice(0, 8)), [{ email, times: 1 }]);
-  await sendConfirmation(deps, address(email), cause);
+  t.is(await sendConfirmation(deps, address(email), cause), 'requested');
   const [mail] = await context.rows<{ id: string; purpose: string }>(
     `select o.id, c.purpose from outbox o join confirmations c on c.id = (o.payload->>'confirmation_id')::uuid
       where o.recipient = $1 order by o.created_at desc limit 1`,
@@ -233,6 +233,14 @@ test.serial('a pending registration is sent another link; nobody else is', async
     { limit: 5 },
   );
   t.like(audited.rows, [{ details: { outbox_id: mail?.id, operator_id: 7 } }]);
+  await context.rows(
+    `insert into suppressions (email_canonical, reason) values (lower($1), 'bounce')`,
+    [email],
+  );
+  t.is(await sendConfirmation(deps, address(email), cause), 'suppressed');
+  const sent = await context.rows('select from outbox where recipient = $1', [email]);
+  t.is(sent.length, 2, 'none is promised');
+  await context.rows('delete from suppressions');
   const { email: confirmed } = await insertAdmin(context);
   for (const nobody of [confirmed, 'nobody@x.test'])
     await t.throwsAsync(sendConfirmation(deps, address(nobody), cause), { message: /no registr/ });

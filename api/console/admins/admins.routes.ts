@@ -1,5 +1,6 @@
-import { Router } from 'express';
+import { Router, type Request, type Response } from 'express';
 import * as z from 'zod';
+import { AppError } from '../../../shared/errors/app-error.js';
 import { Id } from '../../http/input/inputs.js';
 import { markup } from '../../http/page.js';
 import { parse } from '../../http/input/validate.js';
@@ -10,12 +11,14 @@ import {
   sendConfirmation,
 } from '../../ops/admin-search.service.js';
 import { readMailTimeline } from '../../ops/mail/mail-timeline.service.js';
+import { isSuppressed } from '../../ops/mail/suppressions.service.js';
 import { logOutEverywhere } from '../../sessions/sessions.service.js';
 import { mayAct, operatorCause, requireWriter } from '../access/operator.js';
 import { Answer, cursor, optionalText, readAddress, Reason } from '../access/fields.js';
 import type { ConsoleDeps } from '../console-deps.js';
 import { sendConsolePage } from '../layout/console-page.js';
 import { clip, counted, foreign, withQuery } from '../layout/format.js';
+import { note } from '../layout/parts.js';
 import { sendQuestion } from '../layout/question.js';
 import { wantsJson } from '../layout/wanted.js';
 import { renderTimeline } from '../mail/mail.pages.js';
@@ -97,8 +100,13 @@ function sessionsRoutes(router: Router, deps: ConsoleDeps): void {
 }
 
 function confirmationRoutes(router: Router, deps: ConsoleDeps): void {
-  router.get('/confirmations/send', requireWriter, (req, res) => {
-    const { address } = readAddress(parse(AddressInput, req.query).address);
+  router.get('/confirmations/send', requireWriter, async (req, res) => {
+    const email = readAddress(parse(AddressInput, req.query).address);
+    const { address } = email;
+    if (await isSuppressed(deps, email)) {
+      refuseSuppressed(req, res, address);
+      return;
+    }
     sendQuestion(req, res, {
       title: 'Send a new confirmation?',
       section: 'admins',
@@ -112,8 +120,26 @@ function confirmationRoutes(router: Router, deps: ConsoleDeps): void {
   router.post('/confirmations/send', async (req, res) => {
     const { address, reason } = parse(AddressForm, req.body);
     const email = readAddress(address);
-    await sendConfirmation(deps, email, operatorCause(req, reason));
-    if (wantsJson(req)) res.status(202).json({ address: email.address });
+    const outcome = await sendConfirmation(deps, email, operatorCause(req, reason));
+    if (outcome === 'suppressed') refuseSuppressed(req, res, email.address);
+    else if (wantsJson(req)) res.status(202).json({ address: email.address });
     else res.redirect(303, withQuery('/ops/mail', { q: email.address }));
   });
+}
+
+/** Answers that no mail is sent to an address, and where that is changed. @throws {AppError} where data were asked for. */
+function refuseSuppressed(req: Request, res: Response, address: string): void {
+  if (wantsJson(req)) {
+    const detail = 'is suppressed: lift the suppression first';
+    throw new AppError('validation_failed', { fields: [{ pointer: '#/address', detail }] });
+  }
+  const page = {
+    title: 'The address is suppressed',
+    section: 'admins',
+    body: note(
+      'warn',
+      markup`<p>No mail is sent to ${foreign(address, 254)}. <a href="${withQuery('/ops/mail/suppressions/lift', { address })}">Lift the suppression…</a> first.</p>`,
+    ),
+  } as const;
+  sendConsolePage(req, res, page, 422);
 }

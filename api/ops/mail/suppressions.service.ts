@@ -41,6 +41,18 @@ export function liftSuppression(
   });
 }
 
+/** True when no mail is sent to an address. */
+export async function isSuppressed(
+  { database }: Pick<SuppressionDeps, 'database'>,
+  { canonical }: EmailAddress,
+): Promise<boolean> {
+  const rows = await database.query('select from suppressions where email_canonical = $canonical', {
+    type: QueryTypes.SELECT,
+    bind: { canonical },
+  });
+  return rows.length > 0;
+}
+
 /** An address that gets no mail, and why. */
 export interface SuppressedAddress {
   readonly address: string;
