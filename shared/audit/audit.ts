@@ -4,7 +4,7 @@ import type { Transaction } from '../database/transaction.js';
 import type { Logger } from '../logging/logger.js';
 import { isVisible } from '../identity/person-name.js';
 import { maskTokensAndAddresses } from '../logging/mask.js';
-import { AuditEvent, type AuditEventName } from '../models/index.js';
+import { AuditEvent, auditEvents, type AuditEventName } from '../models/index.js';
 
 /** The origin of an event: a request, or an operator's command. */
 export interface Cause {
@@ -152,7 +152,7 @@ function logEvent(
   log[isFailure ? 'warn' : 'info'](
     {
       'event.kind': 'event',
-      'event.category': 'authentication',
+      'event.category': auditEvents[event],
       'event.action': event,
       'event.outcome': isFailure ? 'failure' : 'success',
       'http.request.id': cause.requestId,

@@ -3,39 +3,54 @@ import { NOW } from '../database/clock.js';
 import { Column, CreatedAt, DataType, Model, Table } from './sequelize-typescript.js';
 import { UuidKey } from './columns.js';
 
-/** Security events, named as in the OWASP Logging Vocabulary where it has a name, and what operators do. */
-export const auditEventNames = [
-  'registration_requested',
-  'confirmation_requested',
-  'password_reset_requested',
-  'email_change_requested',
-  'user_created',
-  'email_confirmed',
-  'email_confirm_fail',
-  'authn_login_success',
-  'authn_login_fail',
-  'authn_login_lock',
-  'authn_password_change',
-  'authn_password_change_fail',
-  'authn_token_revoked',
-  'authn_token_reuse',
-  'user_deleted',
-  'excess_rate_limit_exceeded',
-  'privilege_permissions_changed',
-  'email_suppressed',
-  'email_suppression_lifted',
-  'mail_redriven',
-  'mail_discarded',
-  'queue_paused',
-  'queue_resumed',
-  'task_requested',
-  'confirmation_requested_by_operator',
-  'bulk_action_started',
-  'bulk_action_stopped',
-  'bulk_action_completed',
-] as const;
+/** The values of `event.category` that events here have, of those that the Elastic Common Schema allows. */
+type EventCategory =
+  | 'authentication'
+  | 'configuration'
+  | 'email'
+  | 'iam'
+  | 'process'
+  | 'session'
+  | 'web';
 
-export type AuditEventName = (typeof auditEventNames)[number];
+/**
+ * Security events, named as in the OWASP Logging Vocabulary where it has a name, and what operators do; each with its
+ * category in the Elastic Common Schema.
+ */
+export const auditEvents = {
+  registration_requested: 'iam',
+  confirmation_requested: 'iam',
+  password_reset_requested: 'iam',
+  email_change_requested: 'iam',
+  user_created: 'iam',
+  email_confirmed: 'iam',
+  email_confirm_fail: 'iam',
+  authn_login_success: 'authentication',
+  authn_login_fail: 'authentication',
+  authn_login_lock: 'authentication',
+  authn_password_change: 'iam',
+  authn_password_change_fail: 'iam',
+  authn_token_revoked: 'session',
+  authn_token_reuse: 'session',
+  user_deleted: 'iam',
+  excess_rate_limit_exceeded: 'web',
+  privilege_permissions_changed: 'iam',
+  email_suppressed: 'email',
+  email_suppression_lifted: 'email',
+  mail_redriven: 'email',
+  mail_discarded: 'email',
+  queue_paused: 'configuration',
+  queue_resumed: 'configuration',
+  task_requested: 'process',
+  confirmation_requested_by_operator: 'iam',
+  bulk_action_started: 'email',
+  bulk_action_stopped: 'email',
+  bulk_action_completed: 'email',
+} as const satisfies Readonly<Record<string, EventCategory>>;
+
+export type AuditEventName = keyof typeof auditEvents;
+
+export const auditEventNames = Object.keys(auditEvents) as readonly AuditEventName[];
 
 /**
  * One security event, written in the transaction that it describes. It outlives the admin, so its ids are no foreign keys.

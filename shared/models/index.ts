@@ -1,5 +1,5 @@
 import { Admin } from './admin.js';
-import { AuditEvent, auditEventNames } from './audit-event.js';
+import { AuditEvent, auditEventNames, auditEvents } from './audit-event.js';
 import { Confirmation } from './confirmation.js';
 import { Delivery } from './delivery.js';
 import { MailEvent } from './mail-event.js';
@@ -13,6 +13,7 @@ export {
   Admin,
   AuditEvent,
   auditEventNames,
+  auditEvents,
   Confirmation,
   MailEvent,
   OutboxMessage,
