@@ -4,6 +4,7 @@ import type { RedStateName } from '../../shared/alerts/red-states.js';
 import type { Database } from '../../shared/database/connect.js';
 import { readProcesses } from '../../shared/presence/read-processes.js';
 import { forEachQueue } from '../../shared/queues/registry.js';
+import { countText } from '../text.js';
 import type { DoctorFinding } from './checks.js';
 
 /** What the doctor examines itself, more closely. */
@@ -41,6 +42,6 @@ export async function examineProcesses(
     }));
   const { live } = await readProcesses(database);
   const apis = live.filter(({ service }) => service === 'rollcall-api').length;
-  const found = `${apis} of the API and ${live.length - apis} workers live`;
+  const found = `${countText(apis, 'API process', 'API processes')} and ${countText(live.length - apis, 'worker')} live`;
   return [{ check: 'processes', ok: true, found }];
 }

@@ -141,7 +141,7 @@ test.serial('the doctor waits for a worker, and tells what the workers see', asy
   );
   const { code, stdout } = await waiting;
   t.is(code, 0, stdout);
-  t.regex(stdout, /0 of the API and 1 workers live/);
+  t.regex(stdout, /"0 API processes and 1 worker live"/);
   await context.rows(`update processes set health = $1`, [
     JSON.stringify({ smtp: { ok: false, problem: '535 wrong password' } }),
   ]);
