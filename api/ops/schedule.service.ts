@@ -28,6 +28,8 @@ export interface ScheduledTask extends LastRun {
   readonly task: TaskName;
   readonly does: string;
   readonly every_seconds: number;
+  /** Its last run ended more than three of its intervals ago. */
+  readonly is_overdue: boolean;
 }
 
 const NEVER: LastRun = {
@@ -41,21 +43,28 @@ const NEVER: LastRun = {
   requested_at: null,
 };
 
+const OVERDUE_AFTER_INTERVALS = 3;
+
 /** Every periodic task, with its last run. */
 export async function readSchedule({
   database,
 }: Pick<ScheduleDeps, 'database'>): Promise<ScheduledTask[]> {
-  const runs = await database.query<LastRun & { task: string }>(
+  const runs = await database.query<LastRun & { task: string; age: number | null }>(
     `select task, started_at, finished_at, round(extract(epoch from finished_at - started_at) * 1000)::int as duration_ms,
-            worker, outcome, result, error,
+            worker, outcome, result, error, extract(epoch from now() - finished_at)::float8 as age,
             case when requested_at > now() then now() else requested_at end as requested_at
        from task_runs`,
     { type: QueryTypes.SELECT },
   );
   return taskNames.map((task) => {
     const { does, everySeconds } = taskCatalogue[task];
-    const last = runs.find((run) => run.task === task) ?? NEVER;
-    return Object.assign({}, last, { task, does, every_seconds: everySeconds });
+    const { age, ...last } = runs.find((run) => run.task === task) ?? { ...NEVER, age: null };
+    return Object.assign({}, last, {
+      task,
+      does,
+      every_seconds: everySeconds,
+      is_overdue: (age ?? 0) > OVERDUE_AFTER_INTERVALS * everySeconds,
+    });
   });
 }
 

@@ -32,6 +32,7 @@ function describe(task: ScheduledTask): string[] {
   return [
     `${task.task}, every ${duration(task.every_seconds)}: ${task.does}`,
     `  ${lastRunOf(task)}`,
+    ...(task.is_overdue ? ['  OVERDUE: its last run ended more than three intervals ago'] : []),
     ...(task.error === null ? [] : [`  ${task.error}`]),
     ...(task.requested_at === null ? [] : [`  run requested at ${timeText(task.requested_at)}`]),
   ];

@@ -173,9 +173,12 @@ test.serial(
     await eventually(async () => (await readSchedule({ database }))[0]?.outcome === 'completed');
     t.is(sweeps, 3);
     await eventually(async () => (await readSchedule({ database }))[0]?.requested_at === null);
+    t.false((await readSchedule({ database }))[0]?.is_overdue);
+    await context.rows(`update task_runs set finished_at = now() - interval '91 seconds'`);
+    t.true((await readSchedule({ database }))[0]?.is_overdue, 'of 30 seconds');
     await tasks.run('rotate-audit');
     const rotated = (await readSchedule({ database })).find(({ task }) => task === 'rotate-audit');
-    t.like(rotated, { outcome: 'completed', worker });
+    t.like(rotated, { outcome: 'completed', worker, is_overdue: false });
     t.is(typeof rotated?.result?.['dropped'], 'number');
     t.is((await context.rows(`select from audit_events where event = 'task_requested'`)).length, 2);
   },

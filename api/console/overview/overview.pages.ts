@@ -3,7 +3,6 @@ import { DELAY_SECONDS } from '../../../shared/metrics/catalogue.js';
 import type { ProcessPresence } from '../../../shared/presence/read-processes.js';
 import type { MinuteHistory } from '../../../shared/metrics/read-minutes.js';
 import { markup, type Html } from '../../http/page.js';
-import type { QueueReport } from '../../ops/queues.service.js';
 import { ago, bytes, clip, count, counted, foreign } from '../layout/format.js';
 import { queueState } from '../layout/queue-state.js';
 import { badge, note, section, table, type Mood } from '../layout/parts.js';
@@ -21,7 +20,7 @@ export interface PagePart {
 export const overviewParts = (snapshot: Snapshot): PagePart[] => [
   { id: 'verdict', html: renderVerdict(snapshot) },
   { id: 'figures', html: renderFigures(snapshot) },
-  { id: 'queues', html: renderQueues(snapshot.queues) },
+  { id: 'queues', html: renderQueues(snapshot) },
   { id: 'charts-hour', html: renderCharts('hour', snapshot.hour, snapshot) },
   { id: 'charts-day', html: renderCharts('day', snapshot.day, snapshot) },
   { id: 'processes', html: renderProcesses(snapshot) },
@@ -111,7 +110,7 @@ function nineOfTen(hour: MinuteHistory | undefined, buckets: readonly string[]):
 
 const shown = (n: number | undefined): string => (n === undefined ? '–' : count(n));
 
-function renderQueues(part: Part<readonly QueueReport[]>): Html {
+function renderQueues({ queues: part, processes }: Snapshot): Html {
   const columns = [
     { label: 'Queue' },
     { label: 'State' },
@@ -124,7 +123,7 @@ function renderQueues(part: Part<readonly QueueReport[]>): Html {
     const { name, description, counts } = queue;
     return [
       markup`${name}<span class="sub">${description}</span>`,
-      queueState(queue),
+      queueState(queue, processes.value),
       shown(counts?.waiting),
       shown(counts?.active),
       shown(counts?.delayed),

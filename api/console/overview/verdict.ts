@@ -16,6 +16,9 @@ export interface Verdict {
 const STOPS_MAIL =
   /^(?:postgres_|redis_(?!logs)|no_worker_(?:mail|relay)|outbox_|mails_not|mail_|smtp_)/;
 
+/** Mails leave within seconds. Well before a process that was killed counts as lost. */
+const WAITS_TOO_LONG_SECONDS = 60;
+
 /** What an operator wants to know first: is mail flowing, and if not, what is wrong. */
 export function judgeSnapshot(snapshot: Snapshot): Verdict {
   const { red: report, queues } = snapshot;
@@ -29,10 +32,18 @@ export function judgeSnapshot(snapshot: Snapshot): Verdict {
   if (paused) return { mood: 'warn', headline: 'Mail is paused by an operator', sentence, red };
   if (report.value === undefined || report.hasFailed)
     return { mood: 'warn', headline: 'The state of the service is not known', sentence, red };
+  const mood = red.some(({ severity }) => severity === 'critical') ? 'bad' : 'warn';
+  if (isMailWaiting(snapshot)) return { mood, headline: 'Mail is waiting', sentence, red };
   const isQuiet = snapshot.flow.value?.sent === 0;
   const headline = isQuiet ? 'Nothing stops mail' : 'Mail is flowing';
-  const isCritical = red.some(({ severity }) => severity === 'critical');
-  return { mood: isCritical ? 'bad' : red.length > 0 ? 'warn' : 'good', headline, sentence, red };
+  return { mood: red.length > 0 ? mood : 'good', headline, sentence, red };
+}
+
+/** A mail is due for too long that nobody has tried, and no other was sent meanwhile. */
+function isMailWaiting({ flow: { value } }: Snapshot): boolean {
+  if ((value?.oldest_untried_seconds ?? 0) <= WAITS_TOO_LONG_SECONDS) return false;
+  const lastSentAt = value?.last_sent_at?.getTime() ?? 0;
+  return Date.now() - lastSentAt > WAITS_TOO_LONG_SECONDS * 1_000;
 }
 
 function sentenceOf({ flow, outbox }: Snapshot): string {

@@ -1,5 +1,6 @@
 import { Router } from 'express';
 import * as z from 'zod';
+import { readProcesses, type Processes } from '../../../shared/presence/read-processes.js';
 import { queueNames } from '../../../shared/queues/registry.js';
 import { markup } from '../../http/page.js';
 import { parse } from '../../http/input/validate.js';
@@ -34,11 +35,12 @@ export function queueRoutes(deps: ConsoleDeps): Router {
       res.json(reports);
       return;
     }
+    const processes = await readProcesses(deps.database);
     sendConsolePage(req, res, {
       title: 'Queues',
       section: 'mail',
       lead: 'While a queue is paused no job of it is taken. Nothing is lost: new ones wait.',
-      body: reports.map((report) => renderQueue(report, mayAct(req))),
+      body: reports.map((report) => renderQueue(report, processes, mayAct(req))),
     });
   });
 
@@ -68,14 +70,14 @@ export function queueRoutes(deps: ConsoleDeps): Router {
   return router;
 }
 
-function renderQueue(report: QueueReport, mayChange: boolean) {
+function renderQueue(report: QueueReport, processes: Processes, mayChange: boolean) {
   const { name, description, counts, paused, problem } = report;
   const action = paused ? 'resume' : 'pause';
   return section(
     `queue-${name}`,
     name,
     markup`<p class="soft">${description}</p>${facts([
-      ['State', queueBadge(report)],
+      ['State', queueBadge(report, processes)],
       ['Paused because', paused && foreign(paused.reason, 500)],
       ['Paused by', paused && markup`${foreign(paused.by, 100)}, ${ago(paused.since)}`],
       ['Waiting', counts && count(counts.waiting)],

@@ -89,18 +89,18 @@ function resultOf({
   started_at,
   requested_at,
   worker,
+  is_overdue,
 }: ScheduledTask): Html {
-  const asked =
-    requested_at && markup`<div>${badge('idle', 'asked for')} ${ago(requested_at)}</div>`;
+  const before = markup`${requested_at && markup`<div>${badge('idle', 'asked for')} ${ago(requested_at)}</div>`}${is_overdue && markup`<div>${badge('warn', 'overdue')}</div>`}`;
   if (outcome === 'failed')
-    return markup`${asked}${badge('bad', 'failed')}<span class="sub">${foreign(error ?? 'unknown', 300)}</span>`;
+    return markup`${before}${badge('bad', 'failed')}<span class="sub">${foreign(error ?? 'unknown', 300)}</span>`;
   if (outcome === null)
-    return markup`${asked}${started_at ? badge('idle', 'under way') : badge('idle', 'has not run yet')}`;
+    return markup`${before}${started_at ? badge('idle', 'under way') : badge('idle', 'has not run yet')}`;
   const counts = Object.entries(result ?? {})
     .filter(([, n]) => n !== 0)
     .map(([name, n]) => `${count(n)} ${inWords(clip(name, 60))}`)
     .join(', ');
-  return markup`${asked}${badge('good', 'completed')}<span class="sub">${counts || 'nothing to do'}${worker !== null && ` · by ${clip(worker, 80)}`}</span>`;
+  return markup`${before}${badge(is_overdue ? 'idle' : 'good', 'completed')}<span class="sub">${counts || 'nothing to do'}${worker !== null && ` · by ${clip(worker, 80)}`}</span>`;
 }
 
 /** `deadLettered` as people write it. */
