@@ -2,12 +2,8 @@ import type { Server, ServerResponse } from 'node:http';
 import type { Duplex } from 'node:stream';
 
 const newestResponses = new WeakMap<Server, ReadonlyMap<Duplex, ServerResponse>>();
-const SAFE_METHODS: readonly unknown[] = ['GET', 'HEAD', 'OPTIONS', 'TRACE'];
-/** Responses to pipelined requests that wait for those before them. */
-const waiting = new WeakSet<ServerResponse>();
-/** A connection on which so many answers wait for one before them is read no further: each takes thousands of bytes. */
-const MAX_QUEUED_ANSWERS = 100;
-const queuedAnswers = new WeakMap<Duplex, number>();
+/** How many responses of a connection wait for the one before them. */
+const queuedResponses = new WeakMap<Duplex, number>();
 
 /**
  * The newest response on each open connection of a server, from the first call on. Not a set of those in flight: one whose
@@ -21,46 +17,35 @@ export function newestResponsesOf(server: Server): ReadonlyMap<Duplex, ServerRes
   newestResponses.set(server, newest);
   server.on('connection', (socket) => socket.once('close', () => newest.delete(socket)));
   server.prependListener('request', ({ socket }, res) => {
-    // Node gives a response its socket once those before it on the connection have ended.
-    if (res.socket === null) {
-      markIfWaiting(res, newest.get(socket));
-      queueAnswer(res, socket);
-    }
+    if (hasToWait(res)) queue(res, socket);
     newest.set(socket, res);
   });
   return newest;
 }
 
 /**
- * True while a pipelined request must not be processed: an answer before it on its connection has not ended, and one of
- * the two changes something (RFC 9112, 9.3.2). Its response gets its socket, with the event `socket`, when its turn has come.
+ * True while a pipelined request must not be processed: an answer before it on its connection has not ended. Its response gets
+ * its socket, with the event `socket`, when its turn has come. Requests that change nothing could be processed in parallel (RFC
+ * 9112, 9.3.2), but Node tells a response that is queued neither that its client has gone nor that it is not read.
  */
-export const hasToWait = (res: ServerResponse): boolean => res.socket === null && waiting.has(res);
+export const hasToWait = (res: ServerResponse): boolean => res.socket === null;
 
-/** What follows a request that waits waits too, or it would overtake the change that both are behind. */
-function markIfWaiting(res: ServerResponse, previous: ServerResponse | undefined): void {
-  if (!previous) return;
-  if (!isSafe(res) || !isSafe(previous) || hasToWait(previous)) waiting.add(res);
-}
-
-/** Bounds what one client can make this process keep. Node itself stops reading only when answers have been written. */
-function queueAnswer(res: ServerResponse, socket: Duplex): void {
+/** Reads no further from a connection on which a response waits, so that one client cannot make this process keep much. */
+function queue(res: ServerResponse, socket: Duplex): void {
   const count = (by: number): number => {
-    const queued = (queuedAnswers.get(socket) ?? 0) + by;
-    queuedAnswers.set(socket, queued);
+    const queued = (queuedResponses.get(socket) ?? 0) + by;
+    queuedResponses.set(socket, queued);
     return queued;
   };
-  const pauseIfFull = (): void => {
-    if (count(0) >= MAX_QUEUED_ANSWERS) socket.pause();
-  };
   // Not at once: Node reads on at the end of each request.
-  if (count(1) >= MAX_QUEUED_ANSWERS) process.nextTick(pauseIfFull);
+  if (count(1) === 1)
+    process.nextTick(() => {
+      if (count(0) > 0) socket.pause();
+    });
   res.once('socket', () => {
-    if (count(-1) < MAX_QUEUED_ANSWERS && socket.isPaused()) socket.resume();
+    if (count(-1) === 0) socket.resume();
   });
 }
-
-const isSafe = ({ req }: ServerResponse): boolean => SAFE_METHODS.includes(req.method);
 
 /**
  * Listens; resolves to the port.
