@@ -68,7 +68,8 @@ export function docsRoutes(document: Readonly<Record<string, unknown>>): Router 
    *     responses:
    *       200: { description: A page., content: { text/html: { schema: { type: string } } } }
    */
-  router.get('/openapi.json', (_req, res) => void res.json(document));
+  const json = Buffer.from(JSON.stringify(document));
+  router.get('/openapi.json', (_req, res) => void res.type('json').send(json));
 
   let opened: ReturnType<typeof openSwaggerUi> | undefined;
   router.use('/apidocs', async (req, res, next) => {

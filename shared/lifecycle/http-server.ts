@@ -1,7 +1,8 @@
-import type { Server, ServerResponse } from 'node:http';
+import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import type { Duplex } from 'node:stream';
 
 const newestResponses = new WeakMap<Server, ReadonlyMap<Duplex, ServerResponse>>();
+const MAX_QUEUED_RESPONSES = 10;
 /** How many responses of a connection wait for the one before them. */
 const queuedResponses = new WeakMap<Duplex, number>();
 
@@ -30,22 +31,35 @@ export function newestResponsesOf(server: Server): ReadonlyMap<Duplex, ServerRes
  */
 export const hasToWait = (res: ServerResponse): boolean => res.socket === null;
 
-/** Reads no further from a connection on which a response waits, so that one client cannot make this process keep much. */
+/**
+ * Reads no further from a connection on which many responses wait, or one to a request with a body, which would be kept unread:
+ * one client must not make this process keep much. Below that it reads on, so that it sees when a client has gone.
+ */
 function queue(res: ServerResponse, socket: Duplex): void {
   const count = (by: number): number => {
     const queued = (queuedResponses.get(socket) ?? 0) + by;
     queuedResponses.set(socket, queued);
     return queued;
   };
-  // Not at once: Node reads on at the end of each request.
-  if (count(1) === 1)
-    process.nextTick(() => {
-      if (count(0) > 0) socket.pause();
-    });
+  if (count(1) >= MAX_QUEUED_RESPONSES || hasBody(res.req)) holdBack(socket);
   res.once('socket', () => {
-    if (count(-1) === 0) socket.resume();
+    if (count(-1) === 0) readOn(socket);
   });
 }
+
+function holdBack(socket: Duplex): void {
+  socket.pause();
+  // Node reads on at the end of each request, whoever has paused the connection.
+  socket.resume = () => socket;
+}
+
+function readOn(socket: Duplex): void {
+  Reflect.deleteProperty(socket, 'resume');
+  socket.resume();
+}
+
+const hasBody = ({ headers }: IncomingMessage): boolean =>
+  headers['transfer-encoding'] !== undefined || Number(headers['content-length'] ?? 0) > 0;
 
 /**
  * Listens; resolves to the port.

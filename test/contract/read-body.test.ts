@@ -1,6 +1,8 @@
 import { once } from 'node:events';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
 import test from 'ava';
 import type { Request, Response } from 'express';
 import { jsonBody, NORMAL_BODY } from '../../api/http/input/body.js';
@@ -37,3 +39,41 @@ test('reading a body ends when its client leaves, before it is read or meanwhile
   await eventually(() => errors.length === 2);
   for (const error of errors) t.like(error, { code: 'malformed_request' });
 });
+
+test('a body takes no more memory for arriving byte by byte, and is whole in the end', async (t) => {
+  const [readBody] = jsonBody(NORMAL_BODY);
+  const bodies: unknown[] = [];
+  let arrived = 0;
+  const server = createServer((req, res) => {
+    req.on('data', (piece: Buffer) => (arrived += piece.length));
+    void readBody?.(req as Request, res as Response, () => bodies.push((req as Request).body));
+  });
+  server.listen(0, '127.0.0.1');
+  t.teardown(() => server.close());
+  await once(server, 'listening');
+  const { port } = server.address() as AddressInfo;
+  const text = JSON.stringify({ text: 'x'.repeat(15_000) });
+  const pieces = [...text].map((character) => `1\r\n${character}\r\n`);
+  const last = pieces.pop() ?? '';
+  const head =
+    'POST / HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n';
+  const before = heapMib();
+  const sockets = await Promise.all(
+    Array.from({ length: 20 }, () => openConnection(`http://127.0.0.1:${port}`)),
+  );
+  for (const socket of sockets) socket.write(`${head}${pieces.join('')}`);
+  await eventually(() => arrived === sockets.length * (text.length - 1));
+  const taken = heapMib() - before;
+  t.true(taken < 20, `${taken} MiB for ${(arrived / 1_048_576).toFixed(1)} MiB`);
+  for (const socket of sockets) socket.end(`${last}0\r\n\r\n`);
+  await eventually(() => bodies.length === sockets.length);
+  for (const body of bodies) t.deepEqual(body, JSON.parse(text));
+});
+
+/** What is alive, in MiB. */
+function heapMib(): number {
+  setFlagsFromString('--expose-gc');
+  (runInNewContext('gc') as () => void)();
+  const { heapUsed, external } = process.memoryUsage();
+  return (heapUsed + external) / 1_048_576;
+}

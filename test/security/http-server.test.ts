@@ -1,4 +1,6 @@
+import { readdir, readlink } from 'node:fs/promises';
 import type { Socket } from 'node:net';
+import { basename } from 'node:path';
 import test, { type ExecutionContext } from 'ava';
 import { createHttpServer } from '../../api/http/server.js';
 import type { TestAdmin } from '../helpers/admins.js';
@@ -257,6 +259,29 @@ test('S59 a client that asks and asks, and reads no answer, is cut off', async (
     line['http.request.id'] === requestId && line['msg'] === 'request aborted';
   await t.notThrowsAsync(eventually(() => lines.some(isCutOff)));
 });
+
+test('S59 a client that leaves, whatever it has asked for, keeps no file open', async (t) => {
+  const { url } = await openOwnServer(t, context);
+  const file = '/apidocs/swagger-ui-bundle.js';
+  for (let round = 0; round < 5; round += 1) {
+    const socket = await openConnection(url);
+    socket.pause();
+    socket.write(`GET ${file} HTTP/1.1\r\nHost: x\r\n\r\n`.repeat(100));
+    await eventually(async () => (await openFiles(file)) > 0, { of: 'the file' });
+    socket.destroy();
+  }
+  await t.notThrowsAsync(eventually(async () => (await openFiles(file)) === 0));
+});
+
+/** How many times this process has a file of that name open (`man 5 proc`). */
+async function openFiles(name: string): Promise<number> {
+  const all = await readdir('/proc/self/fd');
+  // One may be closed meanwhile.
+  const targets = await Promise.all(
+    all.map((fd) => readlink(`/proc/self/fd/${fd}`).catch(() => '')),
+  );
+  return targets.filter((target) => target.endsWith(basename(name))).length;
+}
 
 test('S59 hundreds of idle connections keep nobody from an answer', async (t) => {
   const idle = await Promise.all(Array.from({ length: 500 }, () => openConnection(api.server.url)));

@@ -15,6 +15,9 @@ export const SMALL_BODY = 4 * 1_024;
 /** The limit for all other bodies. */
 export const NORMAL_BODY = 16 * 1_024;
 
+/** A body that arrives byte by byte would take hundreds of times its size if its pieces were kept as they are. */
+const MAX_PIECES = 64;
+
 /** A media type and its parser. */
 type Format = readonly [type: string, parse: (text: string) => object];
 
@@ -56,24 +59,28 @@ function bodyIn(formats: readonly Format[], maxBytes: number): RequestHandler {
 async function readText(req: Request, maxBytes: number): Promise<string> {
   if (Number(req.headers['content-length'] ?? 0) > maxBytes)
     throw new AppError('payload_too_large');
-  const body = Buffer.concat(await readChunks(req, maxBytes));
+  const body = await readBytes(req, maxBytes);
   if (!isUtf8(body)) throw new AppError('malformed_request', { detail: 'The body is not UTF-8.' });
   return body.toString();
 }
 
 /** By events: an iterator over the request would take longer than all else that is done with a usual body. */
-function readChunks(req: Request, maxBytes: number): Promise<Buffer[]> {
+function readBytes(req: Request, maxBytes: number): Promise<Buffer> {
   return new Promise((resolve, reject) => {
-    const chunks: Buffer[] = [];
+    let pieces: Buffer[] = [];
     let bytes = 0;
-    const onData = (chunk: Buffer): void => {
-      bytes += chunk.length;
-      if (bytes > maxBytes) fail(new AppError('payload_too_large'));
-      else chunks.push(chunk);
+    const onData = (piece: Buffer): void => {
+      bytes += piece.length;
+      if (bytes > maxBytes) {
+        fail(new AppError('payload_too_large'));
+        return;
+      }
+      pieces.push(piece);
+      if (pieces.length === MAX_PIECES) pieces = [Buffer.concat(pieces)];
     };
     const onEnd = (): void => {
       stop();
-      resolve(chunks);
+      resolve(Buffer.concat(pieces));
     };
     const onCut = (cause?: Error): void =>
       fail(new AppError('malformed_request', { detail: 'The body was cut off.', cause }));
