@@ -26,8 +26,8 @@ export interface VerifiedClaims extends AccessClaims {
   readonly expiresAtMs: number;
 }
 
-/** The clocks of two hosts may differ by this much. */
-export const CLOCK_TOLERANCE_SECONDS = 5;
+/** The clock of the host that issued a token may be ahead by this much. None is accepted past its expiry. */
+const CLOCK_TOLERANCE_SECONDS = 5;
 
 /** Exactly the header that this service writes: a token with `crit`, `jku`, or another type is rejected. */
 const Header = z.strictObject({

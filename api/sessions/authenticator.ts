@@ -3,12 +3,7 @@ import type { Request, RequestHandler, Response } from 'express';
 import jwt from 'jsonwebtoken';
 import passport from 'passport';
 import { Strategy } from 'passport-jwt';
-import {
-  CLOCK_TOLERANCE_SECONDS,
-  readAccessClaims,
-  type AccessTokenConfig,
-  type VerifiedClaims,
-} from './access-tokens.js';
+import { readAccessClaims, type AccessTokenConfig, type VerifiedClaims } from './access-tokens.js';
 import { createVerifiedTokens } from './verified-tokens.js';
 
 /** Anchored: `Bearer a b` is not a token. The scheme is case-insensitive (RFC 9110, 11.1). */
@@ -74,9 +69,9 @@ function createStrategy(accessTokens: AccessTokenConfig): Strategy {
       issuer: accessTokens.issuer,
       audience: accessTokens.audience,
       algorithms: ['HS256'],
-      // The only way to pass these two to jsonwebtoken.
+      // The only way to pass it to jsonwebtoken.
       // oxlint-disable-next-line typescript/no-deprecated
-      jsonWebTokenOptions: { complete: true, clockTolerance: CLOCK_TOLERANCE_SECONDS },
+      jsonWebTokenOptions: { complete: true },
     },
     (token: { header?: unknown; payload?: unknown }, done) =>
       done(null, readAccessClaims(accessTokens, token) ?? false),

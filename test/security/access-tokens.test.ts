@@ -139,6 +139,7 @@ test('S30 a token before or after its time, or without one, is refused', async (
   const span = (from: number, life: number) => ({ iat: from, nbf: from, exp: from + life });
   await allRefused(t, {
     'an expiry that has passed': signed({}, span(now() - 900, 890)),
+    'an expiry that has just been reached': signed({}, span(now() - 900, 900)),
     'no expiry': signed({}, { exp: undefined }),
     'an expiry in text': signed({}, { exp: String(now() + 60) }),
     'an expiry with a fraction': signed({}, { exp: now() + 60.5 }),
