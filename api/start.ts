@@ -38,7 +38,10 @@ export async function startApi(
   lifecycle.onStop('database and queues', () => deps.close());
 
   collectStores(deps.metrics, { ...deps, spoolUse: logging.spoolUse });
-  lifecycle.onStop('event loop monitor', collectProcess(deps.metrics, 'rollcall-api'));
+  lifecycle.onStop(
+    'event loop monitor',
+    collectProcess(deps.metrics, { service: 'rollcall-api', ...config.logging }),
+  );
 
   const checks = shareResults(deps.checks);
   const presence = createPresence({ ...deps, checks, service: 'rollcall-api', roles: [] });

@@ -36,7 +36,10 @@ export async function startWorker(
   onStop('log spool', () => logging.close());
   const deps = await buildDeps(config, { log, localLog, onStop });
   collectStores(deps.metrics, { ...deps, spoolUse: logging.spoolUse });
-  onStop('event loop monitor', collectProcess(deps.metrics, 'rollcall-worker'));
+  onStop(
+    'event loop monitor',
+    collectProcess(deps.metrics, { service: 'rollcall-worker', ...config.logging }),
+  );
   const checks = shareResults(deps.checks);
   const presence = createPresence({
     ...deps,

@@ -57,9 +57,9 @@ const catalogue = {
   // Process.
   rollcall_build_info: {
     type: 'gauge',
-    help: 'Always 1; the running release is in the labels.',
+    help: 'Always 1; the running release and `APP_ENV` are in the labels.',
     process: 'both',
-    labels: { version: FROM_CODE, service: FROM_CODE, node: FROM_CODE },
+    labels: { version: FROM_CODE, service: FROM_CODE, environment: FROM_CODE, node: FROM_CODE },
   },
   process_start_time_seconds: {
     type: 'gauge',

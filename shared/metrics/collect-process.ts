@@ -5,11 +5,20 @@ import type { Metrics } from './metrics.js';
 const LAG_RESOLUTION_MS = 20;
 const LAG_WINDOW_MS = 60_000;
 
-/** Registers what is to be known of any process of Node.js. Returns how to end the measurement. */
-export function collectProcess(metrics: Metrics, service: string): () => void {
+/**
+ * Registers what is to be known of any process of Node.js. Returns how to end the measurement.
+ * @param environment `APP_ENV`.
+ */
+export function collectProcess(
+  metrics: Metrics,
+  { service, environment }: { readonly service: string; readonly environment: string },
+): () => void {
   metrics.collect(['rollcall_build_info', 'process_start_time_seconds'], () => ({
     rollcall_build_info: [
-      { labels: { version: product.version, service, node: process.versions.node }, value: 1 },
+      {
+        labels: { version: product.version, service, environment, node: process.versions.node },
+        value: 1,
+      },
     ],
     process_start_time_seconds: [{ value: performance.timeOrigin / 1_000 }],
   }));

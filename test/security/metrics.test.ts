@@ -2,6 +2,7 @@ import { connect } from 'node:net';
 import type { IncomingMessage } from 'node:http';
 import test from 'ava';
 import { claimPort } from '../../dev/stack/processes/ports.js';
+import { product } from '../../shared/config/version.js';
 import { mayReadMetrics } from '../../shared/metrics/metrics-access.js';
 import { useSystem } from '../helpers/api.js';
 import { useContext } from '../helpers/context.js';
@@ -34,6 +35,17 @@ test.serial('S70 S42 metrics are there for who bears the token, and for nobody e
     ])
       t.is(await statusOf(url, { authorization }), 404, authorization);
     for (const method of ['POST', 'OPTIONS']) t.is((await answerTo(url, method)).status, 404);
+  }
+});
+
+test.serial('the metrics name release, process and environment', async (t) => {
+  for (const [{ url }, service] of [
+    [system.server, 'rollcall-api'],
+    [system.worker, 'rollcall-worker'],
+  ] as const) {
+    const { value } = await scrape(url, TOKEN);
+    const labels = { version: product.version, service, environment: 'test' };
+    t.is(value('rollcall_build_info', labels), 1);
   }
 });
 
