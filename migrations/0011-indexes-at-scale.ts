@@ -11,9 +11,11 @@ export const migration: MigrationSteps = {
     lock table admins, users, sessions, confirmations, outbox, suppressions, audit_events in share mode;
 
     create index outbox_recipient_created on outbox (lower(recipient), created_at);
-    create index confirmations_unused_expires on confirmations (expires_at) where confirmed_at is null;
+    -- Not "where confirmed_at is null": on an empty table the planner would choose that for any look-up of open links.
+    create index confirmations_unused_expires on confirmations ((case when confirmed_at is null then expires_at end));
     create index sessions_live_by_admin on sessions (admin_id, id) where ended_at is null;
-    create index suppressions_created on suppressions (created_at, email_canonical);
+    -- Without the address, by which it would be read as a whole instead of the primary key.
+    create index suppressions_created on suppressions (created_at);
     create index audit_events_operator on audit_events ((details->>'operator_id'), id)
       where details->>'operator_id' is not null;
 

@@ -2,7 +2,7 @@ import type { MigrationSteps } from './migration.js';
 
 /**
  * Drops the indexes in whose place 0011 has made others. None is unique, so no running release breaks: its statements find the
- * same rows by the new ones.
+ * same rows by the new ones, or, when it purges confirmations, in the table itself.
  */
 export const migration: MigrationSteps = {
   up: `

@@ -76,13 +76,14 @@ interface FailedOpen {
 /**
  * For an operator: why every delivery fails, such as a wrong password, a paused account or an unknown host. Undefined
  * when a mail was sent in the last ten minutes, or no failed message is older than that. Not part of readiness: no process
- * is at fault. Reads all open messages.
+ * is at fault. Reads all open messages, of one state at a time, as each has an index of its own.
  */
 export async function findDeliveryFailure(database: Database): Promise<string | undefined> {
   const [row] = await database.query<FailedOpen>(
     `with failed as (
-       select created_at, last_error from outbox
-        where state in ('pending', 'enqueued') and last_error is not null
+       select created_at, last_error from outbox where state = 'pending' and last_error is not null
+       union all
+       select created_at, last_error from outbox where state = 'enqueued' and last_error is not null
      )
      select count(*)::int as count,
             coalesce(extract(epoch from now() - min(created_at)), 0)::int as "oldestSeconds",

@@ -1,6 +1,7 @@
 import { QueryTypes } from 'sequelize';
 import type { Audit, Cause } from '../../shared/audit/audit.js';
 import type { Database } from '../../shared/database/connect.js';
+import { uuidIn } from '../../shared/database/ids.js';
 import type { Transaction } from '../../shared/database/transaction.js';
 
 /** What a complaint is called with which the recipient takes an earlier one back. */
@@ -18,11 +19,14 @@ export interface SuppressionChange {
 
 /** A decision after the event, about any mail to its recipient. Events arrive in any order. */
 const LIFTED_LATER = {
-  /** An operator has readmitted the address. */
+  /** An operator has readmitted the address. Begins at these decisions: they are few, and mails to one address may be many. */
   bounce: `
-    select from outbox o join audit_events a on a.details->>'outbox_id' = o.id::text
-     where lower(o.recipient) = lower($recipient)
-       and a.event = 'email_suppression_lifted' and a.details->>'suppression' = 'bounce' and a.at > $at`,
+    select from (
+      select ${uuidIn("details->>'outbox_id'")} as outbox_id from audit_events
+       where event = 'email_suppression_lifted' and details->>'suppression' = 'bounce' and at > $at offset 0
+    ) lifted
+      join outbox o on o.id = lifted.outbox_id
+     where lower(o.recipient) = lower($recipient)`,
   /** The recipient has withdrawn its complaint. */
   complaint: `
     select from outbox o join mail_events e on e.outbox_id = o.id

@@ -53,8 +53,8 @@ const purges = {
   confirmations: `
     delete from confirmations where id in (
       select id from confirmations
-       where confirmed_at is null and expires_at < now() - interval '30 days'
-       limit $limit
+       where case when confirmed_at is null then expires_at end < now() - interval '30 days'
+       order by case when confirmed_at is null then expires_at end limit $limit
          for update skip locked)
     returning id`,
 
@@ -72,9 +72,9 @@ const purges = {
       select id from registrations r
        where created_at < now() - interval '30 days'
          and not exists (
-           select from confirmations c
-            where c.email_canonical = r.email_canonical and c.confirmed_at is null and c.superseded_at is null
-              and c.expires_at > now())
+           -- By address alone: without statistics the planner would read all confirmations, or all that are open, for each.
+           select from (select * from confirmations where email_canonical = r.email_canonical offset 0) c
+            where c.confirmed_at is null and c.superseded_at is null and c.expires_at > now())
        limit $limit
          for update skip locked)
     returning id`,

@@ -51,11 +51,13 @@ export async function readOpenMessages({
   readonly database: Database;
 }): Promise<OpenMessages> {
   const open = await database.query<{ state: string; count: number; age: number | null }>(
-    // A hundred thousand dead letters are counted by their index alone.
+    // Of one state at a time, as each has an index of its own. A hundred thousand dead letters are counted by theirs alone.
     `select state, count, extract(epoch from now() - oldest)::int as age from (
-       select case when state = 'pending' and available_at > now() then 'scheduled' else state end as state,
+       select case when available_at > now() then 'scheduled' else 'pending' end as state,
               count(*)::int as count, min(created_at) as oldest
-         from outbox where state in ('pending', 'enqueued') group by 1
+         from outbox where state = 'pending' group by 1
+       union all
+       select 'enqueued', count(*)::int, min(created_at) from outbox where state = 'enqueued'
        union all
        select 'dead', count(*)::int, min(created_at) from outbox where state = 'dead'
        union all

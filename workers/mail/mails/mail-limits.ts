@@ -104,19 +104,22 @@ function haveSameEffect(one: string, other: string): string {
 
 /**
  * A link with the same effect as the one that is due, which still works and was sent or is about to be. `offset 0` keeps the
- * planner from joining the tables as wholes: there are few rows of one address, and indexes that find them.
+ * planner from joining the tables as wholes: indexes find the rows. A confirmation and its message are written in one
+ * transaction, so their times are the same: the bound is for an address with very many mails.
  */
 const EQUIVALENT_LINK = `
   select from confirmations sent
    cross join lateral (
-     select c.id from confirmations c
+     select c.id, c.created_at from confirmations c
       where c.email_canonical = sent.email_canonical and c.id <> sent.id and ${haveSameEffect('c', 'sent')}
         and c.confirmed_at is null and c.superseded_at is null and c.expires_at > now()
      offset 0
    ) c
    cross join lateral (
      select from outbox o
-      where lower(o.recipient) = due.address and o.template is not null and o.payload->>'confirmation_id' = c.id::text
+      where lower(o.recipient) = due.address
+        and o.created_at between c.created_at - interval '1 minute' and c.created_at + interval '1 minute'
+        and o.template is not null and o.payload->>'confirmation_id' = c.id::text
         and (o.outcome = 'sent' or o.state in ('pending', 'enqueued'))
      offset 0
    ) o
@@ -139,7 +142,8 @@ const COUNT_MAILS = `
               count(*) filter (where o.template = any ($7::text[]) and o.created_at > now() - interval '1 hour') as links
          from outbox o
         where lower(o.recipient) = due.address and o.id <> due.outbox_id and o.template is not null
-          and o.outcome is distinct from 'obsolete' and o.created_at > now() - interval '1 day'
+          and o.outcome is distinct from 'obsolete'
+          and o.created_at > now() - greatest(due.seconds, ${HOUR}) * interval '1 second'
      ) recent
   ), counted as (
     update outbox o set template = due.template
