@@ -17,23 +17,47 @@ const MAX_DURATION_MS = 40_000;
  * link can still confirm them; and suppressions after a bounce, after a year. Works in small batches, each a transaction, one of
  * each kind in turn, so that however many there are of one kind the others are deleted too; begins none once the signal has
  * aborted. A row that another transaction has locked is left to the next run.
+ * @throws at the end when a kind could not be deleted: {@link PurgeFailed}, or the error itself if nothing else succeeded.
  */
 export async function purgeExpired(database: Database, signal?: AbortSignal): Promise<PurgeResult> {
   const deadline = Date.now() + MAX_DURATION_MS;
   const deleted = Object.fromEntries(kinds.map((kind) => [kind, 0])) as Record<Kind, number>;
+  const failures = new Map<Kind, unknown>();
   let left = kinds;
-  while (left.length > 0) {
+  let hasEnded = false;
+  let hasSucceeded = false;
+  while (left.length > 0 && !hasEnded) {
     const full: Kind[] = [];
     for (const kind of left) {
-      if (signal?.aborted || Date.now() >= deadline) return { ...deleted, unfinished: left.length };
-      const count = await deleteBatch(database, purges[kind]);
-      deleted[kind] += count;
-      if (count === BATCH_SIZE) full.push(kind);
+      hasEnded = signal?.aborted === true || Date.now() >= deadline;
+      if (hasEnded) break;
+      try {
+        const count = await deleteBatch(database, purges[kind]);
+        hasSucceeded = true;
+        deleted[kind] += count;
+        if (count === BATCH_SIZE) full.push(kind);
+      } catch (error) {
+        failures.set(kind, error);
+      }
     }
-    left = full;
+    if (!hasEnded) left = full;
   }
-  return { ...deleted, unfinished: 0 };
+  if (failures.size > 0) throw hasSucceeded ? new PurgeFailed(failures) : [...failures.values()][0];
+  return { ...deleted, unfinished: left.length };
 }
+
+/** Some kinds could not be deleted; the others have been. */
+class PurgeFailed extends Error {
+  override readonly name = 'PurgeFailed';
+
+  constructor(failures: ReadonlyMap<Kind, unknown>) {
+    const each = Array.from(failures, ([kind, error]) => `${kind}: ${messageOf(error)}`);
+    super(`not purged: ${each.join('; ')}`, { cause: [...failures.values()][0] });
+  }
+}
+
+const messageOf = (error: unknown): string =>
+  error instanceof Error ? error.message : String(error);
 
 async function deleteBatch(database: Database, sql: string): Promise<number> {
   const rows = await database.query(sql, { type: QueryTypes.SELECT, bind: { limit: BATCH_SIZE } });

@@ -97,10 +97,12 @@ const EVERY_MS = taskCatalogue['purge-expired'].everySeconds * 1_000;
 
 /** The pause after a run that has left something to do: a busy service settles more than one run can delete. */
 const UNFINISHED_AGAIN_MS = 60_000;
+/** The pause after a run that failed. */
+const FAILED_AGAIN_MS = 600_000;
 
 /**
  * Runs the tasks that keep the tables small, four times a day until stopped, and again after a minute while a run does not
- * finish its work, so that no external scheduler is needed. Every worker with the relay role does; the tasks are idempotent.
+ * finish its work, or ten after one that failed, so that no external scheduler is needed. Every worker with the relay role does; the tasks are idempotent.
  */
 export function startHousekeeping(tasks: Tasks, log: Logger): Repeating {
   return startRepeating(
@@ -110,15 +112,16 @@ export function startHousekeeping(tasks: Tasks, log: Logger): Repeating {
 }
 
 async function runHousekeeping(tasks: Tasks, log: Logger, signal: AbortSignal): Promise<number> {
-  let isUnfinished = false;
+  let nextMs = EVERY_MS;
   for (const name of HOUSEKEEPING) {
     if (signal.aborted) break;
     try {
       const { unfinished = 0 } = await tasks.run(name);
-      isUnfinished ||= unfinished > 0;
+      if (unfinished > 0) nextMs = UNFINISHED_AGAIN_MS;
     } catch (error) {
       log.warn({ err: error, 'labels.task': name }, 'task failed; will retry');
+      nextMs = Math.min(nextMs, FAILED_AGAIN_MS);
     }
   }
-  return jittered(isUnfinished ? UNFINISHED_AGAIN_MS : EVERY_MS, 0.1);
+  return jittered(nextMs, 0.1);
 }

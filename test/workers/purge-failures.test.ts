@@ -1,0 +1,72 @@
+import test from 'ava';
+import { createTaskRuns } from '../../workers/tasks/task-runs.js';
+import { createTasks } from '../../workers/tasks/tasks.js';
+import { shareProcess, useContext, type Scope } from '../helpers/context.js';
+import { insertAdmin, openFixture } from './fixture.js';
+
+shareProcess();
+
+const context = useContext();
+const LONG_AGO = `now() - interval '40 days'`;
+
+test.serial(
+  'a kind that cannot be purged keeps no other from it; the run has failed, and says which kind and why',
+  async (t) => {
+    const { tasks } = await setUp(t);
+    const { adminId } = await insertAdmin(context);
+    await context.rows(
+      `insert into outbox (id, name, payload, trace_id, state, settled_at)
+       select gen_random_uuid(), 'x', '{}', 'x', 'settled', ${LONG_AGO} from generate_series(1, 1100)`,
+    );
+    await context.rows(
+      `insert into sessions (admin_id, refresh_nonce, refresh_hash, expires_at) values ($1, '', '', ${LONG_AGO})`,
+      [adminId],
+    );
+    await context.rows(
+      `insert into processes (id, service, host, pid, version, seen_at)
+       values (gen_random_uuid(), 'x', 'x', 1, 'x', ${LONG_AGO})`,
+    );
+    await context.rows(
+      `create function refuse_delete() returns trigger language plpgsql as
+       $$ begin raise 'refused'; end $$;
+       create trigger refuse_delete before delete on sessions execute function refuse_delete()`,
+    );
+    await t.throwsAsync(tasks.run('purge-expired'), {
+      name: 'PurgeFailed',
+      message: 'not purged: sessions: refused',
+    });
+    t.deepEqual(await context.rows('select from outbox'), [], 'a kind before it, in two batches');
+    t.deepEqual(await context.rows('select from processes'), [], 'a kind after it');
+    t.deepEqual(await lastRun(), {
+      outcome: 'failed',
+      error: 'PurgeFailed: not purged: sessions: refused',
+    });
+
+    await context.rows('drop trigger refuse_delete on sessions; drop function refuse_delete()');
+    t.like(await tasks.run('purge-expired'), { sessions: 1 });
+    t.deepEqual(await lastRun(), { outcome: 'completed', error: null });
+  },
+);
+
+test.serial('a purge of which nothing succeeds fails with the first error', async (t) => {
+  const { fixture, tasks } = await setUp(t);
+  fixture.database.addHook('beforeQuery', () => {
+    throw new Error('no connection');
+  });
+  await t.throwsAsync(tasks.run('purge-expired'), { name: 'Error', message: 'no connection' });
+});
+
+async function setUp(scope: Scope) {
+  const fixture = await openFixture(scope, context);
+  const { database, log } = fixture;
+  const runs = createTaskRuns({ database, log, worker: 'host:1' });
+  const sweep = { run: async () => ({ checked: 0, returned: 0, deadLettered: 0 }) };
+  return { fixture, tasks: createTasks({ database, log, runs, sweep }) };
+}
+
+async function lastRun(): Promise<unknown> {
+  const [run] = await context.rows(
+    `select outcome, error from task_runs where task = 'purge-expired'`,
+  );
+  return run;
+}
