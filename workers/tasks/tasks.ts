@@ -102,7 +102,8 @@ const FAILED_AGAIN_MS = 600_000;
 
 /**
  * Runs the tasks that keep the tables small, four times a day until stopped, and again after a minute while a run does not
- * finish its work, or ten after one that failed, so that no external scheduler is needed. Every worker with the relay role does; the tasks are idempotent.
+ * finish its work, or after ten when one has failed, so that no external scheduler is needed. Every worker with the relay role
+ * does; the tasks are idempotent.
  */
 export function startHousekeeping(tasks: Tasks, log: Logger): Repeating {
   return startRepeating(
