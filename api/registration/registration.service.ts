@@ -41,7 +41,7 @@ const REGISTRATION_ROW = {
 
 /** Deletes the oldest registrations of the new one's address ($2) past {@link KEPT_REGISTRATIONS}. */
 const PRUNED = `pruned as (
-  delete from registrations where id = any (array(
+  delete from registrations where email_canonical = $2 and id = any (array(
     select id from registrations where email_canonical = $2
      order by id desc offset ${KEPT_REGISTRATIONS - 1})))`;
 

@@ -32,6 +32,10 @@ export interface SessionTokenDeps {
   readonly sessionExpiresMs: number;
 }
 
+/** How many open sessions an admin has: a login ends those beyond the newest. */
+export const MAX_OPEN_SESSIONS = 100;
+/** A login ends at most so many; more remain of a release without the limit, and of logins at the same time. */
+const MAX_ENDED = 1_000;
 const MAX_USER_AGENT_LENGTH = 256;
 /** Grace period in which any exchanged refresh token still gets the session's tokens: several tabs refresh concurrently. */
 const RETRY_WITHIN_MS = 10_000;
@@ -59,6 +63,11 @@ const SESSION_COLUMNS = 'refresh_nonce, refresh_hash, ip, network, user_agent, e
 /**
  * The admin's row lock orders this after a change of the password that is under way, and the condition on the hash is then
  * checked anew. A later change ends the session.
+ *
+ * The new session is one of the newest. Concurrent logins don't see each other's sessions, so they may leave as many more as
+ * there are of them: the next login ends these. Sessions that have expired count until they are deleted, so that the index
+ * holds few. The other condition on `ended_at` is for a session that has been ended while the lock was awaited; it is written so
+ * that the planner looks ids up in the primary key, never in the index of live sessions.
  */
 const OPEN_SESSION: Statement = {
   name: 'open-session',
@@ -67,6 +76,12 @@ const OPEN_SESSION: Statement = {
 ), session as (
   insert into sessions (id, admin_id, ${SESSION_COLUMNS})
   select $3::int, id, $4::bytea, $5::bytea, $6::text, $7::text, $8::text, ${msFromNow('$9')} from admin
+), excess as (
+  update sessions set ended_at = now(), ended_reason = 'excess'
+   where coalesce(ended_at, 'infinity') = 'infinity' and id = any (array(
+     select id from sessions
+      where admin_id between (select id from admin) and (select id from admin) and ended_at is null
+      order by admin_id desc, id desc offset ${MAX_OPEN_SESSIONS - 1} limit ${MAX_ENDED}))
 ), event as (
   insert into audit_events (${AUDIT_ROW.columns.join(', ')})
   select $10::uuid, $11::text, $12::int, $13::int, $14::text, $15::text, $16::text, $17::jsonb from admin
@@ -78,8 +93,8 @@ select id, email, email_canonical as "emailCanonical", name, name_canonical as "
 };
 
 /**
- * Creates a session and its first tokens, and audits the login: all in one statement, after another one for the session's id,
- * which the refresh token contains. Resolves to `undefined` when the password has been changed since it was compared: that has
+ * Creates a session and its first tokens, ends those beyond {@link MAX_OPEN_SESSIONS}, and audits the login: all in one statement,
+ * after another one for the session's id, which the refresh token contains. Resolves to `undefined` when the password has been changed since it was compared: that has
  * ended all of the admin's sessions.
  */
 export async function openSession(

@@ -4,7 +4,7 @@ import { Admin, type AdminRow } from './admin.js';
 import { CreatedAtColumn, IdentityKey, TimeColumn } from './columns.js';
 
 /** Why a session ended before its time. */
-export type SessionEnd = 'logout' | 'revoked' | 'reuse' | 'password';
+export type SessionEnd = 'logout' | 'revoked' | 'reuse' | 'password' | 'excess';
 
 /** The authenticated admin of a request, and its session. */
 export interface Principal {
@@ -68,7 +68,10 @@ export class Session extends Model<InferAttributes<Session>, InferCreationAttrib
   @Column(DataType.DATE)
   declare endedAt: CreationOptional<Date | null>;
 
-  /** `reuse`: a refresh token was presented again after its rotation. `password`: the password was changed. */
+  /**
+   * `reuse`: a refresh token was presented again after its rotation. `password`: the password was changed. `excess`: newer
+   * logins of the admin have taken its place.
+   */
   @Column(DataType.TEXT)
   declare endedReason: CreationOptional<SessionEnd | null>;
 

@@ -214,6 +214,68 @@ test.serial(
 const refresh = (token: string) =>
   api.client.post<Login>('/auth/refresh', { refresh_token: token });
 
+test.serial(
+  'a login ends the oldest session beyond 100; concurrent logins end no newer one',
+  async (t) => {
+    const admin = await api.admins.confirmedAdmin();
+    const second = await api.admins.logIn(admin);
+    await insertSessions(admin.id, 98);
+    t.is((await admin.client.get('/auth/me')).status, 200, 'one of a hundred');
+
+    const newest = await api.admins.logIn(admin);
+    t.is((await admin.client.get('/auth/me')).status, 401);
+    t.is((await refresh(admin.login.refresh_token)).status, 401);
+    t.deepEqual(
+      await context.rows(
+        'select ended_reason from sessions where admin_id = $1 and ended_at is not null',
+        [admin.id],
+      ),
+      [{ ended_reason: 'excess' }],
+    );
+    for (const { access_token: token } of [second, newest])
+      t.is((await api.client.as(token).get('/auth/me')).status, 200);
+    const { body: listed } = await api.client
+      .as(newest.access_token)
+      .get<object[]>('/auth/sessions');
+    t.is(listed.length, 100);
+
+    const logins = await Promise.all(Array.from({ length: 4 }, () => api.admins.logIn(admin)));
+    t.true((await countLive(admin.id)) < 100 + logins.length);
+    t.is((await refresh(second.refresh_token)).status, 401);
+    logins.push(newest, await api.admins.logIn(admin));
+    t.is(await countLive(admin.id), 100);
+    for (const { access_token: token, refresh_token: refreshToken } of logins) {
+      t.is((await api.client.as(token).get('/auth/me')).status, 200);
+      t.is((await refresh(refreshToken)).status, 200);
+    }
+  },
+);
+
+test.serial('a login ends at most 1,000 sessions, so that it is never too slow', async (t) => {
+  const admin = await api.admins.confirmedAdmin();
+  const other = await api.admins.confirmedAdmin();
+  await insertSessions(admin.id, 2_000);
+  await api.admins.logIn(admin);
+  t.is(await countLive(admin.id), 1_002);
+  await api.admins.logIn(admin);
+  t.is(await countLive(admin.id), 100);
+  t.is((await other.client.get('/auth/me')).status, 200, 'a session of somebody else');
+});
+
+const insertSessions = (adminId: number, count: number): Promise<unknown> =>
+  context.rows(
+    `insert into sessions (admin_id, refresh_nonce, refresh_hash, expires_at)
+     select $1, '', '', now() + interval '1 day' from generate_series(1, $2)`,
+    [adminId, count],
+  );
+
+async function countLive(adminId: number): Promise<number> {
+  const rows = await context.rows('select from sessions where admin_id = $1 and ended_at is null', [
+    adminId,
+  ]);
+  return rows.length;
+}
+
 test.serial('GET /auth/sessions refuses parameters that it does not know', async (t) => {
   const admin = await api.admins.confirmedAdmin();
   const answer = await admin.client.get<Problem>('/auth/sessions?limit=1');
