@@ -40,6 +40,8 @@ export interface PendingRegistration {
 const SUMMARY = `a.id, a.email, a.email_canonical, a.name, a.operator_since, a.confirmed_at, a.created_at,
   (select count(*)::int from sessions s where s.admin_id = a.id and s.ended_at is null and s.expires_at > now()) as live_sessions`;
 const MAX_REGISTRATIONS = 50;
+/** Without a text, addresses are looked for in so many of the newest registrations. */
+const NEWEST_REGISTRATIONS = 1_000;
 const MAX_SESSIONS = 100;
 const IdKey = z.tuple([z.string().regex(/^\d{1,10}$/)]);
 
@@ -69,11 +71,15 @@ export async function searchAdmins(
   return pageOf(found, limit, ({ id }) => [String(id)]);
 }
 
-/** Registrations that wait for confirmation, of addresses or names that begin with a text: 50 addresses, the newest first. */
+/**
+ * Registrations that wait for confirmation, of addresses or names that begin with a text: 50 addresses, the newest first. For
+ * an empty text, those of the newest 1,000 registrations.
+ */
 export function searchRegistrations(
   { database }: Reads,
   text: string,
 ): Promise<PendingRegistration[]> {
+  if (text.trim() === '') return newestRegistrations(database);
   return database.query<PendingRegistration>(
     `select max(email) as email, max(name) as name, count(*)::int as times, max(created_at) as newest_at
        from registrations
@@ -89,6 +95,20 @@ export function searchRegistrations(
     },
   );
 }
+
+/** The newest of an address is among the newest of all; how many it has is then counted by its index. */
+const newestRegistrations = (database: Database): Promise<PendingRegistration[]> =>
+  database.query<PendingRegistration>(
+    `select r.email, r.name, r.times, page.newest_at
+       from (select email_canonical, max(created_at) as newest_at
+               from (select email_canonical, created_at from registrations
+                      order by created_at desc limit ${NEWEST_REGISTRATIONS}) newest
+              group by email_canonical order by newest_at desc, email_canonical limit $limit) page
+      cross join lateral (select max(email) as email, max(name) as name, count(*)::int as times
+                            from registrations where email_canonical = page.email_canonical) r
+      order by page.newest_at desc, page.email_canonical`,
+    { type: QueryTypes.SELECT, bind: { limit: MAX_REGISTRATIONS } },
+  );
 
 /** A live session of an admin. */
 export interface LiveSession {
@@ -125,10 +145,11 @@ export async function readAdminDetails(
     },
   );
   if (!admin) throw new AppError('not_found', { detail: 'there is no such admin' });
+  // A range, sorted by the admin too: the planner would read the newest sessions of all admins for one that it knows.
   const sessions = await database.query<LiveSession>(
     `select id, ip, user_agent, console_hash is not null as is_console, created_at, last_used_at, expires_at
-       from sessions where admin_id = $id and ended_at is null and expires_at > now()
-      order by id desc limit $limit`,
+       from sessions where admin_id between $id and $id and ended_at is null and expires_at > now()
+      order by admin_id desc, id desc limit $limit`,
     { type: QueryTypes.SELECT, bind: { id: admin.id, limit: MAX_SESSIONS } },
   );
   return { ...admin, sessions };

@@ -35,12 +35,14 @@ export const AuditFilter = z.strictObject({
   /** `until` is exclusive. */
   since: z.coerce.date().optional(),
   until: z.coerce.date().optional(),
-  /** Anywhere in the details, in either case. */
+  /** Anywhere in the details, in either case. Without `since`, in the seven days before `until` alone, as no index helps. */
   text: z.string().min(1).max(200).optional(),
 });
 
 export type AuditFilter = z.output<typeof AuditFilter>;
 
+/** How far back a text is looked for unless a beginning is given. */
+export const TEXT_DAYS = 7;
 const CSV_PAGE = 1_000;
 const MAX_CSV_ROWS = 100_000;
 const IdKey = z.tuple([z.uuid()]);
@@ -71,9 +73,15 @@ function conditionOf(filter: AuditFilter, before: string | undefined): Condition
     when('operatorId', operatorId?.toString(), `details->>'operator_id' = $operatorId`),
     when('since', since, 'at >= $since'),
     when('until', until, 'at < $until'),
+    text === undefined || since !== undefined ? undefined : lookBackFrom(until),
     when('text', text?.toLowerCase(), 'strpos(lower(details::text), $text) > 0'),
   ]);
 }
+
+const lookBackFrom = (until: Date | undefined): Condition => ({
+  sql: `at >= ${until === undefined ? 'now()' : 'least($until, now())'} - interval '${TEXT_DAYS} days'`,
+  bind: {},
+});
 
 const CSV_COLUMNS = [
   'at',

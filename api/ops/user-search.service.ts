@@ -26,6 +26,9 @@ export interface UserFilter {
 const COLUMNS = 'id, admin_id, email, name, active, created_at, updated_at';
 const IdKey = z.tuple([z.string().regex(/^\d{1,10}$/)]);
 
+/** Whole rows are compared and sorted, so that they are read in the order of the index (admin_id, id), from the cursor on. */
+const OF_ADMIN = '(admin_id, id) > ($adminId, $after::bigint) and admin_id <= $adminId';
+
 /** Users of all admins, the oldest first. @throws {AppError} `invalid_cursor`. */
 export async function searchUsers(
   { database }: { readonly database: Database },
@@ -34,8 +37,9 @@ export async function searchUsers(
 ): Promise<Page<UserSummary>> {
   const [after] = placeOf(IdKey, cursor) ?? [];
   const { sql, bind } = allOf([
-    when('after', after, 'id > $after::bigint'),
-    when('adminId', adminId, 'admin_id = $adminId'),
+    adminId === undefined
+      ? when('after', after, 'id > $after::bigint')
+      : { sql: OF_ADMIN, bind: { adminId, after: after ?? '0' } },
     when(
       'prefix',
       prefix?.trim().toLowerCase(),
@@ -43,7 +47,7 @@ export async function searchUsers(
     ),
   ]);
   const found = await database.query<UserSummary>(
-    `select ${COLUMNS} from users where ${sql} order by id limit $limit`,
+    `select ${COLUMNS} from users where ${sql} order by ${adminId === undefined ? 'id' : 'admin_id, id'} limit $limit`,
     { type: QueryTypes.SELECT, bind: { ...bind, limit: limit + 1 } },
   );
   return pageOf(found, limit, ({ id }) => [String(id)]);

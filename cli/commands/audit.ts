@@ -2,6 +2,7 @@ import {
   auditCsv,
   AuditFilter,
   readAuditEvents,
+  TEXT_DAYS,
   type AuditRow,
 } from '../../api/ops/audit-trail.service.js';
 import { MAX_ID } from '../../shared/database/ids.js';
@@ -32,7 +33,10 @@ export const auditCommands: readonly Command[] = [
       { flags: '--operator <ID>', summary: 'only what this operator did in the console' },
       { flags: '--since <TIME>', summary: 'ISO 8601, or so long ago: 90m, 12h, 3d' },
       { flags: '--until <TIME>', summary: 'the same' },
-      { flags: '--text <TEXT>', summary: 'only events with this text in their details' },
+      {
+        flags: '--text <TEXT>',
+        summary: `only events with this text in their details; of the last ${TEXT_DAYS} days without --since`,
+      },
       { flags: '--csv', summary: 'print all that fit, up to 100,000, as CSV' },
       ...pageOptions,
     ],

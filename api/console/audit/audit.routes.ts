@@ -7,6 +7,7 @@ import {
   auditCsv,
   AuditFilter,
   readAuditEvents,
+  TEXT_DAYS,
   type AuditRow,
 } from '../../ops/audit-trail.service.js';
 import { cursor, optionalText, optionalTime } from '../access/fields.js';
@@ -108,7 +109,8 @@ function filterForm({ event, adminId, operatorId, since, until, text }: Filter):
     markup`<div><label for="${name}">${label}</label><input type="datetime-local" id="${name}" name="${name}" value="${at?.toISOString().slice(0, 16)}"></div>`;
   return markup`<form class="panel fields" role="search" aria-label="Which events">
 <div><label for="event">Event</label><select id="event" name="event"><option value="">all</option>${options}</select></div>
-<div><label for="text">Text in the details</label><input type="search" id="text" name="text" value="${clip(text ?? '', 200)}" autocomplete="off" spellcheck="false"></div>
+<div><label for="text">Text in the details</label><input type="search" id="text" name="text" value="${clip(text ?? '', 200)}" autocomplete="off" spellcheck="false" aria-describedby="text-hint">
+<p class="hint" id="text-hint">Of the last ${TEXT_DAYS} days, unless a beginning is given.</p></div>
 ${id('adminId', 'About admin', adminId)}${id('operatorId', 'By operator', operatorId)}
 ${time('since', 'Since (UTC)', since)}${time('until', 'before (UTC)', until)}
 <div><button type="submit" class="quiet">Filter</button></div></form>`;

@@ -6,6 +6,7 @@ import { withTransaction } from '../../../shared/database/transaction.js';
 import { AppError } from '../../../shared/errors/app-error.js';
 import type { EmailAddress } from '../../../shared/identity/email-address.js';
 import { Admin, MailEvent, Suppression } from '../../../shared/models/index.js';
+import { allOf, when } from '../condition.js';
 import { pageOf, placeOf, Time, type Page, type PageRequest } from '../keyset.js';
 
 export interface SuppressionDeps {
@@ -66,26 +67,26 @@ export interface SuppressedAddress {
 /** In the place of an id, for rows whose key is an address. */
 const TimeAndAddress = z.tuple([Time, z.string().max(254)]);
 
+const AFTER = '(created_at, email_canonical) < ($at::timestamptz, $address)';
+
 /** The suppressed addresses, the newest first; only those that begin with a text, if one is given. */
 export async function listSuppressions(
   { database }: Pick<SuppressionDeps, 'database'>,
   { limit, cursor, prefix }: PageRequest & { readonly prefix?: string | undefined },
 ): Promise<Page<SuppressedAddress>> {
   const [at, address] = placeOf(TimeAndAddress, cursor) ?? [];
+  const { sql, bind } = allOf([
+    at === undefined ? undefined : { sql: AFTER, bind: { at, address } },
+    when('prefix', prefix?.toLowerCase() || undefined, 'starts_with(email_canonical, $prefix)'),
+  ]);
   const found = await database.query<SuppressedAddress & { key: string }>(
+    // The events are looked up for the rows of the page alone.
     `select s.email_canonical as address, s.reason, s.created_at as since, e.outbox_id, e.detail, s.created_at::text as key
-       from suppressions s left join mail_events e on e.id = s.event_id
-      where starts_with(s.email_canonical, $prefix)
-        ${at === undefined ? '' : 'and (s.created_at, s.email_canonical) < ($at::timestamptz, $address)'}
-      order by s.created_at desc, s.email_canonical desc limit $limit`,
-    {
-      type: QueryTypes.SELECT,
-      bind: {
-        prefix: prefix?.toLowerCase() ?? '',
-        limit: limit + 1,
-        ...(at !== undefined && { at, address }),
-      },
-    },
+       from (select * from suppressions where ${sql}
+              order by created_at desc, email_canonical desc limit $limit) s
+       left join lateral (select outbox_id, detail from mail_events where id = s.event_id limit 1) e on true
+      order by s.created_at desc, s.email_canonical desc`,
+    { type: QueryTypes.SELECT, bind: { ...bind, limit: limit + 1 } },
   );
   const page = pageOf(found, limit, (row) => [row.key, row.address]);
   return { ...page, rows: page.rows.map(({ key: _key, ...suppressed }) => suppressed) };
