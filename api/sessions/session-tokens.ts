@@ -33,7 +33,7 @@ export interface SessionTokenDeps {
 }
 
 /** How many open sessions an admin has: a login ends those beyond the newest. */
-export const MAX_OPEN_SESSIONS = 100;
+const MAX_OPEN_SESSIONS = 1_000;
 /** A login ends at most so many; more remain of a release without the limit, and of logins at the same time. */
 const MAX_ENDED = 1_000;
 const MAX_USER_AGENT_LENGTH = 256;
@@ -93,9 +93,9 @@ select id, email, email_canonical as "emailCanonical", name, name_canonical as "
 };
 
 /**
- * Creates a session and its first tokens, ends those beyond {@link MAX_OPEN_SESSIONS}, and audits the login: all in one statement,
- * after another one for the session's id, which the refresh token contains. Resolves to `undefined` when the password has been changed since it was compared: that has
- * ended all of the admin's sessions.
+ * Creates a session and its first tokens, ends those beyond {@link MAX_OPEN_SESSIONS}, and audits the login: all in one
+ * statement, after another one for the session's id, which the refresh token contains. Resolves to `undefined` when the password
+ * has been changed since it was compared: that has ended all of the admin's sessions.
  */
 export async function openSession(
   deps: OpenSessionDeps,

@@ -10,7 +10,6 @@ import { lockAdmin, type WhichAdmin } from '../admins/admin-lock.js';
 import { readRefreshToken, type RefreshClaim } from './refresh-tokens.js';
 import {
   isTokenOf,
-  MAX_OPEN_SESSIONS,
   repeatTokens,
   rotateTokens,
   type IssuedTokens,
@@ -24,6 +23,8 @@ export interface SessionDeps {
 
 /** What refreshing needs: it issues tokens, and reports reuse by mail. */
 export interface RefreshDeps extends SessionDeps, SessionTokenDeps, AccountNoticeDeps {}
+
+const MAX_LISTED = 100;
 
 /**
  * Exchanges a refresh token for new tokens (RFC 9700, 4.14.2: rotation with reuse detection). An exchanged token gets
@@ -85,7 +86,7 @@ export async function logOut(
   });
 }
 
-/** An admin's live sessions, the newest first: all of them, as an admin has at most {@link MAX_OPEN_SESSIONS}. */
+/** An admin's live sessions, the newest first, at most 100. */
 export function listSessions(adminId: number): Promise<Session[]> {
   return Session.findAll({
     // A range, sorted by the admin too: the planner would read the newest sessions of all admins for one that it knows.
@@ -94,7 +95,7 @@ export function listSessions(adminId: number): Promise<Session[]> {
       ['adminId', 'DESC'],
       ['id', 'DESC'],
     ],
-    limit: MAX_OPEN_SESSIONS,
+    limit: MAX_LISTED,
   });
 }
 
