@@ -1,5 +1,6 @@
 import { execFile } from 'node:child_process';
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { readFileSync } from 'node:fs';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
@@ -10,7 +11,7 @@ import { shareProcess } from '../helpers/context.js';
 shareProcess();
 
 const run = promisify(execFile);
-const page = await readFile(join(projectRoot, 'docs/deploy.md'), 'utf8');
+const page = readFileSync(join(projectRoot, 'docs/deploy.md'), 'utf8');
 
 /** In place of AWS: each description is the next line of the file `answers`, and what changes something is printed. */
 const aws = `
