@@ -49,7 +49,11 @@ test('a body takes no more memory for arriving byte by byte, and is whole in the
     void readBody?.(req as Request, res as Response, () => bodies.push((req as Request).body));
   });
   server.listen(0, '127.0.0.1');
-  t.teardown(() => server.close());
+  t.teardown(() => {
+    server.close();
+    // No request is answered.
+    server.closeAllConnections();
+  });
   await once(server, 'listening');
   const { port } = server.address() as AddressInfo;
   const text = JSON.stringify({ text: 'x'.repeat(15_000) });
