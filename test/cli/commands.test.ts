@@ -1,5 +1,6 @@
 import { spawnSync } from 'node:child_process';
-import { appendFile, mkdir, rename, rm, stat, writeFile } from 'node:fs/promises';
+import { appendFile, mkdir, mkdtemp, rename, rm, stat, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import test from 'ava';
@@ -264,8 +265,9 @@ test('logs tail follows a file through its replacement, and filters by level', a
 });
 
 test('logs tail counts the lines of before after it has filtered them, however far back they are', async (t) => {
-  const path = join(context.spoolDir, 'far.log');
-  t.teardown(() => rm(path, { force: true }));
+  const folder = await mkdtemp(join(tmpdir(), 'rollcall-tail-'));
+  t.teardown(() => rm(folder, { recursive: true, force: true }));
+  const path = join(folder, 'far.log');
   const shownOf = async (lines: string, ...more: string[]): Promise<string[]> => {
     const args = ['logs', 'tail', path, '--once', '--lines', lines, ...more];
     return messagesIn((await runCli(context, args)).stdout);

@@ -116,16 +116,16 @@ test('a request that comes later waits too, and then the connection is free agai
   t.deepEqual(urlsOf(started), ['/1', '/2', '/3', '/4']);
 });
 
-test('a thousand requests may be pipelined: while many wait, no more are read', async (t) => {
+test('a hundred requests may be pipelined: while many wait, no more are read', async (t) => {
   const warnings: Error[] = [];
   const keep = (warning: Error): void => void warnings.push(warning);
   process.on('warning', keep);
   t.teardown(() => process.off('warning', keep));
   const { socket, started } = await openHeld(t, (res) => res.req.url !== '/0');
   const answered = readAnswer(socket);
-  const paths = Array.from({ length: 1_000 }, (_, i) => `/${i}`);
+  const paths = Array.from({ length: 100 }, (_, i) => `/${i}`);
   // Long ones, so that Node does not read all of them at once.
-  const headers = `X-Pad: ${'x'.repeat(300)}\r\n`;
+  const headers = `X-Pad: ${'x'.repeat(3_000)}\r\n`;
   const lines = paths.map((path, i) => `${i % 2 ? 'GET' : 'PUT'} ${path}`);
   socket.write(lines.map((line) => request(line, undefined, headers)).join(''));
   await eventually(() => started.length === 1 && started[0]?.req.socket.isPaused());
