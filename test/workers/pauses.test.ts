@@ -182,7 +182,9 @@ async function setUp(
   const queues = openQueues({ url: redis.url, logsUrl: redis.url }, log);
   t.teardown(() => queues.close());
   await eventually(() => queues.ping().then(() => true));
-  await queues.mail.add({ id: `j-${randomUUID()}`, contract: sayJob, data: { v: 1 } });
+  const job = { id: `j-${randomUUID()}`, contract: sayJob, data: { v: 1 } } as const;
+  // A busy machine may take longer than a command has.
+  await eventually(() => queues.mail.add(job).then(() => true));
   await spoil(redis, queues);
 
   const faults = createDependencyFaults();
