@@ -3,7 +3,7 @@ import type { MigrationSteps } from './migration.js';
 /**
  * Indexes for tables of millions of rows: an address with very many mails, the purge, the sessions of one admin, and the
  * searches of the console. Those that they replace are dropped by the next migration, as a drop makes reads wait too, until its
- * transaction ends, and these take about a second for a million rows.
+ * transaction ends, and these take a second or two for a million rows.
  */
 export const migration: MigrationSteps = {
   up: `
