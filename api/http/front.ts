@@ -104,7 +104,7 @@ export function createFront(options: FrontOptions): RequestListener {
  */
 function inTurn(res: ServerResponse, start: () => void): void {
   res.once('socket', () => {
-    // In a turn of its own: Node is still ending the answer before, and thousands may wait on one connection.
+    // In a turn of its own: Node is still ending the answer before, and many may wait on one connection.
     setImmediate(() => {
       if (res.socket?.writable) start();
     });

@@ -147,7 +147,6 @@ test.serial(
   'S20 what is under way by the old password while it is changed opens no session and changes nothing',
   async (t) => {
     const donor = await system.admins.confirmedAdmin();
-    const database = openTestDatabase(t, context.databaseUrl);
     const underWay: readonly ((admin: TestAdmin) => Promise<number>)[] = [
       ({ email, password }) => logIn(email, password),
       async ({ client, password }) => {
@@ -165,17 +164,7 @@ test.serial(
     ];
     for (const [i, ask] of underWay.entries()) {
       const admin = await system.admins.confirmedAdmin();
-      const asked = await withTransaction(database, async (transaction) => {
-        await database.query(
-          `update admins set password_hash = (select password_hash from admins where id = $donor) where id = $id`,
-          { bind: { id: admin.id, donor: donor.id }, transaction },
-        );
-        // It has found the old password right when it comes to the admin's row.
-        const status = ask(admin);
-        await eventually(isAnyoneWaiting, { of: 'the request waiting for the row' });
-        return { status };
-      });
-      t.is(await asked.status, i === 0 ? 401 : 403);
+      t.is(await askWhileHashChanges(t, admin, donor, ask), i === 0 ? 401 : 403);
       t.is((await admin.client.get<Me>('/auth/me')).body.pending_email, undefined);
       t.is(await logIn(admin.email, donor.password), 200);
       const rows = await context.rows('select id from sessions where admin_id = $1', [admin.id]);
@@ -187,7 +176,6 @@ test.serial(
 test.serial(
   'a hash that a login renews while the password is compared is the same password’s',
   async (t) => {
-    const database = openTestDatabase(t, context.databaseUrl);
     const asks: readonly ((admin: TestAdmin) => Promise<number>)[] = [
       async ({ client, password }) => {
         const body = { email: system.admins.applicant().email, current_password: password };
@@ -208,16 +196,8 @@ test.serial(
       const password = `the same for both, of round ${i}`;
       const admin = await system.admins.confirmedAdmin({ password });
       const twin = await system.admins.confirmedAdmin({ password });
-      const asked = await withTransaction(database, async (transaction) => {
-        await database.query(
-          `update admins set password_hash = (select password_hash from admins where id = $twin) where id = $id`,
-          { bind: { id: admin.id, twin: twin.id }, transaction },
-        );
-        const status = ask(admin);
-        await eventually(isAnyoneWaiting, { of: 'the request waiting for the row' });
-        return { status };
-      });
-      t.is(await asked.status, i === asks.length - 1 ? 204 : 200);
+      const status = await askWhileHashChanges(t, admin, twin, ask);
+      t.is(status, i === asks.length - 1 ? 204 : 200);
     }
   },
 );
@@ -310,6 +290,26 @@ const stateOf = (...admins: readonly TestAdmin[]): Promise<object[]> =>
        from admins a where a.id = any($1) order by a.id`,
     [admins.map(({ id }) => id)],
   );
+
+/** Asks while the admin's hash becomes another's: the old one has been compared when the request comes to the admin's row. */
+async function askWhileHashChanges(
+  t: ExecutionContext,
+  admin: TestAdmin,
+  other: TestAdmin,
+  ask: (admin: TestAdmin) => Promise<number>,
+): Promise<number> {
+  const database = openTestDatabase(t, context.databaseUrl);
+  const asked = await withTransaction(database, async (transaction) => {
+    await database.query(
+      `update admins set password_hash = (select password_hash from admins where id = $other) where id = $id`,
+      { bind: { id: admin.id, other: other.id }, transaction },
+    );
+    const status = ask(admin);
+    await eventually(isAnyoneWaiting, { of: 'the request waiting for the row' });
+    return { status };
+  });
+  return asked.status;
+}
 
 const isAnyoneWaiting = async (): Promise<boolean> => {
   const found = await context.rows(

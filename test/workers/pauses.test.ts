@@ -94,11 +94,7 @@ test('a consumer whose connection Redis does not take says why, and works once i
 test('what one queue is refused stays told, however many jobs another queue does', async (t) => {
   const redis = await openOwnRedis(t, { maxMemory: '16mb' });
   const open = (queue: 'mail' | 'logs') => {
-    const worker = new Worker<unknown, string>(queue, async () => 'done', {
-      connection: { ...redisAddress(redis.url), maxRetriesPerRequest: null },
-      autorun: false,
-    });
-    t.teardown(() => worker.close());
+    const worker = idleWorker(t, redis, queue);
     pauseOnRedisErrors({ queue, worker, faults, log: createRecordingLogger().log });
     return worker;
   };
@@ -118,11 +114,7 @@ test('what one queue is refused stays told, however many jobs another queue does
 
 test('without a job, a refusal is over when none has followed for a while', async (t) => {
   const redis = await openOwnRedis(t, { maxMemory: '16mb' });
-  const worker = new Worker<unknown, string>('mail', async () => 'done', {
-    connection: { ...redisAddress(redis.url), maxRetriesPerRequest: null },
-    autorun: false,
-  });
-  t.teardown(() => worker.close());
+  const worker = idleWorker(t, redis);
   const faults = createDependencyFaults();
   pauseOnRedisErrors({ queue: 'mail', worker, faults, log: createRecordingLogger().log }, 50);
   for (let i = 0; i < 20; i++) worker.emit('error', refusalOf('READONLY'));
@@ -132,11 +124,7 @@ test('without a job, a refusal is over when none has followed for a while', asyn
 
 test('only an answer of Redis is a refusal, wherever it has put its word for it', async (t) => {
   const redis = await openOwnRedis(t, { maxMemory: '16mb' });
-  const worker = new Worker<unknown, string>('mail', async () => 'done', {
-    connection: { ...redisAddress(redis.url), maxRetriesPerRequest: null },
-    autorun: false,
-  });
-  t.teardown(() => worker.close());
+  const worker = idleWorker(t, redis);
   const faults = createDependencyFaults();
   const refusals = pauseOnRedisErrors({
     queue: 'mail',
@@ -168,6 +156,16 @@ test('a queue that an operator has paused is not worked on until it is resumed',
   await eventually(hasDone);
   t.is((await queues.mail.state()).paused, undefined);
 });
+
+/** A worker that takes no job: it hears of nothing but what a test emits. */
+function idleWorker(t: ExecutionContext, redis: OwnRedis, queue: 'mail' | 'logs' = 'mail') {
+  const worker = new Worker<unknown, string>(queue, async () => 'done', {
+    connection: { ...redisAddress(redis.url), maxRetriesPerRequest: null },
+    autorun: false,
+  });
+  t.teardown(() => worker.close());
+  return worker;
+}
 
 const refusalOf = (message: string): Error =>
   Object.assign(new Error(message), { name: 'ReplyError' });
