@@ -67,7 +67,7 @@ export const forgotForm = (): Html =>
 
 /** The response to a request for a mail, the same for every address. */
 export const mailSentPage = (): Page => ({
-  title: 'Look into your mailbox',
-  body: markup`<p>If there is something to send to this address, it is on its way. It may take a minute.</p>
+  title: 'Check your inbox',
+  body: markup`<p>If there is a mail to send to this address, it is on its way. It may take a minute.</p>
 <a class="button" href="/apidocs">Open the API's documentation</a>`,
 });

@@ -14,7 +14,7 @@ export interface NewPasswordForm {
 export const newPasswordPage = ({ token, minLength, refusal, name }: NewPasswordForm): Page => ({
   title: 'Choose a new password',
   body: markup`${refusal === undefined ? '' : markup`<p class="refusal" role="alert">${refusal}</p>`}
-<p>${name === undefined ? 'You will be logged out everywhere.' : 'It confirms your address as well.'}</p>
+<p>${name === undefined ? 'You will be logged out everywhere.' : 'This confirms your address as well.'}</p>
 <form method="post" action="/auth/password/reset">
 <input type="hidden" name="token" value="${token}" />
 ${
@@ -47,6 +47,6 @@ export const passwordSetPage = (): Page => ({
 /** One page for all invalid links, so that it does not reveal which ones exist. */
 export const invalidResetLinkPage = (): Page => ({
   title: 'This link does not work',
-  body: markup`<p>It is incomplete, expired, used, or a newer one has been sent in its place. Open the newest mail, or ask for another link:</p>
+  body: markup`<p>It is incomplete, expired or already used, or a newer one has replaced it. Open the newest mail, or ask for another link:</p>
 ${forgotForm()}`,
 });

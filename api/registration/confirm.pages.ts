@@ -8,7 +8,7 @@ const passwordField = markup`<label for="password">Your password</label>
 export const confirmPage = (token: string, refusal?: string): Page => ({
   title: 'Confirm your address',
   body: markup`${refusal === undefined ? '' : markup`<p class="refusal" role="alert">${refusal}</p>`}
-<p>Enter the password that you chose when you registered. If your account is to have a new address, enter the password of your account.</p>
+<p>Enter the password that you chose when you registered. If you are changing your address, enter the password of your account.</p>
 <form method="post" action="/auth/confirm">
 <input type="hidden" name="token" value="${token}" />
 ${passwordField}
@@ -23,8 +23,8 @@ export const wrongPasswordPage = (token: string): Page => {
   return {
     title,
     body: markup`${body}
-<h2>You don't remember it?</h2>
-<p>Enter the address that you registered or, if your account is to have a new address, its present one: we mail you a link that sets a new password.</p>
+<h2>Forgot your password?</h2>
+<p>Enter the address that you registered or, if you are changing your address, your current address. We will mail you a link to set a new password.</p>
 ${forgotForm()}`,
   };
 };
@@ -39,16 +39,16 @@ export const confirmedPage = (): Page => ({
 /** One page for all invalid links, so that it does not reveal which ones exist. */
 export const invalidLinkPage = (): Page => ({
   title: 'This link does not work',
-  body: markup`<p>It is incomplete, expired, or a newer one has been sent in its place. Open the newest mail, or ask for another link:</p>
+  body: markup`<p>It is incomplete or expired, or a newer one has replaced it. Open the newest mail, or ask for another link:</p>
 ${resendForm()}
-<p class="soft">You wanted to change the address of your account? Log in and ask for the change again.</p>`,
+<p class="soft">If you wanted to change the address of your account, log in and request the change again.</p>`,
 });
 
 /** The registered name has been taken, or the one entered here was rejected. @param name as it was entered. */
 export const otherNamePage = (token: string, refusal: string, name: string): Page => ({
   title: 'Choose another name',
   body: markup`<p class="refusal" role="alert">${refusal}</p>
-<p>Everything else stays as you registered it.</p>
+<p>Everything else stays as you entered it when you registered.</p>
 <form method="post" action="/auth/confirm">
 <input type="hidden" name="token" value="${token}" />
 <label for="name">Name</label>

@@ -87,7 +87,7 @@ test('the pages of a link that does not work lead to the right remedy, before an
     }
   }
   const { text } = await api.client.get(`/auth/confirm?token=${NO_TOKEN}`);
-  t.regex(text, /change the address of your account\? Log in and ask for the change again/);
+  t.regex(text, /change the address of your account, log in and request the change again/);
 });
 
 test('a wrong password at the confirmation, and none: the form again, and a way to a new one', async (t) => {

@@ -33,7 +33,7 @@ test.serial(
     const asked = await askForAddress(admin, email);
     t.is(asked.status, 200);
     t.deepEqual([asked.body.email, asked.body.pending_email], [admin.email, email]);
-    await mailbox.waitForMail(admin.email, { subject: /another e-mail address/ });
+    await mailbox.waitForMail(admin.email, { subject: /new e-mail address was requested/ });
     const mail = await mailbox.waitForMail(email, { subject: /confirm/i });
     t.is(await logIn(email, admin.password), 401);
     t.is(await logIn(admin.email, admin.password), 200);

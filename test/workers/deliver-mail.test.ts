@@ -122,7 +122,7 @@ test('the claim of a worker that died runs out, and the next try sends', async (
 const obsolete: readonly [why: string, overrides: Parameters<Fixture['promiseConfirmation']>[0]][] =
   [
     ['the link has been used', { confirmedAt: 'now()' }],
-    ['a newer link has taken its place', { supersededAt: 'now()' }],
+    ['a newer link has replaced it', { supersededAt: 'now()' }],
     ['the link has expired', { expiresAt: `now() - interval '1 second'` }],
   ];
 for (const [why, overrides] of obsolete) {

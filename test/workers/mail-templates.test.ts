@@ -51,7 +51,7 @@ test('mails to an address that nobody has confirmed repeat nothing that was regi
 test('the mail to somebody who has only registered leads to a new password, and says what the link does', (t) => {
   const { subject, text } = renderFirstPasswordMail(facts);
   t.is(subject, 'Choose a password and confirm your address');
-  t.true(text.includes('has been registered and not been confirmed yet'));
+  t.true(text.includes('is registered but not confirmed yet'));
   t.true(text.includes('The link works once, for 24 hours, until 23 November 2026 at 14:04 UTC'));
   t.true(text.includes('If it was not you'));
 });
@@ -85,7 +85,7 @@ test('the HTML is one column of tables: heading, paragraphs, a button, its addre
   t.deepEqual(outline, [
     'p Rollcall',
     'h1 Confirm your e-mail addr',
-    'p Somebody has registered',
+    'p Someone has registered a',
     'a Confirm my address',
     'p The link works for 24 ho',
     'p If the button does not w',

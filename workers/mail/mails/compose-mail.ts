@@ -40,7 +40,7 @@ export async function composeMail(
       return { obsolete: 'the address is suppressed' };
     case 'over limit':
     case undefined:
-      return { obsolete: 'the address has had enough of these mails for now' };
+      return { obsolete: 'the limit for these mails to this address is reached' };
   }
 }
 
@@ -49,7 +49,7 @@ function composeByName(
   { name, payload, recipient, facts }: PromisedMail,
 ): Composed {
   // While a release is rolled out, a newer API's messages meet older workers.
-  if (!isKnown(name)) throw new Error('this worker does not know such mails');
+  if (!isKnown(name)) throw new Error('this worker does not know this kind of mail');
   const { contract, compose } = mails[name];
   const parsed = contract.schema.safeParse(payload);
   if (!parsed.success) throw new PermanentFailure('the payload does not fit its contract');

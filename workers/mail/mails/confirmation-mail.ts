@@ -49,7 +49,7 @@ export function composeConfirmationMail(
 ): Composed {
   if (!row) return { obsolete: 'the confirmation or its admin is gone' };
   if (row.isUsed) return { obsolete: 'the link has been used' };
-  if (row.isReplaced) return { obsolete: 'a newer link has taken its place' };
+  if (row.isReplaced) return { obsolete: 'a newer link has replaced it' };
   if (row.isExpired) return { obsolete: 'the link has expired' };
   const due = mailDueFor(row);
   if ('obsolete' in due) return due;
@@ -80,7 +80,7 @@ function mailDueFor({
   switch (purpose) {
     case 'registration':
       if (ownerName !== null) return { template: 'account_exists', name: ownerName };
-      if (isRepeated) return { obsolete: 'the same registration has its mail already' };
+      if (isRepeated) return { obsolete: 'the same registration already has its mail' };
       return isRegistered ? { template: 'confirmation', name: '' } : unregistered;
     case 'resend':
       if (ownerName !== null) return { obsolete: 'the address is confirmed' };

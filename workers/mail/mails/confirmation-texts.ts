@@ -8,20 +8,20 @@ export function renderConfirmationMail(facts: LinkMailFacts): RenderedMail {
   return renderMail({
     service,
     subject: 'Confirm your e-mail address',
-    preview: `One step, and your ${service} account is ready. The link works for ${lifetime}.`,
+    preview: `One more step and your ${service} account is ready. The link works for ${lifetime}.`,
     blocks: [
       {
         kind: 'paragraph',
-        text: `Somebody has registered at ${service} with this e-mail address. If that was you, please confirm that the address is yours: follow the link, and enter the password that you chose.`,
+        text: `Someone has registered at ${service} with this e-mail address. If that was you, please confirm that the address is yours: follow the link and enter the password that you chose.`,
       },
       ...linkBlocks(facts, 'Confirm my address'),
       {
         kind: 'aside',
         title: 'If it was not you',
-        text: 'You need not do anything. Unless it is confirmed the account cannot be used, and the link expires by itself. Please do not pass this mail on: the link is meant for you alone.',
+        text: 'You do not need to do anything. Unless it is confirmed, the account cannot be used, and the link expires by itself. Please do not forward this mail: the link is meant for you alone.',
       },
     ],
-    footer: `Sent by ${service} because of a registration with your address.`,
+    footer: `Sent by ${service} because someone registered with your address.`,
   });
 }
 
@@ -32,20 +32,20 @@ export function renderEmailChangeMail(facts: LinkMailFacts): RenderedMail {
   return renderMail({
     service,
     subject: 'Confirm your new e-mail address',
-    preview: `One step, and your ${service} account has its new address. The link works for ${lifetime}.`,
+    preview: `One more step and your ${service} account has its new address. The link works for ${lifetime}.`,
     blocks: [
       {
         kind: 'paragraph',
-        text: `The ${service} account “${quoteName(name)}” is to use this e-mail address from now on. If that is what you want, please confirm that the address is yours: follow the link, and enter the password of the account.`,
+        text: `Someone asked to change the e-mail address of the ${service} account “${quoteName(name)}” to this one. If that was you, please confirm that the address is yours: follow the link and enter the password of the account.`,
       },
       ...linkBlocks(facts, 'Confirm my new address'),
       {
         kind: 'aside',
         title: 'If it was not you',
-        text: 'You need not do anything. Somebody has mistyped an address; yours is used for nothing unless you confirm it.',
+        text: 'You do not need to do anything. Someone probably mistyped their address. Nothing happens unless you confirm.',
       },
     ],
-    footer: `Sent by ${service} because an account wants to use your address.`,
+    footer: `Sent by ${service} because someone asked to use your address for an account.`,
   });
 }
 
@@ -55,12 +55,12 @@ export function renderPasswordResetMail(facts: LinkMailFacts): RenderedMail {
   return renderMail({
     service,
     subject: 'Choose a new password',
-    preview: `The link to choose a new password for ${service} works for ${lifetime}, and once.`,
+    preview: `The link to choose a new password for ${service} works once, for ${lifetime}.`,
     blocks: [
       { kind: 'paragraph', text: `Hello ${quoteName(name)},` },
       {
         kind: 'paragraph',
-        text: `Somebody, probably you, has asked for a new password for your ${service} account.`,
+        text: `Someone, probably you, has asked for a new password for your ${service} account.`,
       },
       ...linkBlocks(
         facts,
@@ -70,10 +70,10 @@ export function renderPasswordResetMail(facts: LinkMailFacts): RenderedMail {
       {
         kind: 'aside',
         title: 'If it was not you',
-        text: 'You need not do anything: your password stays as it is. Please do not pass this mail on: whoever has the link can set your password.',
+        text: 'You do not need to do anything: your password stays the same. Please do not forward this mail: whoever has the link can set your password.',
       },
     ],
-    footer: `Sent by ${service} because a new password was asked for.`,
+    footer: `Sent by ${service} because a new password was requested.`,
   });
 }
 
@@ -84,11 +84,11 @@ export function renderFirstPasswordMail(facts: LinkMailFacts): RenderedMail {
   return renderMail({
     service,
     subject: 'Choose a password and confirm your address',
-    preview: `The link to choose a password for ${service} works for ${lifetime}, and once.`,
+    preview: `The link to choose a password for ${service} works once, for ${lifetime}.`,
     blocks: [
       {
         kind: 'paragraph',
-        text: `Somebody, probably you, has asked for a new password at ${service}. This e-mail address has been registered and not been confirmed yet: the link does both.`,
+        text: `Someone, probably you, has asked for a new password at ${service}. This e-mail address is registered but not confirmed yet: the link sets a password and confirms the address.`,
       },
       ...linkBlocks(
         facts,
@@ -98,10 +98,10 @@ export function renderFirstPasswordMail(facts: LinkMailFacts): RenderedMail {
       {
         kind: 'aside',
         title: 'If it was not you',
-        text: 'You need not do anything: unless it is confirmed the account cannot be used. Please do not pass this mail on: whoever has the link can set the password.',
+        text: 'You do not need to do anything: unless it is confirmed, the account cannot be used. Please do not forward this mail: whoever has the link can set the password.',
       },
     ],
-    footer: `Sent by ${service} because a new password was asked for.`,
+    footer: `Sent by ${service} because a new password was requested.`,
   });
 }
 
@@ -120,20 +120,20 @@ export function renderAccountExistsMail({
   return renderMail({
     service,
     subject: 'You already have an account',
-    preview: `Somebody, probably you, wanted to use this address at ${service} again. There is no need to.`,
+    preview: `Someone, probably you, tried to use this address at ${service} again. You already have an account.`,
     blocks: [
       { kind: 'paragraph', text: `Hello ${quoteName(name)},` },
       {
         kind: 'paragraph',
-        text: `Somebody, probably you, has just tried to register at ${service} with this e-mail address, or to use it for another account. There is no need to: you have an account already. Log in with this address and the password that you chose then.`,
+        text: `Someone, probably you, has just tried to register at ${service} with this e-mail address, or to use it for another account. You already have an account: log in with this address and the password that you chose for it.`,
       },
       { kind: 'address', label: `${service} is at:`, url: publicUrl },
       {
         kind: 'aside',
         title: 'If it was not you',
-        text: 'You need not do anything. Your account and your password are as they were, and entering your address lets nobody in.',
+        text: 'You do not need to do anything. Your account and your password are unchanged, and nobody gains access by entering your address.',
       },
     ],
-    footer: `Sent by ${service} because somebody entered your address.`,
+    footer: `Sent by ${service} because someone entered your address.`,
   });
 }

@@ -68,19 +68,19 @@ const securityNotices: Readonly<Record<SecurityNotice, NoticeText>> = {
     subject: 'Your password has been changed',
     text: 'The password of your account has just been changed. All other sessions have ended.',
     ifNotYou:
-      'Somebody else knows your old password or reads your mail. Ask for a new password now, and change the password of your mailbox.',
+      'Someone else knows your old password or reads your mail. Reset your password now, and change the password of your mailbox.',
   },
   email_change_requested: {
-    subject: 'Your account is to use another e-mail address',
-    text: 'Somebody who knows your password has asked that your account use another e-mail address. It stays with this one until the new one is confirmed.',
+    subject: 'A new e-mail address was requested for your account',
+    text: 'Someone who knows your password has asked to change the e-mail address of your account. It stays the same until the new address is confirmed.',
     ifNotYou:
-      'Somebody else knows your password. Log in and change it now: that ends their session.',
+      'Someone else knows your password. Log in and change it now: that ends their session.',
   },
   session_ended_by_reuse: {
     subject: 'We have ended one of your sessions',
-    text: 'A token of one of your sessions was used twice. That happens when it has been stolen, so the session has ended. You can log in again.',
+    text: 'A token of one of your sessions was used twice. It may have been stolen, so we have ended the session. You can log in again.',
     ifNotYou:
-      'If you did not copy the token yourself, look for what could have: the device or program that was logged in.',
+      'If you did not copy the token yourself, check the device or program that was logged in: it may be compromised.',
   },
 };
 
@@ -101,6 +101,6 @@ export function renderSecurityNotice({
       { kind: 'aside', title: 'If it was not you', text: ifNotYou },
       { kind: 'address', label: `${service} is at:`, url: publicUrl },
     ],
-    footer: `Sent by ${service} because of a change to your account. You cannot switch this notice off.`,
+    footer: `Sent by ${service} because of a change to your account. This notice cannot be turned off.`,
   });
 }
