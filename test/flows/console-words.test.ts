@@ -27,14 +27,14 @@ test('what is asked about many mails agrees with their number', async (t) => {
   for (const address of ['one@words.example', 'two@words.example']) await insertDead(address);
   const textOf = async (path: string): Promise<string> => (await browser.get(path)).text;
   const all = '/ops/mail/dead/redrive?recipient=@words.example';
-  t.regex(await textOf(all), /2 mails fit now \(.*\)\. They are tried again, the oldest first\./);
+  t.regex(await textOf(all), /2 mails match now \(.*\)\. They are retried, the oldest first\./);
   const one = 'recipient=one@words.example';
   t.regex(
     await textOf(`/ops/mail/dead/redrive?${one}`),
-    /1 mail fits now \(.*\)\. It is tried again\./,
+    /1 mail matches now \(.*\)\. It is retried\./,
   );
   t.regex(await textOf(`/ops/mail/dead/discard?${one}`), /It is settled and never sent/);
-  t.regex(await textOf(`/ops/mail/dead?${one}`), />1 mail fits</);
+  t.regex(await textOf(`/ops/mail/dead?${one}`), />1 mail matches</);
 });
 
 test('a filter that cannot be read is refused by the names of its fields', async (t) => {

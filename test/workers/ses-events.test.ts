@@ -101,13 +101,13 @@ test('a complaint that was taken back is told as that, and as no operator’s de
     return { text: describeStory(story).join('\n'), page: page.join('\n') };
   };
   await postJson(complaintOf(mail, email, 'abuse'));
-  t.regex((await told()).page, /sent, complained of/);
+  t.regex((await told()).page, /sent, reported as spam/);
   await postJson(complaintOf(mail, email, 'not-spam'));
   const { text, page } = await told();
   t.regex(text, /the recipient withdrew the complaint, and the suppression was lifted$/m);
   t.regex(page, /The recipient withdrew the complaint[^]*The suppression was lifted/);
   for (const shown of [text, page]) t.notRegex(shown, /operator/i);
-  t.notRegex(page, /sent, complained of/);
+  t.notRegex(page, /sent, reported as spam/);
 });
 
 test('whatever order a complaint and its withdrawal arrive in, the later one counts', async (t) => {

@@ -10,7 +10,7 @@ export const Reason = z.string().transform((text, context) => {
   if (reason !== undefined) return reason;
   context.addIssue({
     code: 'custom',
-    message: 'must say why, in one line of at most 500 characters',
+    message: 'must give a reason, in one line of at most 500 characters',
   });
   return z.NEVER;
 });

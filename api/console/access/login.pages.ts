@@ -46,7 +46,7 @@ function wordsFor(error: AppError): string {
     case 'too_many_attempts':
       return `Too many attempts. Try again in ${retryTimeOf(error)}.`;
     case 'unavailable':
-      return 'PostgreSQL does not answer, so nobody can be logged in. Try again in a moment.';
+      return 'PostgreSQL does not answer, so nobody can log in. Try again in a moment.';
     case 'cross_site':
       return 'The form did not come from this page. Try again.';
     default:

@@ -39,7 +39,7 @@ export function renderAdmins(
   return section(
     'admins',
     'Confirmed',
-    markup`${table('Admins', columns, rows, 'No admin fits.')}${nextPage(more)}`,
+    markup`${table('Admins', columns, rows, 'No matching admin.')}${nextPage(more)}`,
   );
 }
 
@@ -69,7 +69,7 @@ export function renderRegistrations(
   return section(
     'registrations',
     'Waiting for confirmation',
-    table('Registrations that wait for confirmation', columns, rows, 'Nobody waits.'),
+    table('Registrations waiting for confirmation', columns, rows, 'No pending registrations.'),
   );
 }
 
@@ -82,7 +82,10 @@ export const renderAdmin = (admin: AdminDetails, roleOf: RoleOf): Html =>
       ['Id', String(admin.id)],
       ['Role', roleText(roleOf, admin)],
       ['Address', foreign(admin.email, 254)],
-      ['Waits to be confirmed', admin.pending_email !== null && foreign(admin.pending_email, 254)],
+      [
+        'New address, not confirmed',
+        admin.pending_email !== null && foreign(admin.pending_email, 254),
+      ],
       ['Users', count(admin.users)],
       ['Confirmed', ago(admin.confirmed_at)],
       ['Events', markup`<a href="/ops/audit?adminId=${admin.id}">in the audit</a>`],

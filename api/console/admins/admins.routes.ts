@@ -110,7 +110,7 @@ function confirmationRoutes(router: Router, deps: ConsoleDeps): void {
     sendQuestion(req, res, {
       title: 'Send a new confirmation?',
       section: 'admins',
-      text: markup`<p>${foreign(address, 254)} gets a mail with another link, as if its owner had asked for one. At most a few an hour are sent.</p>`,
+      text: markup`<p>${foreign(address, 254)} gets a mail with another link, as if its owner had requested one. Only a few an hour are sent.</p>`,
       action: '/ops/confirmations/send',
       button: 'Send it',
       carried: { address },

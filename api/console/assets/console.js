@@ -59,7 +59,7 @@ function follow(url) {
   });
   source.addEventListener('unknown', () => {
     heardAt = Date.now();
-    showLive('PostgreSQL does not answer: this is what was known before', 'lost');
+    showLive('PostgreSQL does not answer: the page shows earlier data', 'lost');
   });
   source.addEventListener('ended', () => {
     source.close();
@@ -67,11 +67,11 @@ function follow(url) {
   });
   source.addEventListener('error', () => {
     const isOver = source.readyState === EventSource.CLOSED;
-    showLive(isOver ? 'No live updates: reload the page' : 'Connection lost, trying again', 'lost');
+    showLive(isOver ? 'No live updates: reload the page' : 'Connection lost, reconnecting', 'lost');
   });
   setInterval(() => {
     if (source.readyState === EventSource.OPEN && Date.now() - heardAt > STALE_AFTER_MS)
-      showLive(`No news for ${duration((Date.now() - heardAt) / SECOND)}`, 'lost');
+      showLive(`No update for ${duration((Date.now() - heardAt) / SECOND)}`, 'lost');
   }, SECOND);
 }
 

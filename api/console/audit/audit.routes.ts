@@ -107,12 +107,12 @@ function filterForm({ event, adminId, operatorId, since, until, text }: Filter):
     markup`<div><label for="${name}">${label}</label><input type="text" inputmode="numeric" id="${name}" name="${name}" value="${value}" pattern="[0-9]*" autocomplete="off"></div>`;
   const time = (name: string, label: string, at: Date | undefined): Html =>
     markup`<div><label for="${name}">${label}</label><input type="datetime-local" id="${name}" name="${name}" value="${at?.toISOString().slice(0, 16)}"></div>`;
-  return markup`<form class="panel fields" role="search" aria-label="Which events">
+  return markup`<form class="panel fields" role="search" aria-label="Filter events">
 <div><label for="event">Event</label><select id="event" name="event"><option value="">all</option>${options}</select></div>
 <div><label for="text">Text in the details</label><input type="search" id="text" name="text" value="${clip(text ?? '', 200)}" autocomplete="off" spellcheck="false" aria-describedby="text-hint">
-<p class="hint" id="text-hint">Of the last ${TEXT_DAYS} days, unless a beginning is given.</p></div>
+<p class="hint" id="text-hint">Searches the last ${TEXT_DAYS} days unless “Since” is set.</p></div>
 ${id('adminId', 'About admin', adminId)}${id('operatorId', 'By operator', operatorId)}
-${time('since', 'Since (UTC)', since)}${time('until', 'before (UTC)', until)}
+${time('since', 'Since (UTC)', since)}${time('until', 'Before (UTC)', until)}
 <div><button type="submit" class="quiet">Filter</button></div></form>`;
 }
 
@@ -136,7 +136,7 @@ function renderEvents(rows: readonly AuditRow[]): Html {
       clip(row.ip ?? '', 60),
       details(row),
     ]),
-    'No event fits.',
+    'No matching event.',
   );
 }
 

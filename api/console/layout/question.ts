@@ -44,7 +44,7 @@ ${text}
 ${fields}
 <div class="field"><label for="reason">Reason</label>
 <input type="text" id="reason" name="reason" required maxlength="500" autocomplete="off" aria-describedby="reason-hint">
-<p class="hint" id="reason-hint">Kept in the audit with your name. Leave addresses out.</p></div>
+<p class="hint" id="reason-hint">Kept in the audit with your name. Leave out e-mail addresses.</p></div>
 <div class="actions"><button type="submit" class="${isFinal && 'danger'}">${button}</button>
 <a class="button quiet" href="${back}">Cancel</a></div>
 </form>

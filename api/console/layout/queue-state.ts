@@ -29,6 +29,6 @@ export function queueBadge(report: QueueReport, processes: Processes | undefined
     return badge(waiting + delayed + active > 0 ? 'warn' : 'idle', 'no worker consumes it');
   }
   if (resting && resting.getTime() - Date.now() > SHORT_REST_MS)
-    return markup`${badge('warn', 'resting')}<span class="sub">goes on ${ago(resting)}</span>`;
+    return markup`${badge('warn', 'resting')}<span class="sub">resumes ${ago(resting)}</span>`;
   return badge('good', 'running');
 }

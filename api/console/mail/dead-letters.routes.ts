@@ -50,9 +50,9 @@ export function deadLetterRoutes(deps: ConsoleDeps): Router {
       title: isDead ? 'Dead letters' : 'Perhaps sent',
       section: 'mail',
       lead: isDead
-        ? 'Their delivery failed for good. They wait for a decision.'
-        : 'The content was handed over and the reply never came. Redriven, they may arrive twice.',
-      body: markup`${filterForm(filter)}${section('letters', counted(total, 'mail fits', 'mails fit'), markup`${actions}${renderLetters(page.rows)}${nextPage(more)}`)}`,
+        ? 'Delivery of these mails failed permanently. They wait for a decision.'
+        : 'The mail server got the content and never replied. If redriven, they may arrive twice.',
+      body: markup`${filterForm(filter)}${section('letters', counted(total, 'mail matches', 'mails match'), markup`${actions}${renderLetters(page.rows)}${nextPage(more)}`)}`,
     });
   });
 
@@ -68,14 +68,14 @@ function filterForm({ state, cause, mail, recipient, since, until }: DeadLetterF
     markup`<div><label for="${name}">${label}</label><input type="datetime-local" id="${name}" name="${name}" value="${at?.toISOString().slice(0, 16)}"></div>`;
   const option = (value: string, label: string): Html =>
     markup`<option value="${value}"${state === value && markup` selected`}>${label}</option>`;
-  return markup`<form class="panel fields" role="search" aria-label="Which mails">
+  return markup`<form class="panel fields" role="search" aria-label="Filter mails">
 <div><label for="state">Kind</label><select id="state" name="state">${option('dead', 'dead letters')}${option('uncertain', 'perhaps sent')}</select></div>
 ${text('cause', 'Cause', cause, '550 5.1.1')}
 ${text('recipient', 'Recipient', recipient, '@example.com')}
 ${text('mail', 'Mail', mail, 'send-…')}
-${time('since', 'Asked for since (UTC)', since)}
-${time('until', 'before (UTC)', until)}
-<p class="hint">A recipient is an address or a @domain, a mail for instance send-confirmation-mail.</p>
+${time('since', 'Requested since (UTC)', since)}
+${time('until', 'Before (UTC)', until)}
+<p class="hint">Recipient is an address or @domain; mail is a name such as send-confirmation-mail.</p>
 <div><button type="submit" class="quiet">Filter</button></div></form>`;
 }
 
@@ -92,15 +92,15 @@ function bulkRoutes(router: Router, deps: ConsoleDeps, action: 'redrive' | 'disc
       query.state === 'uncertain' &&
       note(
         'warn',
-        markup`<p>${isOne ? 'It was perhaps sent: its recipient may get it twice.' : 'They were perhaps sent: recipients may get them twice.'}</p>`,
+        markup`<p>${isOne ? 'It may have been sent already: its recipient may get it twice.' : 'They may have been sent already: recipients may get them twice.'}</p>`,
       );
     sendQuestion(req, res, {
       title: `${isRedrive ? 'Redrive' : 'Discard'} ${counted(total, 'mail')}?`,
       section: 'mail',
-      text: markup`${doubt}<p>${counted(total, 'mail fits', 'mails fit')} now (${which.join(', ')}). ${
+      text: markup`${doubt}<p>${counted(total, 'mail matches', 'mails match')} now (${which.join(', ')}). ${
         isRedrive
-          ? `${isOne ? 'It is tried again' : 'They are tried again, the oldest first'}. This can be stopped.`
-          : `${isOne ? 'It is' : 'They are'} settled and never sent. This can be stopped, and what is discarded stays so.`
+          ? `${isOne ? 'It is retried' : 'They are retried, the oldest first'}. You can stop this.`
+          : `${isOne ? 'It is' : 'They are'} settled and never sent. You can stop this, but discarding cannot be undone.`
       }</p>`,
       fields: markup`<div class="field"><label for="rate">Mails a second</label>
 <input type="number" id="rate" name="rate" value="${isRedrive ? 10 : 1_000}" min="0.01" max="1000" step="any" required></div>`,
@@ -136,7 +136,7 @@ function actionRoutes(router: Router, deps: ConsoleDeps): void {
       mayAct(req) &&
       markup`<p><a class="button quiet" href="/ops/mail/actions/${action.id}/stop">Stop…</a></p>`;
     sendConsolePage(req, res, {
-      title: 'An action on many mails',
+      title: 'Bulk action',
       section: 'mail',
       live: `page=action&id=${action.id}`,
       body: markup`${renderAction(action)}${stop}<p><a href="/ops/mail">Back to mail</a></p>`,
@@ -146,7 +146,7 @@ function actionRoutes(router: Router, deps: ConsoleDeps): void {
     const action = await readBulkAction(deps, parse(MessageId, req.params).id);
     const path = `/ops/mail/actions/${action.id}`;
     sendQuestion(req, res, {
-      title: 'Stop it?',
+      title: 'Stop this bulk action?',
       section: 'mail',
       text: markup`<p>${counted(action.done, 'mail is', 'mails are')} done, ${counted(action.total - action.done, 'is left as it is', 'are left as they are')}. What is done stays done.</p>`,
       action: `${path}/stop`,

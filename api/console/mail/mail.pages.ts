@@ -26,7 +26,9 @@ export function renderTimeline(timeline: MailTimeline, mayDecide: boolean): Html
     ['Address', foreign(address, 254)],
     [
       'Admin',
-      admin ? markup`<a href="/ops/admins/${admin.id}">admin ${admin.id}</a>` : 'none has it',
+      admin
+        ? markup`<a href="/ops/admins/${admin.id}">admin ${admin.id}</a>`
+        : 'none with this address',
     ],
     ['Registrations waiting', registrations > 0 && String(registrations)],
     [
@@ -47,12 +49,12 @@ export function renderTimeline(timeline: MailTimeline, mayDecide: boolean): Html
     { label: 'Mail' },
     { label: 'State' },
     { label: 'Last reply', kind: 'wide' },
-    { label: 'Asked for' },
+    { label: 'Requested' },
   ] as const;
   return markup`${section('address', 'Address', about)}${section(
     'mails',
-    'Mails to it',
-    table('Mails to this address', columns, rows, 'No mail was ever asked for.'),
+    'Mails to this address',
+    table('Mails to this address', columns, rows, 'No mail was ever requested.'),
     messages.length > 0 && counted(messages.length, 'mail'),
   )}`;
 }
@@ -94,11 +96,11 @@ export function renderGroups(
   return section(
     state,
     isDead ? 'Dead letters by cause' : 'Perhaps sent',
-    markup`${!isDead && markup`<p class="soft">The content was handed over and the reply never came. Redriven, it may arrive twice.</p>`}${table(
+    markup`${!isDead && markup`<p class="soft">The mail server got the content and never replied. If redriven, these mails may arrive twice.</p>`}${table(
       isDead ? 'Dead letters by cause' : 'Mails that were perhaps sent, by cause',
       columns,
       rows,
-      isDead ? 'No dead letters.' : 'None: every mail’s fate is known.',
+      isDead ? 'No dead letters.' : 'None: the outcome of every mail is known.',
     )}`,
     total > 0 && markup`<a href="/ops/mail/dead?state=${state}">all ${counted(total, 'mail')}</a>`,
   );
@@ -112,7 +114,7 @@ export function renderLetters(letters: readonly DeadLetter[]): Html {
     { label: 'Mail' },
     { label: 'Attempts', kind: 'number' },
     { label: 'Redriven', kind: 'number' },
-    { label: 'Asked for', kind: 'short' },
+    { label: 'Requested', kind: 'short' },
   ] as const;
   const rows = letters.map((letter) => [
     markup`<a href="/ops/mail/messages/${letter.id}">${clip(letter.recipient ?? letter.id, 254)}</a>`,
@@ -122,11 +124,16 @@ export function renderLetters(letters: readonly DeadLetter[]): Html {
     String(letter.redrives),
     ago(letter.asked_at),
   ]);
-  return table('Mails that wait for a decision, the oldest first', columns, rows, 'No mail fits.');
+  return table(
+    'Mails that wait for a decision, the oldest first',
+    columns,
+    rows,
+    'No matching mail.',
+  );
 }
 
 const stateWords = {
-  running: badge('idle', 'under way'),
+  running: badge('idle', 'running'),
   completed: badge('good', 'completed'),
   stopped: badge('warn', 'stopped'),
 } as const;
@@ -147,7 +154,7 @@ export function renderActions(actions: readonly BulkAction[]): Html {
     `${count(action.done)} of ${count(action.total)}`,
     ago(action.created_at),
   ]);
-  return section('actions', 'Actions on many mails', table('Actions', columns, rows));
+  return section('actions', 'Bulk actions', table('Bulk actions', columns, rows));
 }
 
 /** How far an action on many mails has come. */

@@ -80,7 +80,7 @@ export function mailRoutes(deps: ConsoleDeps): Router {
     sendConsolePage(req, res, {
       title: 'Mail',
       section: 'mail',
-      lead: markup`Find a mail by its address, or decide about those that failed. <a href="/ops/mail/suppressions">Suppressed addresses</a> · <a href="/ops/queues">Pause and resume</a>`,
+      lead: markup`Find a mail by its address or id, or decide about those that failed. <a href="/ops/mail/suppressions">Suppressed addresses</a> · <a href="/ops/queues">Pause and resume</a>`,
       body: markup`${mailSearch()}${renderGroups(groups, 'dead')}${renderGroups(groups, 'uncertain')}${actions.length > 0 && renderActions(actions)}`,
     });
   });
@@ -120,7 +120,7 @@ const decisions = {
   redrive: {
     carryOut: redriveMail,
     button: 'Redrive it',
-    text: 'It is tried again, at once. Its history keeps the failure.',
+    text: 'It is retried at once. Its history keeps the failure.',
   },
   discard: {
     carryOut: discardMail,
@@ -138,7 +138,7 @@ function decisionRoutes(router: Router, deps: ConsoleDeps): void {
       const doubt =
         story.state === 'uncertain' &&
         action === 'redrive' &&
-        note('warn', markup`<p>It was perhaps sent: its recipient may get it twice.</p>`);
+        note('warn', markup`<p>It may have been sent already: its recipient may get it twice.</p>`);
       sendQuestion(req, res, {
         title: `${button.replace(' it', '')} this mail?`,
         section: 'mail',
@@ -177,7 +177,7 @@ function suppressionRoutes(router: Router, deps: ConsoleDeps): void {
     sendConsolePage(req, res, {
       title: 'Suppressed addresses',
       section: 'mail',
-      lead: 'They bounced for good or complained, so no mail is sent to them.',
+      lead: 'They bounced permanently or complained, so no mail is sent to them.',
       body: markup`<form class="search" role="search"><div class="box"><label for="prefix">Beginning of an address</label>
 <input type="search" id="prefix" name="prefix" value="${clip(prefix ?? '', 254)}" placeholder="Beginning of an address" autocapitalize="none" autocomplete="off" spellcheck="false"></div>
 <button type="submit">Find</button></form>
@@ -190,7 +190,7 @@ ${section('suppressions', 'Addresses', markup`${renderSuppressions(page.rows, ma
     sendQuestion(req, res, {
       title: 'Lift the suppression?',
       section: 'mail',
-      text: markup`<p>${foreign(address, 254)} gets mails again. Those that were skipped meanwhile are not sent.</p>`,
+      text: markup`<p>${foreign(address, 254)} gets mail again. Mails that were skipped meanwhile are not sent.</p>`,
       action: '/ops/mail/suppressions/lift',
       button: 'Lift it',
       carried: { address },

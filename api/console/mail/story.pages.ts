@@ -18,7 +18,7 @@ function stateBadge({ state, outcome }: Pick<MailStory, 'state' | 'outcome'>): H
     case 'uncertain':
       return badge('warn', 'perhaps sent');
     default:
-      return badge('idle', state === 'enqueued' ? 'on the queue' : 'waits in the outbox');
+      return badge('idle', state === 'enqueued' ? 'on the queue' : 'waiting in the outbox');
   }
 }
 
@@ -32,7 +32,7 @@ export function fateBadge(story: Pick<MailStory, 'state' | 'outcome' | 'steps'>)
     reported.includes(step),
   );
   if (story.outcome !== 'sent') return stateBadge(story);
-  if (bad) return badge('bad', bad === 'complained' ? 'sent, complained of' : bad);
+  if (bad) return badge('bad', bad === 'complained' ? 'sent, reported as spam' : bad);
   return reported.includes('delivered') ? badge('good', 'delivered') : stateBadge(story);
 }
 
@@ -45,10 +45,10 @@ const NAMES = new Map([
   ['password_reset', 'password reset'],
   ['first_password', 'first password'],
   ['email_change', 'confirmation of a new address'],
-  ['account_exists', 'reminder of an account'],
+  ['account_exists', 'reminder of an existing account'],
   ['password_changed', 'notice of a changed password'],
   ['email_change_requested', 'notice of a new address'],
-  ['session_ended_by_reuse', 'notice of a session that was ended'],
+  ['session_ended_by_reuse', 'notice of an ended session'],
 ]);
 
 /** `send-confirmation-mail` as people say it: confirmation mail, or what it is about. */
@@ -70,8 +70,8 @@ export function storyParts(story: MailStory, mayDecide: boolean): { id: string; 
   const body = facts([
     ['State', fateBadge(story)],
     ['To', story.recipient === null ? undefined : foreign(story.recipient, 254)],
-    ['Asked for', ago(story.asked_at)],
-    ['Attempts that count', String(story.attempts)],
+    ['Requested', ago(story.asked_at)],
+    ['Counted attempts', String(story.attempts)],
     ['Redriven', story.redrives > 0 && counted(story.redrives, 'time')],
     ['Trace', markup`<code>${clip(story.trace_id, 64)}</code>`],
     ['Request', story.request_id !== null && markup`<code>${clip(story.request_id, 64)}</code>`],
@@ -105,7 +105,7 @@ function renderStep(step: MailStep): Html {
 function wordsFor(step: MailStep): StepWords {
   switch (step.step) {
     case 'asked':
-      return { mood: 'idle', what: 'Asked for', detail: 'committed to the outbox' };
+      return { mood: 'idle', what: 'Requested', detail: 'committed to the outbox' };
     case 'enqueued':
       return {
         mood: 'idle',
@@ -143,9 +143,9 @@ function attemptWords(step: Extract<MailStep, { step: 'tried' }>): StepWords {
     case 'sent':
       return { mood: 'good', what: 'Accepted by the mail server', detail, reply };
     case 'refused':
-      return { mood: 'bad', what: 'Refused for good', detail, reply };
+      return { mood: 'bad', what: 'Permanently refused', detail, reply };
     case 'deferred':
-      return { mood: 'warn', what: 'Failed, to be tried again', detail, reply };
+      return { mood: 'warn', what: 'Failed, will be retried', detail, reply };
     case 'obsolete':
       return { mood: 'idle', what: 'No longer needed', detail, reply };
     default:
@@ -153,7 +153,7 @@ function attemptWords(step: Extract<MailStep, { step: 'tried' }>): StepWords {
         mood: 'warn',
         what: step.finished_at
           ? clip(step.outcome ?? 'Ended', 40)
-          : 'Under way, or its worker died',
+          : 'In progress, or its worker died',
         detail,
         reply,
       };
@@ -161,7 +161,7 @@ function attemptWords(step: Extract<MailStep, { step: 'tried' }>): StepWords {
 }
 
 const decided = {
-  redriven: 'had it tried again',
+  redriven: 'redrove it',
   discarded: 'discarded it',
   unsuppressed: 'lifted the suppression of the address',
 } as const;
@@ -197,9 +197,9 @@ function eventWords(step: ProviderStep): StepWords {
 
 const providerWords = (event: string): string =>
   ({
-    delivered: 'Delivered to the mailbox’s server',
+    delivered: 'Delivered to the recipient’s mail server',
     bounced: 'Bounced',
-    complained: 'The recipient complained of spam',
+    complained: 'The recipient reported it as spam',
     withdrawn: 'The recipient withdrew the complaint',
     rejected: 'Rejected by the mail provider',
     delayed: 'Delayed by the receiving server',

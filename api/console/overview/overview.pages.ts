@@ -61,7 +61,7 @@ function mailFigures({ outbox, flow, hour }: Snapshot): Figure[] {
     {
       label: 'Deferred',
       value: shown(hour.value?.sum(series.deferred)),
-      more: 'tried again, last hour',
+      more: 'retried, last hour',
     },
     { label: 'Bounced', value: shown(hour.value?.sum(series.bounced)), more: 'in the last hour' },
   ];
@@ -73,7 +73,7 @@ function decisionFigures({ outbox }: Snapshot): Figure[] {
     return {
       label,
       value: shown(n),
-      more: n ? 'wait for you' : undefined,
+      more: n ? 'waiting for a decision' : undefined,
       mood: Boolean(n) && mood,
       href: `/ops/mail/dead?state=${state}`,
     };
@@ -133,7 +133,7 @@ function renderQueues({ queues: part, processes }: Snapshot): Html {
   return section(
     'queues',
     'Queues',
-    markup`${staleNote(part)}${table('Queues and their jobs', columns, rows, 'Nothing is known of the queues yet.')}`,
+    markup`${staleNote(part)}${table('Queues and their jobs', columns, rows, 'Nothing is known about the queues yet.')}`,
     markup`<a href="/ops/queues">Pause and resume</a>`,
   );
 }
@@ -144,7 +144,7 @@ const staleNote = ({ hasFailed, readAt }: Part<unknown>): Html | false =>
   note(
     'warn',
     readAt
-      ? markup`<p>This could not be read again. It was so ${ago(readAt)}.</p>`
+      ? markup`<p>This could not be refreshed. It was last read ${ago(readAt)}.</p>`
       : markup`<p>This could not be read.</p>`,
   );
 
@@ -242,7 +242,7 @@ function renderProcesses({ processes: part }: Snapshot): Html {
   return section(
     'processes',
     'Processes',
-    markup`${staleNote(part)}${table('Processes and what they see', columns, rows, 'No process has reported itself.')}`,
+    markup`${staleNote(part)}${table('Processes and what they report', columns, rows, 'No process has reported yet.')}`,
     live.length > 0 && `${live.length} live`,
   );
 }

@@ -31,11 +31,11 @@ export function judgeSnapshot(snapshot: Snapshot): Verdict {
   if (stops.length > 0) return { mood: 'bad', headline: 'Mail is not flowing', sentence, red };
   if (paused) return { mood: 'warn', headline: 'Mail is paused by an operator', sentence, red };
   if (report.value === undefined || report.hasFailed)
-    return { mood: 'warn', headline: 'The state of the service is not known', sentence, red };
+    return { mood: 'warn', headline: 'The state of the service is unknown', sentence, red };
   const mood = red.some(({ severity }) => severity === 'critical') ? 'bad' : 'warn';
   if (isMailWaiting(snapshot)) return { mood, headline: 'Mail is waiting', sentence, red };
   const isQuiet = snapshot.flow.value?.sent === 0;
-  const headline = isQuiet ? 'Nothing stops mail' : 'Mail is flowing';
+  const headline = isQuiet ? 'Nothing is blocking mail' : 'Mail is flowing';
   return { mood: red.length > 0 ? mood : 'good', headline, sentence, red };
 }
 
@@ -47,7 +47,8 @@ function isMailWaiting({ flow: { value } }: Snapshot): boolean {
 }
 
 function sentenceOf({ flow, outbox }: Snapshot): string {
-  if (!flow.value || !outbox.value) return 'PostgreSQL has not told how many mails are sent.';
+  if (!flow.value || !outbox.value)
+    return 'How many mails are sent could not be read from PostgreSQL.';
   const { sent, median_seconds: median } = flow.value;
   const sentText =
     sent === 0 ? 'No mail in the last hour' : `${counted(sent, 'mail')} in the last hour`;

@@ -39,7 +39,7 @@ export function queueRoutes(deps: ConsoleDeps): Router {
     sendConsolePage(req, res, {
       title: 'Queues',
       section: 'mail',
-      lead: 'While a queue is paused no job of it is taken. Nothing is lost: new ones wait.',
+      lead: 'No job is taken from a paused queue. Nothing is lost: new jobs wait.',
       body: reports.map((report) => renderQueue(report, processes, mayAct(req))),
     });
   });
@@ -52,8 +52,8 @@ export function queueRoutes(deps: ConsoleDeps): Router {
         title: `${isPause ? 'Pause' : 'Resume'} the queue ${name}?`,
         section: 'mail',
         text: isPause
-          ? markup`<p>Jobs in progress end, and no other is taken until somebody resumes it. New ones wait.</p>`
-          : markup`<p>Workers take its jobs again, those that have waited first.</p>`,
+          ? markup`<p>Jobs in progress finish, and no others start until somebody resumes the queue. New ones wait.</p>`
+          : markup`<p>Workers take its jobs again, the longest waiting first.</p>`,
         action: `/ops/queues/${name}/${action}`,
         button: `${isPause ? 'Pause' : 'Resume'} ${name}`,
         back: '/ops/queues',

@@ -41,7 +41,7 @@ export function scheduleRoutes(deps: ConsoleDeps): Router {
     sendQuestion(req, res, {
       title: `Run ${task} now?`,
       section: 'schedule',
-      text: markup`<p>It ${found?.does}. A worker with the role relay begins within about five seconds, and runs it once.</p>`,
+      text: markup`<p>It ${found?.does}. A worker with the role relay starts it within about five seconds, once.</p>`,
       action: `/ops/schedule/${task}/run`,
       button: 'Run it',
       back: '/ops/schedule',
@@ -91,11 +91,11 @@ function resultOf({
   worker,
   is_overdue,
 }: ScheduledTask): Html {
-  const before = markup`${requested_at && markup`<div>${badge('idle', 'asked for')} ${ago(requested_at)}</div>`}${is_overdue && markup`<div>${badge('warn', 'overdue')}</div>`}`;
+  const before = markup`${requested_at && markup`<div>${badge('idle', 'requested')} ${ago(requested_at)}</div>`}${is_overdue && markup`<div>${badge('warn', 'overdue')}</div>`}`;
   if (outcome === 'failed')
     return markup`${before}${badge('bad', 'failed')}<span class="sub">${foreign(error ?? 'unknown', 300)}</span>`;
   if (outcome === null)
-    return markup`${before}${started_at ? badge('idle', 'under way') : badge('idle', 'has not run yet')}`;
+    return markup`${before}${started_at ? badge('idle', 'running') : badge('idle', 'has not run yet')}`;
   const counts = Object.entries(result ?? {})
     .filter(([, n]) => n !== 0)
     .map(([name, n]) => `${count(n)} ${inWords(clip(name, 60))}`)
