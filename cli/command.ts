@@ -87,7 +87,7 @@ export function countOf(args: Arguments, name: string, max: number): number | un
   if (text === undefined) return undefined;
   const count = Number(text);
   if (/^\d{1,9}$/.test(text) && count >= 1 && count <= max) return count;
-  throw new UsageError(`--${name} is a whole number, 1 to ${max}`);
+  throw new UsageError(`--${name} must be a whole number from 1 to ${max}`);
 }
 
 const DEFAULT_LIMIT = 50;
@@ -97,9 +97,9 @@ const MAX_LIMIT = 1_000;
 export const pageOptions: readonly OptionSpec[] = [
   {
     flags: '--limit <N>',
-    summary: `rows of a page, up to ${MAX_LIMIT} (default ${DEFAULT_LIMIT})`,
+    summary: `rows per page, up to ${MAX_LIMIT} (default ${DEFAULT_LIMIT})`,
   },
-  { flags: '--cursor <CURSOR>', summary: 'the next page, as the page before names it' },
+  { flags: '--cursor <CURSOR>', summary: 'start of the page, as printed by the previous one' },
 ];
 
 /** @throws {UsageError} */

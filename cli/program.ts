@@ -73,7 +73,7 @@ export function readCommandLine(commands: readonly Command[], argv: readonly str
 
 function problemOf({ code, message }: CommanderError, argv: readonly string[]): string {
   if (code === 'commander.help')
-    return argv.length === 0 ? 'no command given' : `\`${argv.join(' ')}\` is not a whole command`;
+    return argv.length === 0 ? 'no command given' : `\`${argv.join(' ')}\` is incomplete`;
   // The second line asks whether another command was meant.
   return message.replace(/^error: /, '').replaceAll('\n', ' ');
 }

@@ -82,7 +82,7 @@ export function causeOfCommand(args: Arguments): Cause {
   if (text === undefined) return cause;
   const reason = readReason(text);
   if (reason === undefined)
-    throw new UsageError('--reason is one line of 1 to 500 visible characters');
+    throw new UsageError('--reason must be one line of 1 to 500 visible characters');
   return { ...cause, reason };
 }
 
@@ -108,7 +108,7 @@ export function timeOf(args: Arguments, name: string): Date | undefined {
   const isDay = day !== undefined && new Date(day).toJSON()?.startsWith(day);
   if (isDay && !Number.isNaN(time.getTime())) return time;
   throw new UsageError(
-    `--${name} is a time such as 2026-01-31T12:00:00Z, or so long ago: 90m, 12h, 3d`,
+    `--${name} must be a time such as 2026-01-31T12:00:00Z, or an age such as 90m, 12h or 3d`,
   );
 }
 

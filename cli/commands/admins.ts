@@ -21,7 +21,7 @@ import { causeOfCommand, readAddress, reasonOption, withTools } from '../tools.j
 
 const search = {
   name: 'TEXT',
-  summary: 'how an address or a name begins, or an id',
+  summary: 'the beginning of an address or a name, or an id',
 };
 
 /** Admins, and registrations that wait for confirmation. */
@@ -42,9 +42,9 @@ export const adminCommands: readonly Command[] = [
   },
   {
     name: 'admins confirm',
-    arguments: [{ name: 'ADDRESS', summary: 'an address that has registered' }],
+    arguments: [{ name: 'ADDRESS', summary: 'a registered address that is not confirmed' }],
     options: [reasonOption],
-    summary: 'sends a registration another link to confirm its address',
+    summary: 'sends another confirmation link to a registered address',
     run: confirm,
   },
 ];
@@ -89,7 +89,7 @@ function describe(admin: AdminDetails): string[] {
     `admin ${id}, ${name}, ${email}`,
     `  confirmed ${timeText(admin.confirmed_at)}, registered ${timeText(admin.created_at)}, ${countText(users, 'user')}`,
     ...(since ? [`  operator since ${timeText(since)}`] : []),
-    ...(pending === null ? [] : [`  waits for confirmation of another address: ${pending}`]),
+    ...(pending === null ? [] : [`  new address, not confirmed: ${pending}`]),
     `  ${countText(sessions.length, 'live session')}`,
     ...sessions.map(
       (session) =>
@@ -107,11 +107,9 @@ async function confirm(args: Arguments): Promise<CommandResult> {
     sendConfirmation(tools, email, cause).catch(explained),
   );
   if (outcome === 'suppressed')
-    throw new Error('the address is suppressed: `mail unsuppress` first');
+    throw new Error('the address is suppressed: run `mail unsuppress` first');
   return {
-    lines: [
-      `another link is on its way to ${email.address}: \`mail show\` tells what becomes of it`,
-    ],
+    lines: [`another link is on its way to ${email.address}: follow it with \`mail show\``],
     facts: { email: email.address, requested: true },
   };
 }

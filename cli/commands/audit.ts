@@ -31,16 +31,19 @@ export const auditCommands: readonly Command[] = [
       { flags: '--event <NAME>', summary: 'only events of this name', values: auditEventNames },
       { flags: '--admin <ID>', summary: 'only events about this admin' },
       { flags: '--operator <ID>', summary: 'only what this operator did in the console' },
-      { flags: '--since <TIME>', summary: 'ISO 8601, or so long ago: 90m, 12h, 3d' },
-      { flags: '--until <TIME>', summary: 'the same' },
+      {
+        flags: '--since <TIME>',
+        summary: 'only events since then: ISO 8601, or an age: 90m, 12h, 3d',
+      },
+      { flags: '--until <TIME>', summary: 'only events before then' },
       {
         flags: '--text <TEXT>',
-        summary: `only events with this text in their details; of the last ${TEXT_DAYS} days without --since`,
+        summary: `only events with this text in their details; without --since, of the last ${TEXT_DAYS} days`,
       },
-      { flags: '--csv', summary: 'print all that fit, up to 100,000, as CSV' },
+      { flags: '--csv', summary: 'print all that match, up to 100,000, as CSV' },
       ...pageOptions,
     ],
-    summary: 'lists security events and what operators did, the newest first',
+    summary: 'lists security events and what operators did, newest first',
     run: list,
   },
 ];
@@ -49,7 +52,7 @@ async function list(args: Arguments): Promise<CommandResult | CommandStream> {
   const filter = filterOf(args);
   const request = pageRequestOf(args);
   if (args.options['csv'] === true) {
-    if (args.isJson) throw new UsageError('--csv and --json exclude each other');
+    if (args.isJson) throw new UsageError('--csv and --json cannot be combined');
     return { stream: csvOf(args, filter) };
   }
   return withTools(args, async (tools) => {
@@ -70,7 +73,7 @@ function filterOf(args: Arguments): AuditFilter {
     until: timeOf(args, 'until'),
     text: optionOf(args, 'text'),
   });
-  if (!success) throw new UsageError('--text is up to 200 characters');
+  if (!success) throw new UsageError('--text takes at most 200 characters');
   return data;
 }
 

@@ -21,7 +21,7 @@ export const doctorCommands: readonly Command[] = [
     options: [
       {
         flags: '--wait <SECONDS>',
-        summary: 'ask again until all is well, for so long: a check after a deployment',
+        summary: 'check again until all is well, for at most this long; for use after a deployment',
       },
     ],
     summary: 'checks everything that Rollcall depends on, and says what to do',
@@ -85,7 +85,7 @@ const misconfigured = (found: string): DoctorFinding => ({
   check: 'configuration',
   ok: false,
   found,
-  advice: 'Set these variables; the README has the table.',
+  advice: 'Set or correct these variables; the README has the table.',
 });
 
 const faultsIn = ({ faults }: ConfigError): string =>

@@ -2,7 +2,7 @@ import { open, readdir, type FileHandle } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 
-/** Which lines: of those that are shown the last ones of before, and all that follow until the signal aborts. */
+/** Which lines: the last `lines` earlier ones that are shown, then all that follow until the signal aborts. */
 export interface TailOptions {
   readonly lines: number;
   readonly isShown: (line: string) => boolean;
@@ -11,12 +11,12 @@ export interface TailOptions {
 }
 
 const POLL_MS = 200;
-/** The end of a file that is searched for the lines of before; a longer one while too few are found. */
+/** The end of a file that is searched for earlier lines; a longer one while too few are found. */
 const FIRST_BEFORE_BYTES = 4 * 1_048_576;
 const WIDER = 8;
 /** So much is read in a second or two. Also in the help of `--lines`. */
 const MAX_BEFORE_BYTES = 256 * 1_048_576;
-/** Of the lines of before so many characters are kept, and the last line however long it is. */
+/** So many characters of the earlier lines are kept, and the last line however long it is. */
 const MAX_KEPT_CHARACTERS = 4 * 1_048_576;
 /** A longer line is shown in parts. */
 const MAX_READ_BYTES = 1_048_576;
@@ -58,7 +58,7 @@ export async function* fileLines(path: string, options: TailOptions): AsyncGener
   }
 }
 
-/** The last lines of before that are shown; afterwards the file is read from behind them. */
+/** The last earlier lines that are shown; afterwards the file is read from behind them. */
 async function linesBefore(file: TailedFile, options: TailOptions): Promise<readonly string[]> {
   const { signal } = options;
   const { size } = await file.handle.stat();

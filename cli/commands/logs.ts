@@ -11,8 +11,7 @@ export const logCommands: readonly Command[] = [
     arguments: [
       {
         name: 'FILE',
-        summary:
-          'a file that holds what a process has written to stdout, or - for stdin; else the spool',
+        summary: 'a file with the stdout of a process, or - for stdin; without it, the spool',
         isOptional: true,
       },
     ],
@@ -20,12 +19,13 @@ export const logCommands: readonly Command[] = [
       {
         flags: '--lines <N>',
         summary:
-          'how many lines of before, counted after --level, up to 10,000 (default 10); a file is searched 256 MiB back',
+          'how many earlier lines to print, counted after --level, up to 10,000 (default 10); a file is searched 256 MiB back',
       },
       { flags: '--level <LEVEL>', summary: 'only lines of this level and above', values: levels },
-      { flags: '--once', summary: 'end after the lines of before' },
+      { flags: '--once', summary: 'print the earlier lines and exit' },
     ],
-    summary: 'follows the log lines of this host: a file, stdin, or what waits to be shipped',
+    summary:
+      'follows the log lines of this host: a file, stdin, or the lines waiting to be shipped',
     run: tail,
   },
 ];
@@ -59,7 +59,7 @@ async function linesOf(args: Arguments, options: TailOptions): Promise<AsyncIter
       'without FIREHOSE_DELIVERY_STREAM log lines go to stdout alone: name a file that has them, or - for stdin',
     );
   await args.terminal.err(
-    `from the spool of this host, ${spool.dir}: lines that wait to be shipped. Stdout has them all.\n`,
+    `from the spool of this host, ${spool.dir}: lines waiting to be shipped. stdout has all lines.\n`,
   );
   return spoolLines(spool.dir, options);
 }

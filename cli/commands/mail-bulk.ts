@@ -27,30 +27,33 @@ import { causeOfCommand, reasonOption, timeOf, withTools, type Tools } from '../
 
 /** The options of an action on many dead letters. */
 export const bulkOptions: readonly OptionSpec[] = [
-  { flags: '--all', summary: 'every dead letter that fits the following options' },
+  { flags: '--all', summary: 'every dead letter that matches the following options' },
   {
     flags: '--uncertain',
-    summary: 'the mails that were perhaps sent, in place of the dead letters',
+    summary: 'the mails that were perhaps sent, instead of the dead letters',
   },
-  { flags: '--cause <CAUSE>', summary: 'only of this cause, as `mail causes` names it' },
+  { flags: '--cause <CAUSE>', summary: 'only with this cause, as `mail causes` names it' },
   { flags: '--mail <NAME>', summary: 'only mails of this kind, such as send-confirmation-mail' },
   { flags: '--recipient <ADDRESS>', summary: 'only to this address, or to a domain: @example.com' },
-  { flags: '--since <TIME>', summary: 'only requested since: ISO 8601, or 90m, 12h, 3d' },
-  { flags: '--until <TIME>', summary: 'only requested before' },
+  {
+    flags: '--since <TIME>',
+    summary: 'only requested since then: ISO 8601, or an age: 90m, 12h, 3d',
+  },
+  { flags: '--until <TIME>', summary: 'only requested before then' },
   { flags: '--rate <N>', summary: `mails a second, up to ${MAX_RATE} (default 10)` },
-  { flags: '--dry-run', summary: 'count them, and change nothing' },
-  { flags: '--detach', summary: 'leave the work to the API, and return at once' },
+  { flags: '--dry-run', summary: 'count them and change nothing' },
+  { flags: '--detach', summary: 'leave the work to the API and return at once' },
   reasonOption,
 ];
 
 /** Actions on many mails that have begun. */
 export const bulkCommands: readonly Command[] = [
-  { name: 'mail actions', summary: 'lists the newest actions on many mails', run: list },
+  { name: 'mail actions', summary: 'lists the newest bulk actions', run: list },
   {
     name: 'mail stop',
-    arguments: [{ name: 'ACTION', summary: 'the id of an action' }],
+    arguments: [{ name: 'ACTION', summary: 'the id of a bulk action' }],
     options: [reasonOption],
-    summary: 'stops an action on many mails',
+    summary: 'stops a bulk action',
     run: stop,
   },
 ];
@@ -65,7 +68,7 @@ export async function decideAboutMany(
   args: Arguments,
   action: DeadLetterAction,
 ): Promise<CommandResult> {
-  if (args.words.length > 0) throw new UsageError('an id and --all exclude each other');
+  if (args.words.length > 0) throw new UsageError('an id and --all cannot be combined');
   const filter = filterOf(args);
   const rate = rateOf(args);
   const cause = causeOfCommand(args);
@@ -99,7 +102,7 @@ function rateOf(args: Arguments): number {
   if (text === undefined) return DEFAULT_RATE;
   const rate = Number(text);
   if (/^\d+(\.\d+)?$/.test(text) && rate > 0 && rate <= MAX_RATE) return rate;
-  throw new UsageError(`--rate is a number of mails a second, up to ${MAX_RATE}`);
+  throw new UsageError(`--rate must be a number of mails a second, up to ${MAX_RATE}`);
 }
 
 async function work(
@@ -126,7 +129,7 @@ async function work(
 }
 
 const verbs = {
-  redrive: { name: 'redriven', isDone: 'tried again' },
+  redrive: { name: 'redriven', isDone: 'retried' },
   discard: { name: 'discarded', isDone: 'discarded' },
 } as const satisfies Record<DeadLetterAction, object>;
 
@@ -141,16 +144,15 @@ function nothingFits(
   rate: number,
 ): CommandResult {
   const isWhole = Object.values(filter).filter((value) => value !== undefined).length === 1;
-  const text =
-    isWhole && filter.state === 'dead' ? 'no mail has been given up' : 'no such mail waits';
+  const text = isWhole && filter.state === 'dead' ? 'no mail has been given up' : 'no mail matches';
   return { lines: [text], facts: { [verbs[action].name]: 0, rate } };
 }
 
 function detached({ id, total, rate }: BulkAction): CommandResult {
   return {
     lines: [
-      `${countText(total, 'mail')}, ${rate} a second: an API begins within seconds`,
-      `How far it is: \`mail actions\`; stop it: \`mail stop ${id}\``,
+      `${countText(total, 'mail')}, ${rate} a second: an API starts within seconds`,
+      `Progress: \`mail actions\`; to stop it: \`mail stop ${id}\``,
     ],
     facts: { bulk_action: id, total, rate },
   };
@@ -170,7 +172,7 @@ async function list(args: Arguments): Promise<CommandResult> {
   return withTools(args, async (tools) => {
     const actions = await listBulkActions(tools);
     return {
-      lines: actions.length === 0 ? ['there was none within 30 days'] : actions.map(describe),
+      lines: actions.length === 0 ? ['none in the last 30 days'] : actions.map(describe),
       facts: { actions },
     };
   });
@@ -188,12 +190,12 @@ const describe = (each: BulkAction): string =>
 
 async function stop(args: Arguments): Promise<CommandResult> {
   const id = readUuid(args.words[0] ?? '');
-  if (id === undefined) throw new UsageError('that is not the id of an action');
+  if (id === undefined) throw new UsageError('that is not the id of a bulk action');
   const cause = causeOfCommand(args);
   return withTools(args, async (tools) => {
     const { done, total } = await stopBulkAction(tools, id, cause).catch(explained);
     return {
-      lines: [`the action is stopped: it has acted upon ${done} of ${countText(total, 'mail')}`],
+      lines: [`stopped: ${done} of ${countText(total, 'mail')} done`],
       facts: { bulk_action: id, done, total, state: 'stopped' },
     };
   });

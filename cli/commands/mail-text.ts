@@ -27,7 +27,7 @@ export function describeTimeline(timeline: MailTimeline): string[] {
 
 /** The dead letters and perhaps sent mails, for people. */
 export function describeDeadLetters({ uncertain, ...dead }: DeadLetters): string[] {
-  const decide = 'Try again: `mail redrive ID`, let go: `mail discard ID`.';
+  const decide = 'Retry with `mail redrive ID`, or drop with `mail discard ID`.';
   return [
     ...(dead.total === 0
       ? ['no mail has been given up']
@@ -49,7 +49,7 @@ export function describeGroups(groups: readonly DeadLetterGroup[]): string[] {
   if (groups.length === 0) return ['no mail has been given up'];
   return groups.flatMap(({ state, cause, count: n, oldest, newest, came_back: back, example }) => [
     `${String(n).padStart(7)}  ${cause}${state === 'uncertain' ? ' (perhaps sent)' : ''}${back > 0 ? `, ${back} of them came back after a redrive` : ''}`,
-    `         ${timeText(oldest)} to ${timeText(newest)}, such as: ${example ?? 'no reason is known'}`,
+    `         ${timeText(oldest)} to ${timeText(newest)}, for example: ${example ?? 'reason unknown'}`,
   ]);
 }
 
@@ -58,7 +58,7 @@ function describeLetters({ total, letters }: DeadLetterList): string[] {
   return [
     ...letters.flatMap(({ id, mail, recipient, asked_at, attempts, error, redrives }) => [
       `${id}  ${timeText(asked_at)}  ${mail} to ${recipient ?? 'nobody in particular'}`,
-      `  ${countText(attempts, 'try', 'tries')}, then: ${error ?? 'no reason is known'}${redrives > 0 ? ` (came back after ${countText(redrives, 'redrive')})` : ''}`,
+      `  ${countText(attempts, 'attempt')}, then: ${error ?? 'reason unknown'}${redrives > 0 ? ` (came back after ${countText(redrives, 'redrive')})` : ''}`,
     ]),
     ...(rest > 0 ? [`... and ${rest} more`] : []),
   ];
@@ -66,7 +66,7 @@ function describeLetters({ total, letters }: DeadLetterList): string[] {
 
 function describeAdmin({ admin, registrations }: MailTimeline): string {
   if (admin) {
-    const change = admin.has_pending_address ? '; another address waits to be confirmed' : '';
+    const change = admin.has_pending_address ? '; a new address is not confirmed yet' : '';
     return `admin ${admin.id}, confirmed ${timeText(admin.confirmed_at)}${change}`;
   }
   return registrations === 0
@@ -96,7 +96,7 @@ function stateOf({ state, outcome, available_at, steps }: MailStory): string {
   const isBounced = steps.some(({ step }) => step === 'bounced');
   switch (state) {
     case 'pending':
-      return `waits to be enqueued, due ${timeText(available_at)}`;
+      return `waiting to be enqueued, due ${timeText(available_at)}`;
     case 'enqueued':
       return 'on the queue';
     case 'dead':
@@ -104,26 +104,26 @@ function stateOf({ state, outcome, available_at, steps }: MailStory): string {
     case 'uncertain':
       return 'PERHAPS SENT: the mail server got the content and never answered';
     default:
-      return isBounced ? `${outcome ?? state}, and came back` : (outcome ?? state);
+      return isBounced ? `${outcome ?? state}, then bounced` : (outcome ?? state);
   }
 }
 
 function describeStep(step: MailStep): string {
   switch (step.step) {
     case 'asked':
-      return 'asked for';
+      return 'requested';
     case 'enqueued':
       return step.times > 1 ? `enqueued (${step.times} times)` : 'enqueued';
     case 'tried': {
       const end = step.finished_at
         ? `${step.outcome ?? 'ended'} at ${timeText(step.finished_at)}`
-        : 'no end is known: under way, or its worker died';
-      return `try ${step.attempt} by ${step.worker}: ${end}${quoted(step.response)}`;
+        : 'in progress, or its worker died';
+      return `attempt ${step.attempt} by ${step.worker}: ${end}${quoted(step.response)}`;
     }
     case 'settled':
       return `settled: ${step.outcome ?? 'done'}`;
     case 'redriven':
-      return `${operator(step)} had it tried again${because(step)}${quoted(step.error)}`;
+      return `${operator(step)} redrove it${because(step)}${quoted(step.error)}`;
     case 'discarded':
       return `${operator(step)} discarded it${because(step)}${quoted(step.error)}`;
     case 'unsuppressed':

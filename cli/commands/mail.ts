@@ -58,21 +58,24 @@ export const mailCommands: readonly Command[] = [
     name: 'mail redrive',
     arguments: [idArgument],
     options: bulkOptions,
-    summary: 'retries a mail of that list, or all that fit (--all)',
+    summary: 'retries a mail that was given up or perhaps sent, or all that match (--all)',
     run: (args) => decideAbout(args, 'redrive'),
   },
   {
     name: 'mail discard',
     arguments: [idArgument],
     options: bulkOptions,
-    summary: 'discards a mail of that list, or all that fit (--all): it is never retried',
+    summary: 'discards such a mail, or all that match (--all); they are never sent',
     run: (args) => decideAbout(args, 'discard'),
   },
   ...bulkCommands,
   {
     name: 'mail suppressed',
-    options: [{ flags: '--prefix <TEXT>', summary: 'how the address begins' }, ...pageOptions],
-    summary: 'lists the suppressed addresses, with the reasons',
+    options: [
+      { flags: '--prefix <TEXT>', summary: 'the beginning of the address' },
+      ...pageOptions,
+    ],
+    summary: 'lists the suppressed addresses with the reasons',
     run: suppressed,
   },
   {
@@ -96,7 +99,7 @@ async function showAddress(args: Arguments, text: string): Promise<CommandResult
     const timeline = await readMailTimeline(tools, email);
     const { messages, admin, registrations, suppressed: isSuppressed } = timeline;
     if (messages.length === 0 && registrations === 0 && !admin && !isSuppressed)
-      throw new Error(`nothing is known of ${email.address}: no mail, no admin`);
+      throw new Error(`no mail, registration or admin found for ${email.address}`);
     return { lines: describeTimeline(timeline), facts: { ...timeline } };
   });
 }
@@ -126,7 +129,7 @@ async function causes(args: Arguments): Promise<CommandResult> {
 async function decideAbout(args: Arguments, action: 'redrive' | 'discard'): Promise<CommandResult> {
   if (args.options['all'] === true) return decideAboutMany(args, action);
   const extra = Object.keys(args.options).find((name) => !['json', 'reason'].includes(name));
-  if (extra !== undefined) throw new UsageError(`--${extra} goes with --all`);
+  if (extra !== undefined) throw new UsageError(`--${extra} requires --all`);
   const [text] = args.words;
   if (text === undefined) throw new UsageError('expected the id of a mail, or --all');
   const id = readUuid(text);
@@ -136,7 +139,7 @@ async function decideAbout(args: Arguments, action: 'redrive' | 'discard'): Prom
   return withTools(args, async (tools) => {
     if (action === 'redrive') {
       await redriveMail(tools, id, cause);
-      return { lines: [`${id} is tried again`], facts: { id, redriven: 1 } };
+      return { lines: [`${id} is retried`], facts: { id, redriven: 1 } };
     }
     await discardMail(tools, id, cause);
     return { lines: [`${id} is discarded`], facts: { id, discarded: true } };
@@ -167,7 +170,7 @@ async function unsuppress(args: Arguments): Promise<CommandResult> {
   return withTools(args, async (tools) => {
     const reason = await liftSuppression(tools, email, cause);
     return {
-      lines: [`mail goes to ${email.address} again (there was none after a ${reason})`],
+      lines: [`${email.address} gets mail again (it was suppressed after a ${reason})`],
       facts: { email: email.address, reason },
     };
   });

@@ -30,7 +30,9 @@ async function setRole(args: Arguments, isOperator: boolean): Promise<CommandRes
   const email = readAddress(args.words[0] ?? '');
   return withTools(args, async (tools) => {
     if (!isOperator && tools.operatorEmails.includes(email.canonical))
-      throw new Error(`${email.address} is an operator by OPERATOR_EMAILS: remove it there`);
+      throw new Error(
+        `${email.address} is an operator because of OPERATOR_EMAILS: remove it there`,
+      );
     const changed = await setOperator(tools, email, isOperator, causeOfCommand(args)).catch(
       refuseUnknownAdmin,
     );

@@ -23,14 +23,14 @@ const nameArgument: ArgumentSpec = {
 export const queueCommands: readonly Command[] = [
   {
     name: 'queues',
-    summary: 'counts the jobs of each queue by state; shows who paused it, and how long it rests',
+    summary: 'counts the jobs of each queue by state; shows who paused it, and until when it rests',
     run: list,
   },
   {
     name: 'queues pause',
     arguments: [nameArgument],
     options: [reasonOption],
-    summary: 'pauses a queue: jobs in progress end, and no other is taken',
+    summary: 'pauses a queue: jobs in progress finish, and no others start',
     run: pause,
   },
   {
@@ -82,7 +82,7 @@ async function pause(args: Arguments): Promise<CommandResult> {
     withQueues(args, (queues) => pauseQueue({ ...tools, queues }, name, cause)),
   );
   return {
-    lines: [`the queue ${name} is paused, until \`queues resume ${name}\``],
+    lines: [`the queue ${name} is paused until \`queues resume ${name}\``],
     facts: { queue: name, paused: true },
   };
 }

@@ -16,7 +16,7 @@ export const scheduleCommands: readonly Command[] = [
     name: 'schedule run',
     arguments: [{ name: 'TASK', summary: 'the name of the task', values: taskNames }],
     options: [reasonOption],
-    summary: 'asks for a run of a task, which a worker begins within seconds',
+    summary: 'requests a run of a task; a worker starts it within seconds',
     run: request,
   },
 ];
@@ -50,7 +50,7 @@ async function request(args: Arguments): Promise<CommandResult> {
   const cause = causeOfCommand(args);
   await withTools(args, (tools) => requestTask(tools, task, cause));
   return {
-    lines: [`${task} is asked for: a worker with the role relay begins it within seconds`],
+    lines: [`requested ${task}: a worker with the role relay starts it within seconds`],
     facts: { task, requested: true },
   };
 }

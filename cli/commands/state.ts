@@ -10,7 +10,7 @@ export const stateCommands: readonly Command[] = [
   { name: 'outbox', summary: 'counts the outbox messages by state, with their ages', run: outbox },
   {
     name: 'processes',
-    summary: 'lists the processes that run, and those that ended within a day',
+    summary: 'lists the running processes, and those that ended in the last day',
     run: processes,
   },
 ];
@@ -23,7 +23,7 @@ async function outbox(args: Arguments): Promise<CommandResult> {
     return {
       lines: [
         ...Object.entries(open).map(([name, each]) => `${name.padEnd(10)}${countText(each)}`),
-        `settled   within a day: ${settledText.join(', ') || 'none'}`,
+        `settled   in the last day: ${settledText.join(', ') || 'none'}`,
       ],
       facts: { ...state },
     };
@@ -42,7 +42,7 @@ async function processes(args: Arguments): Promise<CommandResult> {
       ...found.stopped.map((each) => [...described(each), `stopped ${agoText(each)}`, endOf(each)]),
     ];
     return {
-      lines: rows.length === 0 ? ['no process has been seen within a day'] : columns(rows),
+      lines: rows.length === 0 ? ['no process was seen in the last day'] : columns(rows),
       facts: { ...found },
     };
   });

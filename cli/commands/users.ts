@@ -24,7 +24,7 @@ export const userCommands: readonly Command[] = [
   { name: 'users list', options: listOptions, summary: 'lists the users of all admins', run: find },
   {
     name: 'users search',
-    arguments: [{ name: 'TEXT', summary: 'how an address or a name begins' }],
+    arguments: [{ name: 'TEXT', summary: 'the beginning of an address or a name' }],
     options: listOptions,
     summary: 'finds users by address or name',
     run: find,

@@ -4,13 +4,13 @@ export const doctorChecks = {
   postgres:
     'PostgreSQL answers, writes a row and lets a temporary table grow, both rolled back: [down](#postgresql-is-down), [refuses writes](#postgresql-refuses-writes)',
   'time-outs':
-    '`statement_timeout` took effect; shown only if not: [connection poolers](#connection-poolers)',
+    '`statement_timeout` took effect; shown only if it did not: [connection poolers](#connection-poolers)',
   migrations: 'none is pending',
-  mail: 'a mail was sent within ten minutes, or none has failed for longer; shown only if not: [mail](#mail-does-not-arrive)',
+  mail: 'a mail was sent within ten minutes, or none has failed for longer; shown only if it fails: [mail](#mail-does-not-arrive)',
   outbox: 'messages are relayed and processed: [the outbox](#the-outbox-grows-old)',
   processes:
-    'a live worker has each role, no process has vanished or crashed within 15 minutes, and what the workers see is well, such as the mail server and Firehose: [alerts](#alerts)',
-  queues: 'no queue is [paused by an operator](#pause-and-resume-a-queue); shown only if not',
+    'a live worker has each role, no process has vanished or crashed within 15 minutes, and no worker reports a problem, such as with the mail server or Firehose: [alerts](#alerts)',
+  queues: 'no queue is [paused by an operator](#pause-and-resume-a-queue); shown only if one is',
   'dead letters': 'no mail was given up, and none is perhaps sent: [dead letters](#dead-letters)',
   redis:
     'the Redis of `REDIS_URL` answers, writes, has room and is set up to hold queues: [refuses commands](#redis-refuses-commands), [full](#redis-is-full)',
@@ -18,7 +18,7 @@ export const doctorChecks = {
   'log spool':
     "with `FIREHOSE_DELIVERY_STREAM`: a file can be written to this host's spool, which is less than 75 % full: [logs](#logs-do-not-reach-firehose)",
   clocks:
-    'the clocks of this host, PostgreSQL and Redis differ by two seconds at most, and so do those of the live processes from PostgreSQL: [clocks](#clocks-differ)',
+    'the clocks of this host, PostgreSQL and Redis differ by at most two seconds, and so do those of the live processes from PostgreSQL: [clocks](#clocks-differ)',
 } as const satisfies Readonly<Record<string, string>>;
 
 export type DoctorCheck = keyof typeof doctorChecks;

@@ -20,11 +20,11 @@ export function examineClocks(
 ): DoctorFinding[] {
   const known = readings.filter((reading) => reading !== undefined);
   if (known.length === 0) return [];
-  const besideHost = `beside this host: ${known.map(describe).join(', ')}`;
+  const besideHost = `compared with this host: ${known.map(describe).join(', ')}`;
   const found = [besideHost, ...skewedProcesses].join('; ');
   if (known.every(isInStep) && skewedProcesses.length === 0)
     return [{ check: 'clocks', ok: true, found }];
-  const advice = 'Let every host keep its clock by NTP. See the runbook: Clocks differ.';
+  const advice = "Synchronize every host's clock with NTP. See the runbook: Clocks differ.";
   return [{ check: 'clocks', ok: false, found, advice }];
 }
 

@@ -67,11 +67,11 @@ export async function examineDatabase({
 /** What to do about a refusal; undefined for a server that does not answer. */
 function adviceOn(refusal: string | undefined): string {
   if (refusal === 'refuses writes')
-    return 'See the runbook: PostgreSQL refuses writes. Until then the API answers 503 to requests that write, and no mail is sent.';
+    return 'See the runbook: PostgreSQL refuses writes. Until it is fixed, the API answers 503 to requests that write, and no mail is sent.';
   if (refusal?.startsWith('refuses connections'))
-    return 'PostgreSQL runs. Correct user and password in DATABASE_URL, or free connections or allow more; until then the API answers 503.';
+    return 'PostgreSQL is running. Correct the user and password in DATABASE_URL, or free connections or allow more; until then the API answers 503.';
   if (refusal !== undefined)
-    return 'PostgreSQL runs. If the statement took too long, end what holds the lock (pg_locks, pg_stat_activity); until then the API answers 503.';
+    return 'PostgreSQL is running. If the statement took too long, end what holds the lock (pg_locks, pg_stat_activity); until then the API answers 503.';
   return 'Start PostgreSQL or restore the connection; until then the API answers 503 and no mail is sent.';
 }
 
@@ -125,7 +125,7 @@ async function examineOutbox(database: Database): Promise<DoctorFinding[]> {
       : {
           check: 'outbox',
           ok,
-          found: `${problem ?? 'messages do not move on'} (${open})`,
+          found: `${problem ?? 'messages are stuck'} (${open})`,
           advice:
             'Is a worker with the roles `mail` and `relay` running? See the runbook: The outbox grows old.',
         },
@@ -135,7 +135,7 @@ async function examineOutbox(database: Database): Promise<DoctorFinding[]> {
           check: 'dead letters',
           ok: false,
           found: `${dead.count} given up, ${uncertain.count} perhaps sent`,
-          advice: 'List them with `mail dead`, then `mail redrive` or `mail discard` each.',
+          advice: 'List them with `mail dead`, then `mail redrive` or `mail discard` each of them.',
         },
   ];
 }

@@ -20,7 +20,8 @@ export async function examineSpool({
       'Beyond that the oldest lines are dropped. See the runbook: Logs do not reach Firehose.';
     return { check, ok: false, found, advice };
   } catch (error) {
-    const advice = 'Let the process write there, or set SPOOL_DIR: log lines are spooled in it.';
+    const advice =
+      'Give the process write access, or set SPOOL_DIR to another folder: log lines are spooled there.';
     return { check, ok: false, found: messageOf(error), advice };
   }
 }

@@ -26,26 +26,26 @@ test('--help of a command tells its arguments and options; --version the version
   t.regex((await runCli(context, ['--help'])).stdout, /Exit codes: 0 .* 1 .* 64 .* 78 /);
 });
 
-test('what does not exist, or is not whole, is wrong usage', async (t) => {
+test('what does not exist, or is incomplete, is wrong usage', async (t) => {
   for (const [args, problem] of [
     [['mail', 'redriv'], /unknown command 'redriv' \(Did you mean redrive\?\)/],
-    [['mail'], /not a whole command/],
+    [['mail'], /is incomplete/],
     [['queues', 'pause', 'nope'], new RegExp(`Allowed choices are ${queueNames.join(', ')}`)],
     [['schedule', 'run', 'nope'], /Allowed choices are sweep-outbox/],
     [['audit', '--event', 'nope'], /Allowed choices are/],
-    [['audit', '--since', 'yesterday'], /--since is a time/],
-    [['audit', '--since', '2026-02-30'], /--since is a time/],
-    [['audit', '--since', '0000-01-01'], /--since is a time/],
-    [['audit', '--admin', '0'], /--admin is a whole number/],
-    [['audit', '--csv', '--json'], /exclude each other/],
+    [['audit', '--since', 'yesterday'], /--since must be a time/],
+    [['audit', '--since', '2026-02-30'], /--since must be a time/],
+    [['audit', '--since', '0000-01-01'], /--since must be a time/],
+    [['audit', '--admin', '0'], /--admin must be a whole number/],
+    [['audit', '--csv', '--json'], /cannot be combined/],
     [['mail', 'redrive'], /id of a mail, or --all/],
     [['mail', 'redrive', '--all', '--reason', ''], /--reason needs a value/],
-    [['mail', 'redrive', '--all', '--reason', 'x'.repeat(501)], /--reason is one line/],
-    [['mail', 'redrive', '--all', '--reason', 'a\nb'], /--reason is one line/],
-    [['mail', 'redrive', '--all', '--reason', '\u200b'], /--reason is one line/],
+    [['mail', 'redrive', '--all', '--reason', 'x'.repeat(501)], /--reason must be one line/],
+    [['mail', 'redrive', '--all', '--reason', 'a\nb'], /--reason must be one line/],
+    [['mail', 'redrive', '--all', '--reason', '\u200b'], /--reason must be one line/],
     [
       ['mail', 'redrive', '0190a1b2-0000-7000-8000-000000000000', '--rate', '1'],
-      /--rate goes with/,
+      /--rate requires --all/,
     ],
     [['users', 'show', 'x'], /not the id of a user/],
   ] as const) {
@@ -77,11 +77,11 @@ test.serial('many mails are counted first, then redriven by filter, with the rea
     ...filtered,
     ...['--rate', '1000', '--reason', 'it is back'],
   ]);
-  t.deepEqual([code, stdout], [0, '3 mails are tried again, 1000 a second\n']);
+  t.deepEqual([code, stdout], [0, '3 mails are retried, 1000 a second\n']);
   t.deepEqual(await context.rows(`select id from outbox where state = 'dead'`), [{ id: other }]);
   t.regex(
     (await runCli(context, ['mail', 'show', ids[0] ?? ''])).stdout,
-    /an operator \(cli\/.*\) had it tried again \(it is back\): 421 later/,
+    /an operator \(cli\/.*\) redrove it \(it is back\): 421 later/,
   );
   const [action] = (await runCliJson(context, ['mail', 'actions'])).json['actions'] as object[];
   t.like(action, { action: 'redrive', state: 'completed', done: 3, reason: 'it is back' });
@@ -105,7 +105,7 @@ test.serial('an interrupted command stops its action, and fails', async (t) => {
   });
   const args = ['mail', 'redrive', '--all', '--rate', '0.5'];
   t.is(await runInTerminal(args, environment(context), terminal), 1);
-  t.regex(output(), /^1 mail is tried again, 0\.5 a second; then it was stopped$/m);
+  t.regex(output(), /^1 mail is retried, 0\.5 a second; then it was stopped$/m);
   t.is((await context.rows(`select from outbox where state = 'dead'`)).length, 2);
   await context.rows('delete from outbox');
 });
@@ -212,7 +212,7 @@ test.serial(
     const suppressed = await runCli(context, ['admins', 'confirm', pending]);
     t.deepEqual(
       [suppressed.code, suppressed.stdout, suppressed.stderr],
-      [1, '', 'the address is suppressed: `mail unsuppress` first\n'],
+      [1, '', 'the address is suppressed: run `mail unsuppress` first\n'],
     );
     t.is((await runCli(context, ['mail', 'unsuppress', pending])).code, 0);
     const users = await runCli(context, ['users', 'search', 'U@', '--admin', String(adminId)]);
@@ -264,7 +264,7 @@ test('logs tail follows a file through its replacement, and filters by level', a
   t.is(await tail, 0);
 });
 
-test('logs tail counts the lines of before after it has filtered them, however far back they are', async (t) => {
+test('logs tail counts the earlier lines after it has filtered them, however far back they are', async (t) => {
   const folder = await mkdtemp(join(tmpdir(), 'rollcall-tail-'));
   t.teardown(() => rm(folder, { recursive: true, force: true }));
   const path = join(folder, 'far.log');
@@ -311,7 +311,7 @@ test('logs tail follows the spool, and stdin', async (t) => {
   const { terminal, output, problems } = recording({ interrupted: () => interrupt.signal });
   const tail = runInTerminal(['logs', 'tail'], environment(context, { SPOOL_DIR }), terminal);
   await eventually(async () => output().includes('warn waits'));
-  t.regex(problems(), /from the spool of this host, .*tailed: lines that wait to be shipped/);
+  t.regex(problems(), /from the spool of this host, .*tailed: lines waiting to be shipped/);
   await writeFile(join(folder, '2.ndjson'), line('info', 'the next segment'));
   await eventually(async () => output().includes('the next segment'));
   interrupt.abort();

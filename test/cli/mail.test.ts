@@ -77,7 +77,7 @@ test('mail show lists the history of a mail in order, from its cause to the prov
   t.regex(text, /registered 1 time, not confirmed/);
   t.regex(text, /request request-of-cause \(span abcdef0123456789\)/);
   t.regex(text, /SUPPRESSED since .* after a bounce/);
-  t.regex(text, /try 1 by host:1: deferred at .*: 451 later/);
+  t.regex(text, /attempt 1 by host:1: deferred at .*: 451 later/);
   t.regex(text, /bounced \(Permanent\/General\): 550 no/);
 });
 
@@ -114,7 +114,7 @@ test('an unknown address is reported in one line and is a failure', async (t) =>
   const { code, stdout, stderr } = await runCli(context, ['mail', 'show', 'nobody@x.test']);
   t.deepEqual(
     [code, stdout, stderr],
-    [1, '', 'nothing is known of nobody@x.test: no mail, no admin\n'],
+    [1, '', 'no mail, registration or admin found for nobody@x.test\n'],
   );
   const json = await runCliJson(context, ['mail', 'show', 'nobody@x.test']);
   t.deepEqual([json.code, json.json['ok'], json.stderr], [1, false, '']);
@@ -137,10 +137,10 @@ test.serial(
     t.is(listed.code, 0);
     t.like(listed.json, { ok: true, total: 1 });
     t.like((listed.json['letters'] as object[])[0], { id, recipient: email, error: '550 refused' });
-    t.regex((await runCli(context, ['mail', 'dead'])).stdout, /3 tries, then: 550 refused/);
+    t.regex((await runCli(context, ['mail', 'dead'])).stdout, /3 attempts, then: 550 refused/);
 
     const { code, stdout } = await runCli(context, ['mail', 'redrive', id]);
-    t.deepEqual([code, stdout], [0, `${id} is tried again\n`]);
+    t.deepEqual([code, stdout], [0, `${id} is retried\n`]);
     t.like(await fixture.messageOf(id), { state: 'pending', generation: 1, enqueue_count: 0 });
     const events = await context.rows(
       `select details from audit_events where event = 'mail_redriven'`,
@@ -212,8 +212,11 @@ test.serial(
     t.like(listed.json, { ok: true, total: 0, letters: [] });
     t.like(listed.json['uncertain'], { total: 1 });
     const { stdout } = await runCli(context, ['mail', 'dead']);
-    t.regex(stdout, /no mail has been given up\n\nPerhaps sent: [^]*3 tries, then: perhaps sent/);
-    t.regex(stdout, /1 mail perhaps sent\. Try again: `mail redrive ID`/);
+    t.regex(
+      stdout,
+      /no mail has been given up\n\nPerhaps sent: [^]*3 attempts, then: perhaps sent/,
+    );
+    t.regex(stdout, /1 mail perhaps sent\. Retry with `mail redrive ID`/);
     const { json: counted } = await runCliJson(context, ['outbox']);
     t.like(counted['uncertain'], { count: 1 });
     const [row] = await context.rows<{ recipient: string }>(

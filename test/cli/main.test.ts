@@ -89,7 +89,7 @@ test.serial('operator grants and revokes', async (t) => {
   const kept = await runCli(context, ['operator', 'revoke', email], listed);
   t.deepEqual(
     [kept.code, kept.stderr],
-    [1, `${email} is an operator by OPERATOR_EMAILS: remove it there\n`],
+    [1, `${email} is an operator because of OPERATOR_EMAILS: remove it there\n`],
   );
   const revoked = await runCli(context, ['operator', 'revoke', email]);
   t.deepEqual([revoked.code, revoked.stdout], [0, `${email} is now an admin\n`]);
