@@ -18,7 +18,7 @@ export const updateMeRequest = (passwordMinLength: number) =>
     .meta({
       minProperties: 1,
       description:
-        'What is left out stays as it is. `email` and `password` need `current_password`.',
+        'Fields that are left out stay unchanged. `email` and `password` need `current_password`.',
     });
 
 export const DeleteMeRequest = z.strictObject({ current_password: knownPassword });

@@ -22,7 +22,7 @@ export function adminsRoutes(deps: AdminsRoutesDeps): Router {
    *     operationId: listAdmins
    *     tags: [Account]
    *     summary: List admins
-   *     description: An operator sees every admin, any other admin itself. Oldest first.
+   *     description: Operators see every admin, other admins only themselves. Oldest first.
    *     parameters:
    *       - { name: logged_in, in: query, description: Only admins with a live session., schema: { type: string, enum: ['true', 'false'], default: 'false' } }
    *       - { $ref: '#/components/parameters/Limit' }

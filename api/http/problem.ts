@@ -45,7 +45,7 @@ export function setErrorHeaders(res: ServerResponse, { status, headers }: AppErr
   for (const [name, value] of Object.entries(headers)) res.setHeader(name, value);
 }
 
-/** What the client is told of an error; what is meant for operators alone is logged. */
+/** What the client may know of an error; what is meant for operators alone is logged. */
 export function reportedError(thrown: unknown, req: IncomingMessage): AppError {
   const { log } = contextOf(req);
   const error = asAppError(thrown);

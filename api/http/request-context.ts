@@ -89,7 +89,7 @@ export function causeOf(req: IncomingMessage): Cause {
   return { requestId, traceId, spanId, isSampled, ip, userAgent: req.headers['user-agent'] };
 }
 
-/** What is told of every answered request, beside the log. */
+/** Reports every answered request, beside the log. */
 export interface RequestObservers {
   readonly record?: RecordRequest;
   readonly tracer?: Tracer | undefined;

@@ -87,7 +87,7 @@ function refuseRepeatedHeaders(rawHeaders: readonly string[]): void {
     );
     if (single < 0) continue;
     if (seen & (1 << single))
-      throw ambiguous(`The header ${SINGLE_HEADERS[single]} may be sent once.`);
+      throw ambiguous(`The header ${SINGLE_HEADERS[single]} may be sent only once.`);
     seen |= 1 << single;
   }
 }
@@ -95,7 +95,7 @@ function refuseRepeatedHeaders(rawHeaders: readonly string[]): void {
 /** RFC 9112, 3.2: a target has none. Readers differ in whether it belongs to the path or the query. */
 function refuseFragment(url: string): void {
   if (url.includes('#'))
-    throw new AppError('malformed_request', { detail: 'The target has a fragment.' });
+    throw new AppError('malformed_request', { detail: 'The request target has a fragment.' });
 }
 
 /** The router decodes the path, and rejects the same. */

@@ -37,13 +37,13 @@ export const sharedComponents = {
     Limit: {
       name: 'limit',
       in: 'query',
-      description: 'How many at most.',
+      description: 'The maximum number of results.',
       schema: { type: 'integer', minimum: 1, maximum: MAX_LIMIT, default: DEFAULT_LIMIT },
     },
     Cursor: {
       name: 'cursor',
       in: 'query',
-      description: 'Where to go on, from the `Link` of the page before. Opaque.',
+      description: 'Where the page begins, from the `Link` of the previous page. Opaque.',
       schema: { type: 'string', minLength: 1, maxLength: MAX_CURSOR_LENGTH },
     },
     IdInPath: {
@@ -64,7 +64,7 @@ export const sharedComponents = {
       description: '`<…>; rel="next"` with the absolute URL of the next page, when there is one.',
       schema: { type: 'string' },
     },
-    Location: { description: 'Where the new user is.', schema: { type: 'string' } },
+    Location: { description: 'The URL of the new user.', schema: { type: 'string' } },
     RetryAfter: { description: 'Seconds to wait.', schema: { type: 'integer' } },
   },
   responses: {
@@ -80,7 +80,7 @@ export const sharedComponents = {
     WrongPassword: problemResponse('wrong_password'),
     WrongPasswordAtConfirmation: {
       ...problemResponse('wrong_password'),
-      description: '`wrong_password`: it fits no registration of the address.',
+      description: '`wrong_password`: it matches no registration of the address.',
     },
     ValidationFailed: problemResponse('validation_failed'),
     InvalidCursor: problemResponse('invalid_cursor'),

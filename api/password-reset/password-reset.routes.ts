@@ -40,9 +40,9 @@ export function passwordResetRoutes(deps: PasswordResetRoutesDeps): Router {
    *     tags: [Account]
    *     summary: Ask for a link that sets a new password
    *     description: >-
-   *       Always answers the same. The link works for an hour, and once; at most three an hour go to one address, or
-   *       six while no earlier one works. Of an address that has only been registered it confirms the registration at
-   *       the same time. Takes JSON, or an HTML form that gets a page.
+   *       Always answers the same. The link works once, within an hour; at most three an hour go to one address, or
+   *       six while no earlier one works. For an address that is registered but not confirmed, it also confirms the
+   *       registration. Takes JSON, or an HTML form that gets a page.
    *     security: []
    *     requestBody:
    *       required: true

@@ -36,7 +36,7 @@ export function registrationRoutes(deps: RegistrationRoutesDeps): Router {
    *     requestBody: { required: true, content: { application/json: { schema: { $ref: '#/components/schemas/RegisterRequest' } } } }
    *     responses:
    *       429: { $ref: '#/components/responses/TooManyAttempts' }
-   *       202: { description: Accepted; look into the mailbox., content: { application/json: { schema: { $ref: '#/components/schemas/Accepted' } } } }
+   *       202: { description: Accepted; check your inbox., content: { application/json: { schema: { $ref: '#/components/schemas/Accepted' } } } }
    *       409: { $ref: '#/components/responses/NameTaken' }
    */
   router.post('/auth/register', limits.registrations, ...jsonBody(SMALL_BODY), async (req, res) => {

@@ -16,7 +16,7 @@ export const ResendRequest = z.strictObject({ email: EmailInput });
 export const ConfirmRequest = z.strictObject({
   token: mailedToken,
   password: knownPassword.meta({
-    description: 'Of your registration; of your account, if it is to have another address.',
+    description: 'Of your registration or, to confirm a new address, of your account.',
   }),
   name: otherName,
 });

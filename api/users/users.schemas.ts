@@ -8,7 +8,7 @@ export const UsersQuery = z.strictObject(pageQuery);
 export const CreateUserRequest = z.strictObject({
   email: EmailInput,
   name: PersonNameInput.nullable().exactOptional(),
-  active: z.boolean().exactOptional().meta({ description: 'True unless said otherwise.' }),
+  active: z.boolean().exactOptional().meta({ description: 'True by default.' }),
 });
 
 export const UpdateUserRequest = z
@@ -18,7 +18,7 @@ export const UpdateUserRequest = z
     active: z.boolean().exactOptional(),
   })
   .refine((changes) => Object.keys(changes).length > 0, 'must change something')
-  .meta({ minProperties: 1, description: 'What is left out stays as it is.' });
+  .meta({ minProperties: 1, description: 'Fields that are left out stay unchanged.' });
 
 export const User = z.object({
   id: z.int().positive(),

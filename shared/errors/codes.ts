@@ -92,7 +92,7 @@ export const errorCodes = {
   },
   precondition_failed: {
     status: 412,
-    title: 'The precondition is false',
+    title: 'The precondition failed',
     remedy:
       'Send the change without `If-Match` and `If-None-Match`: nothing here has an entity tag.',
   },
@@ -113,7 +113,7 @@ export const errorCodes = {
   },
   validation_failed: {
     status: 422,
-    title: 'The request does not fit its schema',
+    title: 'The request does not match its schema',
     remedy: '`errors` names each field and what is wrong with it.',
   },
   too_many_attempts: {
@@ -129,7 +129,7 @@ export const errorCodes = {
   password_too_common: {
     status: 422,
     title: 'The password is too easy to guess',
-    remedy: 'Choose a longer or a less usual one.',
+    remedy: 'Choose a longer or less common one.',
   },
   internal: {
     status: 500,

@@ -60,7 +60,7 @@ function refuseCharset(charset: string | null, contentType: string): void {
     throw unsupported(`The charset ${quoted(charset)} is not supported: send the body in UTF-8.`);
   // Parsers disagree on duplicates: some take the first, others the last.
   if ([...contentType.matchAll(/;\s*charset\s*=/gi)].length > 1)
-    throw unsupported('The charset may be named once: send the body in UTF-8.');
+    throw unsupported('The charset may be named only once: send the body in UTF-8.');
 }
 
 const quoted = (name: string): string => (PRINTABLE_NAME.test(name) ? `\`${name}\`` : 'given');

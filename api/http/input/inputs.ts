@@ -18,7 +18,7 @@ export const EmailInput = z
   .string()
   .meta({
     description:
-      'An e-mail address; compared without regard to case. Blanks around it do not count.',
+      'An e-mail address; compared without regard to case. Surrounding blanks are ignored.',
     examples: ['ann@example.com'],
     minLength: addressLength.min,
     maxLength: addressLength.max,
