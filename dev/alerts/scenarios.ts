@@ -39,7 +39,7 @@ export const scenarios: readonly Scenario[] = [
   },
   {
     states: ['redis_refuses', 'redis_logs_refuses'],
-    fault: 'both Redis refuse writes for want of replicas',
+    fault: 'both Redis refuse writes, as replicas are missing',
     cause: (environment) => setBoth(environment, 'min-replicas-to-write', '1'),
     async mend(environment) {
       await setBoth(environment, 'min-replicas-to-write', '0');

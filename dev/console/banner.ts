@@ -40,7 +40,7 @@ export function printBanner(
   );
   say();
   say(dim(`  Logs are in ${logs}/api.log and worker.log; warnings and errors are shown here too.`));
-  say(dim('  Ctrl-C stops everything; the data stay.'));
+  say(dim('  Ctrl-C stops everything; the data stays.'));
   say();
 }
 

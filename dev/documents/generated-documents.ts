@@ -245,9 +245,7 @@ async function failureMatrixTable(): Promise<string> {
       return `| ${event} | ${outcome} | ${[...new Set(links)].join(', ')} |`;
     }),
   );
-  return ['| what fails | what becomes of it | tested in |', '| --- | --- | --- |', ...rows].join(
-    '\n',
-  );
+  return ['| what fails | what happens | tested in |', '| --- | --- | --- |', ...rows].join('\n');
 }
 
 async function linkToTest(file: string, title: string): Promise<string> {

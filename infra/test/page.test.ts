@@ -51,7 +51,7 @@ test('every stack that the page names exists, and every part of an environment i
     assert.ok(parts.has(name), `${name} is no stack`);
 });
 
-test('by hand and by the CDK the same alarms are passed on', () => {
+test('by hand and with the CDK the same alarms are passed on', () => {
   const [, pattern = ''] = /--event-pattern '([^']+)'/.exec(section('By hand')) ?? [];
   const [rule] = Object.values(templates['rollcall-production-alarms']?.Resources ?? {}).filter(
     ({ Type }) => Type === 'AWS::Events::Rule',
@@ -60,7 +60,7 @@ test('by hand and by the CDK the same alarms are passed on', () => {
 });
 
 test('the role that OpenSearch needs in a VPC is made before the first environment', () => {
-  const steps = section('By the CDK');
+  const steps = section('With the CDK');
   const role = steps.indexOf('create-service-linked-role --aws-service-name opensearchservice');
   const first = steps.indexOf("npm run deploy -- 'rollcall-");
   assert.ok(role >= 0 && role < first);
