@@ -91,7 +91,7 @@ const { outputFiles } = await build({
   format: 'cjs',
   supported: { 'dynamic-import': false },
   target: 'node20.19',
-  // Models and errors are told apart by the names of their classes.
+  // Models and errors are distinguished by the names of their classes.
   keepNames: true,
   minifySyntax: true,
   // Node reads all of the text before it runs any of it.

@@ -135,7 +135,7 @@ function opsListener(reader: EnvironmentReader): { host: string; port: number } 
 const isOverlapping = (...hosts: readonly [string, string]): boolean =>
   hosts[0] === hosts[1] || hosts.some((host) => isIP(host) === 0 || /^[0:.]+$/.test(host));
 
-/** Who is told of failures, and how. */
+/** Who is notified of failures, and how. */
 function alerts(reader: EnvironmentReader) {
   const [webhookUrl, heartbeatUrl] = (['ALERT_WEBHOOK_URL', 'HEARTBEAT_URL'] as const).map(
     (name) => {

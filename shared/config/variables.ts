@@ -259,11 +259,11 @@ export const variables = {
   ALERT_EMAILS: withDefault(
     list.pipe(emailAddresses),
     '',
-    'comma-separated; who is mailed when a part of the service fails, and when it has recovered',
+    'comma-separated; addresses that get a mail when a part of the service fails, and when it has recovered',
   ),
   ALERT_WEBHOOK_URL: variable(
     serviceUrl.optional(),
-    'URL that the same notices are posted to as JSON, as Slack and SNS over HTTPS take it; `https` in production',
+    'URL that the same notices are posted to as JSON, in the formats of Slack and of SNS over HTTPS; `https` in production',
   ),
   CONSOLE_URL: variable(
     serviceUrl.optional(),
@@ -285,7 +285,7 @@ export const variables = {
         'must be 1 to 255 of A-Z a-z 0-9 . _ / # -, and not begin with AWS/',
       )
       .optional(),
-    'namespace in CloudWatch, to which each worker publishes once a minute what scaling and alarms need; requires AWS_REGION; unset: nothing is published',
+    'namespace in CloudWatch, to which each worker publishes once a minute the metrics for scaling and alarms; requires AWS_REGION; unset: nothing is published',
   ),
   METRICS_CLOUDWATCH_ENVIRONMENT: variable(
     z

@@ -139,7 +139,7 @@ const useOf = ({ totalCount, idleCount, waitingCount, options }: pg.Pool): Conne
   max: options.max,
 });
 
-/** What Sequelize's pool (sequelize-pool) tells of itself. */
+/** What Sequelize's pool (sequelize-pool) reports about itself. */
 interface ModelPool {
   readonly using: number;
   readonly available: number;

@@ -40,7 +40,7 @@ export function createStatements(pool: pg.Pool): Statements {
   };
 }
 
-/** @throws {ConnectionError} as Sequelize does, whose errors are told apart everywhere else. */
+/** @throws {ConnectionError} as Sequelize does, whose errors are distinguished everywhere else. */
 async function connect(pool: pg.Pool): Promise<StatementClient> {
   try {
     return (await pool.connect()) as StatementClient;

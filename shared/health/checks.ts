@@ -22,13 +22,13 @@ type CheckMeanings = Readonly<Record<string, string>>;
 /** The readiness checks of both processes. */
 const commonMeanings = {
   postgres:
-    '`postgres cannot be reached`, `postgres did not answer in time` (2 s). `postgres refuses writes`: [it is read-only or its disk is full](#postgresql-refuses-writes). `postgres refuses connections (SQLSTATE)`: it was reached; the log has its answer',
+    '`postgres cannot be reached`, `postgres did not answer in time` (2 s). `postgres refuses writes`: [it is read-only or its disk is full](#postgresql-refuses-writes). `postgres refuses connections (SQLSTATE)`: it was reached; its answer is in the log',
   redis:
     '`redis cannot be reached`, `redis did not answer in time`: the Redis of `REDIS_URL`. `redis refuses commands: …`, `redis is a cluster: …`: [Redis refuses commands](#redis-refuses-commands)',
   redis_logs: 'the same for the Redis of `REDIS_URL_LOGS`, if that is a different Redis',
   migrations: '`migrations are pending`: the newest one that the code needs has not run',
   outbox:
-    '`pending messages are not relayed`: the oldest one has been due for more than 120 s. `enqueued messages are not being processed`: one has been on the queue for more than 300 s without an attempt, and no attempt at any mail began in that time, so no worker with the role `mail` is working. An outage of the mail server does not cause this: attempts go on. `the queue mail was paused by an operator`: the same, and [an operator wanted it so](#pause-and-resume-a-queue). `pending`, `oldest_pending_seconds`, `oldest_untried_seconds` and `oldest_open_seconds` are always shown',
+    '`pending messages are not relayed`: the oldest one has been due for more than 120 s. `enqueued messages are not being processed`: one has been on the queue for more than 300 s without an attempt, and no attempt at any mail began in that time, so no worker with the role `mail` is working. An outage of the mail server does not cause this: attempts go on. `the queue mail was paused by an operator`: the same, and [this was intended](#pause-and-resume-a-queue). `pending`, `oldest_pending_seconds`, `oldest_untried_seconds` and `oldest_open_seconds` are always shown',
 } as const satisfies CheckMeanings;
 
 export type CommonCheck = keyof typeof commonMeanings;

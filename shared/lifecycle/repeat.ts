@@ -13,7 +13,7 @@ export interface RepeatOptions {
 
 /**
  * Runs a task repeatedly until stopped, never overlapping, each run after the pause that the last one asked for. The task
- * handles its own errors: a rejection would end the repetition.
+ * handles its own errors: a rejection is unhandled and ends the process.
  * @param task ends early when the signal aborts; resolves to the milliseconds to pause.
  * @param firstPauseMs milliseconds before the first run; with 0 it starts before this function returns.
  */

@@ -27,7 +27,7 @@ export const logMessages = {
     level: 'warn',
     process: 'worker',
     meaning:
-      'CloudWatch did not take them, or they could not be read; scaling and alarms of AWS are without values meanwhile: [Metrics in CloudWatch](#metrics-in-cloudwatch)',
+      'CloudWatch did not take them, or they could not be read; until then AWS has no values for scaling and alarms: [Metrics in CloudWatch](#metrics-in-cloudwatch)',
   },
   'worker started': {
     level: 'info',
@@ -60,11 +60,11 @@ export const logMessages = {
     level: 'info',
     process: 'both',
     meaning:
-      'invalid or too slow HTTP; on the API, in the body of a request its own line tells of it',
+      "invalid or too slow HTTP; on the API, an error in a request body is logged on that request's own line",
   },
   'security event': {
     level: 'info, warn',
-    process: 'API, command line',
+    process: 'API, worker, command line',
     meaning: "a row of `audit_events`; `event.action` is the name in OWASP's vocabulary",
   },
   'enqueue after commit failed; relay will retry': {
@@ -107,7 +107,7 @@ export const logMessages = {
     level: 'warn',
     process: 'both',
     meaning:
-      'PostgreSQL did not take them; each process tells of what it sees by itself: [Alerts](#alerts)',
+      'PostgreSQL did not take them; each process sends notices of what it finds itself: [Alerts](#alerts)',
   },
   'heartbeat failed': {
     level: 'warn',
@@ -132,7 +132,7 @@ export const logMessages = {
   'stalled job failed': {
     level: 'error',
     process: 'worker',
-    meaning: 'its workers died too often; the sweep decides what becomes of the message',
+    meaning: 'its workers died too often; the sweep decides what happens to the message',
   },
   'stalled job recovered': {
     level: 'warn',
@@ -143,7 +143,7 @@ export const logMessages = {
     level: 'info',
     process: 'worker',
     meaning:
-      '`error.message` says why: another worker holds the claim, say, or the mail server takes no further connection. It runs again soon',
+      '`error.message` says why, such as another worker holding the claim or the mail server taking no further connections. It runs again soon',
   },
   'drain started': {
     level: 'info',
@@ -224,7 +224,7 @@ export const logMessages = {
     level: 'warn',
     process: 'both',
     meaning:
-      'PostgreSQL did not take what the process says of itself; once per outage. Counts are kept for the next minute: [PostgreSQL](#postgresql-is-down)',
+      "PostgreSQL did not take the process's report about itself; once per outage. Counts are kept for the next minute: [PostgreSQL](#postgresql-is-down)",
   },
   'presence recorded again': {
     level: 'info',
@@ -316,19 +316,19 @@ export const logMessages = {
     level: 'warn',
     process: 'worker',
     meaning:
-      'its data in Redis cannot be read, or belong to another message; it was removed, and the message gets a new job',
+      'its data in Redis cannot be read, or belongs to another message; it was removed, and the message gets a new job',
   },
   'job failed but message open; re-enqueueing': {
     level: 'warn',
     process: 'worker',
     meaning:
-      'its workers died too often, or could not read it; `event.reason` has why. Ten times at most, then the message is `dead`',
+      'its workers died too often, or could not read it; `event.reason` says why. Ten times at most, then the message is `dead`',
   },
   'corrupt queue keys removed': {
     level: 'error',
     process: 'worker',
     meaning:
-      'a key of the queue (`labels.keys`) was overwritten; its jobs are recreated. Find out by which program',
+      'a key of the queue (`labels.keys`) was overwritten; its jobs are recreated. Find out which program did it',
   },
   'corrupt log queue keys removed': {
     level: 'error',
@@ -412,7 +412,7 @@ export const logMessages = {
   'mail event': {
     level: 'info',
     process: 'worker',
-    meaning: 'the provider reported about a mail; `labels.result`: `recorded`, `again`',
+    meaning: 'the provider reported an event of a mail; `labels.result`: `recorded`, `again`',
   },
   'mail event for unknown message': {
     level: 'warn',
@@ -445,7 +445,7 @@ export const logMessages = {
     level: 'warn',
     process: 'worker',
     meaning:
-      '`labels.task` ran, and the [schedule](#the-schedule) does not show it; the error says why',
+      '`labels.task` ran, but the [schedule](#the-schedule) does not show it; the error says why',
   },
   'requested tasks not read': {
     level: 'warn',

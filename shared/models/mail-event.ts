@@ -18,7 +18,7 @@ export class MailEvent extends Model<
   @UuidKey
   declare id: string;
 
-  /** Null when the event matches no mail of ours. */
+  /** Null only in rows of earlier versions, which also stored events about unknown mails. */
   @ForeignKey(() => OutboxMessage)
   @Column(DataType.UUID)
   declare outboxId: string | null;

@@ -18,11 +18,11 @@ export class OutboxMessage extends Model<
   @UuidKey
   declare id: string;
 
-  /** Name of the job contract that the payload follows. */
+  /** Name of the mail's contract, which the payload follows. */
   @Column({ type: DataType.TEXT, allowNull: false })
   declare name: string;
 
-  /** Ids only. */
+  /** Ids, and for a security notice its kind; no address and no token. */
   @Column({ type: DataType.JSONB, allowNull: false })
   declare payload: Record<string, unknown>;
 

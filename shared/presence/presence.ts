@@ -169,7 +169,7 @@ async function write(
   }
 }
 
-/** What the process finds about its own clock is no readiness check: an operator decides what becomes of the process. */
+/** What the process finds about its own clock is no readiness check: an operator decides what to do with the process. */
 function noteClock(state: State, clock: ClockReading): void {
   const ok = isInStep(clock);
   const offset = duration(Math.abs(clock.aheadMs) / 1_000);

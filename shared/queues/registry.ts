@@ -53,7 +53,7 @@ export interface ConsumerDefinition {
  */
 export const queueRegistry = {
   mail: {
-    description: 'delivers outbox messages: every mail is one',
+    description: 'delivers outbox messages, one for each mail',
     redis: 'main',
     role: 'mail',
     refusalCheck: 'redis_refuses',

@@ -26,7 +26,7 @@ export interface ScalableWork {
   readonly isHeld: boolean;
 }
 
-/** How the need is told from the facts. */
+/** How the need is derived from the facts. */
 export interface ScalingSettings {
   /** The part of a worker's time that is planned to be used, 0 to 1; the rest is for what comes while another one starts. */
   readonly utilisation: number;

@@ -9,11 +9,11 @@ interface TaskFacts {
 /** Every periodic task, by the name that it also has in `POST /tasks/{name}`. */
 export const taskCatalogue = {
   'sweep-outbox': {
-    does: 'gives enqueued mails whose job Redis has lost another one',
+    does: 'creates new jobs for enqueued mails whose jobs Redis has lost',
     everySeconds: 30,
   },
   'rotate-audit': {
-    does: 'prepares the coming months of the audit, and drops those older than 13 months',
+    does: 'prepares the coming months of the audit and drops those older than 13 months',
     everySeconds: 6 * 3_600,
   },
   'purge-expired': {

@@ -28,7 +28,7 @@ const GO_ON_WITHIN_MS = 60_000;
 const OVER_AFTER_MS = 2 * GO_ON_WITHIN_MS;
 
 /**
- * Pauses a worker for a while when Redis answers but refuses everything, for want of memory, disk or rights: BullMQ would
+ * Pauses a worker for a while when Redis answers but refuses everything, lacking memory, disk or rights: BullMQ would
  * retry thousands of times a second. The queue's readiness check fails until one of its jobs is done, or until nothing has
  * been refused for a while, also when single commands are refused and the worker retries at leisure.
  * @param overAfterMs how long that is.

@@ -3,7 +3,7 @@ import type { Database } from '../../shared/database/connect.js';
 
 /** Deleted rows of each kind. */
 export type PurgeResult = Readonly<Record<Kind, number>> & {
-  /** Kinds of which the run may have left rows, for want of time. */
+  /** Kinds of which the run may have left rows because its time was up. */
   readonly unfinished: number;
 };
 
@@ -12,11 +12,12 @@ const BATCH_SIZE = 1_000;
 const MAX_DURATION_MS = 40_000;
 
 /**
- * Deletes expired rows: settled messages with their deliveries and events, events about unknown mails, links that were never
- * followed, sessions that ended or expired and registrations that were never confirmed, 30 days after their end, as long as no
- * link can still confirm them; and suppressions after a bounce, after a year. Works in small batches, each a transaction, one of
- * each kind in turn, so that however many there are of one kind the others are deleted too; begins none once the signal has
- * aborted. A row that another transaction has locked is left to the next run.
+ * Deletes expired rows. Thirty days after their end: settled messages with their deliveries and events, events about unknown
+ * mails, links that were never followed, sessions that ended or expired, registrations that were never confirmed and that no link
+ * can still confirm, per-minute metrics, processes that are gone, cleared alerts with their notices, and finished bulk actions.
+ * After a year: suppressions that follow a bounce. Works in small batches, each a transaction, one of each kind in turn, so that
+ * however many there are of one kind the others are deleted too; begins none once the signal has aborted. A row that another
+ * transaction has locked is left to the next run.
  * @throws at the end when a kind could not be deleted: {@link PurgeFailed}, or the error itself if nothing else succeeded.
  */
 export async function purgeExpired(database: Database, signal?: AbortSignal): Promise<PurgeResult> {

@@ -100,7 +100,7 @@ export async function recordFailure(
     if (thrown instanceof MailFailure && thrown.isUnclear)
       return (await pauseIfAllAreRefused(deps, thrown.message)) ?? outcome;
   } catch (error) {
-    // The claim expires by itself; what the job does next decides what becomes of the message.
+    // The claim expires by itself; what the job does next decides what happens to the message.
     log.warn(
       { 'labels.outbox_id': message.id, err: maskError(error) },
       'failed attempt not recorded',
@@ -244,7 +244,7 @@ function effectOfOwnError(thrown: unknown): Error {
 
 /**
  * The effect of an error of PostgreSQL that is no fault of the mail, otherwise `undefined`. What may be about this mail's rows
- * alone, such as waiting for a lock in vain, delays no other mail.
+ * alone, such as a lock that it does not get, delays no other mail.
  */
 function effectOfDatabase(error: unknown): JobDelayed | QueueThrottled | undefined {
   if (!isDatabaseUnavailable(error)) return undefined;
