@@ -1,6 +1,6 @@
 import type { WorkerConfig } from '../shared/config/config.js';
 import { shipLogBatch } from '../shared/jobs/ship-log-batch.js';
-import type { Lifecycle } from '../shared/lifecycle/lifecycle.js';
+import { QUEUE_CONSUMER_STALLED, type Lifecycle } from '../shared/lifecycle/lifecycle.js';
 import { outboxJobs } from '../shared/outbox/outbox-job.js';
 import {
   queueNames,
@@ -56,7 +56,7 @@ export function startRoles(
   { onStop, stop }: Pick<Lifecycle, 'onStop' | 'stop'>,
   drain: Pick<Drain, 'add'>,
 ): void {
-  const onStalled = (): void => void stop('queue consumer stalled', 1);
+  const onStalled = (): void => void stop(QUEUE_CONSUMER_STALLED, 1);
   const parts: { stop(deadlineMs: number): Promise<void> }[] = [deps.tasks];
   onStop('roles', async () => {
     const ends = await Promise.allSettled(parts.map((part) => part.stop(DRAIN_DEADLINE_MS)));

@@ -54,7 +54,7 @@ export function readQueueReports({ queues }: QueueDeps): Promise<QueueReport[]> 
 }
 
 const problemOfRedis = (error: unknown): string =>
-  `Redis ${refusalOfRedis(error) ?? 'cannot be reached'}`;
+  `Redis ${refusalOfRedis(error)?.problem ?? 'cannot be reached'}`;
 
 /**
  * Pauses a queue until it is resumed: jobs in progress end, no other is taken, new ones wait. Pausing it again gives it

@@ -120,7 +120,7 @@ async function withQueues<T>({ env }: Arguments, work: (queues: Queues) => Promi
 
 async function openQueue(name: QueueName, url: string) {
   const redis = await connectRedis(url).catch((error: unknown) => {
-    const problem = refusalOfRedis(error) ?? 'cannot be reached';
+    const problem = refusalOfRedis(error)?.problem ?? 'cannot be reached';
     throw new Error(`the Redis of the queue "${name}" ${problem}`, { cause: error });
   });
   // A lost connection fails the command, which says so.

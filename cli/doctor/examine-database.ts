@@ -3,7 +3,7 @@ import { readOutboxState } from '../../api/ops/mail/outbox-state.service.js';
 import { readClock, type ClockReading } from '../../shared/clocks.js';
 import type { loadQueueToolConfig } from '../../shared/config/config.js';
 import { openDatabase, type Database } from '../../shared/database/connect.js';
-import { refusalOfDatabase } from '../../shared/database/failures.js';
+import { refusalOfDatabase, type DatabaseRefusal } from '../../shared/database/failures.js';
 import { isSchemaCurrent } from '../../shared/database/schema-version.js';
 import { tryWrite } from '../../shared/database/writes.js';
 import { checkOutbox, findDeliveryFailure } from '../../shared/health/outbox-check.js';
@@ -53,9 +53,9 @@ export async function examineDatabase({
     };
   } catch (error) {
     const refusal = refusalOfDatabase(error);
-    const found = refusal === undefined ? messageOf(error) : `${refusal}: ${messageOf(error)}`;
+    const found = refusal ? `${refusal.problem}: ${messageOf(error)}` : messageOf(error);
     return {
-      findings: [{ check: 'postgres', ok: false, found, advice: adviceOn(refusal) }],
+      findings: [{ check: 'postgres', ok: false, found, advice: adviceOn(refusal?.kind) }],
       clock: undefined,
       skewedProcesses: [],
     };
@@ -65,10 +65,10 @@ export async function examineDatabase({
 }
 
 /** What to do about a refusal; undefined for a server that does not answer. */
-function adviceOn(refusal: string | undefined): string {
-  if (refusal === 'refuses writes')
+function adviceOn(refusal: DatabaseRefusal['kind'] | undefined): string {
+  if (refusal === 'refuses_writes')
     return 'See the runbook: PostgreSQL refuses writes. Until it is fixed, the API answers 503 to requests that write, and no mail is sent.';
-  if (refusal?.startsWith('refuses connections'))
+  if (refusal === 'refuses_connections')
     return 'PostgreSQL is running. Correct the user and password in DATABASE_URL, or free connections or allow more; until then the API answers 503.';
   if (refusal !== undefined)
     return 'PostgreSQL is running. If the statement took too long, end what holds the lock (pg_locks, pg_stat_activity); until then the API answers 503.';

@@ -49,7 +49,7 @@ export async function examineRedis(
       refusal === undefined
         ? 'Start Redis or restore the connection; mails wait in the outbox until then.'
         : 'See the runbook: Redis refuses commands. Mails wait in the outbox until then.';
-    const found = refusal ?? messageOf(error);
+    const found = refusal?.problem ?? messageOf(error);
     return { findings: [{ check, ok: false, found, advice }], clock: undefined };
   }
   const { facts, paused, clock } = exam;

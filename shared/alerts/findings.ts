@@ -1,27 +1,25 @@
-import type { CheckResult } from '../health/checks.js';
+import { duration } from '../duration.js';
+import type { CheckResult, ProblemKind } from '../health/checks.js';
 import { queueNames, queueRegistry, type RedisName } from '../queues/registry.js';
 import type { ProcessPresence, Processes } from '../presence/read-processes.js';
 import { RECENT_SECONDS, type Facts } from './facts.js';
 
 /**
- * What was found about one state: in words if it is red, null if not, `undefined` if that cannot be told. The words hold no
+ * What was found about one state: in words if it is red, null if not, `undefined` if that is unknown. The words hold no
  * address; untrusted text in them is unescaped.
  */
 export type Finding = string | null | undefined;
 
-export const isWriteRefusal = (problem: string): boolean => problem.endsWith('refuses writes');
-export const isOutOfMemory = (problem: string): boolean => /OOM|no memory left/.test(problem);
-export const isRedisAnswer = (problem: string): boolean =>
-  /refuses commands|is a cluster/.test(problem);
+/** Which problems of a check make a state red. */
+export type KindFilter = (kind: ProblemKind | undefined) => boolean;
 
-/** The problem of a check, if it is of the kind that is meant. */
+/** The problem of a check, if the filter passes it. */
 export function problemOf(
-  check: Pick<CheckResult, 'ok' | 'problem'> | undefined,
-  isMeant: (problem: string) => boolean = () => true,
+  check: Pick<CheckResult, 'ok' | 'problem' | 'kind'> | undefined,
+  isMeant: KindFilter = () => true,
 ): Finding {
   if (!check) return undefined;
-  const problem = check.problem ?? 'it fails';
-  return !check.ok && isMeant(problem) ? problem : null;
+  return !check.ok && isMeant(check.kind) ? (check.problem ?? 'it fails') : null;
 }
 
 /** The first that is red; unknown only if nothing is known. */
@@ -34,17 +32,13 @@ export function anyOf(...findings: readonly Finding[]): Finding {
 export function worstCheck(
   { checks, processes }: Facts,
   name: string,
-  isMeant?: (problem: string) => boolean,
+  isMeant?: KindFilter,
 ): Finding {
   const others = (processes?.live ?? []).map(({ health }) => problemOf(health[name], isMeant));
   return anyOf(problemOf(checks[name], isMeant), ...others, processes && null);
 }
 
-export function refusalOfConsumers(
-  facts: Facts,
-  redis: RedisName,
-  isMeant: (problem: string) => boolean,
-): Finding {
+export function refusalOfConsumers(facts: Facts, redis: RedisName, isMeant: KindFilter): Finding {
   return anyOf(
     ...queuesOn(facts, redis).map((queue) =>
       worstCheck(facts, queueRegistry[queue].refusalCheck, isMeant),
@@ -115,12 +109,12 @@ const MAX_LISTED = 3;
 
 export function findOutbox(
   check: CheckResult | undefined,
-  ending: string,
+  kind: ProblemKind,
   measure: string,
 ): Finding {
-  // Without its measurements the check did not get to judge.
+  // Without its measurements the check has not looked at the messages.
   if (check?.[measure] === undefined) return undefined;
-  const finding = problemOf(check, (problem) => problem.endsWith(ending));
+  const finding = problemOf(check, (found) => found === kind);
   return finding && `${finding}: the oldest for ${duration(Number(check[measure]))}`;
 }
 
@@ -128,9 +122,6 @@ export const counted = (count: number, what: string): Finding =>
   count === 0 ? null : `${count} ${what}`;
 
 export const percent = (share: number): string => `${Math.round(share * 100)} %`;
-
-const duration = (seconds: number): string =>
-  seconds < 120 ? `${seconds} s` : `${Math.floor(seconds / 60)} minutes`;
 
 /** To the second. */
 export const timeOf = (at: Date): string =>

@@ -1,4 +1,5 @@
 import { redisChecks } from '../health/checks.js';
+import { QUEUE_CONSUMER_STALLED } from '../lifecycle/lifecycle.js';
 import { workerRoles, type RedisName, type WorkerRole } from '../queues/registry.js';
 import type { Facts } from './facts.js';
 import {
@@ -8,9 +9,7 @@ import {
   findOutbox,
   findPauses,
   findUse,
-  isOutOfMemory,
-  isRedisAnswer,
-  isWriteRefusal,
+  type KindFilter,
   listed,
   recentlyFailed,
   recentlyLost,
@@ -28,6 +27,8 @@ export type Severity = 'critical' | 'warning';
 interface RedStateDefinition {
   readonly title: string;
   readonly severity: Severity;
+  /** While it is red, mails do not go out. */
+  readonly stopsMail?: true;
   /** The section of docs/runbook.md that says what to do, as the anchor of its heading. */
   readonly section: string;
   /** When it is red, in Markdown. The runbook's table is generated from this. */
@@ -37,8 +38,6 @@ interface RedStateDefinition {
 
 /** Share of the size limit of a process's spool folder above which lines may soon be dropped. */
 export const SPOOL_NEARLY_FULL = 0.75;
-/** The end of a process whose queue consumer has stalled: `stop_reason`. */
-const STALLED = 'queue consumer stalled';
 
 const redisNames = Object.keys(redisChecks) as readonly RedisName[];
 
@@ -46,16 +45,18 @@ const databaseStates = {
   postgres_down: {
     title: 'PostgreSQL is down',
     severity: 'critical',
+    stopsMail: true,
     section: 'postgresql-is-down',
     meaning: 'PostgreSQL cannot be reached, does not answer in time, or refuses connections',
-    find: ({ checks }) => problemOf(checks['postgres'], (problem) => !isWriteRefusal(problem)),
+    find: ({ checks }) => problemOf(checks['postgres'], (kind) => kind !== 'refuses_writes'),
   },
   postgres_refuses_writes: {
     title: 'PostgreSQL refuses writes',
     severity: 'critical',
+    stopsMail: true,
     section: 'postgresql-refuses-writes',
     meaning: 'PostgreSQL answers and is read-only, or its disk is full',
-    find: ({ checks }) => problemOf(checks['postgres'], isWriteRefusal),
+    find: ({ checks }) => problemOf(checks['postgres'], (kind) => kind === 'refuses_writes'),
   },
   migrations_pending: {
     title: 'Migrations are pending',
@@ -63,7 +64,7 @@ const databaseStates = {
     section: 'a-deployments-migration-waits-or-fails',
     meaning: 'a process runs whose code needs a newer schema',
     find: ({ checks }) =>
-      problemOf(checks['migrations'], (problem) => problem.endsWith('are pending')) &&
+      problemOf(checks['migrations'], (kind) => kind === 'migrations_pending') &&
       'the code of a process needs a newer schema',
   },
 } as const satisfies Readonly<Record<string, RedStateDefinition>>;
@@ -72,35 +73,40 @@ const redisStates = Object.fromEntries(
   redisNames.flatMap((name) => Object.entries(statesOfRedis(name))),
 ) as Record<`redis_${'' | 'logs_'}${'down' | 'refuses' | 'full'}`, RedStateDefinition>;
 
+const isOutOfMemory: KindFilter = (kind) => kind === 'out_of_memory';
+
 function statesOfRedis(name: RedisName): Record<string, RedStateDefinition> {
   const check = redisChecks[name];
   const [what, variable] =
     name === 'main' ? ['Redis', 'REDIS_URL'] : ['The Redis of the logs', 'REDIS_URL_LOGS'];
-  const severity = name === 'main' ? 'critical' : 'warning';
-  const own = (facts: Facts, isMeant: (problem: string) => boolean): Finding =>
+  const effect: Pick<RedStateDefinition, 'severity' | 'stopsMail'> =
+    name === 'main' ? { severity: 'critical', stopsMail: true } : { severity: 'warning' };
+  const own = (facts: Facts, isMeant: KindFilter): Finding =>
     facts.redisNames.includes(name) ? problemOf(facts.checks[check], isMeant) : null;
   return {
     [`${check}_down`]: {
       title: `${what} is down`,
-      severity,
+      ...effect,
       section: 'redis-is-down',
       meaning: `the Redis of \`${variable}\` cannot be reached, or does not answer in time`,
-      find: (facts) => own(facts, (problem) => !isRedisAnswer(problem)),
+      find: (facts) =>
+        own(facts, (kind) => kind !== 'refuses_commands' && kind !== 'out_of_memory'),
     },
     [`${check}_refuses`]: {
       title: `${what} refuses commands`,
-      severity,
+      ...effect,
       section: 'redis-refuses-commands',
       meaning: `the Redis of \`${variable}\` answers and does not do what the queues need`,
       find: (facts) =>
         anyOf(
-          own(facts, (problem) => isRedisAnswer(problem) && !isOutOfMemory(problem)),
-          refusalOfConsumers(facts, name, (problem) => !isOutOfMemory(problem)),
+          own(facts, (kind) => kind === 'refuses_commands'),
+          // An older worker writes no kind.
+          refusalOfConsumers(facts, name, (kind) => kind !== 'out_of_memory'),
         ),
     },
     [`${check}_full`]: {
       title: `${what} is full`,
-      severity,
+      ...effect,
       section: 'redis-is-full',
       meaning: `the Redis of \`${variable}\` has no memory left, or so little that a queue takes no more jobs`,
       find: (facts) =>
@@ -120,7 +126,7 @@ const workerStates = Object.fromEntries(
 function stateOfRole(role: WorkerRole): RedStateDefinition {
   return {
     title: `No worker has the role ${role}`,
-    severity: role === 'logs' ? 'warning' : 'critical',
+    ...(role === 'logs' ? { severity: 'warning' } : { severity: 'critical', stopsMail: true }),
     section: 'no-worker-has-a-role',
     meaning: `no live worker has \`${role}\` in \`WORKER_ROLES\`${role === 'logs' ? ', although `FIREHOSE_DELIVERY_STREAM` is set' : ''}`,
     find: ({ processes, neededRoles }) => {
@@ -154,7 +160,9 @@ const processStates = {
       'within the last 15 minutes a running process ended by an uncaught exception; a failed start is not seen',
     find: ({ processes }) =>
       listed(
-        recentlyFailed(processes)?.filter(({ stopReason }) => stopReason !== STALLED),
+        recentlyFailed(processes)?.filter(
+          ({ stopReason }) => stopReason !== QUEUE_CONSUMER_STALLED,
+        ),
         (each) =>
           `${nameOf(each)}, at ${timeOf(each.seenAt)}: ${each.stopReason ?? `exit code ${each.exitCode}`}`,
       ),
@@ -167,7 +175,9 @@ const processStates = {
       'within the last 15 minutes a worker took no jobs although some waited, and ended itself',
     find: ({ processes }) =>
       listed(
-        recentlyFailed(processes)?.filter(({ stopReason }) => stopReason === STALLED),
+        recentlyFailed(processes)?.filter(
+          ({ stopReason }) => stopReason === QUEUE_CONSUMER_STALLED,
+        ),
         (each) => `${nameOf(each)}, at ${timeOf(each.seenAt)}`,
       ),
   },
@@ -188,22 +198,24 @@ const mailStates = {
   outbox_not_relayed: {
     title: 'Mails are not relayed',
     severity: 'critical',
+    stopsMail: true,
     section: 'the-outbox-grows-old',
     meaning: 'a pending message has been due for more than two minutes',
-    find: ({ checks }) => findOutbox(checks['outbox'], 'not relayed', 'oldest_pending_seconds'),
+    find: ({ checks }) => findOutbox(checks['outbox'], 'not_relayed', 'oldest_pending_seconds'),
   },
   mails_not_worked_on: {
     title: 'Mails are not being processed',
     severity: 'critical',
+    stopsMail: true,
     section: 'mail-does-not-arrive',
     meaning:
       'a message has been on the queue for more than five minutes, and no mail was attempted',
-    find: ({ checks }) =>
-      findOutbox(checks['outbox'], 'not being processed', 'oldest_untried_seconds'),
+    find: ({ checks }) => findOutbox(checks['outbox'], 'not_processed', 'oldest_untried_seconds'),
   },
   mail_failing: {
     title: 'All mail is failing',
     severity: 'critical',
+    stopsMail: true,
     section: 'mail-does-not-arrive',
     meaning: 'mails were attempted for ten minutes, and none was sent',
     find: ({ mail }) => mail && (mail.failure ?? null),
@@ -211,6 +223,7 @@ const mailStates = {
   smtp_refuses: {
     title: 'The mail server refuses us',
     severity: 'critical',
+    stopsMail: true,
     section: 'mail-does-not-arrive',
     meaning: 'the mail server refused our settings or our account; the check `smtp` of a worker',
     find: (facts) => worstCheck(facts, 'smtp'),
@@ -273,11 +286,7 @@ const logStates = {
   },
 } as const satisfies Readonly<Record<string, RedStateDefinition>>;
 
-/**
- * Everything that an operator must hear of, most important first. Alerts, the console, `doctor` and the runbook's table
- * are derived from this list.
- */
-export const redStates = {
+const definitions = {
   ...databaseStates,
   ...redisStates,
   ...workerStates,
@@ -285,9 +294,15 @@ export const redStates = {
   ...processStates,
   ...queueStates,
   ...logStates,
-} as const satisfies Readonly<Record<string, RedStateDefinition>>;
+};
 
-export type RedStateName = keyof typeof redStates;
+export type RedStateName = keyof typeof definitions;
+
+/**
+ * Everything that an operator must hear of, most important first. Alerts, the console, `doctor` and the runbook's table
+ * are derived from this list.
+ */
+export const redStates: Readonly<Record<RedStateName, RedStateDefinition>> = definitions;
 
 export const redStateNames = Object.keys(redStates) as readonly RedStateName[];
 

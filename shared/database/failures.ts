@@ -16,18 +16,23 @@ export function isDatabaseUnavailable(error: unknown): boolean {
   return reported ? isUnavailable(reported) : UNAVAILABLE_MESSAGE.test(causeOf(error).message);
 }
 
-/**
- * What a reachable PostgreSQL refuses, in words for an operator and without the server's own message. `undefined` when the
- * error did not come from the server.
- */
-export function refusalOfDatabase(error: unknown): string | undefined {
+/** What a reachable PostgreSQL refuses. */
+export interface DatabaseRefusal {
+  readonly kind: 'refuses_writes' | 'refuses_connections' | 'refuses_statements';
+  /** In words for an operator, without the server's own message. */
+  readonly problem: string;
+}
+
+/** `undefined` when the error did not come from the server. */
+export function refusalOfDatabase(error: unknown): DatabaseRefusal | undefined {
   if (!(error instanceof Error)) return undefined;
   const reported = reportedBy(error);
   if (!reported) return undefined;
-  if (refusesWrites(reported)) return 'refuses writes';
+  const { state } = reported;
+  if (refusesWrites(reported)) return { kind: 'refuses_writes', problem: 'refuses writes' };
   return error instanceof ConnectionError
-    ? `refuses connections (${reported.state})`
-    : `refuses statements (${reported.state})`;
+    ? { kind: 'refuses_connections', problem: `refuses connections (${state})` }
+    : { kind: 'refuses_statements', problem: `refuses statements (${state})` };
 }
 
 /** True after a deadlock or serialization failure: the same transaction may succeed when it is run again. */

@@ -6,10 +6,24 @@ import {
   type RefusalCheck,
 } from '../queues/registry.js';
 
+/** Problems that programs tell apart. What was not reached, or did not answer, has no kind. */
+export type ProblemKind =
+  | 'refuses_connections'
+  | 'refuses_statements'
+  | 'refuses_writes'
+  | 'refuses_commands'
+  | 'out_of_memory'
+  | 'migrations_pending'
+  | 'not_relayed'
+  | 'not_processed'
+  | 'queue_paused';
+
 /** What one check found; numbers are measurements, such as ages in seconds. */
 export interface CheckResult {
   readonly ok: boolean;
+  /** In words for an operator. No program may depend on them: `kind` is for programs. */
   readonly problem?: string | undefined;
+  readonly kind?: ProblemKind | undefined;
   readonly [measure: string]: number | boolean | string | undefined;
 }
 

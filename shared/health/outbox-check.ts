@@ -10,9 +10,6 @@ const MAX_UNTRIED_SECONDS = 300;
 /** A failed message open for longer, while none is sent, means that all mail is failing. */
 const MAX_UNSENT_SECONDS = 600;
 
-/** The problem when no worker takes mails. */
-export const NOT_PROCESSED = 'enqueued messages are not being processed';
-
 interface OutboxAges {
   readonly pending: number;
   readonly oldestPending: number;
@@ -60,9 +57,19 @@ export async function checkOutbox(database: Database): Promise<CheckResult> {
     oldest_open_seconds: oldestOpen,
   };
   if (oldestPending > MAX_PENDING_SECONDS)
-    return { ok: false, problem: 'pending messages are not relayed', ...measures };
+    return {
+      ok: false,
+      kind: 'not_relayed',
+      problem: 'pending messages are not relayed',
+      ...measures,
+    };
   if (Math.min(oldestUntried, sinceAttempt) > MAX_UNTRIED_SECONDS)
-    return { ok: false, problem: NOT_PROCESSED, ...measures };
+    return {
+      ok: false,
+      kind: 'not_processed',
+      problem: 'enqueued messages are not being processed',
+      ...measures,
+    };
   return { ok: true, ...measures };
 }
 

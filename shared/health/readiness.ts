@@ -10,7 +10,7 @@ import type { JobQueue } from '../queues/job-queue.js';
 import type { Queues } from '../queues/queues.js';
 import { refusalOfRedis } from '../queues/redis-refusals.js';
 import { redisChecks, type Check, type CheckResult, type CommonCheck } from './checks.js';
-import { checkOutbox, NOT_PROCESSED } from './outbox-check.js';
+import { checkOutbox } from './outbox-check.js';
 
 /** Whether the process can do its work, and if not, why. */
 export const Readiness = z.object({
@@ -26,16 +26,27 @@ export const Readiness = z.object({
 const CHECK_TIMEOUT_MS = 2_000;
 const SHARED_FOR_MS = 10_000;
 
-/** Runs all checks concurrently, each for at most two seconds. A process that is shutting down is not ready. */
+/** The answer to who asks for readiness: {@link runChecks} in words. A process that is shutting down is not ready. */
 export async function readiness(
   checks: Readonly<Record<string, Check>>,
   isStopping: () => boolean,
 ): Promise<z.infer<typeof Readiness>> {
+  const results = Object.entries(await runChecks(checks));
+  const isReady = results.every(([, { ok }]) => ok) && !isStopping();
+  return {
+    status: isReady ? 'ready' : 'not_ready',
+    checks: Object.fromEntries(results.map(([name, { kind: _kind, ...shown }]) => [name, shown])),
+  };
+}
+
+/** Runs all checks concurrently, each for at most two seconds. Never rejects. */
+export async function runChecks(
+  checks: Readonly<Record<string, Check>>,
+): Promise<Readonly<Record<string, CheckResult>>> {
   const results = await Promise.all(
     Object.entries(checks).map(async ([name, check]) => [name, await run(name, check)] as const),
   );
-  const isReady = results.every(([, { ok }]) => ok) && !isStopping();
-  return { status: isReady ? 'ready' : 'not_ready', checks: Object.fromEntries(results) };
+  return Object.fromEntries(results);
 }
 
 const CONNECTED: Statement = { name: 'check-connected', text: 'select' };
@@ -61,7 +72,7 @@ export function commonChecks(
     migrations: async () =>
       (await isSchemaCurrent(database))
         ? { ok: true }
-        : { ok: false, problem: 'migrations are pending' },
+        : { ok: false, kind: 'migrations_pending', problem: 'migrations are pending' },
     outbox: async () => becauseOfPause(await checkOutbox(database), queues.mail),
   };
   return Object.fromEntries(
@@ -74,9 +85,11 @@ async function becauseOfPause(
   result: CheckResult,
   queue: Pick<JobQueue, 'pauseOf'>,
 ): Promise<CheckResult> {
-  if (result.problem !== NOT_PROCESSED) return result;
+  if (result.kind !== 'not_processed') return result;
   const pause = await queue.pauseOf().catch(() => undefined);
-  return pause ? { ...result, problem: 'the queue mail was paused by an operator' } : result;
+  return pause
+    ? { ...result, kind: 'queue_paused', problem: 'the queue mail was paused by an operator' }
+    : result;
 }
 
 async function answers(ping: Promise<void>): Promise<CheckResult> {
@@ -142,6 +155,7 @@ async function run(name: string, check: Check): Promise<CheckResult> {
   } catch (error) {
     // The reason is logged; a public answer must not quote a driver.
     const refusal = refusalOfDatabase(error) ?? refusalOfRedis(error);
-    return { ok: false, problem: `${name} ${refusal ?? 'cannot be reached'}` };
+    if (!refusal) return { ok: false, problem: `${name} cannot be reached` };
+    return { ok: false, kind: refusal.kind, problem: `${name} ${refusal.problem}` };
   }
 }

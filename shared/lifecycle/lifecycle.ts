@@ -11,6 +11,9 @@ export interface StopCause {
   readonly error?: unknown;
 }
 
+/** The reason with which a worker ends itself that takes no jobs although some wait. */
+export const QUEUE_CONSUMER_STALLED = 'queue consumer stalled';
+
 type Release = (cause: StopCause) => Promise<void> | void;
 
 export interface Lifecycle {

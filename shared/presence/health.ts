@@ -1,11 +1,13 @@
 import { maskTokensAndAddresses } from '../logging/mask.js';
-import type { Check, CheckResult } from '../health/checks.js';
-import { readiness } from '../health/readiness.js';
+import type { Check, CheckResult, ProblemKind } from '../health/checks.js';
+import { runChecks } from '../health/readiness.js';
 
 /** What one of a process's checks found last. */
 export interface HealthFact {
   readonly ok: boolean;
   readonly problem?: string;
+  /** Absent in what an older release has written; a newer one may write others. */
+  readonly kind?: ProblemKind;
   /** Since when it fails, in ISO 8601, by the clock of the process. */
   readonly since?: string;
 }
@@ -24,19 +26,21 @@ export async function lookAt(
   checks: Readonly<Record<string, Check>>,
   before: Health,
 ): Promise<Health> {
-  const { checks: results } = await readiness(checks, () => false);
+  const results = await runChecks(checks);
   return Object.fromEntries(
-    Object.entries(results).map(([name, result]) => [
-      name,
-      factOf(result as CheckResult, before[name]),
-    ]),
+    Object.entries(results).map(([name, result]) => [name, factOf(result, before[name])]),
   );
 }
 
-function factOf({ ok, problem }: CheckResult, before: HealthFact | undefined): HealthFact {
+function factOf({ ok, problem, kind }: CheckResult, before: HealthFact | undefined): HealthFact {
   if (ok) return { ok };
   const since = before?.since ?? new Date().toISOString();
-  return { ok, since, ...(problem !== undefined && { problem: boundedText(problem) }) };
+  return {
+    ok,
+    since,
+    ...(problem !== undefined && { problem: boundedText(problem) }),
+    ...(kind && { kind }),
+  };
 }
 
 /** True when the checks found the same. */

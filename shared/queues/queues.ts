@@ -126,7 +126,7 @@ async function problemsIn({ client, probe }: OpenRedis): Promise<RedisProblem[]>
   } catch (error) {
     const refusal = refusalOfRedis(error);
     if (refusal === undefined) throw error;
-    return [{ isSerious: true, problem: `it ${refusal}` }];
+    return [{ isSerious: true, problem: `it ${refusal.problem}` }];
   }
 }
 

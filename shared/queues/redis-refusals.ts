@@ -55,11 +55,22 @@ export const refusalCode = ({ message }: Error): string =>
 export const isWrongType = (error: unknown): boolean =>
   isRefusal(error) && refusalCode(error) === 'WRONGTYPE';
 
-/** For an operator: what a reachable Redis refuses to do. Undefined when the error is not its answer. */
-export function refusalOfRedis(error: unknown): string | undefined {
+/** What a reachable Redis refuses to do. */
+export interface RedisRefusal {
+  readonly kind: 'refuses_commands' | 'out_of_memory';
+  /** In words for an operator. */
+  readonly problem: string;
+}
+
+/** Undefined when the error is not Redis's answer. */
+export function refusalOfRedis(error: unknown): RedisRefusal | undefined {
   if (!isRefusal(error)) return undefined;
-  if (error instanceof UnsupportedRedis) return `is ${CLUSTER}`;
+  if (error instanceof UnsupportedRedis)
+    return { kind: 'refuses_commands', problem: `is ${CLUSTER}` };
   const code = refusalCode(error);
   const meaning = AT_MAX_CLIENTS.test(error.message) ? 'maxclients is reached' : MEANINGS[code];
-  return `refuses commands: ${code}${meaning === undefined ? '' : ` (${meaning})`}`;
+  return {
+    kind: code === 'OOM' ? 'out_of_memory' : 'refuses_commands',
+    problem: `refuses commands: ${code}${meaning === undefined ? '' : ` (${meaning})`}`,
+  };
 }

@@ -38,7 +38,11 @@ test('a worker whose Redis has no memory left pauses instead of spinning, and go
   );
   await eventually(() => pauses().length === 1);
   t.is(pauses()[0]?.['msg'], 'Redis out of memory; consumer paused');
-  t.is((await faults.checks.redis_refuses()).problem, 'Redis has no memory left');
+  t.deepEqual(await faults.checks.redis_refuses(), {
+    ok: false,
+    kind: 'out_of_memory',
+    problem: 'Redis has no memory left',
+  });
   await eventually(() => pauses().length === 2);
 
   await redis.client.config('SET', 'maxmemory', '16mb');

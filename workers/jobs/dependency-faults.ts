@@ -1,13 +1,15 @@
 import {
   dependencyCheckNames,
   type Check,
+  type CheckResult,
   type DependencyCheck,
+  type ProblemKind,
 } from '../../shared/health/checks.js';
 
 /** Faults of dependencies that no retry overcomes until an operator acts: wrong settings, or a Redis that refuses commands. */
 export interface DependencyFaults {
   /** @param problem what the dependency answered, without addresses and secrets. */
-  raise(check: DependencyCheck | Condition, problem: string): void;
+  raise(check: DependencyCheck | Condition, problem: string, kind?: ProblemKind): void;
   clear(check: DependencyCheck | Condition): void;
   /** For readiness: each fails from the fault until the next success. */
   readonly checks: Readonly<Record<DependencyCheck, Check>>;
@@ -20,18 +22,16 @@ type Condition = 'smtp_circuit';
 
 /** Starts without faults. */
 export function createDependencyFaults(): DependencyFaults {
-  const problems = new Map<DependencyCheck | Condition, string>();
+  const problems = new Map<DependencyCheck | Condition, CheckResult>();
   const checkOf =
     (name: DependencyCheck | Condition): Check =>
-    async () => {
-      const problem = problems.get(name);
-      return problem === undefined ? { ok: true } : { ok: false, problem };
-    };
+    async () =>
+      problems.get(name) ?? { ok: true };
   const checks = Object.fromEntries(
     dependencyCheckNames.map((name) => [name, checkOf(name)]),
   ) as Record<DependencyCheck, Check>;
   return {
-    raise: (name, problem) => void problems.set(name, problem),
+    raise: (name, problem, kind) => void problems.set(name, { ok: false, problem, kind }),
     clear: (name) => void problems.delete(name),
     checks,
     facts: { ...checks, smtp_circuit: checkOf('smtp_circuit') },

@@ -1,6 +1,10 @@
 import type { Worker } from 'bullmq';
 import type { Logger } from '../../shared/logging/logger.js';
-import { isRefusal, refusalCode, refusalOfRedis } from '../../shared/queues/redis-refusals.js';
+import {
+  refusalCode,
+  refusalOfRedis,
+  type RedisRefusal,
+} from '../../shared/queues/redis-refusals.js';
 import { queueRegistry, type QueueName } from '../../shared/queues/registry.js';
 import type { DependencyFaults } from './dependency-faults.js';
 
@@ -49,15 +53,12 @@ export function pauseOnRedisErrors(
     quiet = undefined;
     faults.clear(check);
   };
-  const tell = (error: Error): void => {
-    const isFull = refusalCode(error) === 'OOM';
-    faults.raise(check, `Redis ${isFull ? 'has no memory left' : refusalOfRedis(error)}`);
-  };
-  const pause = (error: Error): void => {
-    const code = refusalCode(error);
+  const tell = ({ kind, problem }: RedisRefusal): void =>
+    faults.raise(check, `Redis ${kind === 'out_of_memory' ? 'has no memory left' : problem}`, kind);
+  const pause = (refusal: RedisRefusal, code: string): void => {
     const fields = { 'labels.queue': queue, 'labels.rest_ms': PAUSE_MS };
-    tell(error);
-    if (code === 'OOM') log.error(fields, 'Redis out of memory; consumer paused');
+    tell(refusal);
+    if (refusal.kind === 'out_of_memory') log.error(fields, 'Redis out of memory; consumer paused');
     else log.error({ ...fields, 'event.reason': code }, 'Redis rejects commands; consumer paused');
     void worker.pause(true);
     setTimeout(() => {
@@ -66,17 +67,18 @@ export function pauseOnRedisErrors(
   };
   worker.on('error', (error) => {
     // Only Redis's own answers: BullMQ itself waits for a lost connection.
-    if (!isRefusal(error)) return;
+    const refusal = refusalOfRedis(error);
+    if (!refusal) return;
     const now = performance.now();
     if (firstAt === undefined || now - lastAt > GO_ON_WITHIN_MS) firstAt = now;
     lastAt = now;
     quiet = quiet?.refresh() ?? setTimeout(endRefusals, overAfterMs).unref();
     if (worker.isPaused()) return;
-    if (now - firstAt >= TELL_AFTER_MS) tell(error);
+    if (now - firstAt >= TELL_AFTER_MS) tell(refusal);
     refusals = [...refusals.filter((at) => now - at < WITHIN_MS), now];
     if (refusals.length < REFUSALS_BEFORE_PAUSE) return;
     refusals = [];
-    pause(error);
+    pause(refusal, refusalCode(error));
   });
   worker.on('completed', endRefusals);
   return { sinceLastMs: () => performance.now() - lastAt };

@@ -1,5 +1,6 @@
 import { duration } from '../../../shared/duration.js';
 import type { OpenRedState } from '../../../shared/alerts/read-red-states.js';
+import { redStates } from '../../../shared/alerts/red-states.js';
 import { markup, type Html } from '../../http/page.js';
 import { ago, clip, counted } from '../layout/format.js';
 import type { Snapshot } from '../live/snapshot.js';
@@ -12,10 +13,6 @@ export interface Verdict {
   readonly red: readonly OpenRedState[];
 }
 
-/** Red states that mean that mails do not go out. */
-const STOPS_MAIL =
-  /^(?:postgres_|redis_(?!logs)|no_worker_(?:mail|relay)|outbox_|mails_not|mail_|smtp_)/;
-
 /** Mails leave within seconds. Well before a process that was killed counts as lost. */
 const WAITS_TOO_LONG_SECONDS = 60;
 
@@ -23,12 +20,10 @@ const WAITS_TOO_LONG_SECONDS = 60;
 export function judgeSnapshot(snapshot: Snapshot): Verdict {
   const { red: report, queues } = snapshot;
   const red = report.value?.red ?? [];
-  const stops = red.filter(
-    ({ name, severity }) => severity === 'critical' && STOPS_MAIL.test(name),
-  );
   const sentence = sentenceOf(snapshot);
   const paused = queues.value?.find(({ name }) => name === 'mail')?.paused;
-  if (stops.length > 0) return { mood: 'bad', headline: 'Mail is not flowing', sentence, red };
+  if (red.some(({ name }) => redStates[name].stopsMail))
+    return { mood: 'bad', headline: 'Mail is not flowing', sentence, red };
   if (paused) return { mood: 'warn', headline: 'Mail is paused by an operator', sentence, red };
   if (report.value === undefined || report.hasFailed)
     return { mood: 'warn', headline: 'The state of the service is unknown', sentence, red };

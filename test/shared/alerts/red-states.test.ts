@@ -3,6 +3,8 @@ import test from 'ava';
 import { readFacts, type Facts } from '../../../shared/alerts/facts.js';
 import { readRedStates } from '../../../shared/alerts/read-red-states.js';
 import { judge, redStateNames } from '../../../shared/alerts/red-states.js';
+import type { ProblemKind } from '../../../shared/health/checks.js';
+import { QUEUE_CONSUMER_STALLED } from '../../../shared/lifecycle/lifecycle.js';
 import { commonChecks } from '../../../shared/health/readiness.js';
 import type { ProcessPresence } from '../../../shared/presence/read-processes.js';
 import { openQueues } from '../../../shared/queues/queues.js';
@@ -65,22 +67,27 @@ const well: Facts = {
   spool: { bytes: 0, maxBytes: 100, droppedLines: 5, recentlyDropped: 0 },
 };
 
-const failing = (check: string, problem: string): Facts => ({
+const failing = (check: string, problem: string, kind?: ProblemKind): Facts => ({
   ...well,
-  checks: { ...well.checks, [check]: { ok: false, problem } },
+  checks: { ...well.checks, [check]: { ok: false, problem, kind } },
 });
 
-const outbox = (problem: string): Facts => ({
+const outbox = (kind: ProblemKind): Facts => ({
   ...well,
   checks: {
     ...well.checks,
-    outbox: { ok: false, problem, oldest_pending_seconds: 600, oldest_untried_seconds: 600 },
+    outbox: {
+      ok: false,
+      problem: 'messages wait',
+      kind,
+      oldest_pending_seconds: 600,
+      oldest_untried_seconds: 600,
+    },
   },
 });
 
-const withHealth = (check: string, problem: string): Facts => ({
-  ...onlyWorker({ health: { [check]: { ok: false, problem } } }),
-});
+const withHealth = (check: string, problem: string, kind?: ProblemKind): Facts =>
+  onlyWorker({ health: { [check]: { ok: false, problem, ...(kind && { kind }) } } });
 
 const pausedFor = (minutes: number) => ({
   reason: 'the provider moves',
@@ -91,14 +98,17 @@ const pausedFor = (minutes: number) => ({
 /** For each state: what makes it red, and what is found. */
 const cases: Readonly<Record<string, readonly [Facts, RegExp]>> = {
   postgres_down: [failing('postgres', 'postgres cannot be reached'), /cannot be reached/],
-  postgres_refuses_writes: [failing('postgres', 'postgres refuses writes'), /refuses writes/],
-  migrations_pending: [failing('migrations', 'migrations are pending'), /newer schema/],
+  postgres_refuses_writes: [failing('postgres', 'it is read-only', 'refuses_writes'), /read-only/],
+  migrations_pending: [
+    failing('migrations', 'one has not run', 'migrations_pending'),
+    /newer schema/,
+  ],
   redis_down: [failing('redis', 'redis did not answer in time'), /did not answer/],
-  redis_refuses: [failing('redis', 'redis refuses commands: NOAUTH (it wants…)'), /NOAUTH/],
+  redis_refuses: [failing('redis', 'it wants a password', 'refuses_commands'), /password/],
   redis_full: [{ ...well, redisUse: { main: 0.8, logs: 0 } }, /80 %.*added to mail/],
   redis_logs_down: [failing('redis_logs', 'redis_logs cannot be reached'), /redis_logs/],
-  redis_logs_refuses: [withHealth('redis_refuses_logs', 'Redis refuses commands: BUSY'), /BUSY/],
-  redis_logs_full: [withHealth('redis_refuses_logs', 'Redis has no memory left'), /memory/],
+  redis_logs_refuses: [withHealth('redis_refuses_logs', 'it is busy', 'refuses_commands'), /busy/],
+  redis_logs_full: [withHealth('redis_refuses_logs', 'no memory', 'out_of_memory'), /memory/],
   ...Object.fromEntries(
     workerRoles.map((role) => [
       `no_worker_${role}`,
@@ -114,18 +124,15 @@ const cases: Readonly<Record<string, readonly [Facts, RegExp]>> = {
     /03:00:00 UTC: uncaughtException: TypeError/,
   ],
   queue_consumer_stalled: [
-    alsoStopped({ seenSecondsAgo: 60, exitCode: 1, stopReason: 'queue consumer stalled' }),
+    alsoStopped({ seenSecondsAgo: 60, exitCode: 1, stopReason: QUEUE_CONSUMER_STALLED }),
     /03:00:00 UTC/,
   ],
   clocks_differ: [
     withHealth('clock', '10 s behind PostgreSQL'),
     /^rollcall-worker \(host-1, 7\): 10 s behind PostgreSQL$/,
   ],
-  outbox_not_relayed: [outbox('pending messages are not relayed'), /oldest for 10 minutes/],
-  mails_not_worked_on: [
-    outbox('enqueued messages are not being processed'),
-    /oldest for 10 minutes/,
-  ],
+  outbox_not_relayed: [outbox('not_relayed'), /oldest for 10 min$/],
+  mails_not_worked_on: [outbox('not_processed'), /oldest for 10 min$/],
   mail_failing: [
     { ...well, mail: { failure: 'none was sent', newDead: 0, newUncertain: 0 } },
     /none/,
@@ -208,13 +215,21 @@ test('what is over is not red: a stop in order, a loss and a crash of long ago, 
 
 test('with one Redis for all queues, what its consumers meet is told of that one', (t) => {
   const { red } = judge({
-    ...withHealth('redis_refuses_logs', 'Redis has no memory left'),
+    ...withHealth('redis_refuses_logs', 'no memory', 'out_of_memory'),
     redisNames: ['main'],
     redisUse: { main: 0.65 },
   });
   t.deepEqual(
     red.map(({ name }) => name),
     ['redis_full'],
+  );
+});
+
+test('a refusal without a kind, as an older worker writes it, is red as one of commands', (t) => {
+  const { red } = judge(withHealth('redis_refuses', 'Redis has no memory left'));
+  t.deepEqual(
+    red.map(({ name }) => name),
+    ['redis_refuses'],
   );
 });
 

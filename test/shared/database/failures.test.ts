@@ -159,19 +159,26 @@ for (const [what, sqlState] of [
 }
 
 test('a refusal by the server is described in our words, with only its code', async (t) => {
-  const refusalWith = async (sqlState: string): Promise<string | undefined> =>
+  const refusalWith = async (sqlState: string) =>
     refusalOfDatabase(
       await failureOf(
         shared.query(`do $$ begin raise exception 'secret' using errcode = '${sqlState}'; end $$`),
       ),
     );
-  t.is(await refusalWith('25006'), 'refuses writes');
-  t.is(await refusalWith('53100'), 'refuses writes');
-  t.is(await refusalWith('54000'), 'refuses writes');
-  t.is(await refusalWith('57014'), 'refuses statements (57014)');
+  const refusesWrites = { kind: 'refuses_writes', problem: 'refuses writes' } as const;
+  t.deepEqual(await refusalWith('25006'), refusesWrites);
+  t.deepEqual(await refusalWith('53100'), refusesWrites);
+  t.deepEqual(await refusalWith('54000'), refusesWrites);
+  t.deepEqual(await refusalWith('57014'), {
+    kind: 'refuses_statements',
+    problem: 'refuses statements (57014)',
+  });
   const stranger = Object.assign(new URL(context.databaseUrl), { password: 'wrong' }).href;
   const refused = await failureOf(ask(openImpatient(t, stranger), 'select 1'));
-  t.is(refusalOfDatabase(refused), 'refuses connections (28P01)');
+  t.deepEqual(refusalOfDatabase(refused), {
+    kind: 'refuses_connections',
+    problem: 'refuses connections (28P01)',
+  });
   t.is(refusalOfDatabase(new Error('connect ECONNREFUSED 127.0.0.1:5432')), undefined);
 });
 
@@ -188,7 +195,7 @@ for (const [what, sql, refusal] of [
           await shared.query(statement, { transaction: tx });
       }),
     );
-    t.is(refusalOfDatabase(failure), refusal);
+    t.is(refusalOfDatabase(failure)?.problem, refusal);
     t.is(isDatabaseUnavailable(failure), refusal === 'refuses writes');
   });
 }
@@ -203,7 +210,7 @@ test('a prepared statement that lacks a right fails in the same way', async (t) 
     ['select id from outbox for update', 'refuses writes'],
   ] as const) {
     const failure = await failureOf(statements.run({ name: text, text }, []));
-    t.is(refusalOfDatabase(failure), refusal);
+    t.is(refusalOfDatabase(failure)?.problem, refusal);
     t.is(isDatabaseUnavailable(failure), refusal === 'refuses writes');
   }
 });

@@ -59,6 +59,7 @@ test.serial(
   async (t) => {
     const answers: Record<string, Awaited<ReturnType<Check>>> = {
       smtp: { ok: false, problem: '535 for someone@example.org' },
+      redis_refuses: { ok: false, problem: 'no room', kind: 'out_of_memory' },
       postgres: { ok: true, pending: 3 },
     };
     const check =
@@ -67,7 +68,7 @@ test.serial(
         answers[name] ?? { ok: true };
     const { database, presence } = setUp(t, {
       checks: { postgres: check('postgres') },
-      facts: { smtp: check('smtp') },
+      facts: { smtp: check('smtp'), redis_refuses: check('redis_refuses') },
     });
     const own = async (): Promise<ProcessPresence | undefined> =>
       (await readProcesses(database)).live[0];
@@ -81,12 +82,16 @@ test.serial(
     });
     t.true(first.memoryBytes > 1_000_000);
     t.regex(first.health['smtp']?.since ?? '', /^\d{4}-.+Z$/);
+    t.false('kind' in (first.health['smtp'] ?? {}));
+    t.is(first.health['redis_refuses']?.kind, 'out_of_memory');
 
     answers['smtp'] = { ok: true };
+    answers['redis_refuses'] = { ok: true };
     await eventually(async () => (await own())?.health['smtp']?.ok);
     t.deepEqual((await own())?.health, {
       postgres: { ok: true },
       smtp: { ok: true },
+      redis_refuses: { ok: true },
       clock: { ok: true },
     });
 

@@ -195,7 +195,7 @@ test('a command-line tool tells why Redis took no connection, or that it is not 
   // Redis closes the connection right behind its answer, which a reset may overtake.
   await eventually(
     async () =>
-      refusalOfRedis(await connectRedis(redis.url).catch((error: unknown) => error)) ===
+      refusalOfRedis(await connectRedis(redis.url).catch((error: unknown) => error))?.problem ===
       AT_MAX_CLIENTS,
   );
   await redis.stop();
@@ -245,13 +245,13 @@ test('each node of a cluster is told as such, whichever queue it holds (field: b
 
 test('whatever says MOVED is a cluster, though it does not say so of itself', (t) => {
   const moved = Object.assign(new Error('MOVED 5137 10.0.0.2:6379'), { name: 'ReplyError' });
-  t.is(
-    refusalOfRedis(moved),
-    'refuses commands: MOVED (a cluster: not supported, use a single shard)',
-  );
+  t.deepEqual(refusalOfRedis(moved), {
+    kind: 'refuses_commands',
+    problem: 'refuses commands: MOVED (a cluster: not supported, use a single shard)',
+  });
   t.is(refusalOfRedis(new Error('connect ECONNREFUSED')), undefined);
   const plain = Object.assign(new Error('ERR unknown command'), { name: 'ReplyError' });
-  t.is(refusalOfRedis(plain), 'refuses commands: ERR');
+  t.is(refusalOfRedis(plain)?.problem, 'refuses commands: ERR');
 });
 
 function open(scope: Scope, url: string, logsUrl = url) {
@@ -265,6 +265,6 @@ async function refusalIn(work: Promise<void> | undefined): Promise<string | unde
     await work;
     return undefined;
   } catch (error) {
-    return refusalOfRedis(error);
+    return refusalOfRedis(error)?.problem;
   }
 }
