@@ -45,6 +45,12 @@
  * Operation
  * - **presence**: the row in which a process says that it lives, what it is and what it sees. **lost**: not seen for 150 seconds,
  *   without having stopped.
+ * - **red state**: a fault that an operator must hear of, one of a closed list (`red-states.ts`). Every process evaluates the list
+ *   about every 15 seconds; what two evaluations in a row find is **confirmed**.
+ * - **alert**: the row of a confirmed red state: **raised** while a process sees it (Prometheus: firing), **cleared** when none
+ *   has for a while (resolved).
+ * - **notice**: a message to operators by one **channel**, a mailbox or the webhook: which alerts were raised, and which cleared.
+ *   **fallback notice**: one that a process sends by itself while PostgreSQL is away.
  * - **per-minute metrics**: what all processes counted within one minute, kept for the charts.
  *
  * Tests

@@ -2,17 +2,12 @@ import { randomUUID } from 'node:crypto';
 import { QueryTypes } from 'sequelize';
 import type { Database } from '../database/connect.js';
 import { retryConflicts } from '../database/transaction.js';
+import { redState, type RedState } from './evaluation.js';
 import type { ClearedItem, NoticeItem } from './notice.js';
-import {
-  isRedStateName,
-  redState,
-  redStateNames,
-  type RedState,
-  type RedStateName,
-} from './red-states.js';
+import { isRedStateName, redStateNames, type RedStateName } from './red-states.js';
 
 /** What a report has changed, and what is open now. */
-export interface Reported {
+export interface AlertChanges {
   /** Raised by this report. */
   readonly raised: readonly string[];
   /** Cleared by this report. */
@@ -21,24 +16,24 @@ export interface Reported {
   readonly open: readonly string[];
 }
 
-/** The same for a state that no process here knows, such as one of another release. */
+/** A state that no process here knows, such as one of another release, is cleared when it was not seen for this long. */
 const FORGOTTEN_MS = 600_000;
 
 /**
- * Tells the others what this process sees: raises what is not open yet, and clears what neither it nor any other has seen for
- * a while. Of several processes that see the same, one raises it.
- * @param fine states of which this process knows that they are not red.
+ * Shares what this process sees with the others: raises what is not open yet, and clears what neither it nor any other has
+ * seen for a while. Of several processes that see the same, one raises it.
+ * @param notRed states of which this process knows that they are not red.
  * @param unseenMs an alert is cleared when nobody has seen its state for so long.
  */
 export async function reportStates(
   database: Database,
   red: readonly RedState[],
-  fine: readonly RedStateName[],
+  notRed: readonly RedStateName[],
   unseenMs: number,
-): Promise<Reported> {
+): Promise<AlertChanges> {
   const sorted = red.toSorted((one, other) => (one.name < other.name ? -1 : 1));
   const rows = await retryConflicts(() =>
-    database.query<{ name: string; change: keyof Reported }>(
+    database.query<{ name: string; change: keyof AlertChanges }>(
       `with seen as (
          select * from unnest($ids::uuid[], $names::text[], $details::text[]) as seen (id, name, detail)
        ), raised as (
@@ -50,7 +45,7 @@ export async function reportStates(
          update alerts set cleared_at = now()
           where cleared_at is null and name <> all ($names::text[])
             and (seen_at < now() - $forgottenMs * interval '1 millisecond'
-                 or name = any ($fine::text[]) and seen_at < now() - $unseenMs * interval '1 millisecond')
+                 or name = any ($notRed::text[]) and seen_at < now() - $unseenMs * interval '1 millisecond')
          returning name
        )
        select name, 'raised' as change from raised where is_new
@@ -64,14 +59,14 @@ export async function reportStates(
           ids: sorted.map(() => randomUUID()),
           names: sorted.map(({ name }) => name),
           details: sorted.map(({ detail }) => detail.replaceAll('\0', '')),
-          fine,
+          notRed,
           unseenMs,
           forgottenMs: FORGOTTEN_MS,
         },
       },
     ),
   );
-  const of = (change: keyof Reported): string[] =>
+  const of = (change: keyof AlertChanges): string[] =>
     rows.filter((row) => row.change === change).map(({ name }) => name);
   return { raised: of('raised'), cleared: of('cleared'), open: of('open') };
 }
@@ -111,10 +106,10 @@ export const noticeTimes: NoticeTimes = {
 export async function claimNotices(
   database: Database,
   channel: string,
-  times: NoticeTimes = noticeTimes,
+  times: NoticeTimes,
 ): Promise<ClaimedNotices> {
   const rows = await database.query<NoticeRow>(
-    `with told as (
+    `with notices as (
        select n.*, a.name from alert_notices n join alerts a on a.id = n.alert_id where n.channel = $channel
      ), due as (
        select a.id, case when a.cleared_at is null then 'raised' else 'cleared' end as kind,
@@ -123,20 +118,20 @@ export async function claimNotices(
         where a.name = any ($known::text[])
           and (a.cleared_at is null or a.cleared_at > now() - interval '1 day')
           and not exists (
-            select from told where alert_id = a.id and sent_at is not null
+            select from notices where alert_id = a.id and sent_at is not null
                and kind = case when a.cleared_at is null then 'raised' else 'cleared' end)
           and (a.cleared_at is not null
                  and exists (
-                   select from told where alert_id = a.id and kind = 'raised' and (sent_at is not null or failures > 0))
+                   select from notices where alert_id = a.id and kind = 'raised' and (sent_at is not null or failures > 0))
                or (a.cleared_at is null or a.cleared_at > now() - interval '1 hour')
                  and not exists (
-                   select from told where name = a.name and sent_at > now() - $sameStateMs * interval '1 millisecond'))
+                   select from notices where name = a.name and sent_at > now() - $sameStateMs * interval '1 millisecond'))
      ), claimed as (
        insert into alert_notices (alert_id, channel, kind, claimed_until)
        select id, $channel, kind, now() + $claimMs * interval '1 millisecond' from due
         where exists (select from due where at < now() - $gatherMs * interval '1 millisecond')
           and not exists (
-            select from told where claimed_until > now() or sent_at > now() - $gapMs * interval '1 millisecond')
+            select from notices where claimed_until > now() or sent_at > now() - $gapMs * interval '1 millisecond')
         order by id
        on conflict (alert_id, channel, kind) do update set claimed_until = excluded.claimed_until
         where alert_notices.sent_at is null
@@ -202,8 +197,8 @@ export async function settleNotices(
   );
 }
 
-/** Records for open alerts that they were told of on a channel while PostgreSQL was away. */
-export async function recordTold(
+/** Records that a channel was notified of open alerts while PostgreSQL was away. */
+export async function recordNotified(
   database: Database,
   channel: string,
   names: readonly string[],

@@ -10,13 +10,21 @@ import {
   claimHeartbeat,
   claimNotices,
   noticeTimes,
-  recordTold,
+  recordNotified,
   reportStates,
   returnHeartbeat,
   settleNotices,
+  type AlertChanges,
   type NoticeTimes,
-  type Reported,
 } from './alert-store.js';
+import {
+  createStreaks,
+  debounce,
+  evaluate,
+  type Confirmed,
+  type Evaluation,
+  type Streaks,
+} from './evaluation.js';
 import {
   readFacts,
   RECENT_SECONDS,
@@ -25,17 +33,16 @@ import {
   type FactsDeps,
   type SpoolFacts,
 } from './facts.js';
-import { believe, createHolds, type Believed, type Holds } from './holds.js';
-import type { NoticeChannel } from './notice.js';
-import { judge, redStateNames, type Judgement } from './red-states.js';
-import { sendNotice } from './send-notice.js';
 import {
-  createUntrackedNotices,
-  handOver,
-  tellCleared,
-  tellRaised,
-  type UntrackedNotices,
-} from './untracked-notices.js';
+  createFallbackNotices,
+  forgetNotified,
+  notifiedStates,
+  notifyCleared,
+  notifyRaised,
+  type FallbackNotices,
+} from './fallback-notices.js';
+import { sendNotice, type NoticeChannel } from './notice.js';
+import { redStateNames } from './red-states.js';
 import { callUrl, createWebhook } from './webhook.js';
 
 export interface AlertingDeps extends Omit<FactsDeps, 'spool'> {
@@ -89,26 +96,26 @@ export const webhooks = ({ webhookUrl }: ApiConfig['alerts']): NoticeChannel[] =
 interface Alerting {
   readonly deps: AlertingDeps;
   readonly settings: AlertingSettings;
-  readonly holds: Holds;
-  readonly untracked: UntrackedNotices;
+  readonly streaks: Streaks;
+  readonly fallback: FallbackNotices;
   readonly isDue: (kind: string) => boolean;
   /** How many lines the spool had dropped, and when. */
   readonly drops: { readonly at: number; readonly lines: number }[];
-  /** What was found last; `undefined` before the first turn. */
-  judgement: Judgement | undefined;
+  /** The last one; `undefined` before the first. */
+  evaluation: Evaluation | undefined;
   /** While notices are being sent. */
-  telling: Promise<void> | undefined;
+  sending: Promise<void> | undefined;
   /** Open alerts as of the last turn with PostgreSQL. */
   open: readonly string[];
-  /** When the table of the processes may be believed again; by a monotonic clock. */
+  /** When the table of the processes is complete again; by a monotonic clock. */
   presenceFrom: number;
 }
 
 /**
- * Looks about every 15 seconds for what is red, until stopped; tells the operators on every channel when a state is raised and
- * when it is over, and calls the heartbeat URL each minute while nothing is. All processes do; through PostgreSQL they agree
- * on who tells what. While that is away each tells what it sees. Delivered at least once: a process that ends between the
- * delivery and the record of it leaves the notice to another.
+ * Evaluates the red states about every 15 seconds, until stopped; notifies the operators on every channel when an alert is
+ * raised and when it is cleared, and calls the heartbeat URL each minute while none is open. All processes do; through
+ * PostgreSQL they agree on who sends what. While that is away each sends what it sees. Notices are delivered at least once: a
+ * process that ends between the delivery and the record of it leaves the notice to another.
  */
 export function startAlerting(
   deps: AlertingDeps,
@@ -117,23 +124,23 @@ export function startAlerting(
   const alerting: Alerting = {
     deps,
     settings: { ...defaults, ...settings },
-    holds: createHolds(),
-    untracked: createUntrackedNotices(),
+    streaks: createStreaks(),
+    fallback: createFallbackNotices(),
     isDue: createLogThrottle(SAME_WARNING_EVERY_MS),
     drops: [],
-    judgement: undefined,
-    telling: undefined,
+    evaluation: undefined,
+    sending: undefined,
     open: [],
     presenceFrom: 0,
   };
   deps.metrics.collect(['rollcall_red_state'], () => ({
-    rollcall_red_state: alerting.judgement ? readingsOf(alerting.judgement) : [],
+    rollcall_red_state: alerting.evaluation ? readingsOf(alerting.evaluation) : [],
   }));
   const pauseMs = (): number => jittered(alerting.settings.everyMs, JITTER);
-  const looking = startRepeating(
+  const evaluating = startRepeating(
     async (signal) => {
       try {
-        await lookOnce(alerting, signal);
+        await evaluateOnce(alerting, signal);
       } catch (error) {
         warn(alerting, error);
       }
@@ -143,16 +150,16 @@ export function startAlerting(
     { unref: true },
   );
   return {
-    runNow: looking.runNow,
+    runNow: evaluating.runNow,
     async stop() {
-      await looking.stop();
-      await alerting.telling;
+      await evaluating.stop();
+      await alerting.sending;
     },
   };
 }
 
-/** What cannot be told is left out. */
-const readingsOf = ({ red, unknown }: Judgement) =>
+/** States that are unknown are left out. */
+const readingsOf = ({ red, unknown }: Evaluation) =>
   redStateNames
     .filter((name) => !unknown.includes(name))
     .map((name) => ({
@@ -160,62 +167,52 @@ const readingsOf = ({ red, unknown }: Judgement) =>
       value: red.some((state) => state.name === name) ? 1 : 0,
     }));
 
-async function lookOnce(alerting: Alerting, signal: AbortSignal): Promise<void> {
+async function evaluateOnce(alerting: Alerting, signal: AbortSignal): Promise<void> {
   const { deps } = alerting;
   const facts = await readFacts({ ...deps, spool: () => spoolFacts(alerting) });
   if (signal.aborted) return;
-  const judgement = judge(withBelievablePresence(alerting, facts));
-  alerting.judgement = judgement;
-  const believed = believe(alerting.holds, judgement);
+  const evaluation = evaluate(withCompletePresence(alerting, facts));
+  alerting.evaluation = evaluation;
+  const confirmed = debounce(alerting.streaks, evaluation);
   // While PostgreSQL is red for this process, it is the wrong place to say so.
-  const reported = facts.checks['postgres']?.ok ? await report(alerting, believed) : undefined;
-  if (reported) alerting.open = reported.open;
-  // Not awaited: what others see may depend on this process's looking on in time.
-  alerting.telling ??= tell(alerting, { judgement, believed, reported }, signal)
+  const changes = facts.checks['postgres']?.ok ? await report(alerting, confirmed) : undefined;
+  // Not awaited: what others see may depend on this process's next evaluation in time.
+  alerting.sending ??= notify(alerting, { evaluation, confirmed, changes }, signal)
     .catch((error: unknown) => warn(alerting, error))
-    .finally(() => (alerting.telling = undefined));
+    .finally(() => (alerting.sending = undefined));
 }
 
-interface Findings {
-  readonly judgement: Judgement;
-  readonly believed: Believed;
-  /** `undefined` when PostgreSQL is away. */
-  readonly reported: Reported | undefined;
-}
-
-async function tell(
+/** Writes what is confirmed to PostgreSQL; `undefined` when it was not accepted. */
+async function report(
   alerting: Alerting,
-  { judgement, believed, reported }: Findings,
-  signal: AbortSignal,
-): Promise<void> {
-  const { deps, untracked, open } = alerting;
-  await tellCleared(untracked, untrackedDeps(deps), believed.fine, signal);
-  if (reported) {
-    await tellTracked(alerting, signal);
-    if (isAllWell(judgement, reported)) await beat(alerting, signal);
-  } else {
-    const untold = believed.red.filter(({ name }) => !open.includes(name));
-    await tellRaised(untracked, untrackedDeps(deps), untold, signal);
-  }
-}
-
-const untrackedDeps = ({ queues, ...deps }: AlertingDeps) => ({ ...deps, isFirst: queues.isFirst });
-
-/** `undefined` when PostgreSQL did not take it. */
-async function report(alerting: Alerting, { red, fine }: Believed): Promise<Reported | undefined> {
+  { red, notRed }: Confirmed,
+): Promise<AlertChanges | undefined> {
   const { database, log } = alerting.deps;
   try {
-    const reported = await reportStates(database, red, fine, alerting.settings.unseenMs);
+    const changes = await reportStates(database, red, notRed, alerting.settings.unseenMs);
+    alerting.open = changes.open;
     for (const { name, detail } of red)
-      if (reported.raised.includes(name))
+      if (changes.raised.includes(name))
         log.error({ 'labels.alert': name, 'event.reason': detail }, 'alert raised');
-    for (const name of reported.cleared) log.info({ 'labels.alert': name }, 'alert cleared');
-    for (const [channel, names] of handOver(alerting.untracked, reported.open))
-      await recordTold(database, channel, names);
-    return reported;
+    for (const name of changes.cleared) log.info({ 'labels.alert': name }, 'alert cleared');
+    await recordFallback(alerting);
+    return changes;
   } catch (error) {
     warn(alerting, error);
     return undefined;
+  }
+}
+
+/** Records for open alerts where this process has sent notices while PostgreSQL was away. */
+async function recordFallback(alerting: Alerting): Promise<void> {
+  const { deps, fallback, open } = alerting;
+  try {
+    for (const [channel, names] of notifiedStates(fallback, open)) {
+      forgetNotified(fallback, channel, names);
+      await recordNotified(deps.database, channel, names);
+    }
+  } catch (error) {
+    warn(alerting, error);
   }
 }
 
@@ -225,8 +222,32 @@ function warn({ deps, isDue }: Alerting, error: unknown): void {
   deps.log.warn({ err: error }, 'alerts not recorded');
 }
 
+interface Outcome {
+  readonly evaluation: Evaluation;
+  readonly confirmed: Confirmed;
+  /** `undefined` when PostgreSQL is away. */
+  readonly changes: AlertChanges | undefined;
+}
+
+/** Sends every notice that is due. */
+async function notify(
+  alerting: Alerting,
+  { evaluation, confirmed, changes }: Outcome,
+  signal: AbortSignal,
+): Promise<void> {
+  const { deps, fallback, open } = alerting;
+  const fallbackDeps = { ...deps, isFirst: deps.queues.isFirst };
+  await notifyCleared(fallback, fallbackDeps, confirmed.notRed, signal);
+  if (!changes) {
+    const red = confirmed.red.filter(({ name }) => !open.includes(name));
+    return notifyRaised(fallback, fallbackDeps, red, signal);
+  }
+  await sendClaimed(alerting, signal);
+  if (isAllWell(evaluation, changes)) await callHeartbeat(alerting, signal);
+}
+
 /** Sends what is due on each channel and is for this process to send. */
-async function tellTracked({ deps, settings }: Alerting, signal: AbortSignal): Promise<void> {
+async function sendClaimed({ deps, settings }: Alerting, signal: AbortSignal): Promise<void> {
   const { database, channels, environment, runbookUrl, log } = deps;
   await Promise.all(
     channels.map(async (channel) => {
@@ -239,11 +260,11 @@ async function tellTracked({ deps, settings }: Alerting, signal: AbortSignal): P
   );
 }
 
-const isAllWell = ({ red, unknown }: Judgement, { open }: Reported): boolean =>
+const isAllWell = ({ red, unknown }: Evaluation, { open }: AlertChanges): boolean =>
   red.length + unknown.length + open.length === 0;
 
 /** Calls the heartbeat URL if nobody has within this minute. */
-async function beat({ deps, isDue }: Alerting, signal: AbortSignal): Promise<void> {
+async function callHeartbeat({ deps, isDue }: Alerting, signal: AbortSignal): Promise<void> {
   const { database, heartbeatUrl, log } = deps;
   if (heartbeatUrl === undefined || !(await claimHeartbeat(database))) return;
   try {
@@ -255,7 +276,7 @@ async function beat({ deps, isDue }: Alerting, signal: AbortSignal): Promise<voi
 }
 
 /** Without the processes for a while after PostgreSQL was away: none could report itself. */
-function withBelievablePresence(alerting: Alerting, facts: Facts): Facts {
+function withCompletePresence(alerting: Alerting, facts: Facts): Facts {
   const now = performance.now();
   if (!facts.checks['postgres']?.ok)
     alerting.presenceFrom = now + alerting.settings.presenceAfterMs;

@@ -2,7 +2,7 @@ import { QueryTypes } from 'sequelize';
 import type { Database } from '../database/connect.js';
 import type { Check, CheckResult } from '../health/checks.js';
 import { findDeliveryFailure } from '../health/outbox-check.js';
-import { readiness } from '../health/readiness.js';
+import { runChecks } from '../health/readiness.js';
 import type { SpoolUse } from '../log-shipping/open-logging.js';
 import { readProcesses, type Processes } from '../presence/read-processes.js';
 import type { JobQueue, QueuePause } from '../queues/job-queue.js';
@@ -15,8 +15,8 @@ import {
   type WorkerRole,
 } from '../queues/registry.js';
 
-/** Mails that need somebody. */
-export interface MailFacts {
+/** Mails that were not sent. */
+export interface MailFailures {
   /** Why no mail has been sent for ten minutes although some were attempted. */
   readonly failure: string | undefined;
   /** Given up within the last hour, and still waiting for a decision. */
@@ -25,12 +25,12 @@ export interface MailFacts {
   readonly newUncertain: number;
 }
 
-/** What red states are told from. What could not be read is `undefined`, and nothing is concluded from it. */
+/** What red states are evaluated from. What could not be read is `undefined`, and nothing is concluded from it. */
 export interface Facts {
   /** What the readiness checks of this process found. */
   readonly checks: Readonly<Record<string, CheckResult>>;
   readonly processes: Processes | undefined;
-  readonly mail: MailFacts | undefined;
+  readonly mail: MailFailures | undefined;
   /** The used share of each Redis's memory. */
   readonly redisUse: Readonly<Partial<Record<RedisName, number | undefined>>>;
   /** Which queues an operator has paused; null for one that is not. */
@@ -48,7 +48,7 @@ export interface SpoolFacts extends SpoolUse {
   readonly recentlyDropped: number;
 }
 
-/** What happened within so long is told of, though it is over: a process that vanished, dropped log lines. */
+/** What happened within so long is red, though it is over: a process that vanished, dropped log lines. */
 export const RECENT_SECONDS = 15 * 60;
 
 /** The roles that some worker must have. Without a spool nobody ships logs. */
@@ -68,10 +68,10 @@ export interface FactsDeps {
 /** Reads everything at the same time, each part for about two seconds at most. Never rejects. */
 export async function readFacts(deps: FactsDeps): Promise<Facts> {
   const { database, queues, neededRoles } = deps;
-  const [{ checks }, processes, mail, shares, pauses] = await Promise.all([
-    readiness(deps.checks, () => false),
+  const [checks, processes, mail, shares, pauses] = await Promise.all([
+    runChecks(deps.checks),
     known(readProcesses(database)),
-    known(readMailFacts(database)),
+    known(readMailFailures(database)),
     Promise.all(
       queues.redisNames.map(async (name) => [name, await known(queues.usedShare(name))] as const),
     ),
@@ -98,8 +98,8 @@ const orNull = (pause: QueuePause | undefined): QueuePause | null => pause ?? nu
 /** `undefined` for what cannot be read: the readiness check of the same dependency says why. */
 const known = <T>(reading: Promise<T>): Promise<T | undefined> => reading.catch(() => undefined);
 
-async function readMailFacts(database: Database): Promise<MailFacts> {
-  const [row] = await database.query<Omit<MailFacts, 'failure'> & { hasSent: boolean }>(
+async function readMailFailures(database: Database): Promise<MailFailures> {
+  const [row] = await database.query<Omit<MailFailures, 'failure'> & { hasSent: boolean }>(
     `select exists (
               select from outbox
                where state = 'settled' and outcome = 'sent' and settled_at > now() - interval '10 minutes'

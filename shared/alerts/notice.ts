@@ -1,7 +1,8 @@
+import type { Logger } from '../logging/logger.js';
+import type { RedState } from './evaluation.js';
 import { timeOf } from './findings.js';
-import type { RedState } from './red-states.js';
 
-/** A state that a notice tells of. */
+/** A state that a notice is about. */
 export interface NoticeItem extends RedState {
   readonly since: Date;
 }
@@ -11,7 +12,7 @@ export interface ClearedItem extends NoticeItem {
   readonly until: Date;
 }
 
-/** What operators are told, on one way, in one message. */
+/** What operators are notified of, on one channel, in one message. */
 export interface Notice {
   /** `APP_ENV`. */
   readonly environment: string;
@@ -62,4 +63,26 @@ function titles(items: readonly NoticeItem[]): string {
   const named = items.slice(0, MAX_NAMED).map(({ title }) => title);
   const others = items.length - named.length;
   return `${named.join('; ')}${others > 0 ? `; ${others} more` : ''}`;
+}
+
+/** Sends a notice and logs what became of it; resolves to whether it was delivered. */
+export async function sendNotice(
+  log: Logger,
+  channel: NoticeChannel,
+  notice: Notice,
+  signal: AbortSignal,
+): Promise<boolean> {
+  const fields = {
+    'labels.channel': channel.kind,
+    'labels.raised': notice.raised.map(({ name }) => name).join(','),
+    'labels.cleared': notice.cleared.map(({ name }) => name).join(','),
+  };
+  try {
+    await channel.send(notice, signal);
+    log.info(fields, 'alert notice sent');
+    return true;
+  } catch (error) {
+    log.warn({ ...fields, err: error }, 'alert notice failed; will retry');
+    return false;
+  }
 }

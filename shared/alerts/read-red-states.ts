@@ -1,7 +1,8 @@
 import { QueryTypes } from 'sequelize';
 import type { Database } from '../database/connect.js';
+import { evaluate, redState, type RedState } from './evaluation.js';
 import { readFacts, type FactsDeps } from './facts.js';
-import { isRedStateName, judge, redState, type RedState, type RedStateName } from './red-states.js';
+import { isRedStateName, type RedStateName } from './red-states.js';
 
 /** A red state, as of now. */
 export interface OpenRedState extends RedState {
@@ -9,7 +10,7 @@ export interface OpenRedState extends RedState {
   readonly since: Date | undefined;
 }
 
-/** What is red, most severe first, and what cannot be told. */
+/** What is red, most severe first, and what is unknown. */
 export interface RedStateReport {
   readonly red: readonly OpenRedState[];
   readonly unknown: readonly RedStateName[];
@@ -21,7 +22,7 @@ export interface RedStateReport {
  */
 export async function readRedStates(deps: FactsDeps): Promise<RedStateReport> {
   const [{ red, unknown }, open] = await Promise.all([
-    readFacts(deps).then(judge),
+    readFacts(deps).then(evaluate),
     readOpenAlerts(deps.database).catch(() => []),
   ]);
   const sinceOf = new Map(open.map(({ name, since }) => [name, since]));

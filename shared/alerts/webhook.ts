@@ -1,5 +1,5 @@
+import type { RedState } from './evaluation.js';
 import { entriesOf, subjectOf, type Notice, type NoticeChannel } from './notice.js';
-import type { RedState } from './red-states.js';
 
 const TIMEOUT_MS = 10_000;
 

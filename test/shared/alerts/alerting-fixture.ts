@@ -137,3 +137,19 @@ export async function looks(processes: readonly { looked(): number }[]): Promise
     of: 'some more looks',
   });
 }
+
+/** The names of the open alerts. */
+export async function openAlerts({ rows }: TestContext): Promise<string[]> {
+  const open = await rows<{ name: string }>(
+    'select name from alerts where cleared_at is null order by name',
+  );
+  return open.map(({ name }) => name);
+}
+
+/** How many notices are recorded as sent on the channel. */
+export async function sentOn({ rows }: TestContext, channel: string): Promise<number> {
+  const sent = await rows('select from alert_notices where channel = $1 and sent_at is not null', [
+    channel,
+  ]);
+  return sent.length;
+}

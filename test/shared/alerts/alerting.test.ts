@@ -1,16 +1,24 @@
 import test from 'ava';
+import { redState } from '../../../shared/alerts/evaluation.js';
 import { subjectOf, type Notice } from '../../../shared/alerts/notice.js';
-import { redState } from '../../../shared/alerts/red-states.js';
 import { createWebhook } from '../../../shared/alerts/webhook.js';
 import { shareProcess, useContext, type Scope } from '../../helpers/context.js';
 import { eventually } from '../../helpers/eventually.js';
 import { openSmtpServer } from '../../helpers/smtp-server.js';
-import { openTcpProxy } from '../../helpers/tcp-proxy.js';
-import { checkOf, looks, mailsTo, openReceiver, start } from './alerting-fixture.js';
+import {
+  checkOf,
+  looks,
+  mailsTo,
+  openAlerts as openAlertsIn,
+  openReceiver,
+  sentOn,
+  start,
+} from './alerting-fixture.js';
 
 shareProcess();
 
 const context = useContext();
+const openAlerts = () => openAlertsIn(context);
 const never = new AbortController().signal;
 
 // They all look at the one table.
@@ -139,7 +147,7 @@ test.serial(
     status = 200;
     await context.rows(`update alert_notices set claimed_until = now() where channel = 'webhook'`);
     await eventually(() => hook.bodies.length > 1, { of: 'the second try' });
-    await eventually(async () => (await toldOn('webhook')) === 1, { of: 'its record' });
+    await eventually(async () => (await sentOn(context, 'webhook')) === 1, { of: 'its record' });
     t.is(smtp.taken.length, 2);
   },
 );
@@ -219,51 +227,6 @@ test.serial('what is raised soon after another goes into one message', async (t)
   t.is(hook.alerts().length, 2);
 });
 
-test.serial('with PostgreSQL gone one process tells of it by Redis, and of its end', async (t) => {
-  const hook = await openReceiver(t);
-  const postgres = await openTcpProxy(t, context.databaseUrl);
-  const urls = { postgres: postgres.urlFor(context.databaseUrl) };
-  const options = { urls, channels: () => [createWebhook(hook.url)] };
-  const processes = [await start(t, context, options), await start(t, context, options)];
-  await postgres.refuse();
-  await eventually(() => hook.bodies.length > 0, { of: 'the notice' });
-  t.like(hook.bodies[0], { alerts: [{ state: 'raised', name: 'postgres_down' }] });
-  await looks(processes);
-  t.is(hook.bodies.length, 1, 'once');
-  await postgres.restore();
-  await eventually(() => hook.bodies.length > 1, { of: 'the end' });
-  t.like(hook.bodies[1], { alerts: [{ state: 'cleared', name: 'postgres_down' }] });
-});
-
-test.serial(
-  'with PostgreSQL and Redis gone each process tells of both; what lasts is not told again afterwards',
-  async (t) => {
-    const hook = await openReceiver(t);
-    const postgres = await openTcpProxy(t, context.databaseUrl);
-    const redis = await openTcpProxy(t, context.redisUrl);
-    const urls = {
-      postgres: postgres.urlFor(context.databaseUrl),
-      redis: redis.urlFor(context.redisUrl),
-    };
-    const process = await start(t, context, { urls, channels: () => [createWebhook(hook.url)] });
-    await Promise.all([postgres.refuse(), redis.refuse()]);
-    const names = () =>
-      hook.bodies.flatMap(({ alerts }) =>
-        (alerts as { name: string; state: string }[]).map(({ name, state }) => `${name} ${state}`),
-      );
-    await eventually(() => names().length > 1, { of: 'the notice' });
-    t.deepEqual(names(), ['postgres_down raised', 'redis_down raised']);
-    await postgres.restore();
-    await eventually(() => names().length > 2, { of: 'the end of one' });
-    await looks([process]);
-    t.deepEqual(names().slice(2), ['postgres_down cleared']);
-    t.deepEqual(await openAlerts(), ['redis_down']);
-    await redis.restore();
-    await eventually(() => names().length > 3, { of: 'the end of the other' });
-    t.is(names()[3], 'redis_down cleared');
-  },
-);
-
 test.serial(
   'the heartbeat is called once a minute by all together, and not while something is red',
   async (t) => {
@@ -290,17 +253,3 @@ test.serial('a heartbeat that failed is tried again soon', async (t) => {
   await eventually(() => beats.calls() > 1, { of: 'the second try' });
   t.true(messages().includes('heartbeat failed'));
 });
-
-const openAlerts = async (): Promise<string[]> =>
-  (
-    await context.rows<{ name: string }>(
-      'select name from alerts where cleared_at is null order by name',
-    )
-  ).map(({ name }) => name);
-
-const toldOn = async (channel: string): Promise<number> =>
-  (
-    await context.rows('select from alert_notices where channel = $1 and sent_at is not null', [
-      channel,
-    ])
-  ).length;

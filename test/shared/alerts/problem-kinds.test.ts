@@ -1,6 +1,7 @@
 import test from 'ava';
+import { evaluate } from '../../../shared/alerts/evaluation.js';
 import { readFacts } from '../../../shared/alerts/facts.js';
-import { judge, type RedStateName } from '../../../shared/alerts/red-states.js';
+import type { RedStateName } from '../../../shared/alerts/red-states.js';
 import type { Database } from '../../../shared/database/connect.js';
 import { commonChecks, readiness } from '../../../shared/health/readiness.js';
 import { openQueues } from '../../../shared/queues/queues.js';
@@ -65,7 +66,7 @@ for (const [name, { cause, undo = 'select' }] of Object.entries(faults)) {
       const red = async (): Promise<readonly string[]> => {
         const facts = await readFacts(deps);
         // What is used of Redis's memory is another way to find it full.
-        return judge({ ...facts, checks: reworded(facts.checks), redisUse: {} }).red.map(
+        return evaluate({ ...facts, checks: reworded(facts.checks), redisUse: {} }).red.map(
           (state) => state.name,
         );
       };

@@ -1,8 +1,9 @@
 import { randomUUID } from 'node:crypto';
 import test from 'ava';
 import { readFacts, type Facts } from '../../../shared/alerts/facts.js';
+import { evaluate } from '../../../shared/alerts/evaluation.js';
 import { readRedStates } from '../../../shared/alerts/read-red-states.js';
-import { judge, redStateNames } from '../../../shared/alerts/red-states.js';
+import { redStateNames } from '../../../shared/alerts/red-states.js';
 import type { ProblemKind } from '../../../shared/health/checks.js';
 import { QUEUE_CONSUMER_STALLED } from '../../../shared/lifecycle/lifecycle.js';
 import { commonChecks } from '../../../shared/health/readiness.js';
@@ -166,12 +167,12 @@ test('every state has a case here', (t) => {
 });
 
 test('while all is well nothing is red, and everything is known', (t) => {
-  t.deepEqual(judge(well), { red: [], unknown: [] });
+  t.deepEqual(evaluate(well), { red: [], unknown: [] });
 });
 
 for (const [name, [facts, found]] of Object.entries(cases)) {
   test(`${name} is red by its fault, and nothing else is`, (t) => {
-    const { red } = judge(facts);
+    const { red } = evaluate(facts);
     t.deepEqual(
       red.map((state) => state.name),
       [name],
@@ -181,7 +182,7 @@ for (const [name, [facts, found]] of Object.entries(cases)) {
 }
 
 test('nothing is concluded from what could not be read', (t) => {
-  const { red, unknown } = judge({
+  const { red, unknown } = evaluate({
     ...well,
     checks: { postgres: { ok: false, problem: 'postgres cannot be reached' } },
     processes: undefined,
@@ -210,11 +211,11 @@ test('what is over is not red: a stop in order, a loss and a crash of long ago, 
     alsoStopped({ seenSecondsAgo: 1_000, exitCode: 1, stopReason: 'uncaughtException' }),
     { ...onlyWorker({ roles: ['mail', 'relay'] }), neededRoles: ['mail', 'relay'] as const },
   ];
-  for (const facts of over) t.deepEqual(judge(facts).red, []);
+  for (const facts of over) t.deepEqual(evaluate(facts).red, []);
 });
 
 test('with one Redis for all queues, what its consumers meet is told of that one', (t) => {
-  const { red } = judge({
+  const { red } = evaluate({
     ...withHealth('redis_refuses_logs', 'no memory', 'out_of_memory'),
     redisNames: ['main'],
     redisUse: { main: 0.65 },
@@ -226,7 +227,7 @@ test('with one Redis for all queues, what its consumers meet is told of that one
 });
 
 test('a refusal without a kind, as an older worker writes it, is red as one of commands', (t) => {
-  const { red } = judge(withHealth('redis_refuses', 'Redis has no memory left'));
+  const { red } = evaluate(withHealth('redis_refuses', 'Redis has no memory left'));
   t.deepEqual(
     red.map(({ name }) => name),
     ['redis_refuses'],
@@ -234,7 +235,7 @@ test('a refusal without a kind, as an older worker writes it, is red as one of c
 });
 
 test('a detail is bounded', (t) => {
-  const { red } = judge(withHealth('smtp', 'x'.repeat(5_000)));
+  const { red } = evaluate(withHealth('smtp', 'x'.repeat(5_000)));
   t.is(red[0]?.detail.length, 500);
 });
 

@@ -1,0 +1,61 @@
+import test from 'ava';
+import { createWebhook } from '../../../shared/alerts/webhook.js';
+import { shareProcess, useContext, type Scope } from '../../helpers/context.js';
+import { eventually } from '../../helpers/eventually.js';
+import { openTcpProxy } from '../../helpers/tcp-proxy.js';
+import { looks, openAlerts, openReceiver, start } from './alerting-fixture.js';
+
+shareProcess();
+
+const context = useContext();
+
+// They all look at the one table.
+test.serial.afterEach.always(() => context.rows('truncate alerts, heartbeats cascade'));
+
+test.serial('with PostgreSQL gone one process tells of it by Redis, and of its end', async (t) => {
+  const hook = await openReceiver(t);
+  const postgres = await openTcpProxy(t, context.databaseUrl);
+  const urls = { postgres: postgres.urlFor(context.databaseUrl) };
+  const options = { urls, channels: () => [createWebhook(hook.url)] };
+  const processes = [await start(t, context, options), await start(t, context, options)];
+  await postgres.refuse();
+  await eventually(() => hook.bodies.length > 0, { of: 'the notice' });
+  t.like(hook.bodies[0], { alerts: [{ state: 'raised', name: 'postgres_down' }] });
+  await looks(processes);
+  t.is(hook.bodies.length, 1, 'once');
+  await postgres.restore();
+  await eventually(() => hook.bodies.length > 1, { of: 'the end' });
+  t.like(hook.bodies[1], { alerts: [{ state: 'cleared', name: 'postgres_down' }] });
+});
+
+test.serial(
+  'with PostgreSQL and Redis gone each process tells of both; what lasts is not told again afterwards',
+  async (t) => {
+    const { process, postgres, redis, names } = await startCutOff(t);
+    await eventually(() => names().length > 1, { of: 'the notice' });
+    t.deepEqual(names(), ['postgres_down raised', 'redis_down raised']);
+    await postgres.restore();
+    await eventually(() => names().length > 2, { of: 'the end of one' });
+    await looks([process]);
+    t.deepEqual(names().slice(2), ['postgres_down cleared']);
+    t.deepEqual(await openAlerts(context), ['redis_down']);
+    await redis.restore();
+    await eventually(() => names().length > 3, { of: 'the end of the other' });
+    t.is(names()[3], 'redis_down cleared');
+  },
+);
+
+/** A process from which PostgreSQL and Redis are taken away, and the notices that it has sent. */
+async function startCutOff(scope: Scope) {
+  const hook = await openReceiver(scope);
+  const postgres = await openTcpProxy(scope, context.databaseUrl);
+  const redis = await openTcpProxy(scope, context.redisUrl);
+  const urls = {
+    postgres: postgres.urlFor(context.databaseUrl),
+    redis: redis.urlFor(context.redisUrl),
+  };
+  const process = await start(scope, context, { urls, channels: () => [createWebhook(hook.url)] });
+  await Promise.all([postgres.refuse(), redis.refuse()]);
+  const names = () => hook.alerts().map(({ name, state }) => `${name} ${state}`);
+  return { process, postgres, redis, names };
+}
