@@ -203,13 +203,13 @@ async function report(
   }
 }
 
-/** Records for open alerts where this process has sent notices while PostgreSQL was away. */
+/** Records for open alerts where this process has sent notices while PostgreSQL was away. What fails is tried again next time. */
 async function recordFallback(alerting: Alerting): Promise<void> {
   const { deps, fallback, open } = alerting;
   try {
     for (const [channel, names] of notifiedStates(fallback, open)) {
-      forgetNotified(fallback, channel, names);
       await recordNotified(deps.database, channel, names);
+      forgetNotified(fallback, channel, names);
     }
   } catch (error) {
     warn(alerting, error);
@@ -242,7 +242,8 @@ async function notify(
     const red = confirmed.red.filter(({ name }) => !open.includes(name));
     return notifyRaised(fallback, fallbackDeps, red, signal);
   }
-  await sendClaimed(alerting, signal);
+  // Without a record of them, the same notices would be sent again.
+  if (notifiedStates(fallback, open).size === 0) await sendClaimed(alerting, signal);
   if (isAllWell(evaluation, changes)) await callHeartbeat(alerting, signal);
 }
 

@@ -3,7 +3,7 @@ import { createWebhook } from '../../../shared/alerts/webhook.js';
 import { shareProcess, useContext, type Scope } from '../../helpers/context.js';
 import { eventually } from '../../helpers/eventually.js';
 import { openTcpProxy } from '../../helpers/tcp-proxy.js';
-import { looks, openAlerts, openReceiver, start } from './alerting-fixture.js';
+import { looks, openAlerts, openReceiver, sentOn, start } from './alerting-fixture.js';
 
 shareProcess();
 
@@ -42,6 +42,31 @@ test.serial(
     await redis.restore();
     await eventually(() => names().length > 3, { of: 'the end of the other' });
     t.is(names()[3], 'redis_down cleared');
+  },
+);
+
+test.serial(
+  'what was sent without PostgreSQL is not sent again while the record of it fails, nor afterwards',
+  async (t) => {
+    const { process, postgres, names } = await startCutOff(t);
+    await eventually(() => names().length > 1, { of: 'the notice' });
+    await context.rows(`create function refuse() returns trigger language plpgsql as
+      $$ begin raise exception 'as told'; end $$`);
+    await context.rows(`create trigger refuse before insert on alert_notices for each row
+      when (new.sent_at is not null) execute function refuse()`);
+    await postgres.restore();
+    await eventually(() => process.messages().includes('alerts not recorded'), {
+      of: 'the failure',
+    });
+    await eventually(() => names().length > 2, { of: 'the end of one' });
+    await looks([process]);
+    t.deepEqual(names(), ['postgres_down raised', 'redis_down raised', 'postgres_down cleared']);
+    t.deepEqual(await openAlerts(context), ['redis_down']);
+
+    await context.rows('drop function refuse cascade');
+    await eventually(async () => (await sentOn(context, 'webhook')) === 1, { of: 'the record' });
+    await looks([process]);
+    t.is(names().length, 3);
   },
 );
 
