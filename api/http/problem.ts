@@ -47,10 +47,13 @@ export function setErrorHeaders(res: ServerResponse, { status, headers }: AppErr
 
 /** What the client may know of an error; what is meant for operators alone is logged. */
 export function reportedError(thrown: unknown, req: IncomingMessage): AppError {
-  const { log } = contextOf(req);
+  const { log, whenUnavailable } = contextOf(req);
   const error = asAppError(thrown);
   if (error.code === 'internal') log.error({ err: thrown }, 'request failed');
-  else if (error.code === 'unavailable') log.warn({ err: thrown }, 'service unavailable');
+  else if (error.code === 'unavailable') {
+    log.warn({ err: thrown }, 'service unavailable');
+    whenUnavailable?.();
+  }
   return error;
 }
 

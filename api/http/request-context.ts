@@ -35,6 +35,8 @@ export interface RequestContext {
   principal?: Principal;
   /** The answer goes on until the client leaves, which is no abortion. */
   isStream?: boolean;
+  /** Called when the request fails because PostgreSQL is unavailable. */
+  whenUnavailable?: () => void;
 }
 
 /** On the request itself: in a WeakMap a context would outlive it until it is collected. */
@@ -129,6 +131,7 @@ class Context implements RequestContext {
   declare adminId?: number;
   declare principal?: Principal;
   declare isStream?: boolean;
+  declare whenUnavailable?: () => void;
   private child: Logger | undefined;
 
   constructor(

@@ -1,3 +1,4 @@
+import { isDatabaseUnavailable } from '../../shared/database/failures.js';
 import { AppError } from '../../shared/errors/app-error.js';
 import type { Generations } from '../rate-limits/generations.js';
 import { networkOf } from '../rate-limits/networks.js';
@@ -25,7 +26,8 @@ export interface PasswordAttempt {
 export interface PasswordAttemptLimiter {
   /**
    * Counts an attempt before the password is compared, so that concurrent attempts cannot outrun the count, then compares.
-   * A successful attempt is refunded, and so is one that ends in `overloaded`: nothing was compared.
+   * A successful attempt is refunded, and so is one that ends in `overloaded` or because PostgreSQL is unavailable: nothing
+   * was compared, and clients that retry must not be locked out when that is over.
    * @throws {AppError} `too_many_attempts`, whether or not the password is right or the account exists.
    */
   attempt<T>(
@@ -101,17 +103,17 @@ async function attemptPassword<T>(
   compare: () => Promise<T | undefined>,
 ): Promise<T | undefined> {
   const consumed: Point[] = [];
-  for await (const [limiter, key] of points) {
-    const left = await limiter.consume(key);
-    if (left.isFirstRefusal) await onLock();
-    if (left.isExceeded) throw tooManyRequests(left);
-    consumed.push([limiter, key]);
-  }
   let result: T | undefined;
   try {
+    for await (const [limiter, key] of points) {
+      const left = await limiter.consume(key);
+      if (left.isFirstRefusal) await onLock();
+      if (left.isExceeded) throw tooManyRequests(left);
+      consumed.push([limiter, key]);
+    }
     result = await compare();
   } catch (error) {
-    if (error instanceof AppError && error.code === 'overloaded') await refund(consumed);
+    if (wasNothingCompared(error)) await refund(consumed);
     throw error;
   }
   if (result === undefined) return undefined;
@@ -120,6 +122,9 @@ async function attemptPassword<T>(
   await Promise.all([narrowest?.[0].reset(narrowest[1]), refund(wider)]);
   return result;
 }
+
+const wasNothingCompared = (error: unknown): boolean =>
+  isDatabaseUnavailable(error) || (error instanceof AppError && error.code === 'overloaded');
 
 async function refund(points: readonly Point[]): Promise<void> {
   await Promise.all(points.map(([limiter, key]) => limiter.refund(key)));

@@ -17,6 +17,22 @@ export interface LimitRequestsDeps {
   readonly audit: Audit;
 }
 
+/** A limit on requests. */
+export interface RequestLimit extends RateLimit {
+  /**
+   * True to count no request that fails because PostgreSQL is unavailable: clients that retry until the end of an outage
+   * would be locked out after it. Not for a limit that resets soon: one that counts also relieves an overloaded PostgreSQL.
+   */
+  readonly refundsOutages?: boolean;
+}
+
+/** How a limit counts requests. */
+interface Counter {
+  consume(req: Request): Promise<Consumption>;
+  /** Gives back what {@link consume} has taken without a refusal. */
+  refund(req: Request): Promise<unknown>;
+}
+
 /**
  * How much more a wider IPv6 network may have: a /56 or /48 may belong to one client or be shared by several. In the order
  * of `clientNetworks`, the narrowest first.
@@ -28,25 +44,36 @@ const WIDER_NETWORKS = [
 ] as const;
 
 /** Per-IP rate limit: counts each client by its IPv4 address, or by its IPv6 /64 and the /56 and /48 around it. */
-export function limitByClient(deps: LimitRequestsDeps, limit: RateLimit): RequestHandler {
+export function limitByClient(deps: LimitRequestsDeps, limit: RequestLimit): RequestHandler {
   const limiters = WIDER_NETWORKS.map(({ suffix, factor }) => {
     const name = `${limit.name}${suffix}`;
     const wider = { ...limit, name, points: limit.points * factor };
     return createRateLimiter(deps.rateLimiting, wider, { remembersRefusals: true });
   });
-  return limitRequests(deps, limit, (req) => consumeByNetwork(limiters, contextOf(req).ip));
+  return limitRequests(deps, limit, {
+    consume: (req) => consumeByNetwork(limiters, contextOf(req).ip),
+    refund: (req) => refundByNetwork(limiters, contextOf(req).ip),
+  });
 }
 
 /** Per-admin rate limit, wherever the requests come from. Belongs behind `requireAdmin` or `requireSession`. */
-export function limitByAdmin(deps: LimitRequestsDeps, limit: RateLimit): RequestHandler {
-  const limiter = createRateLimiter(deps.rateLimiting, limit, { remembersRefusals: true });
-  return limitRequests(deps, limit, (req) => limiter.consume(String(adminIdOf(req))));
-}
+export const limitByAdmin = (deps: LimitRequestsDeps, limit: RequestLimit): RequestHandler =>
+  limitByKey(deps, limit, (req) => String(adminIdOf(req)));
 
 /** Per-session rate limit: what a stolen token uses up is not its owner's. Belongs behind `requireAdmin`. */
-export function limitBySession(deps: LimitRequestsDeps, limit: RateLimit): RequestHandler {
+export const limitBySession = (deps: LimitRequestsDeps, limit: RequestLimit): RequestHandler =>
+  limitByKey(deps, limit, (req) => String(principalOf(req).sessionId));
+
+function limitByKey(
+  deps: LimitRequestsDeps,
+  limit: RequestLimit,
+  keyOf: (req: Request) => string,
+): RequestHandler {
   const limiter = createRateLimiter(deps.rateLimiting, limit, { remembersRefusals: true });
-  return limitRequests(deps, limit, (req) => limiter.consume(String(principalOf(req).sessionId)));
+  return limitRequests(deps, limit, {
+    consume: (req) => limiter.consume(keyOf(req)),
+    refund: (req) => limiter.refund(keyOf(req)),
+  });
 }
 
 /** Takes a point from each network of the client; resolves to the tightest result. */
@@ -66,11 +93,14 @@ async function consumeByNetwork(
   return tightest;
 }
 
+const refundByNetwork = (limiters: readonly RateLimiter[], ip: string | undefined) =>
+  Promise.all(clientNetworks(ip).map(async (network, i) => limiters[i]?.refund(network)));
+
 /** Every answer has the `RateLimit-*` headers; the audit records one refusal per key and rate-limit window. */
 function limitRequests(
   { audit }: LimitRequestsDeps,
-  { name }: RateLimit,
-  consume: (req: Request) => Promise<Consumption>,
+  { name, refundsOutages = false }: RequestLimit,
+  { consume, refund }: Counter,
 ): RequestHandler {
   return async (req, res, next) => {
     const left = await consume(req);
@@ -81,6 +111,7 @@ function limitRequests(
       await audit.record('excess_rate_limit_exceeded', causeOf(req), facts);
     }
     if (left.isExceeded) throw tooManyRequests(left);
+    if (refundsOutages) contextOf(req).whenUnavailable = () => void refund(req);
     next();
   };
 }

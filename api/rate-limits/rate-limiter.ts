@@ -54,7 +54,7 @@ const FALLBACK_SHARE = 0.5;
 /**
  * Counts in Redis, or in memory while Redis is down: a rate limiter never fails and never fails open.
  * @param options `remembersRefusals`: a key that was refused is refused again until its limit resets, without asking Redis.
- *   Only for limits that are neither refunded nor reset, which other instances would not notice.
+ *   Only for limits that are never reset, which other instances would not notice.
  */
 export function createRateLimiter(
   deps: RateLimiterDeps,

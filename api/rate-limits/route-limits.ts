@@ -25,14 +25,20 @@ const HOUR = 60 * MINUTE;
 
 /** The rate limits of all routes: generous for a person or an office, useless to a bot. */
 export const createRouteLimits = (deps: LimitRequestsDeps): RouteLimits => ({
-  registrations: limitByClient(deps, { name: 'registrations', points: 20, seconds: HOUR }),
-  mails: limitByClient(deps, { name: 'mails', points: 20, seconds: HOUR }),
+  registrations: limitByClient(deps, {
+    name: 'registrations',
+    points: 20,
+    seconds: HOUR,
+    refundsOutages: true,
+  }),
+  mails: limitByClient(deps, { name: 'mails', points: 20, seconds: HOUR, refundsOutages: true }),
   logins: limitByClient(deps, { name: 'logins', points: 30, seconds: MINUTE }),
   tokens: limitByClient(deps, { name: 'tokens', points: 60, seconds: MINUTE }),
   accountChanges: limitBySession(deps, {
     name: 'account-changes',
     points: 30,
     seconds: 15 * MINUTE,
+    refundsOutages: true,
   }),
   // Ten writes a second are plenty for a script, and too few to flood the table.
   userWrites: limitByAdmin(deps, { name: 'user-writes', points: 600, seconds: MINUTE }),

@@ -4,7 +4,7 @@ import test, { type ExecutionContext } from 'ava';
 import express from 'express';
 import { problemHandler } from '../../api/http/problem.js';
 import { openContext } from '../../api/http/request-context.js';
-import { createClient, type Answer } from '../helpers/api-client.js';
+import { createClient, type Answer, type ApiClient } from '../helpers/api-client.js';
 import { useApi } from '../helpers/api.js';
 import { useContext } from '../helpers/context.js';
 import { createRecordingLogger } from '../helpers/log.js';
@@ -229,21 +229,25 @@ test('S56 S60 a form is answered by a page when there are too many, and when Pos
     '/auth/confirm': `token=${token}&password=x`,
     '/auth/password/reset': `token=${token}&password=${'a+long+password'.repeat(2)}`,
   };
-  await database.refuse();
+  const send = (client: ApiClient, path: string): Promise<Answer> =>
+    client.request('POST', path, { body: bodies[path] ?? 'email=a@x.test', headers: FORM });
+  const isPageToReturnTo = (answer: Answer, status: number, wayOn: string): void => {
+    t.is(answer.status, status, wayOn);
+    isPageThatLeadsTo(t, answer, wayOn);
+    t.regex(answer.headers.get('retry-after') ?? '', /^[1-9]\d*$/);
+    t.true(answer.text.includes(answer.requestId), 'the number to tell the operators');
+  };
   for (const [i, [path, wayOn]] of Object.entries(FORMS).entries()) {
     const client = createClient(strict.url, { 'x-forwarded-for': `192.0.2.${i}` });
-    const body = bodies[path] ?? 'email=a@x.test';
-    const answers: Answer[] = [];
-    const last = (): number | undefined => answers.at(-1)?.status;
-    while (answers.length < 20 && last() !== 429)
-      answers.push(await client.request('POST', path, { body, headers: FORM }));
-    t.deepEqual([...new Set(answers.map(({ status }) => status))], [503, 429], path);
-    for (const answer of answers) {
-      isPageThatLeadsTo(t, answer, wayOn);
-      t.regex(answer.headers.get('retry-after') ?? '', /^[1-9]\d*$/);
-      t.true(answer.text.includes(answer.requestId), 'the number to tell the operators');
-    }
+    let answer = await send(client, path);
+    for (let sent = 1; sent < 20 && answer.status !== 429; sent++)
+      answer = await send(client, path);
+    isPageToReturnTo(answer, 429, wayOn);
   }
+  await database.refuse();
+  const other = createClient(strict.url, { 'x-forwarded-for': '192.0.2.100' });
+  for (const [path, wayOn] of Object.entries(FORMS))
+    isPageToReturnTo(await send(other, path), 503, wayOn);
 });
 
 function isPageThatLeadsTo(t: ExecutionContext, { headers, text }: Answer, wayOn: string): void {

@@ -1,5 +1,4 @@
 import test from 'ava';
-import pg from 'pg';
 import { runCliJson } from '../../cli/run-cli.js';
 import { createAdmins } from '../../helpers/admins.js';
 import { createClient, type Answer } from '../../helpers/api-client.js';
@@ -8,6 +7,7 @@ import { IMPATIENT } from '../../helpers/env.js';
 import { eventually } from '../../helpers/eventually.js';
 import { createMailbox } from '../../helpers/mailbox.js';
 import { startWorker } from '../../helpers/processes.js';
+import { setReadOnly } from '../../helpers/read-only.js';
 import { runApi, runWorker } from '../../helpers/servers.js';
 import { openTcpProxy } from '../../helpers/tcp-proxy.js';
 import { bounceOf, mailObject } from '../../workers/ses-fixture.js';
@@ -177,8 +177,8 @@ test.serial(
       'select id from outbox where recipient = $1',
       [waiting],
     );
-    await setReadOnly('on');
-    t.teardown(() => setReadOnly('off'));
+    await setReadOnly(context, 'on');
+    t.teardown(() => setReadOnly(context, 'off'));
     const worker = await runWorker(context, { scope: t });
 
     const asked: Record<string, () => Promise<Answer>> = {
@@ -222,7 +222,7 @@ test.serial(
     t.regex(found?.found ?? '', /^refuses writes/);
     t.deepEqual(await triesOf(waiting), { attempts: 0, state: 'enqueued' });
 
-    await setReadOnly('off', { ending: false });
+    await setReadOnly(context, 'off', { ending: false });
     for (const { url } of [api, worker])
       await eventually(async () => (await createClient(url).get('/health/ready')).status === 200);
     // Each session that was left on the read-only server refuses once, and is replaced.
@@ -243,22 +243,3 @@ const triesOf = async (email: string) =>
       [email],
     )
   )[0];
-
-/** For all sessions that begin from now on; those that there are end, unless it is said that they stay as they are. */
-async function setReadOnly(value: 'on' | 'off', { ending = true } = {}): Promise<void> {
-  const client = new pg.Client({
-    connectionString: context.databaseUrl,
-    options: '-c default_transaction_read_only=off',
-  });
-  await client.connect();
-  try {
-    await client.query(`alter database ${context.id} set default_transaction_read_only = ${value}`);
-    if (ending)
-      await client.query(
-        `select pg_terminate_backend(pid) from pg_stat_activity
-          where datname = current_database() and application_name like 'rollcall-%'`,
-      );
-  } finally {
-    await client.end();
-  }
-}
