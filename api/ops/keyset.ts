@@ -1,5 +1,6 @@
 import * as z from 'zod';
 import { AppError } from '../../shared/errors/app-error.js';
+import { isoTime } from '../../shared/iso-time.js';
 
 /** Which rows of a listing: at most `limit`, after the place that `cursor` names. */
 export interface PageRequest {
@@ -55,9 +56,12 @@ export function pageOf<Row>(
   return { rows, next: found.length > limit && last ? cursorOf(keyOf(last)) : null };
 }
 
-/** A time as PostgreSQL writes it, to the microsecond. */
-export const Time = z
-  .string()
-  .regex(/^\d{4,6}-\d\d-\d\d \d\d:\d\d:\d\d(?:\.\d{1,6})?[+-]\d\d(?::\d\d){0,2}$/);
+const TIME = /^(\d{4}-\d\d-\d\d) (\d\d:\d\d:\d\d(?:\.\d{1,6})?)([+-](?:0\d|1[0-4]))(:\d\d)?$/;
+
+/** A time as PostgreSQL writes it, to the microsecond. No other: PostgreSQL fails at a time that there is not. */
+export const Time = z.string().refine((text) => {
+  const [, day, time, hours, minutes = ':00'] = TIME.exec(text) ?? [];
+  return isoTime.safeParse(`${day}T${time}${hours}${minutes}`).success;
+});
 
 export const TimeAndId = z.tuple([Time, z.uuid()]);

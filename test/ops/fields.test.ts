@@ -1,5 +1,5 @@
 import test from 'ava';
-import { optionalTime } from '../../api/console/access/fields.js';
+import { optionalText, optionalTime } from '../../api/console/access/fields.js';
 import { shareProcess } from '../helpers/context.js';
 
 shareProcess();
@@ -22,4 +22,12 @@ test('a filter of the console refuses what is no time, or none that PostgreSQL k
     ...['-271821-04-20T00:00:00.000Z', '275760-09-13', '0001-01-01', '2026-11-29T10:30+99:00'],
   ])
     t.false(optionalTime.safeParse(text).success, text);
+});
+
+test('a text of a filter is trimmed, and refused if PostgreSQL would fail at it', (t) => {
+  const text = optionalText(9);
+  t.is(text.parse(' Zoë 🙂 '), 'Zoë 🙂');
+  t.is(text.parse('  '), undefined);
+  for (const bad of ['\0', 'a\0b', '\ud800', 'a\udfff', 'x'.repeat(10)])
+    t.false(text.safeParse(bad).success, JSON.stringify(bad));
 });

@@ -46,6 +46,47 @@ test('S68 the cookie is for this host alone, and for no script', async (t) => {
   );
 });
 
+/** Where a text leads to a query; the names of its fields. */
+const textFields = {
+  '/ops/admins': ['q'],
+  '/ops/audit': ['text', 'event', 'adminId', 'since'],
+  '/ops/audit.csv': ['text'],
+  '/ops/mail': ['q'],
+  '/ops/mail/dead': ['cause', 'mail', 'recipient', 'state', 'until'],
+  '/ops/mail/dead/redrive': ['cause', 'mail', 'recipient'],
+  '/ops/mail/suppressions': ['prefix'],
+  '/ops/live': ['page'],
+} as const;
+
+test('S68 a text that PostgreSQL cannot store is refused before a query has it', async (t) => {
+  const browser = await loggedIn();
+  for (const [path, fields] of Object.entries(textFields))
+    for (const field of fields) {
+      const { status } = await browser.get(`${path}?${field}=a%00`);
+      t.is(status, 422, `${path}: ${field}`);
+    }
+  for (const path of ['/ops/mail/suppressions/lift', '/ops/confirmations/send'])
+    t.is((await browser.get(`${path}?address=a%00@x.test`)).status, 404, path);
+  for (const [field, text] of [
+    ['cause', '550\0'],
+    ['recipient', '@\ud800.test'],
+    ['reason', 'why\0'],
+  ] as const) {
+    const fields = { csrf: await browser.formToken(), reason: 'a test', [field]: text };
+    const answer = await ask(`${api.server.url}/ops/mail/dead/discard`, {
+      method: 'POST',
+      headers: {
+        ...{ accept: 'application/json', 'content-type': 'application/json' },
+        ...{ cookie: browser.cookie, origin: new URL(api.server.url).origin },
+      },
+      body: JSON.stringify(fields),
+      signal: AbortSignal.timeout(60_000),
+    });
+    t.is(answer.status, 422, `${field}: ${answer.text}`);
+    t.true(answer.text.includes(`#/${field}`));
+  }
+});
+
 /** What changes something, and a path that there is not. */
 const changing = ['/ops/logout', '/ops/nothing'] as const;
 

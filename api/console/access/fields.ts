@@ -1,5 +1,6 @@
 import * as z from 'zod';
 import { readReason } from '../../../shared/audit/audit.js';
+import { isStorable } from '../../../shared/database/storable-text.js';
 import { AppError } from '../../../shared/errors/app-error.js';
 import { readTypedAddress, type EmailAddress } from '../../../shared/identity/email-address.js';
 import { isoTime } from '../../../shared/iso-time.js';
@@ -23,6 +24,7 @@ export const optionalText = (maxLength: number) =>
   z
     .string()
     .max(maxLength)
+    .refine(isStorable, 'must be well-formed Unicode without NUL')
     .transform((text) => text.trim() || undefined)
     .optional();
 

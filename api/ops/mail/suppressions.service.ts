@@ -2,6 +2,7 @@ import { QueryTypes } from 'sequelize';
 import * as z from 'zod';
 import type { Audit, Cause } from '../../../shared/audit/audit.js';
 import type { Database } from '../../../shared/database/connect.js';
+import { isStorable } from '../../../shared/database/storable-text.js';
 import { withTransaction } from '../../../shared/database/transaction.js';
 import { AppError } from '../../../shared/errors/app-error.js';
 import type { EmailAddress } from '../../../shared/identity/email-address.js';
@@ -65,7 +66,7 @@ export interface SuppressedAddress {
 }
 
 /** In the place of an id, for rows whose key is an address. */
-const TimeAndAddress = z.tuple([Time, z.string().max(254)]);
+const TimeAndAddress = z.tuple([Time, z.string().max(254).refine(isStorable)]);
 
 const AFTER = '(created_at, email_canonical) < ($at::timestamptz, $address)';
 
