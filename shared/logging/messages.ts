@@ -439,7 +439,8 @@ export const logMessages = {
   'bulk action failed; will retry': {
     level: 'error',
     process: 'API',
-    meaning: 'a batch of [dead letters](#dead-letters) was not redriven or discarded; a defect',
+    meaning:
+      'a batch of [dead letters](#dead-letters) was not redriven or discarded; a defect. `labels.bulk_action` is tried again a minute later, others go on meanwhile',
   },
   'task run not recorded': {
     level: 'warn',

@@ -285,6 +285,34 @@ test.serial(
   },
 );
 
+test.serial('an action that fails lets later ones pass, and is tried again', async (t) => {
+  const deps = open(t);
+  await insertDead(3, { error: '421 later' });
+  const request = { action: 'redrive', filter: dead, rate: 1_000 } as const;
+  const bad = await startBulkAction(deps, request, cause);
+  await context.rows(`update bulk_actions set filter = '{"state":"nonsense"}'`);
+  const good = await startBulkAction(deps, request, cause);
+  const { log, lines } = createRecordingLogger();
+  const runner = startBulkActionRunner({ ...deps, log });
+  t.teardown(() => runner.stop());
+  runner.runNow();
+  await eventually(async () => (await readBulkAction(deps, good.id)).state === 'completed');
+  t.like(await readBulkAction(deps, bad.id), { state: 'running', done: 0 });
+  t.deepEqual(
+    lines.map((line) => [line['msg'], line['labels.bulk_action']]),
+    [['bulk action failed; will retry', bad.id]],
+  );
+
+  await insertDead(2, { error: '421 later' });
+  await context.rows(
+    `update bulk_actions set filter = '{"state":"dead"}', created_at = now(), claimed_until = now()
+      where state = 'running' and claimed_until between now() and now() + interval '1 minute'`,
+  );
+  runner.runNow();
+  await eventually(async () => (await readBulkAction(deps, bad.id)).state === 'completed');
+  t.is((await readBulkAction(deps, bad.id)).done, 2);
+});
+
 test.serial('a rate out of bounds is refused', async (t) => {
   const deps = open(t);
   for (const rate of [0, -1, 1_001, NaN])

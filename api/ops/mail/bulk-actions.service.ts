@@ -47,6 +47,8 @@ const BATCH_SIZE = 100;
 const BATCH_SECONDS = 2;
 /** A process that has not renewed its claim for so long has lost it: another carries the action on. */
 const CLAIM_SECONDS = 30;
+/** How long an action that failed waits, so that others are carried out meanwhile. */
+const RETRY_SECONDS = 60;
 const FOLLOW_EVERY_MS = 1_000;
 const MAX_LISTED = 20;
 
@@ -332,7 +334,20 @@ async function leave(database: Database, id: string, runner: string): Promise<vo
   );
 }
 
-/** The oldest action that no process carries out; undefined when there is none. */
+/** Leaves an action that failed alone for a minute, after which any process tries it again. */
+export async function postponeBulkAction(
+  { database }: Pick<DeadLetterDeps, 'database'>,
+  id: string,
+  runner: string,
+): Promise<void> {
+  await database.query(
+    `update bulk_actions set claimed_by = null, claimed_until = now() + $pause * interval '1 second'
+      where id = $id and state = 'running' and coalesce(claimed_by = $runner or claimed_until < now(), true)`,
+    { bind: { id, runner, pause: RETRY_SECONDS } },
+  );
+}
+
+/** The oldest action that no process carries out, and none has postponed; undefined when there is none. */
 export async function findUnclaimedBulkAction({
   database,
 }: Pick<DeadLetterDeps, 'database'>): Promise<string | undefined> {
