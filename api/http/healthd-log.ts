@@ -41,11 +41,16 @@ export function openHealthdLog(dir: string, log: Logger): HealthdLog {
     const file = fileOf(Date.now());
     try {
       await appendFile(join(dir, file), text);
-      if (file !== lastFile) await removeOld(dir);
-      lastFile = file;
     } catch (error) {
       if (isDue('write')) log.warn({ err: error }, 'health lines not written');
+      return;
     }
+    if (file === lastFile) return;
+    lastFile = file;
+    await removeOld(dir).catch((error: unknown) =>
+      // Tried again in the next hour.
+      log.warn({ err: error }, 'old health lines not removed'),
+    );
   };
   const flush = (): Promise<void> => {
     clearTimeout(timer);

@@ -167,6 +167,11 @@ export const logMessages = {
     meaning:
       '`HEALTHD_DIR` cannot be written to: Elastic Beanstalk sees no requests of this instance. Lines are dropped',
   },
+  'old health lines not removed': {
+    level: 'warn',
+    process: 'API',
+    meaning: 'files of earlier hours are left in `HEALTHD_DIR`; tried again in the next hour',
+  },
   'job returned to queue': {
     level: 'info',
     process: 'worker',

@@ -1,5 +1,5 @@
 import { once } from 'node:events';
-import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import type { Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -98,4 +98,21 @@ test('without its folder requests are answered, and one warning says so', async 
   t.is((await get('/b')).status, 200);
   await healthd.close();
   t.is(lines.filter(({ msg }) => msg === 'health lines not written').length, 1);
+});
+
+test('an old file that cannot be removed is not taken for lines that were not written', async (t) => {
+  const dir = await mkdtemp(join(tmpdir(), 'rollcall-healthd-'));
+  t.teardown(() => rm(dir, { recursive: true, force: true }));
+  const stubborn = 'application.log.2026-01-01-00';
+  await mkdir(join(dir, stubborn));
+  const { healthd, get, lines } = await serve(t, dir);
+  for (const path of ['/a', '/b']) {
+    await get(path);
+    await healthd.close();
+  }
+  const warnings = lines.map(({ msg }) => String(msg)).filter((msg) => msg.includes('health'));
+  t.true(warnings.length >= 1 && warnings.length <= 2, 'once an hour');
+  t.deepEqual([...new Set(warnings)], ['old health lines not removed']);
+  const file = (await readdir(dir)).find((name) => name !== stubborn) ?? '';
+  t.regex(await readFile(join(dir, file), 'utf8'), /"\/a"200".*\n/);
 });
