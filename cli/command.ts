@@ -86,7 +86,7 @@ export function countOf(args: Arguments, name: string, max: number): number | un
   const text = optionOf(args, name);
   if (text === undefined) return undefined;
   const count = Number(text);
-  if (/^\d{1,9}$/.test(text) && count >= 1 && count <= max) return count;
+  if (/^\d{1,10}$/.test(text) && count >= 1 && count <= max) return count;
   throw new UsageError(`--${name} must be a whole number from 1 to ${max}`);
 }
 

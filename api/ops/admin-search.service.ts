@@ -2,6 +2,7 @@ import { QueryTypes } from 'sequelize';
 import * as z from 'zod';
 import type { Cause } from '../../shared/audit/audit.js';
 import type { Database } from '../../shared/database/connect.js';
+import { readId } from '../../shared/database/ids.js';
 import { AppError } from '../../shared/errors/app-error.js';
 import type { EmailAddress } from '../../shared/identity/email-address.js';
 import { canonicalName } from '../../shared/identity/person-name.js';
@@ -63,7 +64,7 @@ export async function searchAdmins(
         after,
         email: text.trim().toLowerCase(),
         name: canonicalName(text.trim()),
-        id: /^\d{1,9}$/.test(text.trim()) ? Number(text) : null,
+        id: readId(text.trim()) ?? null,
         limit: limit + 1,
       },
     },

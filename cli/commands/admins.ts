@@ -7,6 +7,7 @@ import {
   type AdminSummary,
   type PendingRegistration,
 } from '../../api/ops/admin-search.service.js';
+import { readId } from '../../shared/database/ids.js';
 import {
   explained,
   nextPage,
@@ -76,7 +77,8 @@ const registrationText = ({ email, name, times, newest_at }: PendingRegistration
 
 async function show(args: Arguments): Promise<CommandResult> {
   const [text = ''] = args.words;
-  const which = /^\d{1,9}$/.test(text) ? { id: Number(text) } : readAddress(text);
+  const id = readId(text);
+  const which = id === undefined ? readAddress(text) : { id };
   return withTools(args, async (tools) => {
     const admin = await readAdminDetails(tools, which).catch(explained);
     return { lines: describe(admin), facts: { ...admin } };

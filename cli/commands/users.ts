@@ -1,5 +1,5 @@
 import { readUser, searchUsers, type UserSummary } from '../../api/ops/user-search.service.js';
-import { MAX_ID } from '../../shared/database/ids.js';
+import { MAX_ID, readId } from '../../shared/database/ids.js';
 import {
   countOf,
   explained,
@@ -60,9 +60,10 @@ const rowOf = ({ id, admin_id, email, name, active }: UserSummary): string[] => 
 
 async function show(args: Arguments): Promise<CommandResult> {
   const [text = ''] = args.words;
-  if (!/^\d{1,9}$/.test(text)) throw new UsageError(`${text} is not the id of a user`);
+  const id = readId(text);
+  if (id === undefined) throw new UsageError(`${text} is not the id of a user`);
   return withTools(args, async (tools) => {
-    const user = await readUser(tools, Number(text)).catch(explained);
+    const user = await readUser(tools, id).catch(explained);
     return {
       lines: [
         rowOf(user).filter(Boolean).join('  '),

@@ -292,3 +292,23 @@ test.serial(
     t.like(await complaintsWith(mailsAlone), [{ check: 'redis' }]);
   },
 );
+
+test('an id is as large as PostgreSQL’s integer, and no larger', async (t) => {
+  for (const [args, code, said] of [
+    [['users', 'show', '2147483647'], 1, /there is no such user/],
+    [['admins', 'show', '2147483647'], 1, /there is no such admin/],
+    [['users', 'list', '--admin', '2147483647'], 0, /none found/],
+    [['audit', '--admin', '2147483647', '--operator', '2147483647'], 0, /none found/],
+    [['users', 'show', '2147483648'], 64, /not the id of a user/],
+    [['admins', 'show', '2147483648'], 64, /not an e-mail address/],
+    [
+      ['users', 'list', '--admin', '2147483648'],
+      64,
+      /--admin must be a whole number from 1 to 2147483647/,
+    ],
+  ] as const) {
+    const answer = await runCli(context, args);
+    t.is(answer.code, code, args.join(' '));
+    t.regex(answer.stdout + answer.stderr, said);
+  }
+});

@@ -13,6 +13,7 @@ import { liftSuppression, listSuppressions } from '../../api/ops/mail/suppressio
 import { readMailStory } from '../../api/ops/mail/mail-timeline.service.js';
 import { logOutEverywhere } from '../../api/sessions/sessions.service.js';
 import { createAudit, readReason } from '../../shared/audit/audit.js';
+import { MAX_ID } from '../../shared/database/ids.js';
 import { commonChecks, readiness } from '../../shared/health/readiness.js';
 import { readTypedAddress, type EmailAddress } from '../../shared/identity/email-address.js';
 import { createFailpoint } from '../../shared/lifecycle/failpoint.js';
@@ -189,7 +190,7 @@ test.serial(
   async (t) => {
     const deps = await open(t);
     const ada = await insertAdmin(context, { name: 'grace 100%', email: 'grace.find@x.test' });
-    await insertAdmin(context, { name: 'grace 1000', email: 'other.find@x.test' });
+    const other = await insertAdmin(context, { name: 'grace 1000', email: 'other.find@x.test' });
     await insertSession(ada.adminId, '1 day');
     await insertSession(ada.adminId, '-1 day');
     const find = async (text: string): Promise<number[]> =>
@@ -197,6 +198,9 @@ test.serial(
     t.deepEqual(await find('Grace.FIND@'), [ada.adminId]);
     t.deepEqual(await find('grace 100%'), [ada.adminId], 'a percent sign means itself');
     t.deepEqual(await find(String(ada.adminId)), [ada.adminId]);
+    await context.rows('update admins set id = $1 where id = $2', [MAX_ID, other.adminId]);
+    t.deepEqual(await find(` ${MAX_ID} `), [MAX_ID]);
+    t.deepEqual(await find(String(MAX_ID + 1)), []);
     t.is((await find('GRACE')).length, 2);
     t.deepEqual(await find('find@'), []);
     const first = await searchAdmins(deps, 'grace', { limit: 1 });

@@ -1,4 +1,5 @@
 import test from 'ava';
+import { MAX_ID, readId } from '../../shared/database/ids.js';
 import { duration } from '../../shared/duration.js';
 import { escapeHtml } from '../../shared/html/escape-html.js';
 import { isLocalHost, unmapped } from '../../shared/http/network-address.js';
@@ -58,4 +59,10 @@ test('any other is replaced, by a new one each time', (t) => {
   ])
     t.regex(requestIdFrom(given), /^[0-9a-f-]{36}$/);
   t.not(requestIdFrom(undefined), requestIdFrom(undefined));
+});
+
+test('an id is a whole number from 1 to the largest that PostgreSQL’s integer holds', (t) => {
+  for (const id of [1, 999_999_999, 1_000_000_000, MAX_ID]) t.is(readId(String(id)), id);
+  for (const text of ['', '0', '-1', '01', '1.0', '1e3', ' 1', '1\n', '٣', String(MAX_ID + 1)])
+    t.is(readId(text), undefined, text);
 });

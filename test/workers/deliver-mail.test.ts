@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import test from 'ava';
+import { MAX_ID } from '../../shared/database/ids.js';
 import { confirmationIdOf } from '../../shared/identity/confirmation-token.js';
 import type { FailpointName } from '../../shared/lifecycle/failpoint.js';
 import { JobDelayed } from '../../workers/jobs/job-effects.js';
@@ -200,6 +201,19 @@ test('an admin is told of a change to its account, unless it is gone', async (t)
   t.deepEqual(server.taken[0]?.to, [email]);
   await context.rows('delete from admins where id = $1', [adminId]);
   t.is(await deliver({ id: await promise() }), 'obsolete');
+});
+
+test('an admin with an id as large as there are is told, too; of one beyond nobody is', async (t) => {
+  const { server, deliver } = await setUpDelivery(t, context);
+  const { adminId, email } = await insertAdmin(context);
+  await context.rows('update admins set id = $1 where id = $2', [MAX_ID, adminId]);
+  const promise = (id: number) => {
+    const payload = { v: 1, admin_id: id, notice: 'password_changed' };
+    return insertMessage(context, null, 'send-security-notice', payload);
+  };
+  t.is(await deliver({ id: await promise(MAX_ID) }), 'sent');
+  t.deepEqual(server.taken[0]?.to, [email]);
+  t.is(await deliver({ id: await promise(MAX_ID + 1) }), 'obsolete');
 });
 
 test('the fail points lie between the effects that a crash can part', async (t) => {

@@ -1,4 +1,4 @@
-import { uuidIn } from '../../../shared/database/ids.js';
+import { idIn, uuidIn } from '../../../shared/database/ids.js';
 import type { ConfirmationPurpose } from '../../../shared/models/index.js';
 
 /** What mails are composed of, besides their payload: the rows as they were when the message was claimed. */
@@ -50,7 +50,6 @@ export type MailFactsRow = {
 
 /** Twice as long as the API remembers registrations that it has seen. */
 const REPEATED_WITHIN_SECONDS = 60;
-const INTEGER = '^[0-9]{1,9}$';
 
 /**
  * Selects the facts about the message `o` of the outbox. A payload that does not fit its contract has none. `limit 1` and
@@ -68,7 +67,7 @@ export const MAIL_FACTS = `
            and not exists (select from suppressions s where s.email_canonical = lower(o.recipient))
            as "isOnlyMail"
     from (values (${uuidIn("o.payload->>'confirmation_id'")},
-                  case when o.payload->>'admin_id' ~ '${INTEGER}' then (o.payload->>'admin_id')::int end))
+                  ${idIn("o.payload->>'admin_id'")}))
            as named (confirmation_id, admin_id)
     left join lateral (
       select c.id as "confirmationId", c.purpose, c.email, c.nonce, c.expires_at as "expiresAt", now() as now,
