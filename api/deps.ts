@@ -7,7 +7,8 @@ import type { Statements } from '../shared/database/statements.js';
 import type { Check } from '../shared/health/checks.js';
 import { commonChecks } from '../shared/health/readiness.js';
 import { createFailpoint } from '../shared/lifecycle/failpoint.js';
-import type { Logger, RootLogger } from '../shared/logging/logger.js';
+import type { Lifecycle } from '../shared/lifecycle/lifecycle.js';
+import type { RootLogger } from '../shared/logging/logger.js';
 import type { Repeating } from '../shared/lifecycle/repeat.js';
 import { createMetrics, type Metrics } from '../shared/metrics/metrics.js';
 import { createOutbox } from '../shared/outbox/outbox.js';
@@ -71,15 +72,23 @@ export interface ApiDeps extends RegistrationDeps, AccountDeps, ConsoleSessionDe
   readonly checks: Readonly<Record<string, Check>>;
   /** Carries out what operators start; `runNow` after each start. */
   readonly bulkActions: Pick<Repeating, 'runNow'>;
-  /** Leaves bulk actions to other processes, waits for outbox messages that are being enqueued, then closes Redis and PostgreSQL. */
-  close(): Promise<void>;
 }
 
-/** The composition root: the one place where the parts are wired together. Connects lazily. */
-export async function buildDeps(config: ApiConfig, log: RootLogger): Promise<ApiDeps> {
+/** Where the API logs, and registers the release of what it opens. */
+export interface BuildOptions {
+  readonly log: RootLogger;
+  readonly onStop: Lifecycle['onStop'];
+}
+
+/** Opens the API's resources, registers the release of each, and builds the services over them. Connects lazily. */
+export async function buildDeps(
+  config: ApiConfig,
+  { log, onStop }: BuildOptions,
+): Promise<ApiDeps> {
   const { rateLimitScale, secrets, tokens } = config;
   const tracer = await openTracer(config, 'rollcall-api', log);
-  const { database, queues, outbox, rateLimitRedis, close } = openResources(config, log, tracer);
+  if (tracer) onStop('traces', () => tracer.close());
+  const { database, queues, outbox, rateLimitRedis } = openStores(config, { log, onStop }, tracer);
   const audit = createAudit(log);
   const metrics = createMetrics('api');
   const { current: rateLimitKey } = deriveKeyRing(secrets, 'throttle');
@@ -95,6 +104,7 @@ export async function buildDeps(config: ApiConfig, log: RootLogger): Promise<Api
     tokens.accessExpiresMs,
   );
   const bulkActions = startBulkActionRunner({ database, audit, log });
+  onStop('bulk actions', () => bulkActions.stop());
 
   return {
     log,
@@ -127,10 +137,6 @@ export async function buildDeps(config: ApiConfig, log: RootLogger): Promise<Api
     insertUser: createInsertUser(database.statements),
     checks: commonChecks(database, queues, log),
     bulkActions,
-    async close() {
-      await bulkActions.stop();
-      await close();
-    },
   };
 }
 
@@ -147,10 +153,12 @@ function createAuthentication(accessTokens: AccessTokenConfig, statements: State
   };
 }
 
-/** What stays open as long as the process runs, and how to close it. */
-function openResources(config: ApiConfig, log: Logger, tracer: Tracer | undefined) {
+/** The clients of PostgreSQL and Redis, and the outbox: its release waits for messages that are being enqueued. */
+function openStores(config: ApiConfig, { log, onStop }: BuildOptions, tracer: Tracer | undefined) {
   const database = openDatabase(config.database, 'rollcall-api');
+  onStop('database', () => database.close());
   const queues = openQueues(config.redis, log);
+  onStop('queues', () => queues.close());
   const outbox = createOutbox({
     database,
     queue: queues.mail,
@@ -159,6 +167,7 @@ function openResources(config: ApiConfig, log: Logger, tracer: Tracer | undefine
     log,
     tracer,
   });
+  onStop('outbox', () => outbox.close());
   const ignore = (): void => {
     // The queues' client to the same Redis logs the error.
   };
@@ -166,13 +175,6 @@ function openResources(config: ApiConfig, log: Logger, tracer: Tracer | undefine
   const rateLimitRedis = oneWritePerTurn(
     openFailFastRedis(config.redis.url, ignore, { leaveAfterMs: 700 }),
   );
-
-  async function close(): Promise<void> {
-    await outbox.close();
-    rateLimitRedis.disconnect();
-    await Promise.all([queues.close(), database.close()]);
-    await tracer?.close();
-  }
-
-  return { database, queues, outbox, rateLimitRedis, close };
+  onStop('rate limits', () => rateLimitRedis.disconnect());
+  return { database, queues, outbox, rateLimitRedis };
 }

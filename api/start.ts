@@ -34,8 +34,7 @@ export async function startApi(
   const { log } = logging;
   lifecycle.onStop('log spool', () => logging.close());
 
-  const deps = await buildDeps(config, log);
-  lifecycle.onStop('database and queues', () => deps.close());
+  const deps = await buildDeps(config, { log, onStop: lifecycle.onStop });
 
   collectStores(deps.metrics, { ...deps, spoolUse: logging.spoolUse });
   lifecycle.onStop(

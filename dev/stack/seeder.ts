@@ -10,6 +10,8 @@ import type { ApiConfig } from '../../shared/config/config.js';
 import { AppError } from '../../shared/errors/app-error.js';
 import { deriveConfirmationToken } from '../../shared/identity/confirmation-token.js';
 import { parseEmailAddress, type EmailAddress } from '../../shared/identity/email-address.js';
+import { deadlines } from '../../shared/lifecycle/deadlines.js';
+import { createLifecycle } from '../../shared/lifecycle/lifecycle.js';
 import { createLogger } from '../../shared/logging/logger.js';
 import { Admin, Confirmation } from '../../shared/models/index.js';
 import { randomPassword, type Login } from './secrets.js';
@@ -28,7 +30,9 @@ export interface Seeder {
 
 export async function openSeeder(config: ApiConfig): Promise<Seeder> {
   const log = createLogger({ service: 'rollcall-seed', ...config.logging, level: 'error' });
-  const deps = await buildDeps(config, log);
+  // The seeder's process goes on when everything is released.
+  const lifecycle = createLifecycle(log, deadlines.api.stopMs, () => undefined);
+  const deps = await buildDeps(config, { log, onStop: lifecycle.onStop });
 
   async function ensureAdmin(wanted: Login & { readonly name: string }): Promise<Login> {
     const email = parse(wanted.email);
@@ -54,7 +58,7 @@ export async function openSeeder(config: ApiConfig): Promise<Seeder> {
     return added;
   }
 
-  return { ensureAdmin, ensureExampleUsers, close: () => deps.close() };
+  return { ensureAdmin, ensureExampleUsers, close: () => lifecycle.stop('seeded') };
 }
 
 const exampleNames = [

@@ -32,8 +32,11 @@ test('it is valid OpenAPI 3.1', async (t) => {
 
 test('what is served is what is documented, both ways', async (t) => {
   const config = loadApiConfig(environment(context));
-  const deps = await buildDeps(config, createRecordingLogger().log);
-  t.teardown(() => deps.close());
+  const deps = await buildDeps(config, {
+    log: createRecordingLogger().log,
+    onStop: (_, release) =>
+      t.teardown(async () => release({ reason: 'the test is over', exitCode: 0 })),
+  });
   const app = createApp(deps, readOpenApiDocument(), {
     publicUrl: config.publicUrl,
     trustProxy: config.http.trustProxy,

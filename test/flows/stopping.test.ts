@@ -1,11 +1,15 @@
 import { brotliDecompressSync } from 'node:zlib';
 import test, { type ExecutionContext } from 'ava';
 import { Queue } from 'bullmq';
+import { buildDeps } from '../../api/deps.js';
+import { loadApiConfig } from '../../shared/config/config.js';
 import { shipLogBatch } from '../../shared/jobs/ship-log-batch.js';
 import { outboxJob } from '../../shared/outbox/outbox-job.js';
 import { redisAddress } from '../../shared/queues/redis-client.js';
 import { useContext } from '../helpers/context.js';
+import { environment } from '../helpers/env.js';
 import { eventually } from '../helpers/eventually.js';
+import { createRecordingLogger } from '../helpers/log.js';
 import { startApi, startWorker, type ServerProcess } from '../helpers/processes.js';
 import { openSmtpServer } from '../helpers/smtp-server.js';
 import { openTcpProxy } from '../helpers/tcp-proxy.js';
@@ -120,3 +124,30 @@ async function handedOver(): Promise<string> {
     await queue.close();
   }
 }
+
+test.serial(
+  'an API that fails to start has registered the release of all that it opened',
+  async (t) => {
+    const config = loadApiConfig(environment(context));
+    const passwords = {
+      ...config.passwords,
+      get pepper(): string {
+        throw new Error('there is no pepper');
+      },
+    };
+    const opened: string[] = [];
+    const { log } = createRecordingLogger();
+    const building = buildDeps(
+      { ...config, passwords },
+      {
+        log,
+        onStop(name, release) {
+          opened.push(name);
+          t.teardown(async () => release({ reason: 'the test is over', exitCode: 0 }));
+        },
+      },
+    );
+    await t.throwsAsync(building, { message: 'there is no pepper' });
+    t.deepEqual(opened, ['database', 'queues', 'outbox', 'rate limits', 'bulk actions']);
+  },
+);

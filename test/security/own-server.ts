@@ -22,12 +22,13 @@ export async function openOwnServer(
   const config = loadApiConfig(environment(context));
   const { log, lines } = createRecordingLogger();
   const share = shareModels(config.database, 'a server');
-  const deps = await buildDeps(config, log);
-  share.opened(deps.database);
-  scope.teardown(() => {
-    share.leave();
-    return deps.close();
+  const deps = await buildDeps(config, {
+    log,
+    onStop: (_, release) =>
+      scope.teardown(async () => release({ reason: 'the test is over', exitCode: 0 })),
   });
+  share.opened(deps.database);
+  scope.teardown(() => share.leave());
   const listener = createListener(deps, {
     publicUrl: config.publicUrl,
     trustProxy: config.http.trustProxy,
