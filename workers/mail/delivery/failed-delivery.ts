@@ -115,7 +115,7 @@ export async function recordFailure(
 
 type FailureLabels = LabelsOf<'rollcall_mail_failures_total'>;
 
-/** A worker that is stopping returns its mails: none of them has failed. */
+/** The mails that a stopping worker returns are counted as `abort`, and have no outcome: they wait as before. */
 function countFailure({ metrics }: FailureDeps, thrown: unknown, next: NextState): void {
   const isMailFailure = thrown instanceof MailFailure;
   const effect: FailureLabels['effect'] = isMailFailure ? thrown.effect : 'own';
