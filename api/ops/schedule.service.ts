@@ -16,7 +16,7 @@ interface LastRun {
   readonly duration_ms: number | null;
   readonly worker: string | null;
   readonly outcome: 'completed' | 'failed' | null;
-  /** What it did, as counts. */
+  /** What it did, as counts, by names in snake_case. */
   readonly result: Readonly<Record<string, number>> | null;
   readonly error: string | null;
   /** When an operator asked for a run that no worker has begun. */
@@ -61,12 +61,22 @@ export async function readSchedule({
     const { age, ...last } = runs.find((run) => run.task === task) ?? { ...NEVER, age: null };
     return Object.assign({}, last, {
       task,
+      result: last.result && inSnakeCase(last.result),
       does,
       every_seconds: everySeconds,
       is_overdue: (age ?? 0) > OVERDUE_AFTER_INTERVALS * everySeconds,
     });
   });
 }
+
+/** Earlier versions recorded some names in camelCase. */
+const inSnakeCase = (counts: Readonly<Record<string, number>>): Record<string, number> =>
+  Object.fromEntries(
+    Object.entries(counts).map(([name, count]) => [
+      name.replaceAll(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`),
+      count,
+    ]),
+  );
 
 /** Asks for a run of a task: one worker with the role `relay` begins it within about five seconds. */
 export async function requestTask(

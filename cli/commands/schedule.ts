@@ -40,7 +40,9 @@ function describe(task: ScheduledTask): string[] {
 
 function lastRunOf({ started_at, duration_ms, worker, outcome, result }: ScheduledTask): string {
   if (started_at === null) return 'has not run yet';
-  const counts = Object.entries(result ?? {}).map(([name, n]) => `${n} ${name}`);
+  const counts = Object.entries(result ?? {}).map(
+    ([name, n]) => `${n} ${name.replaceAll('_', ' ')}`,
+  );
   const found = counts.length > 0 ? `: ${counts.join(', ')}` : '';
   return `${outcome ?? 'began'} at ${timeText(started_at)}, in ${duration_ms ?? 0} ms, by ${worker ?? 'unknown'}${found}`;
 }

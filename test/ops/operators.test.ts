@@ -142,7 +142,7 @@ test.serial(
         run: async () => {
           sweeps += 1;
           if (sweeps === 2) throw new Error('no answer for ada@x.test');
-          return { checked: 3, returned: 2, deadLettered: 0 };
+          return { checked: 3, returned: 2, dead_lettered: 0 };
         },
       },
       runs,
@@ -159,7 +159,7 @@ test.serial(
       task: 'sweep-outbox',
       every_seconds: 30,
       worker,
-      result: { checked: 3, returned: 2, deadLettered: 0 },
+      result: { checked: 3, returned: 2, dead_lettered: 0 },
       error: null,
     });
     await eventually(async () => (await readSchedule({ database }))[0]?.requested_at === null);

@@ -95,7 +95,7 @@ test.serial(
     const purged = await post('/tasks/purge-expired');
     for (const kind of ['messages', 'confirmations', 'sessions', 'registrations', 'suppressions'])
       t.true((purged[kind] ?? 0) > 0, kind);
-    for (const kind of ['mailEvents', 'metricMinutes', 'processes', 'alerts', 'bulkActions'])
+    for (const kind of ['mail_events', 'metric_minutes', 'processes', 'alerts', 'bulk_actions'])
       t.is(purged[kind], 1, kind);
     await context.rows(
       `create table audit_events_2020_01 partition of audit_events

@@ -60,7 +60,7 @@ async function setUp(scope: Scope) {
   const fixture = await openFixture(scope, context);
   const { database, log } = fixture;
   const runs = createTaskRuns({ database, log, worker: 'host:1' });
-  const sweep = { run: async () => ({ checked: 0, returned: 0, deadLettered: 0 }) };
+  const sweep = { run: async () => ({ checked: 0, returned: 0, dead_lettered: 0 }) };
   return { fixture, tasks: createTasks({ database, log, runs, sweep }) };
 }
 

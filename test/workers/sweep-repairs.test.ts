@@ -53,7 +53,7 @@ const damages: Readonly<Record<string, (redis: Redis, id: string) => Promise<unk
 for (const [what, spoil] of Object.entries(damages)) {
   test.serial(`a job ${what}: its message gets a new one, and nothing is left of it`, async (t) => {
     const { fixture, sweep, redis, id, intact } = await setUpSpoilt(t, spoil);
-    t.deepEqual(await sweep.run(), { checked: 1, returned: 1, deadLettered: 0 });
+    t.deepEqual(await sweep.run(), { checked: 1, returned: 1, dead_lettered: 0 });
     t.like(await fixture.messageOf(id), { state: 'pending', generation: 1 });
     t.true(fixture.messages().includes('job corrupt; re-enqueueing'));
     t.is(await redis.exists(keyOf(id)), 0);
@@ -87,7 +87,7 @@ test.serial('after ten broken jobs the message is dead, and says why', async (t)
   const { id } = await fixture.promiseConfirmation({ message: { ...enqueued, enqueueCount: 10 } });
   await fixture.queues.mail.add(outboxJob({ id, name, generation: 0 }));
   await setData('[')(redis, id);
-  t.deepEqual(await sweep.run(), { checked: 0, returned: 0, deadLettered: 1 });
+  t.deepEqual(await sweep.run(), { checked: 0, returned: 0, dead_lettered: 1 });
   t.like(await fixture.messageOf(id), { state: 'dead', last_error: 'the job is broken' });
 });
 
@@ -96,7 +96,7 @@ test.serial('a job of a newer version is left to a newer worker', async (t) => {
   const { id } = await fixture.promiseConfirmation({ message: enqueued });
   await fixture.queues.mail.add(outboxJob({ id, name, generation: 0 }));
   await setData(JSON.stringify({ v: 2, message: id }))(redis, id);
-  t.deepEqual(await sweep.run(), { checked: 1, returned: 0, deadLettered: 0 });
+  t.deepEqual(await sweep.run(), { checked: 1, returned: 0, dead_lettered: 0 });
 });
 
 const keys = ['wait', 'active', 'delayed', 'failed', 'marker', 'stalled', 'meta', 'events'];
@@ -106,7 +106,7 @@ for (const key of [...keys, 'limiter', 'id']) {
     const { id } = await fixture.promiseConfirmation({ message: enqueued });
     await fixture.queues.mail.add(outboxJob({ id, name, generation: 0 }));
     await redis.set(`{mail}:mail:${key}`, 'text');
-    t.is((await sweep.run()).deadLettered, 0);
+    t.is((await sweep.run()).dead_lettered, 0);
     t.true(fixture.messages().includes('corrupt queue keys removed'));
     const next = await fixture.promiseConfirmation({ message: enqueued });
     await fixture.queues.mail.add(outboxJob({ id: next.id, name, generation: 0 }));
@@ -168,10 +168,10 @@ test.serial(
     await fixture.queues.mail.add(outboxJob({ id: failed.id, name, generation: 0 }));
     for (let i = 0; i < 7; i++) await fixture.promiseConfirmation({ message: enqueued });
     await holding(fixture, [locked.id], async () => {
-      t.deepEqual(await sweep.run(), { checked: 1, returned: 7, deadLettered: 0 });
+      t.deepEqual(await sweep.run(), { checked: 1, returned: 7, dead_lettered: 0 });
       t.is((await fixture.messageOf(locked.id)).state, 'enqueued');
     });
-    t.deepEqual(await sweep.run(), { checked: 0, returned: 1, deadLettered: 0 });
+    t.deepEqual(await sweep.run(), { checked: 0, returned: 1, dead_lettered: 0 });
   },
 );
 
@@ -191,7 +191,7 @@ test.serial(
       fixture,
       rows.map(({ id }) => id),
       async () => {
-        t.deepEqual(await sweepEverything(sweep), { checked: 0, returned: 1, deadLettered: 0 });
+        t.deepEqual(await sweepEverything(sweep), { checked: 0, returned: 1, dead_lettered: 0 });
         t.is((await fixture.messageOf(free.id)).state, 'pending');
       },
     );
@@ -209,7 +209,7 @@ test.serial('the relay goes on while the sweep cannot: it waits for no repair', 
       run({ signal } = {}) {
         repairs += 1;
         return new Promise((resolve) => {
-          const end = () => resolve({ checked: 0, returned: 0, deadLettered: 0 });
+          const end = () => resolve({ checked: 0, returned: 0, dead_lettered: 0 });
           signal?.addEventListener('abort', end);
         });
       },

@@ -22,7 +22,7 @@ test.serial('one connection is enough', async (t) => {
   await fixture.queues.mail.add(
     outboxJob({ id: waiting.id, name: 'send-confirmation-mail', generation: 0 }),
   );
-  t.deepEqual(await sweep.run(), { checked: 1, returned: 1, deadLettered: 0 });
+  t.deepEqual(await sweep.run(), { checked: 1, returned: 1, dead_lettered: 0 });
   t.is((await fixture.messageOf(lost.id)).state, 'pending');
 });
 
@@ -58,7 +58,7 @@ for (const [what, state] of [
         },
       });
       const { id } = await fixture.promiseConfirmation({ message: enqueued });
-      t.deepEqual(await sweep.run(), { checked: 0, returned: 0, deadLettered: 0 });
+      t.deepEqual(await sweep.run(), { checked: 0, returned: 0, dead_lettered: 0 });
       t.like(await fixture.messageOf(id), { state: 'settled', generation: 0 });
       t.deepEqual(fixture.messages(), []);
     },
@@ -92,7 +92,7 @@ test.serial(
         outboxJob({ id, name: 'send-confirmation-mail', generation: 0 }),
       );
     }
-    t.deepEqual(await sweepEverything(sweep), { checked: 3, returned: 0, deadLettered: 0 });
+    t.deepEqual(await sweepEverything(sweep), { checked: 3, returned: 0, dead_lettered: 0 });
     t.is((await sweep.run()).checked, 0);
   },
 );

@@ -25,7 +25,7 @@ test.serial(
   async (t) => {
     const { fixture, sweep } = await setUp(t);
     const { id } = await fixture.promiseConfirmation({ message: enqueued });
-    t.deepEqual(await sweep.run(), { checked: 0, returned: 1, deadLettered: 0 });
+    t.deepEqual(await sweep.run(), { checked: 0, returned: 1, dead_lettered: 0 });
     t.like(await fixture.messageOf(id), { state: 'pending', generation: 0 });
     t.true(fixture.messages().includes('sweep repaired messages without a job'));
   },
@@ -43,7 +43,7 @@ test.serial(
     await fixture.queues.mail.add(outboxJob(job));
     t.is((await fixture.queues.mail.stateOf(outboxJobId(job))).state, 'unknown');
 
-    t.deepEqual(await sweep.run(), { checked: 0, returned: 1, deadLettered: 0 });
+    t.deepEqual(await sweep.run(), { checked: 0, returned: 1, dead_lettered: 0 });
     t.like(await fixture.messageOf(id), { state: 'pending', generation: 1 });
     const next = { ...job, generation: 1 };
     await fixture.queues.mail.add(outboxJob(next));
@@ -57,9 +57,9 @@ test.serial(
     const { fixture, sweep } = await setUp(t);
     const { id } = await fixture.promiseConfirmation({ message: enqueued });
     await fixture.queues.mail.add(outboxJob({ id, name: 'send-confirmation-mail', generation: 0 }));
-    t.deepEqual(await sweep.run(), { checked: 1, returned: 0, deadLettered: 0 });
+    t.deepEqual(await sweep.run(), { checked: 1, returned: 0, dead_lettered: 0 });
     t.not((await fixture.messageOf(id)).checked_at, null);
-    t.deepEqual(await sweep.run(), { checked: 0, returned: 0, deadLettered: 0 });
+    t.deepEqual(await sweep.run(), { checked: 0, returned: 0, dead_lettered: 0 });
     t.like(await fixture.messageOf(id), { state: 'enqueued', generation: 0 });
   },
 );
@@ -77,7 +77,7 @@ test.serial('a job that is being worked on is left alone', async (t) => {
       (await fixture.queues.mail.stateOf(outboxJobId({ ...promised, generation: 0 }))).state ===
       'active',
   );
-  t.deepEqual(await sweep.run(), { checked: 1, returned: 0, deadLettered: 0 });
+  t.deepEqual(await sweep.run(), { checked: 1, returned: 0, dead_lettered: 0 });
   finish();
   await done;
 });
@@ -90,7 +90,7 @@ for (const [what, reason, told] of [
     const { fixture, sweep, work } = await setUp(t);
     const promised = await fixture.promiseConfirmation({ message: enqueued });
     await work(fixture, promised, () => Promise.reject(new UnrecoverableError(reason)));
-    t.deepEqual(await sweep.run(), { checked: 0, returned: 1, deadLettered: 0 });
+    t.deepEqual(await sweep.run(), { checked: 0, returned: 1, dead_lettered: 0 });
     t.like(await fixture.messageOf(promised.id), { state: 'pending', generation: 1 });
     const line = fixture.lines.find(
       ({ msg }) => msg === 'job failed but message open; re-enqueueing',
@@ -103,7 +103,7 @@ for (const [what, reason, told] of [
     const message = { ...enqueued, enqueueCount: 10 };
     const promised = await fixture.promiseConfirmation({ message });
     await work(fixture, promised, () => Promise.reject(new UnrecoverableError(reason)));
-    t.deepEqual(await sweep.run(), { checked: 0, returned: 0, deadLettered: 1 });
+    t.deepEqual(await sweep.run(), { checked: 0, returned: 0, dead_lettered: 1 });
     const lastError = told === undefined ? reason : `no to ${told}`;
     t.like(await fixture.messageOf(promised.id), { state: 'dead', last_error: lastError });
   });
@@ -115,7 +115,7 @@ test.serial(
     const { fixture, sweep, work } = await setUp(t);
     const promised = await fixture.promiseConfirmation({ message: enqueued });
     await work(fixture, promised, async () => undefined);
-    t.deepEqual(await sweep.run(), { checked: 0, returned: 1, deadLettered: 0 });
+    t.deepEqual(await sweep.run(), { checked: 0, returned: 1, dead_lettered: 0 });
     t.like(await fixture.messageOf(promised.id), { state: 'pending', generation: 1 });
     t.true(fixture.messages().includes('job completed but message open; redelivering'));
   },
@@ -131,7 +131,7 @@ test.serial(
     await fixture.promiseConfirmation({
       message: { ...enqueued, enqueuedAt: `now() - interval '50 seconds'` },
     });
-    t.deepEqual(await sweep.run(), { checked: 0, returned: 0, deadLettered: 0 });
+    t.deepEqual(await sweep.run(), { checked: 0, returned: 0, dead_lettered: 0 });
   },
 );
 
@@ -147,7 +147,7 @@ test.serial(
       message: { ...enqueued, enqueuedAt: 'now()' },
     });
     await fixture.queues.mail.add(outboxJob({ id, name: 'send-confirmation-mail', generation: 0 }));
-    t.deepEqual(await sweepEverything(sweep), { checked: 1, returned: 620, deadLettered: 0 });
+    t.deepEqual(await sweepEverything(sweep), { checked: 1, returned: 620, dead_lettered: 0 });
   },
 );
 
@@ -182,7 +182,7 @@ test.serial('a sweep of a thousand jobs that wait copies no list for any of them
     })),
   );
   await redis.client.config('RESETSTAT');
-  t.deepEqual(await sweepEverything(sweep), { checked: 1_000, returned: 0, deadLettered: 0 });
+  t.deepEqual(await sweepEverything(sweep), { checked: 1_000, returned: 0, dead_lettered: 0 });
   t.notRegex(await redis.client.info('commandstats'), /cmdstat_lrange/);
   t.is((await fixture.queues.mail.stateOf('no-job')).state, 'unknown');
 });

@@ -52,12 +52,12 @@ test.serial(
       confirmations: 1,
       sessions: 2,
       registrations: 0,
-      mailEvents: 0,
+      mail_events: 0,
       suppressions: 0,
-      metricMinutes: 0,
+      metric_minutes: 0,
       processes: 0,
       alerts: 1,
-      bulkActions: 1,
+      bulk_actions: 1,
       unfinished: 0,
     });
     t.deepEqual(await tasks.run('purge-expired'), {
@@ -65,12 +65,12 @@ test.serial(
       confirmations: 0,
       sessions: 0,
       registrations: 0,
-      mailEvents: 0,
+      mail_events: 0,
       suppressions: 0,
-      metricMinutes: 0,
+      metric_minutes: 0,
       processes: 0,
       alerts: 0,
-      bulkActions: 0,
+      bulk_actions: 0,
       unfinished: 0,
     });
     t.is((await fixture.messageOf(newMessage)).state, 'settled');
@@ -106,10 +106,9 @@ test.serial(
     };
     const tasks = createTasks({ ...depsOf(fixture), sweep });
     const both = [tasks.run('sweep-outbox'), tasks.run('sweep-outbox')];
-    const swept = { checked: 1, returned: 2, deadLettered: 3 };
+    const swept = { checked: 1, returned: 2, dead_lettered: 3 };
     finish(swept);
-    const result = { checked: 1, returned: 2, dead_lettered: 3 };
-    t.deepEqual(await Promise.all(both), [result, result]);
+    t.deepEqual(await Promise.all(both), [swept, swept]);
     t.is(runs, 1);
     t.deepEqual(fixture.messages(), ['task completed']);
     const again = tasks.run('sweep-outbox');
@@ -128,7 +127,7 @@ test.serial('a task that failed can be run again', async (t) => {
       run: async () => {
         runs += 1;
         if (runs === 1) throw new Error('no');
-        return { checked: 0, returned: 0, deadLettered: 0 };
+        return { checked: 0, returned: 0, dead_lettered: 0 };
       },
     },
   });
@@ -153,7 +152,7 @@ test.serial(
       'http.request.id': 'my-request-1',
     });
     t.true(Number(asked?.['event.duration']) > 0);
-    t.like(unasked, { 'labels.task': 'purge-expired', 'labels.sessions': 0 });
+    t.like(unasked, { 'labels.task': 'purge-expired', 'labels.mail_events': 0 });
     t.false(Object.hasOwn(unasked ?? {}, 'http.request.id'));
   },
 );
@@ -216,7 +215,7 @@ test.serial('a stop waits for the run under way', async (t) => {
         new Promise<SweepResult>((resolve) => {
           signal?.addEventListener('abort', () => {
             hasEnded = true;
-            resolve({ checked: 0, returned: 0, deadLettered: 0 });
+            resolve({ checked: 0, returned: 0, dead_lettered: 0 });
           });
         }),
     },
@@ -234,7 +233,7 @@ function depsOf({ database, log }: Fixture) {
 
 async function setUp(scope: Scope) {
   const fixture = await openFixture(scope, context);
-  const sweep = { run: async () => ({ checked: 0, returned: 0, deadLettered: 0 }) };
+  const sweep = { run: async () => ({ checked: 0, returned: 0, dead_lettered: 0 }) };
   return { fixture, tasks: createTasks({ ...depsOf(fixture), sweep }) };
 }
 
@@ -344,7 +343,7 @@ test.serial(
       `insert into suppressions (email_canonical, reason, created_at) values
          ('a@x.test', 'bounce', ${daysAgo(367)}), ('b@x.test', 'bounce', ${daysAgo(360)}), ('c@x.test', 'complaint', ${daysAgo(999)})`,
     );
-    t.like(await tasks.run('purge-expired'), { mailEvents: 1, suppressions: 1 });
+    t.like(await tasks.run('purge-expired'), { mail_events: 1, suppressions: 1 });
     t.is(await count('mail_events'), 2);
     t.is(await count('suppressions'), 2);
     await context.rows('delete from outbox where id = $1', [id]);

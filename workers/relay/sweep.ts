@@ -26,7 +26,7 @@ export interface SweepResult {
   readonly checked: number;
   /** Their job was lost; they are pending again. */
   readonly returned: number;
-  readonly deadLettered: number;
+  readonly dead_lettered: number;
 }
 
 export interface SweepScope {
@@ -136,7 +136,7 @@ async function sweepOutbox(
 ): Promise<SweepResult> {
   await removeForeignKeys(deps);
   await repairLogs(deps);
-  const total = { checked: 0, returned: 0, deadLettered: 0 };
+  const total = { checked: 0, returned: 0, dead_lettered: 0 };
   let cutoff: string | undefined;
   let after: Position | undefined;
   for (let left = maxMessages; left > 0 && !signal?.aborted;) {
@@ -157,14 +157,14 @@ async function sweepOutbox(
     left = after ? left - limit : 0;
     total.checked += result.checked;
     total.returned += result.returned;
-    total.deadLettered += result.deadLettered;
+    total.dead_lettered += result.dead_lettered;
   }
-  if (total.returned + total.deadLettered > 0) {
+  if (total.returned + total.dead_lettered > 0) {
     deps.log.warn(
       {
         'labels.checked': total.checked,
         'labels.returned': total.returned,
-        'labels.dead_lettered': total.deadLettered,
+        'labels.dead_lettered': total.dead_lettered,
       },
       'sweep repaired messages without a job',
     );
@@ -228,7 +228,7 @@ async function repairMessages(
   return {
     checked: checked.length,
     returned: returned.length + renewed.length,
-    deadLettered,
+    dead_lettered: deadLettered,
     corruptJobIds: renewals
       .filter(({ state }) => state.state === 'broken')
       .map(({ message }) => outboxJobId(message)),

@@ -105,7 +105,7 @@ const purges = {
     returning id`,
 
   // Those of known mails are deleted with their messages. Others were recorded by earlier versions only.
-  mailEvents: `
+  mail_events: `
     delete from mail_events where id in (
       select id from mail_events
        where outbox_id is null and received_at < now() - interval '30 days'
@@ -122,7 +122,7 @@ const purges = {
          for update skip locked)
     returning email_canonical`,
 
-  metricMinutes: `
+  metric_minutes: `
     delete from metric_minutes where ctid = any (array(
       select ctid from metric_minutes
        where minute < now() - interval '30 days'
@@ -147,7 +147,7 @@ const purges = {
          for update skip locked)
     returning id`,
 
-  bulkActions: `
+  bulk_actions: `
     delete from bulk_actions where id in (
       select id from bulk_actions
        where created_at < now() - interval '30 days' and finished_at < now() - interval '30 days'

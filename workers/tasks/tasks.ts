@@ -7,7 +7,7 @@ import { purgeExpired } from './purge-expired.js';
 import { rotateAudit } from './rotate-audit.js';
 import type { TaskRuns } from './task-runs.js';
 
-/** What a task did, as counts. */
+/** What a task did, as counts, by names in snake_case: they are labels in the log and fields of the answer. */
 export type TaskResult = Readonly<Record<string, number>>;
 
 /** Maintenance tasks: short and idempotent. */
@@ -76,10 +76,7 @@ async function runAndLog(
 type TaskFunction = (deps: TaskDeps, signal: AbortSignal) => Promise<TaskResult>;
 
 const taskFunctions: Readonly<Record<TaskName, TaskFunction>> = {
-  async 'sweep-outbox'({ sweep }, signal) {
-    const { checked, returned, deadLettered } = await sweep.run({ signal });
-    return { checked, returned, dead_lettered: deadLettered };
-  },
+  'sweep-outbox': async ({ sweep }, signal) => ({ ...(await sweep.run({ signal })) }),
   'purge-expired': ({ database, runs }, signal) =>
     runs.record('purge-expired', signal, async () => ({
       ...(await purgeExpired(database, signal)),

@@ -98,11 +98,7 @@ function resultOf({
     return markup`${before}${started_at ? badge('idle', 'running') : badge('idle', 'has not run yet')}`;
   const counts = Object.entries(result ?? {})
     .filter(([, n]) => n !== 0)
-    .map(([name, n]) => `${count(n)} ${inWords(clip(name, 60))}`)
+    .map(([name, n]) => `${count(n)} ${clip(name, 60).replaceAll('_', ' ')}`)
     .join(', ');
   return markup`${before}${badge(is_overdue ? 'idle' : 'good', 'completed')}<span class="sub">${counts || 'nothing to do'}${worker !== null && ` · by ${clip(worker, 80)}`}</span>`;
 }
-
-/** `deadLettered` as people write it. */
-const inWords = (name: string): string =>
-  name.replaceAll('_', ' ').replaceAll(/[A-Z]/g, (letter) => ` ${letter.toLowerCase()}`);
