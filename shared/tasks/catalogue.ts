@@ -6,6 +6,9 @@ interface TaskFacts {
   readonly everySeconds: number;
 }
 
+/** How often the tasks run that keep the tables small: one after the other. */
+export const HOUSEKEEPING_SECONDS = 6 * 3_600;
+
 /** Every periodic task, by the name that it also has in `POST /tasks/{name}`. */
 export const taskCatalogue = {
   'sweep-outbox': {
@@ -14,11 +17,11 @@ export const taskCatalogue = {
   },
   'rotate-audit': {
     does: 'prepares the coming months of the audit and drops those older than 13 months',
-    everySeconds: 6 * 3_600,
+    everySeconds: HOUSEKEEPING_SECONDS,
   },
   'purge-expired': {
     does: 'deletes what has expired: settled mails, sessions, links and registrations after 30 days',
-    everySeconds: 6 * 3_600,
+    everySeconds: HOUSEKEEPING_SECONDS,
   },
 } as const satisfies Readonly<Record<string, TaskFacts>>;
 

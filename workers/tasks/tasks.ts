@@ -1,7 +1,7 @@
 import type { Database } from '../../shared/database/connect.js';
 import { jittered, startRepeating, type Repeating } from '../../shared/lifecycle/repeat.js';
 import type { Logger } from '../../shared/logging/logger.js';
-import { taskCatalogue, type TaskName } from '../../shared/tasks/catalogue.js';
+import { HOUSEKEEPING_SECONDS, type TaskName } from '../../shared/tasks/catalogue.js';
 import type { Sweep } from '../relay/sweep.js';
 import { purgeExpired } from './purge-expired.js';
 import { rotateAudit } from './rotate-audit.js';
@@ -90,7 +90,7 @@ const labels = (counts: TaskResult): Record<string, number> =>
 
 const HOUSEKEEPING: readonly TaskName[] = ['rotate-audit', 'purge-expired'];
 const FIRST_AFTER_MS = 10_000;
-const EVERY_MS = taskCatalogue['purge-expired'].everySeconds * 1_000;
+const EVERY_MS = HOUSEKEEPING_SECONDS * 1_000;
 
 /** The pause after a run that has left something to do: a busy service settles more than one run can delete. */
 const UNFINISHED_AGAIN_MS = 60_000;
