@@ -1,5 +1,4 @@
 import { join } from 'node:path';
-import { setTimeout as delay } from 'node:timers/promises';
 import { Redis } from 'ioredis';
 import pg from 'pg';
 import { workerRoles } from '../../shared/queues/registry.js';
@@ -10,6 +9,7 @@ import { runMigrations } from '../stack/processes/application.js';
 import { startProcess, type RunningProcess } from '../stack/processes/child-process.js';
 import { claimPort, loopback } from '../stack/processes/ports.js';
 import { openRedis, type RedisServer } from '../stack/redis.js';
+import { openWithClose, type OnClose } from '../stack/releases.js';
 import { loadSecrets } from '../stack/secrets.js';
 import { serviceEnvironment } from '../stack/service-environment.js';
 import { openInboxes, OPERATOR, type Inboxes } from './inboxes.js';
@@ -50,22 +50,9 @@ const DEFECT = `--import data:text/javascript,${encodeURIComponent(
   `process.on('SIGUSR2', () => { throw new TypeError('a defect on purpose') })`,
 )}`;
 
-type OnClose = (release: () => Promise<unknown>) => void;
-
 /** Opens everything with its data below `dataDir`. */
-export async function openAlertsEnvironment(dataDir: string): Promise<AlertsEnvironment> {
-  const releases: (() => Promise<unknown>)[] = [];
-  const onClose: OnClose = (release) => void releases.push(release);
-  const close = async (): Promise<void> => {
-    for (const release of releases.splice(0).toReversed()) await release();
-  };
-  try {
-    return { ...(await open(dataDir, onClose)), close };
-  } catch (error) {
-    await close();
-    throw error;
-  }
-}
+export const openAlertsEnvironment = (dataDir: string): Promise<AlertsEnvironment> =>
+  openWithClose((onClose) => open(dataDir, onClose));
 
 async function open(dataDir: string, onClose: OnClose): Promise<Omit<AlertsEnvironment, 'close'>> {
   const layout = await prepareDataDir(dataDir);
@@ -170,19 +157,5 @@ async function runCommand(url: string, [name = '', ...args]: string[]): Promise<
     return await client.call(name, ...args);
   } finally {
     client.disconnect();
-  }
-}
-
-/** Resolves when the API is live. */
-export async function untilLive({ api }: Pick<AlertsEnvironment, 'api'>): Promise<void> {
-  const deadline = Date.now() + 60_000;
-  const isLive = (): Promise<boolean> =>
-    fetch(`${api}/health/live`).then(
-      ({ ok }) => ok,
-      () => false,
-    );
-  while (!(await isLive())) {
-    if (Date.now() > deadline) throw new Error('the API does not start');
-    await delay(100);
   }
 }

@@ -3,7 +3,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { redStateNames, redStates } from '../../shared/alerts/red-states.js';
-import { openAlertsEnvironment, untilLive, type AlertsEnvironment } from './environment.js';
+import { untilLive } from '../stack/processes/application.js';
+import { openAlertsEnvironment, type AlertsEnvironment } from './environment.js';
 import type { Arrival, Inboxes } from './inboxes.js';
 import { scenarios, type Scenario } from './scenarios.js';
 import { listenForStop, readOptions } from '../command-line.js';
@@ -64,7 +65,7 @@ async function run(
   const { processes, inboxes } = environment;
   await processes.api.start();
   await processes.worker.start();
-  await untilLive(environment);
+  await untilLive(environment.api);
   let missing = await awaitHeartbeat(inboxes);
   for (const scenario of chosen) missing += await play(environment, scenario);
   missing += await awaitHeartbeat(inboxes);

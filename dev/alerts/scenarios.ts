@@ -4,7 +4,8 @@ import { schemaVersion } from '../../shared/database/schema-version.js';
 import { openJobQueue, type JobQueue } from '../../shared/queues/job-queue.js';
 import { connectRedis } from '../../shared/queues/redis-client.js';
 import { workerRoles } from '../../shared/queues/registry.js';
-import { untilLive, type AlertsEnvironment } from './environment.js';
+import { untilLive } from '../stack/processes/application.js';
+import type { AlertsEnvironment } from './environment.js';
 import { NOBODY, SILENT } from './inboxes.js';
 
 /** A fault, or several at once, and the alerts that must come of them. */
@@ -177,7 +178,7 @@ export const scenarios: readonly Scenario[] = [
                  '{"clock": {"ok": false, "problem": "10 s behind PostgreSQL"}}')`,
       );
       await processes.api.start();
-      await untilLive(environment);
+      await untilLive(environment.api);
     },
     mend: ({ sql }) =>
       sql(

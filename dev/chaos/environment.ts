@@ -1,5 +1,4 @@
 import { join } from 'node:path';
-import { setTimeout as delay } from 'node:timers/promises';
 import pg from 'pg';
 import {
   openFirehoseEndpoint,
@@ -8,9 +7,10 @@ import {
 import { readDevEnv } from '../env.js';
 import { prepareDataDir, type DataLayout } from '../paths.js';
 import { openPostgres, type PostgresServer } from '../stack/postgres/postgres.js';
-import { runMigrations } from '../stack/processes/application.js';
+import { runMigrations, untilLive } from '../stack/processes/application.js';
 import { claimPort, loopback } from '../stack/processes/ports.js';
 import { openRedis, type RedisServer } from '../stack/redis.js';
+import { openWithClose, type OnClose } from '../stack/releases.js';
 import { loadSecrets } from '../stack/secrets.js';
 import { serviceEnvironment } from '../stack/service-environment.js';
 import { openMailSink, type MailSink } from './mail-sink.js';
@@ -21,8 +21,6 @@ export interface ChaosEnvironment extends Servers {
   /** The API's URL. */
   readonly api: string;
   readonly processes: Processes;
-  /** Resolves when the API answers its liveness probe. */
-  untilLive(): Promise<void>;
   /** Stops everything. */
   close(): Promise<void>;
 }
@@ -44,27 +42,18 @@ export const processNames = ['api', 'worker-1', 'worker-2', 'relay'] as const;
 /** The delivery stream of the log records. */
 export const STREAM = 'rollcall-local';
 
-const START_WITHIN_MS = 60_000;
-
 const workerRoles: Record<Exclude<ProcessName, 'api'>, string> = {
   'worker-1': 'mail,logs',
   'worker-2': 'mail,logs',
   relay: 'relay',
 };
 
-type OnClose = (release: () => Promise<unknown>) => void;
-
 /**
  * Opens the environment with all its data below `dataDir`. Redis keeps nothing on disk, so that killing it loses all of
  * its data.
  */
-export async function openChaosEnvironment(dataDir: string): Promise<ChaosEnvironment> {
-  const releases: (() => Promise<unknown>)[] = [];
-  const onClose: OnClose = (release) => releases.push(release);
-  const close = async (): Promise<void> => {
-    for (const release of releases.splice(0).toReversed()) await release();
-  };
-  try {
+export const openChaosEnvironment = (dataDir: string): Promise<ChaosEnvironment> =>
+  openWithClose(async (onClose) => {
     const layout = await prepareDataDir(dataDir);
     const servers = await openServers(dataDir, onClose);
     const port = await claimPort(0);
@@ -73,14 +62,9 @@ export async function openChaosEnvironment(dataDir: string): Promise<ChaosEnviro
     const env = await processEnvironment(dataDir, servers, { api, port: port.port });
     await runMigrations(env, layout);
     const processes = startProcesses(layout, env, onClose);
-    const untilLive = () => waitUntilLive(api);
-    await untilLive();
-    return { api, ...servers, processes, untilLive, close };
-  } catch (error) {
-    await close();
-    throw error;
-  }
-}
+    await untilLive(api);
+    return { api, ...servers, processes };
+  });
 
 async function openServers(dataDir: string, onClose: OnClose): Promise<Servers> {
   const postgres = await openPostgres({ dataDir, port: 0, durable: false });
@@ -146,19 +130,6 @@ function startProcesses(
     ProcessName,
     RespawningProcess
   >;
-}
-
-async function waitUntilLive(api: string): Promise<void> {
-  const deadline = Date.now() + START_WITHIN_MS;
-  const isLive = async (): Promise<boolean> =>
-    fetch(`${api}/health/live`).then(
-      ({ ok }) => ok,
-      () => false,
-    );
-  while (!(await isLive())) {
-    if (Date.now() > deadline) throw new Error('the API does not start');
-    await delay(50);
-  }
 }
 
 /** Runs a query on the environment's database. */

@@ -1,4 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises';
+import { untilLive } from '../stack/processes/application.js';
 import type { ChaosEnvironment } from './environment.js';
 import { measureLatencies, type Latencies } from './latencies.js';
 import { readWrittenLines, reconcileLogLines, type LogLinesOutcome } from './reconcile.js';
@@ -45,7 +46,7 @@ export async function runOutage(
   const inFlightAtKill = (await readWrittenLines(environment)).size - firehose.stats().records;
   processes.api.kill();
   firehose.resetFaults();
-  await environment.untilLive();
+  await untilLive(environment.api);
   const after = await measure(delay(calmMs));
 
   const lines = await reconcileLogLines(environment);

@@ -22,6 +22,7 @@ import { loopback } from '../stack/processes/ports.js';
 import type { ServerProcess } from '../stack/processes/server-process.js';
 import { supervise } from '../stack/processes/supervisor.js';
 import { loadSecrets, saveSecrets, type LocalSecrets } from '../stack/secrets.js';
+import { releaseAll, type Release } from '../stack/releases.js';
 import type { openSeeder as OpenSeeder } from '../stack/seeder.js';
 import { serviceEnvironment } from '../stack/service-environment.js';
 import { defaultPorts, openStack, type Stack } from '../stack/stack.js';
@@ -55,7 +56,7 @@ interface Session {
   readonly stop: AbortSignal;
   readonly startedAt: number;
   /** Release what has been opened, in the order of opening; called in reverse. */
-  readonly releasers: (() => Promise<unknown>)[];
+  readonly releases: Release[];
 }
 
 process.exitCode = await main();
@@ -83,7 +84,7 @@ async function main(): Promise<number> {
   }
   const secrets = await loadSecrets(env.dataDir);
   const stackFile = await claimStackFile(env.dataDir);
-  const session = { env, layout, secrets, stackFile, terminal, stop, startedAt, releasers: [] };
+  const session = { env, layout, secrets, stackFile, terminal, stop, startedAt, releases: [] };
   try {
     await runUntilStopped(session);
     return 0;
@@ -92,7 +93,7 @@ async function main(): Promise<number> {
     terminal.say(`\n${terminal.red('Rollcall could not be kept running.')} ${messageOf(error)}`);
     return 1;
   } finally {
-    await releaseAll(session);
+    await stopAll(session);
     await releasePidFile(lock);
   }
 }
@@ -115,10 +116,10 @@ async function runUntilStopped(session: Session): Promise<void> {
     workerUrl: worker.url,
     onProblem: (text) => session.terminal.say(text),
   });
-  session.releasers.push(() => simulator.stop());
+  session.releases.push(() => simulator.stop());
   const describe = () => describeStack(session, stack, api, worker);
   await session.stackFile.write(describe());
-  session.releasers.push(() => session.stackFile.remove());
+  session.releases.push(() => session.stackFile.remove());
   printBanner(session.terminal, describe(), {
     logsDir: session.layout.logs,
     seconds: (Date.now() - session.startedAt) / 1_000,
@@ -137,7 +138,7 @@ async function stopOrphans({ layout, terminal }: Session): Promise<void> {
     terminal.say(`Stopped processes of an earlier run: ${stopped.join(', ')}.`);
 }
 
-async function openServices({ env, terminal, stop, releasers }: Session): Promise<Stack> {
+async function openServices({ env, terminal, stop, releases }: Session): Promise<Stack> {
   const stack = await openStack({
     dataDir: env.dataDir,
     ports: 'default',
@@ -146,7 +147,7 @@ async function openServices({ env, terminal, stop, releasers }: Session): Promis
     signal: stop,
     onProgress: (line) => terminal.say(line),
   });
-  releasers.push(() => stack.close());
+  releases.push(() => stack.close());
   stop.throwIfAborted();
   return stack;
 }
@@ -181,7 +182,7 @@ async function createApplication(
   session: Session,
   stack: Stack,
 ): Promise<{ api: ApplicationProcess; worker: ApplicationProcess }> {
-  const { layout, releasers } = session;
+  const { layout, releases } = session;
   const worker = await createApplicationProcess(
     {
       name: 'worker',
@@ -192,7 +193,7 @@ async function createApplication(
     },
     () => environmentFor(session, stack, api.url),
   );
-  releasers.push(() => worker.close());
+  releases.push(() => worker.close());
   const api = await createApplicationProcess(
     {
       name: 'api',
@@ -203,7 +204,7 @@ async function createApplication(
     },
     (url) => environmentFor(session, stack, url),
   );
-  releasers.push(() => api.close());
+  releases.push(() => api.close());
   return { api, worker };
 }
 
@@ -250,17 +251,17 @@ function describeStack(
   };
 }
 
-function followLogs({ terminal, layout, releasers }: Session, names: readonly string[]): void {
+function followLogs({ terminal, layout, releases }: Session, names: readonly string[]): void {
   for (const name of names) {
     const file = join(layout.logs, `${name}.log`);
     const follower = followLog(file, (line) => terminal.showLogLine(name, line));
-    releasers.push(() => Promise.resolve(follower.stop()));
+    releases.push(() => follower.stop());
   }
 }
 
 /** Restarts processes that exit. Resolves when told to stop; rejects if a process keeps failing. */
 function keepRunning(
-  { terminal, stackFile, stop, releasers }: Session,
+  { terminal, stackFile, stop, releases }: Session,
   servers: readonly ServerProcess[],
   describe: () => StackDescription,
 ): Promise<void> {
@@ -279,18 +280,19 @@ function keepRunning(
           reject(new Error(`${name} failed too often in a row:\n  ${lastLines().join('\n  ')}`)),
       }),
     );
-    releasers.push(() => Promise.all(supervisors.map((supervisor) => supervisor.stop())));
+    releases.push(() => Promise.all(supervisors.map((supervisor) => supervisor.stop())));
     stop.addEventListener('abort', () => resolve(), { once: true });
     if (stop.aborted) resolve();
   });
 }
 
-async function releaseAll({ releasers, terminal, stop }: Session): Promise<void> {
-  if (stop.aborted && releasers.length > 0) terminal.say('\nStopping ...');
-  for (const release of releasers.toReversed()) {
-    await release().catch((error: unknown) => terminal.say(`While stopping: ${messageOf(error)}`));
-  }
-  if (stop.aborted && releasers.length > 0) terminal.say('Stopped.');
+async function stopAll({ releases, terminal, stop }: Session): Promise<void> {
+  const isAnyOpen = releases.length > 0;
+  if (stop.aborted && isAnyOpen) terminal.say('\nStopping ...');
+  await releaseAll(releases).catch((error: unknown) =>
+    terminal.say(`While stopping: ${messageOf(error)}`),
+  );
+  if (stop.aborted && isAnyOpen) terminal.say('Stopped.');
 }
 
 function messageOf(error: unknown): string {

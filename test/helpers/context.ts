@@ -3,12 +3,10 @@ import { basename, join } from 'node:path';
 import test, { registerCompletionHandler } from 'ava';
 import { Redis } from 'ioredis';
 import pg from 'pg';
+import { releaseAll, type Release } from '../../dev/stack/releases.js';
 import { eventually } from './eventually.js';
 import { refuseSecretsInDatabase, refuseSecretsInRedis } from './left-behind.js';
 import { TEMPLATE_DATABASE, testStack, type TestStack } from './stack.js';
-
-/** Gives back what was opened. */
-export type Release = () => Promise<unknown> | void;
 
 /** Something that ends, and takes with it what was opened for it: a test file's context, or one test (`t`). */
 export interface Scope {
@@ -129,20 +127,6 @@ function failIfAlive(): void {
     process.exit(1);
   }, EXIT_WITHIN_MS);
   alarm.unref();
-}
-
-/** Every release gets its turn, last opened first; what went wrong is told at the end. */
-async function releaseAll(releases: Release[]): Promise<void> {
-  const failures: unknown[] = [];
-  for (const release of releases.splice(0).toReversed()) {
-    try {
-      await release();
-    } catch (error) {
-      failures.push(error);
-    }
-  }
-  if (failures.length === 1) throw failures[0];
-  if (failures.length > 1) throw new AggregateError(failures, failures.map(String).join('; '));
 }
 
 async function createDatabase(stack: TestStack, name: string): Promise<void> {

@@ -1,4 +1,5 @@
 import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
 import type { DataLayout } from '../../paths.js';
 import { startProcess, waitUntilReady } from './child-process.js';
 import { claimPort, loopback } from './ports.js';
@@ -20,6 +21,8 @@ export interface ApplicationOptions {
   readonly preferredPort: number;
   readonly layout: DataLayout;
 }
+
+const LIVE_WITHIN_MS = 60_000;
 
 /**
  * Claims a port for the API or the worker, without starting it. `environmentAt` is called at each start with the URL of
@@ -73,6 +76,20 @@ async function isReady(url: string): Promise<boolean> {
     return answer.ok;
   } catch {
     return false;
+  }
+}
+
+/** Resolves when the API at this URL answers its liveness probe. @throws after a minute. */
+export async function untilLive(apiUrl: string): Promise<void> {
+  const deadline = Date.now() + LIVE_WITHIN_MS;
+  const isLive = (): Promise<boolean> =>
+    fetch(`${apiUrl}/health/live`).then(
+      ({ ok }) => ok,
+      () => false,
+    );
+  while (!(await isLive())) {
+    if (Date.now() > deadline) throw new Error('the API does not start');
+    await delay(50);
   }
 }
 
