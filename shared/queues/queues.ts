@@ -1,7 +1,7 @@
 import type { Redis } from 'ioredis';
 import type { Logger } from '../logging/logger.js';
-import { createLogThrottle } from '../logging/log-throttle.js';
 import { openJobQueue, type JobQueue } from './job-queue.js';
+import { logRedisErrors } from './log-redis-errors.js';
 import { createQueueRoom, type QueueRoom } from './queue-room.js';
 import { createReceipts, removeForeignReceipts, type Receipts } from './receipts.js';
 import { openFailFastRedis } from './redis-client.js';
@@ -57,11 +57,10 @@ interface OpenRedis {
 
 const EPOCH_KEY = `${queuePrefix('mail')}:epoch`;
 const CLAIM_KEY = `${queuePrefix('mail')}:claim`;
-const SAME_ERROR_EVERY_MS = 60_000;
 
 /** Connects lazily and reconnects by itself; opening never fails and never waits. */
 export function openQueues(urls: RedisUrls, log: Logger): Queues {
-  const onError = throttledWarning(log);
+  const onError = logRedisErrors(log, 'Redis connection error');
   const opened = new Map(
     redisInstances(urls).map((instance) => [instance.url, openRedis(instance, onError)]),
   );
@@ -139,12 +138,4 @@ async function readEpoch(redis: Redis): Promise<string> {
   if (known !== null) return known;
   await redis.set(EPOCH_KEY, crypto.randomUUID(), 'NX');
   return (await redis.get(EPOCH_KEY)) ?? '';
-}
-
-/** A lost connection repeats its error at every attempt to reconnect. */
-function throttledWarning(log: Logger): (error: Error) => void {
-  const isDue = createLogThrottle(SAME_ERROR_EVERY_MS);
-  return (error) => {
-    if (isDue(error.message)) log.warn({ err: error }, 'Redis connection error');
-  };
 }

@@ -3,7 +3,7 @@ import fc from 'fast-check';
 import { evenRateLimiter } from '../../workers/jobs/even-rate-limiter.js';
 import { createConnectionLimit } from '../../workers/mail/smtp/connection-limit.js';
 import { normalizeReply, refusedParty } from '../../workers/mail/smtp/smtp-reply.js';
-import { maskError, maskPersonalData } from '../../workers/mask.js';
+import { maskError, maskPersonalData } from '../../shared/logging/mask.js';
 import { shareProcess } from '../helpers/context.js';
 
 shareProcess();

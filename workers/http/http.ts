@@ -10,9 +10,9 @@ import {
   refuseBrokenRequests,
   sentStatusOf,
 } from '../../shared/lifecycle/refuse-broken-requests.js';
+import { maskError } from '../../shared/logging/mask.js';
 import { isTaskName, type TaskName } from '../../shared/tasks/catalogue.js';
 import type { DrainState } from '../jobs/drain.js';
-import { maskError } from '../mask.js';
 import type { Tasks } from '../tasks/tasks.js';
 import { notAllowed, problem, readBody, tooLarge, type WorkerResponse } from './http-messages.js';
 import { createExposition, type Exposition } from '../../shared/metrics/exposition.js';

@@ -3,8 +3,8 @@ import { isDatabaseUnavailable } from '../../shared/database/failures.js';
 import { AppError } from '../../shared/errors/app-error.js';
 import { supportedMediaType } from '../../shared/http/request-headers.js';
 import type { Logger } from '../../shared/logging/logger.js';
+import { maskError } from '../../shared/logging/mask.js';
 import type { SesEvents } from '../mail/ses-events/ses-events.js';
-import { maskError } from '../mask.js';
 import { problem, readBody, tooLarge, type WorkerResponse } from './http-messages.js';
 
 export interface QueueMessageDeps {

@@ -7,6 +7,7 @@ import {
 } from 'bullmq/dist/cjs/classes/errors/index.js';
 import type * as z from 'zod';
 import type { Logger } from '../../shared/logging/logger.js';
+import { maskError, maskPersonalData } from '../../shared/logging/mask.js';
 import type { LabelsOf } from '../../shared/metrics/catalogue.js';
 import type { Metrics } from '../../shared/metrics/metrics.js';
 import type { LogMessage } from '../../shared/logging/messages.js';
@@ -14,7 +15,6 @@ import { isOtherVersion } from '../../shared/queues/job-contract.js';
 import type { JobQueue } from '../../shared/queues/job-queue.js';
 import { hasAttempts } from '../../shared/queues/job-state.js';
 import type { QueueName } from '../../shared/queues/registry.js';
-import { maskError, maskPersonalData } from '../mask.js';
 import {
   JobDelayed,
   JobReturned,

@@ -3,11 +3,11 @@ import type { WorkerOptions } from 'bullmq';
 import { Worker } from 'bullmq/dist/cjs/classes/worker.js';
 import type * as z from 'zod';
 import { waitAtMost } from '../../shared/lifecycle/wait-at-most.js';
-import type { Logger } from '../../shared/logging/logger.js';
-import { createLogThrottle } from '../../shared/logging/log-throttle.js';
+import { maskError } from '../../shared/logging/mask.js';
 import type { Metrics } from '../../shared/metrics/metrics.js';
 import { refusalOfConnection } from '../../shared/queues/connection-refusal.js';
 import type { JobQueue } from '../../shared/queues/job-queue.js';
+import { logRedisErrors } from '../../shared/queues/log-redis-errors.js';
 import { isDemoted, reconnectDelayMs, redisAddress } from '../../shared/queues/redis-client.js';
 import { isRefusal } from '../../shared/queues/redis-refusals.js';
 import {
@@ -15,7 +15,6 @@ import {
   type ConsumerDefinition,
   type QueueName,
 } from '../../shared/queues/registry.js';
-import { maskError } from '../mask.js';
 import type { DependencyFaults } from './dependency-faults.js';
 import { pauseOnRedisErrors } from './pause-on-redis-errors.js';
 import { runJob, type JobProcessing } from './run-job.js';
@@ -59,7 +58,6 @@ const IDLE_TIMEOUT_MS = 30_000;
 const CLOSE_WITHIN_MS = 1_000;
 const RETURN_WITHIN_MS = 3_000;
 const MAX_BACKOFF_MS = 15 * 60_000;
-const SAME_ERROR_EVERY_MS = 60_000;
 
 /**
  * Consumes one queue by {@link runJob}. Errors of Redis never end the process; a stalled consumer is reported.
@@ -94,7 +92,7 @@ export function startJobWorker<S extends z.ZodType>(options: JobWorkerOptions<S>
   const raiseConcurrency = (by: number): void => {
     worker.concurrency = Math.min(worker.concurrency + by, limit());
   };
-  worker.on('error', throttledWarning(log, queue));
+  worker.on('error', logRedisErrors(log, 'queue consumer Redis error', { 'labels.queue': queue }));
   tellRefusedConnections(worker, options.redisUrl);
   logStalledJobs(worker, queue, options);
   const refusals = pauseOnRedisErrors({ queue, worker, faults, log });
@@ -209,13 +207,4 @@ function tellRefusedConnections(worker: Worker<unknown, string>, redisUrl: strin
       if (refusal) worker.emit('error', refusal);
     });
   });
-}
-
-/** A lost connection repeats its error at every attempt to reconnect. */
-function throttledWarning(log: Logger, queue: QueueName): (error: Error) => void {
-  const isDue = createLogThrottle(SAME_ERROR_EVERY_MS);
-  return (error) => {
-    if (!isDue(error.message)) return;
-    log.warn({ 'labels.queue': queue, err: maskError(error) }, 'queue consumer Redis error');
-  };
 }

@@ -3,12 +3,12 @@ import { withTransaction, type Transaction } from '../../shared/database/transac
 import { jittered, startRepeating } from '../../shared/lifecycle/repeat.js';
 import { AppError } from '../../shared/errors/app-error.js';
 import type { Logger } from '../../shared/logging/logger.js';
+import { maskPersonalData } from '../../shared/logging/mask.js';
 import type { LogMessage } from '../../shared/logging/messages.js';
 import { isJobOf, outboxJobId } from '../../shared/outbox/outbox-job.js';
 import type { JobQueue } from '../../shared/queues/job-queue.js';
 import type { JobState } from '../../shared/queues/job-state.js';
 import { taskCatalogue } from '../../shared/tasks/catalogue.js';
-import { maskPersonalData } from '../mask.js';
 import {
   changeEnqueued,
   deadLetter,

@@ -4,8 +4,8 @@ import { isDatabaseUnavailable } from '../../shared/database/failures.js';
 import { jittered, startRepeating, type Repeating } from '../../shared/lifecycle/repeat.js';
 import type { Logger } from '../../shared/logging/logger.js';
 import { createLogThrottle } from '../../shared/logging/log-throttle.js';
+import { maskError } from '../../shared/logging/mask.js';
 import { taskNames, type TaskName } from '../../shared/tasks/catalogue.js';
-import { maskError } from '../mask.js';
 import type { Tasks } from './tasks.js';
 
 export interface RequestedTaskDeps {

@@ -1,7 +1,7 @@
 import type { Database } from '../../shared/database/connect.js';
 import type { Logger } from '../../shared/logging/logger.js';
+import { maskError, maskPersonalData } from '../../shared/logging/mask.js';
 import type { TaskName } from '../../shared/tasks/catalogue.js';
-import { maskError, maskPersonalData } from '../mask.js';
 import type { Sweep } from '../relay/sweep.js';
 
 export interface TaskRunDeps {

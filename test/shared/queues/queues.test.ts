@@ -1,6 +1,7 @@
 import { randomUUID, randomBytes } from 'node:crypto';
 import test from 'ava';
 import { Redis } from 'ioredis';
+import { logRedisErrors } from '../../../shared/queues/log-redis-errors.js';
 import { openQueues, type Queues } from '../../../shared/queues/queues.js';
 import { anyJob } from '../../helpers/any-job.js';
 import { shareProcess, useContext, type Scope } from '../../helpers/context.js';
@@ -62,6 +63,20 @@ test('an outage is logged once, not at every try to reconnect', async (t) => {
     await eventually(() => queues.ping().then(() => true));
   }
   t.deepEqual(messages(), ['Redis connection error']);
+});
+
+test('an error of Redis is logged without addresses', (t) => {
+  const { log, lines } = createRecordingLogger();
+  logRedisErrors(log, 'queue consumer Redis error', { 'labels.queue': 'mail' })(
+    new Error('no access for ada@x.test'),
+  );
+  t.like(lines, [
+    {
+      'labels.queue': 'mail',
+      err: { message: 'no access for [address]' },
+      msg: 'queue consumer Redis error',
+    },
+  ]);
 });
 
 test('log batches can live in a Redis of their own', async (t) => {

@@ -1,7 +1,7 @@
 import type { Database } from '../../../shared/database/connect.js';
 import type { Logger } from '../../../shared/logging/logger.js';
-import { maskError } from '../../mask.js';
 import type { Grouped } from '../../../shared/database/group-commit.js';
+import { maskError } from '../../../shared/logging/mask.js';
 import { renewClaim, type ClaimedMessage, type Transmission } from './outbox-claim.js';
 
 export interface ClaimKeeperDeps {

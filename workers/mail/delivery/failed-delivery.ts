@@ -1,6 +1,7 @@
 import type { Database } from '../../../shared/database/connect.js';
 import { isDatabaseUnavailable, mayConcernOneRow } from '../../../shared/database/failures.js';
 import type { Logger } from '../../../shared/logging/logger.js';
+import { maskError } from '../../../shared/logging/mask.js';
 import type { LabelsOf } from '../../../shared/metrics/catalogue.js';
 import type { Metrics } from '../../../shared/metrics/metrics.js';
 import type { DependencyFaults } from '../../jobs/dependency-faults.js';
@@ -12,7 +13,6 @@ import {
   QueueThrottled,
 } from '../../jobs/job-effects.js';
 import type { JobContext } from '../../jobs/run-job.js';
-import { maskError } from '../../mask.js';
 import { MailFailure } from '../mail.port.js';
 import type { ConnectionLimit } from '../smtp/connection-limit.js';
 import {

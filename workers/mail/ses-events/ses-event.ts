@@ -1,8 +1,8 @@
 import { createHash } from 'node:crypto';
 import * as z from 'zod';
 import { isoTime } from '../../../shared/iso-time.js';
+import { maskPersonalData } from '../../../shared/logging/mask.js';
 import type { MailEventType } from '../../../shared/models/index.js';
-import { maskPersonalData } from '../../mask.js';
 import { WITHDRAWN } from '../suppressions.js';
 
 /** One event of a mail, as Amazon SES publishes it. */

@@ -2,7 +2,7 @@ import type { Logger } from '../../../shared/logging/logger.js';
 import type { Metrics } from '../../../shared/metrics/metrics.js';
 import { createLogThrottle } from '../../../shared/logging/log-throttle.js';
 import { AppError } from '../../../shared/errors/app-error.js';
-import { maskError } from '../../mask.js';
+import { maskError } from '../../../shared/logging/mask.js';
 import {
   recordSesEvent,
   type Arrival,

@@ -1,6 +1,6 @@
 import { createVerify, X509Certificate } from 'node:crypto';
 import { AppError } from '../../../shared/errors/app-error.js';
-import { maskError } from '../../mask.js';
+import { maskError } from '../../../shared/logging/mask.js';
 import { stringToSign, type SnsEnvelope } from './sns-envelope.js';
 
 /** Verifies the signatures of SNS messages. */

@@ -1,5 +1,5 @@
 import * as z from 'zod';
-import { maskPersonalData } from '../../mask.js';
+import { maskPersonalData } from '../../../shared/logging/mask.js';
 import {
   MailFailure,
   type MailFailureDetails,

@@ -5,7 +5,7 @@ import * as z from 'zod';
 import type { WorkerConfig } from '../../../shared/config/config.js';
 import { parseEmailAddress } from '../../../shared/identity/email-address.js';
 import type { Logger } from '../../../shared/logging/logger.js';
-import { maskError, maskPersonalData } from '../../mask.js';
+import { maskError, maskPersonalData } from '../../../shared/logging/mask.js';
 import { classifySmtpError } from './smtp-failures.js';
 import { buildMimeMessage } from './mime-message.js';
 import { MailFailure, type Mailer, type OutgoingMail, type SendOptions } from '../mail.port.js';
