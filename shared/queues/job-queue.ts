@@ -4,6 +4,7 @@ import * as z from 'zod';
 import type { JobContract, JobPayload } from './job-contract.js';
 import {
   discardJob,
+  parsedJson,
   readState,
   removeForeignKeys,
   SCORE_PER_MS,
@@ -144,14 +145,6 @@ async function readPause(queue: Queue, redis: Redis): Promise<QueuePause | undef
   if (!isPaused) return undefined;
   const { data } = Pause.safeParse(parsedJson(text));
   return data ?? { reason: 'unknown', by: 'unknown', since: new Date(0) };
-}
-
-function parsedJson(text: string | null): unknown {
-  try {
-    return JSON.parse(text ?? '');
-  } catch {
-    return undefined;
-  }
 }
 
 async function countRunnable(queue: Queue, redis: Redis): Promise<number> {

@@ -56,7 +56,7 @@ interface JobRecord {
 }
 
 const isCorrupt = ({ options, data }: JobRecord, isIntact?: (data: unknown) => boolean): boolean =>
-  isIntact ? !(hasAttempts(parsed(options)) && isIntact(parsed(data))) : options === null;
+  isIntact ? !(hasAttempts(parsedJson(options)) && isIntact(parsedJson(data))) : options === null;
 
 /**
  * Looks into all places in one transaction. BullMQ's own `getState` does not know the version of this Redis, and would
@@ -105,7 +105,7 @@ export const hasAttempts = (options: unknown): boolean =>
   options.attempts >= 1;
 
 /** Undefined for missing or invalid JSON. */
-function parsed(text: string | null | undefined): unknown {
+export function parsedJson(text: string | null): unknown {
   try {
     return JSON.parse(text ?? '') as unknown;
   } catch {

@@ -4,6 +4,7 @@ import { AppError } from '../../shared/errors/app-error.js';
 import { supportedMediaType } from '../../shared/http/request-headers.js';
 import type { Logger } from '../../shared/logging/logger.js';
 import { maskError } from '../../shared/logging/mask.js';
+import { parseMessage } from '../mail/ses-events/parse-message.js';
 import type { SesEvents } from '../mail/ses-events/ses-events.js';
 import { problem, readBody, tooLarge, type WorkerResponse } from './http-messages.js';
 
@@ -30,7 +31,7 @@ export async function receiveQueueMessage(
     supportedMediaType(req.headers, ['application/json']);
     const bytes = await readBody(req, MAX_MESSAGE_BYTES);
     if (!bytes) return tooLarge(requestId);
-    const body = parseJson(bytes);
+    const body = parseMessage(bytes);
     const id = req.headers['x-aws-sqsd-msgid'];
     // An empty one would make every such message a repetition of the first.
     const messageId = typeof id === 'string' && id !== '' ? id.slice(0, MAX_ID_LENGTH) : undefined;
@@ -46,14 +47,5 @@ export async function receiveQueueMessage(
       'SQS message rejected',
     );
     return problem(rejection, requestId, rejection.code === 'unavailable' ? RETRY : {});
-  }
-}
-
-function parseJson(bytes: Buffer): unknown {
-  try {
-    return JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(bytes));
-  } catch {
-    // The parser's error would quote the body.
-    throw new AppError('malformed_request');
   }
 }

@@ -3,6 +3,7 @@ import type { Metrics } from '../../../shared/metrics/metrics.js';
 import { createLogThrottle } from '../../../shared/logging/log-throttle.js';
 import { AppError } from '../../../shared/errors/app-error.js';
 import { maskError } from '../../../shared/logging/mask.js';
+import { parseMessage } from './parse-message.js';
 import {
   recordSesEvent,
   type Arrival,
@@ -81,7 +82,7 @@ async function receive(
     return 'ignored';
   }
   if (GREETING.test(envelope.Message)) return 'ignored';
-  const event = parseJson(envelope.Message);
+  const event = parseMessage(envelope.Message);
   return record(deps, unknown, event, { messageId: `sns:${envelope.MessageId}`, requestId });
 }
 
@@ -149,13 +150,4 @@ async function verify({ verifier, topicArn }: SesEventsDeps, envelope: SnsEnvelo
     throw new AppError('unavailable', { cause: maskError(error) });
   });
   if (!isSigned) throw new AppError('untrusted_message');
-}
-
-function parseJson(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    // The parser's error would quote the message.
-    throw new AppError('malformed_request');
-  }
 }
