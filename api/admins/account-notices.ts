@@ -4,13 +4,13 @@ import type { Transaction } from '../../shared/database/transaction.js';
 import type { EmailAddress } from '../../shared/identity/email-address.js';
 import {
   MAX_LINKS_PER_HOUR,
-  scaledLimit,
   sendConfirmationMail,
   sendSecurityNotice,
   type SecurityNotice,
 } from '../../shared/jobs/mail-jobs.js';
 import { OutboxMessage, type Admin } from '../../shared/models/index.js';
 import type { Outbox } from '../../shared/outbox/outbox.js';
+import { scaledLimit } from '../../shared/scaled-limit.js';
 import { tooManyRequests } from '../rate-limits/rate-limiter.js';
 
 export interface AccountNoticeDeps {

@@ -6,6 +6,7 @@ import RateLimiterRes from 'rate-limiter-flexible/lib/RateLimiterRes.js';
 import type { NamedKey } from '../../shared/crypto/keys.js';
 import { AppError } from '../../shared/errors/app-error.js';
 import type { Metrics } from '../../shared/metrics/metrics.js';
+import { scaledLimit } from '../../shared/scaled-limit.js';
 
 /** A fixed-window limit: so many points in so many seconds, counted from a key's first point. */
 export interface RateLimit {
@@ -62,8 +63,8 @@ export function createRateLimiter(
   { remembersRefusals = false }: { readonly remembersRefusals?: boolean } = {},
 ): RateLimiter {
   const { name, points, seconds: duration } = rateLimit;
-  const limit = Math.max(1, Math.floor(points * deps.scale));
-  const fallbackLimit = Math.max(1, Math.floor(limit * FALLBACK_SHARE));
+  const limit = scaledLimit(points, deps.scale);
+  const fallbackLimit = scaledLimit(limit, FALLBACK_SHARE);
   const keyPrefix = `{throttle}:${name}`;
   const limiter = new RateLimiterRedis({
     storeClient: deps.redis,

@@ -45,7 +45,3 @@ export type OutboxContract = typeof sendConfirmationMail | typeof sendSecurityNo
  * Mails with a link to one address, whoever requests them. Registering and then forgetting the password stays below.
  */
 export const MAX_LINKS_PER_HOUR = 6;
-
-/** A rate limit multiplied by `RATE_LIMIT_SCALE`; at least 1. */
-export const scaledLimit = (limit: number, scale: number): number =>
-  Math.max(1, Math.floor(limit * scale));

@@ -2,7 +2,8 @@ import { QueryTypes } from 'sequelize';
 import type { Database } from '../../../shared/database/connect.js';
 import type { Grouped } from '../../../shared/database/group-commit.js';
 import { withTransaction, type Transaction } from '../../../shared/database/transaction.js';
-import { MAX_LINKS_PER_HOUR, scaledLimit } from '../../../shared/jobs/mail-jobs.js';
+import { MAX_LINKS_PER_HOUR } from '../../../shared/jobs/mail-jobs.js';
+import { scaledLimit } from '../../../shared/scaled-limit.js';
 
 /** How many mails of a kind one address gets within so many seconds, whoever asks for them. */
 export interface MailLimit {
