@@ -1,5 +1,4 @@
 import { QueryTypes } from 'sequelize';
-import * as z from 'zod';
 import type { Cause } from '../../shared/audit/audit.js';
 import type { Database } from '../../shared/database/connect.js';
 import { readId } from '../../shared/database/ids.js';
@@ -10,7 +9,7 @@ import {
   requestConfirmation,
   type RequestConfirmationDeps,
 } from '../mailed-links/confirmations.js';
-import { pageOf, placeOf, type Page, type PageRequest } from './keyset.js';
+import { IntegerId, pageOf, placeOf, type Page, type PageRequest } from './keyset.js';
 import { isSuppressed } from './mail/suppressions.service.js';
 
 interface Reads {
@@ -44,7 +43,6 @@ const MAX_REGISTRATIONS = 50;
 /** Without a text, addresses are looked for in so many of the newest registrations. */
 const NEWEST_REGISTRATIONS = 1_000;
 const MAX_SESSIONS = 100;
-const IdKey = z.tuple([z.string().regex(/^\d{1,10}$/)]);
 
 /** Admins whose address or name begins with a text, or whose id it is, the oldest first; all of them for an empty one. */
 export async function searchAdmins(
@@ -52,7 +50,7 @@ export async function searchAdmins(
   text: string,
   { limit, cursor }: PageRequest,
 ): Promise<Page<AdminSummary>> {
-  const [after] = placeOf(IdKey, cursor) ?? ['0'];
+  const [after] = placeOf(IntegerId, cursor) ?? ['0'];
   const found = await database.query<AdminSummary>(
     `select ${SUMMARY} from admins a
       where a.id > $after::bigint

@@ -64,4 +64,7 @@ export const Time = z.string().refine((text) => {
   return isoTime.safeParse(`${day}T${time}${hours}${minutes}`).success;
 });
 
+/** The key of a listing by a whole number. */
+export const IntegerId = z.tuple([z.string().regex(/^\d{1,10}$/)]);
+
 export const TimeAndId = z.tuple([Time, z.uuid()]);

@@ -1,9 +1,8 @@
 import { QueryTypes } from 'sequelize';
-import * as z from 'zod';
 import type { Database } from '../../shared/database/connect.js';
 import { AppError } from '../../shared/errors/app-error.js';
 import { allOf, when } from './condition.js';
-import { pageOf, placeOf, type Page, type PageRequest } from './keyset.js';
+import { IntegerId, pageOf, placeOf, type Page, type PageRequest } from './keyset.js';
 
 /** A user, as an operator sees it. */
 export interface UserSummary {
@@ -24,7 +23,6 @@ export interface UserFilter {
 }
 
 const COLUMNS = 'id, admin_id, email, name, active, created_at, updated_at';
-const IdKey = z.tuple([z.string().regex(/^\d{1,10}$/)]);
 
 /** Whole rows are compared and sorted, so that they are read in the order of the index (admin_id, id), from the cursor on. */
 const OF_ADMIN = '(admin_id, id) > ($adminId, $after::bigint) and admin_id <= $adminId';
@@ -35,7 +33,7 @@ export async function searchUsers(
   { adminId, prefix }: UserFilter,
   { limit, cursor }: PageRequest,
 ): Promise<Page<UserSummary>> {
-  const [after] = placeOf(IdKey, cursor) ?? [];
+  const [after] = placeOf(IntegerId, cursor) ?? [];
   const { sql, bind } = allOf([
     adminId === undefined
       ? when('after', after, 'id > $after::bigint')

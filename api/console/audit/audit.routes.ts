@@ -13,7 +13,7 @@ import {
 import { cursor, optionalText, optionalTime } from '../access/fields.js';
 import type { ConsoleDeps } from '../console-deps.js';
 import { sendConsolePage } from '../layout/console-page.js';
-import { clip, exactTime, foreign, withQuery } from '../layout/format.js';
+import { clip, exactTime, foreign, queryFields, withQuery } from '../layout/format.js';
 import { nextPage, section, table } from '../layout/parts.js';
 import { wantsJson } from '../layout/wanted.js';
 
@@ -45,7 +45,7 @@ export function auditRoutes(deps: ConsoleDeps): Router {
       res.json(page);
       return;
     }
-    const fields = fieldsOf(filter);
+    const fields = queryFields(filter);
     const more =
       page.next === null ? undefined : withQuery('/ops/audit', { ...fields, cursor: page.next });
     sendConsolePage(req, res, {
@@ -90,13 +90,6 @@ async function drained(res: Response): Promise<void> {
 }
 
 type Filter = z.output<typeof AuditFilter>;
-
-const fieldsOf = (filter: Filter): Record<string, string> =>
-  Object.fromEntries(
-    Object.entries(filter)
-      .filter(([, value]) => value !== undefined)
-      .map(([name, value]) => [name, value instanceof Date ? value.toISOString() : String(value)]),
-  );
 
 function filterForm({ event, adminId, operatorId, since, until, text }: Filter): Html {
   const options = eventNames.options.map(

@@ -50,6 +50,18 @@ export const clip = (text: string, maxLength = MAX_FOREIGN_LENGTH): string =>
     text.length > maxLength ? `${text.slice(0, maxLength).toWellFormed()}…` : text.toWellFormed(),
   );
 
+/** The fields of a filter that are given, for a form or a query. */
+export const queryFields = (
+  filter: Readonly<Record<string, string | number | Date | undefined>>,
+): Record<string, string> =>
+  Object.fromEntries(
+    Object.entries(filter).flatMap(([name, value]) =>
+      value === undefined
+        ? []
+        : [[name, value instanceof Date ? value.toISOString() : String(value)]],
+    ),
+  );
+
 /** A path with a query. */
 export const withQuery = (path: string, fields: Readonly<Record<string, string>>): string =>
   `${path}?${new URLSearchParams(fields).toString()}`;

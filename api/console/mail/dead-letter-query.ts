@@ -20,12 +20,3 @@ export const filterOf = ({
   ...(since && { since }),
   ...(until && { until }),
 });
-
-/** The filter as the fields of a form or of a query. */
-export const fieldsOf = (filter: Fields): Record<string, string> =>
-  Object.fromEntries(
-    Object.entries(filterOf(filter) as Record<string, string | Date>).map(([name, value]) => [
-      name,
-      value instanceof Date ? value.toISOString() : value,
-    ]),
-  );

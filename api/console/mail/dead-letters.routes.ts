@@ -12,11 +12,11 @@ import { mayAct, operatorCause, requireWriter } from '../access/operator.js';
 import { Answer } from '../access/fields.js';
 import type { ConsoleDeps } from '../console-deps.js';
 import { sendConsolePage } from '../layout/console-page.js';
-import { clip, counted, withQuery } from '../layout/format.js';
+import { clip, counted, queryFields, withQuery } from '../layout/format.js';
 import { nextPage, note, section } from '../layout/parts.js';
 import { sendQuestion } from '../layout/question.js';
 import { wantsJson } from '../layout/wanted.js';
-import { fieldsOf, filterOf } from './dead-letter-query.js';
+import { filterOf } from './dead-letter-query.js';
 import { BulkForm, DeadQuery, MessageId } from './mail.forms.js';
 import { renderAction, renderLetters } from './mail.pages.js';
 
@@ -38,7 +38,7 @@ export function deadLetterRoutes(deps: ConsoleDeps): Router {
       res.json({ total, ...page });
       return;
     }
-    const fields = fieldsOf(query);
+    const fields = queryFields(query);
     const more = page.next === null ? undefined : withQuery(LIST, { ...fields, cursor: page.next });
     const actions =
       total > 0 &&
@@ -85,7 +85,7 @@ function bulkRoutes(router: Router, deps: ConsoleDeps, action: 'redrive' | 'disc
     const query = parse(DeadQuery, req.query);
     const total = await countDeadLetters(deps, filterOf(query));
     const isOne = total === 1;
-    const fields = fieldsOf(query);
+    const fields = queryFields(query);
     const which = Object.entries(fields).map(([name, value]) => `${name}: ${clip(value, 200)}`);
     const doubt =
       isRedrive &&
