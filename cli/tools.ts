@@ -96,7 +96,7 @@ function userName(): string {
 }
 
 /** A point in time: ISO 8601, or so long ago, as `90m`, `12h` or `3d`. @throws {UsageError} */
-export function timeOf(args: Arguments, name: string): Date | undefined {
+export function timeOption(args: Arguments, name: string): Date | undefined {
   const text = optionOf(args, name);
   if (text === undefined) return undefined;
   const [, count, unit] = /^(\d{1,4})([mhd])$/.exec(text) ?? [];

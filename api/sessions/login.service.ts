@@ -10,7 +10,7 @@ import {
   openSession,
   type IssuedTokens,
   type OpenSessionDeps,
-  type PasswordOwner,
+  type AdminWithHash,
 } from './session-tokens.js';
 
 export interface LoginDeps extends OpenSessionDeps {
@@ -49,9 +49,9 @@ export async function logIn(
  */
 async function rehashIfOutdated(
   { database, passwords }: LoginDeps,
-  admin: PasswordOwner,
+  admin: AdminWithHash,
   password: string,
-): Promise<PasswordOwner | undefined> {
+): Promise<AdminWithHash | undefined> {
   if (!passwords.isOutdated(admin.passwordHash)) return admin;
   const passwordHash = await passwords.hash(password);
   const values = [admin.id, admin.passwordHash, passwordHash];
@@ -77,7 +77,7 @@ async function checkPassword(
   email: EmailAddress,
   password: string,
   cause: Cause,
-): Promise<PasswordOwner | undefined> {
+): Promise<AdminWithHash | undefined> {
   const audited: { adminId?: number | undefined } = {};
   let found: Promise<Account> | undefined;
   const find = async (): Promise<Account> => {
@@ -93,7 +93,7 @@ async function checkPassword(
   const within = { isKnownNetwork };
   const attempt = { emailCanonical: email.canonical, ip: cause.ip, within, onLock };
   let isOfRegistration = false;
-  const compare = async (): Promise<PasswordOwner | undefined> => {
+  const compare = async (): Promise<AdminWithHash | undefined> => {
     const { admin, registration } = await find();
     const match = await passwords.verify(password, () => Promise.resolve(admin));
     if (match) return match;
@@ -111,7 +111,7 @@ async function checkPassword(
 
 /** What is stored of an address. */
 interface Account {
-  readonly admin: PasswordOwner | null;
+  readonly admin: AdminWithHash | null;
   /** The newest unconfirmed registration of the address. */
   readonly registration: { readonly passwordHash: string } | null;
   /**

@@ -48,7 +48,7 @@ export interface OpenSessionDeps extends SessionTokenDeps {
 }
 
 /** An admin, and the hash that its password was compared with. */
-export interface PasswordOwner {
+export interface AdminWithHash {
   readonly id: number;
   readonly passwordHash: string;
 }
@@ -99,7 +99,7 @@ select id, email, email_canonical as "emailCanonical", name, name_canonical as "
  */
 export async function openSession(
   deps: OpenSessionDeps,
-  owner: PasswordOwner,
+  owner: AdminWithHash,
   cause: Cause,
 ): Promise<IssuedTokens | undefined> {
   const { statements } = deps.database;

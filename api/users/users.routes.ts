@@ -2,7 +2,7 @@ import { Router, type Request, type RequestHandler, type Response } from 'expres
 import { AppError } from '../../shared/errors/app-error.js';
 import { jsonBody, NORMAL_BODY } from '../http/input/body.js';
 import { Id } from '../http/input/inputs.js';
-import { nextPageLink, placeOf, type Cursors } from '../http/input/pagination.js';
+import { lastIdOf, nextPageLink, type Cursors } from '../http/input/pagination.js';
 import { missingFirst, precondition } from '../http/preconditions.js';
 import { adminIdOf } from '../http/request-context.js';
 import { parse } from '../http/input/validate.js';
@@ -79,7 +79,7 @@ export function usersRoutes(deps: UsersRoutesDeps): Router {
     inputFrom: 'query',
     parse(raw, { adminId }) {
       const { limit, cursor } = parse(UsersQuery, raw);
-      return { limit, after: placeOf(cursors, listingOf(adminId), cursor) };
+      return { limit, after: lastIdOf(cursors, listingOf(adminId), cursor) };
     },
     async answer(claims, input, req) {
       const page = await userReads.page(claims, input);

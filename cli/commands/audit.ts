@@ -21,7 +21,7 @@ import {
   type CommandStream,
 } from '../command.js';
 import { timeText } from '../text.js';
-import { openTools, timeOf, withTools } from '../tools.js';
+import { openTools, timeOption, withTools } from '../tools.js';
 
 /** What was done, by whom. */
 export const auditCommands: readonly Command[] = [
@@ -69,8 +69,8 @@ function filterOf(args: Arguments): AuditFilter {
     event: optionOf(args, 'event'),
     adminId: countOf(args, 'admin', MAX_ID),
     operatorId: countOf(args, 'operator', MAX_ID),
-    since: timeOf(args, 'since'),
-    until: timeOf(args, 'until'),
+    since: timeOption(args, 'since'),
+    until: timeOption(args, 'until'),
     text: optionOf(args, 'text'),
   });
   if (!success) throw new UsageError('--text takes at most 200 characters');

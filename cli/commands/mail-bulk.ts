@@ -23,7 +23,7 @@ import {
   type OptionSpec,
 } from '../command.js';
 import { countText, timeText } from '../text.js';
-import { causeOfCommand, reasonOption, timeOf, withTools, type Tools } from '../tools.js';
+import { causeOfCommand, reasonOption, timeOption, withTools, type Tools } from '../tools.js';
 
 /** The options of an action on many dead letters. */
 export const bulkOptions: readonly OptionSpec[] = [
@@ -90,8 +90,8 @@ function filterOf(args: Arguments): DeadLetterFilter {
     cause: optionOf(args, 'cause'),
     mail: optionOf(args, 'mail'),
     recipient: optionOf(args, 'recipient'),
-    since: timeOf(args, 'since'),
-    until: timeOf(args, 'until'),
+    since: timeOption(args, 'since'),
+    until: timeOption(args, 'until'),
   });
   if (success) return data;
   throw new UsageError(`--${String(error.issues[0]?.path[0])} is too long`);

@@ -65,7 +65,7 @@ export async function suppress(
 }
 
 /** Lifts the suppression of a canonical address if it has this reason, and no later event is the cause. */
-export async function liftSuppression(
+export async function liftEarlierSuppression(
   change: SuppressionChange,
   suppression: { address: string; reason: SuppressionReason; at: Date },
 ): Promise<void> {

@@ -108,11 +108,11 @@ export function renderMarks(marks: readonly DeployMark[], history: MinuteHistory
   const shown = marks.flatMap((mark) => placed(mark, history)).slice(-MAX_MARKS);
   const entries = shown.map(
     ({ service, version, startedAt }) =>
-      markup`<li>${swatch('mark')}${nameOf(service)} ${clip(version, 40)} deployed ${clock(startedAt)}</li>`,
+      markup`<li>${swatch('mark')}${serviceName(service)} ${clip(version, 40)} deployed ${clock(startedAt)}</li>`,
   );
   return entries.length === 0 ? new Html('') : markup`<ul class="key marks">${entries}</ul>`;
 }
 
 /** `rollcall-api` without the name of the product. */
-export const nameOf = (service: string): string =>
+export const serviceName = (service: string): string =>
   service === 'rollcall-api' ? 'API' : clip(service.replace(/^rollcall-/, ''), 40);

@@ -7,7 +7,7 @@ import { ago, bytes, clip, count, counted, foreign } from '../layout/format.js';
 import { queueState } from '../layout/queue-state.js';
 import { badge, note, section, table, type Mood } from '../layout/parts.js';
 import { series, type Part, type Snapshot } from '../live/snapshot.js';
-import { clock, nameOf, renderChart, renderMarks } from './chart.js';
+import { clock, renderChart, renderMarks, serviceName } from './chart.js';
 import { renderVerdict } from './verdict.js';
 
 /** A part of a page that live updates replace. */
@@ -250,7 +250,7 @@ function renderProcesses({ processes: part }: Snapshot): Html {
 function rowOf(each: ProcessPresence, state: Html): (Html | string)[] {
   const { service, roles, host, pid, version, startedAt, seenAt, memoryBytes } = each;
   return [
-    markup`${nameOf(service)}${roles.length > 0 && ` (${roles.map((role) => clip(role, 20)).join(', ')})`}<span class="sub">${clip(host, 80)}, pid ${pid}</span>`,
+    markup`${serviceName(service)}${roles.length > 0 && ` (${roles.map((role) => clip(role, 20)).join(', ')})`}<span class="sub">${clip(host, 80)}, pid ${pid}</span>`,
     state,
     clip(version, 40),
     ago(startedAt),

@@ -53,7 +53,7 @@ export function createCursors(keys: KeyRing, publicUrl: string): Cursors {
   };
 }
 
-export interface PageRequest {
+export interface ListingRequest {
   /** Names the listing and its reader. */
   readonly listing: string;
   readonly limit: number;
@@ -63,11 +63,11 @@ export interface PageRequest {
 /** Reads one page, ordered by id, and sets the `Link` header to the absolute URL of the next page, if any (RFC 8288). */
 export async function readPage<Row extends { id: number }>(
   cursors: Cursors,
-  { listing, limit, cursor }: PageRequest,
+  { listing, limit, cursor }: ListingRequest,
   { req, res }: { req: IncomingMessage; res: ServerResponse },
   find: (limit: number, after: number) => Promise<Row[]>,
 ): Promise<Row[]> {
-  const found = await find(limit + 1, placeOf(cursors, listing, cursor));
+  const found = await find(limit + 1, lastIdOf(cursors, listing, cursor));
   const page = found.slice(0, limit);
   const last = page.at(-1);
   if (found.length > limit && last)
@@ -75,8 +75,8 @@ export async function readPage<Row extends { id: number }>(
   return page;
 }
 
-/** The id after which a page begins. @throws {AppError} `invalid_cursor`. */
-export const placeOf = (cursors: Cursors, listing: string, cursor: string | undefined): number =>
+/** The last id of the page before, which a cursor names; 0 for the first page. @throws {AppError} `invalid_cursor`. */
+export const lastIdOf = (cursors: Cursors, listing: string, cursor: string | undefined): number =>
   cursor === undefined ? 0 : cursors.decode(listing, cursor);
 
 /** The value of `Link` for the page after the row with this id: the request's own query with another cursor. */

@@ -4,7 +4,7 @@ import type { Audit, Cause } from '../../../shared/audit/audit.js';
 import type { Database } from '../../../shared/database/connect.js';
 import { withTransaction, type Transaction } from '../../../shared/database/transaction.js';
 import { canonicalAddress, parseEmailAddress } from '../../../shared/identity/email-address.js';
-import { liftSuppression, suppress } from '../suppressions.js';
+import { liftEarlierSuppression, suppress } from '../suppressions.js';
 import type { SesEvent } from './ses-event.js';
 
 export interface RecordSesEventDeps {
@@ -54,7 +54,8 @@ export function recordSesEvent(
       const reason = event.type === 'bounced' ? 'bounce' : 'complaint';
       if (event.suppresses)
         await suppress(parts, { address, recipient, reason, eventId, at: event.at });
-      if (event.lifts) await liftSuppression(parts, { address, reason: 'complaint', at: event.at });
+      if (event.lifts)
+        await liftEarlierSuppression(parts, { address, reason: 'complaint', at: event.at });
     }
     return 'recorded';
   });
