@@ -6,7 +6,7 @@ import {
   discardJob,
   parsedJson,
   readState,
-  removeForeignKeys,
+  removeCorruptKeys,
   SCORE_PER_MS,
   type JobState,
 } from './job-state.js';
@@ -54,7 +54,7 @@ export interface JobQueue<Q extends QueueName = QueueName> {
   /** Removes everything that Redis holds under a job's id, of whatever type: for a job that is `broken`. */
   discard(jobId: string): Promise<void>;
   /** Removes the queue's own keys that are corrupt, on which every command would fail; resolves to their names. */
-  removeForeignKeys(): Promise<string[]>;
+  removeCorruptKeys(): Promise<string[]>;
   /** How many jobs are not done yet: waiting, delayed or active. */
   countOpen(): Promise<number>;
   /** How many jobs a worker could take now: none while the queue is rate-limited or paused. Delayed ones count once they are due. */
@@ -99,7 +99,7 @@ export function openJobQueue<Q extends QueueName>(
       if (job.id !== id) throw new Error(`Redis took the job under another id: ${String(job.id)}`);
     },
     stateOf: (jobId, isIntact) => readState(redis, queue.toKey, jobId, isIntact),
-    removeForeignKeys: () => removeForeignKeys(redis, queue.toKey),
+    removeCorruptKeys: () => removeCorruptKeys(redis, queue.toKey),
     discard: (jobId) => discardJob(redis, queue.toKey, jobId),
     countOpen: () => queue.getJobCountByTypes('waiting', 'prioritized', 'delayed', 'active'),
     countRunnable: () => countRunnable(queue, redis),
@@ -137,7 +137,7 @@ async function readPause(queue: Queue, redis: Redis): Promise<QueuePause | undef
   const [isPaused, text] = await Promise.all([
     queue.isPaused(),
     redis.get(queue.toKey(PAUSE_KEY)).catch((error: unknown) => {
-      // A key of another type was written by a foreign client.
+      // A key of another type was written by another program.
       if (!isWrongType(error)) throw error;
       return null;
     }),

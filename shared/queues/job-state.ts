@@ -129,7 +129,7 @@ const TYPES: Readonly<Record<string, string>> = {
  * Removes a queue's own keys that are corrupt: of another type than BullMQ's, or without a number where one belongs.
  * Commands on the queue would always fail on them, and what they should hold is lost. Resolves to their names.
  */
-export async function removeForeignKeys(
+export async function removeCorruptKeys(
   redis: Redis,
   keyOf: (name: string) => string,
 ): Promise<string[]> {
@@ -139,13 +139,13 @@ export async function removeForeignKeys(
   for (const name of NUMBERS) look.get(keyOf(name));
   const answers = (await look.exec()) ?? [];
   const counts = answers.slice(names.length);
-  const foreign = names.filter((name, i) => {
+  const corrupt = names.filter((name, i) => {
     if (![TYPES[name], 'none'].includes(typeIn(answers[i]))) return true;
     const count = counts[NUMBERS.findIndex((each) => each === name)];
     return count !== undefined && !isCount(foundIn(count));
   });
-  if (foreign.length > 0) await redis.del(...foreign.map(keyOf));
-  return foreign;
+  if (corrupt.length > 0) await redis.del(...corrupt.map(keyOf));
+  return corrupt;
 }
 
 /** True for a value that `INCR` accepts, and for none at all. */

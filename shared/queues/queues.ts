@@ -3,7 +3,7 @@ import type { Logger } from '../logging/logger.js';
 import { openJobQueue, type JobQueue } from './job-queue.js';
 import { logRedisErrors } from './log-redis-errors.js';
 import { createQueueRoom, type QueueRoom } from './queue-room.js';
-import { createReceipts, removeForeignReceipts, type Receipts } from './receipts.js';
+import { createReceipts, removeCorruptReceipts, type Receipts } from './receipts.js';
 import { openFailFastRedis } from './redis-client.js';
 import { problemsOfRedis, readRedisFacts, type RedisProblem } from './redis-facts.js';
 import { createRedisMemory, type RedisMemory } from './redis-memory.js';
@@ -85,8 +85,8 @@ export function openQueues(urls: RedisUrls, log: Logger): Queues {
     receipts: createReceipts(logsRedis),
     async repairLogs() {
       const removed = await Promise.all([
-        queues.logs.removeForeignKeys(),
-        removeForeignReceipts(logsRedis),
+        queues.logs.removeCorruptKeys(),
+        removeCorruptReceipts(logsRedis),
       ]);
       return removed.flat();
     },
@@ -131,7 +131,7 @@ async function problemsIn({ client, probe }: OpenRedis): Promise<RedisProblem[]>
 
 async function readEpoch(redis: Redis): Promise<string> {
   const known = await redis.get(EPOCH_KEY).catch((error: unknown) => {
-    // A key of another type was written by a foreign client, which may have changed more.
+    // A key of another type was written by another program, which may have changed more.
     if (!isWrongType(error)) throw error;
     return redis.del(EPOCH_KEY).then(() => null);
   });

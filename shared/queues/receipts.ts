@@ -21,7 +21,7 @@ const TRIM_EVERY_MS = 60_000;
  * Removes the receipts' key if it is of another type, which takes and shows no receipts: a batch without one is shipped
  * again. Resolves to the names of what was removed.
  */
-export async function removeForeignReceipts(redis: Redis): Promise<string[]> {
+export async function removeCorruptReceipts(redis: Redis): Promise<string[]> {
   if (['zset', 'none'].includes(await redis.type(KEY))) return [];
   await redis.del(KEY);
   return ['shipped'];

@@ -51,7 +51,7 @@ export interface Sweep {
 
 export interface SweepDeps {
   readonly database: Database;
-  readonly queue: Pick<JobQueue, 'stateOf' | 'discard' | 'removeForeignKeys'>;
+  readonly queue: Pick<JobQueue, 'stateOf' | 'discard' | 'removeCorruptKeys'>;
   /** Removes keys that hide the log batches; resolves to their names. A failure does not affect the messages. */
   readonly repairLogs?: () => Promise<string[]>;
   readonly log: Logger;
@@ -134,7 +134,7 @@ async function sweepOutbox(
   deps: SweepDeps,
   { minAgeMs, maxMessages, waits, signal }: SweepScope,
 ): Promise<SweepResult> {
-  await removeForeignKeys(deps);
+  await removeCorruptKeys(deps);
   await repairLogs(deps);
   const total = { checked: 0, returned: 0, dead_lettered: 0 };
   let cutoff: string | undefined;
@@ -173,8 +173,8 @@ async function sweepOutbox(
 }
 
 /** A key of another type in the queue's place hides every job, and its content is lost. */
-async function removeForeignKeys({ queue, log }: SweepDeps): Promise<void> {
-  const names = await queue.removeForeignKeys().catch((cause: unknown) => {
+async function removeCorruptKeys({ queue, log }: SweepDeps): Promise<void> {
+  const names = await queue.removeCorruptKeys().catch((cause: unknown) => {
     throw new AppError('unavailable', { detail: 'the queue could not be seen', cause });
   });
   if (names.length > 0)
