@@ -6,8 +6,8 @@ import { markup, type Html } from '../../http/page.js';
 import { ago, bytes, clip, count, counted, foreign } from '../layout/format.js';
 import { queueState } from '../layout/queue-state.js';
 import { badge, note, section, table, type Mood } from '../layout/parts.js';
-import { series, type Part, type Snapshot } from '../live/snapshot.js';
 import { clock, renderChart, renderMarks, serviceName } from './chart.js';
+import { series, type Part, type Snapshot } from './snapshot.js';
 import { renderVerdict } from './verdict.js';
 
 /** A part of a page that live updates replace. */

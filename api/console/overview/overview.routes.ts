@@ -2,9 +2,9 @@ import { Router } from 'express';
 import { markup } from '../../http/page.js';
 import { sendConsolePage } from '../layout/console-page.js';
 import { wantsJson } from '../layout/wanted.js';
-import type { Snapshots } from '../live/snapshot.js';
 import { overviewParts } from './overview.pages.js';
 import { overviewView } from './overview.views.js';
+import type { Snapshots } from './snapshot.js';
 
 /** The first page: how the service is. */
 export function overviewRoutes(snapshots: Snapshots): Router {

@@ -1,4 +1,4 @@
-import { series, type Part, type Snapshot } from '../live/snapshot.js';
+import { series, type Part, type Snapshot } from './snapshot.js';
 import { judgeSnapshot } from './verdict.js';
 
 /** The overview as data: what the page shows, with the time at which each part was read. */

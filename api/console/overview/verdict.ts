@@ -3,7 +3,7 @@ import type { OpenRedState } from '../../../shared/alerts/read-red-states.js';
 import { redStates } from '../../../shared/alerts/red-states.js';
 import { markup, type Html } from '../../http/page.js';
 import { ago, clip, counted } from '../layout/format.js';
-import type { Snapshot } from '../live/snapshot.js';
+import type { Snapshot } from './snapshot.js';
 
 /** The state of the service in a sentence. */
 export interface Verdict {
