@@ -5,13 +5,7 @@ import { answerProblem, reportedError, setErrorHeaders } from '../http/problem.j
 import { contextOf } from '../http/request-context.js';
 import { loginRoutes, sessionRoutes } from './access/access.routes.js';
 import { hasOperators } from './access/console-session.service.js';
-import {
-  allowMethods,
-  knownSessionOf,
-  ownPath,
-  requireOperator,
-  requireOwnForm,
-} from './access/operator.js';
+import { allowMethods, ownPath, requireOperator, requireOwnForm } from './access/operator.js';
 import { createSessionCookie } from './access/session-cookie.js';
 import type { ConsoleDeps, ConsoleOptions } from './console-deps.js';
 import { assets } from './layout/assets.js';
@@ -30,6 +24,7 @@ import { mailRoutes } from './mail/mail.routes.js';
 import { queueRoutes } from './queues/queues.routes.js';
 import { runbookRoutes } from './runbook/runbook.routes.js';
 import { scheduleRoutes } from './schedule/schedule.routes.js';
+import { knownSessionOf } from './session.js';
 
 /** Everything below `/ops`: the login first, then the guard, then what only operators get. */
 export function consoleRoutes(

@@ -5,10 +5,11 @@ import { causeOf, contextOf } from '../../http/request-context.js';
 import { parse } from '../../http/input/validate.js';
 import type { ConsoleDeps, ConsoleOptions } from '../console-deps.js';
 import { wantsJson } from '../layout/wanted.js';
+import { sessionOf } from '../session.js';
 import { ConsoleLogin, LoginQuery, NoFields } from './access.forms.js';
 import { endSession, findSession, openSession } from './console-session.service.js';
 import { sendLoginPage } from './login.pages.js';
-import { allowMethods, operatorCause, ownPath, sessionOf } from './operator.js';
+import { allowMethods, operatorCause, ownPath } from './operator.js';
 import { requireSameOrigin } from './same-origin.js';
 import type { SessionCookie } from './session-cookie.js';
 

@@ -10,6 +10,7 @@ import type { EmailAddress } from '../../../shared/identity/email-address.js';
 import type { RoleOf } from '../../admins/admins.service.js';
 import { logIn, type LoginDeps } from '../../sessions/login.service.js';
 import { revokeSession } from '../../sessions/sessions.service.js';
+import type { ConsoleSession } from '../session.js';
 
 export interface ConsoleSessionDeps extends LoginDeps {
   readonly roleOf: RoleOf;
@@ -19,18 +20,6 @@ export interface ConsoleSessionDeps extends LoginDeps {
   readonly findConsoleSession: FindConsoleSession;
 }
 
-/** A live session of the console, and who it belongs to. */
-export interface ConsoleSession {
-  readonly id: number;
-  readonly admin: { readonly id: number; readonly email: string; readonly name: string };
-  /** Has read-only access. */
-  readonly isReadOnly: boolean;
-  /** Proof that a form was rendered for this session. */
-  readonly formToken: string;
-}
-
-/** The name of the field that every form carries. */
-export const FORM_TOKEN = 'csrf';
 /** A session ends after so long without a request; live updates are none. */
 const IDLE_MINUTES = 30;
 /** A session ends after so long in any case. */

@@ -8,28 +8,10 @@ import { setErrorHeaders } from '../../http/problem.js';
 import { causeOf, contextOf } from '../../http/request-context.js';
 import { sendPlainPage } from '../layout/plain-page.js';
 import { isNavigation } from '../layout/wanted.js';
-import {
-  FORM_TOKEN,
-  findSession,
-  isFormToken,
-  type ConsoleSession,
-  type ConsoleSessionDeps,
-} from './console-session.service.js';
+import { FORM_TOKEN, sessionOf, setSession } from '../session.js';
+import { findSession, isFormToken, type ConsoleSessionDeps } from './console-session.service.js';
 import { requireSameOrigin } from './same-origin.js';
 import type { SessionCookie } from './session-cookie.js';
-
-const sessions = new WeakMap<IncomingMessage, ConsoleSession>();
-
-/** The session of a request, behind {@link requireOperator}. */
-export function sessionOf(req: IncomingMessage): ConsoleSession {
-  const session = sessions.get(req);
-  if (!session) throw new Error('The route is not behind requireOperator');
-  return session;
-}
-
-/** The session of a request if it has got that far. */
-export const knownSessionOf = (req: IncomingMessage): ConsoleSession | undefined =>
-  sessions.get(req);
 
 /** The request as the cause of what an operator does, for a reason. */
 export const operatorCause = (req: IncomingMessage, reason?: string): Cause => ({
@@ -57,7 +39,7 @@ export const requireOperator =
     const token = cookie.read(req);
     const session = token && (await findSession(deps, token, useOf(req.path), causeOf(req)));
     if (session) {
-      sessions.set(req, session);
+      setSession(req, session);
       contextOf(req).adminId = session.admin.id;
       next();
       return;

@@ -1,7 +1,7 @@
 import type { Request, Response } from 'express';
 import { product } from '../../../shared/config/version.js';
 import { Html, markup, type HtmlValue } from '../../http/page.js';
-import { sessionOf } from '../access/operator.js';
+import { sessionOf } from '../session.js';
 import { assets } from './assets.js';
 import { clip } from './format.js';
 import { formToken } from './parts.js';

@@ -1,5 +1,5 @@
 import { Html, markup, type HtmlValue } from '../../http/page.js';
-import { FORM_TOKEN, type ConsoleSession } from '../access/console-session.service.js';
+import { FORM_TOKEN, type ConsoleSession } from '../session.js';
 
 /** How something is, by word, shape and colour. */
 export type Mood = 'good' | 'warn' | 'bad' | 'idle';

@@ -1,6 +1,6 @@
 import type { Request, Response } from 'express';
 import { markup, type HtmlValue } from '../../http/page.js';
-import { sessionOf } from '../access/operator.js';
+import { sessionOf } from '../session.js';
 import { sendConsolePage, type SectionName } from './console-page.js';
 import { formToken, hidden } from './parts.js';
 

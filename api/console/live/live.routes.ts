@@ -3,9 +3,10 @@ import { AppError } from '../../../shared/errors/app-error.js';
 import { causeOf, contextOf } from '../../http/request-context.js';
 import { parse } from '../../http/input/validate.js';
 import { findSession } from '../access/console-session.service.js';
-import { mayAct, sessionOf } from '../access/operator.js';
+import { mayAct } from '../access/operator.js';
 import type { SessionCookie } from '../access/session-cookie.js';
 import type { ConsoleDeps } from '../console-deps.js';
+import { sessionOf } from '../session.js';
 import { LiveQuery, nameOfPage } from './render-live.js';
 import type { RenderPage, Streams } from './streams.js';
 
