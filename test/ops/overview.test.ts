@@ -5,7 +5,7 @@ import { queueState } from '../../api/console/layout/queue-state.js';
 import { renderMarks } from '../../api/console/overview/chart.js';
 import type { Snapshot } from '../../api/console/overview/snapshot.js';
 import { judgeSnapshot } from '../../api/console/overview/verdict.js';
-import { renderSchedule } from '../../api/console/schedule/schedule.routes.js';
+import { renderSchedule } from '../../api/console/schedule/schedule.pages.js';
 import type { QueueReport } from '../../api/ops/queues.service.js';
 import type { ScheduledTask } from '../../api/ops/schedule.service.js';
 import { projectRoot } from '../../dev/paths.js';

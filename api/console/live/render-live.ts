@@ -7,7 +7,7 @@ import { renderAction } from '../mail/mail.pages.js';
 import { storyParts } from '../mail/story.pages.js';
 import { overviewParts } from '../overview/overview.pages.js';
 import type { Snapshots } from '../overview/snapshot.js';
-import { renderSchedule } from '../schedule/schedule.routes.js';
+import { renderSchedule } from '../schedule/schedule.pages.js';
 import type { LivePart, RenderPage } from './streams.js';
 
 /** The pages with live updates. */

@@ -1,6 +1,6 @@
 import { Router } from 'express';
 import * as z from 'zod';
-import { readProcesses, type Processes } from '../../../shared/presence/read-processes.js';
+import { readProcesses } from '../../../shared/presence/read-processes.js';
 import { queueNames } from '../../../shared/queues/registry.js';
 import { markup } from '../../http/page.js';
 import { parse } from '../../http/input/validate.js';
@@ -14,11 +14,9 @@ import { mayAct, operatorCause, requireWriter } from '../access/operator.js';
 import { Answer } from '../access/fields.js';
 import type { ConsoleDeps } from '../console-deps.js';
 import { sendConsolePage } from '../layout/console-page.js';
-import { ago, count, foreign } from '../layout/format.js';
-import { facts, section } from '../layout/parts.js';
-import { queueBadge } from '../layout/queue-state.js';
 import { sendQuestion } from '../layout/question.js';
 import { wantsJson } from '../layout/wanted.js';
+import { renderQueue } from './queues.pages.js';
 
 const QueueInput = z.object({ name: z.enum(queueNames as [string, ...string[]]) });
 
@@ -68,22 +66,4 @@ export function queueRoutes(deps: ConsoleDeps): Router {
     });
   }
   return router;
-}
-
-function renderQueue(report: QueueReport, processes: Processes, mayChange: boolean) {
-  const { name, description, counts, paused, problem } = report;
-  const action = paused ? 'resume' : 'pause';
-  return section(
-    `queue-${name}`,
-    name,
-    markup`<p class="soft">${description}</p>${facts([
-      ['State', queueBadge(report, processes)],
-      ['Paused because', paused && foreign(paused.reason, 500)],
-      ['Paused by', paused && markup`${foreign(paused.by, 100)}, ${ago(paused.since)}`],
-      ['Waiting', counts && count(counts.waiting)],
-      ['Active', counts && count(counts.active)],
-      ['Delayed', counts && count(counts.delayed)],
-      ['Failed', counts && count(counts.failed)],
-    ])}${mayChange && problem === null && markup`<div class="actions"><a class="button ${paused ? '' : 'quiet'}" href="/ops/queues/${name}/${action}">${paused ? 'Resume…' : 'Pause…'}</a></div>`}`,
-  );
 }
