@@ -23,15 +23,14 @@
  * - **dead letter**: a message that was given up (state `dead`). **dead-letter**: to give it up.
  * - **perhaps sent** (state `uncertain`): the content was transmitted three times and the server never answered.
  * - **in flight**: started, with an outcome that is not yet recorded.
- * - **pause**: no job of a queue is started for a time, because every job would fail (a rate limit of BullMQ over all
- *   workers).
- *   **paused by an operator**: no job of a queue is taken until it is resumed; the reason is kept beside the jobs.
+ * - **throttled queue**: no job of it is started for a time, because every job would fail (a rate limit of BullMQ over all
+ *   workers). **paused queue**: no job of it is taken until an operator resumes it; the reason is kept beside the jobs.
  * - **cause** of a dead letter: the SMTP code of the last reply, or the error without what differs from mail to mail.
  * - **bulk action**: redriving or discarding all dead letters that fit a filter, in batches, at a rate.
  * - **redrive**: an operator's retry of a dead letter, under a new generation.
  * - **mail event**: what the provider reports about an accepted mail: delivered, bounced, complained.
  * - **suppression**: an address that gets no more mail after a bounce or a complaint.
- * - **circuit breaker**: pauses the mail queue while the SMTP server is unreachable, and probes it with one mail at a time.
+ * - **circuit breaker**: throttles the mail queue while the SMTP server is unreachable, and probes it with one mail at a time.
  * - **stalled job**: one whose worker died or was blocked; another worker gets it. **stalled consumer**: a worker that takes no jobs although some wait; its process exits and is restarted.
  *
  * Logs

@@ -25,8 +25,8 @@ export interface QueueReport {
   readonly counts: JobCounts | null;
   /** Paused by an operator: no job is taken until it is resumed. */
   readonly paused: { readonly reason: string; readonly by: string; readonly since: Date } | null;
-  /** No job is taken until then: the queue is rate-limited after a failure. */
-  readonly resting_until: Date | null;
+  /** No job is taken until then: the queue is throttled after a failure. */
+  readonly throttled_until: Date | null;
   readonly problem: string | null;
 }
 
@@ -36,18 +36,18 @@ export function readQueueReports({ queues }: QueueDeps): Promise<QueueReport[]> 
     queueNames.map(async (name) => {
       const { description } = queueRegistry[name];
       try {
-        const { counts, paused, restingMs } = await queues[name].state();
+        const { counts, paused, throttledMs } = await queues[name].state();
         return {
           name,
           description,
           counts,
           paused: paused ?? null,
-          resting_until: restingMs > 0 ? new Date(Date.now() + restingMs) : null,
+          throttled_until: throttledMs > 0 ? new Date(Date.now() + throttledMs) : null,
           problem: null,
         };
       } catch (error) {
         const problem = problemOfRedis(error);
-        return { name, description, counts: null, paused: null, resting_until: null, problem };
+        return { name, description, counts: null, paused: null, throttled_until: null, problem };
       }
     }),
   );

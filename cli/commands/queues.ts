@@ -23,7 +23,8 @@ const nameArgument: ArgumentSpec = {
 export const queueCommands: readonly Command[] = [
   {
     name: 'queues',
-    summary: 'counts the jobs of each queue by state; shows who paused it, and until when it rests',
+    summary:
+      'counts the jobs of each queue by state; shows who paused it, and until when it is throttled',
     run: list,
   },
   {
@@ -54,9 +55,9 @@ async function list(args: Arguments): Promise<CommandResult> {
     ]),
     facts: {
       queues: Object.fromEntries(
-        reports.map(({ name, counts, paused, resting_until }) => [
+        reports.map(({ name, counts, paused, throttled_until }) => [
           name,
-          { ...counts, paused, resting_until },
+          { ...counts, paused, throttled_until },
         ]),
       ),
     },
@@ -68,10 +69,10 @@ const countsText = (counts: JobCounts | null): string =>
     .map(([state, n]) => `${n} ${state}`)
     .join(', ');
 
-function statesOf({ paused, resting_until: restingUntil }: QueueReport): string[] {
+function statesOf({ paused, throttled_until: throttledUntil }: QueueReport): string[] {
   return [
     ...(paused ? [`PAUSED by ${paused.by} since ${timeText(paused.since)}: ${paused.reason}`] : []),
-    ...(restingUntil ? [`resting until ${timeText(restingUntil)}, after a failure`] : []),
+    ...(throttledUntil ? [`throttled until ${timeText(throttledUntil)}, after a failure`] : []),
   ];
 }
 

@@ -177,15 +177,15 @@ export const logMessages = {
     process: 'worker',
     meaning: 'this worker is stopping; another takes the job',
   },
-  'queue rate-limited': {
+  'queue throttled': {
     level: 'warn',
     process: 'worker',
-    meaning: 'the whole queue is paused; `error.message` says why',
+    meaning: 'no job of the queue is started for a time; `error.message` says why',
   },
-  'queue paused': {
+  'queue still throttled': {
     level: 'debug',
     process: 'worker',
-    meaning: 'a job arrived while the queue is paused; it waits',
+    meaning: 'a job arrived while the queue is throttled; it waits',
   },
   'mail queue full; messages wait in the outbox': {
     level: 'warn',

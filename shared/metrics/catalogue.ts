@@ -162,7 +162,7 @@ const catalogue = {
     process: 'both',
     labels: { queue: queueNames },
   },
-  rollcall_queue_resting_seconds: {
+  rollcall_queue_throttled_seconds: {
     type: 'gauge',
     help: 'For how long a queue starts no job, because every one would fail or its rate limit is used up.',
     process: 'both',

@@ -53,9 +53,9 @@ export function collectStores(
 /** Each by itself: another queue may be in another Redis. */
 function collectQueue(metrics: Metrics, queue: QueueName, jobs: Pick<JobQueue, 'state'>): void {
   metrics.collect(
-    ['rollcall_queue_jobs', 'rollcall_queue_paused', 'rollcall_queue_resting_seconds'],
+    ['rollcall_queue_jobs', 'rollcall_queue_paused', 'rollcall_queue_throttled_seconds'],
     async () => {
-      const { counts, paused, restingMs } = await jobs.state();
+      const { counts, paused, throttledMs } = await jobs.state();
       const labels = { queue };
       return {
         rollcall_queue_jobs: (Object.keys(counts) as (keyof typeof counts)[]).map((state) => ({
@@ -63,7 +63,7 @@ function collectQueue(metrics: Metrics, queue: QueueName, jobs: Pick<JobQueue, '
           value: counts[state],
         })),
         rollcall_queue_paused: [{ labels, value: paused ? 1 : 0 }],
-        rollcall_queue_resting_seconds: [{ labels, value: restingMs / 1_000 }],
+        rollcall_queue_throttled_seconds: [{ labels, value: throttledMs / 1_000 }],
       };
     },
   );

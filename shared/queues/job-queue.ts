@@ -38,8 +38,8 @@ export interface QueueState {
   readonly counts: JobCounts;
   /** Workers take no jobs until an operator resumes the queue; undefined unless one has paused it. */
   readonly paused: QueuePause | undefined;
-  /** Workers take no jobs for so long: the queue is rate-limited after a failure. */
-  readonly restingMs: number;
+  /** Workers take no jobs for so long: the queue is throttled after a failure. */
+  readonly throttledMs: number;
 }
 
 /**
@@ -57,7 +57,7 @@ export interface JobQueue<Q extends QueueName = QueueName> {
   removeCorruptKeys(): Promise<string[]>;
   /** How many jobs are not done yet: waiting, delayed or active. */
   countOpen(): Promise<number>;
-  /** How many jobs a worker could take now: none while the queue is rate-limited or paused. Delayed ones count once they are due. */
+  /** How many jobs a worker could take now: none while the queue is throttled or paused. Delayed ones count once they are due. */
   countRunnable(): Promise<number>;
   /** What it holds, and whether its jobs are taken: a fixed number of commands. */
   state(): Promise<QueueState>;
@@ -68,7 +68,7 @@ export interface JobQueue<Q extends QueueName = QueueName> {
   /** Whether an operator has paused it, and why. */
   pauseOf(): Promise<QueuePause | undefined>;
   /** No worker takes a job of this queue for so long; only workers that set a limiter obey. */
-  rateLimit(durationMs: number): Promise<void>;
+  throttle(durationMs: number): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -104,12 +104,12 @@ export function openJobQueue<Q extends QueueName>(
     countOpen: () => queue.getJobCountByTypes('waiting', 'prioritized', 'delayed', 'active'),
     countRunnable: () => countRunnable(queue, redis),
     async state() {
-      const [counts, paused, restingMs] = await Promise.all([
+      const [counts, paused, throttledMs] = await Promise.all([
         readCounts(queue),
         readPause(queue, redis),
         queue.getRateLimitTtl(1),
       ]);
-      return { counts, paused, restingMs: Math.max(0, restingMs) };
+      return { counts, paused, throttledMs: Math.max(0, throttledMs) };
     },
     async pause(pause) {
       // The reason first: a queue that is paused without one would puzzle whoever finds it.
@@ -123,7 +123,7 @@ export function openJobQueue<Q extends QueueName>(
       return wasPaused;
     },
     pauseOf: () => readPause(queue, redis),
-    rateLimit: (durationMs) => queue.rateLimit(durationMs),
+    throttle: (durationMs) => queue.rateLimit(durationMs),
     close: () => queue.close(),
   };
 }

@@ -37,7 +37,7 @@ export interface ConsumerDefinition {
   readonly concurrency?: number;
   /** Jobs at once after the start; each success allows one more, up to the limit. */
   readonly firstConcurrency: number;
-  /** Jobs per duration over all consumers of the queue. Without one the queue cannot be rate-limited either. */
+  /** Jobs per duration over all consumers of the queue. Without one the queue cannot be throttled either. */
   readonly limiter?: RateLimiterOptions;
   /** A consumer that does not renew a job's lock for so long has lost the job. It renews its locks twice as often. */
   readonly lockDurationMs: number;

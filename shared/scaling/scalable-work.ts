@@ -10,7 +10,7 @@ export interface WorkFacts {
   readonly workerPerSecond: number;
   /**
    * True if within the last minute something held the work that no further worker could change: the queue was paused by
-   * an operator or rests, the mail server is away, a daily quota is used up, Firehose throttles, Redis refuses.
+   * an operator or throttled, the mail server is away, a daily quota is used up, Firehose throttles, Redis refuses.
    */
   readonly isHeld: boolean;
 }

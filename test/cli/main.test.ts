@@ -157,7 +157,7 @@ test.serial('queues counts the jobs of each queue by state', async (t) => {
   const waiting: Partial<Record<QueueName, number>> = { mail: 1, logs: 2 };
   const none = {
     ...{ delayed: 0, active: 0, completed: 0, failed: 0 },
-    ...{ paused: null, resting_until: null },
+    ...{ paused: null, throttled_until: null },
   };
   t.deepEqual(json, {
     ok: true,

@@ -81,14 +81,14 @@ test.serial(
     const reportOf = async (name: QueueName) =>
       (await readQueueReports({ queues })).find((report) => report.name === name);
     const [mail, logs] = [await reportOf('mail'), await reportOf('logs')];
-    t.like(mail, { name: 'mail', counts: { waiting: 1 }, problem: null, resting_until: null });
+    t.like(mail, { name: 'mail', counts: { waiting: 1 }, problem: null, throttled_until: null });
     t.like(mail?.paused, { reason: cause.reason, by: 'operator 7' });
     t.true((mail?.paused?.since.getTime() ?? 0) > Date.now() - 60_000);
     t.is(logs?.paused, null);
     t.is(await outboxProblem(), 'the queue mail was paused by an operator');
 
-    await queues.mail.rateLimit(60_000);
-    t.true((await reportOf('mail'))?.resting_until instanceof Date);
+    await queues.mail.throttle(60_000);
+    t.true((await reportOf('mail'))?.throttled_until instanceof Date);
     t.true(await resumeQueue({ ...deps, database, queues }, 'mail', cause));
     t.false(await resumeQueue({ ...deps, database, queues }, 'mail', cause));
     t.like(await reportOf('mail'), { paused: null, counts: { waiting: 1 } });

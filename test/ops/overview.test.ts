@@ -82,7 +82,7 @@ const reportOf = (waiting: number): QueueReport => ({
   description: '',
   counts: { waiting, delayed: 0, active: 0, completed: 9, failed: 9 },
   paused: null,
-  resting_until: null,
+  throttled_until: null,
   problem: null,
 });
 

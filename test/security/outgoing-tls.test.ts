@@ -132,7 +132,7 @@ async function openTlsAfterRequest(scope: Scope, tlsPort: number): Promise<numbe
   return typeof address === 'object' && address !== null ? address.port : 0;
 }
 
-/** The mail of the test before is tried first, and its queue rests for a minute. */
+/** The mail of the test before is tried first, and its queue is throttled for a minute. */
 async function forgetMails(): Promise<void> {
   await context.rows('truncate outbox cascade');
   const redis = new Redis(context.redisUrl);

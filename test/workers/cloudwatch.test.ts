@@ -98,7 +98,7 @@ type Publisher = Awaited<ReturnType<typeof openPublisher>>;
 const holdingMails: Readonly<Record<string, (publisher: Publisher) => Promise<unknown>>> = {
   'an operator has paused it': ({ fixture }) =>
     fixture.queues.mail.pause({ reason: 'r', by: 'b', since: new Date() }),
-  'it rests after a refusal': ({ fixture }) => fixture.queues.mail.rateLimit(60_000),
+  'it is throttled after a refusal': ({ fixture }) => fixture.queues.mail.throttle(60_000),
   'a worker finds the mail server out of reach': () => workerFinds(context, 'smtp_circuit'),
   'a worker is refused by the mail server': () => workerFinds(context, 'smtp'),
   'a worker is refused by Redis': () => workerFinds(context, 'redis_refuses'),

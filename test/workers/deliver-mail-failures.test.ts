@@ -86,7 +86,7 @@ test('a payload that no version has ends in a dead message; an unknown kind of m
   t.is((await fixture.messageOf(newer)).state, 'pending');
 });
 
-test('a throttled server gives the whole queue a rest, even at the last try', async (t) => {
+test('a server that throttles us throttles the whole queue, even at the last try', async (t) => {
   const { fixture, deliver, problem } = await setUpDelivery(t, context, {
     smtp: {
       onMail: () => ({ code: 454, text: 'Throttling failure: Maximum sending rate exceeded' }),
@@ -101,7 +101,7 @@ test('a throttled server gives the whole queue a rest, even at the last try', as
   t.is(await problem(), undefined);
 });
 
-test('a daily quota that is used up rests the queue for less than readiness waits for a try, and turns it red until a mail has gone', async (t) => {
+test('a daily quota that is used up throttles the queue for less than readiness waits for a try, and turns it red until a mail has gone', async (t) => {
   let isUsedUp = true;
   const { fixture, deliver, problem } = await setUpDelivery(t, context, {
     smtp: {
@@ -121,7 +121,7 @@ test('a daily quota that is used up rests the queue for less than readiness wait
   t.is(await problem(), undefined);
 });
 
-test('wrong credentials rest the queue and turn readiness red until a mail has gone', async (t) => {
+test('wrong credentials throttle the queue and turn readiness red until a mail has gone', async (t) => {
   let isRight = false;
   const { fixture, server, deliver, problem } = await setUpDelivery(t, context, {
     credentials: { username: 'u', password: 'p' },

@@ -253,13 +253,13 @@ test('an event about a mail whose content no try without an answer has handed ov
 
 type Deliver = Awaited<ReturnType<typeof setUpDelivery>>['deliver'];
 
-/** As the queue does: while it rests, or the job is postponed, it waits. */
+/** As the queue does: while it is throttled, or the job is postponed, it waits. */
 async function deliverPatiently(deliver: Deliver, id: string): Promise<string> {
   return eventually(async () => {
     try {
       return { result: await deliver({ id }) };
     } catch (error) {
-      if (error instanceof QueueThrottled && error.name === 'QueuePaused') return false;
+      if (error instanceof QueueThrottled && error.name === 'QueueStillThrottled') return false;
       return { error };
     }
   }).then((end) => {

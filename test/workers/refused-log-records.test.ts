@@ -84,7 +84,7 @@ test.serial('while the stream accepts nothing, no record is skipped', async (t) 
 });
 
 test.serial(
-  'a fresh batch that is throttled whole rests the queue; the rest of one does not',
+  'a fresh batch that is throttled whole throttles the queue; the rest of one does not',
   async (t) => {
     const firehose = await openFirehose(t, () => 'ServiceUnavailableException');
     const { ship } = openLogFixture(t, firehose.url);

@@ -26,7 +26,7 @@ for (const text of [
   'Configuration set <events> does not exist.',
 ]) {
   test.serial(
-    `554 ${text.slice(0, 60)} rests the queue, turns readiness red and counts no try; all mails leave once it is mended (field: 0pdd 240, ecs-agent 533, platform 8899)`,
+    `554 ${text.slice(0, 60)} throttles the queue, turns readiness red and counts no try; all mails leave once it is mended (field: 0pdd 240, ecs-agent 533, platform 8899)`,
     async (t) => {
       const { fixture, server, deliver, promise, mend, problem } = await setUp(t, {
         code: 554,
@@ -121,7 +121,7 @@ test.serial(
     const longer = await t.throwsAsync(deliver({ ...last(mails), generation: 1 }), {
       instanceOf: QueueThrottled,
     });
-    t.true((longer?.pauseMs ?? 0) > (error?.pauseMs ?? Infinity), 'the rest grows');
+    t.true((longer?.pauseMs ?? 0) > (error?.pauseMs ?? Infinity), 'it is throttled for longer');
     mend();
     for (const { id } of mails) {
       const { generation } = await fixture.messageOf(id);

@@ -141,7 +141,7 @@ test.serial(
   },
 );
 
-test.serial('a throttled queue rests, and the try is not counted', async (t) => {
+test.serial('a throttled queue takes no job, and the try is not counted', async (t) => {
   let tries = 0;
   const { add, stateOf, queue } = await setUp(t, async () => {
     tries += 1;

@@ -7,7 +7,7 @@ export interface QueueNow {
   readonly waiting: number;
   readonly delayed: number;
   readonly isPaused: boolean;
-  readonly restingSeconds: number;
+  readonly throttledSeconds: number;
 }
 
 type OutboxState = 'pending' | 'enqueued' | 'dead' | 'uncertain';
@@ -30,7 +30,7 @@ const wanted = [
   'rollcall_outbox_oldest_seconds',
   'rollcall_queue_jobs',
   'rollcall_queue_paused',
-  'rollcall_queue_resting_seconds',
+  'rollcall_queue_throttled_seconds',
 ] as const satisfies readonly MetricName[];
 
 /** Reads the outbox and the queues as a scrape would. Never rejects. */
@@ -70,7 +70,7 @@ export async function readStores(metrics: Pick<Metrics, 'read'>): Promise<Stores
         waiting,
         delayed: valueOf('rollcall_queue_jobs', { queue, state: 'delayed' }) ?? 0,
         isPaused: valueOf('rollcall_queue_paused', { queue }) === 1,
-        restingSeconds: valueOf('rollcall_queue_resting_seconds', { queue }) ?? 0,
+        throttledSeconds: valueOf('rollcall_queue_throttled_seconds', { queue }) ?? 0,
       };
     },
   };

@@ -4,7 +4,7 @@ import type { LastMinute } from './last-minute.js';
 import type { OutboxNow, QueueNow } from './stores-now.js';
 
 const MINUTE_SECONDS = 60;
-/** A limiter's own window is not longer; who rests for longer was refused. */
+/** A limiter's own window is not longer; who is throttled for longer was refused. */
 const LIMITER_WINDOW_SECONDS = 1;
 /** By the CPU that a line takes: docs/scaling.md, "What is assumed". */
 const LINES_PER_SECOND = 1 / 25.5e-6;
@@ -27,7 +27,7 @@ export function mailFacts(
   capacity: MailCapacity,
 ): WorkFacts {
   const isHeld =
-    rests(queue) ||
+    isStopped(queue) ||
     ['smtp', 'smtp_circuit', 'redis_refuses'].some((check) => minute.fails(check)) ||
     ['throttle', 'misconfigured'].some((effect) => minute.of('mail_failures', { effect }) > 0);
   return {
@@ -45,7 +45,7 @@ export function mailFacts(
  */
 export function lineFacts(queue: QueueNow | undefined, minute: LastMinute): WorkFacts {
   const isHeld =
-    rests(queue) ||
+    isStopped(queue) ||
     ['firehose', 'redis_refuses_logs'].some((check) => minute.fails(check)) ||
     ['unavailable', 'misconfigured'].some(
       (result) => minute.of('firehose_calls', { result }) > 0,
@@ -62,8 +62,8 @@ export function lineFacts(queue: QueueNow | undefined, minute: LastMinute): Work
   };
 }
 
-const rests = (queue: QueueNow | undefined): boolean =>
-  !queue || queue.isPaused || queue.restingSeconds > LIMITER_WINDOW_SECONDS;
+const isStopped = (queue: QueueNow | undefined): boolean =>
+  !queue || queue.isPaused || queue.throttledSeconds > LIMITER_WINDOW_SECONDS;
 
 const jobsOf = ({ waiting, delayed }: QueueNow, isHeld: boolean): number =>
   waiting + (isHeld ? delayed : 0);

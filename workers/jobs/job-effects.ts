@@ -8,7 +8,7 @@ export class PermanentFailure extends Error {
   override readonly name = 'PermanentFailure';
 }
 
-/** Every other job would fail the same way: the whole queue is rate-limited for a while. The attempt does not count. */
+/** Every other job would fail the same way: the whole queue is throttled for a while. The attempt does not count. */
 export class QueueThrottled extends Error {
   override readonly name: string = 'QueueThrottled';
   constructor(
@@ -32,9 +32,9 @@ export class QueueThrottledJobDelayed extends QueueThrottled {
   }
 }
 
-/** The queue is throttled already, and the reason is logged: this job came during the pause. */
-export class QueuePaused extends QueueThrottled {
-  override readonly name = 'QueuePaused';
+/** The queue is throttled already, and the reason is logged: this job came meanwhile. */
+export class QueueStillThrottled extends QueueThrottled {
+  override readonly name = 'QueueStillThrottled';
 }
 
 /** Only this job is delayed. The attempt does not count. */

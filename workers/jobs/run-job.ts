@@ -19,7 +19,7 @@ import {
   JobDelayed,
   JobReturned,
   PermanentFailure,
-  QueuePaused,
+  QueueStillThrottled,
   QueueThrottled,
   QueueThrottledJobDelayed,
 } from './job-effects.js';
@@ -48,7 +48,7 @@ export interface JobProcessing<S extends z.ZodType> {
   readonly jobs: { readonly queue: QueueName; readonly schema: S };
   readonly process: Processor<z.output<S>>;
   /** The producer's side of the queue. */
-  readonly producer: Pick<JobQueue, 'rateLimit'>;
+  readonly producer: Pick<JobQueue, 'throttle'>;
   readonly log: Logger;
   readonly metrics: Pick<Metrics, 'observe'>;
   /** The level of the line about a successful attempt. */
@@ -148,8 +148,9 @@ function logLineFor(
 ): { level: 'debug' | 'info' | 'warn' | 'error'; message: LogMessage } {
   if (thrown instanceof JobReturned) return { level: 'info', message: 'job returned to queue' };
   if (thrown instanceof JobDelayed) return { level: 'info', message: 'job delayed' };
-  if (thrown instanceof QueuePaused) return { level: 'debug', message: 'queue paused' };
-  if (thrown instanceof QueueThrottled) return { level: 'warn', message: 'queue rate-limited' };
+  if (thrown instanceof QueueStillThrottled)
+    return { level: 'debug', message: 'queue still throttled' };
+  if (thrown instanceof QueueThrottled) return { level: 'warn', message: 'queue throttled' };
   if (thrown instanceof PermanentFailure || isLastAttempt)
     return { level: 'error', message: 'job failed permanently' };
   return { level: 'warn', message: 'job failed; will retry' };
@@ -164,11 +165,11 @@ async function queueErrorFor(
   masked: Error,
   job: Job,
   token: string,
-  producer: Pick<JobQueue, 'rateLimit'>,
+  producer: Pick<JobQueue, 'throttle'>,
 ): Promise<Error> {
   if (thrown instanceof QueueThrottled) {
     // If Redis does not answer, the next job is throttled instead; this attempt must not count because of that.
-    await producer.rateLimit(thrown.pauseMs).catch(() => undefined);
+    await producer.throttle(thrown.pauseMs).catch(() => undefined);
     // At a rate limit BullMQ returns a job to the head of the queue.
     if (!(thrown instanceof QueueThrottledJobDelayed)) return new RateLimitError();
     await job.moveToDelayed(Date.now() + thrown.delayMs, token);

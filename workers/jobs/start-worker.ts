@@ -28,8 +28,8 @@ export type JobWorkerSettings = Required<ConsumerDefinition>;
 export interface JobWorkerOptions<S extends z.ZodType> extends JobProcessing<S> {
   readonly metrics: Pick<Metrics, 'observe' | 'count'>;
   readonly redisUrl: string;
-  /** The producer's side of the queue: rate-limits it, and counts runnable jobs. */
-  readonly producer: Pick<JobQueue, 'rateLimit' | 'countRunnable'>;
+  /** The producer's side of the queue: throttles it, and counts runnable jobs. */
+  readonly producer: Pick<JobQueue, 'throttle' | 'countRunnable'>;
   readonly settings: JobWorkerSettings;
   /** The current limit of jobs at once, at least one; read after each job. `settings.concurrency` unless given. */
   readonly limit?: () => number;

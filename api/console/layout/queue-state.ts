@@ -5,8 +5,8 @@ import type { QueueReport } from '../../ops/queues.service.js';
 import { ago, clip } from './format.js';
 import { badge } from './parts.js';
 
-/** The limiter of a busy queue rests for parts of a second, all the time. */
-const SHORT_REST_MS = 1_500;
+/** The limiter of a busy queue holds it for parts of a second, all the time. */
+const MIN_SHOWN_MS = 1_500;
 
 /** Whether the jobs of a queue are taken, in a word; of a paused one also why. */
 export function queueState(report: QueueReport, processes: Processes | undefined): Html {
@@ -20,7 +20,7 @@ export function queueState(report: QueueReport, processes: Processes | undefined
 
 /** The same where the reason stands elsewhere. */
 export function queueBadge(report: QueueReport, processes: Processes | undefined): Html {
-  const { name, counts, paused, resting_until: resting, problem } = report;
+  const { name, counts, paused, throttled_until: throttledUntil, problem } = report;
   if (problem !== null) return badge('bad', clip(problem, 120));
   if (paused) return badge('warn', 'paused');
   const { role } = queueRegistry[name];
@@ -28,7 +28,7 @@ export function queueBadge(report: QueueReport, processes: Processes | undefined
     const { waiting = 0, delayed = 0, active = 0 } = counts ?? {};
     return badge(waiting + delayed + active > 0 ? 'warn' : 'idle', 'no worker consumes it');
   }
-  if (resting && resting.getTime() - Date.now() > SHORT_REST_MS)
-    return markup`${badge('warn', 'resting')}<span class="sub">resumes ${ago(resting)}</span>`;
+  if (throttledUntil && throttledUntil.getTime() - Date.now() > MIN_SHOWN_MS)
+    return markup`${badge('warn', 'throttled')}<span class="sub">resumes ${ago(throttledUntil)}</span>`;
   return badge('good', 'running');
 }

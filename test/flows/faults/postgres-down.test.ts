@@ -89,7 +89,7 @@ for (const how of ['refuse', 'silence'] as const) {
       });
       await proxy[how]();
       const applicant = await createAdmins(context, createClient(api.url)).registerAdmin();
-      await worker.waitForLine((line) => line['message'] === 'queue rate-limited', {
+      await worker.waitForLine((line) => line['message'] === 'queue throttled', {
         of: 'the worker meeting the outage',
       });
       await proxy.restore();
@@ -208,7 +208,7 @@ test.serial(
     });
     t.is(event.status, 503, await event.text());
     t.regex(event.headers.get('retry-after') ?? '', /^\d+$/);
-    await worker.waitForLine((line) => line['message'] === 'queue rate-limited');
+    await worker.waitForLine((line) => line['message'] === 'queue throttled');
     for (const { url } of [api, worker]) {
       const { status, body } = await createClient(url).get<Ready>('/health/ready');
       t.is(status, 503);

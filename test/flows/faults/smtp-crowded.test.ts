@@ -29,14 +29,14 @@ test.serial(
     const told = worker.logLines().map(({ message }) => message);
     t.true(told.includes('SMTP connections reduced'));
     t.false(told.includes('SMTP server unreachable; mails wait'));
-    t.false(told.includes('queue rate-limited'));
+    t.false(told.includes('queue throttled'));
     t.is(await countedTries(), MAILS, 'each went at its first try that counts');
     t.true((await deferrals()) < MAILS / 2, 'few are refused a connection');
   },
 );
 
 test.serial(
-  'two workers before a server that takes one connection: the mails go, and neither rests the queue',
+  'two workers before a server that takes one connection: the mails go, and neither throttles the queue',
   async (t) => {
     await context.rows('delete from outbox');
     const smtp = await openSmtpServer(t, { server: { maxClients: 1 } });

@@ -3,7 +3,12 @@ import type * as z from 'zod';
 import { isDatabaseUnavailable } from '../../../shared/database/failures.js';
 import type { Failpoint } from '../../../shared/lifecycle/failpoint.js';
 import type { OutboxJobData } from '../../../shared/outbox/outbox-job.js';
-import { JobReturned, JobDelayed, QueuePaused, QueueThrottled } from '../../jobs/job-effects.js';
+import {
+  JobReturned,
+  JobDelayed,
+  QueueStillThrottled,
+  QueueThrottled,
+} from '../../jobs/job-effects.js';
 import type { JobContext, Processor } from '../../jobs/run-job.js';
 import type { Mailer } from '../mail.port.js';
 import { groupCommit, type Grouped } from '../../../shared/database/group-commit.js';
@@ -315,8 +320,8 @@ async function confirmTransmission(
   if (elapsedMs > claimMs * CLAIM_SURE_SHARE) await claim.confirm();
 }
 
-const serverOutOfReach = (pauseMs: number): QueuePaused =>
-  new QueuePaused('the mail server is out of reach', pauseMs);
+const serverOutOfReach = (pauseMs: number): QueueStillThrottled =>
+  new QueueStillThrottled('the mail server is out of reach', pauseMs);
 
 /** The work is done, but could not be recorded. */
 class UnrecordedSuccess extends Error {
