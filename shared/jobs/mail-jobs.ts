@@ -1,18 +1,10 @@
 import * as z from 'zod';
 
-/**
- * One kind of mail, as promised in the outbox. The message's row has the payload; its job, of the same name, only says
- * where to find the row (see `outbox-job.ts`).
- */
-export interface MailContract<N extends string = string, S extends z.ZodType = z.ZodType> {
-  /** What is done, as a verb in the imperative. */
+/** @param contract its name is what is done, as a verb in the imperative. */
+const defineMail = <const N extends string, S extends z.ZodType>(contract: {
   readonly name: N;
   readonly schema: S;
-}
-
-const defineMail = <N extends string, S extends z.ZodType>(
-  contract: MailContract<N, S>,
-): MailContract<N, S> => Object.freeze(contract);
+}) => Object.freeze(contract);
 
 /**
  * Mail the owner of an address what is due for a request: a link, or a notice that the account exists already. The
@@ -38,8 +30,11 @@ export const sendSecurityNotice = defineMail({
   }),
 });
 
-/** A kind of mail that may be promised through the outbox: every one. */
-export type OutboxContract = typeof sendConfirmationMail | typeof sendSecurityNotice;
+/**
+ * A kind of mail, as promised in the outbox. The message's row has the payload; its job, of the same name, only says where to
+ * find the row (see `outbox-job.ts`).
+ */
+export type MailContract = typeof sendConfirmationMail | typeof sendSecurityNotice;
 
 /**
  * Mails with a link to one address, whoever requests them. Registering and then forgetting the password stays below.

@@ -4,7 +4,7 @@ import type { Database } from '../database/connect.js';
 import { valuesOf, type RowShape } from '../database/insert-rows.js';
 import type { Statement } from '../database/statements.js';
 import type { Transaction } from '../database/transaction.js';
-import type { OutboxContract } from '../jobs/mail-jobs.js';
+import type { MailContract } from '../jobs/mail-jobs.js';
 import type { Failpoint } from '../lifecycle/failpoint.js';
 import type { Logger } from '../logging/logger.js';
 import { OutboxMessage } from '../models/index.js';
@@ -52,7 +52,7 @@ export interface NewMessage {
 /** The writing side of the outbox. */
 export interface Outbox {
   /** A message that the caller's own statement writes, with the same guarantee as `enqueue`. */
-  message<C extends OutboxContract>(
+  message<C extends MailContract>(
     contract: C,
     payload: JobPayload<C>,
     context: OutboxContext,
@@ -62,7 +62,7 @@ export interface Outbox {
    * whichever process dies. Enqueueing right after the commit is only an optimisation: the relay enqueues the rest.
    * @returns the message's id.
    */
-  enqueue<C extends OutboxContract>(
+  enqueue<C extends MailContract>(
     tx: Transaction,
     contract: C,
     payload: JobPayload<C>,
@@ -156,7 +156,7 @@ async function enqueueAfterCommit(
   }
 }
 
-const newRow = <C extends OutboxContract>(
+const newRow = <C extends MailContract>(
   contract: C,
   payload: JobPayload<C>,
   { adminId, recipient, cause }: OutboxContext,

@@ -1,5 +1,5 @@
 import { canonicalAddress } from '../../../shared/identity/email-address.js';
-import type { OutboxContract } from '../../../shared/jobs/mail-jobs.js';
+import type { MailContract } from '../../../shared/jobs/mail-jobs.js';
 import { PermanentFailure } from '../../jobs/job-effects.js';
 import type { ComposeDeps, Composed } from './composition.js';
 import { USUAL_LIMIT, type CountMail } from './mail-limits.js';
@@ -57,4 +57,4 @@ function composeByName(
   return (compose as Compose<unknown>)(deps, facts, parsed.data, recipient);
 }
 
-const isKnown = (name: string): name is OutboxContract['name'] => Object.hasOwn(mails, name);
+const isKnown = (name: string): name is MailContract['name'] => Object.hasOwn(mails, name);

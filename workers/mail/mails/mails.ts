@@ -2,7 +2,7 @@ import type * as z from 'zod';
 import {
   sendConfirmationMail,
   sendSecurityNotice,
-  type OutboxContract,
+  type MailContract,
   type SecurityNotice,
 } from '../../../shared/jobs/mail-jobs.js';
 import type { ComposeDeps, Composed } from './composition.js';
@@ -19,13 +19,13 @@ export type Compose<Payload> = (
   recipient: string | null,
 ) => Composed;
 
-interface Mail<C extends OutboxContract> {
+interface Mail<C extends MailContract> {
   readonly contract: C;
   readonly compose: Compose<z.output<C['schema']>>;
 }
 
 /** Every mail by the name of its contract: without an entry for each contract this does not compile. */
-export const mails: { readonly [C in OutboxContract as C['name']]: Mail<C> } = {
+export const mails: { readonly [C in MailContract as C['name']]: Mail<C> } = {
   'send-confirmation-mail': { contract: sendConfirmationMail, compose: composeConfirmationMail },
   'send-security-notice': { contract: sendSecurityNotice, compose: composeSecurityNotice },
 };
