@@ -1,7 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { RequestHandler, Response } from 'express';
 import { isForm } from './input/body.js';
-import { escapeHtml } from '../../shared/html/escape-html.js';
+import { escapeHtml } from '../../shared/escape-html.js';
 import { allowPage } from './security-headers.js';
 
 /** Safe HTML. */

@@ -5,7 +5,7 @@ import type { loadQueueToolConfig } from '../../shared/config/config.js';
 import { openDatabase, type Database } from '../../shared/database/connect.js';
 import { refusalOfDatabase, type DatabaseRefusal } from '../../shared/database/failures.js';
 import { isSchemaCurrent } from '../../shared/database/schema-version.js';
-import { tryWrite } from '../../shared/database/writes.js';
+import { tryWrite } from '../../shared/database/write-probe.js';
 import { checkOutbox, findDeliveryFailure } from '../../shared/health/outbox-check.js';
 import { messageOf, type DoctorFinding } from './checks.js';
 import { findSkewedProcesses } from './examine-clocks.js';

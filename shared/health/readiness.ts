@@ -1,7 +1,7 @@
 import * as z from 'zod';
 import type { Database } from '../database/connect.js';
 import { refusalOfDatabase } from '../database/failures.js';
-import { checkWrites } from '../database/writes.js';
+import { checkWrites } from '../database/write-probe.js';
 import { isSchemaCurrent } from '../database/schema-version.js';
 import type { Statement } from '../database/statements.js';
 import { waitAtMost } from '../lifecycle/wait-at-most.js';

@@ -4,7 +4,7 @@ import pg from 'pg';
 import { sesEventsFor } from '../../dev/emulators/ses-events.js';
 import { grantRights, makeLogins, migrateAsOwner } from '../../dev/deploy/database-roles.js';
 import { apiGrants, redisRules, workerGrants } from '../../dev/documents/least-privilege.js';
-import { tryWrite } from '../../shared/database/writes.js';
+import { tryWrite } from '../../shared/database/write-probe.js';
 import { rotateAudit } from '../../workers/tasks/rotate-audit.js';
 import { runCli } from '../cli/run-cli.js';
 import { createAdmins, mailedToken } from '../helpers/admins.js';

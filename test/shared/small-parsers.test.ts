@@ -1,7 +1,7 @@
 import test from 'ava';
 import { MAX_ID, readId } from '../../shared/database/ids.js';
 import { duration } from '../../shared/duration.js';
-import { escapeHtml } from '../../shared/html/escape-html.js';
+import { escapeHtml } from '../../shared/escape-html.js';
 import { isLocalHost, unmapped } from '../../shared/http/network-address.js';
 import { requestIdFrom } from '../../shared/http/request-headers.js';
 import { shareProcess } from '../helpers/context.js';

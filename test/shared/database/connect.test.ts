@@ -3,7 +3,7 @@ import { QueryTypes } from 'sequelize';
 import type { Database, DatabaseConfig } from '../../../shared/database/connect.js';
 import { isDatabaseUnavailable } from '../../../shared/database/failures.js';
 import { withTransaction } from '../../../shared/database/transaction.js';
-import { checkWrites } from '../../../shared/database/writes.js';
+import { checkWrites } from '../../../shared/database/write-probe.js';
 import { useContext, type Scope } from '../../helpers/context.js';
 import { openTestDatabase } from '../../helpers/database.js';
 import { eventually } from '../../helpers/eventually.js';

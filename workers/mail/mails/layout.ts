@@ -1,4 +1,4 @@
-import { escapeHtml } from '../../../shared/html/escape-html.js';
+import { escapeHtml } from '../../../shared/escape-html.js';
 
 /** One part of a mail, with the same content in text and in HTML. */
 export type MailBlock =
