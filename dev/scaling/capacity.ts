@@ -1,5 +1,5 @@
 import { hashConcurrency } from '../../api/passwords/hash-limiter.js';
-import { scalingSettings } from '../../shared/scaling/scalable-work.js';
+import { scalingSettings } from '../../workers/cloudwatch/scalable-work.js';
 import { assumed, mailsPerWorker } from './assumptions.js';
 
 /** A part that a load presses against, what one unit of it can do, and what to do beyond. */

@@ -3,7 +3,7 @@ import {
   scalingSettings,
   type ScalingSettings,
   type WorkFacts,
-} from '../../shared/scaling/scalable-work.js';
+} from '../../workers/cloudwatch/scalable-work.js';
 
 /** What a policy can see of the last minute. */
 export interface Observation {

@@ -5,12 +5,12 @@ import { startRepeating, type Repeating } from '../../shared/lifecycle/repeat.js
 import type { Logger } from '../../shared/logging/logger.js';
 import { createLogThrottle } from '../../shared/logging/log-throttle.js';
 import type { Metrics } from '../../shared/metrics/metrics.js';
-import { scalableWork, type WorkFacts } from '../../shared/scaling/scalable-work.js';
 import type { RecordSink } from '../logs/record-sink.port.js';
 import { mailsPerSecond } from '../mail/smtp/smtp.mailer.js';
 import type { CloudWatch, MetricValue } from './cloudwatch.port.js';
 import { readLastMinute, type LastMinute } from './last-minute.js';
 import { metricValue } from './published-metrics.js';
+import { scalableWork, type WorkFacts } from './scalable-work.js';
 import { readStores, type StoresNow } from './stores-now.js';
 import { lineFacts, mailFacts } from './work-facts.js';
 

@@ -1,6 +1,6 @@
 import { MAX_BATCH_RECORDS } from '../../shared/jobs/ship-log-batch.js';
-import type { WorkFacts } from '../../shared/scaling/scalable-work.js';
 import type { LastMinute } from './last-minute.js';
+import type { WorkFacts } from './scalable-work.js';
 import type { OutboxNow, QueueNow } from './stores-now.js';
 
 const MINUTE_SECONDS = 60;

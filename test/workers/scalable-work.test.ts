@@ -1,6 +1,6 @@
 import test from 'ava';
-import { scalableWork, type WorkFacts } from '../../../shared/scaling/scalable-work.js';
-import { shareProcess } from '../../helpers/context.js';
+import { scalableWork, type WorkFacts } from '../../workers/cloudwatch/scalable-work.js';
+import { shareProcess } from '../helpers/context.js';
 
 shareProcess();
 
