@@ -19,8 +19,8 @@ const secondsAgo = (seconds: number): Date => new Date(Date.now() - seconds * 1_
 
 test('mail that nobody has tried for a minute is told of, unless others are sent', (t) => {
   const judged = (untried: number | null, sentSecondsAgo: number, red: object[] = []) => {
-    const { mood, headline } = judgeSnapshot(snapshotOf(untried, sentSecondsAgo, red));
-    return [mood, headline];
+    const { status, title } = judgeSnapshot(snapshotOf(untried, sentSecondsAgo, red));
+    return [status, title];
   };
   t.deepEqual(judged(null, 90), ['good', 'Mail is flowing']);
   t.deepEqual(judged(59, 90), ['good', 'Mail is flowing']);

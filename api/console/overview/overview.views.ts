@@ -3,12 +3,12 @@ import { judgeSnapshot } from './verdict.js';
 
 /** The overview as data: what the page shows, with the time at which each part was read. */
 export function overviewView(snapshot: Snapshot) {
-  const { mood, headline, sentence, red } = judgeSnapshot(snapshot);
+  const { status, title, summary, red } = judgeSnapshot(snapshot);
   const { outbox, flow, queues, processes, hour, marks } = snapshot;
   return {
-    mood,
-    headline,
-    sentence,
+    status,
+    title,
+    summary,
     red,
     outbox: part(outbox),
     mail_flow: part(flow),

@@ -7,9 +7,9 @@ import type { Snapshot } from './snapshot.js';
 
 /** The state of the service in a sentence. */
 export interface Verdict {
-  readonly mood: 'good' | 'warn' | 'bad';
-  readonly headline: string;
-  readonly sentence: string;
+  readonly status: 'good' | 'warn' | 'bad';
+  readonly title: string;
+  readonly summary: string;
   readonly red: readonly OpenRedState[];
 }
 
@@ -20,18 +20,18 @@ const WAITS_TOO_LONG_SECONDS = 60;
 export function judgeSnapshot(snapshot: Snapshot): Verdict {
   const { red: report, queues } = snapshot;
   const red = report.value?.red ?? [];
-  const sentence = sentenceOf(snapshot);
+  const summary = summaryOf(snapshot);
   const paused = queues.value?.find(({ name }) => name === 'mail')?.paused;
   if (red.some(({ name }) => redStates[name].stopsMail))
-    return { mood: 'bad', headline: 'Mail is not flowing', sentence, red };
-  if (paused) return { mood: 'warn', headline: 'Mail is paused by an operator', sentence, red };
+    return { status: 'bad', title: 'Mail is not flowing', summary, red };
+  if (paused) return { status: 'warn', title: 'Mail is paused by an operator', summary, red };
   if (report.value === undefined || report.hasFailed)
-    return { mood: 'warn', headline: 'The state of the service is unknown', sentence, red };
-  const mood = red.some(({ severity }) => severity === 'critical') ? 'bad' : 'warn';
-  if (isMailWaiting(snapshot)) return { mood, headline: 'Mail is waiting', sentence, red };
+    return { status: 'warn', title: 'The state of the service is unknown', summary, red };
+  const status = red.some(({ severity }) => severity === 'critical') ? 'bad' : 'warn';
+  if (isMailWaiting(snapshot)) return { status, title: 'Mail is waiting', summary, red };
   const isQuiet = snapshot.flow.value?.sent === 0;
-  const headline = isQuiet ? 'Nothing is blocking mail' : 'Mail is flowing';
-  return { mood: red.length > 0 ? mood : 'good', headline, sentence, red };
+  const title = isQuiet ? 'Nothing is blocking mail' : 'Mail is flowing';
+  return { status: red.length > 0 ? status : 'good', title, summary, red };
 }
 
 /** A mail is due for too long that nobody has tried, and no other was sent meanwhile. */
@@ -41,7 +41,7 @@ function isMailWaiting({ flow: { value } }: Snapshot): boolean {
   return Date.now() - lastSentAt > WAITS_TOO_LONG_SECONDS * 1_000;
 }
 
-function sentenceOf({ flow, outbox }: Snapshot): string {
+function summaryOf({ flow, outbox }: Snapshot): string {
   if (!flow.value || !outbox.value)
     return 'How many mails are sent could not be read from PostgreSQL.';
   const { sent, median_seconds: median } = flow.value;
@@ -62,17 +62,17 @@ function waitText({ pending, enqueued }: NonNullable<Snapshot['outbox']['value']
 
 /** The verdict with what is red, each with its section of the runbook. */
 export function renderVerdict(snapshot: Snapshot): Html {
-  const { mood, headline, sentence, red } = judgeSnapshot(snapshot);
-  const faults = red.map(
+  const verdict = judgeSnapshot(snapshot);
+  const faults = verdict.red.map(
     ({ title, detail, section, since, severity }) => markup`<li>
 <span><span class="badge ${severity === 'critical' ? 'bad' : 'warn'}">${title}</span>${since && markup` <span class="soft small">since ${ago(since)}</span>`}</span>
 <span class="detail" dir="auto">${clip(detail, 500)}</span>
 <a href="/ops/runbook#${section}">What to do</a>
 </li>`,
   );
-  return markup`<section id="verdict" class="verdict ${mood}" aria-labelledby="verdict-title">
-<h1 id="verdict-title">${headline}</h1>
-<p>${sentence}</p>
+  return markup`<section id="verdict" class="verdict ${verdict.status}" aria-labelledby="verdict-title">
+<h1 id="verdict-title">${verdict.title}</h1>
+<p>${verdict.summary}</p>
 ${faults.length > 0 && markup`<ul class="faults">${faults}</ul>`}
 </section>`;
 }
