@@ -11,7 +11,7 @@ import type { ConsoleDeps, ConsoleOptions } from './console-deps.js';
 import { assets } from './layout/assets.js';
 import { CONSOLE_POLICY, sendConsolePage } from './layout/console-page.js';
 import { sendPlainPage } from './layout/plain-page.js';
-import { wantsJson } from './layout/wanted.js';
+import { wantsJson } from './layout/wants-json.js';
 import type { Streams } from './live/streams.js';
 import { liveRoutes } from './live/live.routes.js';
 import { createRender } from './live/render-live.js';

@@ -4,7 +4,7 @@ import { answerProblem, reportedError, setErrorHeaders } from '../../http/proble
 import { causeOf, contextOf } from '../../http/request-context.js';
 import { parse } from '../../http/input/validate.js';
 import type { ConsoleDeps, ConsoleOptions } from '../console-deps.js';
-import { wantsJson } from '../layout/wanted.js';
+import { wantsJson } from '../layout/wants-json.js';
 import { sessionOf } from '../session.js';
 import { ConsoleLogin, LoginQuery, NoFields } from './access.forms.js';
 import { endSession, findSession, openSession } from './console-session.service.js';

@@ -7,7 +7,7 @@ import { markup } from '../../http/page.js';
 import { setErrorHeaders } from '../../http/problem.js';
 import { causeOf, contextOf } from '../../http/request-context.js';
 import { sendPlainPage } from '../layout/plain-page.js';
-import { isNavigation } from '../layout/wanted.js';
+import { isNavigation } from '../layout/wants-json.js';
 import { FORM_TOKEN, sessionOf, setSession } from '../session.js';
 import { findSession, isFormToken, type ConsoleSessionDeps } from './console-session.service.js';
 import { requireSameOrigin } from './same-origin.js';

@@ -14,13 +14,13 @@ import { readMailTimeline } from '../../ops/mail/mail-timeline.service.js';
 import { isSuppressed } from '../../ops/mail/suppressions.service.js';
 import { logOutEverywhere } from '../../sessions/sessions.service.js';
 import { mayAct, operatorCause, requireWriter } from '../access/operator.js';
-import { Answer, cursor, optionalText, readAddress, Reason } from '../access/fields.js';
 import type { ConsoleDeps } from '../console-deps.js';
+import { Answer, cursor, optionalText, Reason, requireAddress } from '../form-fields.js';
 import { sendConsolePage } from '../layout/console-page.js';
 import { clip, counted, foreign, withQuery } from '../layout/format.js';
 import { note } from '../layout/parts.js';
 import { sendQuestion } from '../layout/question.js';
-import { wantsJson } from '../layout/wanted.js';
+import { wantsJson } from '../layout/wants-json.js';
 import { renderTimeline } from '../mail/mail.pages.js';
 import { renderAdmin, renderAdmins, renderRegistrations, renderSessions } from './admins.pages.js';
 
@@ -101,7 +101,7 @@ function sessionsRoutes(router: Router, deps: ConsoleDeps): void {
 
 function confirmationRoutes(router: Router, deps: ConsoleDeps): void {
   router.get('/confirmations/send', requireWriter, async (req, res) => {
-    const email = readAddress(parse(AddressInput, req.query).address);
+    const email = requireAddress(parse(AddressInput, req.query).address);
     const { address } = email;
     if (await isSuppressed(deps, email)) {
       refuseSuppressed(req, res, address);
@@ -119,7 +119,7 @@ function confirmationRoutes(router: Router, deps: ConsoleDeps): void {
   });
   router.post('/confirmations/send', async (req, res) => {
     const { address, reason } = parse(AddressForm, req.body);
-    const email = readAddress(address);
+    const email = requireAddress(address);
     const outcome = await sendConfirmation(deps, email, operatorCause(req, reason));
     if (outcome === 'suppressed') refuseSuppressed(req, res, email.address);
     else if (wantsJson(req)) res.status(202).json({ address: email.address });

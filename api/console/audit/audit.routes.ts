@@ -4,12 +4,12 @@ import * as z from 'zod';
 import { markup } from '../../http/page.js';
 import { parse } from '../../http/input/validate.js';
 import { auditCsv, AuditFilter, readAuditEvents } from '../../ops/audit-trail.service.js';
-import { cursor, optionalText, optionalTime } from '../access/fields.js';
 import type { ConsoleDeps } from '../console-deps.js';
+import { cursor, optionalText, optionalTime } from '../form-fields.js';
 import { sendConsolePage } from '../layout/console-page.js';
 import { queryFields, withQuery } from '../layout/format.js';
 import { nextPage, section } from '../layout/parts.js';
-import { wantsJson } from '../layout/wanted.js';
+import { wantsJson } from '../layout/wants-json.js';
 import { renderAuditFilter, renderEvents } from './audit.pages.js';
 
 const PAGE_SIZE = 50;

@@ -9,13 +9,13 @@ import {
 import type { DeadLetterFilter } from '../../ops/mail/dead-letter-filter.service.js';
 import { countDeadLetters, listDeadLetters } from '../../ops/mail/dead-letters.service.js';
 import { mayAct, operatorCause, requireWriter } from '../access/operator.js';
-import { Answer } from '../access/fields.js';
 import type { ConsoleDeps } from '../console-deps.js';
+import { Answer } from '../form-fields.js';
 import { sendConsolePage } from '../layout/console-page.js';
 import { clip, counted, queryFields, withQuery } from '../layout/format.js';
 import { nextPage, note, section } from '../layout/parts.js';
 import { sendQuestion } from '../layout/question.js';
-import { wantsJson } from '../layout/wanted.js';
+import { wantsJson } from '../layout/wants-json.js';
 import { filterOf } from './dead-letter-query.js';
 import { BulkForm, DeadQuery, MessageId } from './mail.forms.js';
 import { renderAction, renderLetters } from './mail.pages.js';

@@ -1,6 +1,6 @@
 import * as z from 'zod';
 import { MAX_RATE } from '../../ops/mail/bulk-actions.service.js';
-import { cursor, optionalText, optionalTime, Reason } from '../access/fields.js';
+import { cursor, optionalText, optionalTime, Reason } from '../form-fields.js';
 
 export const MessageId = z.object({ id: z.uuid() });
 

@@ -14,13 +14,13 @@ import {
 } from '../../ops/mail/mail-timeline.service.js';
 import { liftSuppression, listSuppressions } from '../../ops/mail/suppressions.service.js';
 import { mayAct, operatorCause, requireWriter } from '../access/operator.js';
-import { Answer, readAddress } from '../access/fields.js';
 import type { ConsoleDeps } from '../console-deps.js';
+import { Answer, requireAddress } from '../form-fields.js';
 import { sendConsolePage } from '../layout/console-page.js';
 import { clip, foreign, withQuery } from '../layout/format.js';
 import { nextPage, note, section } from '../layout/parts.js';
 import { sendQuestion } from '../layout/question.js';
-import { wantsJson } from '../layout/wanted.js';
+import { wantsJson } from '../layout/wants-json.js';
 import { AddressQuery, LiftForm, MailQuery, MessageId, SuppressionsQuery } from './mail.forms.js';
 import {
   mailSearch,
@@ -186,7 +186,7 @@ ${section('suppressions', 'Addresses', markup`${renderSuppressions(page.rows, ma
   });
 
   router.get('/mail/suppressions/lift', requireWriter, (req, res) => {
-    const { address } = readAddress(parse(AddressQuery, req.query).address);
+    const { address } = requireAddress(parse(AddressQuery, req.query).address);
     sendQuestion(req, res, {
       title: 'Lift the suppression?',
       section: 'mail',
@@ -199,7 +199,7 @@ ${section('suppressions', 'Addresses', markup`${renderSuppressions(page.rows, ma
   });
   router.post('/mail/suppressions/lift', async (req, res) => {
     const { address, reason } = parse(LiftForm, req.body);
-    const email = readAddress(address);
+    const email = requireAddress(address);
     const suppression = await liftSuppression(deps, email, operatorCause(req, reason));
     if (wantsJson(req)) res.json({ address: email.address, suppression });
     else res.redirect(303, withQuery('/ops/mail', { q: email.address }));

@@ -1,7 +1,7 @@
 import { Router } from 'express';
 import { markup } from '../../http/page.js';
 import { sendConsolePage } from '../layout/console-page.js';
-import { wantsJson } from '../layout/wanted.js';
+import { wantsJson } from '../layout/wants-json.js';
 import { overviewParts } from './overview.pages.js';
 import { overviewView } from './overview.views.js';
 import type { Snapshots } from './snapshot.js';

@@ -11,11 +11,11 @@ import {
   type QueueReport,
 } from '../../ops/queues.service.js';
 import { mayAct, operatorCause, requireWriter } from '../access/operator.js';
-import { Answer } from '../access/fields.js';
 import type { ConsoleDeps } from '../console-deps.js';
+import { Answer } from '../form-fields.js';
 import { sendConsolePage } from '../layout/console-page.js';
 import { sendQuestion } from '../layout/question.js';
-import { wantsJson } from '../layout/wanted.js';
+import { wantsJson } from '../layout/wants-json.js';
 import { renderQueue } from './queues.pages.js';
 
 const QueueInput = z.object({ name: z.enum(queueNames as [string, ...string[]]) });

@@ -5,11 +5,11 @@ import { markup } from '../../http/page.js';
 import { parse } from '../../http/input/validate.js';
 import { readSchedule, requestTask } from '../../ops/schedule.service.js';
 import { mayAct, operatorCause, requireWriter } from '../access/operator.js';
-import { Answer } from '../access/fields.js';
 import type { ConsoleDeps } from '../console-deps.js';
+import { Answer } from '../form-fields.js';
 import { sendConsolePage } from '../layout/console-page.js';
 import { sendQuestion } from '../layout/question.js';
-import { wantsJson } from '../layout/wanted.js';
+import { wantsJson } from '../layout/wants-json.js';
 import { renderSchedule } from './schedule.pages.js';
 
 const TaskInput = z.object({ task: z.enum(taskNames as [TaskName, ...TaskName[]]) });

@@ -1,9 +1,9 @@
 import * as z from 'zod';
-import { readReason } from '../../../shared/audit/audit.js';
-import { isStorable } from '../../../shared/database/storable-text.js';
-import { AppError } from '../../../shared/errors/app-error.js';
-import { readTypedAddress, type EmailAddress } from '../../../shared/identity/email-address.js';
-import { isoTime } from '../../../shared/iso-time.js';
+import { readReason } from '../../shared/audit/audit.js';
+import { isStorable } from '../../shared/database/storable-text.js';
+import { AppError } from '../../shared/errors/app-error.js';
+import { readTypedAddress, type EmailAddress } from '../../shared/identity/email-address.js';
+import { isoTime } from '../../shared/iso-time.js';
 
 /** Why an operator acts: the audit keeps it. */
 export const Reason = z.string().transform((text, context) => {
@@ -29,7 +29,7 @@ export const optionalText = (maxLength: number) =>
     .optional();
 
 /** An e-mail address as somebody types it. @throws {AppError} `not_found` for what is no address: nothing is known of it. */
-export function readAddress(text: string): EmailAddress {
+export function requireAddress(text: string): EmailAddress {
   const email = readTypedAddress(text);
   if (!email) throw new AppError('not_found', { detail: 'This is not an e-mail address.' });
   return email;

@@ -1,5 +1,5 @@
 import test from 'ava';
-import { optionalText, optionalTime } from '../../api/console/access/fields.js';
+import { optionalText, optionalTime } from '../../api/console/form-fields.js';
 import { shareProcess } from '../helpers/context.js';
 
 shareProcess();
