@@ -10,6 +10,13 @@ const USAGE = `usage: node dist/migrations/run.js [up | down | status]
   status   lists which are applied; changes nothing
 `;
 
+// A reader that closes its end, such as `head`, changes nothing about the outcome.
+for (const stream of [process.stdout, process.stderr]) {
+  stream.on('error', (error: NodeJS.ErrnoException) => {
+    if (error.code !== 'EPIPE') throw error;
+  });
+}
+
 const [command = 'up', ...rest] = process.argv.slice(2);
 if (!['up', 'down', 'status'].includes(command) || rest.length > 0) {
   process.stderr.write(USAGE);

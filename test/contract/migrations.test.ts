@@ -96,6 +96,13 @@ test.serial('up, status and down print what they did; status changes nothing', a
   t.regex(await tell('status'), new RegExp(`^${newest}  \\d{4}-\\d\\d-\\d\\dT`, 'm'));
 });
 
+test.serial('a reader that closes its end is no failure', async (t) => {
+  const program = run(t, 'status');
+  program.closeReader('stdout');
+  t.deepEqual(await program.waitForExit(), { code: 0, signal: null });
+  t.is(program.stderr(), '');
+});
+
 test.serial('an unknown command is refused and changes nothing', async (t) => {
   const program = run(t, 'sideways');
   t.deepEqual(await program.waitForExit(), { code: 64, signal: null });
