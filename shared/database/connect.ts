@@ -3,6 +3,7 @@ import pg from 'pg';
 import { QueryTypes, type Transaction } from 'sequelize';
 import { Sequelize } from '../models/sequelize-typescript.js';
 import { models } from '../models/index.js';
+import { SessionClient } from './session-client.js';
 import { isReadOnlyServer, mayRefuseWrites } from './sql-states.js';
 import { createStatements, type Statements } from './statements.js';
 
@@ -167,7 +168,7 @@ export async function boundTransaction(database: Database, tx: Transaction): Pro
  * A client that closes itself unless it is set up in time: Sequelize leaks connections that it could not set up, and a slow
  * server would accumulate them.
  */
-abstract class PooledClient extends pg.Client {
+abstract class PooledClient extends SessionClient {
   /** Sequelize's mark of a connection that must not be used again; set when a query timed out. */
   declare _invalid?: boolean;
   /** The session's backend process, as reported at startup. */

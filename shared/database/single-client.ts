@@ -1,5 +1,5 @@
-import pg from 'pg';
 import type { loadToolConfig } from '../config/config.js';
+import { SessionClient } from './session-client.js';
 
 const CONNECT_TIMEOUT_MS = 10_000;
 
@@ -10,8 +10,8 @@ const CONNECT_TIMEOUT_MS = 10_000;
 export function createSingleClient(
   { host, port, name, user, password, ssl }: ReturnType<typeof loadToolConfig>['database'],
   applicationName: string,
-): pg.Client {
-  const client = new pg.Client({
+): SessionClient {
+  const client = new SessionClient({
     host,
     port,
     database: name,
