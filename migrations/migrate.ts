@@ -1,5 +1,6 @@
 import type pg from 'pg';
 import { advisoryLocks } from '../shared/database/advisory-locks.js';
+import { LOCALE_ADVICE, LOCALE_PROBLEM, LOWERS_ASCII } from '../shared/database/locale.js';
 import { loadMigrations } from './index.js';
 import type { Migration } from './migration.js';
 
@@ -15,7 +16,8 @@ const TABLE_LOCK_TIMEOUT = '5s';
 
 /**
  * Applies every pending migration, each in its own transaction. Safe to run on many hosts at once: an advisory lock
- * serializes them, and each migration is applied once. Resolves to the names that this call applied.
+ * serializes them, and each migration is applied once. Resolves to the names that this call applied. Rejects for a database
+ * whose locale is unsuitable, before it changes anything.
  */
 export async function migrateUp(
   client: pg.Client,
@@ -23,6 +25,7 @@ export async function migrateUp(
 ): Promise<string[]> {
   const all = migrations ?? (await loadMigrations());
   const names: string[] = [];
+  await refuseLocale(client);
   for (;;) {
     const name = await underLock(client, async () => {
       const applied = await appliedNames(client);
@@ -100,6 +103,11 @@ async function underLock<T>(client: pg.Client, work: () => Promise<T>): Promise<
     await client.query('rollback').catch(() => undefined);
     throw error;
   }
+}
+
+async function refuseLocale(client: pg.Client): Promise<void> {
+  const { rows } = await client.query<{ suits: boolean }>(`select ${LOWERS_ASCII} as suits`);
+  if (rows[0]?.suits !== true) throw new Error(`The database ${LOCALE_PROBLEM}. ${LOCALE_ADVICE}`);
 }
 
 async function isPrepared(client: pg.Client): Promise<boolean> {

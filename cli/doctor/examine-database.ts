@@ -4,6 +4,7 @@ import { readClock, type ClockReading } from '../../shared/clocks.js';
 import type { loadQueueToolConfig } from '../../shared/config/config.js';
 import { openDatabase, type Database } from '../../shared/database/connect.js';
 import { refusalOfDatabase, type DatabaseRefusal } from '../../shared/database/failures.js';
+import { LOCALE_ADVICE, LOCALE_PROBLEM, LOWERS_ASCII } from '../../shared/database/locale.js';
 import { isSchemaCurrent } from '../../shared/database/schema-version.js';
 import { tryWrite } from '../../shared/database/write-probe.js';
 import { checkOutbox, findDeliveryFailure } from '../../shared/health/outbox-check.js';
@@ -27,15 +28,18 @@ export async function examineDatabase({
   const database = openDatabase(address, 'rollcall-cli');
   try {
     const session = await describeSession(database);
-    const postgres: DoctorFinding = {
-      check: 'postgres',
-      ok: true,
-      found: `version ${session.version}`,
-    };
+    const found = `version ${session.version}`;
+    const postgres: DoctorFinding = session.lowersAscii
+      ? { check: 'postgres', ok: true, found }
+      : { check: 'postgres', ok: false, found: `it ${LOCALE_PROBLEM}`, advice: LOCALE_ADVICE };
     if (!(await isSchemaCurrent(database))) {
       const advice = 'Run `node dist/migrations/run.js`.';
-      const found = 'migrations are pending';
-      const pending: DoctorFinding = { check: 'migrations', ok: false, found, advice };
+      const pending: DoctorFinding = {
+        check: 'migrations',
+        ok: false,
+        found: 'migrations are pending',
+        advice,
+      };
       return { findings: [postgres, pending], clock: undefined, skewedProcesses: [] };
     }
     await tryWrite(database);
@@ -79,15 +83,17 @@ interface Session {
   readonly version: string;
   /** 0: statements have no time limit. */
   readonly statementTimeoutMs: number;
+  readonly lowersAscii: boolean;
 }
 
 async function describeSession(database: Database): Promise<Session> {
   const [row] = await database.query<Session>(
     `select current_setting('server_version') as version,
-            (select setting::int from pg_settings where name = 'statement_timeout') as "statementTimeoutMs"`,
+            (select setting::int from pg_settings where name = 'statement_timeout') as "statementTimeoutMs",
+            ${LOWERS_ASCII} as "lowersAscii"`,
     { type: QueryTypes.SELECT },
   );
-  return row ?? { version: 'unknown', statementTimeoutMs: 0 };
+  return row ?? { version: 'unknown', statementTimeoutMs: 0, lowersAscii: false };
 }
 
 /** Each session sets its time-out when it connects, unless a pooler drops the option. */

@@ -1,6 +1,7 @@
 import * as z from 'zod';
 import type { Database } from '../database/connect.js';
 import { refusalOfDatabase } from '../database/failures.js';
+import { LOCALE_PROBLEM, LOWERS_ASCII } from '../database/locale.js';
 import { checkWrites } from '../database/write-probe.js';
 import { isSchemaCurrent } from '../database/schema-version.js';
 import type { Statement } from '../database/statements.js';
@@ -49,7 +50,10 @@ export async function runChecks(
   return Object.fromEntries(results);
 }
 
-const CONNECTED: Statement = { name: 'check-connected', text: 'select' };
+const CONNECTED: Statement = {
+  name: 'check-connected',
+  text: `select ${LOWERS_ASCII} as "lowersAscii"`,
+};
 
 /**
  * The checks that both processes need. With a logger, each outage is logged once when it begins and once when it is over,
@@ -63,8 +67,13 @@ export function commonChecks(
   const checks: Partial<Record<CommonCheck, Check>> = {
     postgres: async () => {
       // Connections of both kinds: a server that takes no new ones still serves those that are open.
-      await Promise.all([checkWrites(database), database.statements.run(CONNECTED, [])]);
-      return { ok: true };
+      const [[row]] = await Promise.all([
+        database.statements.run<{ lowersAscii: boolean }>(CONNECTED, []),
+        checkWrites(database),
+      ]);
+      return row?.lowersAscii === true
+        ? { ok: true }
+        : { ok: false, problem: `postgres ${LOCALE_PROBLEM}` };
     },
     ...Object.fromEntries(
       queues.redisNames.map((name) => [redisChecks[name], () => answers(queues.ping(name))]),
