@@ -11,12 +11,15 @@ export const emailAddresses = z.array(z.string()).transform((texts, context) => 
   return addresses.filter((address) => address !== undefined);
 });
 
-/** `Name <address>` or an address. */
+/** An address, `Name <address>`, or `"Name" <address>` (RFC 5322 3.4), where the name may hold any character. */
 export const sender = z.string().transform((text, context) => {
-  const [, name = '', inBrackets] = /^([^<>"\r\n]*)<([^<>\r\n]+)>$/.exec(text) ?? [];
+  const [, quoted, plain = '', inBrackets] =
+    /^(?:"((?:[^"\\\p{Cc}]|\\\P{Cc})*)" *|([^<>"\p{Cc}]*))<([^<>\p{Cc}]+)>$/u.exec(text) ?? [];
+  const name = quoted?.replaceAll(/\\(.)/gu, '$1') ?? plain;
   const parsed = parseEmailAddress(inBrackets ?? text);
   if (parsed) return { name: name.trim() || 'Rollcall', address: parsed.address };
-  context.addIssue({ code: 'custom', message: 'must be an address, or Name <address>' });
+  const message = 'must be an address, Name <address> or "Name" <address>';
+  context.addIssue({ code: 'custom', message });
   return z.NEVER;
 });
 
@@ -28,7 +31,10 @@ export const host = z.string().refine(isHost, IS_HOST);
 /** A host, or the folder of PostgreSQL's Unix socket. */
 export const hostOrSocket = z
   .string()
-  .refine((text) => isHost(text) || /^\/[^\p{Cc}]*$/u.test(text), `${IS_HOST}, or a folder's path`);
+  .refine(
+    (text) => isHost(text) || /^\/[^\p{Cc}]*(?<!\s)$/u.test(text),
+    `${IS_HOST}, or a folder's path`,
+  );
 
 /** A domain name, or an address literal such as `[192.0.2.1]` or `[IPv6:2001:db8::1]` (RFC 5321 4.1.1.1, 4.1.3). */
 export const ehloName = z

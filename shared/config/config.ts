@@ -209,6 +209,8 @@ function passwords(reader: EnvironmentReader) {
 function database(reader: EnvironmentReader) {
   const authority = readAuthority(reader, reader.get('POSTGRES_CA_FILE'));
   const ssl = reader.get('POSTGRES_SSL') ?? (reader.isProduction ? 'verify-full' : 'disable');
+  if (ssl === 'disable' && reader.isGiven('POSTGRES_CA_FILE'))
+    reader.fault('POSTGRES_CA_FILE', 'requires POSTGRES_SSL=verify-full');
   return {
     ...databaseAddress(reader),
     poolMax: reader.get('POSTGRES_POOL_MAX'),

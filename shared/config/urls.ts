@@ -76,6 +76,13 @@ export const redisUrl = urlOf(/^rediss?$/, 'must be a redis:// or rediss:// URL'
 );
 
 function decoded(part: string): string {
+  const text = decodeEscapes(part);
+  if (/\p{Cc}/u.test(text))
+    throw new UrlFault('contains an escaped control character, such as the newline %0A');
+  return text;
+}
+
+function decodeEscapes(part: string): string {
   try {
     return decodeURIComponent(part);
   } catch {

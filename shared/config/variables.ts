@@ -2,6 +2,7 @@ import * as z from 'zod';
 import { failpointNames } from '../lifecycle/failpoint.js';
 import { workerRoles } from '../queues/registry.js';
 import { ehloName, emailAddresses, host, hostOrSocket, proxies, sender } from './addresses.js';
+import { bearerToken, keySecret, list, plainText, previousKeySecrets } from './texts.js';
 import { databaseUrl, publicUrl, redisUrl, serviceUrl } from './urls.js';
 
 const portFrom = (min: number) => {
@@ -18,13 +19,6 @@ const port = portFrom(0);
 /** To connect to. */
 const remotePort = portFrom(1);
 
-const list = z.string().transform((text) =>
-  text
-    .split(',')
-    .map((item) => item.trim())
-    .filter((item) => item !== ''),
-);
-
 const integer = (min: number, max: number) =>
   z
     .string()
@@ -34,18 +28,27 @@ const integer = (min: number, max: number) =>
 
 const unitMs = { s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 } as const;
 
+type Unit = keyof typeof unitMs;
+
 /** `90s`, `15m`, `24h`, `30d`, or a bare number in `bareUnit`; in milliseconds. */
-const duration = (bareUnit: keyof typeof unitMs) =>
-  z
+const duration = (bareUnit: Unit, max: `${number}${Unit}`) => {
+  const readMs = (text: string): number => {
+    const unit = /[smhd]$/.exec(text)?.[0] ?? bareUnit;
+    return Number.parseInt(text, 10) * unitMs[unit as Unit];
+  };
+  return z
     .string()
     .regex(/^[1-9]\d{0,6}[smhd]?$/, 'must be a duration such as 90s, 15m, 24h or 30d')
-    .transform((text) => {
-      const unit = /[smhd]$/.exec(text)?.[0] ?? bareUnit;
-      return Number.parseInt(text, 10) * unitMs[unit as keyof typeof unitMs];
-    });
+    .transform(readMs)
+    .refine((ms) => ms <= readMs(max), `must be at most ${max}`);
+};
 
 /** Less than the API's time-out of idle connections. */
-const MAX_POSTGRES_TIMEOUT_MS = 15_000;
+const MAX_POSTGRES_TIMEOUT = '15s';
+const MAX_ACCESS_TOKEN_LIFE = '30d';
+/** Ten years: a longer one was meant in another unit. */
+const MAX_SESSION_LIFE = '3650d';
+const MAX_LINK_LIFE = '365d';
 
 const roles = list.pipe(z.array(z.enum(workerRoles)).min(1, 'must name at least one role'));
 
@@ -102,20 +105,20 @@ export const variables = {
     'http://localhost:PORT',
   ),
   SECRET_KEY: variable(
-    z.string().min(1),
+    keySecret,
     'signing keys are derived from it, one per purpose; required, in production at least 32 random bytes that appear in no source code',
   ),
   SECRET_KEY_PREVIOUS: withDefault(
-    list,
+    previousKeySecrets,
     '',
     'earlier values of SECRET_KEY, comma-separated: they still verify',
   ),
   PASSWORD_PEPPER: variable(
-    z.string().min(1).optional(),
+    keySecret.optional(),
     'key of the HMAC in front of bcrypt; required in production, at least 32 random bytes',
   ),
   PASSWORD_PEPPER_PREVIOUS: withDefault(
-    list,
+    previousKeySecrets,
     '',
     'earlier values of PASSWORD_PEPPER, comma-separated: hashes made with them still verify and are renewed at login',
   ),
@@ -125,16 +128,16 @@ export const variables = {
   ),
   POSTGRES_HOST: variable(hostOrSocket.optional(), 'PostgreSQL host'),
   POSTGRES_PORT: withDefault(remotePort, '5432', 'PostgreSQL port'),
-  POSTGRES_DB: variable(z.string().min(1).optional(), 'PostgreSQL database'),
-  POSTGRES_USER: variable(z.string().min(1).optional(), 'PostgreSQL user'),
-  POSTGRES_PASSWORD: variable(z.string().min(1).optional(), 'PostgreSQL password'),
+  POSTGRES_DB: variable(plainText.optional(), 'PostgreSQL database'),
+  POSTGRES_USER: variable(plainText.optional(), 'PostgreSQL user'),
+  POSTGRES_PASSWORD: variable(plainText.optional(), 'PostgreSQL password'),
   POSTGRES_SSL: variable(
     z.enum(['disable', 'verify-full']).optional(),
     '`disable` or `verify-full`',
     '`verify-full` in production, else `disable`',
   ),
   POSTGRES_CA_FILE: variable(
-    z.string().min(1).optional(),
+    plainText.optional(),
     'PEM file of the authority that signed the server',
   ),
   POSTGRES_POOL_MAX: withDefault(
@@ -143,7 +146,7 @@ export const variables = {
     'connections per process, beside up to four for single statements',
   ),
   POSTGRES_TIMEOUT: withDefault(
-    duration('s').refine((ms) => ms <= MAX_POSTGRES_TIMEOUT_MS, 'must be at most 15s'),
+    duration('s', MAX_POSTGRES_TIMEOUT),
     '2s',
     'time-out of a statement, and of waiting for a connection, after which a request is answered 503; a bare number is seconds',
   ),
@@ -155,9 +158,12 @@ export const variables = {
     '587',
     '465 is TLS from the first byte, any other STARTTLS (required in production); `NODE_EXTRA_CA_CERTS` of Node names a PEM file of private authorities to trust',
   ),
-  MAIL_USERNAME: variable(z.string().min(1).optional(), 'SMTP user'),
-  MAIL_PASSWORD: variable(z.string().min(1).optional(), 'SMTP password'),
-  MAIL_FROM: variable(sender.optional(), 'sender: an address, or `Name <address>`'),
+  MAIL_USERNAME: variable(plainText.optional(), 'SMTP user'),
+  MAIL_PASSWORD: variable(plainText.optional(), 'SMTP password'),
+  MAIL_FROM: variable(
+    sender.optional(),
+    'sender: an address, `Name <address>` or `"Name" <address>`',
+  ),
   MAIL_RATE: withDefault(
     integer(1, 100_000),
     '14',
@@ -205,10 +211,10 @@ export const variables = {
     'region of the stream and of CloudWatch',
   ),
   AWS_KEY: variable(
-    z.string().min(1).optional(),
+    plainText.optional(),
     "access key id; unset: the SDK's own chain (instance role)",
   ),
-  AWS_SECRET: variable(z.string().min(1).optional(), 'secret access key of AWS_KEY'),
+  AWS_SECRET: variable(plainText.optional(), 'secret access key of AWS_KEY'),
   AWS_ENDPOINT_URL: variable(serviceUrl.optional(), "URL that AWS is called at; unset: AWS's own"),
   AWS_ENDPOINT_URL_FIREHOSE: variable(
     serviceUrl.optional(),
@@ -221,19 +227,19 @@ export const variables = {
     'AWS_ENDPOINT_URL',
   ),
   JWT_ACCESS_TOKEN_EXPIRES: withDefault(
-    duration('h'),
+    duration('h', MAX_ACCESS_TOKEN_LIFE),
     '15m',
-    'lifetime of an access token; a bare number is hours',
+    `lifetime of an access token, at most ${MAX_ACCESS_TOKEN_LIFE}; a bare number is hours`,
   ),
   JWT_REFRESH_TOKEN_EXPIRES: withDefault(
-    duration('d'),
+    duration('d', MAX_SESSION_LIFE),
     '30d',
-    'lifetime of a session; a bare number is days',
+    `lifetime of a session, at most ${MAX_SESSION_LIFE}; a bare number is days`,
   ),
   CONFIRMATION_EXPIRES: withDefault(
-    duration('h'),
+    duration('h', MAX_LINK_LIFE),
     '24h',
-    'lifetime of a confirmation link; a bare number is hours',
+    `lifetime of a confirmation link, at most ${MAX_LINK_LIFE}; a bare number is hours`,
   ),
   UV_THREADPOOL_SIZE: withDefault(
     integer(1, 1_024),
@@ -274,7 +280,7 @@ export const variables = {
     "URL that is called each minute while all is well: a dead man's switch; `https` in production",
   ),
   METRICS_TOKEN: variable(
-    z.string().min(1).optional(),
+    bearerToken.optional(),
     'bearer token for `/metrics`, in production at least 32 random bytes; unset: only loopback may read it',
   ),
   METRICS_CLOUDWATCH_NAMESPACE: variable(
@@ -311,7 +317,7 @@ export const variables = {
     'lowest level that is logged',
   ),
   SPOOL_DIR: variable(
-    z.string().min(1).optional(),
+    plainText.optional(),
     'where log lines wait on disk until they are shipped; processes that share it take over what another left',
     '`.local/spool`, in production `rollcall/spool` below XDG_STATE_HOME',
   ),
@@ -321,11 +327,11 @@ export const variables = {
     'disk space for the waiting lines of one process; beyond it the oldest are dropped and counted',
   ),
   HEALTHD_DIR: variable(
-    z.string().min(1).optional(),
+    plainText.optional(),
     "folder in which the API writes a line for each request, for Elastic Beanstalk's health agent; unset: none is written",
   ),
   XDG_STATE_HOME: variable(
-    z.string().min(1).optional(),
+    plainText.optional(),
     'where programs keep their state (XDG Base Directory Specification)',
     '~/.local/state',
   ),

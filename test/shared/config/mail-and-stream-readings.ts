@@ -5,6 +5,7 @@ import {
   api,
   badHosts,
   badPorts,
+  badTexts,
   badUrls,
   badUrlsOf,
   base,
@@ -61,12 +62,12 @@ export const mailAndStreamReadings = {
   MAIL_USERNAME: {
     read: (text) => worker({ MAIL_USERNAME: text, MAIL_PASSWORD: 'p' }).mail.credentials,
     good: [['u', { username: 'u', password: 'p' }]],
-    bad: [],
+    bad: badTexts,
   },
   MAIL_PASSWORD: {
     read: (text) => worker({ MAIL_USERNAME: 'u', MAIL_PASSWORD: text }).mail.credentials,
     good: [['p', { username: 'u', password: 'p' }]],
-    bad: [],
+    bad: badTexts,
   },
   MAIL_FROM: {
     read: (text) => {
@@ -77,6 +78,11 @@ export const mailAndStreamReadings = {
       ['a@b.test', ['Rollcall', 'a@b.test']],
       ['<a@b.test>', ['Rollcall', 'a@b.test']],
       ['The Roll Call <a@b.test>', ['The Roll Call', 'a@b.test']],
+      ['Acme, Inc. <a@b.test>', ['Acme, Inc.', 'a@b.test']],
+      ['"Acme, Inc." <a@b.test>', ['Acme, Inc.', 'a@b.test']],
+      [String.raw`"The \"Roll\" \\ Call"<a@b.test>`, [String.raw`The "Roll" \ Call`, 'a@b.test']],
+      ['"<Roll> " <a@b.test>', ['<Roll>', 'a@b.test']],
+      ['"" <a@b.test>', ['Rollcall', 'a@b.test']],
     ],
     bad: [
       'nobody',
@@ -85,6 +91,8 @@ export const mailAndStreamReadings = {
       'N <a@b.test',
       'a@b.test>',
       'N <a@b.test>\r\nBcc: x@y.test',
+      ...['"N <a@b.test>', 'N" <a@b.test>', '"N" M <a@b.test>', '"N" a@b.test', '"N\\" <a@b.test>'],
+      ...['"N\nM" <a@b.test>', 'N\u001b <a@b.test>', '"N\\\n" <a@b.test>', 'N <a@b.test>\n'],
       'a@b.test, c@d.test',
     ],
   },
@@ -172,7 +180,7 @@ export const mailAndStreamReadings = {
       ['/var/spool/x', ['/var/spool/x', '/var/spool/x']],
       ['x', [resolve('x'), resolve('x')]],
     ],
-    bad: [],
+    bad: badTexts,
   },
   SPOOL_MAX_MIB: {
     read: (text) => api({ ...withStream, SPOOL_MAX_MIB: text }).spool?.maxBytes,
@@ -190,7 +198,7 @@ export const mailAndStreamReadings = {
       ['/state', '/state/rollcall/spool'],
       ['relative', join(homedir(), '.local/state/rollcall/spool')],
     ],
-    bad: [],
+    bad: badTexts,
   },
   AWS_REGION: {
     read: (text) => worker({ ...withStream, AWS_REGION: text }).firehose?.region,
@@ -205,11 +213,11 @@ export const mailAndStreamReadings = {
   AWS_KEY: {
     read: (text) => worker({ ...withStream, AWS_KEY: text }).firehose?.credentials,
     good: [['k', { accessKeyId: 'k', secretAccessKey: 'secret' }]],
-    bad: [],
+    bad: badTexts,
   },
   AWS_SECRET: {
     read: (text) => worker({ ...withStream, AWS_SECRET: text }).firehose?.credentials,
     good: [['s', { accessKeyId: 'key', secretAccessKey: 's' }]],
-    bad: [],
+    bad: badTexts,
   },
 } as const satisfies Record<string, Reading>;

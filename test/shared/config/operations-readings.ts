@@ -1,4 +1,4 @@
-import { api, badHosts, badUrlsOf, goodHosts, worker, type Reading } from './reading.js';
+import { api, badHosts, badTexts, badUrlsOf, goodHosts, worker, type Reading } from './reading.js';
 
 /** How the variables of operators, metrics, alerts and traces are read. */
 export const operationsReadings = {
@@ -24,7 +24,7 @@ export const operationsReadings = {
       [undefined, undefined],
       ['/var/log/healthd', '/var/log/healthd'],
     ],
-    bad: [],
+    bad: badTexts,
   },
   OPS_PORT: {
     read: (text) => api({ OPS_PORT: text }).opsListener,
@@ -83,9 +83,9 @@ export const operationsReadings = {
     read: (text) => worker({ METRICS_TOKEN: text }).metricsToken,
     good: [
       [undefined, undefined],
-      ['a token', 'a token'],
+      ['t,0-k.e_n', 't,0-k.e_n'],
     ],
-    bad: [],
+    bad: [...badTexts, 'a token', 'jeton-très-secret'],
   },
   METRICS_CLOUDWATCH_NAMESPACE: {
     read: (text) =>

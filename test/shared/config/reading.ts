@@ -26,6 +26,11 @@ export interface Reading {
 
 export const HOUR_MS = 3_600_000;
 export const DAY_MS = 24 * HOUR_MS;
+/** What files, editors and tools leave in a text, which then is another one. */
+export const badTexts = [
+  ...['x-y-z\n', 'x-y-z\r\n', 'x-y-z ', ' x-y-z', 'x-y-z\t', '\u00a0x-y-z', '\ufeffx-y-z'],
+  ...['x-y\nz', 'x-y\u001bz', 'x-y-z\u007f', ' ', '\n'],
+];
 export const badDurations = [
   '0',
   '0h',

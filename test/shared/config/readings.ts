@@ -7,6 +7,7 @@ import {
   api,
   badDurations,
   badPorts,
+  badTexts,
   badHosts,
   badUrls,
   badUrlsOf,
@@ -23,11 +24,11 @@ import { workerRoles } from '../../../shared/queues/registry.js';
 import { failpointNames } from '../../../shared/lifecycle/failpoint.js';
 import type { VariableName } from '../../../shared/config/variables.js';
 
-const authorities = `Two of them:\n${rootCertificates.slice(0, 2).join('\n')}\n`;
+export const authorities = `Two of them:\n${rootCertificates.slice(0, 2).join('\n')}\n`;
 const folder = mkdtempSync(join(tmpdir(), 'rollcall-authorities-'));
 process.on('exit', () => rmSync(folder, { recursive: true }));
 
-function fileOf(content: string): string {
+export function fileOf(content: string): string {
   const file = join(folder, `${randomUUID()}.pem`);
   writeFileSync(file, content);
   return file;
@@ -103,7 +104,7 @@ export const readings: Readonly<Record<VariableName, Reading>> = {
   SECRET_KEY: {
     read: (text) => api({ SECRET_KEY: text }).secrets.current,
     good: [['short outside production', 'short outside production']],
-    bad: [],
+    bad: [...badTexts, 'one,two', ','],
   },
   SECRET_KEY_PREVIOUS: {
     read: (text) => api({ SECRET_KEY_PREVIOUS: text }).secrets.previous,
@@ -112,7 +113,7 @@ export const readings: Readonly<Record<VariableName, Reading>> = {
       ['one', ['one']],
       ['one, two,,', ['one', 'two']],
     ],
-    bad: [],
+    bad: ['one,t\nwo', 'one\u0000'],
   },
   PASSWORD_PEPPER: {
     read: (text) => api({ PASSWORD_PEPPER: text }).passwords.pepper,
@@ -120,7 +121,7 @@ export const readings: Readonly<Record<VariableName, Reading>> = {
       ['pepper', 'pepper'],
       [undefined, api({}).passwords.pepper],
     ],
-    bad: [],
+    bad: [...badTexts, 'one,two', ','],
   },
   PASSWORD_PEPPER_PREVIOUS: {
     read: (text) => api({ PASSWORD_PEPPER_PREVIOUS: text }).passwords.previousPeppers,
@@ -128,7 +129,7 @@ export const readings: Readonly<Record<VariableName, Reading>> = {
       [undefined, []],
       ['one,two', ['one', 'two']],
     ],
-    bad: [],
+    bad: ['one,t\nwo', 'one\u0000'],
   },
   DATABASE_URL: {
     read: (text) => {
@@ -148,12 +149,13 @@ export const readings: Readonly<Record<VariableName, Reading>> = {
       'postgres://u:p@h/',
       'postgres://u:p@h/d?sslmode=disable',
       'postgres://u:50%off@h/d',
+      ...['postgres://u:p%0A@h/d', 'postgres://u%00:p@h/d', 'postgres://u:p@h/d%0d'],
     ],
   },
   POSTGRES_HOST: {
     read: (text) => api({ ...parts, POSTGRES_HOST: text }).database.host,
     good: [...goodHosts, ['/var/run/postgresql', '/var/run/postgresql']],
-    bad: [...badHosts, './run', '/run\n'],
+    bad: [...badHosts, './run', '/run\n', '/run '],
   },
   POSTGRES_PORT: {
     read: (text) => api({ ...parts, POSTGRES_PORT: text }).database.port,
@@ -166,17 +168,17 @@ export const readings: Readonly<Record<VariableName, Reading>> = {
   POSTGRES_DB: {
     read: (text) => api({ ...parts, POSTGRES_DB: text }).database.name,
     good: [['x', 'x']],
-    bad: [],
+    bad: badTexts,
   },
   POSTGRES_USER: {
     read: (text) => api({ ...parts, POSTGRES_USER: text }).database.user,
     good: [['x', 'x']],
-    bad: [],
+    bad: badTexts,
   },
   POSTGRES_PASSWORD: {
     read: (text) => api({ ...parts, POSTGRES_PASSWORD: text }).database.password,
     good: [['x:/@%', 'x:/@%']],
-    bad: [],
+    bad: badTexts,
   },
   POSTGRES_SSL: {
     read: (text) => api({ POSTGRES_SSL: text }).database.ssl,
@@ -194,7 +196,13 @@ export const readings: Readonly<Record<VariableName, Reading>> = {
       [fileOf(authorities), { rejectUnauthorized: true, ca: authorities }],
     ],
     bad: [
-      ...['/there/is/no/such/file.pem', '/dev/null', '/etc/hostname', '/etc'],
+      ...[
+        '/there/is/no/such/file.pem',
+        `${fileOf(authorities)}\n`,
+        '/dev/null',
+        '/etc/hostname',
+        '/etc',
+      ],
       fileOf(authorities.slice(0, -100)),
       fileOf(authorities.replaceAll('CERTIFICATE', 'PRIVATE KEY')),
     ],
@@ -225,7 +233,7 @@ export const readings: Readonly<Record<VariableName, Reading>> = {
     ],
     bad: [
       ...[...badUrls, ...badUrlsOf('redis://'), 'http://r', 'redis:///1'],
-      ...['redis://r/queues', 'redis://r/1.5', 'redis://u:50%off@r'],
+      ...['redis://r/queues', 'redis://r/1.5', 'redis://u:50%off@r', 'redis://u:p%0A@r'],
     ],
   },
   REDIS_URL_LOGS: {
@@ -243,8 +251,9 @@ export const readings: Readonly<Record<VariableName, Reading>> = {
       ['1', HOUR_MS],
       ['90s', 90_000],
       ['2h', 2 * HOUR_MS],
+      ['30d', 30 * DAY_MS],
     ],
-    bad: badDurations,
+    bad: [...badDurations, '31d', '721', '9999999'],
   },
   JWT_REFRESH_TOKEN_EXPIRES: {
     read: (text) => api({ JWT_REFRESH_TOKEN_EXPIRES: text }).tokens.sessionExpiresMs,
@@ -252,8 +261,9 @@ export const readings: Readonly<Record<VariableName, Reading>> = {
       [undefined, 30 * DAY_MS],
       ['7', 7 * DAY_MS],
       ['12h', DAY_MS / 2],
+      ['3650', 3_650 * DAY_MS],
     ],
-    bad: badDurations,
+    bad: [...badDurations, '3651d', '9999999'],
   },
   CONFIRMATION_EXPIRES: {
     read: (text) => api({ CONFIRMATION_EXPIRES: text }).confirmationExpiresMs,
@@ -261,8 +271,9 @@ export const readings: Readonly<Record<VariableName, Reading>> = {
       [undefined, DAY_MS],
       ['2s', 2_000],
       ['48', 2 * DAY_MS],
+      ['365d', 365 * DAY_MS],
     ],
-    bad: badDurations,
+    bad: [...badDurations, '366d', '9999999'],
   },
   UV_THREADPOOL_SIZE: {
     read: (text) => api({ UV_THREADPOOL_SIZE: text }).passwords.threads,
