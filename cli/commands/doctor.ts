@@ -6,6 +6,7 @@ import {
   loadWorkerConfig,
   type Environment,
 } from '../../shared/config/config.js';
+import { findMistakenNames } from '../../shared/config/mistaken-names.js';
 import { redisInstances } from '../../shared/queues/registry.js';
 import { countOf, type Arguments, type Command, type CommandResult } from '../command.js';
 import type { DoctorFinding } from '../doctor/checks.js';
@@ -55,7 +56,7 @@ const areOk = (findings: readonly DoctorFinding[]): boolean => findings.every(({
 
 async function examine(env: Environment): Promise<DoctorFinding[]> {
   const config = faultsOf(() => loadQueueToolConfig(env));
-  if (config instanceof ConfigError) return [misconfigured(faultsIn(config))];
+  if (config instanceof ConfigError) return [misconfigured(env, faultsIn(config))];
   const [ofDatabase, ...ofRedis] = await Promise.all([
     examineDatabase(config),
     ...redisInstances(config.redis).map((redis) => examineRedis(redis, config.isProduction)),
@@ -81,12 +82,17 @@ function faultsOf<C>(load: () => C): C | ConfigError {
   }
 }
 
-const misconfigured = (found: string): DoctorFinding => ({
+const misconfigured = (env: Environment, found: string): DoctorFinding => ({
   check: 'configuration',
   ok: false,
-  found,
+  found: [found, ...findWithoutEffect(env)].join('; '),
   advice: 'Set or correct these variables; the README has the table.',
 });
+
+function findWithoutEffect(env: Environment): string[] {
+  const names = findMistakenNames(env);
+  return names.length === 0 ? [] : [`set, and read by nothing: ${names.join(', ')}`];
+}
 
 const faultsIn = ({ faults }: ConfigError): string =>
   faults.map(({ variable, problem }) => `${variable} ${problem}`).join('; ');
@@ -96,10 +102,14 @@ function examineConfig(env: Environment): DoctorFinding {
   const api = faultsOf(() => loadApiConfig(env));
   const worker = faultsOf(() => loadWorkerConfig(env));
   if (api instanceof ConfigError && worker instanceof ConfigError)
-    return misconfigured(`for the API: ${faultsIn(api)}; for the worker: ${faultsIn(worker)}`);
+    return misconfigured(env, `for the API: ${faultsIn(api)}; for the worker: ${faultsIn(worker)}`);
   const fit = [
     ...(api instanceof ConfigError ? [] : ['the API']),
     ...(worker instanceof ConfigError ? [] : ['the worker']),
   ];
-  return { check: 'configuration', ok: true, found: `complete for ${fit.join(' and ')}` };
+  const complete = `complete for ${fit.join(' and ')}`;
+  const withoutEffect = findWithoutEffect(env);
+  const found = [complete, ...withoutEffect].join('; ');
+  const advice = 'Rename or remove what is read by nothing; the README has the table.';
+  return { check: 'configuration', ok: true, found, ...(withoutEffect.length > 0 && { advice }) };
 }

@@ -1,6 +1,7 @@
 /** When each check of the doctor passes, in Markdown. The runbook's table is generated from this list. */
 export const doctorChecks = {
-  configuration: 'the environment is complete for the API or for the worker',
+  configuration:
+    'the environment is complete for the API or for the worker; names what is set under almost the name of a variable',
   postgres:
     'PostgreSQL answers, writes a row and lets a temporary table grow, both rolled back, and [its locale](deploy.md#2-postgresql-and-valkey) suits: [down](#postgresql-is-down), [refuses writes](#postgresql-refuses-writes)',
   'time-outs':

@@ -5,6 +5,7 @@ import { homedir } from 'node:os';
 import { isAbsolute, join, resolve } from 'node:path';
 import { ConfigError, load, type Environment, type EnvironmentReader } from './reader.js';
 import type { VariableName } from './variables.js';
+import { findMistakenNames } from './mistaken-names.js';
 import { refuseDollars, refuseWeakSecrets } from './secrets.js';
 import { excessiveTrust } from './proxies.js';
 
@@ -36,6 +37,7 @@ export function loadApiConfig(env: Environment = process.env) {
       readonlyEmails: reader.get('OPS_READONLY_EMAILS'),
       opsListener: opsListener(reader),
       healthdDir: reader.get('HEALTHD_DIR'),
+      mistakenNames: findMistakenNames(env),
       rateLimitScale: reader.get('RATE_LIMIT_SCALE'),
       database: database(reader),
       redis: redis(reader),
@@ -56,6 +58,7 @@ export function loadWorkerConfig(env: Environment = process.env) {
       alerts: alerts(reader),
       secrets: secrets(reader),
       roles,
+      mistakenNames: findMistakenNames(env),
       database: database(reader),
       redis: redis(reader),
       mail: mail(reader, roles.includes('mail')),

@@ -17,6 +17,12 @@ export const logMessages = {
     process: 'API',
     meaning: 'the API accepts requests; `event.action` is `sys_startup`',
   },
+  'unknown environment variables': {
+    level: 'warn',
+    process: 'both',
+    meaning:
+      'at the start: `labels.variables` are set, and read by nothing; each with the variable that was probably meant',
+  },
   'traces lost': {
     level: 'warn',
     process: 'API; worker, stdout only',

@@ -206,6 +206,18 @@ test.serial('doctor reports that all is well, or each problem and what to do', a
   await context.rows('delete from outbox');
 });
 
+test.serial('doctor names variables that are misspelt, which is no problem', async (t) => {
+  const misspelt = { OPERATOR_EMAIL: 'canary@x.test' };
+  const told = 'set, and read by nothing: OPERATOR_EMAIL (OPERATOR_EMAILS?)';
+  for (const env of [misspelt, { ...misspelt, MAIL_PORT: 'x' }, { ...misspelt, REDIS_URL: '' }]) {
+    const { stdout, json } = await runCliJson(context, ['doctor'], env);
+    const [configuration] = json['checks'] as Check[];
+    t.is(configuration?.ok, env === misspelt);
+    t.true(configuration?.found.endsWith(`; ${told}`), configuration?.found);
+    t.false(stdout.includes('canary'));
+  }
+});
+
 test.serial('doctor complains when mails are tried and none leaves, and says why', async (t) => {
   await context.rows('delete from outbox');
   const complaint = async (): Promise<string | undefined> => {

@@ -62,10 +62,18 @@ for (const script of ['dist/api/main.js', 'dist/workers/main.js']) {
     });
   }
 
-  test(`node ${script}: an address of another host ends it, and the log names its variables`, async (t) => {
-    const env = { ...alone, HOST: '192.0.2.1', PORT: '0', WORKER_PORT: '0' };
+  test(`node ${script}: an address of another host ends it, and the log names its variables, and one that is misspelt`, async (t) => {
+    const env = { ...alone, HOST: '192.0.2.1', PORT: '0', WORKER_PORT: '0', LOG_LEVLE: CANARY };
     const running = startProgram(script, env, t);
     t.deepEqual(await running.waitForExit(), { code: 1, signal: null });
+    const warnings = running
+      .logLines()
+      .filter(({ message }) => message === 'unknown environment variables');
+    t.deepEqual(
+      warnings.map((line) => line['labels.variables']),
+      ['LOG_LEVLE (LOG_LEVEL?)'],
+    );
+    t.false(running.stdout().includes(CANARY));
     const port = script.includes('workers') ? 'WORKER_PORT' : 'PORT';
     t.regex(
       running.stdout(),
