@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process';
-import { cp, mkdtemp, readFile, rm, symlink } from 'node:fs/promises';
+import { cp, mkdtemp, readFile, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
@@ -105,6 +105,38 @@ for (const file of ['Dockerfile.api', 'Dockerfile.worker']) {
     );
   });
 }
+
+for (const file of ['Dockerfile.api', 'Dockerfile.worker']) {
+  test(`${file} makes the commit that it is given a part of the version`, async (t) => {
+    const root = await mkdtemp(join(tmpdir(), 'rollcall-version-'));
+    t.teardown(() => rm(root, { recursive: true, force: true }));
+    const manifest = await readFile(join(projectRoot, 'package.json'), 'utf8');
+    const { version } = z.object({ version: z.string() }).parse(JSON.parse(manifest));
+    const instructions = await readDockerfile(file);
+    const steps = instructions.filter(
+      ({ keyword, args }) => keyword === 'RUN' && args.includes('COMMIT'),
+    );
+    for (const [commit, expected] of [
+      ['', version],
+      ['abc1234', `${version}+abc1234`],
+    ] as const) {
+      await writeFile(join(root, 'package.json'), manifest);
+      for (const { args } of steps)
+        await run('sh', ['-c', args], { cwd: root, env: { ...process.env, COMMIT: commit } });
+      const changed = JSON.parse(await readFile(join(root, 'package.json'), 'utf8')) as object;
+      t.deepEqual(changed, { ...(JSON.parse(manifest) as object), version: expected });
+    }
+  });
+}
+
+test('what builds images for a deployment gives them the commit', async (t) => {
+  for (const file of ['.github/workflows/deploy.yml', 'docs/deploy.md']) {
+    const lines = (await readFile(join(projectRoot, file), 'utf8')).split('\n');
+    const builds = lines.filter((line) => line.trim().startsWith('docker build '));
+    t.true(builds.length > 0, file);
+    for (const line of builds) t.regex(line, /--build-arg "?COMMIT=\$/, file);
+  }
+});
 
 test('a careless Dockerfile is caught, fault by fault', (t) => {
   const faults = faultsOf(
@@ -212,7 +244,7 @@ function faultOf({ keyword, args }: Instruction): string | undefined {
         ? undefined
         : 'not pinned by version and digest';
     case 'ARG':
-      return 'stays in the history of the image';
+      return args === 'COMMIT' ? undefined : 'stays in the history of the image';
     case 'ENV':
       return isSecret(args) ? 'a secret' : undefined;
     case 'RUN':
