@@ -23,7 +23,7 @@ export interface ProcessPresence {
   readonly health: Health;
 }
 
-/** The processes of the last day, those seen last first. */
+/** The processes seen within a period, those seen last first. */
 export interface Processes {
   readonly live: readonly ProcessPresence[];
   /** Vanished without a stop: killed, or cut off from PostgreSQL. */
@@ -35,15 +35,18 @@ export interface Processes {
 export const LOST_AFTER_SECONDS = 150;
 const MAX_PROCESSES = 500;
 
-/** Reads which processes run, which have stopped and which have vanished within the last day. */
-export async function readProcesses(database: Database): Promise<Processes> {
+/**
+ * Reads which processes run, which have stopped and which have vanished.
+ * @param since a day ago unless given. Processes that are gone are forgotten after 30 days.
+ */
+export async function readProcesses(database: Database, since?: Date): Promise<Processes> {
   const rows = await database.query<ProcessPresence>(
     `select id, service, host, pid, version, roles, started_at as "startedAt", seen_at as "seenAt",
             extract(epoch from now() - seen_at)::float8 as "seenSecondsAgo", stopped_at as "stoppedAt",
             stop_reason as "stopReason", exit_code as "exitCode", memory_bytes::float8 as "memoryBytes", health
-       from processes where seen_at > now() - interval '1 day'
+       from processes where seen_at > coalesce($since::timestamptz, now() - interval '1 day')
       order by seen_at desc limit ${MAX_PROCESSES}`,
-    { type: QueryTypes.SELECT },
+    { type: QueryTypes.SELECT, bind: { since: since ?? null } },
   );
   const open = rows.filter(({ stoppedAt }) => stoppedAt === null);
   return {
@@ -53,19 +56,22 @@ export async function readProcesses(database: Database): Promise<Processes> {
   };
 }
 
-/** The first start of a version of a service: a mark in a chart. */
+/** The first start of a service's process with another version than the one before: a mark in a chart. */
 export interface DeployMark {
   readonly service: string;
   readonly version: string;
   readonly startedAt: Date;
 }
 
-/** When each version started for the first time within the last so many seconds; versions that ran before have no mark. */
+/** When the version that starts has changed within the last so many seconds, back to an earlier one too. */
 export function readDeployMarks(database: Database, seconds: number): Promise<DeployMark[]> {
   return database.query<DeployMark>(
-    `select service, version, min(started_at) as "startedAt" from processes
-      group by service, version having min(started_at) > now() - $seconds * interval '1 second'
-      order by "startedAt"`,
+    `select service, version, started_at as "startedAt" from (
+       select service, version, started_at,
+              lag(version) over (partition by service order by started_at) as before from processes
+     ) starts
+      where version is distinct from before and started_at > now() - $seconds * interval '1 second'
+      order by started_at`,
     { type: QueryTypes.SELECT, bind: { seconds } },
   );
 }

@@ -164,6 +164,27 @@ test.serial(
 );
 
 test.serial(
+  'a version that comes back is a mark, one that only starts again is none',
+  async (t) => {
+    const database = openTestDatabase(t, context.databaseUrl);
+    await context.rows(
+      `insert into processes (id, service, host, pid, version, started_at)
+     select gen_random_uuid(), service, 'h', 1, version, now() - started
+       from (values ('rollcall-api', '0.1.0+aaaaaaa', interval '3 days'),
+                    ('rollcall-api', '0.1.0+bbbbbbb', interval '3 hours'),
+                    ('rollcall-api', '0.1.0+bbbbbbb', interval '2 hours'),
+                    ('rollcall-worker', '0.1.0+ccccccc', interval '90 minutes'),
+                    ('rollcall-api', '0.1.0+aaaaaaa', interval '1 hour')) as v (service, version, started)`,
+    );
+    const marks = await readDeployMarks(database, 86_400);
+    t.deepEqual(
+      marks.map(({ version }) => version),
+      ['0.1.0+bbbbbbb', '0.1.0+ccccccc', '0.1.0+aaaaaaa'],
+    );
+  },
+);
+
+test.serial(
   'counts of two processes are added up minute by minute, and the greatest reading is kept',
   async (t) => {
     const processes = [setUp(t, { settings: OFTEN }), setUp(t, { settings: OFTEN })];
