@@ -140,13 +140,16 @@ async function serve(
     readonly address: { readonly host: string; readonly port: number };
     readonly variables: string;
   },
-  { publicUrl }: ApiConfig,
+  config: ApiConfig,
   { log }: Logging,
   lifecycle: Lifecycle,
 ): Promise<number> {
-  const server = createHttpServer(listener, log, securityHeaderValues(publicUrl));
+  const server = createHttpServer(listener, log, securityHeaderValues(config.publicUrl));
   lifecycle.onStop('http server', () => closeServer(server));
   const port = await listen(server, wanted, host, variables);
-  log.info({ ...startupEvent, 'server.address': host, 'server.port': port }, 'server listening');
+  log.info(
+    { ...startupEvent(config), 'server.address': host, 'server.port': port },
+    'server listening',
+  );
   return port;
 }

@@ -79,7 +79,7 @@ export async function startWorker(
   startRoles(config, deps, lifecycle, drain);
   publishMetrics(config, deps, lifecycle);
   log.info(
-    { ...startupEvent, 'server.port': http.port, 'labels.roles': config.roles.join(',') },
+    { ...startupEvent(config), 'server.port': http.port, 'labels.roles': config.roles.join(',') },
     'worker started',
   );
   presence.start();

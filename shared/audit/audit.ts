@@ -46,12 +46,14 @@ export interface AuditFacts {
 }
 
 /** Log fields of the event that a process has started, which is logged and not stored. */
-export const startupEvent = {
-  'event.kind': 'event',
-  'event.category': 'process',
-  'event.action': 'sys_startup',
-  'event.outcome': 'success',
-} as const;
+export const startupEvent = ({ changedSettings }: { readonly changedSettings: string }) =>
+  ({
+    'event.kind': 'event',
+    'event.category': 'process',
+    'event.action': 'sys_startup',
+    'event.outcome': 'success',
+    'labels.settings': changedSettings,
+  }) as const;
 
 /** Columns of a new event, for a statement that also writes what the event is about. */
 export const AUDIT_ROW = {

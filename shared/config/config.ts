@@ -4,7 +4,7 @@ import { isIP } from 'node:net';
 import { homedir } from 'node:os';
 import { isAbsolute, join, resolve } from 'node:path';
 import { ConfigError, load, type Environment, type EnvironmentReader } from './reader.js';
-import type { VariableName } from './variables.js';
+import { defaultOf, variableNames, type VariableName } from './variables.js';
 import { findMistakenNames } from './mistaken-names.js';
 import { refuseDollars, refuseWeakSecrets } from './secrets.js';
 import { excessiveTrust } from './proxies.js';
@@ -121,7 +121,19 @@ function runtime(reader: EnvironmentReader) {
     tracesUrl: reader.get('OTEL_EXPORTER_OTLP_ENDPOINT'),
     logging: { environment: reader.get('APP_ENV'), level: reader.get('LOG_LEVEL') },
     failpoint,
+    changedSettings: changedSettings(reader),
   };
+}
+
+/** What is set otherwise than by default, for the log: with the value only where there is a default, which no secret has. */
+function changedSettings(reader: EnvironmentReader): string {
+  const changed = variableNames.flatMap((name) => {
+    const text = reader.text(name);
+    const usual = defaultOf(name);
+    if (text === undefined || text === usual) return [];
+    return usual === undefined ? [name] : [`${name}=${text}`];
+  });
+  return changed.join(' ');
 }
 
 /** A second listener for what only operators use; `undefined` when the API's own serves it. */

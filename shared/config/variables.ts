@@ -61,6 +61,8 @@ interface Variable<S extends z.ZodType = z.ZodType> {
   readonly meaning: string;
   /** Its default as the documents show it; absent when it has none. */
   readonly shown?: string;
+  /** The text that it has when it is unset. No secret and no address has one. */
+  readonly default?: string;
 }
 
 const variable = <S extends z.ZodType>(schema: S, meaning: string, shown?: string): Variable<S> =>
@@ -70,7 +72,12 @@ const withDefault = <S extends z.ZodType<unknown, string>>(
   schema: S,
   value: string,
   meaning: string,
-) => variable(z.string().default(value).pipe(schema), meaning, value);
+): Variable<z.ZodPipe<z.ZodDefault<z.ZodString>, S>> => ({
+  schema: z.string().default(value).pipe(schema),
+  meaning,
+  shown: value,
+  ...(value !== '' && { default: value }),
+});
 
 /**
  * Every environment variable that Rollcall reads, in the order in which the documents list them.
@@ -352,6 +359,12 @@ export const variables = {
 export type VariableName = keyof typeof variables;
 
 export const variableNames = Object.keys(variables) as VariableName[];
+
+/** The default of a variable, as text; undefined if it has none. */
+export const defaultOf = (name: VariableName): string | undefined => {
+  const each: Variable = variables[name];
+  return each.default;
+};
 
 /** The type that a variable's text is parsed into. */
 export type VariableValue<N extends VariableName> = z.output<(typeof variables)[N]['schema']>;

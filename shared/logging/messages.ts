@@ -15,7 +15,8 @@ export const logMessages = {
   'server listening': {
     level: 'info',
     process: 'API',
-    meaning: 'the API accepts requests; `event.action` is `sys_startup`',
+    meaning:
+      'the API accepts requests; `labels.settings` names the variables that are not as by default, with the values of those that have a default; `event.action` is `sys_startup`',
   },
   'unknown environment variables': {
     level: 'warn',
@@ -38,7 +39,8 @@ export const logMessages = {
   'worker started': {
     level: 'info',
     process: 'worker',
-    meaning: 'the worker runs; `labels.roles` says what it does; `event.action` is `sys_startup`',
+    meaning:
+      'the worker runs; `labels.roles` says what it does, `labels.settings` what is not as by default; `event.action` is `sys_startup`',
   },
   request: {
     level: 'info, warn, error',

@@ -303,6 +303,7 @@ test.serial('S77 the start of each process is told once', async (t) => {
     const isStart = (line: LogLine): boolean => line['event.action'] === 'sys_startup';
     const line = await waitForLine(isStart);
     t.like(line, { 'event.kind': 'event', 'event.category': 'process' });
+    t.regex(String(line['labels.settings']), /^NODE_ENV=test .*\bSECRET_KEY [^=]*\bDATABASE_URL /);
     t.is(logLines().filter(isStart).length, 1);
   }
 });

@@ -6,12 +6,13 @@ import {
   loadWorkerConfig,
   type Environment,
 } from '../../../shared/config/config.js';
-import { variables } from '../../../shared/config/variables.js';
+import { defaultOf, variableNames, variables } from '../../../shared/config/variables.js';
 import {
   PASSWORD_PEPPER as TEST_PEPPER,
   SECRET_KEY as TEST_KEY,
   randomSecret,
 } from '../../helpers/env.js';
+import { api, worker } from './reading.js';
 import { readings } from './readings.js';
 import { shareProcess } from '../../helpers/context.js';
 
@@ -290,6 +291,29 @@ test("without keys of our own the stream's credentials are left to the SDK", (t)
 
 test('migrations ask for nothing but the database', (t) => {
   t.is(loadToolConfig({ DATABASE_URL: 'postgres://u:p@h/d' }).database.name, 'd');
+});
+
+test('what is set otherwise than by default is named, with the value only of what has a default', (t) => {
+  const secret = 'vq3nT7yHs0pLx9eKd2mWb8rJc5uFg1aZ';
+  const env = {
+    ...{ BCRYPT_COST: '11', POSTGRES_POOL_MAX: '10', MAIL_RATE: '', LOG_LEVEL: 'warn' },
+    ...{
+      METRICS_TOKEN: secret,
+      OPERATOR_EMAILS: 'ann@example.com',
+      PASSWORD_PEPPER_PREVIOUS: secret,
+    },
+  };
+  const expected =
+    'NODE_ENV=test SECRET_KEY PASSWORD_PEPPER_PREVIOUS DATABASE_URL REDIS_URL MAIL_HOST MAIL_FROM ' +
+    'BCRYPT_COST=11 OPERATOR_EMAILS METRICS_TOKEN LOG_LEVEL=warn';
+  t.is(api(env).changedSettings, expected);
+  t.is(worker(env).changedSettings, expected);
+  const withValue = variableNames.filter((name) => defaultOf(name) !== undefined);
+  const secretive = /SECRET|PASSWORD(?!_MIN)|PEPPER|TOKEN(?!_EXPIRES)|URL|KEY|USER|EMAIL/;
+  t.deepEqual(
+    withValue.filter((name) => secretive.test(name)),
+    [],
+  );
 });
 
 test('a loaded configuration cannot be changed', (t) => {
