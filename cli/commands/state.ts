@@ -1,16 +1,25 @@
 import { readOutboxState, type OutboxStateCount } from '../../api/ops/mail/outbox-state.service.js';
+import { readOutboxTrend, trendText } from '../../api/ops/mail/outbox-trend.service.js';
 import { duration } from '../../shared/duration.js';
 import { readProcesses, type ProcessPresence } from '../../shared/presence/read-processes.js';
 import type { Arguments, Command, CommandResult } from '../command.js';
 import { columns, timeText } from '../text.js';
-import { withTools } from '../tools.js';
+import { timeOption, withTools } from '../tools.js';
 
 /** How much work is waiting, and who does it. */
 export const stateCommands: readonly Command[] = [
-  { name: 'outbox', summary: 'counts the outbox messages by state, with their ages', run: outbox },
+  {
+    name: 'outbox',
+    summary:
+      'counts the outbox messages by state, with their ages and whether the backlog is falling',
+    run: outbox,
+  },
   {
     name: 'processes',
-    summary: 'lists the running processes, and those that ended in the last day',
+    options: [
+      { flags: '--since <TIME>', summary: 'ISO 8601, or so long ago: 90m, 12h, 30d (default 1d)' },
+    ],
+    summary: 'lists the running processes, and those that ended in the last day or since a time',
     run: processes,
   },
 ];
@@ -18,14 +27,16 @@ export const stateCommands: readonly Command[] = [
 async function outbox(args: Arguments): Promise<CommandResult> {
   return withTools(args, async (tools) => {
     const state = await readOutboxState(tools);
+    const trend = await readOutboxTrend(tools, state);
     const { settled_last_day: settled, ...open } = state;
     const settledText = Object.entries(settled).map(([outcome, n]) => `${n} ${outcome}`);
     return {
       lines: [
         ...Object.entries(open).map(([name, each]) => `${name.padEnd(10)}${countText(each)}`),
+        ...(trend ? [`waiting   ${trendText(trend)}`] : []),
         `settled   in the last day: ${settledText.join(', ') || 'none'}`,
       ],
-      facts: { ...state },
+      facts: { ...state, trend: trend ?? null },
     };
   });
 }
@@ -34,15 +45,19 @@ const countText = ({ count, oldest_seconds: age }: OutboxStateCount): string =>
   `${String(count).padStart(6)}${age === null ? '' : `   oldest ${duration(age)}`}`;
 
 async function processes(args: Arguments): Promise<CommandResult> {
+  const since = timeOption(args, 'since');
   return withTools(args, async ({ database }) => {
-    const found = await readProcesses(database);
+    const found = await readProcesses(database, since);
     const rows = [
       ...found.live.map((each) => [...described(each), `seen ${agoText(each)}`, problemsOf(each)]),
       ...found.lost.map((each) => [...described(each), `VANISHED ${agoText(each)}`, '']),
       ...found.stopped.map((each) => [...described(each), `stopped ${agoText(each)}`, endOf(each)]),
     ];
     return {
-      lines: rows.length === 0 ? ['no process was seen in the last day'] : columns(rows),
+      lines:
+        rows.length === 0
+          ? [`no process was seen ${since ? `since ${timeText(since)}` : 'in the last day'}`]
+          : columns(rows),
       facts: { ...found },
     };
   });

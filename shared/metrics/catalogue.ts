@@ -32,6 +32,9 @@ export const DELAY_SECONDS = [
   0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 900, 3_600, 21_600, 86_400,
 ];
 
+/** More outbox messages of a state are not counted: the partial indexes have them, and a scrape must stay cheap. */
+export const MAX_COUNTED_MESSAGES = 100_000;
+
 /** What became of an attempt at a mail. */
 const mailOutcomes = ['sent', 'obsolete', 'deferred', 'dead', 'uncertain'] as const;
 /** Why an attempt at a mail failed: the effects of `mail.port.ts`, and `own` for an error that the mail server did not cause. */

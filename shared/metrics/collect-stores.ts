@@ -5,6 +5,7 @@ import type { SpoolUse } from '../log-shipping/open-logging.js';
 import type { Queues } from '../queues/queues.js';
 import type { JobQueue } from '../queues/job-queue.js';
 import { queueNames, type QueueName } from '../queues/registry.js';
+import { MAX_COUNTED_MESSAGES } from './catalogue.js';
 import type { Metrics } from './metrics.js';
 
 export interface StoresToMeasure {
@@ -98,8 +99,6 @@ function collectConnections(metrics: Metrics, database: Database): void {
   );
 }
 
-/** More are not counted: the partial indexes have them, and a scrape must stay cheap. */
-const MAX_COUNTED = 100_000;
 const counted = {
   pending: 'and available_at <= now()',
   enqueued: '',
@@ -116,7 +115,7 @@ async function readOutbox(database: Database) {
         .map(
           ([state, isDue]) =>
             `select '${state}' as state, count(*)::int as count
-               from (select from outbox where state = '${state}' ${isDue} limit ${MAX_COUNTED}) counted`,
+               from (select from outbox where state = '${state}' ${isDue} limit ${MAX_COUNTED_MESSAGES}) counted`,
         )
         .join(' union all '),
       { type: QueryTypes.SELECT },

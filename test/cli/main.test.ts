@@ -147,6 +147,36 @@ test.serial('outbox counts by state, with ages', async (t) => {
   t.regex(text, /^dead {2,}1 {3}oldest 60 min$/m);
 });
 
+test.serial('outbox says whether the mails that wait become fewer, and how fast', async (t) => {
+  await context.rows('delete from outbox');
+  for (let i = 0; i < 30; i++) await insertMessage(context, null, 'x', {}, {});
+  await context.rows(
+    `insert into metric_minutes (name, minute, value)
+     select 'outbox_messages{state="' || state || '"}', date_trunc('minute', now()) - ago * interval '1 minute', rate * ago
+       from (values ('pending', 5), ('enqueued', 1)) as v (state, rate), generate_series(0, 15) ago`,
+  );
+  t.teardown(() => context.rows('delete from metric_minutes'));
+  const { json, stdout } = await runCliJson(context, ['outbox']);
+  t.like(json['trend'], { per_minute: -6, measured_minutes: 10, empty_in_seconds: 300 }, stdout);
+  t.regex(
+    (await runCli(context, ['outbox'])).stdout,
+    /^waiting {3}falling: empty in about 5 min at the rate of the last 10 min$/m,
+  );
+});
+
+test.serial('processes lists those of a day, or since a time', async (t) => {
+  await context.rows(
+    `insert into processes (id, service, host, pid, version, started_at, seen_at, stopped_at)
+     select gen_random_uuid(), 'rollcall-api', 'h', 1, version, now() - ago, now() - ago, now() - ago
+       from (values ('0.1.0+aaaaaaa', interval '3 days'), ('0.1.0+bbbbbbb', interval '1 hour')) as v (version, ago)`,
+  );
+  t.teardown(() => context.rows(`delete from processes where host = 'h'`));
+  t.notRegex((await runCli(context, ['processes'])).stdout, /aaaaaaa/);
+  const { stdout } = await runCli(context, ['processes', '--since', '7d']);
+  t.regex(stdout, /0\.1\.0\+bbbbbbb.*\n.*0\.1\.0\+aaaaaaa/);
+  t.is((await runCli(context, ['processes', '--since', '10m'])).stdout.split('\n').length, 2);
+});
+
 test.serial('queues counts the jobs of each queue by state', async (t) => {
   const { queues } = await openFixture(t, context);
   await queues.mail.add({ id: 'o-1', contract: anyJob('mail'), data: {} });

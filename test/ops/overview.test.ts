@@ -6,10 +6,13 @@ import { renderMarks } from '../../api/console/overview/chart.js';
 import type { Snapshot } from '../../api/console/overview/snapshot.js';
 import { judgeSnapshot } from '../../api/console/overview/verdict.js';
 import { renderSchedule } from '../../api/console/schedule/schedule.pages.js';
+import type { OpenMessages } from '../../api/ops/mail/outbox-state.service.js';
+import { outboxTrend, trendText } from '../../api/ops/mail/outbox-trend.service.js';
 import type { QueueReport } from '../../api/ops/queues.service.js';
 import type { ScheduledTask } from '../../api/ops/schedule.service.js';
 import { projectRoot } from '../../dev/paths.js';
 import type { OpenRedState } from '../../shared/alerts/read-red-states.js';
+import type { MinuteHistory } from '../../shared/metrics/read-minutes.js';
 import type { Processes } from '../../shared/presence/read-processes.js';
 import { shareProcess } from '../helpers/context.js';
 
@@ -31,6 +34,35 @@ test('mail that nobody has tried for a minute is told of, unless others are sent
   t.deepEqual(judged(null, 90, [dead]), ['bad', 'Mail is flowing']);
   const relay = { name: 'outbox_not_relayed', severity: 'critical' };
   t.deepEqual(judged(300, 300, [relay]), ['bad', 'Mail is not flowing']);
+});
+
+test('a backlog falls, grows or is steady by the counts of the last ten minutes', (t) => {
+  const said = (counts: Readonly<Record<number, number>>, waiting = 1_000): string | undefined => {
+    const trend = outboxTrend(historyOf(counts), openOf(waiting));
+    return trend && trendText(trend);
+  };
+  const falling = 'falling: empty in about 25 min at the rate of the last 10 min';
+  t.is(said({ 0: 1_400, 10: 1_000 }), falling);
+  t.is(said({ 0: 1_400, 5: 90_000, 10: 1_000 }), falling, 'from the first to the last');
+  t.is(said({ 4: 1_200, 10: 960 }), falling.replace('last 10', 'last 6'), 'as far as is known');
+  t.is(said({ 0: 100, 10: 22_600 }), 'growing by 2,250 a minute');
+  t.is(said({ 0: 1_000, 10: 1_004 }), 'steady');
+  t.is(said({ 0: 1_400, 10: 1_000 }, 0), undefined, 'nothing waits any more');
+  t.is(said({ 6: 1_400, 10: 1_000 }), undefined, 'four minutes are too few');
+  t.is(said({ 0: 100_000, 10: 100_000 }), undefined, 'more are not counted');
+});
+
+test('the overview says in a sentence whether the backlog falls', (t) => {
+  const { summary } = judgeSnapshot({
+    ...snapshotOf(null, 90, []),
+    outbox: { value: openOf(1_000) },
+    hour: { value: historyOf({ 0: 1_400, 10: 1_000 }) },
+  } as unknown as Snapshot);
+  t.is(
+    summary,
+    '5 mails in the last hour, half of them within 1 s, 1,000 are waiting, the oldest for 12 min. ' +
+      'The backlog is falling: empty in about 25 min at the rate of the last 10 min.',
+  );
 });
 
 test('a queue without a live worker of its role says so, the more so when jobs wait', (t) => {
@@ -60,6 +92,23 @@ test('the legend of the deployments has a style outside of the charts', async (t
   const css = await readFile(join(projectRoot, 'api/console/assets/console.css'), 'utf8');
   t.regex(css, /\n\.key \.mark \{\n {2}stroke:/);
 });
+
+/** Of the minutes that are given, counted from ten minutes ago. */
+function historyOf(counts: Readonly<Record<number, number>>): MinuteHistory {
+  const times = Array.from({ length: 60 }, (_, i) => secondsAgo(60 * (60 - i)));
+  const maxima = (name: string): (number | undefined)[] =>
+    times.map((_, i) => {
+      const count = counts[i - 49];
+      return name.includes('enqueued') ? count && 0 : count;
+    });
+  return { times, stepSeconds: 60, maxima } as unknown as MinuteHistory;
+}
+
+const openOf = (waiting: number): OpenMessages => {
+  const none = { count: 0, oldest_seconds: null };
+  const pending = { count: waiting, oldest_seconds: 720 };
+  return { pending, scheduled: none, enqueued: none, dead: none, uncertain: none };
+};
 
 /** What the verdict reads. */
 const snapshotOf = (untried: number | null, sentSecondsAgo: number, red: object[]): Snapshot =>

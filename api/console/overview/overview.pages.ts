@@ -3,10 +3,11 @@ import { DELAY_SECONDS } from '../../../shared/metrics/catalogue.js';
 import type { ProcessPresence } from '../../../shared/presence/read-processes.js';
 import type { MinuteHistory } from '../../../shared/metrics/read-minutes.js';
 import { markup, type Html } from '../../http/page.js';
+import { waitingCounts } from '../../ops/mail/outbox-trend.service.js';
 import { ago, bytes, clip, count, counted, foreign } from '../layout/format.js';
 import { queueState } from '../layout/queue-state.js';
 import { badge, note, section, table, type Mood } from '../layout/parts.js';
-import { clock, renderChart, renderMarks, serviceName } from './chart.js';
+import { clock, renderChart, renderMarks, serviceName, type Chart } from './chart.js';
 import { series, type Part, type Snapshot } from './snapshot.js';
 import { renderVerdict } from './verdict.js';
 
@@ -162,18 +163,35 @@ function renderCharts(
       title,
       staleNote(part) || markup`<p class="empty">Nothing is known yet.</p>`,
     );
+  const common = { history, marks: marks.value ?? [] };
   const per = history.stepSeconds === 60 ? 'a minute' : `in ${history.stepSeconds / 60} min`;
+  const until = window === 'hour' ? `, until ${clock(endOf(history))}` : '';
+  const charts = chartsOf(history, { per, until }).map((chart) =>
+    renderChart({ ...common, ...chart }),
+  );
+  return section(
+    id,
+    title,
+    markup`${staleNote(part)}<div class="charts">${charts}</div>${renderMarks(common.marks, history)}`,
+  );
+}
+
+/** What the charts of a window show. */
+function chartsOf(
+  history: MinuteHistory,
+  { per, until }: { readonly per: string; readonly until: string },
+): Omit<Chart, 'history' | 'marks'>[] {
   const totalOf = (names: readonly string[]): number[] =>
     history.times.map((_, i) =>
       names.reduce((all, name) => all + (history.counts(name)[i] ?? 0), 0),
     );
   const requests = totalOf(series.requests);
-  const common = { history, marks: marks.value ?? [] };
+  const waiting = waitingCounts(history);
   const oldest = history.maxima(series.oldest);
-  const until = window === 'hour' ? `, until ${clock(endOf(history))}` : '';
-  const charts = [
-    renderChart({
-      ...common,
+  const greatest = (values: readonly (number | undefined)[]): number =>
+    Math.max(0, ...values.map((value) => value ?? 0));
+  return [
+    {
       title: `Mails ${per}`,
       curves: [
         { label: 'sent', values: history.counts(series.sent) },
@@ -182,16 +200,20 @@ function renderCharts(
       ],
       format: count,
       summary: `${counted(history.sum(series.sent), 'mail')} sent, ${count(history.sum(series.deferred))} deferred, ${count(history.sum(series.dead))} given up${until}`,
-    }),
-    renderChart({
-      ...common,
+    },
+    {
+      title: 'Mails waiting',
+      curves: [{ label: 'waiting', values: waiting }],
+      format: count,
+      summary: `at most ${count(greatest(waiting))}${until}`,
+    },
+    {
       title: 'Oldest open mail',
       curves: [{ label: 'age', values: oldest }],
       format: duration,
-      summary: `at most ${duration(Math.max(0, ...oldest.map((value) => value ?? 0)))}${until}`,
-    }),
-    renderChart({
-      ...common,
+      summary: `at most ${duration(greatest(oldest))}${until}`,
+    },
+    {
       title: `Requests ${per}`,
       curves: [
         { label: 'answered', values: requests },
@@ -199,13 +221,8 @@ function renderCharts(
       ],
       format: count,
       summary: `${count(requests.reduce((all, n) => all + n, 0))} in all, ${count(history.sum(series.failedRequests))} failed${until}`,
-    }),
+    },
   ];
-  return section(
-    id,
-    title,
-    markup`${staleNote(part)}<div class="charts">${charts}</div>${renderMarks(common.marks, history)}`,
-  );
 }
 
 /** The end of the last point: the minutes after it are not all written yet. */

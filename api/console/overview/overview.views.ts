@@ -1,3 +1,4 @@
+import { outboxTrend } from '../../ops/mail/outbox-trend.service.js';
 import { series, type Part, type Snapshot } from './snapshot.js';
 import { judgeSnapshot } from './verdict.js';
 
@@ -11,6 +12,7 @@ export function overviewView(snapshot: Snapshot) {
     summary,
     red,
     outbox: part(outbox),
+    outbox_trend: (hour.value && outbox.value && outboxTrend(hour.value, outbox.value)) ?? null,
     mail_flow: part(flow),
     queues: part(queues),
     processes: part(processes),

@@ -11,6 +11,7 @@ import { DELAY_SECONDS } from '../../../shared/metrics/catalogue.js';
 import { keptName } from '../../../shared/metrics/minutes.js';
 import { readMailFlow, type MailFlow } from '../../ops/mail/mail-flow.service.js';
 import { readOpenMessages, type OpenMessages } from '../../ops/mail/outbox-state.service.js';
+import { waitingSeries } from '../../ops/mail/outbox-trend.service.js';
 import { readQueueReports, type QueueReport } from '../../ops/queues.service.js';
 import type { ConsoleDeps } from '../console-deps.js';
 
@@ -53,6 +54,7 @@ export const series = {
   ),
   failedRequests: keptName('http_requests_count', { status: '5xx' }),
   oldest: keptName('outbox_oldest_seconds', { state: 'open' }),
+  waiting: waitingSeries,
   logsShipped: keptName('firehose_records', { result: 'accepted' }),
   logLag: delayBuckets('log_lag'),
   logsDropped: 'log_lines_dropped',

@@ -1,7 +1,10 @@
 import { duration } from '../../../shared/duration.js';
 import type { OpenRedState } from '../../../shared/alerts/read-red-states.js';
 import { redStates } from '../../../shared/alerts/red-states.js';
+import type { MinuteHistory } from '../../../shared/metrics/read-minutes.js';
 import { markup, type Html } from '../../http/page.js';
+import type { OpenMessages } from '../../ops/mail/outbox-state.service.js';
+import { outboxTrend, trendText } from '../../ops/mail/outbox-trend.service.js';
 import { ago, clip, counted } from '../layout/format.js';
 import type { Snapshot } from './snapshot.js';
 
@@ -41,23 +44,25 @@ function isMailWaiting({ flow: { value } }: Snapshot): boolean {
   return Date.now() - lastSentAt > WAITS_TOO_LONG_SECONDS * 1_000;
 }
 
-function summaryOf({ flow, outbox }: Snapshot): string {
+function summaryOf({ flow, outbox, hour }: Snapshot): string {
   if (!flow.value || !outbox.value)
     return 'How many mails are sent could not be read from PostgreSQL.';
   const { sent, median_seconds: median } = flow.value;
   const sentText =
     sent === 0 ? 'No mail in the last hour' : `${counted(sent, 'mail')} in the last hour`;
   const medianText = median === null ? '' : `, half of them within ${duration(median)}`;
-  return `${sentText}${medianText}, ${waitText(outbox.value)}.`;
+  return `${sentText}${medianText}, ${waitText(outbox.value, hour.value)}.`;
 }
 
-function waitText({ pending, enqueued }: NonNullable<Snapshot['outbox']['value']>): string {
+function waitText(open: OpenMessages, hour: MinuteHistory | undefined): string {
+  const { pending, enqueued } = open;
   const waiting = pending.count + enqueued.count;
   const oldest = Math.max(pending.oldest_seconds ?? 0, enqueued.oldest_seconds ?? 0);
   if (waiting === 0) return 'none is waiting';
-  return oldest < 10
-    ? `none waiting longer than ${duration(Math.max(1, oldest))}`
-    : `${counted(waiting, 'is', 'are')} waiting, the oldest for ${duration(oldest)}`;
+  if (oldest < 10) return `none waiting longer than ${duration(Math.max(1, oldest))}`;
+  const trend = hour && outboxTrend(hour, open);
+  const trendSentence = trend ? `. The backlog is ${trendText(trend)}` : '';
+  return `${counted(waiting, 'is', 'are')} waiting, the oldest for ${duration(oldest)}${trendSentence}`;
 }
 
 /** The verdict with what is red, each with its section of the runbook. */
