@@ -204,20 +204,24 @@ const readDashboard = async () =>
     JSON.parse(await readFile(join(projectRoot, 'ops/grafana/rollcall.json'), 'utf8')),
   );
 
-test('each alert rule has its section in the runbook, and each red state its rule', async (t) => {
+test('each alert rule is named in its section of the runbook, and each red state has its rule', async (t) => {
   const rules = (await readRules()).groups.flatMap((group) => group.rules);
   t.is(new Set(rules.map(({ alert }) => alert)).size, rules.length, 'no name twice');
   const runbook = await readFile(join(projectRoot, 'docs/runbook.md'), 'utf8');
-  const sections = [...runbook.matchAll(/^##+ (.+)$/gm)].map(([, heading = '']) =>
-    heading
-      .toLowerCase()
-      .replaceAll(/[^\w -]/g, '')
-      .replaceAll(' ', '-'),
+  const sections = new Map(
+    runbook.split(/^##+ /m).map((section) => {
+      const [heading = ''] = section.split('\n', 1);
+      const anchor = heading
+        .toLowerCase()
+        .replaceAll(/[^\w -]/g, '')
+        .replaceAll(' ', '-');
+      return [anchor, section];
+    }),
   );
   for (const { alert, annotations } of rules)
     t.true(
-      sections.includes(annotations.runbook_url.split('#')[1] ?? ''),
-      `${alert}: ${annotations.runbook_url}`,
+      sections.get(annotations.runbook_url.split('#')[1] ?? '')?.includes(`\`${alert}\``),
+      `${alert} is not named in ${annotations.runbook_url}`,
     );
   for (const [name, { title, severity, section }] of Object.entries(redStates))
     t.like(

@@ -95,6 +95,16 @@ test('the list at the top of docs/runbook.md names every section', async (t) => 
   );
 });
 
+test('the runbook has no command of a checkout for a host, which has none', async (t) => {
+  const lines = (await readFile(join(projectRoot, 'docs/runbook.md'), 'utf8')).split('\n');
+  t.true(lines.some((line) => line.startsWith('node dist/cli/main.js ')));
+  const needing = lines.filter((line) => /\bnpm (?:run|test|exec)\b/.test(line));
+  t.deepEqual(
+    needing.filter((line) => !line.includes('on a checkout')),
+    [],
+  );
+});
+
 test('every path in a code span of the documents exists', async (t) => {
   const missing = [...(await readDocuments(projectRoot))]
     .filter(([path]) => !describesThePast(path))
