@@ -24,8 +24,8 @@ export function defineJob<Q extends QueueName, N extends string, S extends z.Zod
 }
 
 /**
- * True for data that name a version which their contract does not know: during a rollout, jobs of a newer API meet older
- * workers.
+ * True for data that name a version which their contract does not know: during a rollout, jobs and messages of a newer API
+ * meet older workers.
  * @param error what the contract's schema says of the data.
  */
 export const isOtherVersion = (data: unknown, { issues }: z.ZodError): boolean =>

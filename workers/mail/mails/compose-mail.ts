@@ -1,5 +1,6 @@
 import { canonicalAddress } from '../../../shared/identity/email-address.js';
 import type { MailContract } from '../../../shared/jobs/mail-jobs.js';
+import { isOtherVersion } from '../../../shared/queues/job-contract.js';
 import { PermanentFailure } from '../../jobs/job-effects.js';
 import type { ComposeDeps, Composed } from './composition.js';
 import { USUAL_LIMIT, type CountMail } from './mail-limits.js';
@@ -19,7 +20,8 @@ interface PromisedMail {
  * Composes the mail that an outbox message promises. It is obsolete if the address is suppressed or over its limit. The only
  * mail to an address is not counted here: storing its template with the transmission is enough, for which it needs no
  * statement of its own. Only a limit of one mail must hold also while another worker is about to send the first.
- * @throws {PermanentFailure} when the payload does not fit the contract.
+ * @throws {PermanentFailure} when the payload does not fit the contract; a retryable error for a mail or a version of one that
+ * this worker does not know: while a release is rolled out, a newer API's messages meet older workers.
  */
 export async function composeMail(
   deps: ComposeDeps,
@@ -48,11 +50,14 @@ function composeByName(
   deps: ComposeDeps,
   { name, payload, recipient, facts }: PromisedMail,
 ): Composed {
-  // While a release is rolled out, a newer API's messages meet older workers.
   if (!isKnown(name)) throw new Error('this worker does not know this kind of mail');
   const { contract, compose } = mails[name];
   const parsed = contract.schema.safeParse(payload);
-  if (!parsed.success) throw new PermanentFailure('the payload does not fit its contract');
+  if (!parsed.success) {
+    if (isOtherVersion(payload, parsed.error))
+      throw new Error('this worker does not know this version of the mail');
+    throw new PermanentFailure('the payload does not fit its contract');
+  }
   // The entry's type ties the payload to the contract; a lookup by a variable name loses that.
   return (compose as Compose<unknown>)(deps, facts, parsed.data, recipient);
 }
