@@ -7,7 +7,7 @@ import {
   renderPasswordResetMail,
 } from '../../workers/mail/mails/confirmation-texts.js';
 import { renderSecurityNotice } from '../../workers/mail/mails/mails.js';
-import { inWords, utcTime } from '../../workers/mail/mails/wording.js';
+import { inWords, quoteName, utcTime } from '../../workers/mail/mails/wording.js';
 import { shareProcess, useContext } from '../helpers/context.js';
 import { setUpDelivery } from './delivery-fixture.js';
 import { insertAdmin, insertMessage } from './fixture.js';
@@ -117,9 +117,30 @@ test('a name cannot become a link, another line or a wall of text', (t) => {
 });
 
 test('names of people stay as they are', (t) => {
-  for (const name of ['J. R. R. Tolkien', 'Žofie Nováková', '李小龍', 'O’Hara-Smith']) {
+  for (const name of [
+    ...['J. R. R. Tolkien', 'Žofie Nováková', '李小龍', 'O’Hara-Smith'],
+    // Joiners: Sinhala, Persian, Bengali and an emoji need them.
+    ...['ශ්\u200dරීමාලි', 'علی\u200cرضا', 'ক্\u200dষ', '\u{1f468}\u200d\u{1f469}\u200d\u{1f467}'],
+  ]) {
     t.true(renderEmailChangeMail({ ...facts, name }).text.includes(`“${name}”`), name);
   }
+});
+
+test('a long name is cut between what is shown as one character and the next', (t) => {
+  const family = '\u{1f468}\u200d\u{1f469}\u200d\u{1f467}';
+  for (const [name, shown] of [
+    ['x'.repeat(80), 'x'.repeat(80)],
+    ['x'.repeat(81), `${'x'.repeat(79)}…`],
+    [`${'x'.repeat(76)}${family} y`, `${'x'.repeat(76)}…`],
+    [`${'x'.repeat(78)}e\u0335 yz`, `${'x'.repeat(78)}…`],
+    [`x${'\u0335'.repeat(90)}`, `x${'\u0335'.repeat(78)}…`],
+  ] as const)
+    t.is(quoteName(name), shown);
+});
+
+test('an address after a mark or a joiner is no link either', (t) => {
+  t.is(quoteName('สวัสดี.example'), 'สวัสดี.\u2060example');
+  t.is(quoteName('ക്\u200d.example'), 'ക്\u200d.\u2060example');
 });
 
 test('the account-exists mail is kind, names the service and holds no link but its address', (t) => {

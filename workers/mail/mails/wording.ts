@@ -1,3 +1,4 @@
+import { readPersonName } from '../../../shared/identity/person-name.js';
 import type { MailBlock } from './layout.js';
 
 export interface LinkMailFacts {
@@ -35,15 +36,31 @@ export function linkBlocks(
   ];
 }
 
+const MAX_NAME_LENGTH = 80;
+
 /**
  * An untrusted name as it may be shown in a mail: on one line, of at most 80 characters, and so that no mail program turns
  * a part of it into a link. Whoever registers chooses the name, and the owner of the address reads it.
  */
 export function quoteName(text: string): string {
-  const line = text.replace(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]+/gu, ' ').trim();
-  const short = [...line].length > 80 ? `${[...line].slice(0, 79).join('')}…` : line;
+  const reading = readPersonName(text);
+  // A name that was stored under earlier rules may have more invisible characters than a script needs.
+  const line =
+    'name' in reading ? reading.name : text.replace(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]+/gu, ' ').trim();
   // An invisible word joiner breaks up what looks like an address.
-  return short.replace(/(?<=[\p{L}\p{N}])[.:@](?=[\p{L}\p{N}/])/gu, '$&\u2060');
+  return shorten(line).replace(
+    /(?<=[\p{L}\p{M}\p{N}\u200c\u200d])[.:@](?=[\p{L}\p{N}/])/gu,
+    '$&\u2060',
+  );
+}
+
+/** At most 80 code points of a text, and no part of what is shown as one character. */
+function shorten(text: string): string {
+  const points = [...text];
+  if (points.length <= MAX_NAME_LENGTH) return text;
+  const end = points.slice(0, MAX_NAME_LENGTH - 1).join('').length;
+  const { index = 0 } = new Intl.Segmenter('en').segment(text).containing(end) ?? {};
+  return `${text.slice(0, index === 0 ? end : index)}…`;
 }
 
 const MINUTE_MS = 60_000;
