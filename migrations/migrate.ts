@@ -8,6 +8,8 @@ import type { Migration } from './migration.js';
 export interface MigrationStatus {
   readonly name: string;
   readonly appliedAt: Date | null;
+  /** False for one that only another release has. */
+  readonly isKnown: boolean;
 }
 
 const OTHER_RUNNERS_TIMEOUT = '120s';
@@ -43,7 +45,10 @@ export async function migrateUp(
   }
 }
 
-/** Reverts the newest applied migration. Resolves to its name, or to `undefined` when there was none. */
+/**
+ * Reverts the newest applied migration. Resolves to its name, or to `undefined` when there was none.
+ * @throws when a newer one is applied that this release does not know: it may need what would be reverted.
+ */
 export async function migrateDown(
   client: pg.Client,
   migrations?: readonly Migration[],
@@ -52,6 +57,11 @@ export async function migrateDown(
   return underLock(client, async () => {
     const applied = await appliedNames(client);
     const newest = all.findLast(({ name }) => applied.has(name));
+    const newer = newestUnknown(applied, all);
+    if (newer !== undefined && newer > (newest?.name ?? ''))
+      throw new Error(
+        `the schema is newer than this release (${newer}): revert with the release that applied it`,
+      );
     if (newest)
       await step(client, newest, {
         statements: newest.down,
@@ -61,7 +71,7 @@ export async function migrateDown(
   });
 }
 
-/** Every known migration with the time at which it was applied; changes nothing. */
+/** Every known migration, and any other that was applied, with the time at which it was applied; changes nothing. */
 export async function migrationStatus(
   client: pg.Client,
   migrations?: readonly Migration[],
@@ -74,8 +84,23 @@ export async function migrationStatus(
       ).rows
     : [];
   const times = new Map(rows.map((row) => [row.name, row.applied_at]));
-  const all = migrations ?? (await loadMigrations());
-  return all.map(({ name }) => ({ name, appliedAt: times.get(name) ?? null }));
+  const known = new Set((migrations ?? (await loadMigrations())).map(({ name }) => name));
+  return [...new Set([...known, ...times.keys()])].toSorted().map((name) => ({
+    name,
+    appliedAt: times.get(name) ?? null,
+    isKnown: known.has(name),
+  }));
+}
+
+function newestUnknown(
+  applied: ReadonlySet<string>,
+  migrations: readonly Migration[],
+): string | undefined {
+  const known = new Set(migrations.map(({ name }) => name));
+  return [...applied]
+    .filter((name) => !known.has(name))
+    .toSorted()
+    .at(-1);
 }
 
 /**

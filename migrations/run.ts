@@ -49,7 +49,8 @@ async function run(): Promise<string[]> {
     case 'status': {
       const all = await migrationStatus(client);
       return all.map(
-        ({ name, appliedAt }) => `${name}  ${appliedAt ? appliedAt.toISOString() : 'pending'}`,
+        ({ name, appliedAt, isKnown }) =>
+          `${name}  ${appliedAt?.toISOString() ?? 'pending'}${isKnown ? '' : '  applied by another release'}`,
       );
     }
     default: {
