@@ -1,4 +1,5 @@
 import { ConfigError, EXIT_CONFIG, type Environment } from '../shared/config/config.js';
+import { messageOf } from '../shared/errors/message-of.js';
 import { escapeControls } from '../shared/escape-controls.js';
 import { UsageError, type Terminal } from './command.js';
 import { complete, isCompletion } from './commands/completion.js';
@@ -51,7 +52,7 @@ export async function runInTerminal(
     }
     return await runCall(request.call, { isJson, env, terminal });
   } catch (error) {
-    const problem = error instanceof Error ? error.message : String(error);
+    const problem = messageOf(error);
     const code = exitCodeOf(error);
     if (isJson) await terminal.out(printable([JSON.stringify({ ok: false, problem })]));
     else if (error instanceof ConfigError) await terminal.err(printable(problem.split('\n')));

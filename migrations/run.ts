@@ -1,5 +1,6 @@
 import { loadToolConfig, loadOrExit } from '../shared/config/config.js';
 import { createSingleClient } from '../shared/database/single-client.js';
+import { messageWithCauses } from '../shared/errors/message-of.js';
 import { migrateDown, migrateUp, migrationStatus } from './migrate.js';
 
 const EXIT_USAGE = 64;
@@ -33,7 +34,7 @@ async function main(): Promise<void> {
     await client.connect();
     for (const line of await run()) process.stdout.write(`${line}\n`);
   } catch (error) {
-    process.stderr.write(`${describe(error)}\n`);
+    process.stderr.write(`${messageWithCauses(error)}\n`);
     process.exitCode = 1;
   } finally {
     await client.end();
@@ -58,9 +59,4 @@ async function run(): Promise<string[]> {
       return names.length > 0 ? names.map((name) => `applied ${name}`) : ['nothing to apply'];
     }
   }
-}
-
-function describe(error: unknown): string {
-  if (!(error instanceof Error)) return String(error);
-  return error.cause === undefined ? error.message : `${error.message}: ${describe(error.cause)}`;
 }

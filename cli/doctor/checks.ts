@@ -33,8 +33,4 @@ export interface DoctorFinding {
   readonly advice?: string;
 }
 
-/** What an error says, for a finding. */
-export const messageOf = (error: unknown): string =>
-  (error instanceof Error && error.message) || 'it cannot be reached';
-
 export const mib = (bytes: number): number => Math.round(bytes / 1_048_576);

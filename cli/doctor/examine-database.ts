@@ -7,8 +7,9 @@ import { refusalOfDatabase, type DatabaseRefusal } from '../../shared/database/f
 import { LOCALE_ADVICE, LOCALE_PROBLEM, LOWERS_ASCII } from '../../shared/database/locale.js';
 import { isSchemaCurrent } from '../../shared/database/schema-version.js';
 import { tryWrite } from '../../shared/database/write-probe.js';
+import { messageOf } from '../../shared/errors/message-of.js';
 import { checkOutbox, findDeliveryFailure } from '../../shared/health/outbox-check.js';
-import { messageOf, type DoctorFinding } from './checks.js';
+import type { DoctorFinding } from './checks.js';
 import { findSkewedProcesses } from './examine-clocks.js';
 import { examineProcesses } from './examine-processes.js';
 

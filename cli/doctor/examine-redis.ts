@@ -1,4 +1,5 @@
 import { readClock, type ClockReading } from '../../shared/clocks.js';
+import { messageOf } from '../../shared/errors/message-of.js';
 import { openJobQueue } from '../../shared/queues/job-queue.js';
 import { connectRedis } from '../../shared/queues/redis-client.js';
 import {
@@ -15,7 +16,7 @@ import {
   type RedisName,
 } from '../../shared/queues/registry.js';
 import { timeText } from '../text.js';
-import { messageOf, mib, type DoctorCheck, type DoctorFinding } from './checks.js';
+import { mib, type DoctorCheck, type DoctorFinding } from './checks.js';
 
 const checkNames = {
   main: 'redis',

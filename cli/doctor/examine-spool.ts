@@ -2,7 +2,8 @@ import { readdir, rm, stat, writeFile } from 'node:fs/promises';
 import { join, sep } from 'node:path';
 import { SPOOL_NEARLY_FULL } from '../../shared/alerts/red-states.js';
 import type { loadQueueToolConfig } from '../../shared/config/config.js';
-import { messageOf, mib, type DoctorFinding } from './checks.js';
+import { messageOf } from '../../shared/errors/message-of.js';
+import { mib, type DoctorFinding } from './checks.js';
 
 type Config = ReturnType<typeof loadQueueToolConfig>;
 

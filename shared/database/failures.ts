@@ -1,4 +1,5 @@
 import { ConnectionError, DatabaseError, TimeoutError, UniqueConstraintError } from 'sequelize';
+import { messageOf } from '../errors/message-of.js';
 import { isConflict, isUnavailable, refusesWrites, type Reported } from './sql-states.js';
 
 /** Messages of the client's own errors, which have no code. */
@@ -13,7 +14,7 @@ export function isDatabaseUnavailable(error: unknown): boolean {
   if (error instanceof ConnectionError || error instanceof TimeoutError) return true;
   if (!(error instanceof Error)) return false;
   const reported = reportedBy(error);
-  return reported ? isUnavailable(reported) : UNAVAILABLE_MESSAGE.test(causeOf(error).message);
+  return reported ? isUnavailable(reported) : UNAVAILABLE_MESSAGE.test(messageOf(causeOf(error)));
 }
 
 /** What a reachable PostgreSQL refuses. */

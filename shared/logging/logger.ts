@@ -1,6 +1,7 @@
 import { hostname } from 'node:os';
 import { pino, type DestinationStream, type LoggerOptions as PinoOptions } from 'pino';
 import { product } from '../config/version.js';
+import { messageWithCauses } from '../errors/message-of.js';
 import { escapeControls } from '../escape-controls.js';
 import { createLineStamp } from './line-stamp.js';
 import type { LogMessage } from './messages.js';
@@ -114,14 +115,8 @@ function describeError(error: unknown): Record<string, unknown> {
   const code: unknown = 'code' in error ? error.code : undefined;
   return {
     'error.type': error.name,
-    'error.message': causes(error).join(': '),
+    'error.message': messageWithCauses(error),
     ...(typeof code === 'string' && { 'error.code': code }),
     ...(error.stack !== undefined && { 'error.stack_trace': error.stack }),
   };
-}
-
-function causes(error: Error, depth = 0): string[] {
-  return error.cause instanceof Error && depth < 4
-    ? [error.message, ...causes(error.cause, depth + 1)]
-    : [error.message];
 }

@@ -1,4 +1,5 @@
 import { unescape } from 'node:querystring';
+import { messageOf } from '../errors/message-of.js';
 
 /** The longest path that is served; masking more of a longer one would only cost time. */
 const MAX_PATH = 2_048;
@@ -80,8 +81,8 @@ function cutToWords(text: string): string {
 
 /** A copy of an error, its causes included, that may be logged or kept: every text in it is masked. */
 export function maskError(thrown: unknown, depth = 0): Error {
-  if (!(thrown instanceof Error)) return new Error(maskPersonalData(String(thrown)));
-  const masked = new Error(maskPersonalData(thrown.message));
+  const masked = new Error(maskPersonalData(messageOf(thrown)));
+  if (!(thrown instanceof Error)) return masked;
   masked.name = thrown.name;
   if (thrown.stack !== undefined) masked.stack = maskStack(thrown.stack);
   if (thrown.cause !== undefined && depth < 4) masked.cause = maskError(thrown.cause, depth + 1);

@@ -3,6 +3,7 @@ import { isInStep, readClock, type ClockReading } from '../clocks.js';
 import { product } from '../config/version.js';
 import type { Database } from '../database/connect.js';
 import { duration } from '../duration.js';
+import { messageOf } from '../errors/message-of.js';
 import type { Check } from '../health/checks.js';
 import type { StopCause } from '../lifecycle/lifecycle.js';
 import { startRepeating, type Repeating } from '../lifecycle/repeat.js';
@@ -191,6 +192,6 @@ async function stop(state: State, repeating: Repeating, cause: StopCause): Promi
 }
 
 function endOf({ reason, exitCode, error }: StopCause): ProcessEnd {
-  const why = error instanceof Error ? `${reason}: ${error.name}: ${error.message}` : reason;
+  const why = error instanceof Error ? `${reason}: ${error.name}: ${messageOf(error)}` : reason;
   return { reason: boundedText(why), exitCode, isOver: false };
 }

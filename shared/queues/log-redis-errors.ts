@@ -1,3 +1,4 @@
+import { messageOf } from '../errors/message-of.js';
 import type { Logger } from '../logging/logger.js';
 import { createLogThrottle } from '../logging/log-throttle.js';
 import { maskError } from '../logging/mask.js';
@@ -16,6 +17,6 @@ export function logRedisErrors(
 ): (error: Error) => void {
   const isDue = createLogThrottle(SAME_ERROR_EVERY_MS);
   return (error) => {
-    if (isDue(error.message)) log.warn({ ...fields, err: maskError(error) }, message);
+    if (isDue(messageOf(error))) log.warn({ ...fields, err: maskError(error) }, message);
   };
 }

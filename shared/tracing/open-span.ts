@@ -1,4 +1,5 @@
 import { randomHex } from '../crypto/random-hex.js';
+import { messageOf } from '../errors/message-of.js';
 import { spanTime, type FinishedSpan, type SpanLink, type Tracer } from './tracer.js';
 
 /** The request that caused some work, as its outbox row names it. */
@@ -105,10 +106,7 @@ export async function within<T>(
     span.end(attributesOf(result));
     return result;
   } catch (error) {
-    span.end(
-      { 'error.type': error instanceof Error ? error.name : 'unknown' },
-      error instanceof Error ? error.message : 'unknown',
-    );
+    span.end({ 'error.type': error instanceof Error ? error.name : 'unknown' }, messageOf(error));
     throw error;
   }
 }

@@ -6,6 +6,7 @@ import otlp = require('@opentelemetry/exporter-trace-otlp-http');
 import resources = require('@opentelemetry/resources');
 import sdk = require('@opentelemetry/sdk-trace-base');
 import { product } from '../config/version.js';
+import { messageOf } from '../errors/message-of.js';
 import { waitAtMost } from '../lifecycle/wait-at-most.js';
 import { createLogThrottle } from '../logging/log-throttle.js';
 import { maskTokensAndAddresses } from '../logging/mask.js';
@@ -61,7 +62,7 @@ export function openOtlpTracer(url: string, { service, environment, log }: Trace
     }),
     (count, error) => {
       waiting -= count;
-      if (error) lose(count, error.message);
+      if (error) lose(count, messageOf(error));
     },
   );
   const processor = new sdk.BatchSpanProcessor(exporter, {

@@ -3,6 +3,7 @@ import { Agent as HttpsAgent } from 'node:https';
 import { FirehoseClient } from '@aws-sdk/client-firehose';
 import * as z from 'zod';
 import type { WorkerConfig } from '../../shared/config/config.js';
+import { messageOf } from '../../shared/errors/message-of.js';
 import { createPutRecordBatch } from './put-record-batch.js';
 import {
   SinkFailure,
@@ -33,7 +34,6 @@ const THROTTLING =
 
 const ServiceError = z.object({
   name: z.string(),
-  message: z.string(),
   $metadata: z.object({ httpStatusCode: z.number().optional() }).optional(),
 });
 
@@ -124,10 +124,7 @@ const unreadableAnswer = (cause?: unknown): SinkFailure =>
   new SinkFailure('unavailable', 'Firehose gave an answer that cannot be read', { cause });
 
 function asSinkFailure(error: unknown): SinkFailure {
-  const { name, message, $metadata } = ServiceError.catch({
-    name: 'Error',
-    message: String(error),
-  }).parse(error);
+  const { name, $metadata } = ServiceError.catch({ name: 'Error' }).parse(error);
   const effect = EFFECTS[name] ?? EFFECTS_OF_STATUS[$metadata?.httpStatusCode ?? 0];
-  return new SinkFailure(effect ?? 'unavailable', `${name}: ${message}`, { cause: error });
+  return new SinkFailure(effect ?? 'unavailable', `${name}: ${messageOf(error)}`, { cause: error });
 }

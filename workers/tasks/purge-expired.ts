@@ -1,5 +1,6 @@
 import { QueryTypes } from 'sequelize';
 import type { Database } from '../../shared/database/connect.js';
+import { messageOf } from '../../shared/errors/message-of.js';
 
 /** Deleted rows of each kind. */
 export type PurgeResult = Readonly<Record<Kind, number>> & {
@@ -56,9 +57,6 @@ class PurgeFailed extends Error {
     super(`not purged: ${each.join('; ')}`, { cause: [...failures.values()][0] });
   }
 }
-
-const messageOf = (error: unknown): string =>
-  error instanceof Error ? error.message : String(error);
 
 async function deleteBatch(database: Database, sql: string): Promise<number> {
   const rows = await database.query(sql, { type: QueryTypes.SELECT, bind: { limit: BATCH_SIZE } });

@@ -1,3 +1,4 @@
+import { messageOf } from '../../../shared/errors/message-of.js';
 import { jobSpan, openSpan, type OpenSpan } from '../../../shared/tracing/open-span.js';
 import type { Tracer } from '../../../shared/tracing/tracer.js';
 import type { MailReceipt } from '../mail.port.js';
@@ -41,7 +42,7 @@ export async function traceSending(
     span.end(replyOf(receipt.response));
     return receipt;
   } catch (error) {
-    const message = error instanceof Error ? error.message : String(error);
+    const message = messageOf(error);
     span.end(replyOf(message), message);
     throw error;
   }
