@@ -123,7 +123,7 @@ export function createOutbox(deps: OutboxDeps): Outbox {
 
 interface Enqueueing {
   readonly deps: OutboxDeps;
-  /** Until then only the relay enqueues. */
+  /** Until then, by `performance.now`, only the relay enqueues. */
   coolUntil: number;
 }
 
@@ -135,11 +135,11 @@ async function enqueueAfterCommit(
 ): Promise<void> {
   const { database, queue, room, failpoint, log, tracer } = state.deps;
   failpoint('after-commit');
-  if (Date.now() < state.coolUntil) return;
+  if (performance.now() < state.coolUntil) return;
   try {
     if (!(await room.has(OUTBOX_JOB_BYTES))) {
       // The relay waits as well, and has logged it.
-      state.coolUntil = Date.now() + COOL_DOWN_MS;
+      state.coolUntil = performance.now() + COOL_DOWN_MS;
       return;
     }
     await within(openSpan(tracer, parent, enqueueSpan('mail', outboxJobId(message))), () =>
@@ -148,7 +148,7 @@ async function enqueueAfterCommit(
     failpoint('after-add');
     await markEnqueued(database, [message]);
   } catch (error) {
-    state.coolUntil = Date.now() + COOL_DOWN_MS;
+    state.coolUntil = performance.now() + COOL_DOWN_MS;
     log.warn(
       { err: error, 'labels.outbox_id': message.id },
       'enqueue after commit failed; relay will retry',

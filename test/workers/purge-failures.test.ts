@@ -56,6 +56,16 @@ test.serial('a purge of which nothing succeeds fails with the first error', asyn
   await t.throwsAsync(tasks.run('purge-expired'), { name: 'Error', message: 'no connection' });
 });
 
+test.serial('a clock that is set forward while a purge runs does not end it', async (t) => {
+  const { fixture, tasks } = await setUp(t);
+  const right = Date.now;
+  t.teardown(() => (Date.now = right));
+  fixture.database.addHook('beforeQuery', () => {
+    Date.now = () => right() + 3_600_000;
+  });
+  t.like(await tasks.run('purge-expired'), { unfinished: 0 });
+});
+
 async function setUp(scope: Scope) {
   const fixture = await openFixture(scope, context);
   const { database, log } = fixture;

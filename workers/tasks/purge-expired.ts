@@ -22,7 +22,7 @@ const MAX_DURATION_MS = 40_000;
  * @throws at the end when a kind could not be deleted: {@link PurgeFailed}, or the error itself if nothing else succeeded.
  */
 export async function purgeExpired(database: Database, signal?: AbortSignal): Promise<PurgeResult> {
-  const deadline = Date.now() + MAX_DURATION_MS;
+  const deadline = performance.now() + MAX_DURATION_MS;
   const deleted = Object.fromEntries(kinds.map((kind) => [kind, 0])) as Record<Kind, number>;
   const failures = new Map<Kind, unknown>();
   let left = kinds;
@@ -31,7 +31,7 @@ export async function purgeExpired(database: Database, signal?: AbortSignal): Pr
   while (left.length > 0 && !hasEnded) {
     const full: Kind[] = [];
     for (const kind of left) {
-      hasEnded = signal?.aborted === true || Date.now() >= deadline;
+      hasEnded = signal?.aborted === true || performance.now() >= deadline;
       if (hasEnded) break;
       try {
         const count = await deleteBatch(database, purges[kind]);

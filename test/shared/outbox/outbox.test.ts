@@ -11,6 +11,7 @@ import type { JobQueue } from '../../../shared/queues/job-queue.js';
 import { openQueues } from '../../../shared/queues/queues.js';
 import { redisAddress } from '../../../shared/queues/redis-client.js';
 import { shareProcess, useContext, type Scope } from '../../helpers/context.js';
+import { withClockOff } from '../../helpers/clock.js';
 import { openTestDatabase } from '../../helpers/database.js';
 import { eventually } from '../../helpers/eventually.js';
 import { createRecordingLogger } from '../../helpers/log.js';
@@ -159,6 +160,24 @@ test('after a failure the queue is left alone for a while: fewer warnings than c
     String(message).startsWith('enqueue after commit'),
   );
   t.true(warnings.length < 6, `${warnings.length} warnings`);
+});
+
+test.serial('a clock that is set back meanwhile does not lengthen the while', async (t) => {
+  const proxy = await openTcpProxy(t, context.redisUrl);
+  const { database, outbox } = await setUp(t, proxy.urlFor(context.redisUrl));
+  const adminId = await insertAdmin();
+  await proxy.refuse();
+  await enqueue(database, outbox, adminId);
+  await outbox.close();
+  await proxy.restore();
+  await withClockOff(-3_600_000, () =>
+    eventually(async () => {
+      await enqueue(database, outbox, adminId);
+      await outbox.close();
+      return (await rowsOf(adminId)).some(({ state }) => state === 'enqueued');
+    }),
+  );
+  t.pass();
 });
 
 test('a message that has been moved on by the time its job is made is not marked', async (t) => {
