@@ -64,9 +64,10 @@ export function maskPath(path: string): string {
 /**
  * The text without e-mail addresses, links and tokens, and at most 1,000 characters of it. For everything that is kept
  * in Redis, in logs or as a reason: a mail server's reply likes to repeat the address, sometimes the link. Without NUL
- * bytes too, which PostgreSQL refuses.
+ * bytes and halves of surrogate pairs too, which PostgreSQL refuses.
  */
-export const maskPersonalData = (text: string): string => maskBounded(text).slice(0, MAX_LENGTH);
+export const maskPersonalData = (text: string, maxLength = MAX_LENGTH): string =>
+  maskBounded(text).slice(0, maxLength).toWellFormed();
 
 const maskBounded = (text: string): string =>
   maskTokensAndAddresses(cutToWords(text).replaceAll('\0', '').replace(LINK, '[link]'));
@@ -95,5 +96,5 @@ export function maskError(thrown: unknown, depth = 0): Error {
 function maskStack(stack: string): string {
   const frames = stack.search(/\n[^\S\n]+at /);
   if (frames < 0) return maskPersonalData(stack);
-  return `${maskPersonalData(stack.slice(0, frames))}${maskBounded(stack.slice(frames))}`;
+  return `${maskPersonalData(stack.slice(0, frames))}${maskBounded(stack.slice(frames)).toWellFormed()}`;
 }

@@ -17,9 +17,14 @@ export type Health = Readonly<Record<string, HealthFact>>;
 
 const MAX_TEXT = 300;
 
-/** A text that may be kept: bounded, without tokens and addresses, and without NUL bytes, which PostgreSQL refuses. */
+/**
+ * A text that may be kept: bounded, without tokens and addresses, and without NUL bytes and halves of surrogate pairs, which
+ * PostgreSQL refuses.
+ */
 export const boundedText = (text: string): string =>
-  maskTokensAndAddresses(text.slice(0, 4 * MAX_TEXT).replaceAll('\0', '')).slice(0, MAX_TEXT);
+  maskTokensAndAddresses(text.slice(0, 4 * MAX_TEXT).replaceAll('\0', ''))
+    .slice(0, MAX_TEXT)
+    .toWellFormed();
 
 /** Runs checks, each for two seconds at most. What fails already keeps the time since when it does. */
 export async function lookAt(

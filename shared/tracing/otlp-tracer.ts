@@ -125,7 +125,7 @@ function readable(
         ? { code: otel.SpanStatusCode.UNSET }
         : {
             code: otel.SpanStatusCode.ERROR,
-            message: maskTokensAndAddresses(span.error.slice(0, MAX_TEXT)),
+            message: maskTokensAndAddresses(span.error.slice(0, MAX_TEXT)).toWellFormed(),
           },
     attributes: { ...span.attributes },
     links: links.map((link) => ({ context: contextOf(link.traceId, link.spanId) })),

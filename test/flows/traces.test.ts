@@ -207,8 +207,10 @@ test('what is left at the end is exported; addresses in errors are masked', asyn
   const collector = await openCollector(t);
   const tracer = await openTracer(settings(`${collector.url}/`), 's', log);
   tracer?.record(span);
+  tracer?.record({ ...span, error: `${'x'.repeat(999)}\u{1f469}` });
   await tracer?.close();
   t.like(collector.spans[0], { name: 'GET /', error: 'refused for [address]', service: 's' });
+  t.is(collector.spans[1]?.error, `${'x'.repeat(999)}\ufffd`, 'no half of a character');
 });
 
 test('a collector that hangs holds nobody up at the end for more than a second', async (t) => {

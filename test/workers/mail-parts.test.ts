@@ -130,8 +130,20 @@ test('a masked error keeps its name, code, causes and frames, and no address', (
   t.false(JSON.stringify([masked.stack, (masked.cause as Error).stack]).includes('ada@'));
 });
 
-test('NUL bytes are dropped', (t) => {
+test('NUL bytes are dropped, and no half of a character is left by a cut', (t) => {
   t.is(maskPersonalData('a\0b'), 'ab');
+  t.is(maskPersonalData('\ud83d'), '\ufffd');
+  const cut = maskPersonalData(`${'x'.repeat(999)}\u{1f469}`);
+  t.is(cut, `${'x'.repeat(999)}\ufffd`);
+  const { stack = '' } = maskError(
+    Object.assign(new Error('x'), { stack: `x\n    at ${'y'.repeat(3_992)}\u{1f469}` }),
+  );
+  t.true(stack.isWellFormed());
+});
+
+test('a masked error of several addresses says what each answered', (t) => {
+  const several = new AggregateError([new Error('no a@x.example'), new Error('refused')]);
+  t.is(maskError(several).message, 'no [address]; refused');
 });
 
 test('what is thrown and no error becomes one', (t) => {

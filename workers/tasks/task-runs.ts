@@ -37,7 +37,7 @@ export function createTaskRuns(deps: TaskRunDeps): TaskRuns {
           await write(deps, task, { startedAt, outcome: 'completed', result, error: null });
         return result;
       } catch (error) {
-        const text = maskPersonalData(String(error)).slice(0, MAX_ERROR);
+        const text = maskPersonalData(String(error), MAX_ERROR);
         await write(deps, task, { startedAt, outcome: 'failed', result: null, error: text });
         throw error;
       }

@@ -27,7 +27,7 @@ export interface SesEvent {
 }
 
 const MAX_WORD = 100;
-const word = z.string().transform((text) => maskPersonalData(text).slice(0, MAX_WORD));
+const word = z.string().transform((text) => maskPersonalData(text, MAX_WORD));
 
 const Mail = z.object({
   // Stored unchanged: printable ASCII, so nothing that PostgreSQL rejects.
@@ -143,7 +143,7 @@ export function readSesEvent(body: unknown): SesEvent | { readonly ignored: stri
   const kind = Kind.safeParse(body);
   if (!kind.success) return undefined;
   const reader = Object.hasOwn(readers, kind.data) ? readers[kind.data] : undefined;
-  if (!reader) return { ignored: maskPersonalData(kind.data).slice(0, MAX_WORD) };
+  if (!reader) return { ignored: maskPersonalData(kind.data, MAX_WORD) };
   const parsed = reader.safeParse(body);
   if (!parsed.success) return undefined;
   const {
