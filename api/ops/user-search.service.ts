@@ -40,8 +40,9 @@ export async function searchUsers(
       : { sql: OF_ADMIN, bind: { adminId, after: after ?? '0' } },
     when(
       'prefix',
-      prefix?.trim().toLowerCase(),
-      'starts_with(email_canonical, $prefix) or starts_with(lower(name), $prefix)',
+      prefix?.trim().normalize('NFC'),
+      // JavaScript and PostgreSQL differ about the lower case of some letters.
+      'starts_with(email_canonical, lower($prefix::text)) or starts_with(lower(name), lower($prefix::text))',
     ),
   ]);
   const found = await database.query<UserSummary>(
