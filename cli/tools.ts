@@ -5,6 +5,7 @@ import { loadToolConfig } from '../shared/config/config.js';
 import { openDatabase, type Database } from '../shared/database/connect.js';
 import { AppError } from '../shared/errors/app-error.js';
 import { readTypedAddress, type EmailAddress } from '../shared/identity/email-address.js';
+import { readDayOrTime } from '../shared/iso-time.js';
 import { createFailpoint } from '../shared/lifecycle/failpoint.js';
 import { createLogger, type Logger } from '../shared/logging/logger.js';
 import { createOutbox, type Outbox } from '../shared/outbox/outbox.js';
@@ -95,20 +96,17 @@ function userName(): string {
   }
 }
 
-/** A point in time: ISO 8601, or so long ago, as `90m`, `12h` or `3d`. @throws {UsageError} */
+/** A point in time: ISO 8601, in UTC unless it has a zone, or an age, as `90m`, `12h` or `3d`. @throws {UsageError} */
 export function timeOption(args: Arguments, name: string): Date | undefined {
   const text = optionOf(args, name);
   if (text === undefined) return undefined;
   const [, count, unit] = /^(\d{1,4})([mhd])$/.exec(text) ?? [];
   if (count !== undefined && unit !== undefined)
     return new Date(Date.now() - Number(count) * MS_OF_UNIT[unit as keyof typeof MS_OF_UNIT]);
-  const time = new Date(text);
-  const [day] = /^[12]\d{3}-\d\d-\d\d/.exec(text) ?? [];
-  // `Date` would take February 30 for a day in March.
-  const isDay = day !== undefined && new Date(day).toJSON()?.startsWith(day);
-  if (isDay && !Number.isNaN(time.getTime())) return time;
+  const time = readDayOrTime(text);
+  if (time) return time;
   throw new UsageError(
-    `--${name} must be a time such as 2026-01-31T12:00:00Z, or an age such as 90m, 12h or 3d`,
+    `--${name} must be a time such as 2026-01-31T12:00 (UTC by default), or an age such as 90m, 12h or 3d`,
   );
 }
 

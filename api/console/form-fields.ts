@@ -3,7 +3,7 @@ import { readReason } from '../../shared/audit/audit.js';
 import { isStorable } from '../../shared/database/storable-text.js';
 import { AppError } from '../../shared/errors/app-error.js';
 import { readTypedAddress, type EmailAddress } from '../../shared/identity/email-address.js';
-import { isoTime } from '../../shared/iso-time.js';
+import { readDayOrTime } from '../../shared/iso-time.js';
 
 /** Why an operator acts: the audit keeps it. */
 export const Reason = z.string().transform((text, context) => {
@@ -38,17 +38,14 @@ export function requireAddress(text: string): EmailAddress {
 /** Where a list goes on. */
 export const cursor = z.string().max(400).optional();
 
-const DAY_OR_TIME = /^([\d-]+)(?:(T\d\d:\d\d)(:[\d.]+)?(Z|[+-]\d\d:\d\d)?)?$/;
-
 /** A day or a time as a form sends it, in UTC. */
 export const optionalTime = z
   .string()
   .max(40)
   .transform((text, context) => {
     if (text === '') return undefined;
-    const [, day, minute = 'T00:00', second = ':00', zone = 'Z'] = DAY_OR_TIME.exec(text) ?? [];
-    const { data } = isoTime.safeParse(`${day}${minute}${second}${zone}`);
-    if (data) return data;
+    const at = readDayOrTime(text);
+    if (at) return at;
     context.addIssue({ code: 'custom', message: 'must be a date, or a date and a time' });
     return z.NEVER;
   })

@@ -33,7 +33,7 @@ export const auditCommands: readonly Command[] = [
       { flags: '--operator <ID>', summary: 'only what this operator did in the console' },
       {
         flags: '--since <TIME>',
-        summary: 'only events since then: ISO 8601, or an age: 90m, 12h, 3d',
+        summary: 'only events since then: ISO 8601 (UTC by default), or an age: 90m, 12h, 3d',
       },
       { flags: '--until <TIME>', summary: 'only events before then' },
       {

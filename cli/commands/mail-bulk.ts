@@ -37,7 +37,7 @@ export const bulkOptions: readonly OptionSpec[] = [
   { flags: '--recipient <ADDRESS>', summary: 'only to this address, or to a domain: @example.com' },
   {
     flags: '--since <TIME>',
-    summary: 'only requested since then: ISO 8601, or an age: 90m, 12h, 3d',
+    summary: 'only requested since then: ISO 8601 (UTC by default), or an age: 90m, 12h, 3d',
   },
   { flags: '--until <TIME>', summary: 'only requested before then' },
   { flags: '--rate <N>', summary: `mails a second, up to ${MAX_RATE} (default 10)` },
