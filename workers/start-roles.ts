@@ -14,8 +14,10 @@ import { evenRateLimiter } from './jobs/even-rate-limiter.js';
 import { startJobWorker, type JobWorker } from './jobs/start-worker.js';
 import { workerName } from './jobs/worker-name.js';
 import { createShipLogBatch } from './logs/ship-log-batch.processor.js';
+import { createMailBreaker } from './mail/delivery/circuit-breaker.js';
 import { createConnectionLimit } from './mail/smtp/connection-limit.js';
 import { createDeliverMail } from './mail/delivery/deliver-mail.processor.js';
+import { startRecoveryChecks } from './mail/delivery/recovery-checks.js';
 import { mailsInFlight } from './mail/delivery/send-slots.js';
 import { smtpConnections } from './mail/smtp/smtp.mailer.js';
 import { startRelay } from './relay/relay.js';
@@ -35,9 +37,16 @@ const DRAIN_DEADLINE_MS = 16_000;
  */
 const CLAIM_MS = 30_000;
 
+/** What stops with the roles. */
+interface Part {
+  stop(deadlineMs: number): Promise<void>;
+}
+
 interface ConsumerStart {
   readonly config: WorkerConfig;
   readonly deps: WorkerDeps;
+  /** Takes what runs beside the consumer, and goes on while that is drained. */
+  readonly parts: Part[];
   readonly onStalled: () => void;
 }
 
@@ -57,14 +66,14 @@ export function startRoles(
   drain: Pick<Drain, 'add'>,
 ): void {
   const onStalled = (): void => void stop(QUEUE_CONSUMER_STALLED, 1);
-  const parts: { stop(deadlineMs: number): Promise<void> }[] = [deps.tasks];
+  const parts: Part[] = [deps.tasks];
   onStop('roles', async () => {
     const ends = await Promise.allSettled(parts.map((part) => part.stop(DRAIN_DEADLINE_MS)));
     for (const end of ends) if (end.status === 'rejected') throw end.reason;
   });
   for (const name of queueNames) {
     if (!config.roles.includes(queueRegistry[name].role)) continue;
-    const consumer = consumers[name]({ config, deps, onStalled });
+    const consumer = consumers[name]({ config, deps, parts, onStalled });
     if (!consumer) continue;
     parts.push(consumer);
     drain.add(consumer);
@@ -90,6 +99,8 @@ function startMailConsumer(start: ConsumerStart): JobWorker {
     if (limit < maxConnections) log.warn(fields, 'SMTP connections reduced');
     else log.info(fields, 'SMTP connections restored');
   });
+  const breaker = createMailBreaker({ faults, metrics, log });
+  start.parts.push(startRecoveryChecks({ database, faults, breaker, log }));
   return startJobWorker({
     ...consumerOf('mail', start),
     jobs: outboxJobs,
@@ -99,6 +110,7 @@ function startMailConsumer(start: ConsumerStart): JobWorker {
       rateLimitScale,
       mailer,
       connections,
+      breaker,
       faults,
       failpoint,
       metrics,

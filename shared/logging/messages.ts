@@ -270,6 +270,12 @@ export const logMessages = {
     process: 'worker',
     meaning: '[Mail](#mail-does-not-arrive); once per worker and outage',
   },
+  'SMTP recovery check failed': {
+    level: 'warn',
+    process: 'worker',
+    meaning:
+      'PostgreSQL did not say whether another worker has sent a mail since this one met a fault of the mail server; it asks again',
+  },
   'SMTP connections reduced': {
     level: 'warn',
     process: 'worker',

@@ -2,6 +2,7 @@ import { createMetrics } from '../../shared/metrics/metrics.js';
 import { deriveKeyRing } from '../../shared/crypto/keys.js';
 import type { Failpoint } from '../../shared/lifecycle/failpoint.js';
 import { createDependencyFaults } from '../../workers/jobs/dependency-faults.js';
+import { createMailBreaker } from '../../workers/mail/delivery/circuit-breaker.js';
 import { createConnectionLimit } from '../../workers/mail/smtp/connection-limit.js';
 import { createDeliverMail } from '../../workers/mail/delivery/deliver-mail.processor.js';
 import { openSmtpMailer, defaultTimeouts } from '../../workers/mail/smtp/smtp.mailer.js';
@@ -62,18 +63,22 @@ export async function setUpDelivery(
   const faults = createDependencyFaults();
   const connections = createConnectionLimit(20);
   const metrics = createMetrics('worker');
+  const { log } = fixture;
+  const breaker = createMailBreaker({ faults, metrics, log });
+  const database = openTestDatabase(scope, databaseUrl ?? context.databaseUrl, { poolMax });
   const process = createDeliverMail({
-    database: openTestDatabase(scope, databaseUrl ?? context.databaseUrl, { poolMax }),
+    database,
     service: 'Rollcall',
     publicUrl: 'https://rollcall.example',
     rateLimitScale: 1,
     confirmationKeys: deriveKeyRing({ current: 'a secret', previous: [] }, 'confirmation'),
     mailer,
     connections,
+    breaker,
     faults,
     failpoint,
     metrics,
-    log: fixture.log,
+    log,
     worker,
     claimMs,
   });
@@ -88,6 +93,7 @@ export async function setUpDelivery(
     metrics,
     isCircuitOpen: async () => !(await faults.facts.smtp_circuit()).ok,
     connections,
+    recovery: { database, faults, breaker, log },
     problem: async () => (await faults.checks.smtp()).problem,
   };
 }

@@ -11,6 +11,8 @@ export interface DependencyFaults {
   /** @param problem what the dependency answered, without addresses and secrets. */
   raise(check: DependencyCheck | Condition, problem: string, kind?: ProblemKind): void;
   clear(check: DependencyCheck | Condition): void;
+  /** When it was last raised, by the monotonic clock in milliseconds; `undefined` without a fault. */
+  raisedAt(check: DependencyCheck | Condition): number | undefined;
   /** For readiness: each fails from the fault until the next success. */
   readonly checks: Readonly<Record<DependencyCheck, Check>>;
   /** The same, and conditions: what this process knows and shows of itself. */
@@ -22,17 +24,20 @@ type Condition = 'smtp_circuit';
 
 /** Starts without faults. */
 export function createDependencyFaults(): DependencyFaults {
-  const problems = new Map<DependencyCheck | Condition, CheckResult>();
+  const faults = new Map<DependencyCheck | Condition, { result: CheckResult; raisedAt: number }>();
   const checkOf =
     (name: DependencyCheck | Condition): Check =>
     async () =>
-      problems.get(name) ?? { ok: true };
+      faults.get(name)?.result ?? { ok: true };
   const checks = Object.fromEntries(
     dependencyCheckNames.map((name) => [name, checkOf(name)]),
   ) as Record<DependencyCheck, Check>;
   return {
-    raise: (name, problem, kind) => void problems.set(name, { ok: false, problem, kind }),
-    clear: (name) => void problems.delete(name),
+    raise(name, problem, kind) {
+      faults.set(name, { result: { ok: false, problem, kind }, raisedAt: performance.now() });
+    },
+    clear: (name) => void faults.delete(name),
+    raisedAt: (name) => faults.get(name)?.raisedAt,
     checks,
     facts: { ...checks, smtp_circuit: checkOf('smtp_circuit') },
   };

@@ -1,9 +1,12 @@
 import { EventEmitter, once } from 'node:events';
+import type { Logger } from '../../../shared/logging/logger.js';
+import type { Metrics } from '../../../shared/metrics/metrics.js';
+import type { DependencyFaults } from '../../jobs/dependency-faults.js';
 
 /**
  * Stops mails from being sent to a mail server that is unreachable. Closed, all mails pass. A failure opens it: no mail
  * passes during a pause that grows with each failure. Then it is half-open: one mail at a time probes the server, and the
- * first that reaches it closes the breaker.
+ * first that reaches it closes the breaker. So does {@link closeBreaker}.
  */
 export interface CircuitBreaker {
   readonly onChange: (state: 'open' | 'closed') => void;
@@ -15,6 +18,8 @@ export interface CircuitBreaker {
   /** Failures since the server was last reached; 0 when closed. */
   failures: number;
   openUntil: number;
+  /** When a mail last failed to reach the server, by `now`. */
+  failedAt: number;
   /** How many mails have reached the server. */
   successes: number;
   /** The permit that probes the server while half-open. */
@@ -55,10 +60,39 @@ export function createCircuitBreaker(
     changes: new EventEmitter().setMaxListeners(0),
     failures: 0,
     openUntil: 0,
+    failedAt: -Infinity,
     successes: 0,
     probe: undefined,
   };
 }
+
+/** A worker's breaker, whose changes are logged and seen in the worker's faults and metrics. */
+export function createMailBreaker({
+  faults,
+  metrics,
+  log,
+}: {
+  readonly faults: DependencyFaults;
+  readonly metrics: Pick<Metrics, 'collect'>;
+  readonly log: Logger;
+}): CircuitBreaker {
+  const breaker = createCircuitBreaker((state) => {
+    if (state === 'open') {
+      log.warn('SMTP server unreachable; mails wait');
+      faults.raise('smtp_circuit', 'the mail server is out of reach');
+    } else {
+      log.info('SMTP server recovered');
+      faults.clear('smtp_circuit');
+    }
+  });
+  metrics.collect(['rollcall_smtp_circuit_open'], () => ({
+    rollcall_smtp_circuit_open: [{ value: isOpen(breaker) ? 1 : 0 }],
+  }));
+  return breaker;
+}
+
+/** True from a failure until the server is reached, the pauses and the probes between them included. */
+export const isOpen = ({ failures }: CircuitBreaker): boolean => failures > 0;
 
 /** Returns a permit, or the milliseconds to pause before asking again. */
 export function requestPermit(breaker: CircuitBreaker): SendPermit | number {
@@ -92,9 +126,14 @@ export function releasePermit(permit: SendPermit): void {
 
 /** Records that the server replied, whatever the reply: closes the breaker. */
 export function recordReached({ breaker }: SendPermit): void {
-  const wasOpen = breaker.failures > 0;
-  breaker.failures = 0;
   breaker.successes += 1;
+  closeBreaker(breaker);
+}
+
+/** Closes the breaker, without a mail of its own that has reached the server. */
+export function closeBreaker(breaker: CircuitBreaker): void {
+  const wasOpen = isOpen(breaker);
+  breaker.failures = 0;
   breaker.probe = undefined;
   breaker.changes.emit('change');
   if (wasOpen) breaker.onChange('closed');
@@ -103,6 +142,7 @@ export function recordReached({ breaker }: SendPermit): void {
 /** Records that the server was unreachable: opens the breaker. Returns how many milliseconds to pause. */
 export function recordUnreachable(permit: SendPermit): number {
   const { breaker } = permit;
+  breaker.failedAt = breaker.now();
   // Mails in flight when the first one failed are part of the same failure.
   if (breaker.failures === 0 || breaker.probe === permit) {
     breaker.failures += 1;

@@ -16,12 +16,12 @@ import { composeMail } from '../mails/compose-mail.js';
 import type { ComposeDeps, ComposedMail } from '../mails/composition.js';
 import { countMails, type CountMail } from '../mails/mail-limits.js';
 import {
-  createCircuitBreaker,
   pauseBeforeSending,
   recordReached,
   recordSession,
   releasePermit,
   requestPermit,
+  type CircuitBreaker,
   type SendPermit,
 } from './circuit-breaker.js';
 import { keepClaim, type ClaimKeeper } from './claim-keeper.js';
@@ -55,6 +55,7 @@ import { settleMessages, type SettledMessage, type Settlement } from './outbox-o
 
 export interface DeliverMailDeps extends ComposeDeps, FailureDeps {
   readonly mailer: Mailer;
+  readonly breaker: CircuitBreaker;
   readonly failpoint: Failpoint;
   /** Multiplies the limits on mails to one address. */
   readonly rateLimitScale: number;
@@ -97,23 +98,10 @@ const MAX_SETTLE_PAUSE_MS = 500;
 export function createDeliverMail(
   deps: DeliverMailDeps,
 ): Processor<z.output<typeof OutboxJobData>> {
-  const { log } = deps;
   const delivery = openDelivery(deps);
-  const breaker = createCircuitBreaker((state) => {
-    if (state === 'open') {
-      log.warn('SMTP server unreachable; mails wait');
-      deps.faults.raise('smtp_circuit', 'the mail server is out of reach');
-    } else {
-      log.info('SMTP server recovered');
-      deps.faults.clear('smtp_circuit');
-    }
-  });
-  deps.metrics.collect(['rollcall_smtp_circuit_open'], () => ({
-    rollcall_smtp_circuit_open: [{ value: breaker.failures > 0 ? 1 : 0 }],
-  }));
   return async (data, context) => {
     if (context.signal.aborted) throw new JobReturned();
-    const permit = requestPermit(breaker);
+    const permit = requestPermit(deps.breaker);
     if (typeof permit === 'number') throw serverOutOfReach(permit);
     permit.isPreparing = true;
     try {
