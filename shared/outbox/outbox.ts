@@ -150,7 +150,7 @@ async function enqueueAfterCommit(
   } catch (error) {
     state.coolUntil = performance.now() + COOL_DOWN_MS;
     log.warn(
-      { err: error, 'labels.outbox_id': message.id },
+      { err: error, 'labels.outbox_id': message.id, 'trace.id': parent.traceId },
       'enqueue after commit failed; relay will retry',
     );
   }

@@ -51,7 +51,11 @@ test('a permanent bounce suppresses the promised address, and the audit and the 
       request_id: 'bounce-request-1',
     },
   ]);
-  t.true(fixture.messages().includes('mail event'));
+  const [mail] = await context.rows('select trace_id from outbox where id = $1', [id]);
+  t.like(
+    fixture.lines.find(({ msg }) => msg === 'mail event'),
+    { 'labels.outbox_id': id, 'trace.id': mail?.['trace_id'] },
+  );
   t.false(JSON.stringify(fixture.lines).toLowerCase().includes(email));
 });
 

@@ -133,13 +133,14 @@ test('the moments at which a crash can part row and job are passed in order', as
 for (const how of ['refuse', 'silence'] as const) {
   test(`with Redis down (${how}) the commit does not wait; the row stays pending and a warning is logged`, async (t) => {
     const proxy = await openTcpProxy(t, context.redisUrl);
-    const { database, outbox, messages } = await setUp(t, proxy.urlFor(context.redisUrl));
+    const { database, outbox, lines, messages } = await setUp(t, proxy.urlFor(context.redisUrl));
     const adminId = await insertAdmin();
     await proxy[how]();
-    await enqueue(database, outbox, adminId);
+    const id = await enqueue(database, outbox, adminId);
     t.deepEqual(messages(), [], 'the commit was done before the hand-over had failed');
     await eventually(() => messages().length > 0);
     t.deepEqual(messages(), ['enqueue after commit failed; relay will retry']);
+    t.like(lines[0], { 'labels.outbox_id': id, 'trace.id': cause.traceId });
     const [row] = await rowsOf(adminId);
     t.deepEqual([row?.state, row?.enqueue_count, row?.enqueued_at], ['pending', 0, null]);
   });
@@ -198,7 +199,7 @@ test('an id has one job per generation, and BullMQ takes it as an id', (t) => {
 
 async function setUp(scope: Scope, redisUrl = context.redisUrl) {
   const database = openTestDatabase(scope, context.databaseUrl);
-  const { log, messages } = createRecordingLogger();
+  const { log, lines, messages } = createRecordingLogger();
   const queues = openQueues({ url: redisUrl, logsUrl: redisUrl }, createRecordingLogger().log);
   scope.teardown(() => queues.close());
   await eventually(() => queues.ping().then(() => true));
@@ -217,7 +218,7 @@ async function setUp(scope: Scope, redisUrl = context.redisUrl) {
   const outbox = createOutbox({ database, queue, room: queues.room.mail, failpoint, log });
   scope.teardown(() => outbox.close());
   const moveOnAfterAdd = (adminId: number): void => void (movedOn = adminId);
-  return { database, outbox, messages, passed, moveOnAfterAdd };
+  return { database, outbox, lines, messages, passed, moveOnAfterAdd };
 }
 
 function enqueue(database: Database, outbox: Outbox, adminId: number): Promise<string> {

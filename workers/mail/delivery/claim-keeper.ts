@@ -2,7 +2,7 @@ import type { Database } from '../../../shared/database/connect.js';
 import type { Logger } from '../../../shared/logging/logger.js';
 import type { Grouped } from '../../../shared/database/group-commit.js';
 import { maskError } from '../../../shared/logging/mask.js';
-import { renewClaim, type ClaimedMessage, type Transmission } from './outbox-claim.js';
+import { fieldsOf, renewClaim, type ClaimedMessage, type Transmission } from './outbox-claim.js';
 
 export interface ClaimKeeperDeps {
   readonly database: Database;
@@ -112,10 +112,7 @@ async function renew(state: ClaimState): Promise<void> {
     await extend(state);
   } catch (error) {
     const { deps, message } = state;
-    deps.log.warn(
-      { 'labels.outbox_id': message.id, err: maskError(error) },
-      'claim renewal failed',
-    );
+    deps.log.warn({ ...fieldsOf(message), err: maskError(error) }, 'claim renewal failed');
   }
 }
 

@@ -34,6 +34,7 @@ import {
 } from './failed-delivery.js';
 import {
   claimMessages,
+  fieldsOf,
   recordTransmissions,
   type Claim,
   type ClaimedMessage,
@@ -151,7 +152,7 @@ async function claimAndDeliver(
 ): Promise<string> {
   const { context } = attempt;
   const { claim, claimedAt } = await claimUnlocked(deps, context, { id, generation });
-  context.annotate({ 'labels.outbox_id': id });
+  context.annotate({ 'labels.outbox_id': id, 'trace.id': claim?.traceId });
   switch (claim?.kind) {
     case undefined:
     case 'over':
@@ -165,7 +166,6 @@ async function claimAndDeliver(
       );
     case 'claimed':
       context.annotate({
-        'trace.id': claim.message.traceId,
         ...(claim.message.adminId !== null && { 'user.id': String(claim.message.adminId) }),
         'labels.try': claim.message.attempt,
       });
@@ -326,8 +326,7 @@ async function settle(
   for (let attempts = 1; ; attempts++) {
     try {
       const wasOpen = await settleMessage({ message, settlement });
-      if (!wasOpen)
-        log.warn({ 'labels.outbox_id': message.id }, 'outbox message changed during delivery');
+      if (!wasOpen) log.warn(fieldsOf(message), 'outbox message changed during delivery');
       metrics.count('rollcall_mail_outcomes_total', { outcome: settlement.outcome });
       return settlement.outcome;
     } catch (error) {

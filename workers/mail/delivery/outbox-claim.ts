@@ -28,16 +28,24 @@ export interface ClaimedMessage extends MessageKey, TraceParent {
   claimedUntil: string;
 }
 
+/** The fields of a log line about a message. */
+export const fieldsOf = ({ id, traceId }: Pick<ClaimedMessage, 'id' | 'traceId'>) => ({
+  'labels.outbox_id': id,
+  'trace.id': traceId,
+});
+
 /** The claim is still this worker's: no other has claimed the message since, and no operator has decided about it. */
 export const IS_STILL_CLAIMED = `generation = $generation and state in ('pending', 'enqueued')
         and claimed_until = $claimedUntil::timestamptz`;
 
-export type Claim =
-  | { readonly kind: 'claimed'; readonly message: ClaimedMessage }
-  /** Another worker's claim lasts for so long, by the database's clock; or nobody claims a row that a transaction has locked. */
-  | { readonly kind: 'busy'; readonly remainingMs: number; readonly isLocked: boolean }
-  /** Settled, dead or uncertain: there is nothing to do. */
-  | { readonly kind: 'over' };
+export type Claim = Pick<ClaimedMessage, 'traceId'> &
+  (
+    | { readonly kind: 'claimed'; readonly message: ClaimedMessage }
+    /** Another worker's claim lasts for so long, by the database's clock; or nobody claims a row that a transaction has locked. */
+    | { readonly kind: 'busy'; readonly remainingMs: number; readonly isLocked: boolean }
+    /** Settled, dead or uncertain: there is nothing to do. */
+    | { readonly kind: 'over' }
+  );
 
 interface ClaimRow
   extends
@@ -114,20 +122,22 @@ export const byId = (one: { readonly id: string }, other: { readonly id: string 
   one.id < other.id ? -1 : 1;
 
 function claimOf(row: ClaimRow, generation: number): Claim {
-  const { deliveryId, claimedUntil } = row;
-  if (!row.isOpen) return { kind: 'over' };
+  const { traceId, deliveryId, claimedUntil } = row;
+  if (!row.isOpen) return { kind: 'over', traceId };
   if (deliveryId === null || claimedUntil === null) {
     const remainingMs = row.remainingMs ?? 0;
     return {
       kind: 'busy',
+      traceId,
       remainingMs: Math.max(remainingMs, LOST_RACE_MS),
       isLocked: remainingMs <= 0,
     };
   }
   const { id, name, payload, adminId, recipient, ageSeconds, attempt, unanswered } = row;
-  const { traceId, spanId, isSampled } = row;
+  const { spanId, isSampled } = row;
   return {
     kind: 'claimed',
+    traceId,
     message: {
       ...{ id, generation, name, payload, adminId, recipient, ageSeconds, attempt, unanswered },
       ...{ traceId, spanId, isSampled, deliveryId, claimedUntil },

@@ -13,7 +13,9 @@ export interface RecordSesEventDeps {
 }
 
 /** `again` when the event was recorded before, `unknown` when it is about none of our mails and not stored. */
-export type Recorded = 'recorded' | 'again' | 'unknown';
+export type Recorded =
+  | { readonly result: 'recorded' | 'again'; readonly mail: MailRow }
+  | { readonly result: 'unknown' };
 
 /** How an event arrived. */
 export interface Arrival {
@@ -22,7 +24,8 @@ export interface Arrival {
   readonly requestId: string;
 }
 
-interface MailRow {
+/** The mail that an event is about. */
+export interface MailRow {
   readonly id: string;
   readonly adminId: number | null;
   readonly recipient: string | null;
@@ -41,9 +44,9 @@ export function recordSesEvent(
 ): Promise<Recorded> {
   return withTransaction(database, async (tx) => {
     const mail = await findMail(database, tx, event);
-    if (!mail) return 'unknown';
+    if (!mail) return { result: 'unknown' };
     const eventId = await insertEvent(database, tx, event, mail, messageId);
-    if (eventId === undefined) return 'again';
+    if (eventId === undefined) return { result: 'again', mail };
     await settleUnanswered(database, tx, mail);
     const { recipient } = mail;
     const address = affectedAddress(event, mail);
@@ -57,7 +60,7 @@ export function recordSesEvent(
       if (event.lifts)
         await liftEarlierSuppression(parts, { address, reason: 'complaint', at: event.at });
     }
-    return 'recorded';
+    return { result: 'recorded', mail };
   });
 }
 

@@ -31,7 +31,7 @@ export interface QueueMessage {
 }
 
 /** `ignored` when the message says nothing about the delivery of a mail. */
-export type EventResult = Recorded | 'ignored';
+export type EventResult = Recorded['result'] | 'ignored';
 
 /** Receives the events that Amazon SES publishes about mails. */
 export interface SesEvents {
@@ -95,18 +95,18 @@ async function record(
   const event = readSesEvent(body);
   if (!event) throw new AppError('malformed_request');
   if ('ignored' in event) return 'ignored';
-  const result = await recordSesEvent(deps, event, arrival);
-  if (result === 'recorded')
+  const recorded = await recordSesEvent(deps, event, arrival);
+  if (recorded.result === 'recorded')
     deps.metrics.count('rollcall_mail_events_total', { event: event.type });
-  if (result === 'unknown') logUnknown(deps, unknown, event);
-  else logRecorded(deps, event, result, arrival.requestId);
-  return result;
+  if (recorded.result === 'unknown') logUnknown(deps, unknown, event);
+  else logRecorded(deps, event, recorded, arrival.requestId);
+  return recorded.result;
 }
 
 function logRecorded(
   { log }: SesEventsDeps,
-  { type, subtype, outboxId, providerId }: SesEvent,
-  result: Recorded,
+  { type, subtype, providerId }: SesEvent,
+  { result, mail }: Exclude<Recorded, { result: 'unknown' }>,
   requestId: string,
 ): void {
   log.info(
@@ -114,9 +114,10 @@ function logRecorded(
       'labels.result': result,
       'labels.mail_event': type,
       'labels.mail_event_subtype': subtype,
-      'labels.outbox_id': outboxId,
+      'labels.outbox_id': mail.id,
       'labels.provider_id': providerId,
       'http.request.id': requestId,
+      'trace.id': mail.traceId,
     },
     'mail event',
   );
