@@ -72,7 +72,13 @@ export async function buildDeps(
   const faults = createDependencyFaults();
   const runs = createTaskRuns({ database, log, worker: workerName });
   const sweep = recordSweeps(
-    createSweep({ database, queue: queues.mail, repairLogs: () => queues.repairLogs(), log }),
+    createSweep({
+      database,
+      queue: queues.mail,
+      repairLogs: () => queues.repairLogs(),
+      metrics,
+      log,
+    }),
     runs,
   );
   return {

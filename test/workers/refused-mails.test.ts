@@ -6,6 +6,7 @@ import {
   QueueThrottled,
 } from '../../workers/jobs/job-effects.js';
 import { shareProcess, useContext, type Scope } from '../helpers/context.js';
+import { measured } from '../helpers/metrics.js';
 import type { SmtpAnswer } from '../helpers/smtp-server.js';
 import { setUpDelivery } from './delivery-fixture.js';
 import { jobContext, type PromisedMail } from './fixture.js';
@@ -105,7 +106,7 @@ test.serial(
   'an answer in unknown words to several mails in a row is ours: those that were given up come back, and leave once it is mended',
   async (t) => {
     const unknown = { code: 554, text: '5.7.1 <x@y.test> Computer says no (id 4XYZ1)' };
-    const { fixture, server, deliver, promise, mend, problem } = await setUp(t, unknown);
+    const { metrics, fixture, server, deliver, promise, mend, problem } = await setUp(t, unknown);
     const mails = [await promise(), await promise(), await promise()];
     for (const mail of mails.slice(0, 2)) {
       await t.throwsAsync(deliver(mail), { instanceOf: PermanentFailure });
@@ -118,6 +119,8 @@ test.serial(
     for (const { id } of mails)
       t.like(await fixture.messageOf(id), { state: 'pending', generation: 1, attempts: 0 });
 
+    t.is(await measured(metrics, 'rollcall_mail_outcomes_total', { outcome: 'dead' }), 2);
+    t.is(await measured(metrics, 'rollcall_mail_outcomes_total', { outcome: 'deferred' }), 1);
     const longer = await t.throwsAsync(deliver({ ...last(mails), generation: 1 }), {
       instanceOf: QueueThrottled,
     });

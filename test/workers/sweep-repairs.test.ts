@@ -253,6 +253,7 @@ async function setUp(scope: Scope) {
     database: fixture.database,
     queue: fixture.queues.mail,
     repairLogs: () => fixture.queues.repairLogs(),
+    metrics: createMetrics('worker'),
     log: fixture.log,
   });
   return { fixture, sweep, redis: client };

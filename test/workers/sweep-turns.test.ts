@@ -1,6 +1,7 @@
 import test from 'ava';
 import { outboxJob, outboxJobId } from '../../shared/outbox/outbox-job.js';
 import type { JobQueue } from '../../shared/queues/job-queue.js';
+import { createMetrics } from '../../shared/metrics/metrics.js';
 import { createSweep, startSweeping, sweepEverything } from '../../workers/relay/sweep.js';
 import { shareProcess, useContext, type Scope } from '../helpers/context.js';
 import { openTestDatabase } from '../helpers/database.js';
@@ -139,7 +140,10 @@ async function setUp(
     : fixture.database;
   const { mail } = fixture.queues;
   const queue = stateOf ? { ...mail, stateOf } : mail;
-  return { fixture, sweep: createSweep({ database, queue, log: fixture.log }) };
+  return {
+    fixture,
+    sweep: createSweep({ database, queue, metrics: createMetrics('worker'), log: fixture.log }),
+  };
 }
 
 async function insertMany(count: number, enqueuedAt = minutesAgo(5)): Promise<void> {

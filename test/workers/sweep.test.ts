@@ -3,9 +3,11 @@ import { Queue, UnrecoverableError, Worker } from 'bullmq';
 import { outboxJob, outboxJobId } from '../../shared/outbox/outbox-job.js';
 import { queuePrefix } from '../../shared/queues/registry.js';
 import { redisAddress } from '../../shared/queues/redis-client.js';
+import { createMetrics } from '../../shared/metrics/metrics.js';
 import { createSweep, startSweeping, sweepEverything } from '../../workers/relay/sweep.js';
 import { shareProcess, useContext, type Scope } from '../helpers/context.js';
 import { eventually } from '../helpers/eventually.js';
+import { measured } from '../helpers/metrics.js';
 import { openOwnRedis } from '../helpers/own-redis.js';
 import { openTcpProxy } from '../helpers/tcp-proxy.js';
 import { openFixture, type PromisedMail, type Fixture } from './fixture.js';
@@ -99,11 +101,12 @@ for (const [what, reason, told] of [
   });
 
   test.serial(`after ten jobs ${what} the message is dead, without an address`, async (t) => {
-    const { fixture, sweep, work } = await setUp(t);
+    const { fixture, sweep, metrics, work } = await setUp(t);
     const message = { ...enqueued, enqueueCount: 10 };
     const promised = await fixture.promiseConfirmation({ message });
     await work(fixture, promised, () => Promise.reject(new UnrecoverableError(reason)));
     t.deepEqual(await sweep.run(), { checked: 0, returned: 0, dead_lettered: 1 });
+    t.is(await measured(metrics, 'rollcall_mail_outcomes_total', { outcome: 'dead' }), 1);
     const lastError = told === undefined ? reason : `no to ${told}`;
     t.like(await fixture.messageOf(promised.id), { state: 'dead', last_error: lastError });
   });
@@ -230,9 +233,11 @@ test.serial('it runs by itself until it is stopped, and survives what goes wrong
 
 async function setUp(scope: Scope, redisUrl?: string) {
   const fixture = await openFixture(scope, context, redisUrl);
+  const metrics = createMetrics('worker');
   const sweep = createSweep({
     database: fixture.database,
     queue: fixture.queues.mail,
+    metrics,
     log: fixture.log,
   });
   /** Has the message's job worked on by BullMQ itself until it has ended. */
@@ -260,5 +265,5 @@ async function setUp(scope: Scope, redisUrl?: string) {
       await worker.close();
     }
   };
-  return { fixture, sweep, work };
+  return { fixture, sweep, metrics, work };
 }

@@ -4,6 +4,7 @@ import { jittered, startRepeating } from '../../shared/lifecycle/repeat.js';
 import { AppError } from '../../shared/errors/app-error.js';
 import type { Logger } from '../../shared/logging/logger.js';
 import { maskPersonalData } from '../../shared/logging/mask.js';
+import type { Metrics } from '../../shared/metrics/metrics.js';
 import type { LogMessage } from '../../shared/logging/messages.js';
 import { isJobOf, outboxJobId } from '../../shared/outbox/outbox-job.js';
 import type { JobQueue } from '../../shared/queues/job-queue.js';
@@ -54,6 +55,7 @@ export interface SweepDeps {
   readonly queue: Pick<JobQueue, 'stateOf' | 'discard' | 'removeCorruptKeys'>;
   /** Removes keys that hide the log batches; resolves to their names. A failure does not affect the messages. */
   readonly repairLogs?: () => Promise<string[]>;
+  readonly metrics: Pick<Metrics, 'add'>;
   readonly log: Logger;
 }
 
@@ -158,6 +160,8 @@ async function sweepOutbox(
     total.checked += result.checked;
     total.returned += result.returned;
     total.dead_lettered += result.dead_lettered;
+    if (result.dead_lettered > 0)
+      deps.metrics.add('rollcall_mail_outcomes_total', result.dead_lettered, { outcome: 'dead' });
   }
   if (total.returned + total.dead_lettered > 0) {
     deps.log.warn(

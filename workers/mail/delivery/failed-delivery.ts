@@ -24,9 +24,14 @@ import {
   type SendPermit,
 } from './circuit-breaker.js';
 import { ClaimLost } from './claim-keeper.js';
-import type { ClaimedMessage } from './outbox-claim.js';
+import { fieldsOf, type ClaimedMessage } from './outbox-claim.js';
 import { recordFailedAttempt, type FailedAttempt, type NextState } from './outbox-outcome.js';
-import { hasSentWithin, isAboutThisMail, reopenRefusedSeries } from './refusal-history.js';
+import {
+  hasSentWithin,
+  isAboutThisMail,
+  reopenRefusedSeries,
+  type RefusedSeries,
+} from './refusal-history.js';
 
 export interface FailureDeps {
   readonly database: Database;
@@ -81,13 +86,12 @@ export async function recordFailure(
   thrown: unknown,
 ): Promise<Error> {
   const { context, message, transmissions } = attempt;
-  const { database, log } = deps;
   const isUnanswered = thrown instanceof MailFailure && thrown.effect === 'unanswered';
   const effect = await effectOnJob(deps, attempt, thrown);
   const outcome =
     isUnanswered && transmissions >= MAX_COPIES ? new PerhapsSent(effect.message) : effect;
   const next = nextStateAfter(outcome, context);
-  countFailure(deps, thrown, next);
+  countFailure(deps, thrown);
   const failed: FailedAttempt = {
     outcome: next === 'dead' && outcome instanceof PermanentFailure ? 'refused' : 'deferred',
     response: outcome.message,
@@ -95,16 +99,11 @@ export async function recordFailure(
     isAnswered: transmissions > message.unanswered && !isUnanswered,
   };
   try {
-    if (!(await recordFailedAttempt(database, message, failed, next)))
-      log.warn({ 'labels.outbox_id': message.id }, 'outbox message changed during delivery');
-    if (thrown instanceof MailFailure && thrown.isUnclear)
-      return (await pauseIfAllAreRefused(deps, thrown.message)) ?? outcome;
+    const series = await recordOutcome(deps, message, thrown, failed, next);
+    if (series) return pauseAfterSeries(deps, message, series, outcome.message);
   } catch (error) {
     // The claim expires by itself; what the job does next decides what happens to the message.
-    log.warn(
-      { 'labels.outbox_id': message.id, err: maskError(error) },
-      'failed attempt not recorded',
-    );
+    deps.log.warn({ ...fieldsOf(message), err: maskError(error) }, 'failed attempt not recorded');
     const unavailable = effectOfDatabase(error);
     if (unavailable) return unavailable;
   }
@@ -113,16 +112,43 @@ export async function recordFailure(
     : new PermanentFailure(outcome.message, { cause: outcome.cause });
 }
 
+/** Writes the outcome and counts it. Resolves to the series of refused mails that it completes, if there is one. */
+async function recordOutcome(
+  deps: FailureDeps,
+  message: ClaimedMessage,
+  thrown: unknown,
+  failed: FailedAttempt,
+  next: NextState,
+): Promise<RefusedSeries | undefined> {
+  const { database, log } = deps;
+  let written: NextState | undefined;
+  try {
+    if (await recordFailedAttempt(database, message, failed, next)) written = next;
+    else log.warn(fieldsOf(message), 'outbox message changed during delivery');
+    if (!(thrown instanceof MailFailure && thrown.isUnclear)) return undefined;
+    const series = await reopenRefusedSeries(database, thrown.message);
+    // Another mail of the series may have reopened it.
+    if (written && series?.messages.has(message.id)) written = 'open';
+    return series;
+  } finally {
+    if (written) countOutcome(deps, thrown, written);
+  }
+}
+
 type FailureLabels = LabelsOf<'rollcall_mail_failures_total'>;
 
-/** The mails that a stopping worker returns are counted as `abort`, and have no outcome: they wait as before. */
-function countFailure({ metrics }: FailureDeps, thrown: unknown, next: NextState): void {
+function countFailure({ metrics }: FailureDeps, thrown: unknown): void {
   const isMailFailure = thrown instanceof MailFailure;
   const effect: FailureLabels['effect'] = isMailFailure ? thrown.effect : 'own';
   const reply: FailureLabels['reply'] = isMailFailure ? replyClassOf(thrown) : 'none';
   metrics.count('rollcall_mail_failures_total', { effect, reply });
-  const outcome = next === 'open' ? 'deferred' : next;
-  if (effect !== 'abort') metrics.count('rollcall_mail_outcomes_total', { outcome });
+}
+
+/** By what was written. The mails that a stopping worker returns are counted as `abort`, and have no outcome: they wait as before. */
+function countOutcome({ metrics }: FailureDeps, thrown: unknown, written: NextState): void {
+  if (thrown instanceof MailFailure && thrown.effect === 'abort') return;
+  const outcome = written === 'open' ? 'deferred' : written;
+  metrics.count('rollcall_mail_outcomes_total', { outcome });
 }
 
 /** By the message, which begins with the reply if there was one. */
@@ -256,20 +282,20 @@ function effectOfDatabase(error: unknown): JobDelayed | QueueThrottled | undefin
   return new QueueThrottled('the database is unavailable', DATABASE_PAUSE_MS, { cause: error });
 }
 
-/** The same answer to several mails in a row is about the sender: those mails are reopened, and the queue pauses. */
-async function pauseIfAllAreRefused(
-  { database, faults, log }: FailureDeps,
+/** The same answer to several mails in a row is about the sender: those mails were reopened, and the queue pauses. */
+function pauseAfterSeries(
+  { faults, log }: FailureDeps,
+  message: ClaimedMessage,
+  { reopened, attempts }: RefusedSeries,
   answer: string,
-): Promise<Error | undefined> {
-  const series = await reopenRefusedSeries(database, answer);
-  if (!series) return undefined;
+): QueueThrottled {
   faults.raise('smtp', answer);
   log.warn(
-    { 'labels.mails': series.reopened, 'event.reason': answer },
+    { ...fieldsOf(message), 'labels.mails': reopened, 'event.reason': answer },
     'SMTP server rejects all mail; messages reopened',
   );
   const pauseMs = Math.min(
-    (FIRST_SERIES_PAUSE_MS * 2 ** Math.min(series.attempts, 10)) / 2 ** 3,
+    (FIRST_SERIES_PAUSE_MS * 2 ** Math.min(attempts, 10)) / 2 ** 3,
     MAX_SERIES_PAUSE_MS,
   );
   return new QueueThrottled(answer, pauseMs);

@@ -21,7 +21,9 @@ const MAX_DELIVERIES = 200;
 
 /** Consecutive mails that were refused with the same answer. */
 export interface RefusedSeries {
-  /** How many messages were reopened. */
+  /** The ids of their messages. */
+  readonly messages: ReadonlySet<string>;
+  /** How many of them were reopened. */
   readonly reopened: number;
   /** How many attempts the series has. */
   readonly attempts: number;
@@ -51,8 +53,9 @@ export async function reopenRefusedSeries(
       normalizeReply(response) === kind,
   );
   if (new Set(refused.map(({ recipient }) => recipient)).size < MIN_RECIPIENTS) return undefined;
-  const ids = [...new Set(refused.map(({ id }) => id))];
-  return { reopened: await reopen(database, ids), attempts: refused.length };
+  const messages = new Set(refused.map(({ id }) => id));
+  const reopened = await reopen(database, [...messages]);
+  return { messages, reopened, attempts: refused.length };
 }
 
 function recentDeliveries(database: Database): Promise<RecentDelivery[]> {
