@@ -1,3 +1,7 @@
+import {
+  readOpenDeliveries,
+  type OpenDeliveries,
+} from '../../api/ops/mail/open-deliveries.service.js';
 import { readOutboxState, type OutboxStateCount } from '../../api/ops/mail/outbox-state.service.js';
 import { readOutboxTrend, trendText } from '../../api/ops/mail/outbox-trend.service.js';
 import { duration } from '../../shared/duration.js';
@@ -19,7 +23,8 @@ export const stateCommands: readonly Command[] = [
     options: [
       { flags: '--since <TIME>', summary: 'ISO 8601, or so long ago: 90m, 12h, 30d (default 1d)' },
     ],
-    summary: 'lists the running processes, and those that ended in the last day or since a time',
+    summary:
+      'lists the running processes, those that ended in the last day or since a time, and how many mails each worker is delivering',
     run: processes,
   },
 ];
@@ -46,22 +51,28 @@ const countText = ({ count, oldest_seconds: age }: OutboxStateCount): string =>
 
 async function processes(args: Arguments): Promise<CommandResult> {
   const since = timeOption(args, 'since');
-  return withTools(args, async ({ database }) => {
-    const found = await readProcesses(database, since);
+  return withTools(args, async (tools) => {
+    const found = await readProcesses(tools.database, since);
+    const deliveries = await readOpenDeliveries(tools);
     const rows = [
       ...found.live.map((each) => [...described(each), `seen ${agoText(each)}`, problemsOf(each)]),
       ...found.lost.map((each) => [...described(each), `VANISHED ${agoText(each)}`, '']),
       ...found.stopped.map((each) => [...described(each), `stopped ${agoText(each)}`, endOf(each)]),
     ];
     return {
-      lines:
-        rows.length === 0
+      lines: [
+        ...(rows.length === 0
           ? [`no process was seen ${since ? `since ${timeText(since)}` : 'in the last day'}`]
-          : columns(rows),
-      facts: { ...found },
+          : columns(rows)),
+        ...deliveries.map(deliveriesText),
+      ],
+      facts: { ...found, deliveries },
     };
   });
 }
+
+const deliveriesText = ({ worker, count, ...oldest }: OpenDeliveries): string =>
+  `${worker} delivers ${count === 1 ? '1 mail' : `${count} mails`}, the oldest for ${duration(oldest.oldest_seconds)}: ${oldest.oldest_outbox_id}`;
 
 const described = ({ service, roles, version, host, pid, startedAt }: ProcessPresence) => [
   service,
