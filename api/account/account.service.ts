@@ -18,7 +18,7 @@ import {
   type ConfirmationDeps,
 } from '../mailed-links/confirmations.js';
 import { ownersClient } from '../passwords/hash-limiter.js';
-import type { PasswordAttemptLimiter } from '../passwords/password-attempts.js';
+import type { PasswordAttempt, PasswordAttemptLimiter } from '../passwords/password-attempts.js';
 import { refuseCommonPassword } from '../passwords/password-policy.js';
 import type { Passwords } from '../passwords/passwords.js';
 import { endSessions } from '../sessions/sessions.service.js';
@@ -194,11 +194,11 @@ async function requirePassword(
     throw new AppError('validation_failed', { fields: [fault] });
   }
   const { id: adminId, emailCanonical } = admin;
-  const attempt = {
+  const attempt: PasswordAttempt = {
     emailCanonical,
     ip: cause.ip,
     within: { sessionId },
-    onLock: () => audit.record('authn_login_lock', cause, { adminId }),
+    onLock: (details) => audit.record('authn_login_lock', cause, { adminId, details }),
   };
   const compare = (): Promise<AdminRow | undefined> =>
     passwords.verify(password, () => Promise.resolve(admin), ownersClient(cause));

@@ -10,6 +10,7 @@ import {
   type RequestConfirmationDeps,
 } from '../mailed-links/confirmations.js';
 import { IntegerId, pageOf, placeOf, type Page, type PageRequest } from './keyset.js';
+import { readPasswordLocks, type PasswordLock } from './password-locks.service.js';
 import { isSuppressed } from './mail/suppressions.service.js';
 
 interface Reads {
@@ -128,6 +129,8 @@ export interface AdminDetails extends AdminSummary {
   readonly users: number;
   /** The newest 100. */
   readonly sessions: readonly LiveSession[];
+  /** Limits on guessing its password that refuse attempts now. */
+  readonly locks: readonly PasswordLock[];
 }
 
 /** @throws {AppError} `not_found`. */
@@ -135,7 +138,7 @@ export async function readAdminDetails(
   { database }: Reads,
   which: { readonly id: number } | EmailAddress,
 ): Promise<AdminDetails> {
-  const [admin] = await database.query<Omit<AdminDetails, 'sessions'>>(
+  const [admin] = await database.query<Omit<AdminDetails, 'sessions' | 'locks'>>(
     `select ${SUMMARY}, a.pending_email, (select count(*)::int from users u where u.admin_id = a.id) as users
        from admins a where ${'id' in which ? 'a.id = $which' : 'a.email_canonical = $which'}`,
     {
@@ -151,7 +154,7 @@ export async function readAdminDetails(
       order by admin_id desc, id desc limit $limit`,
     { type: QueryTypes.SELECT, bind: { id: admin.id, limit: MAX_SESSIONS } },
   );
-  return { ...admin, sessions };
+  return { ...admin, sessions, locks: await readPasswordLocks({ database }, admin.id) };
 }
 
 /**

@@ -7,6 +7,7 @@ import {
   tooManyRequests,
   type RateLimiter,
   type RateLimiterDeps,
+  type RemainingLimit,
 } from '../rate-limits/rate-limiter.js';
 
 /** One attempt to prove a password: for which account, and from where. */
@@ -18,8 +19,8 @@ export interface PasswordAttempt {
     | { isKnownNetwork(): Promise<boolean> }
     | { readonly sessionId: number }
     | 'mailed link';
-  /** Called at the first refused attempt of a rate-limit window only. */
-  readonly onLock: () => Promise<void>;
+  /** Called at the first refused attempt of a rate-limit window only: by which limit, and when that resets. */
+  readonly onLock: (lock: { readonly limit: string; readonly until: string }) => Promise<void>;
 }
 
 /** Rate limits for guessing passwords. */
@@ -54,6 +55,12 @@ const LIMITS = {
    */
   perMailedLink: { name: 'password-link', points: 30, seconds: QUARTER_HOUR },
 } as const;
+
+/** Those that a link from the account's mail clears. */
+export const LIMITS_OF_LOGINS: readonly string[] = [
+  LIMITS.perAccountAndNetwork.name,
+  LIMITS.perAccount.name,
+];
 
 type Limiters = Readonly<Record<keyof typeof LIMITS, RateLimiter>>;
 
@@ -107,7 +114,7 @@ async function attemptPassword<T>(
   try {
     for await (const [limiter, key] of points) {
       const left = await limiter.consume(key);
-      if (left.isFirstRefusal) await onLock();
+      if (left.isFirstRefusal) await onLock({ limit: limiter.name, until: endOf(left) });
       if (left.isExceeded) throw tooManyRequests(left);
       consumed.push([limiter, key]);
     }
@@ -125,6 +132,9 @@ async function attemptPassword<T>(
 
 const wasNothingCompared = (error: unknown): boolean =>
   isDatabaseUnavailable(error) || (error instanceof AppError && error.code === 'overloaded');
+
+const endOf = ({ resetSeconds }: RemainingLimit): string =>
+  new Date(Date.now() + resetSeconds * 1_000).toISOString();
 
 async function refund(points: readonly Point[]): Promise<void> {
   await Promise.all(points.map(([limiter, key]) => limiter.refund(key)));

@@ -32,6 +32,8 @@ export interface Consumption extends RemainingLimit {
 
 /** Counts one limit for all instances together. */
 export interface RateLimiter {
+  /** The limit's name. */
+  readonly name: string;
   /** Takes a point. Atomic: of many concurrent calls no more than the limit pass. */
   consume(key: string): Promise<Consumption>;
   /** Gives a point back. */
@@ -79,6 +81,7 @@ export function createRateLimiter(
     createHmac('sha256', deps.key.key).update(`${name}\0${key}`).digest('base64url');
 
   return {
+    name,
     async consume(key) {
       try {
         const result = await limiter.consume(hashed(key));

@@ -19,7 +19,7 @@ import {
   type ConfirmationDeps,
 } from '../mailed-links/confirmations.js';
 import { ownersClient } from '../passwords/hash-limiter.js';
-import type { PasswordAttemptLimiter } from '../passwords/password-attempts.js';
+import type { PasswordAttempt, PasswordAttemptLimiter } from '../passwords/password-attempts.js';
 import type { Passwords } from '../passwords/passwords.js';
 import { KEPT_REGISTRATIONS } from './registration.service.js';
 
@@ -255,12 +255,12 @@ async function selectByPassword<Candidate extends Admin | Registration>(
   cause: Cause,
 ): Promise<Candidate> {
   const facts = { adminId: adminId ?? undefined };
-  const attempt = {
+  const attempt: PasswordAttempt = {
     emailCanonical,
     ip: cause.ip,
     within: 'mailed link',
-    onLock: () => audit.record('authn_login_lock', cause, facts),
-  } as const;
+    onLock: (details) => audit.record('authn_login_lock', cause, { ...facts, details }),
+  };
   const compare = async (): Promise<Candidate | undefined> => {
     for (const candidate of candidates) {
       const match = await passwords.verify(password, () => Promise.resolve(candidate));

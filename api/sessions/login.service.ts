@@ -3,7 +3,7 @@ import type { Database } from '../../shared/database/connect.js';
 import type { Statement } from '../../shared/database/statements.js';
 import { AppError } from '../../shared/errors/app-error.js';
 import type { EmailAddress } from '../../shared/identity/email-address.js';
-import type { PasswordAttemptLimiter } from '../passwords/password-attempts.js';
+import type { PasswordAttempt, PasswordAttemptLimiter } from '../passwords/password-attempts.js';
 import type { Passwords } from '../passwords/passwords.js';
 import { networkOf } from '../rate-limits/networks.js';
 import {
@@ -85,9 +85,9 @@ async function checkPassword(
     audited.adminId = account.admin?.id;
     return account;
   };
-  const onLock = async (): Promise<void> => {
+  const onLock: PasswordAttempt['onLock'] = async (details) => {
     await find();
-    await audit.record('authn_login_lock', cause, audited);
+    await audit.record('authn_login_lock', cause, { ...audited, details });
   };
   const isKnownNetwork = async (): Promise<boolean> => (await find()).isKnownNetwork;
   const within = { isKnownNetwork };

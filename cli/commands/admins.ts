@@ -38,7 +38,7 @@ export const adminCommands: readonly Command[] = [
   {
     name: 'admins show',
     arguments: [{ name: 'ADMIN', summary: 'an id or an address' }],
-    summary: 'shows an admin with its live sessions',
+    summary: 'shows an admin with its live sessions, and what locks it out',
     run: show,
   },
   {
@@ -92,6 +92,10 @@ function describe(admin: AdminDetails): string[] {
     `  confirmed ${timeText(admin.confirmed_at)}, registered ${timeText(admin.created_at)}, ${countText(users, 'user')}`,
     ...(since ? [`  operator since ${timeText(since)}`] : []),
     ...(pending === null ? [] : [`  new address, not confirmed: ${pending}`]),
+    ...admin.locks.map(
+      ({ limit, ip, until }) =>
+        `  LOCKED OUT until ${timeText(until)} by the limit ${limit}, after attempts from ${ip ?? 'unknown'}`,
+    ),
     `  ${countText(sessions.length, 'live session')}`,
     ...sessions.map(
       (session) =>

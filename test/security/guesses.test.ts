@@ -42,7 +42,11 @@ test.serial(
     }
     t.is(refusals.size, 1, 'known or unknown, right or wrong');
     t.is((await eventsOf(admin.id, 'authn_login_fail')).length, TRIES_PER_NETWORK);
-    t.is((await eventsOf(admin.id, 'authn_login_lock')).length, 1, 'the first refusal alone');
+    const [lock, ...others] = await eventsOf(admin.id, 'authn_login_lock');
+    t.is(others.length, 0, 'the first refusal alone');
+    t.is(lock?.details['limit'], 'password-network');
+    const secondsLeft = (Date.parse(lock?.details['until'] ?? '') - Date.now()) / 1_000;
+    t.true(secondsLeft > 0 && secondsLeft <= QUARTER_OF_AN_HOUR);
 
     await letPass(QUARTER_OF_AN_HOUR);
     for (let i = 0; i < 2 * TRIES_PER_NETWORK; i++) {
@@ -296,8 +300,14 @@ const from = (ip: string): ApiClient => createClient(api.server.url, { 'x-forwar
 const logIn = <T = Problem>(ip: string, email: string, password: string) =>
   from(ip).post<T>('/auth/login', { email, password });
 
-const eventsOf = (adminId: number, event: string): Promise<object[]> =>
-  context.rows('select id from audit_events where admin_id = $1 and event = $2', [adminId, event]);
+const eventsOf = (
+  adminId: number,
+  event: string,
+): Promise<{ details: Readonly<Record<string, string>> }[]> =>
+  context.rows('select details from audit_events where admin_id = $1 and event = $2', [
+    adminId,
+    event,
+  ]);
 
 /** What the clock would do to the counts of tries, without the wait: each loses so many seconds of its life. */
 async function letPass(seconds: number): Promise<void> {

@@ -86,10 +86,16 @@ export const renderAdmin = (admin: AdminDetails, roleOf: RoleOf): Html =>
         'New address, not confirmed',
         admin.pending_email !== null && foreign(admin.pending_email, 254),
       ],
+      ['Locked out', admin.locks.length > 0 && lockTexts(admin)],
       ['Users', count(admin.users)],
       ['Confirmed', ago(admin.confirmed_at)],
       ['Events', markup`<a href="/ops/audit?adminId=${admin.id}">in the audit</a>`],
     ]),
+  );
+
+const lockTexts = ({ locks }: AdminDetails): Html[] =>
+  locks.map(
+    ({ limit, until }) => markup`${badge('bad', limit)}<span class="sub">ends ${ago(until)}</span>`,
   );
 
 /** Where an admin is logged in. */

@@ -1,0 +1,55 @@
+import test from 'ava';
+import { readAdminDetails } from '../../api/ops/admin-search.service.js';
+import type { AuditEventName } from '../../shared/models/index.js';
+import { shareProcess, useContext } from '../helpers/context.js';
+import { runCli, runCliJson } from '../cli/run-cli.js';
+import { openTestDatabase } from '../helpers/database.js';
+import { insertAdmin } from '../workers/fixture.js';
+
+shareProcess();
+
+const context = useContext();
+
+const inMinutes = (minutes: number): string =>
+  new Date(Date.now() + minutes * 60_000).toISOString();
+
+test('the locks of an admin that stand are shown; a mailed link clears those of the login alone', async (t) => {
+  const database = openTestDatabase(t, context.databaseUrl);
+  const record = (event: AuditEventName, id: number, details = {}): Promise<unknown> =>
+    context.rows(
+      `insert into audit_events (id, event, admin_id, ip, details) values (gen_random_uuid(), $1, $2, '10.1.2.3', $3)`,
+      [event, id, details],
+    );
+  const { adminId } = await insertAdmin(context);
+  const other = await insertAdmin(context);
+  const locksOf = async (id: number): Promise<string[]> =>
+    (await readAdminDetails({ database }, { id })).locks.map(({ limit }) => limit);
+  const lock = (id: number, limit: string, until: string): Promise<unknown> =>
+    record('authn_login_lock', id, { limit, until });
+
+  const until = inMinutes(40);
+  await lock(adminId, 'password-account', until);
+  await lock(adminId, 'password-session', inMinutes(10));
+  await lock(adminId, 'password-network', inMinutes(-1));
+  await lock(other.adminId, 'password-network', inMinutes(10));
+  // As they were written before, and another event whose details are no time.
+  await record('authn_login_lock', adminId);
+  await record('email_suppressed', adminId, { until: 'a complaint' });
+  t.deepEqual(await locksOf(adminId), ['password-account', 'password-session']);
+
+  const { stdout } = await runCli(context, ['admins', 'show', String(adminId)]);
+  t.regex(
+    stdout,
+    /LOCKED OUT until .* by the limit password-account, after attempts from 10\.1\.2\.3/,
+  );
+  const { json } = await runCliJson(context, ['admins', 'show', String(adminId)]);
+  t.like(json['locks'], [{ limit: 'password-account', ip: '10.1.2.3', until }]);
+  const { stdout: events } = await runCli(context, ['audit', '--admin', String(adminId)]);
+  t.regex(events, /authn_login_lock .* limit=password-account  until=\d{4}-/);
+
+  await record('authn_password_change', adminId);
+  t.is((await locksOf(adminId)).length, 2, 'in a session, which clears nothing');
+  await record('authn_password_change', adminId, { by: 'mailed link' });
+  t.deepEqual(await locksOf(adminId), ['password-session']);
+  t.deepEqual(await locksOf(other.adminId), ['password-network']);
+});
