@@ -32,6 +32,7 @@ test('a host is local when public DNS cannot resolve it', (t) => {
     ...['', ':80', '.', 'evil.test', 'evil.test:80', 'evil.test.', 'evillocalhost.com'],
     ...['localhost.evil.test', '127.0.0.1.evil.test', '127.0.0.1@evil.test', 'notlocal.test'],
     ...['[::1].evil.test', '[evil.test]', 'localhost:80.evil.test', 'a b', 'local host.local'],
+    ...['a.notlocal', 'x.evilinternal', 'a.notlocalhost'],
     ...['127.0.0.1, evil.test', 'evil.test/.local', 'évil.local', '2130706433.evil.test'],
   ])
     t.false(isLocalHost(host), host);
