@@ -55,7 +55,7 @@ export const redisChecks = {
 
 /** The readiness checks of dependencies that refuse to work until an operator acts; of the worker. */
 const dependencyMeanings = {
-  smtp: "the mail server's answer when it refused our settings; clears when a mail has been sent",
+  smtp: "the mail server's answer when it refused our settings; clears when this worker has sent a mail, or soon after another has",
   firehose: "Firehose's answer when it refused our settings; clears when a batch has been shipped",
 } as const satisfies CheckMeanings;
 
