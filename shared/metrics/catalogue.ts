@@ -6,6 +6,8 @@ interface Kept {
   readonly as: string;
   /** Of several processes, and of several minutes: the sum of what was counted, or the greatest of what was read. */
   readonly how: 'sum' | 'max';
+  /** Which series are kept, by their labels; without it all are. */
+  readonly where?: (labels: Readonly<Record<string, string>>) => boolean;
   /** The labels that remain; without it all do. Values of equal labels are added up. */
   readonly by?: (labels: Readonly<Record<string, string>>) => Readonly<Record<string, string>>;
 }
@@ -34,6 +36,10 @@ export const DELAY_SECONDS = [
 
 /** More outbox messages of a state are not counted: the partial indexes have them, and a scrape must stay cheap. */
 export const MAX_COUNTED_MESSAGES = 100_000;
+
+/** What asks for these is a load balancer, a container's health check or a scrape: no answer to a client. */
+const isOfClient = ({ http_route: route = '' }: Readonly<Record<string, string>>): boolean =>
+  !route.startsWith('/health/') && route !== '/metrics';
 
 /** What became of an attempt at a mail. */
 const mailOutcomes = ['sent', 'obsolete', 'deferred', 'dead', 'uncertain'] as const;
@@ -213,6 +219,7 @@ const catalogue = {
     kept: {
       as: 'http_requests',
       how: 'sum',
+      where: isOfClient,
       by: ({ http_response_status_code: status = '' }) => ({ status: `${status.charAt(0)}xx` }),
     },
   },

@@ -36,7 +36,7 @@ export function createMinutes(metrics: Metrics): Minutes {
       const now = new Map<string, number>();
       for (const values of await metrics.read(isKept)) {
         if (values.definition.kept?.how === 'max') raise(maxima, values);
-        else sumUp(now, values);
+        else sumUp(now, keptOf(values));
       }
       const sums = new Map<string, number>();
       for (const [name, value] of now) {
@@ -50,6 +50,13 @@ export function createMinutes(metrics: Metrics): Minutes {
       maxima.clear();
     },
   };
+}
+
+function keptOf(values: MetricValues): MetricValues {
+  const { where } = values.definition.kept ?? {};
+  return where
+    ? { ...values, series: values.series.filter(({ labels }) => where(labels)) }
+    : values;
 }
 
 function raise(maxima: Map<string, number>, { definition, series }: MetricValues): void {
