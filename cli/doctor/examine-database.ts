@@ -8,7 +8,8 @@ import { LOCALE_ADVICE, LOCALE_PROBLEM, LOWERS_ASCII } from '../../shared/databa
 import { isSchemaCurrent } from '../../shared/database/schema-version.js';
 import { tryWrite } from '../../shared/database/write-probe.js';
 import { messageOf } from '../../shared/errors/message-of.js';
-import { checkOutbox, findDeliveryFailure } from '../../shared/health/outbox-check.js';
+import { findDeliveryFailure } from '../../shared/health/delivery-failure.js';
+import { checkOutbox } from '../../shared/health/outbox-check.js';
 import type { DoctorFinding } from './checks.js';
 import { findSkewedProcesses } from './examine-clocks.js';
 import { examineProcesses } from './examine-processes.js';

@@ -1,7 +1,7 @@
 import { QueryTypes } from 'sequelize';
 import type { Database } from '../database/connect.js';
 import type { Check, CheckResult } from '../health/checks.js';
-import { findDeliveryFailure } from '../health/outbox-check.js';
+import { findDeliveryFailure } from '../health/delivery-failure.js';
 import { runChecks } from '../health/readiness.js';
 import type { SpoolUse } from '../log-shipping/open-logging.js';
 import { readProcesses, type Processes } from '../presence/read-processes.js';

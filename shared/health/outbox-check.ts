@@ -7,9 +7,6 @@ const MAX_PENDING_SECONDS = 120;
 /** A message enqueued for longer without an attempt, and no attempt of any other either, means that no consumer runs. */
 const MAX_UNTRIED_SECONDS = 300;
 
-/** A failed message open for longer, while none is sent, means that all mail is failing. */
-const MAX_UNSENT_SECONDS = 600;
-
 interface OutboxAges {
   readonly pending: number;
   readonly oldestPending: number;
@@ -71,39 +68,4 @@ export async function checkOutbox(database: Database): Promise<CheckResult> {
       ...measures,
     };
   return { ok: true, ...measures };
-}
-
-interface FailedOpen {
-  readonly count: number;
-  readonly oldestSeconds: number;
-  readonly reason: string;
-  readonly hasSent: boolean;
-}
-
-/**
- * For an operator: why every delivery fails, such as a wrong password, a paused account or an unknown host. Undefined
- * when a mail was sent in the last ten minutes, or no failed message is older than that. Not part of readiness: no process
- * is at fault. Reads all open messages, of one state at a time, as each has an index of its own.
- */
-export async function findDeliveryFailure(database: Database): Promise<string | undefined> {
-  const [row] = await database.query<FailedOpen>(
-    `with failed as (
-       select created_at, last_error from outbox where state = 'pending' and last_error is not null
-       union all
-       select created_at, last_error from outbox where state = 'enqueued' and last_error is not null
-     )
-     select count(*)::int as count,
-            coalesce(extract(epoch from now() - min(created_at)), 0)::int as "oldestSeconds",
-            coalesce(left(mode() within group (order by last_error), 200), '') as reason,
-            exists (
-              select from outbox
-               where state = 'settled' and outcome = 'sent'
-                 and settled_at > now() - $seconds * interval '1 second'
-            ) as "hasSent"
-       from failed`,
-    { type: QueryTypes.SELECT, bind: { seconds: MAX_UNSENT_SECONDS } },
-  );
-  if (!row || row.hasSent || row.oldestSeconds <= MAX_UNSENT_SECONDS) return undefined;
-  const minutes = Math.floor(row.oldestSeconds / 60);
-  return `none was sent in the last ten minutes; ${row.count} failed and wait, the oldest for ${minutes} minutes: ${row.reason}`;
 }

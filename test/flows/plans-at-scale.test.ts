@@ -6,7 +6,7 @@ import { readOpenMessages } from '../../api/ops/mail/outbox-state.service.js';
 import { createAudit } from '../../shared/audit/audit.js';
 import { STATEMENT_SETTINGS, type Database } from '../../shared/database/connect.js';
 import { withTransaction } from '../../shared/database/transaction.js';
-import { findDeliveryFailure } from '../../shared/health/outbox-check.js';
+import { findDeliveryFailure } from '../../shared/health/delivery-failure.js';
 import { parseEmailAddress } from '../../shared/identity/email-address.js';
 import { claimMessages } from '../../workers/mail/delivery/outbox-claim.js';
 import { countMails, USUAL_LIMIT } from '../../workers/mail/mails/mail-limits.js';
