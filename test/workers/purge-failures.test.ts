@@ -1,4 +1,5 @@
 import test from 'ava';
+import { readTaskRuns } from '../../shared/tasks/read-task-runs.js';
 import { createTaskRuns } from '../../workers/tasks/task-runs.js';
 import { createTasks } from '../../workers/tasks/tasks.js';
 import { shareProcess, useContext, type Scope } from '../helpers/context.js';
@@ -64,6 +65,28 @@ test.serial('a clock that is set forward while a purge runs does not end it', as
     Date.now = () => right() + 3_600_000;
   });
   t.like(await tasks.run('purge-expired'), { unfinished: 0 });
+});
+
+test.serial('failed runs in a row are counted until one completes', async (t) => {
+  await context.rows('delete from task_runs');
+  const { fixture } = await setUp(t);
+  const runs = createTaskRuns({ ...fixture, worker: 'w' });
+  const failedRuns = async () =>
+    (await readTaskRuns(fixture.database)).find(({ task }) => task === 'rotate-audit')?.failedRuns;
+  t.is(await failedRuns(), 0, 'none has run');
+  for (const count of [1, 2, 3]) {
+    await t.throwsAsync(
+      runs.record('rotate-audit', undefined, () => Promise.reject(new Error('denied'))),
+    );
+    t.is(await failedRuns(), count);
+  }
+  await runs.record('rotate-audit', undefined, async () => ({ dropped: 1 }));
+  t.is(await failedRuns(), 0);
+  t.deepEqual(await context.rows('select result from task_runs'), [{ result: { dropped: 1 } }]);
+  await t.throwsAsync(
+    runs.record('rotate-audit', undefined, () => Promise.reject(new Error('denied'))),
+  );
+  t.is(await failedRuns(), 1);
 });
 
 async function setUp(scope: Scope) {

@@ -14,7 +14,7 @@ export interface TaskRunDeps {
 /** Records the last run of each task, over all workers, for the operators' schedule. */
 export interface TaskRuns {
   /**
-   * Runs a task and records how it ended. A run that the signal has ended early is not recorded. A record that cannot be
+   * Runs a task and records how it ended, and how many runs in a row have failed. A run that the signal has ended early is not recorded. A record that cannot be
    * written changes nothing for the task.
    * @throws what the task throws.
    */
@@ -38,7 +38,12 @@ export function createTaskRuns(deps: TaskRunDeps): TaskRuns {
         return result;
       } catch (error) {
         const text = maskPersonalData(String(error), MAX_ERROR);
-        await write(deps, task, { startedAt, outcome: 'failed', result: null, error: text });
+        await write(deps, task, {
+          startedAt,
+          outcome: 'failed',
+          result: { failed_runs: 1 },
+          error: text,
+        });
         throw error;
       }
     },
@@ -63,7 +68,11 @@ async function write(
        values ($task, $startedAt, now(), $worker, $outcome, $result::jsonb, $error)
        on conflict (task) do update
          set started_at = excluded.started_at, finished_at = excluded.finished_at, worker = excluded.worker,
-             outcome = excluded.outcome, result = excluded.result, error = excluded.error`,
+             outcome = excluded.outcome, error = excluded.error,
+             result = case excluded.outcome
+               when 'failed' then
+                 jsonb_build_object('failed_runs', coalesce((task_runs.result->>'failed_runs')::int, 0) + 1)
+               else excluded.result end`,
       {
         bind: { task, startedAt, worker, outcome, result: JSON.stringify(result), error },
       },
