@@ -7,10 +7,10 @@ export const doctorChecks = {
   'time-outs':
     '`statement_timeout` took effect; shown only if it did not: [connection poolers](#connection-poolers)',
   migrations: 'none is pending',
-  mail: 'a mail was sent within ten minutes, or none has failed for longer; shown only if it fails: [mail](#mail-does-not-arrive)',
+  mail: 'a mail was sent within ten minutes, or not all mail has failed for longer; shown only if it fails: [mail](#mail-does-not-arrive)',
   outbox: 'messages are relayed and processed: [the outbox](#the-outbox-grows-old)',
   processes:
-    'a live worker has each role, no process has vanished or crashed within 15 minutes, and no worker reports a problem, such as with the mail server or Firehose: [alerts](#alerts)',
+    'a live worker has each role, no process has vanished or crashed within 15 minutes, no periodic task fails, and no process reports a problem, such as with the mail server, or log lines that are not shipped: [alerts](#alerts)',
   queues: 'no queue is [paused by an operator](#pause-and-resume-a-queue); shown only if one is',
   'dead letters': 'no mail was given up, and none is perhaps sent: [dead letters](#dead-letters)',
   redis:

@@ -20,6 +20,8 @@ export interface AlertsEnvironment {
   readonly postgres: PostgresServer;
   readonly redis: Readonly<Record<'main' | 'logs', RedisServer>>;
   readonly inboxes: Inboxes;
+  /** The spool of all processes. */
+  readonly spoolDir: string;
   readonly processes: Readonly<Record<ProcessName, Program>>;
   /** Runs a statement as the administrator, also on a server that is read-only. */
   sql(text: string): Promise<Record<string, unknown>[]>;
@@ -68,6 +70,7 @@ async function open(dataDir: string, onClose: OnClose): Promise<Omit<AlertsEnvir
   const claim = await claimPort(0);
   onClose(() => claim.release());
   const api = `http://${loopback}:${claim.port}`;
+  const spoolDir = join(dataDir, 'spool');
   const env = {
     ...serviceEnvironment(readDevEnv(), await loadSecrets(dataDir), {
       api,
@@ -81,7 +84,7 @@ async function open(dataDir: string, onClose: OnClose): Promise<Omit<AlertsEnvir
     BCRYPT_COST: '4',
     RATE_LIMIT_SCALE: '100000',
     REDIS_URL_LOGS: redis.logs.url,
-    SPOOL_DIR: join(dataDir, 'spool'),
+    SPOOL_DIR: spoolDir,
     // A segment, which is dropped as a whole, is less than a quarter of it.
     SPOOL_MAX_MIB: '4',
     ALERT_EMAILS: OPERATOR,
@@ -101,6 +104,7 @@ async function open(dataDir: string, onClose: OnClose): Promise<Omit<AlertsEnvir
     postgres: postgres.server,
     redis,
     inboxes,
+    spoolDir,
     processes,
     sql: (text) => runSql(postgres.url, text),
     command: (name, ...words) => runCommand(redis[name].url, words),

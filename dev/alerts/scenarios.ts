@@ -1,3 +1,5 @@
+import { readdir, utimes } from 'node:fs/promises';
+import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { RedStateName } from '../../shared/alerts/red-states.js';
 import { schemaVersion } from '../../shared/database/schema-version.js';
@@ -107,7 +109,8 @@ export const scenarios: readonly Scenario[] = [
         `select from outbox where recipient ~ 'failing' and last_error is not null`,
       );
       await sql(
-        `update outbox set created_at = created_at - ${LONG_AGO}, settled_at = settled_at - ${LONG_AGO};
+        `update outbox set available_at = available_at - ${LONG_AGO}, settled_at = settled_at - ${LONG_AGO};
+         update deliveries set started_at = started_at - ${LONG_AGO}, finished_at = finished_at - ${LONG_AGO};
          delete from schema_migrations where name = '${schemaVersion}'`,
       );
       await writeLogLines(environment, 50);
@@ -125,6 +128,26 @@ export const scenarios: readonly Scenario[] = [
       await sql(`insert into schema_migrations (name) values ('${schemaVersion}')`);
       await resumeQueue(environment);
       await writeLogLines(environment, 50);
+    },
+  },
+  {
+    states: ['logs_not_shipped'],
+    fault: 'Firehose denies access, and the API is started again with lines on disk (made older)',
+    async cause(environment) {
+      const { inboxes, processes, spoolDir } = environment;
+      inboxes.behaviour.firehose = 'refuse';
+      await writeLogLines(environment, 50);
+      await untilRow(
+        environment,
+        `select from processes where health->'firehose'->>'ok' = 'false'`,
+      );
+      await makeSegmentsOlder(spoolDir);
+      await processes.api.stop();
+      await processes.api.start();
+      await untilLive(environment.api);
+    },
+    async mend({ inboxes }) {
+      inboxes.behaviour.firehose = 'take';
     },
   },
   {
@@ -147,9 +170,10 @@ export const scenarios: readonly Scenario[] = [
       'process_crashed',
       'queue_consumer_stalled',
       'clocks_differ',
+      'task_failing',
     ],
     fault:
-      'a mail is refused, one never answered, the API is killed (made older), a worker meets a defect; a stalled consumer and a late clock are written down by hand',
+      'a mail is refused, one never answered, the API is killed (made older), a worker meets a defect; a stalled consumer, a late clock and failed runs of a task are written down by hand',
     async cause(environment) {
       const { processes, sql } = environment;
       await register(environment, NOBODY);
@@ -175,7 +199,9 @@ export const scenarios: readonly Scenario[] = [
          values (gen_random_uuid(), 'rollcall-worker', 'by-hand', 1, '0', 'queue consumer stalled', 1, now());
          insert into processes (id, service, host, pid, version, seen_at, health)
          values (gen_random_uuid(), 'rollcall-api', 'late', 1, '0', now() + interval '1 hour',
-                 '{"clock": {"ok": false, "problem": "10 s behind PostgreSQL"}}')`,
+                 '{"clock": {"ok": false, "problem": "10 s behind PostgreSQL"}}');
+         update task_runs set outcome = 'failed', error = 'no room', result = '{"failed_runs": 3}'
+          where task = 'purge-expired'`,
       );
       await processes.api.start();
       await untilLive(environment.api);
@@ -184,6 +210,7 @@ export const scenarios: readonly Scenario[] = [
       sql(
         `update outbox set state = 'settled', outcome = 'discarded', settled_at = now() where state in ('dead', 'uncertain');
          delete from processes where host = 'late';
+         update task_runs set outcome = 'completed', error = null, result = '{}' where task = 'purge-expired';
          update processes set seen_at = seen_at - ${LONG_AGO}
           where exit_code = 1 or stopped_at is null and seen_at < now() - interval '2 minutes'`,
       ),
@@ -267,6 +294,13 @@ async function writeLogLines({ api }: AlertsEnvironment, count: number): Promise
         fetch(`${api}${path}`).then((answer) => answer.arrayBuffer()),
       ),
     );
+}
+
+/** The process that takes them over sees when they were written. */
+async function makeSegmentsOlder(spoolDir: string): Promise<void> {
+  const before = new Date(Date.now() - 16 * 60_000);
+  for (const name of await readdir(spoolDir, { recursive: true }))
+    if (name.endsWith('.ndjson')) await utimes(join(spoolDir, name), before, before);
 }
 
 async function untilRow({ sql }: AlertsEnvironment, query: string): Promise<void> {

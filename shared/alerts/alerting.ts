@@ -65,6 +65,8 @@ export interface AlertingSettings {
   readonly unseenMs: number;
   /** After PostgreSQL was away, the processes need so long to report themselves again. */
   readonly presenceAfterMs: number;
+  /** After PostgreSQL or Redis was away, each task needs so long to run again. */
+  readonly tasksAfterMs: number;
   readonly times: NoticeTimes;
 }
 
@@ -72,6 +74,7 @@ const defaults: AlertingSettings = {
   everyMs: 15_000,
   unseenMs: 40_000,
   presenceAfterMs: 150_000,
+  tasksAfterMs: 60_000,
   times: noticeTimes,
 };
 const JITTER = 0.2;
@@ -99,7 +102,7 @@ interface Alerting {
   readonly streaks: Streaks;
   readonly fallback: FallbackNotices;
   readonly isDue: (kind: string) => boolean;
-  /** How many lines the spool had dropped, and when. */
+  /** How many lines the spool had dropped, and when; none at the start of the process. */
   readonly drops: { readonly at: number; readonly lines: number }[];
   /** The last one; `undefined` before the first. */
   evaluation: Evaluation | undefined;
@@ -109,6 +112,8 @@ interface Alerting {
   open: readonly string[];
   /** When the table of the processes is complete again; by a monotonic clock. */
   presenceFrom: number;
+  /** The same of the runs of the tasks. */
+  tasksFrom: number;
 }
 
 /**
@@ -127,11 +132,12 @@ export function startAlerting(
     streaks: createStreaks(),
     fallback: createFallbackNotices(),
     isDue: createLogThrottle(SAME_WARNING_EVERY_MS),
-    drops: [],
+    drops: [{ at: performance.now(), lines: 0 }],
     evaluation: undefined,
     sending: undefined,
     open: [],
     presenceFrom: 0,
+    tasksFrom: 0,
   };
   deps.metrics.collect(['rollcall_red_state'], () => ({
     rollcall_red_state: alerting.evaluation ? readingsOf(alerting.evaluation) : [],
@@ -171,7 +177,7 @@ async function evaluateOnce(alerting: Alerting, signal: AbortSignal): Promise<vo
   const { deps } = alerting;
   const facts = await readFacts({ ...deps, spool: () => spoolFacts(alerting) });
   if (signal.aborted) return;
-  const evaluation = evaluate(withCompletePresence(alerting, facts));
+  const evaluation = evaluate(withoutOutages(alerting, facts));
   alerting.evaluation = evaluation;
   const confirmed = debounce(alerting.streaks, evaluation);
   // While PostgreSQL is red for this process, it is the wrong place to say so.
@@ -276,12 +282,19 @@ async function callHeartbeat({ deps, isDue }: Alerting, signal: AbortSignal): Pr
   }
 }
 
-/** Without the processes for a while after PostgreSQL was away: none could report itself. */
-function withCompletePresence(alerting: Alerting, facts: Facts): Facts {
+/** Without what could not be reported for a while after an outage: of PostgreSQL the processes, of either store the tasks. */
+function withoutOutages(alerting: Alerting, facts: Facts): Facts {
   const now = performance.now();
-  if (!facts.checks['postgres']?.ok)
-    alerting.presenceFrom = now + alerting.settings.presenceAfterMs;
-  return now < alerting.presenceFrom ? { ...facts, processes: undefined } : facts;
+  const { presenceAfterMs, tasksAfterMs } = alerting.settings;
+  const isPostgresUp = facts.checks['postgres']?.ok === true;
+  const isRedisUp = facts.checks['redis']?.ok === true;
+  if (!isPostgresUp) alerting.presenceFrom = now + presenceAfterMs;
+  if (!isPostgresUp || !isRedisUp) alerting.tasksFrom = now + tasksAfterMs;
+  return {
+    ...facts,
+    processes: now < alerting.presenceFrom ? undefined : facts.processes,
+    tasks: now < alerting.tasksFrom ? undefined : facts.tasks,
+  };
 }
 
 function spoolFacts({ deps, drops }: Alerting): SpoolFacts | undefined {

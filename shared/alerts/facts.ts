@@ -4,6 +4,7 @@ import type { Check, CheckResult } from '../health/checks.js';
 import { findDeliveryFailure } from '../health/delivery-failure.js';
 import { runChecks } from '../health/readiness.js';
 import type { SpoolUse } from '../log-shipping/open-logging.js';
+import { readTaskRuns, type TaskRunFacts } from '../tasks/read-task-runs.js';
 import { readProcesses, type Processes } from '../presence/read-processes.js';
 import type { JobQueue, QueuePause } from '../queues/job-queue.js';
 import type { Queues } from '../queues/queues.js';
@@ -35,6 +36,8 @@ export interface Facts {
   readonly redisUse: Readonly<Partial<Record<RedisName, number | undefined>>>;
   /** Which queues an operator has paused; null for one that is not. */
   readonly pauses: Readonly<Partial<Record<QueueName, QueuePause | null | undefined>>>;
+  /** The last runs of the periodic tasks. */
+  readonly tasks: readonly TaskRunFacts[] | undefined;
   /** The Redis instances in use. */
   readonly redisNames: readonly RedisName[];
   /** The roles that some worker must have. */
@@ -68,10 +71,11 @@ export interface FactsDeps {
 /** Reads everything at the same time, each part for about two seconds at most. Never rejects. */
 export async function readFacts(deps: FactsDeps): Promise<Facts> {
   const { database, queues, neededRoles } = deps;
-  const [checks, processes, mail, shares, pauses] = await Promise.all([
+  const [checks, processes, mail, tasks, shares, pauses] = await Promise.all([
     runChecks(deps.checks),
     known(readProcesses(database)),
     known(readMailFailures(database)),
+    known(readTaskRuns(database)),
     Promise.all(
       queues.redisNames.map(async (name) => [name, await known(queues.usedShare(name))] as const),
     ),
@@ -85,6 +89,7 @@ export async function readFacts(deps: FactsDeps): Promise<Facts> {
     checks,
     processes,
     mail,
+    tasks,
     redisUse: Object.fromEntries(shares),
     pauses: Object.fromEntries(pauses),
     redisNames: queues.redisNames,

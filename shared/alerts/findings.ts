@@ -2,6 +2,7 @@ import { duration } from '../duration.js';
 import type { CheckResult, ProblemKind } from '../health/checks.js';
 import { queueNames, queueRegistry, type RedisName } from '../queues/registry.js';
 import type { ProcessPresence, Processes } from '../presence/read-processes.js';
+import { taskCatalogue } from '../tasks/catalogue.js';
 import { RECENT_SECONDS, type Facts } from './facts.js';
 
 /**
@@ -79,6 +80,33 @@ export function findPauses({ pauses }: Facts): Finding {
   if (long.length > 0) return long.join('; ');
   return queueNames.every((name) => pauses[name] === undefined) ? undefined : null;
 }
+
+/** As many failed runs in a row are no accident: a task that has failed runs again soon. */
+const MAX_FAILED_RUNS = 3;
+/** A task may take a while, and after an outage a worker needs a while to run it. */
+const TASK_GRACE_SECONDS = 600;
+
+/** Tasks that fail, or do not run although a worker has had the time to. */
+export function findTasks({ tasks, processes }: Facts): Finding {
+  if (!tasks) return undefined;
+  const relaySeconds = Math.max(
+    0,
+    ...(processes?.live ?? []).filter(({ roles }) => roles.includes('relay')).map(uptimeSeconds),
+  );
+  const found = tasks.flatMap(({ task, failedRuns, error, finishedSecondsAgo }) => {
+    if (failedRuns >= MAX_FAILED_RUNS)
+      return [`${task} failed ${failedRuns} times in a row: ${error ?? 'unknown'}`];
+    const idleSeconds = Math.min(finishedSecondsAgo ?? Infinity, relaySeconds);
+    return idleSeconds > 2 * taskCatalogue[task].everySeconds + TASK_GRACE_SECONDS
+      ? [`${task} has not run for ${duration(idleSeconds)}`]
+      : [];
+  });
+  return found.length > 0 ? found.join('; ') : null;
+}
+
+/** Until now, by the database's clock. */
+const uptimeSeconds = ({ startedAt, seenAt, seenSecondsAgo }: ProcessPresence): number =>
+  (seenAt.getTime() - startedAt.getTime()) / 1_000 + seenSecondsAgo;
 
 /** Those that vanished within the last minutes. */
 export const recentlyLost = (processes: Processes | undefined) =>

@@ -1,3 +1,4 @@
+import { duration } from '../duration.js';
 import { redisChecks } from '../health/checks.js';
 import { QUEUE_CONSUMER_STALLED } from '../lifecycle/lifecycle.js';
 import { workerRoles, type RedisName, type WorkerRole } from '../queues/registry.js';
@@ -8,6 +9,7 @@ import {
   type Finding,
   findOutbox,
   findPauses,
+  findTasks,
   findUse,
   type KindFilter,
   listed,
@@ -35,6 +37,9 @@ interface RedStateDefinition {
   readonly meaning: string;
   readonly find: (facts: Facts) => Finding;
 }
+
+/** Log lines on disk for longer are a problem, however few they are. */
+const MAX_UNSHIPPED_SECONDS = 900;
 
 /** Share of the size limit of a process's spool folder above which lines may soon be dropped. */
 export const SPOOL_NEARLY_FULL = 0.75;
@@ -217,7 +222,8 @@ const mailStates = {
     severity: 'critical',
     stopsMail: true,
     section: 'mail-does-not-arrive',
-    meaning: 'mails were attempted for ten minutes, and none was sent',
+    meaning:
+      'for ten minutes no mail was sent, and mails to several recipients have failed, or one while the mail server is out of reach or refuses us',
     find: ({ mail }) => mail && (mail.failure ?? null),
   },
   smtp_refuses: {
@@ -256,6 +262,17 @@ const queueStates = {
   },
 } as const satisfies Readonly<Record<string, RedStateDefinition>>;
 
+const taskStates = {
+  task_failing: {
+    title: 'A periodic task fails',
+    severity: 'warning',
+    section: 'housekeeping',
+    meaning:
+      'a periodic task failed three times in a row, or none has ended for more than twice its interval although a worker with the role `relay` runs',
+    find: findTasks,
+  },
+} as const satisfies Readonly<Record<string, RedStateDefinition>>;
+
 const logStates = {
   firehose_refuses: {
     title: 'Firehose refuses us',
@@ -263,6 +280,17 @@ const logStates = {
     section: 'logs-do-not-reach-firehose',
     meaning: 'Firehose refused our stream, credentials or rights; the check `firehose` of a worker',
     find: (facts) => worstCheck(facts, 'firehose'),
+  },
+  logs_not_shipped: {
+    title: 'Log lines are not shipped',
+    severity: 'warning',
+    section: 'logs-do-not-reach-firehose',
+    meaning:
+      'log lines of a process have waited for Firehose for more than 15 minutes, although nobody paused the queue `logs`',
+    find: ({ spool, pauses }) =>
+      spool && spool.oldestSeconds > MAX_UNSHIPPED_SECONDS && !pauses['logs']
+        ? `the oldest for ${duration(spool.oldestSeconds)}`
+        : null,
   },
   log_lines_dropped: {
     title: 'Log lines were dropped',
@@ -293,6 +321,7 @@ const definitions = {
   ...mailStates,
   ...processStates,
   ...queueStates,
+  ...taskStates,
   ...logStates,
 };
 

@@ -5,6 +5,8 @@ export interface Segment {
   readonly folder: SpoolFolder;
   readonly sequence: number;
   readonly path: string;
+  /** When its last line was written, by the wall clock: a segment outlives its process. */
+  readonly writtenAt: number;
   /** Zero once its file was deleted to make room and only the queue has its lines. */
   bytes: number;
   /** Unknown after a takeover. */
@@ -21,7 +23,10 @@ export interface Segment {
 
 /** A segment of generation 0 that this process has not enqueued. */
 export const createSegment = (
-  facts: Pick<Segment, 'folder' | 'sequence' | 'path' | 'bytes' | 'lines' | 'mayBeQueued'>,
+  facts: Pick<
+    Segment,
+    'folder' | 'sequence' | 'path' | 'writtenAt' | 'bytes' | 'lines' | 'mayBeQueued'
+  >,
 ): Segment => ({ ...facts, generation: 0, timesAdded: 0, lastSeenMs: 0 });
 
 /** All sealed segments of this process. Only this module changes it. */
@@ -86,6 +91,15 @@ export function returnToWaiting(backlog: Backlog, segments: readonly Segment[]):
 
 export const hasSegment = ({ waiting, inFlight }: Backlog, segment: Segment): boolean =>
   waiting.has(segment) || inFlight.has(segment);
+
+/** Seconds since the oldest segment without a receipt was written; 0 if there is none. */
+export function oldestSeconds({ waiting, inFlight }: Backlog): number {
+  let oldest = Infinity;
+  // Neither is in the order of their times: segments are taken over, postponed and returned.
+  for (const segments of [waiting, inFlight])
+    for (const { writtenAt } of segments) oldest = Math.min(oldest, writtenAt);
+  return oldest === Infinity ? 0 : Math.max(0, Date.now() - oldest) / 1_000;
+}
 
 export const isFolderEmpty = ({ segmentsPerFolder }: Backlog, folder: SpoolFolder): boolean =>
   !segmentsPerFolder.has(folder);

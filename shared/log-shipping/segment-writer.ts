@@ -113,7 +113,15 @@ function seal(state: WriterState): void {
   if (!sealed) return;
   const { folder, file } = sealed;
   const { sequence, path, bytes, lines } = file;
-  const segment = createSegment({ folder, sequence, path, bytes, lines, mayBeQueued: false });
+  const segment = createSegment({
+    folder,
+    sequence,
+    path,
+    writtenAt: Date.now(),
+    bytes,
+    lines,
+    mayBeQueued: false,
+  });
   setTimeout(closeSealed, SYNC_AFTER_MS, state, file.fd, segment).unref();
   state.onSealed(segment);
 }

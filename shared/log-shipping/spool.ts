@@ -10,6 +10,7 @@ import {
   addSegment,
   createBacklog,
   isFolderEmpty,
+  oldestSeconds,
   removeFolderSegments,
   type Backlog,
   type Segment,
@@ -55,6 +56,8 @@ export interface SpoolUse {
   /** What waits on the disk. */
   readonly bytes: number;
   readonly maxBytes: number;
+  /** Since the oldest segment without a receipt was written; 0 if there is none. */
+  readonly oldestSeconds: number;
   /** Lines dropped since the start: they will never be shipped. */
   readonly droppedLines: number;
 }
@@ -118,6 +121,7 @@ export function openSpool(options: SpoolOptions): Spool {
     use: () => ({
       bytes: state.backlog.bytes,
       maxBytes: state.options.maxBytes,
+      oldestSeconds: oldestSeconds(state.backlog),
       droppedLines: state.dropped.total,
     }),
   };

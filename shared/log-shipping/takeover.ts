@@ -83,9 +83,17 @@ async function listSegments(folder: SpoolFolder): Promise<Segment[]> {
     const sequence = segmentSequence(fileName);
     if (sequence === undefined) continue;
     const path = join(folder.path, fileName);
-    const bytes = (await stat(path)).size;
+    const { size: bytes, mtimeMs: writtenAt } = await stat(path);
     segments.push(
-      createSegment({ folder, sequence, path, bytes, lines: undefined, mayBeQueued: true }),
+      createSegment({
+        folder,
+        sequence,
+        path,
+        writtenAt,
+        bytes,
+        lines: undefined,
+        mayBeQueued: true,
+      }),
     );
   }
   return segments;

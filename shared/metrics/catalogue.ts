@@ -198,6 +198,11 @@ const catalogue = {
     help: 'SPOOL_MAX_MIB in bytes; 0 without a delivery stream.',
     process: 'both',
   },
+  rollcall_log_oldest_seconds: {
+    type: 'gauge',
+    help: 'Age of the oldest batch of log lines on disk that is not known to be shipped; 0 if there is none.',
+    process: 'both',
+  },
   rollcall_log_lines_dropped_total: {
     type: 'counter',
     help: 'Log lines that will never be shipped.',

@@ -34,17 +34,20 @@ export function collectStores(
     [
       'rollcall_log_spool_bytes',
       'rollcall_log_spool_max_bytes',
+      'rollcall_log_oldest_seconds',
       'rollcall_log_lines_dropped_total',
     ],
     () => {
-      const { bytes, maxBytes, droppedLines } = spoolUse() ?? {
+      const { bytes, maxBytes, oldestSeconds, droppedLines } = spoolUse() ?? {
         bytes: 0,
         maxBytes: 0,
+        oldestSeconds: 0,
         droppedLines: 0,
       };
       return {
         rollcall_log_spool_bytes: [{ value: bytes }],
         rollcall_log_spool_max_bytes: [{ value: maxBytes }],
+        rollcall_log_oldest_seconds: [{ value: oldestSeconds }],
         rollcall_log_lines_dropped_total: [{ value: droppedLines }],
       };
     },

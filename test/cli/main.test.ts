@@ -254,18 +254,24 @@ test.serial('doctor complains when mails are tried and none leaves, and says why
     const { json } = await runCliJson(context, ['doctor']);
     return (json['checks'] as Check[]).find(({ check, ok }) => check === 'mail' && !ok)?.found;
   };
-  const fail = async (minutes: number, error: string): Promise<void> => {
+  const fail = async (minutes: number, error: string, domain = 'a.test'): Promise<void> => {
     const createdAt = `now() - interval '${minutes} minutes'`;
-    const message = { state: 'enqueued', createdAt, enqueuedAt: createdAt };
+    const times = { createdAt, availableAt: createdAt, enqueuedAt: createdAt };
+    const message = { state: 'enqueued', recipient: `x@${domain}`, ...times };
     const id = await insertMessage(context, null, 'x', {}, message);
     await context.rows('update outbox set last_error = $2, attempts = 1 where id = $1', [
       id,
       error,
     ]);
+    await context.rows(
+      `insert into deliveries (outbox_id, attempt, worker, started_at, finished_at, outcome)
+       values ($1, 1, 'w', ${createdAt}, ${createdAt}, 'deferred')`,
+      [id],
+    );
   };
   await fail(9, '535 wrong password');
   t.is(await complaint(), undefined);
-  await fail(20, '454 sending paused');
+  await fail(20, '454 sending paused', 'b.test');
   await fail(15, '535 wrong password');
   t.regex(
     (await complaint()) ?? '',
@@ -277,7 +283,7 @@ test.serial('doctor complains when mails are tried and none leaves, and says why
     [sent],
   );
   t.is(await complaint(), undefined);
-  await context.rows(`update outbox set settled_at = now() - interval '11 minutes' where id = $1`, [
+  await context.rows(`update outbox set settled_at = now() - interval '21 minutes' where id = $1`, [
     sent,
   ]);
   t.not(await complaint(), undefined);

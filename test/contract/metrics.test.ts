@@ -94,6 +94,12 @@ test.serial('a mail, a request and a log line are counted where they should be',
     }) >= 1,
   );
   t.true(api.value('rollcall_password_hash_seconds_count') >= 1);
+  await fetch(`${system.server.url}/health/ready`);
+  for (const route of ['/health/ready', '/metrics'])
+    await eventually(async () => {
+      const { value } = await scrape(system.server.url);
+      return value('http_server_request_duration_seconds_count', { http_route: route }) >= 1;
+    });
   t.is(api.value('rollcall_outbox_messages', { state: 'dead' }), 0);
 });
 
@@ -223,15 +229,19 @@ test('each alert rule is named in its section of the runbook, and each red state
       sections.get(annotations.runbook_url.split('#')[1] ?? '')?.includes(`\`${alert}\``),
       `${alert} is not named in ${annotations.runbook_url}`,
     );
-  for (const [name, { title, severity, section }] of Object.entries(redStates))
+  for (const [name, { title, severity, section }] of Object.entries(redStates)) {
+    const rule = rules.find(({ alert }) => alert === name);
+    // What else a rule may look at, such as a check that fails, can have other causes.
+    t.true(rule?.expr.includes(`max(rollcall_red_state{name="${name}"}) == 1`), name);
     t.like(
-      rules.find(({ alert }) => alert === name),
+      rule,
       {
         labels: { severity },
         annotations: { summary: title, runbook_url: `docs/runbook.md#${section}` },
       },
       name,
     );
+  }
 });
 
 test('rules and dashboard name only metrics, labels and values that a scrape can have', async (t) => {
@@ -269,6 +279,21 @@ test('rules and dashboard name only metrics, labels and values that a scrape can
   );
 });
 
+test('what health checks and scrapes are answered counts in no share and no time of requests', async (t) => {
+  const rules = (await readRules()).groups.flatMap((group) => group.rules);
+  const { panels } = await readDashboard();
+  const requests = [...rules, ...panels.flatMap(({ targets = [] }) => targets)]
+    .filter(({ expr }) => !/by \(http_route\)/.test(expr))
+    .flatMap(({ expr }) => selectorsIn(expr))
+    .filter(({ metric }) => metric.startsWith('http_server_request_duration_seconds'));
+  t.true(requests.length >= 7);
+  for (const { labels } of requests)
+    t.regex(
+      `${labels['http_route']?.operator} ${labels['http_route']?.value}`,
+      /^!~ .*\/health\/\.\*\|\/metrics$/,
+    );
+});
+
 /** The names under which a metric's series are scraped. */
 const seriesNames = (name: MetricName): readonly string[] =>
   metricDefinitions[name].type === 'histogram'
@@ -280,7 +305,7 @@ interface Selector {
   readonly labels: Readonly<Record<string, { readonly operator: string; readonly value: string }>>;
 }
 
-const KEYWORDS = new Set(['and', 'or']);
+const KEYWORDS = new Set(['and', 'or', 'offset']);
 
 /** Every series that a PromQL expression selects: a name that is neither a function, nor a keyword, nor in a list of labels. */
 function selectorsIn(expression: string): Selector[] {

@@ -6,6 +6,7 @@ import { startAlerting, type AlertingSettings } from '../../../shared/alerts/ale
 import type { NoticeChannel } from '../../../shared/alerts/notice.js';
 import type { Check } from '../../../shared/health/checks.js';
 import { commonChecks } from '../../../shared/health/readiness.js';
+import type { SpoolUse } from '../../../shared/log-shipping/open-logging.js';
 import { openQueues } from '../../../shared/queues/queues.js';
 import { createAlertMails } from '../../../workers/mail/alert-mail.js';
 import { openSmtpMailer } from '../../../workers/mail/smtp/smtp.mailer.js';
@@ -85,6 +86,7 @@ interface StartOptions {
   readonly checks?: Readonly<Record<string, Check>>;
   readonly channels?: (log: Log) => NoticeChannel[];
   readonly heartbeatUrl?: string;
+  readonly spoolUse?: () => SpoolUse;
   readonly times?: Partial<AlertingSettings['times']>;
 }
 
@@ -113,7 +115,7 @@ export async function start(scope: Scope, context: TestContext, options: StartOp
         counted: async () => ({ ok: (looked += 1) > 0 }),
       },
       neededRoles: [],
-      spoolUse: () => undefined,
+      spoolUse: options.spoolUse ?? (() => undefined),
       channels: options.channels?.(log) ?? [],
       heartbeatUrl: options.heartbeatUrl,
       environment: 'test',
@@ -123,11 +125,12 @@ export async function start(scope: Scope, context: TestContext, options: StartOp
       everyMs: 30,
       unseenMs: 300,
       presenceAfterMs: 0,
+      tasksAfterMs: 60_000,
       times: { gatherMs: 0, gapMs: 0, sameStateMs: 0, claimMs: 60_000, ...options.times },
     },
   );
   scope.teardown(() => alerting.stop());
-  return { messages, looked: () => looked };
+  return { messages, looked: () => looked, stop: () => alerting.stop() };
 }
 
 /** Resolves when each process has looked a few times more: what it does at once it has done by then. */

@@ -253,3 +253,45 @@ test.serial('a heartbeat that failed is tried again soon', async (t) => {
   await eventually(() => beats.calls() > 1, { of: 'the second try' });
   t.true(messages().includes('heartbeat failed'));
 });
+
+test.serial(
+  'lines that were dropped before the first look are red, as those that follow',
+  async (t) => {
+    const spool = { bytes: 0, maxBytes: 100, oldestSeconds: 0, droppedLines: 7 };
+    const process = await start(t, context, { spoolUse: () => spool });
+    await looks([process]);
+    t.deepEqual(await openAlerts(), ['log_lines_dropped']);
+  },
+);
+
+test.serial('a spool that has dropped nothing is well', async (t) => {
+  const spool = { bytes: 0, maxBytes: 100, oldestSeconds: 0, droppedLines: 0 };
+  const process = await start(t, context, { spoolUse: () => spool });
+  await looks([process]);
+  t.deepEqual(await openAlerts(), []);
+});
+
+test.serial(
+  'tasks that fail are red, unless Redis was away: then they must have the time to run again',
+  async (t) => {
+    await context.rows(
+      `insert into task_runs (task, finished_at, outcome, error, result)
+     values ('sweep-outbox', now(), 'failed', 'no queue', '{"failed_runs": 3}')`,
+    );
+    t.teardown(() => context.rows('truncate task_runs'));
+    const well = await start(t, context, {});
+    await looks([well]);
+    t.deepEqual(await openAlerts(), ['task_failing']);
+    await well.stop();
+    await context.rows('truncate alerts cascade');
+
+    const fault: { problem: string | undefined } = { problem: 'redis cannot be reached' };
+    const process = await start(t, context, { checks: { redis: checkOf(fault) } });
+    await looks([process]);
+    t.deepEqual(await openAlerts(), ['redis_down']);
+    fault.problem = undefined;
+    await eventually(async () => (await openAlerts()).length === 0);
+    await looks([process]);
+    t.deepEqual(await openAlerts(), []);
+  },
+);

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import test from 'ava';
-import { readFacts, type Facts } from '../../../shared/alerts/facts.js';
+import { readFacts, type Facts, type SpoolFacts } from '../../../shared/alerts/facts.js';
 import { evaluate } from '../../../shared/alerts/evaluation.js';
 import { readRedStates } from '../../../shared/alerts/read-red-states.js';
 import { redStateNames } from '../../../shared/alerts/red-states.js';
@@ -9,7 +9,9 @@ import { QUEUE_CONSUMER_STALLED } from '../../../shared/lifecycle/lifecycle.js';
 import { commonChecks } from '../../../shared/health/readiness.js';
 import type { ProcessPresence } from '../../../shared/presence/read-processes.js';
 import { openQueues } from '../../../shared/queues/queues.js';
-import { forEachQueue, workerRoles } from '../../../shared/queues/registry.js';
+import type { TaskName } from '../../../shared/tasks/catalogue.js';
+import type { TaskRunFacts } from '../../../shared/tasks/read-task-runs.js';
+import { forEachQueue, workerRoles, type WorkerRole } from '../../../shared/queues/registry.js';
 import { shareProcess, useContext, type Scope } from '../../helpers/context.js';
 import { openTestDatabase } from '../../helpers/database.js';
 import { eventually } from '../../helpers/eventually.js';
@@ -51,6 +53,13 @@ const alsoStopped = (facts: Partial<ProcessPresence>): Facts => ({
   processes: { ...none, live: [worker], stopped: [{ ...worker, stoppedAt: at, ...facts }] },
 });
 
+const ranAgo = (task: TaskName, finishedSecondsAgo: number): TaskRunFacts => ({
+  task,
+  failedRuns: 0,
+  error: null,
+  finishedSecondsAgo,
+});
+
 const well: Facts = {
   checks: {
     postgres: { ok: true },
@@ -65,7 +74,8 @@ const well: Facts = {
   pauses: forEachQueue(() => null),
   redisNames: ['main', 'logs'],
   neededRoles: workerRoles,
-  spool: { bytes: 0, maxBytes: 100, droppedLines: 5, recentlyDropped: 0 },
+  spool: { bytes: 0, maxBytes: 100, oldestSeconds: 3, droppedLines: 5, recentlyDropped: 0 },
+  tasks: [ranAgo('purge-expired', 3_600), ranAgo('sweep-outbox', 20)],
 };
 
 const failing = (check: string, problem: string, kind?: ProblemKind): Facts => ({
@@ -89,6 +99,18 @@ const outbox = (kind: ProblemKind): Facts => ({
 
 const withHealth = (check: string, problem: string, kind?: ProblemKind): Facts =>
   onlyWorker({ health: { [check]: { ok: false, problem, ...(kind && { kind }) } } });
+
+const withSpool = (facts: Partial<SpoolFacts>): Facts => ({
+  ...well,
+  spool: {
+    bytes: 0,
+    maxBytes: 100,
+    oldestSeconds: 3,
+    droppedLines: 0,
+    recentlyDropped: 0,
+    ...facts,
+  },
+});
 
 const pausedFor = (minutes: number) => ({
   reason: 'the provider moves',
@@ -152,13 +174,12 @@ const cases: Readonly<Record<string, readonly [Facts, RegExp]>> = {
     /^mail, by operator 7 at .*: the provider moves$/,
   ],
   firehose_refuses: [withHealth('firehose', 'AccessDeniedException'), /AccessDenied/],
-  log_lines_dropped: [
-    { ...well, spool: { bytes: 0, maxBytes: 100, droppedLines: 5, recentlyDropped: 4 } },
-    /4 lines/,
-  ],
-  spool_nearly_full: [
-    { ...well, spool: { bytes: 80, maxBytes: 100, droppedLines: 0, recentlyDropped: 0 } },
-    /80 %/,
+  log_lines_dropped: [withSpool({ droppedLines: 5, recentlyDropped: 4 }), /4 lines/],
+  spool_nearly_full: [withSpool({ bytes: 80 }), /80 %/],
+  logs_not_shipped: [withSpool({ oldestSeconds: 1_200 }), /^the oldest for 20 min$/],
+  task_failing: [
+    { ...well, tasks: [{ ...ranAgo('purge-expired', 60), failedRuns: 3, error: 'no room' }] },
+    /^purge-expired failed 3 times in a row: no room$/,
   ],
 };
 
@@ -212,6 +233,38 @@ test('what is over is not red: a stop in order, a loss and a crash of long ago, 
     { ...onlyWorker({ roles: ['mail', 'relay'] }), neededRoles: ['mail', 'relay'] as const },
   ];
   for (const facts of over) t.deepEqual(evaluate(facts).red, []);
+});
+
+test('while an operator has paused the queue of the logs, their age is no alert of its own', (t) => {
+  const facts = withSpool({ oldestSeconds: 1_200 });
+  t.deepEqual(evaluate({ ...facts, pauses: { mail: null, logs: pausedFor(20) } }).red, []);
+});
+
+test('a task that has not run for twice its interval is red once a worker had the time to run it', (t) => {
+  const idle = { ...well, tasks: [ranAgo('purge-expired', 13 * 3_600)] };
+  const workerFor = (hours: number, roles: readonly WorkerRole[] = ['relay']) => ({
+    ...none,
+    live: [{ ...worker, roles, startedAt: new Date(at.getTime() - hours * 3_600_000) }],
+  });
+  const found = (facts: Facts) =>
+    evaluate({ ...facts, neededRoles: [] }).red.map(({ detail }) => detail);
+  t.deepEqual(found({ ...idle, processes: workerFor(20) }), ['purge-expired has not run for 13 h']);
+  t.deepEqual(found({ ...idle, processes: workerFor(2) }), [], 'started lately');
+  t.deepEqual(found({ ...idle, processes: workerFor(20, ['mail']) }), [], 'of another role');
+  t.deepEqual(found({ ...idle, processes: undefined }), [], 'unknown');
+  const never = { ...ranAgo('rotate-audit', 0), finishedSecondsAgo: undefined };
+  t.deepEqual(found({ ...well, tasks: [never], processes: workerFor(20) }), [
+    'rotate-audit has not run for 20 h',
+  ]);
+});
+
+test('a task that failed once or twice may succeed soon', (t) => {
+  const failed = (task: TaskName, failedRuns: number) =>
+    evaluate({ ...well, tasks: [{ ...ranAgo(task, 1), failedRuns, error: 'x' }] }).red.map(
+      ({ name }) => name,
+    );
+  t.deepEqual(failed('rotate-audit', 2), []);
+  t.deepEqual(failed('sweep-outbox', 3), ['task_failing']);
 });
 
 test('with one Redis for all queues, what its consumers meet is told of that one', (t) => {
