@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto';
 import type { IncomingMessage } from 'node:http';
 import test, { type ExecutionContext } from 'ava';
 import { createClientAddress } from '../../api/http/client-address.js';
@@ -191,7 +192,7 @@ async function startFresh(
   const server = await runApi(context, {
     scope: t,
     // Another key, so that what earlier tests have used up counts for them alone.
-    env: { RATE_LIMIT_SCALE: '1', ...env, SECRET_KEY: `${t.title}-${'x'.repeat(32)}` },
+    env: { RATE_LIMIT_SCALE: '1', ...env, SECRET_KEY: randomBytes(32).toString('hex') },
   });
   return { client: createClient(server.url), server };
 }

@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto';
 import test, { type ExecutionContext } from 'ava';
 import {
   ConfigError,
@@ -294,7 +295,7 @@ test('migrations ask for nothing but the database', (t) => {
 });
 
 test('what is set otherwise than by default is named, with the value only of what has a default', (t) => {
-  const secret = 'vq3nT7yHs0pLx9eKd2mWb8rJc5uFg1aZ';
+  const secret = randomBytes(32).toString('hex');
   const env = {
     ...{ BCRYPT_COST: '11', POSTGRES_POOL_MAX: '10', MAIL_RATE: '', LOG_LEVEL: 'warn' },
     ...{
