@@ -31,9 +31,8 @@ for (const how of ['refuse', 'hangUp'] as const) {
       await proxy[how]();
       const api = await runApi(context, { scope: t });
       const admins = createAdmins(context, createClient(api.url));
-      const applicants = await Promise.all(
-        Array.from({ length: MAILS }, () => admins.registerAdmin()),
-      );
+      const emails: string[] = [];
+      while (emails.length < MAILS) emails.push((await admins.registerAdmin()).email);
       // Several looks whether it is back, each after a longer rest.
       const isLongEnough = async (): Promise<boolean> =>
         performance.now() - downSince >= OUTAGE_MS && (await deferrals()) >= 4;
@@ -44,7 +43,7 @@ for (const how of ['refuse', 'hangUp'] as const) {
       await proxy.restore();
 
       await eventually(async () => (await settled()) === MAILS);
-      for (const { email } of applicants)
+      for (const email of emails)
         t.is(smtp.taken.filter(({ to }) => to.includes(email)).length, 1);
       t.is(smtp.taken.length, MAILS);
       t.is(await countedTries(), MAILS, 'each went at its first try that counts');
