@@ -16,7 +16,7 @@ interface LastRun {
   readonly duration_ms: number | null;
   readonly worker: string | null;
   readonly outcome: 'completed' | 'failed' | null;
-  /** What it did, as counts, by names in snake_case. */
+  /** What it did, as counts, by names in snake_case; of a failed run, how many have failed in a row. */
   readonly result: Readonly<Record<string, number>> | null;
   readonly error: string | null;
   /** When an operator asked for a run that no worker has begun. */

@@ -14,8 +14,8 @@ export interface TaskRunDeps {
 /** Records the last run of each task, over all workers, for the operators' schedule. */
 export interface TaskRuns {
   /**
-   * Runs a task and records how it ended, and how many runs in a row have failed. A run that the signal has ended early is not recorded. A record that cannot be
-   * written changes nothing for the task.
+   * Runs a task and records how it ended, and how many runs in a row have failed. A run that the signal has ended early is
+   * not recorded. A record that cannot be written changes nothing for the task.
    * @throws what the task throws.
    */
   record<R extends object>(

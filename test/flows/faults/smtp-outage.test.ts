@@ -43,8 +43,7 @@ for (const how of ['refuse', 'hangUp'] as const) {
       await proxy.restore();
 
       await eventually(async () => (await settled()) === MAILS);
-      for (const email of emails)
-        t.is(smtp.taken.filter(({ to }) => to.includes(email)).length, 1);
+      for (const email of emails) t.is(smtp.taken.filter(({ to }) => to.includes(email)).length, 1);
       t.is(smtp.taken.length, MAILS);
       t.is(await countedTries(), MAILS, 'each went at its first try that counts');
       const told = workers.flatMap((worker) => worker.logLines());

@@ -1,7 +1,6 @@
 import test from 'ava';
-import type { Database } from '../../../shared/database/connect.js';
 import { findDeliveryFailure } from '../../../shared/health/delivery-failure.js';
-import { shareProcess, useContext } from '../../helpers/context.js';
+import { shareProcess, useContext, type Scope } from '../../helpers/context.js';
 import { openTestDatabase } from '../../helpers/database.js';
 import { insertMessage } from '../../workers/fixture.js';
 
@@ -9,11 +8,6 @@ shareProcess();
 
 const context = useContext();
 const ago = (minutes: number): string => `now() - interval '${minutes} minutes'`;
-
-let database: Database;
-test.serial.before(() => {
-  database = openTestDatabase(context, context.databaseUrl);
-});
 
 test.serial.beforeEach(() => context.rows('truncate outbox, processes cascade'));
 
@@ -60,7 +54,8 @@ async function insertSent(minutesAgo: number): Promise<void> {
   );
 }
 
-const find = (): Promise<string | undefined> => findDeliveryFailure(database);
+const find = (scope: Scope): Promise<string | undefined> =>
+  findDeliveryFailure(openTestDatabase(scope, context.databaseUrl));
 const since = (minutes: number): Failed => ({
   dueMinutesAgo: minutes,
   failedMinutesAgo: [minutes, 1],
@@ -68,34 +63,34 @@ const since = (minutes: number): Failed => ({
 
 test.serial('one mailbox that refuses is not all mail, however long it does', async (t) => {
   await insertFailed('full@a.test', since(11));
-  t.is(await find(), undefined);
+  t.is(await find(t), undefined);
   await insertFailed('other@A.test', since(900));
-  t.is(await find(), undefined, 'nor are two of one domain');
+  t.is(await find(t), undefined, 'nor are two of one domain');
 });
 
 test.serial('mails to two domains, or to three recipients, that all fail are', async (t) => {
   await insertFailed('one@a.test', since(11));
   await insertFailed('one@b.test', { ...since(12), state: 'pending' });
   t.is(
-    await find(),
+    await find(t),
     'none was sent in the last ten minutes; 2 failed and wait, the oldest for 12 minutes: 452 mailbox full',
   );
   await context.rows(`update outbox set recipient = replace(recipient, 'b.test', 'a.test')`);
-  t.is(await find(), undefined);
+  t.is(await find(t), undefined);
   await insertFailed('two@a.test', since(11));
   await insertFailed('three@a.test', since(11));
-  t.regex((await find()) ?? '', /4 failed and wait/);
+  t.regex((await find(t)) ?? '', /4 failed and wait/);
 });
 
 test.serial('what failed before another mail was sent is about that mail', async (t) => {
   await insertFailed('full@a.test', since(600));
   await insertFailed('full@b.test', since(30));
   await insertSent(20);
-  t.is(await find(), undefined);
+  t.is(await find(t), undefined);
   await insertFailed('one@c.test', since(15));
-  t.is(await find(), undefined);
+  t.is(await find(t), undefined);
   await insertFailed('one@d.test', since(15));
-  t.regex((await find()) ?? '', /the oldest for 15 minutes/);
+  t.regex((await find(t)) ?? '', /the oldest for 15 minutes/);
 });
 
 test.serial('a redriven mail counts from its first failure since then', async (t) => {
@@ -103,12 +98,12 @@ test.serial('a redriven mail counts from its first failure since then', async (t
   await insertFailed('one@a.test', redriven);
   await insertFailed('one@b.test', redriven);
   await insertFailed('one@c.test', { dueMinutesAgo: 12, failedMinutesAgo: [1_440] });
-  t.is(await find(), undefined);
+  t.is(await find(t), undefined);
   await context.rows(
     `update deliveries set started_at = ${ago(11)}, finished_at = ${ago(11)}
       where started_at > ${ago(60)}`,
   );
-  t.regex((await find()) ?? '', /the oldest for 11 minutes/);
+  t.regex((await find(t)) ?? '', /the oldest for 11 minutes/);
 });
 
 test.serial('one mail is enough while a worker reports the mail server', async (t) => {
@@ -119,8 +114,8 @@ test.serial('one mail is enough while a worker reports the mail server', async (
        values (gen_random_uuid(), 'rollcall-worker', 'h', 1, '1', $1)`,
       [JSON.stringify({ [check]: { ok: false }, postgres: { ok: true } })],
     );
-    t.regex((await find()) ?? '', /1 failed and wait/, check);
+    t.regex((await find(t)) ?? '', /1 failed and wait/, check);
     await context.rows(`update processes set seen_at = ${ago(3)}`);
-    t.is(await find(), undefined, 'a worker that has vanished');
+    t.is(await find(t), undefined, 'a worker that has vanished');
   }
 });
