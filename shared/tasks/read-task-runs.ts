@@ -24,7 +24,7 @@ export async function readTaskRuns(database: Database): Promise<TaskRunFacts[]> 
   const rows = await database.query<Row>(
     // An older release writes no number.
     `select task, error, extract(epoch from now() - finished_at)::float8 as "finishedSecondsAgo",
-            case when outcome = 'failed' then coalesce((result->>'failed_runs')::int, 1) else 0 end as "failedRuns"
+            case when outcome = 'failed' then coalesce((result->>'failed_in_a_row')::int, 1) else 0 end as "failedRuns"
        from task_runs`,
     { type: QueryTypes.SELECT },
   );

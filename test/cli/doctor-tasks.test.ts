@@ -7,7 +7,7 @@ const context = useContext();
 test('doctor tells of a task that fails', async (t) => {
   await context.rows(
     `insert into task_runs (task, finished_at, outcome, error, result)
-     values ('rotate-audit', now(), 'failed', 'permission denied', '{"failed_runs": 3}')`,
+     values ('rotate-audit', now(), 'failed', 'permission denied', '{"failed_in_a_row": 3}')`,
   );
   const { stdout } = await runCli(context, ['doctor']);
   t.regex(

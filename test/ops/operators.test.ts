@@ -167,7 +167,7 @@ test.serial(
     await requestTask({ database, ...deps }, 'sweep-outbox', cause);
     await eventually(async () => (await readSchedule({ database }))[0]?.outcome === 'failed');
     const [failed] = await readSchedule({ database });
-    t.like(failed, { result: { failed_runs: 1 }, error: 'Error: no answer for [address]' });
+    t.like(failed, { result: { failed_in_a_row: 1 }, error: 'Error: no answer for [address]' });
     t.true((failed?.requested_at?.getTime() ?? Infinity) <= Date.now(), 'still asked for');
     // What failed is still asked for: a worker repeats it when its claim has ended, as that of one that has died.
     await context.rows('update task_runs set requested_at = now() where requested_at > now()');

@@ -41,7 +41,7 @@ export function createTaskRuns(deps: TaskRunDeps): TaskRuns {
         await write(deps, task, {
           startedAt,
           outcome: 'failed',
-          result: { failed_runs: 1 },
+          result: { failed_in_a_row: 1 },
           error: text,
         });
         throw error;
@@ -71,7 +71,7 @@ async function write(
              outcome = excluded.outcome, error = excluded.error,
              result = case excluded.outcome
                when 'failed' then
-                 jsonb_build_object('failed_runs', coalesce((task_runs.result->>'failed_runs')::int, 0) + 1)
+                 jsonb_build_object('failed_in_a_row', coalesce((task_runs.result->>'failed_in_a_row')::int, 0) + 1)
                else excluded.result end`,
       {
         bind: { task, startedAt, worker, outcome, result: JSON.stringify(result), error },

@@ -276,7 +276,7 @@ test.serial(
   async (t) => {
     await context.rows(
       `insert into task_runs (task, finished_at, outcome, error, result)
-     values ('sweep-outbox', now(), 'failed', 'no queue', '{"failed_runs": 3}')`,
+     values ('sweep-outbox', now(), 'failed', 'no queue', '{"failed_in_a_row": 3}')`,
     );
     t.teardown(() => context.rows('truncate task_runs'));
     const well = await start(t, context, {});
