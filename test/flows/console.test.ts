@@ -113,7 +113,8 @@ test('an operator finds a mail by its address and reads its story to the reply o
   const [, id = ''] = /\/ops\/mail\/messages\/([\da-f-]{36})/.exec(page) ?? [];
   const story = await browser.get(`/ops/mail/messages/${id}`);
   t.is(story.status, 200);
-  for (const words of ['Requested', 'Put on the queue', 'Accepted by the mail server'])
+  // Nothing of the queue: a worker may be done before the API has recorded that it put the mail there.
+  for (const words of ['Requested', 'Accepted by the mail server'])
     t.true(story.text.includes(words), words);
   t.regex(story.text, /<span class="reply" dir="auto">250 /);
   const byId = await browser.get(`/ops/mail?q=${id}`);
