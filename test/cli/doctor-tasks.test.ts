@@ -1,6 +1,8 @@
 import test from 'ava';
-import { useContext } from '../helpers/context.js';
+import { shareProcess, useContext } from '../helpers/context.js';
 import { runCli } from './run-cli.js';
+
+shareProcess();
 
 const context = useContext();
 

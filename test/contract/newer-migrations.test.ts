@@ -3,9 +3,11 @@ import pg from 'pg';
 import { loadMigrations } from '../../migrations/index.js';
 import { migrateDown, migrateUp, migrationStatus } from '../../migrations/migrate.js';
 import type { Migration } from '../../migrations/migration.js';
-import { useContext } from '../helpers/context.js';
+import { shareProcess, useContext } from '../helpers/context.js';
 import { environment } from '../helpers/env.js';
 import { startProgram } from '../helpers/processes.js';
+
+shareProcess();
 
 const context = useContext();
 const newer: Migration = { name: '9998-newer', up: 'select', down: 'select' };

@@ -1,6 +1,9 @@
 import test from 'ava';
 import { createMetrics } from '../../../shared/metrics/metrics.js';
 import { createMinutes } from '../../../shared/metrics/minutes.js';
+import { shareProcess } from '../../helpers/context.js';
+
+shareProcess();
 
 test('requests are kept by their status, without health checks and scrapes', async (t) => {
   const metrics = createMetrics('api');
