@@ -19,7 +19,7 @@ const CONNECTION_SET_UP =
 const OUTBOX_BOOKKEEPING = /^update outbox o set state = '/i;
 /** What every process asks by itself from time to time: readiness, presence, alerts. */
 const OWN_ROUTINE =
-  /\b(?:processes|alerts|alert_notices|heartbeats|metric_minutes|bulk_actions|task_runs|schema_migrations|transaction_read_only)\b|^with (?:pending|failed) as|^select '[a-z]+' as state, count|as "hasSent"|^select$/i;
+  /\b(?:processes|alerts|alert_notices|heartbeats|metric_minutes|bulk_actions|task_runs|schema_migrations|transaction_read_only)\b|^with (?:pending|failed) as|^select '[a-z]+' as state, count|as "(?:hasSent|lowersAscii)"/i;
 
 /** Opens a recorder in front of the PostgreSQL that the URL names; it closes with the scope. */
 export async function openStatementRecorder(
