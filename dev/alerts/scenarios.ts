@@ -200,7 +200,7 @@ export const scenarios: readonly Scenario[] = [
          insert into processes (id, service, host, pid, version, seen_at, health)
          values (gen_random_uuid(), 'rollcall-api', 'late', 1, '0', now() + interval '1 hour',
                  '{"clock": {"ok": false, "problem": "10 s behind PostgreSQL"}}');
-         update task_runs set outcome = 'failed', error = 'no room', result = '{"failed_runs": 3}'
+         update task_runs set outcome = 'failed', error = 'no room', result = '{"failed_in_a_row": 3}'
           where task = 'purge-expired'`,
       );
       await processes.api.start();
