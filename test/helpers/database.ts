@@ -18,19 +18,53 @@ function databaseConfig(url: string): DatabaseConfig {
   };
 }
 
-/** Opens the product's own pool, with the models bound to it; it closes with the scope. */
+/** A pool that tests of one process share, with how many of them do. */
+interface SharedPool {
+  readonly database: Database;
+  readonly close: () => Promise<void>;
+  users: number;
+}
+
+const sharedPools = new Map<string, SharedPool>();
+/** As many as the tests of one process use at once. */
+const SHARED_POOL_MAX = 20;
+
+/**
+ * The product's own pool, with the models bound to it; it closes with the scope. Tests that ask for nothing special of a
+ * database share one pool while it is open: binding the models takes longer than most of them.
+ */
 export function openTestDatabase(
   scope: Scope,
   url: string,
-  config: Partial<DatabaseConfig> = {},
+  config?: Partial<DatabaseConfig>,
 ): Database {
-  const whole = { ...databaseConfig(url), ...config };
-  const share = shareModels(whole, 'a test');
-  const database = openDatabase(whole, 'test');
+  if (config) {
+    const { database, close } = openPool({ ...databaseConfig(url), ...config });
+    scope.teardown(close);
+    return database;
+  }
+  const pool = sharedPools.get(url) ?? {
+    ...openPool({ ...databaseConfig(url), poolMax: SHARED_POOL_MAX }),
+    users: 0,
+  };
+  sharedPools.set(url, pool);
+  pool.users += 1;
+  scope.teardown(async () => {
+    pool.users -= 1;
+    if (pool.users > 0) return;
+    sharedPools.delete(url);
+    await pool.close();
+  });
+  return pool.database;
+}
+
+function openPool(config: DatabaseConfig) {
+  const share = shareModels(config, 'a test');
+  const database = openDatabase(config, 'test');
   share.opened(database);
-  scope.teardown(() => {
+  const close = (): Promise<void> => {
     share.leave();
     return database.close();
-  });
-  return database;
+  };
+  return { database, close };
 }

@@ -26,7 +26,7 @@ function measure(folder: string): void {
   const session = new Session();
   session.connect();
   session.post('Profiler.enable');
-  session.post('Profiler.startPreciseCoverage', { callCount: true, detailed: true });
+  session.post('Profiler.startPreciseCoverage', { callCount: false, detailed: true });
   process.once('exit', () => {
     session.post('Profiler.takePreciseCoverage', (error, coverage) => {
       if (error) throw error;
