@@ -28,7 +28,7 @@ import { createPasswordAttemptLimiter } from './passwords/password-attempts.js';
 import { createPasswords } from './passwords/passwords.js';
 import { createGenerations } from './rate-limits/generations.js';
 import { oneWritePerTurn } from './rate-limits/one-write-per-turn.js';
-import type { RateLimiterDeps } from './rate-limits/rate-limiter.js';
+import type { RateLimiterDeps, RateLimitStore } from './rate-limits/rate-limiter.js';
 import { createRouteLimits, type RouteLimits } from './rate-limits/route-limits.js';
 import type { RegistrationDeps } from './registration/registration.service.js';
 import { createRepeatedRegistrations } from './registration/repeated-registrations.js';
@@ -60,6 +60,7 @@ export interface ApiDeps extends RegistrationDeps, AccountDeps, ConsoleSessionDe
   readonly tracer: Tracer | undefined;
   readonly queues: Queues;
   readonly limits: RouteLimits;
+  readonly rateLimiting: RateLimitStore;
   readonly cursors: Cursors;
   /** Lets a request pass only for an admin with a live session. */
   readonly requireAdmin: RequestHandler;
@@ -115,6 +116,7 @@ export async function buildDeps(
     outbox,
     audit,
     rateLimitScale,
+    rateLimiting,
     accessTokens,
     refreshKeys: deriveKeyRing(secrets, 'refresh-token'),
     sessionExpiresMs: tokens.sessionExpiresMs,

@@ -1,7 +1,9 @@
 import { randomBytes } from 'node:crypto';
 import { userInfo } from 'node:os';
 import { createAudit, readReason, type Audit, type Cause } from '../shared/audit/audit.js';
-import { loadToolConfig } from '../shared/config/config.js';
+import type { LiftPasswordLocksDeps } from '../api/ops/password-locks.service.js';
+import { loadRateLimitToolConfig, loadToolConfig } from '../shared/config/config.js';
+import { deriveKeyRing } from '../shared/crypto/keys.js';
 import { openDatabase, type Database } from '../shared/database/connect.js';
 import { AppError } from '../shared/errors/app-error.js';
 import { readTypedAddress, type EmailAddress } from '../shared/identity/email-address.js';
@@ -9,6 +11,8 @@ import { readDayOrTime } from '../shared/iso-time.js';
 import { createFailpoint } from '../shared/lifecycle/failpoint.js';
 import { createLogger, type Logger } from '../shared/logging/logger.js';
 import { createOutbox, type Outbox } from '../shared/outbox/outbox.js';
+import { connectRedis } from '../shared/queues/redis-client.js';
+import { refusalOfRedis } from '../shared/queues/redis-refusals.js';
 import { optionOf, UsageError, type Arguments, type OptionSpec } from './command.js';
 
 /** The resources of a command that needs the database. */
@@ -67,6 +71,23 @@ export async function withTools<T>(
     return await work(tools);
   } finally {
     await close();
+  }
+}
+
+/** Opens where rate limits are counted, for one piece of work. @throws when Redis cannot be reached. */
+export async function withRateLimits<T>(
+  { env }: Arguments,
+  work: (rateLimiting: LiftPasswordLocksDeps['rateLimiting']) => Promise<T>,
+): Promise<T> {
+  const { redis: address, secrets } = loadRateLimitToolConfig(env);
+  const redis = await connectRedis(address.url).catch((error: unknown) => {
+    const problem = refusalOfRedis(error)?.problem ?? 'cannot be reached';
+    throw new Error(`Redis ${problem}: nothing was changed`, { cause: error });
+  });
+  try {
+    return await work({ redis, key: deriveKeyRing(secrets, 'throttle').current });
+  } finally {
+    redis.disconnect();
   }
 }
 

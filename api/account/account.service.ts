@@ -198,7 +198,7 @@ async function requirePassword(
     emailCanonical,
     ip: cause.ip,
     within: { sessionId },
-    onLock: (details) => audit.record('authn_login_lock', cause, { adminId, details }),
+    onLock: (details) => audit.record('authn_login_lock', cause, { adminId, sessionId, details }),
   };
   const compare = (): Promise<AdminRow | undefined> =>
     passwords.verify(password, () => Promise.resolve(admin), ownersClient(cause));

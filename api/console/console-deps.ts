@@ -3,6 +3,7 @@ import type { Repeating } from '../../shared/lifecycle/repeat.js';
 import type { WorkerRole } from '../../shared/queues/registry.js';
 import type { Queues } from '../../shared/queues/queues.js';
 import type { RequestConfirmationDeps } from '../mailed-links/confirmations.js';
+import type { RateLimitStore } from '../rate-limits/rate-limiter.js';
 import type { RouteLimits } from '../rate-limits/route-limits.js';
 import type { ConsoleSessionDeps } from './access/console-session.service.js';
 
@@ -10,6 +11,7 @@ import type { ConsoleSessionDeps } from './access/console-session.service.js';
 export interface ConsoleDeps extends ConsoleSessionDeps, RequestConfirmationDeps {
   readonly queues: Queues;
   readonly limits: RouteLimits;
+  readonly rateLimiting: RateLimitStore;
   /** The readiness checks of this process. */
   readonly checks: Readonly<Record<string, Check>>;
   /** Carries out actions on many mails. */

@@ -1,6 +1,13 @@
 import { QueryTypes } from 'sequelize';
+import type { Audit, Cause } from '../../shared/audit/audit.js';
 import type { Database } from '../../shared/database/connect.js';
-import { LIMITS_OF_LOGINS } from '../passwords/password-attempts.js';
+import { withTransaction, type Transaction } from '../../shared/database/transaction.js';
+import { AppError } from '../../shared/errors/app-error.js';
+import { canonicalAddress } from '../../shared/identity/email-address.js';
+import { lockAdmin, type WhichAdmin } from '../admins/admin-lock.js';
+import { LIMITS_OF_LOGINS, resetPasswordCounts } from '../passwords/password-attempts.js';
+import type { RateLimitStore } from '../rate-limits/rate-limiter.js';
+import { redisUnavailable } from './redis-problems.js';
 
 /** A limit on guessing an admin's password that refuses attempts until it resets. */
 export interface PasswordLock {
@@ -8,35 +15,90 @@ export interface PasswordLock {
   readonly limit: string;
   /** Where the first refused attempt came from. */
   readonly ip: string | null;
+  /** The session in which the passwords were tried, if they were. */
+  readonly session_id: number | null;
   readonly at: Date;
   readonly until: Date;
 }
 
 /**
- * The locks of an admin that still stand, by its audit events, those that last longest first. A link from the admin's mail
- * clears those of the login.
+ * The locks of an admin that still stand, by its audit events, those that last longest first. An operator lifts them all; a
+ * link from the admin's mail clears those of the login.
  */
 export function readPasswordLocks(
   { database }: { readonly database: Database },
   adminId: number,
+  tx?: Transaction,
 ): Promise<PasswordLock[]> {
   return database.query<PasswordLock>(
     // No limit lasts longer than an hour. Materialized: other events may have details of the same name that are no time.
     `with recent as materialized (
-       select event, at, ip, details from audit_events
+       select event, at, ip, session_id, details from audit_events
         where admin_id = $adminId and at > now() - interval '1 hour'
-          and event in ('authn_login_lock', 'authn_password_change', 'email_confirmed')
+          and event in ('authn_login_lock', 'authn_login_lock_lifted', 'authn_password_change', 'email_confirmed')
      ), locks as materialized (
-       select details->>'limit' as "limit", ip, at, (details->>'until')::timestamptz as until
+       select details->>'limit' as "limit", ip, session_id, at, (details->>'until')::timestamptz as until
          from recent where event = 'authn_login_lock'
      )
      select * from locks
       where until > now()
+        and not exists (
+          select from recent r where r.at > locks.at and r.event = 'authn_login_lock_lifted')
         and not ("limit" = any($ofLogins::text[]) and exists (
           select from recent r
            where r.at > locks.at
              and (r.event = 'email_confirmed' or (r.event = 'authn_password_change' and r.details->>'by' = 'mailed link'))))
       order by until desc, "limit"`,
-    { type: QueryTypes.SELECT, bind: { adminId, ofLogins: LIMITS_OF_LOGINS } },
+    {
+      type: QueryTypes.SELECT,
+      bind: { adminId, ofLogins: LIMITS_OF_LOGINS },
+      ...(tx && { transaction: tx }),
+    },
   );
+}
+
+export interface LiftPasswordLocksDeps {
+  readonly database: Database;
+  readonly audit: Audit;
+  readonly rateLimiting: RateLimitStore;
+}
+
+/** The locks of an admin that were lifted. */
+export interface LiftedLocks {
+  readonly email: string;
+  /** The names of the limits; empty when none locked the admin out. */
+  readonly limits: readonly string[];
+}
+
+/**
+ * Lifts the locks of an admin, in every process at once: it has all its tries again. Where there are none nothing is changed.
+ * Limits of requests by client stay.
+ * @throws {AppError} `not_found`; `unavailable` when Redis does not do it, or the database's error: then the locks are as
+ *   they were, unless Redis's answer was lost or only the commit of the audit event failed.
+ */
+export function liftPasswordLocks(
+  { database, audit, rateLimiting }: LiftPasswordLocksDeps,
+  which: WhichAdmin,
+  cause: Cause,
+): Promise<LiftedLocks> {
+  return withTransaction(database, async (tx) => {
+    const admin = await lockAdmin(tx, which);
+    if (!admin) throw new AppError('not_found', { detail: 'there is no such admin' });
+    const { id: adminId, email, emailCanonical, pendingEmail } = admin;
+    const locks = await readPasswordLocks({ database }, adminId, tx);
+    const limits = [...new Set(locks.map(({ limit }) => limit))];
+    if (limits.length === 0) return { email, limits };
+    const events = limits.map((limit) => ({ adminId, details: { limit } }));
+    await audit.recordAll('authn_login_lock_lifted', cause, events, tx);
+    await resetPasswordCounts(rateLimiting, {
+      emailCanonical,
+      // A change of address is confirmed with the password too, by the link to the new one.
+      linkAddresses: [
+        emailCanonical,
+        ...(pendingEmail === null ? [] : [canonicalAddress(pendingEmail)]),
+      ],
+      sessionIds: locks.flatMap(({ session_id: id }) => id ?? []),
+    }).catch(redisUnavailable);
+    return { email, limits };
+  });
 }

@@ -1,10 +1,9 @@
 import type { Audit, Cause } from '../../shared/audit/audit.js';
 import type { Database } from '../../shared/database/connect.js';
 import { withTransaction } from '../../shared/database/transaction.js';
-import { AppError } from '../../shared/errors/app-error.js';
-import { refusalOfRedis } from '../../shared/queues/redis-refusals.js';
 import type { JobCounts, JobQueue } from '../../shared/queues/job-queue.js';
 import { queueNames, queueRegistry, type QueueName } from '../../shared/queues/registry.js';
+import { problemOfRedis, redisUnavailable } from './redis-problems.js';
 
 /** The producers' sides of the queues. */
 export interface QueueDeps {
@@ -53,9 +52,6 @@ export function readQueueReports({ queues }: QueueDeps): Promise<QueueReport[]> 
   );
 }
 
-const problemOfRedis = (error: unknown): string =>
-  `Redis ${refusalOfRedis(error)?.problem ?? 'cannot be reached'}`;
-
 /**
  * Pauses a queue until it is resumed: jobs in progress end, no other is taken, new ones wait. Pausing it again gives it
  * another reason.
@@ -71,7 +67,7 @@ export async function pauseQueue(
   const pause = { reason: cause.reason ?? 'none given', by, since: new Date() };
   await withTransaction(database, async (tx) => {
     await audit.record('queue_paused', cause, { details: { queue: name } }, tx);
-    await queues[name].pause(pause).catch(unavailable);
+    await queues[name].pause(pause).catch(redisUnavailable);
   });
 }
 
@@ -81,20 +77,9 @@ export async function resumeQueue(
   name: QueueName,
   cause: Cause,
 ): Promise<boolean> {
-  if (!(await queues[name].pauseOf().catch(unavailable))) return false;
+  if (!(await queues[name].pauseOf().catch(redisUnavailable))) return false;
   return withTransaction(database, async (tx) => {
     await audit.record('queue_resumed', cause, { details: { queue: name } }, tx);
-    return queues[name].resume().catch(unavailable);
-  });
-}
-
-const RETRY_AFTER_SECONDS = '5';
-
-/** Rethrows an error of Redis as one that says so. */
-function unavailable(error: unknown): never {
-  throw new AppError('unavailable', {
-    detail: problemOfRedis(error),
-    headers: { 'Retry-After': RETRY_AFTER_SECONDS },
-    cause: error,
+    return queues[name].resume().catch(redisUnavailable);
   });
 }

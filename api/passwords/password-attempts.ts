@@ -1,12 +1,14 @@
 import { isDatabaseUnavailable } from '../../shared/database/failures.js';
 import { AppError } from '../../shared/errors/app-error.js';
-import type { Generations } from '../rate-limits/generations.js';
+import { advanceIn, type Generations } from '../rate-limits/generations.js';
 import { networkOf } from '../rate-limits/networks.js';
 import {
+  countKeyOf,
   createRateLimiter,
   tooManyRequests,
   type RateLimiter,
   type RateLimiterDeps,
+  type RateLimitStore,
   type RemainingLimit,
 } from '../rate-limits/rate-limiter.js';
 
@@ -139,3 +141,43 @@ const endOf = ({ resetSeconds }: RemainingLimit): string =>
 async function refund(points: readonly Point[]): Promise<void> {
   await Promise.all(points.map(([limiter, key]) => limiter.refund(key)));
 }
+
+/** The keys under which the passwords of one account are counted. */
+export interface PasswordCounts {
+  readonly emailCanonical: string;
+  /** The canonical addresses to which its links are mailed. */
+  readonly linkAddresses: readonly string[];
+  readonly sessionIds: readonly number[];
+}
+
+/**
+ * Resets the counts of wrong passwords of an account, for every process at once: none of them remembers refusals of these
+ * limits. What a process has counted in memory while Redis was gone stays, and counts only while Redis is gone again.
+ * @throws the error of Redis when it does not do it; then nothing is reset, unless only its answer was lost.
+ */
+export async function resetPasswordCounts(
+  { redis, key: secret }: RateLimitStore,
+  { emailCanonical, linkAddresses, sessionIds }: PasswordCounts,
+): Promise<void> {
+  const transaction = redis.multi();
+  advanceIn(transaction, secret, emailCanonical);
+  const counts = [
+    ...linkAddresses.map((address) => countKeyOf(secret, LIMITS.perMailedLink, address)),
+    ...sessionIds.flatMap((id) => [
+      countKeyOf(secret, LIMITS.perSession, String(id)),
+      countKeyOf(secret, LIMITS.perSessionAndHour, String(id)),
+    ]),
+  ];
+  transaction.del(...counts);
+  const results = await transaction.exec().catch((error: unknown) => {
+    throw refusalWithin(error);
+  });
+  const failed = results?.find(([error]) => error !== null)?.[0];
+  if (failed) throw failed;
+}
+
+/** Why Redis has discarded a transaction: its own error, EXECABORT, does not say. */
+const refusalWithin = (error: unknown): unknown =>
+  error instanceof Error && 'previousErrors' in error && Array.isArray(error.previousErrors)
+    ? (error.previousErrors.find((each) => each instanceof Error) ?? error)
+    : error;

@@ -42,14 +42,27 @@ export interface RateLimiter {
   reset(key: string): Promise<void>;
 }
 
-export interface RateLimiterDeps {
+/** Where limits are counted. */
+export interface RateLimitStore {
   readonly redis: Redis;
   /** Keys are hashed with it: Redis never sees an address. */
   readonly key: NamedKey;
+}
+
+export interface RateLimiterDeps extends RateLimitStore {
   /** Multiplies every limit. */
   readonly scale: number;
   readonly metrics: Pick<Metrics, 'count'>;
 }
+
+const prefixOf = (name: string): string => `{throttle}:${name}`;
+
+const hashOf = ({ key: secret }: NamedKey, name: string, key: string): string =>
+  createHmac('sha256', secret).update(`${name}\0${key}`).digest('base64url');
+
+/** The key in Redis that counts a limit's key. */
+export const countKeyOf = (secret: NamedKey, { name }: RateLimit, key: string): string =>
+  `${prefixOf(name)}:${hashOf(secret, name, key)}`;
 
 /** Without Redis each instance counts for itself, so it allows less. */
 const FALLBACK_SHARE = 0.5;
@@ -67,7 +80,7 @@ export function createRateLimiter(
   const { name, points, seconds: duration } = rateLimit;
   const limit = scaledLimit(points, deps.scale);
   const fallbackLimit = scaledLimit(limit, FALLBACK_SHARE);
-  const keyPrefix = `{throttle}:${name}`;
+  const keyPrefix = prefixOf(name);
   const limiter = new RateLimiterRedis({
     storeClient: deps.redis,
     keyPrefix,
@@ -77,8 +90,7 @@ export function createRateLimiter(
     ...(remembersRefusals && { inMemoryBlockOnConsumed: limit + 1 }),
     insuranceLimiter: new RateLimiterMemory({ keyPrefix, points: fallbackLimit, duration }),
   });
-  const hashed = (key: string): string =>
-    createHmac('sha256', deps.key.key).update(`${name}\0${key}`).digest('base64url');
+  const hashed = (key: string): string => hashOf(deps.key, name, key);
 
   return {
     name,

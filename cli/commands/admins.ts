@@ -7,7 +7,9 @@ import {
   type AdminSummary,
   type PendingRegistration,
 } from '../../api/ops/admin-search.service.js';
+import { liftPasswordLocks } from '../../api/ops/password-locks.service.js';
 import { readId } from '../../shared/database/ids.js';
+import type { EmailAddress } from '../../shared/identity/email-address.js';
 import {
   explained,
   nextPage,
@@ -18,12 +20,14 @@ import {
   type CommandResult,
 } from '../command.js';
 import { columns, countText, timeText } from '../text.js';
-import { causeOfCommand, readAddress, reasonOption, withTools } from '../tools.js';
+import { causeOfCommand, readAddress, reasonOption, withRateLimits, withTools } from '../tools.js';
 
 const search = {
   name: 'TEXT',
   summary: 'the beginning of an address or a name, or an id',
 };
+
+const adminArgument = { name: 'ADMIN', summary: 'an id or an address' };
 
 /** Admins, and registrations that wait for confirmation. */
 export const adminCommands: readonly Command[] = [
@@ -37,9 +41,16 @@ export const adminCommands: readonly Command[] = [
   },
   {
     name: 'admins show',
-    arguments: [{ name: 'ADMIN', summary: 'an id or an address' }],
+    arguments: [adminArgument],
     summary: 'shows an admin with its live sessions, and what locks it out',
     run: show,
+  },
+  {
+    name: 'admins unlock',
+    arguments: [adminArgument],
+    options: [reasonOption],
+    summary: 'lifts the locks that wrong passwords put on an admin',
+    run: unlock,
   },
   {
     name: 'admins confirm',
@@ -76,13 +87,18 @@ const registrationText = ({ email, name, times, newest_at }: PendingRegistration
   `not confirmed: ${email}, as ${name}, registered ${countText(times, 'time')}, last ${timeText(newest_at)}`;
 
 async function show(args: Arguments): Promise<CommandResult> {
-  const [text = ''] = args.words;
-  const id = readId(text);
-  const which = id === undefined ? readAddress(text) : { id };
+  const which = readWhich(args);
   return withTools(args, async (tools) => {
     const admin = await readAdminDetails(tools, which).catch(explained);
     return { lines: describe(admin), facts: { ...admin } };
   });
+}
+
+/** @throws {UsageError} */
+function readWhich({ words }: Arguments): { readonly id: number } | EmailAddress {
+  const [text = ''] = words;
+  const id = readId(text);
+  return id === undefined ? readAddress(text) : { id };
 }
 
 function describe(admin: AdminDetails): string[] {
@@ -96,6 +112,7 @@ function describe(admin: AdminDetails): string[] {
       ({ limit, ip, until }) =>
         `  LOCKED OUT until ${timeText(until)} by the limit ${limit}, after attempts from ${ip ?? 'unknown'}`,
     ),
+    ...(admin.locks.length === 0 ? [] : [`  Lift that: \`admins unlock ${email}\``]),
     `  ${countText(sessions.length, 'live session')}`,
     ...sessions.map(
       (session) =>
@@ -103,6 +120,22 @@ function describe(admin: AdminDetails): string[] {
     ),
     `Its mails: \`mail show ${email}\``,
   ];
+}
+
+async function unlock(args: Arguments): Promise<CommandResult> {
+  const which = readWhich(args);
+  const admin = 'id' in which ? which : { emailCanonical: which.canonical };
+  const cause = causeOfCommand(args);
+  const { email, limits } = await withTools(args, (tools) =>
+    withRateLimits(args, (rateLimiting) =>
+      liftPasswordLocks({ ...tools, rateLimiting }, admin, cause).catch(explained),
+    ),
+  );
+  const text =
+    limits.length === 0
+      ? `${email} is not locked out by wrong passwords: nothing was changed`
+      : `${email} is no longer locked out: lifted ${limits.join(', ')}`;
+  return { lines: [text], facts: { email, lifted: limits } };
 }
 
 async function confirm(args: Arguments): Promise<CommandResult> {

@@ -95,6 +95,18 @@ export function loadQueueToolConfig(env: Environment = process.env) {
   );
 }
 
+/** The configuration of commands that also change counts of rate limits. @throws {ConfigError} naming every variable at fault. */
+export function loadRateLimitToolConfig(env: Environment = process.env) {
+  return load(env, (reader) =>
+    Object.freeze({
+      ...runtime(reader),
+      database: database(reader),
+      redis: redis(reader),
+      secrets: secrets(reader),
+    }),
+  );
+}
+
 /** Loads a configuration, or prints every fault to stderr by variable name and ends the process with exit code 78. */
 export function loadOrExit<C>(loader: () => C): C {
   try {

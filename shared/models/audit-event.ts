@@ -28,6 +28,7 @@ export const auditEvents = {
   authn_login_success: 'authentication',
   authn_login_fail: 'authentication',
   authn_login_lock: 'authentication',
+  authn_login_lock_lifted: 'authentication',
   authn_password_change: 'iam',
   authn_password_change_fail: 'iam',
   authn_token_revoked: 'session',

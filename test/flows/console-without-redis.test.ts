@@ -12,9 +12,11 @@ const api = useApi(context, {
 });
 
 let browser: ConsoleBrowser;
+let operatorId: number;
 
 test.serial.before('log in', async () => {
   const operator = await api.admins.confirmedAdmin({ email: operatorEmail });
+  operatorId = operator.id;
   browser = openBrowser(api.server.url);
   await browser.logIn(operator);
 });
@@ -36,6 +38,24 @@ test('a queue whose Redis is down offers no button, and an action on it says why
   }
   t.deepEqual(await context.rows(`select from audit_events where event like 'queue%'`), []);
   t.false(api.server.logLines().some(({ message }) => message === 'request failed'));
+});
+
+test('a lock is not lifted while Redis is down, and stays as it is', async (t) => {
+  await context.rows(
+    `insert into audit_events (id, event, admin_id, details)
+     values (gen_random_uuid(), 'authn_login_lock', $1,
+             jsonb_build_object('limit', 'password-network', 'until', now() + interval '10 minutes'))`,
+    [operatorId],
+  );
+  const path = `/ops/admins/${operatorId}`;
+  const page = await browser.post(`${path}/unlock`, { reason: 'she forgot it' });
+  t.is(page.status, 503);
+  t.regex(page.text, /<p>Redis cannot be reached<\/p>/);
+  t.deepEqual(
+    await context.rows(`select from audit_events where event = 'authn_login_lock_lifted'`),
+    [],
+  );
+  t.regex((await browser.get(path)).text, /badge bad">password-network</);
 });
 
 test('what else an operator does needs no Redis', async (t) => {

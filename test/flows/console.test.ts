@@ -281,7 +281,7 @@ test('a reader sees everything and no way to change it', async (t) => {
     );
     t.notRegex(
       text,
-      /href="[^"]*\/(?:redrive|discard|lift|pause|resume|run|end-sessions|send)[?"]/,
+      /href="[^"]*\/(?:redrive|discard|lift|pause|resume|run|end-sessions|unlock|send)[?"]/,
       path,
     );
   }
@@ -293,7 +293,7 @@ test('a reader sees everything and no way to change it', async (t) => {
     '/ops/mail/suppressions/lift',
     '/ops/queues/mail/pause',
     '/ops/queues/mail/resume',
-    `/ops/admins/${operator.id}/end-sessions`,
+    ...['end-sessions', 'unlock'].map((action) => `/ops/admins/${operator.id}/${action}`),
     '/ops/confirmations/send',
     '/ops/schedule/purge-expired/run',
   ]) {

@@ -13,7 +13,7 @@ const context = useContext();
 const inMinutes = (minutes: number): string =>
   new Date(Date.now() + minutes * 60_000).toISOString();
 
-test('the locks of an admin that stand are shown; a mailed link clears those of the login alone', async (t) => {
+test('the locks of an admin that stand are shown; an operator lifts all, a mailed link those of the login alone', async (t) => {
   const database = openTestDatabase(t, context.databaseUrl);
   const record = (event: AuditEventName, id: number, details = {}): Promise<unknown> =>
     context.rows(
@@ -42,6 +42,7 @@ test('the locks of an admin that stand are shown; a mailed link clears those of 
     stdout,
     /LOCKED OUT until .* by the limit password-account, after attempts from 10\.1\.2\.3/,
   );
+  t.regex(stdout, /`admins unlock \S+@\S+`/);
   const { json } = await runCliJson(context, ['admins', 'show', String(adminId)]);
   t.like(json['locks'], [{ limit: 'password-account', ip: '10.1.2.3', until }]);
   const { stdout: events } = await runCli(context, ['audit', '--admin', String(adminId)]);
@@ -51,5 +52,11 @@ test('the locks of an admin that stand are shown; a mailed link clears those of 
   t.is((await locksOf(adminId)).length, 2, 'in a session, which clears nothing');
   await record('authn_password_change', adminId, { by: 'mailed link' });
   t.deepEqual(await locksOf(adminId), ['password-session']);
+  t.deepEqual(await locksOf(other.adminId), ['password-network']);
+
+  await record('authn_login_lock_lifted', adminId, { limit: 'password-session' });
+  t.deepEqual(await locksOf(adminId), []);
+  await lock(adminId, 'password-session', inMinutes(10));
+  t.deepEqual(await locksOf(adminId), ['password-session'], 'one after it stands');
   t.deepEqual(await locksOf(other.adminId), ['password-network']);
 });

@@ -326,6 +326,7 @@ async function giveEveryCommand(t: ExecutionContext, databaseUrl: string): Promi
     ['mail', 'redrive', id],
     ['mail', 'redrive', '--all'],
     ['mail', 'causes'],
+    ['admins', 'unlock', email],
     ['mail', 'actions'],
     ['mail', 'suppressed'],
     ['mail', 'unsuppress', email],

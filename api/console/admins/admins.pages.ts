@@ -74,7 +74,7 @@ export function renderRegistrations(
 }
 
 /** Who an admin is. */
-export const renderAdmin = (admin: AdminDetails, roleOf: RoleOf): Html =>
+export const renderAdmin = (admin: AdminDetails, roleOf: RoleOf, mayLift: boolean): Html =>
   section(
     'admin',
     'The admin',
@@ -86,17 +86,22 @@ export const renderAdmin = (admin: AdminDetails, roleOf: RoleOf): Html =>
         'New address, not confirmed',
         admin.pending_email !== null && foreign(admin.pending_email, 254),
       ],
-      ['Locked out', admin.locks.length > 0 && lockTexts(admin)],
+      ['Locked out', admin.locks.length > 0 && renderLocks(admin, mayLift)],
       ['Users', count(admin.users)],
       ['Confirmed', ago(admin.confirmed_at)],
       ['Events', markup`<a href="/ops/audit?adminId=${admin.id}">in the audit</a>`],
     ]),
   );
 
-const lockTexts = ({ locks }: AdminDetails): Html[] =>
-  locks.map(
+function renderLocks({ id, locks }: AdminDetails, mayLift: boolean): Html {
+  const texts = locks.map(
     ({ limit, until }) => markup`${badge('bad', limit)}<span class="sub">ends ${ago(until)}</span>`,
   );
+  const lift =
+    mayLift &&
+    markup`<div class="actions"><a class="button quiet small" href="/ops/admins/${id}/unlock">Lift the locks…</a></div>`;
+  return markup`${texts}${lift}`;
+}
 
 /** Where an admin is logged in. */
 export function renderSessions({ id, sessions }: AdminDetails, mayEnd: boolean): Html {

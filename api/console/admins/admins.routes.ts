@@ -10,6 +10,7 @@ import {
   searchRegistrations,
   sendConfirmation,
 } from '../../ops/admin-search.service.js';
+import { liftPasswordLocks } from '../../ops/password-locks.service.js';
 import { readMailTimeline } from '../../ops/mail/mail-timeline.service.js';
 import { isSuppressed } from '../../ops/mail/suppressions.service.js';
 import { logOutEverywhere } from '../../sessions/sessions.service.js';
@@ -68,11 +69,12 @@ ${renderAdmins(page.rows, deps.roleOf, more)}${renderRegistrations(registrations
     sendConsolePage(req, res, {
       title: clip(admin.name, 200),
       section: 'admins',
-      body: markup`${renderAdmin(admin, deps.roleOf)}${renderSessions(admin, mayAct(req))}${renderTimeline(mails, mayAct(req))}`,
+      body: markup`${renderAdmin(admin, deps.roleOf, mayAct(req))}${renderSessions(admin, mayAct(req))}${renderTimeline(mails, mayAct(req))}`,
     });
   });
 
   sessionsRoutes(router, deps);
+  locksRoutes(router, deps);
   confirmationRoutes(router, deps);
   return router;
 }
@@ -96,6 +98,27 @@ function sessionsRoutes(router: Router, deps: ConsoleDeps): void {
     const ended = await logOutEverywhere(deps, { id: admin.id }, operatorCause(req, reason));
     if (wantsJson(req)) res.json({ ended });
     else res.redirect(303, `/ops/admins/${admin.id}`);
+  });
+}
+
+function locksRoutes(router: Router, deps: ConsoleDeps): void {
+  router.get('/admins/:id/unlock', requireWriter, async (req, res) => {
+    const { id, name, locks } = await readAdminDetails(deps, parse(Id, req.params));
+    sendQuestion(req, res, {
+      title: 'Lift the locks?',
+      section: 'admins',
+      text: markup`<p>${foreign(name, 200)} may try passwords again, and so may whoever has guessed at them: ${counted(locks.length, 'lock')}. Limits of requests by client stay.</p>`,
+      action: `/ops/admins/${id}/unlock`,
+      button: 'Lift them',
+      back: `/ops/admins/${id}`,
+    });
+  });
+  router.post('/admins/:id/unlock', async (req, res) => {
+    const { id } = parse(Id, req.params);
+    const { reason } = parse(Answer, req.body);
+    const { limits } = await liftPasswordLocks(deps, { id }, operatorCause(req, reason));
+    if (wantsJson(req)) res.json({ lifted: limits });
+    else res.redirect(303, `/ops/admins/${id}`);
   });
 }
 
