@@ -40,8 +40,8 @@ export function accountRoutes(deps: AccountRoutesDeps): Router {
    *     summary: Change my name, address or password
    *     description: >-
    *       A new password ends all other sessions. A new address stays `pending_email` until the link that is mailed to
-   *       it is followed; the old address is notified. Another spelling of the same address (`Ann@` for `ann@`) takes
-   *       effect at once. At most three changes of address an hour are accepted.
+   *       it is followed, or has expired; the old address is notified. Another spelling of the same address (`Ann@` for
+   *       `ann@`) takes effect at once. At most three changes of address an hour are accepted.
    *     requestBody: { required: true, content: { application/json: { schema: { $ref: '#/components/schemas/UpdateMeRequest' } } } }
    *     responses:
    *       429: { $ref: '#/components/responses/TooManyAttempts' }

@@ -37,7 +37,7 @@ export const workerGrants = (role: string): readonly string[] => [
   `grant select, insert, update (id), delete on mail_events to ${role}`,
   `grant select, insert, update, delete on suppressions to ${role}`,
   `grant select, update (superseded_at), delete on confirmations to ${role}`,
-  `grant select (id, name, email, email_canonical) on admins to ${role}`,
+  `grant select (id, name, email, email_canonical, pending_email, updated_at), update (pending_email, updated_at) on admins to ${role}`,
   `grant select (id, email_canonical, created_at), update (id), delete on registrations to ${role}`,
   `grant select (id, ended_at, expires_at), update (id), delete on sessions to ${role}`,
   `grant select (id, created_at, finished_at), update (id), delete on bulk_actions to ${role}`,

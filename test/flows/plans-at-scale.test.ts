@@ -62,6 +62,12 @@ test.serial.before('fill the tables', async () => {
             jsonb_build_object('outbox_id', gen_random_uuid(), 'suppression', 'bounce')
        from generate_series(1, 20000) i`,
   );
+  await context.rows(
+    `insert into admins (email, email_canonical, name, name_canonical, password_hash, confirmed_at, pending_email, updated_at)
+     select 'a' || i || '@x.test', 'a' || i || '@x.test', 'A' || i, 'a' || i, '', now(),
+            case when i % 1000 = 0 then 'new@x.test' end, now() - interval '1 day'
+       from generate_series(1, 20000) i`,
+  );
   await context.rows('analyze');
 });
 
@@ -144,6 +150,10 @@ test.serial('the purge looks rows up by indexes, also without statistics', async
   const links = await planOf('delete from confirmations', () => purgeExpired(database));
   t.regex(links, /Index Scan using confirmations_unused_expires .*\n\s+Index Cond/, links);
   await context.rows('delete from pg_statistic');
+  const pending = await planOf('update admins set pending_email', () => purgeExpired(database));
+  t.regex(pending, /Index Scan using admins_pending_email/, pending);
+  t.regex(pending, /confirmations_admin/, pending);
+  t.notRegex(pending, /Seq Scan/, pending);
   const registrations = await planOf('delete from registrations', () => purgeExpired(database));
   t.notRegex(
     registrations,

@@ -2,7 +2,7 @@ import { QueryTypes } from 'sequelize';
 import type { Database } from '../../shared/database/connect.js';
 import { messageOf } from '../../shared/errors/message-of.js';
 
-/** Deleted rows of each kind. */
+/** Purged rows of each kind. */
 export type PurgeResult = Readonly<Record<Kind, number>> & {
   /** Kinds of which the run may have left rows because its time was up. */
   readonly unfinished: number;
@@ -16,14 +16,14 @@ const MAX_DURATION_MS = 40_000;
  * Deletes expired rows. Thirty days after their end: settled messages with their deliveries and events, events about unknown
  * mails, links that were never followed, sessions that ended or expired, registrations that were never confirmed and that no link
  * can still confirm, per-minute metrics, processes that are gone, cleared alerts with their notices, and finished bulk actions.
- * After a year: suppressions that follow a bounce. Works in small batches, each a transaction, one of each kind in turn, so that
- * however many there are of one kind the others are deleted too; begins none once the signal has aborted. A row that another
- * transaction has locked is left to the next run.
- * @throws at the end when a kind could not be deleted: {@link PurgeFailed}, or the error itself if nothing else succeeded.
+ * After a year: suppressions that follow a bounce. Clears the new address of an admin once its link has expired. Works in small
+ * batches, each a transaction, one of each kind in turn, so that however many there are of one kind the others are purged too;
+ * begins none once the signal has aborted. A row that another transaction has locked is left to the next run.
+ * @throws at the end when a kind could not be purged: {@link PurgeFailed}, or the error itself if nothing else succeeded.
  */
 export async function purgeExpired(database: Database, signal?: AbortSignal): Promise<PurgeResult> {
   const deadline = performance.now() + MAX_DURATION_MS;
-  const deleted = Object.fromEntries(kinds.map((kind) => [kind, 0])) as Record<Kind, number>;
+  const purged = Object.fromEntries(kinds.map((kind) => [kind, 0])) as Record<Kind, number>;
   const failures = new Map<Kind, unknown>();
   let left = kinds;
   let hasEnded = false;
@@ -34,9 +34,9 @@ export async function purgeExpired(database: Database, signal?: AbortSignal): Pr
       hasEnded = signal?.aborted === true || performance.now() >= deadline;
       if (hasEnded) break;
       try {
-        const count = await deleteBatch(database, purges[kind]);
+        const count = await purgeBatch(database, purges[kind]);
         hasSucceeded = true;
-        deleted[kind] += count;
+        purged[kind] += count;
         if (count === BATCH_SIZE) full.push(kind);
       } catch (error) {
         failures.set(kind, error);
@@ -45,10 +45,10 @@ export async function purgeExpired(database: Database, signal?: AbortSignal): Pr
     if (!hasEnded) left = full;
   }
   if (failures.size > 0) throw hasSucceeded ? new PurgeFailed(failures) : [...failures.values()][0];
-  return { ...deleted, unfinished: left.length };
+  return { ...purged, unfinished: left.length };
 }
 
-/** Some kinds could not be deleted; the others have been. */
+/** Some kinds could not be purged; the others have been. */
 class PurgeFailed extends Error {
   override readonly name = 'PurgeFailed';
 
@@ -58,12 +58,12 @@ class PurgeFailed extends Error {
   }
 }
 
-async function deleteBatch(database: Database, sql: string): Promise<number> {
+async function purgeBatch(database: Database, sql: string): Promise<number> {
   const rows = await database.query(sql, { type: QueryTypes.SELECT, bind: { limit: BATCH_SIZE } });
   return rows.length;
 }
 
-/** Deletes a batch of each kind of row. */
+/** Purges a batch of each kind of row. */
 const purges = {
   messages: `
     delete from outbox where id in (
@@ -87,6 +87,19 @@ const purges = {
        where least(ended_at, expires_at) < now() - interval '30 days'
        limit $limit
          for update skip locked)
+    returning id`,
+
+  // Also while the last link is void: a change that ended when its address was taken would reveal that. An admin that was
+  // changed a moment ago may have a newer link, which this statement does not see.
+  pending_emails: `
+    update admins set pending_email = null, updated_at = now() where id = any (array(
+      select id from admins a
+       where pending_email is not null and updated_at < now() - interval '1 hour'
+         and not exists (
+           select from (select * from confirmations where admin_id = a.id offset 0) c
+            where c.purpose = 'email_change' and c.expires_at > now())
+       order by id limit $limit
+         for no key update skip locked))
     returning id`,
 
   // They hold an address and a password hash. A link that was mailed later confirms them until it expires.
