@@ -126,13 +126,16 @@ test('logs stop at 60 % of the memory, mails at 75 %; both go on when there is r
 test('what is announced counts at once: nobody overshoots between two looks', async (t) => {
   const { queues, redis } = await setUp(t);
   const job = randomBytes(512 * 1_024).toString('base64');
+  const add = (id: string): Promise<true> =>
+    queues.logs
+      .add({ id, contract: anyJob('logs', 'ship-log-batch'), data: { job } })
+      .then(() => true);
   let added = 0;
-  for (; await queues.room.logs.has(job.length); added++)
-    await queues.logs.add({
-      id: `l-${randomUUID()}`,
-      contract: anyJob('logs', 'ship-log-batch'),
-      data: { job },
-    });
+  for (; await queues.room.logs.has(job.length); added++) {
+    const id = `l-${randomUUID()}`;
+    // On a busy machine Redis's answer may come too late: what is added again under its id is there once.
+    await eventually(() => add(id));
+  }
   t.true(added > 10);
   const share = await redis.usedShare();
   t.true(share < 0.65, `${share}`);
