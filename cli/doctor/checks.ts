@@ -3,7 +3,7 @@ export const doctorChecks = {
   configuration:
     'the environment is complete for the API or for the worker; names what is set under almost the name of a variable',
   postgres:
-    'PostgreSQL answers, writes a row and lets a temporary table grow, both rolled back, and [its locale](deploy.md#2-postgresql-and-valkey) suits: [down](#postgresql-is-down), [refuses writes](#postgresql-refuses-writes)',
+    'PostgreSQL answers, writes a row and lets a temporary table grow, both rolled back, and its locale suits: [down](#postgresql-is-down), [refuses us](#postgresql-refuses-us), [refuses writes](#postgresql-refuses-writes), [unsuitable locale](#unsuitable-locale)',
   'time-outs':
     '`statement_timeout` took effect; shown only if it did not: [connection poolers](#connection-poolers)',
   migrations: 'none is pending',

@@ -75,9 +75,9 @@ function adviceOn(refusal: DatabaseRefusal['kind'] | undefined): string {
   if (refusal === 'refuses_writes')
     return 'See the runbook: PostgreSQL refuses writes. Until it is fixed, the API answers 503 to requests that write, and no mail is sent.';
   if (refusal === 'refuses_connections')
-    return 'PostgreSQL is running. Correct the user and password in DATABASE_URL, or free connections or allow more; until then the API answers 503.';
+    return 'PostgreSQL is running. Correct the user and password in DATABASE_URL, or free connections or allow more; until then the API answers 503. See the runbook: PostgreSQL refuses us.';
   if (refusal !== undefined)
-    return 'PostgreSQL is running. If the statement took too long, end what holds the lock (pg_locks, pg_stat_activity); until then the API answers 503.';
+    return 'PostgreSQL is running. If the statement took too long, end what holds the lock (pg_locks, pg_stat_activity); until then the API answers 503. See the runbook: PostgreSQL refuses us.';
   return 'Start PostgreSQL or restore the connection; until then the API answers 503 and no mail is sent.';
 }
 

@@ -23,8 +23,8 @@ export interface AlertsEnvironment {
   /** The spool of all processes. */
   readonly spoolDir: string;
   readonly processes: Readonly<Record<ProcessName, Program>>;
-  /** Runs a statement as the administrator, also on a server that is read-only. */
-  sql(text: string): Promise<Record<string, unknown>[]>;
+  /** Runs a statement as the administrator, also on a server that is read-only; in our database unless another is named. */
+  sql(text: string, database?: string): Promise<Record<string, unknown>[]>;
   /** Runs a command on a Redis. */
   command(name: 'main' | 'logs', ...words: string[]): Promise<unknown>;
   close(): Promise<void>;
@@ -106,7 +106,7 @@ async function open(dataDir: string, onClose: OnClose): Promise<Omit<AlertsEnvir
     inboxes,
     spoolDir,
     processes,
-    sql: (text) => runSql(postgres.url, text),
+    sql: (text, database) => runSql(postgres.url, text, database),
     command: (name, ...words) => runCommand(redis[name].url, words),
   };
 }
@@ -143,8 +143,14 @@ function createProgram(
   };
 }
 
-async function runSql(url: string, text: string): Promise<Record<string, unknown>[]> {
-  const client = new pg.Client({ connectionString: url });
+async function runSql(
+  url: string,
+  text: string,
+  database: string | undefined,
+): Promise<Record<string, unknown>[]> {
+  const address = new URL(url);
+  if (database !== undefined) address.pathname = `/${database}`;
+  const client = new pg.Client({ connectionString: address.href });
   await client.connect();
   try {
     await client.query('set default_transaction_read_only = off');

@@ -227,7 +227,36 @@ export const scenarios: readonly Scenario[] = [
     cause: (environment) => setReadOnly(environment, 'on'),
     mend: (environment) => setReadOnly(environment, 'off'),
   },
+  {
+    states: ['postgres_refuses'],
+    fault: 'the database takes no connections, and those that are open are ended',
+    cause: (environment) => allowConnections(environment, false),
+    mend: (environment) => allowConnections(environment, true),
+  },
+  {
+    states: ['unsuitable_locale'],
+    fault: 'lower() is replaced by one that knows the rules of Turkish',
+    cause: ({ sql }) =>
+      sql(`create function public.lower(text) returns text immutable language sql
+             as $$ select pg_catalog.lower(replace($1, 'I', 'ı')) $$;
+           alter role current_user set search_path = public, pg_catalog;
+           ${endSessions}`),
+    mend: ({ sql }) =>
+      sql(
+        `alter role current_user reset search_path; drop function public.lower(text); ${endSessions}`,
+      ),
+  },
 ];
+
+/** Settings of a role count for new sessions. */
+const endSessions = `select pg_terminate_backend(pid) from pg_stat_activity
+                      where application_name like 'rollcall%' and pid <> pg_backend_pid()`;
+
+async function allowConnections({ sql }: AlertsEnvironment, areAllowed: boolean): Promise<void> {
+  const elsewhere = 'postgres';
+  await sql(`alter database rollcall allow_connections ${areAllowed}`, elsewhere);
+  await sql(endSessions, elsewhere);
+}
 
 async function setReadOnly({ sql }: AlertsEnvironment, value: 'on' | 'off'): Promise<void> {
   // Not in a transaction.

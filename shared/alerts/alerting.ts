@@ -180,8 +180,8 @@ async function evaluateOnce(alerting: Alerting, signal: AbortSignal): Promise<vo
   const evaluation = evaluate(withoutOutages(alerting, facts));
   alerting.evaluation = evaluation;
   const confirmed = debounce(alerting.streaks, evaluation);
-  // While PostgreSQL is red for this process, it is the wrong place to say so.
-  const changes = facts.checks['postgres']?.ok ? await report(alerting, confirmed) : undefined;
+  // While PostgreSQL is away for this process, it is the wrong place to say so.
+  const changes = isPostgresUp(facts) ? await report(alerting, confirmed) : undefined;
   // Not awaited: what others see may depend on this process's next evaluation in time.
   alerting.sending ??= notify(alerting, { evaluation, confirmed, changes }, signal)
     .catch((error: unknown) => warn(alerting, error))
@@ -286,15 +286,20 @@ async function callHeartbeat({ deps, isDue }: Alerting, signal: AbortSignal): Pr
 function withoutOutages(alerting: Alerting, facts: Facts): Facts {
   const now = performance.now();
   const { presenceAfterMs, tasksAfterMs } = alerting.settings;
-  const isPostgresUp = facts.checks['postgres']?.ok === true;
+  const isUp = isPostgresUp(facts);
   const isRedisUp = facts.checks['redis']?.ok === true;
-  if (!isPostgresUp) alerting.presenceFrom = now + presenceAfterMs;
-  if (!isPostgresUp || !isRedisUp) alerting.tasksFrom = now + tasksAfterMs;
+  if (!isUp) alerting.presenceFrom = now + presenceAfterMs;
+  if (!isUp || !isRedisUp) alerting.tasksFrom = now + tasksAfterMs;
   return {
     ...facts,
     processes: now < alerting.presenceFrom ? undefined : facts.processes,
     tasks: now < alerting.tasksFrom ? undefined : facts.tasks,
   };
+}
+
+/** It works with any locale. */
+function isPostgresUp({ checks: { postgres } }: Facts): boolean {
+  return postgres?.ok === true || postgres?.kind === 'unsuitable_locale';
 }
 
 function spoolFacts({ deps, drops }: Alerting): SpoolFacts | undefined {

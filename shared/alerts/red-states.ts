@@ -52,8 +52,20 @@ const databaseStates = {
     severity: 'critical',
     stopsMail: true,
     section: 'postgresql-is-down',
-    meaning: 'PostgreSQL cannot be reached, does not answer in time, or refuses connections',
-    find: ({ checks }) => problemOf(checks['postgres'], (kind) => kind !== 'refuses_writes'),
+    meaning: 'PostgreSQL cannot be reached, or does not answer in time',
+    find: ({ checks }) => problemOf(checks['postgres'], (kind) => kind === undefined),
+  },
+  postgres_refuses: {
+    title: 'PostgreSQL refuses us',
+    severity: 'critical',
+    stopsMail: true,
+    section: 'postgresql-refuses-us',
+    meaning: 'PostgreSQL answers, and refuses our connections or our statements',
+    find: ({ checks }) =>
+      problemOf(
+        checks['postgres'],
+        (kind) => kind === 'refuses_connections' || kind === 'refuses_statements',
+      ),
   },
   postgres_refuses_writes: {
     title: 'PostgreSQL refuses writes',
@@ -62,6 +74,13 @@ const databaseStates = {
     section: 'postgresql-refuses-writes',
     meaning: 'PostgreSQL answers and is read-only, or its disk is full',
     find: ({ checks }) => problemOf(checks['postgres'], (kind) => kind === 'refuses_writes'),
+  },
+  unsuitable_locale: {
+    title: 'The locale of the database is unsuitable',
+    severity: 'critical',
+    section: 'unsuitable-locale',
+    meaning: "PostgreSQL works, and `lower('I')` is not `i` in the database: no process is ready",
+    find: ({ checks }) => problemOf(checks['postgres'], (kind) => kind === 'unsuitable_locale'),
   },
   migrations_pending: {
     title: 'Migrations are pending',

@@ -1,6 +1,13 @@
 import { ConnectionError, DatabaseError, TimeoutError, UniqueConstraintError } from 'sequelize';
 import { messageOf } from '../errors/message-of.js';
-import { isConflict, isUnavailable, refusesWrites, type Reported } from './sql-states.js';
+import {
+  describeState,
+  isConflict,
+  isRestarting,
+  isUnavailable,
+  refusesWrites,
+  type Reported,
+} from './sql-states.js';
 
 /** Messages of the client's own errors, which have no code. */
 const UNAVAILABLE_MESSAGE =
@@ -19,7 +26,8 @@ export function isDatabaseUnavailable(error: unknown): boolean {
 
 /** What a reachable PostgreSQL refuses. */
 export interface DatabaseRefusal {
-  readonly kind: 'refuses_writes' | 'refuses_connections' | 'refuses_statements';
+  /** None for a server that is starting or shutting down. */
+  readonly kind?: 'refuses_writes' | 'refuses_connections' | 'refuses_statements';
   /** In words for an operator, without the server's own message. */
   readonly problem: string;
 }
@@ -31,9 +39,10 @@ export function refusalOfDatabase(error: unknown): DatabaseRefusal | undefined {
   if (!reported) return undefined;
   const { state } = reported;
   if (refusesWrites(reported)) return { kind: 'refuses_writes', problem: 'refuses writes' };
+  if (isRestarting(state)) return { problem: `is starting or shutting down: ${state}` };
   return error instanceof ConnectionError
-    ? { kind: 'refuses_connections', problem: `refuses connections (${state})` }
-    : { kind: 'refuses_statements', problem: `refuses statements (${state})` };
+    ? { kind: 'refuses_connections', problem: `refuses connections: ${describeState(state)}` }
+    : { kind: 'refuses_statements', problem: `refuses statements: ${describeState(state)}` };
 }
 
 /** True after a deadlock or serialization failure: the same transaction may succeed when it is run again. */

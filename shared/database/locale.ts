@@ -9,4 +9,4 @@ export const LOCALE_PROBLEM = `has a locale in which lower('I') is not 'i'`;
 
 /** The locale of a database is chosen when it is created. */
 export const LOCALE_ADVICE =
-  'Create another database, with a locale such as C.UTF-8 or en_US.UTF-8, and restore a dump of this one there: docs/deploy.md.';
+  'Create another database, with a locale such as C.UTF-8 or en_US.UTF-8, and restore a dump of this one there. See the runbook: Unsuitable locale.';

@@ -14,6 +14,22 @@ const OUT_OF_IDS = '54000';
 const NO_PRIVILEGE = '42501';
 /** Internal error. Connection poolers report their own failures with it and then close the connection. */
 const INTERNAL = 'XX000';
+/** Admin shutdown, crash shutdown, cannot connect now: the server ends, or starts, or recovers. */
+const RESTARTING = /^57P0[123]$/;
+/** What a refusal means for an operator. */
+const MEANINGS: Readonly<Record<string, string>> = {
+  '28000': 'no access for this user or connection',
+  '28P01': 'the user or the password is wrong',
+  '3D000': 'the database does not exist',
+  '42501': 'the user lacks rights',
+  '42703': 'the schema is older or newer than the code',
+  '42P01': 'the schema is older or newer than the code',
+  '53200': 'it has no memory left',
+  '53300': 'it has too many connections',
+  '55000': 'the database takes no connections',
+  '55P03': 'another session holds a lock',
+  '57014': 'they take too long',
+};
 /** Deadlock, serialization failure. */
 const CONFLICT: ReadonlySet<string> = new Set(['40P01', '40001']);
 
@@ -44,5 +60,13 @@ export const isReadOnlyServer = (state: string | undefined): boolean =>
 /** True when the error may be a refused write, judged without its statement. */
 export const mayRefuseWrites = (state: string | undefined): boolean =>
   isReadOnlyServer(state) || state === OUT_OF_IDS || state === NO_PRIVILEGE;
+
+export const isRestarting = (state: string): boolean => RESTARTING.test(state);
+
+/** The code, with its meaning where we know one. */
+export function describeState(state: string): string {
+  const meaning = MEANINGS[state];
+  return meaning === undefined ? state : `${state} (${meaning})`;
+}
 
 export const isConflict = (state: string): boolean => CONFLICT.has(state);

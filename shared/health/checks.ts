@@ -13,6 +13,7 @@ export type ProblemKind =
   | 'refuses_writes'
   | 'refuses_commands'
   | 'out_of_memory'
+  | 'unsuitable_locale'
   | 'migrations_pending'
   | 'not_relayed'
   | 'not_processed'
@@ -36,7 +37,7 @@ type CheckMeanings = Readonly<Record<string, string>>;
 /** The readiness checks of both processes. */
 const commonMeanings = {
   postgres:
-    "`postgres cannot be reached`, `postgres did not answer in time` (2 s). `postgres refuses writes`: [it is read-only or its disk is full](#postgresql-refuses-writes). `postgres refuses connections (SQLSTATE)`: it was reached; its answer is in the log. `postgres has a locale in which lower('I') is not 'i'`: [its locale](deploy.md#2-postgresql-and-valkey)",
+    "`postgres cannot be reached`, `postgres did not answer in time` (2 s). `postgres refuses writes`: [it is read-only or its disk is full](#postgresql-refuses-writes). `postgres refuses connections: …`, `postgres refuses statements: …`, with the SQLSTATE: [PostgreSQL refuses us](#postgresql-refuses-us). `postgres is starting or shutting down: …`: wait. `postgres has a locale in which lower('I') is not 'i'`: [unsuitable locale](#unsuitable-locale)",
   redis:
     '`redis cannot be reached`, `redis did not answer in time`: the Redis of `REDIS_URL`. `redis refuses commands: …`, `redis is a cluster: …`: [Redis refuses commands](#redis-refuses-commands)',
   redis_logs: 'the same for the Redis of `REDIS_URL_LOGS`, if that is a different Redis',

@@ -73,7 +73,7 @@ export function commonChecks(
       ]);
       return row?.lowersAscii === true
         ? { ok: true }
-        : { ok: false, problem: `postgres ${LOCALE_PROBLEM}` };
+        : { ok: false, kind: 'unsuitable_locale', problem: `postgres ${LOCALE_PROBLEM}` };
     },
     ...Object.fromEntries(
       queues.redisNames.map((name) => [redisChecks[name], () => answers(queues.ping(name))]),

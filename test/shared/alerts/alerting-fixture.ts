@@ -4,7 +4,7 @@ import { json } from 'node:stream/consumers';
 import { createMetrics } from '../../../shared/metrics/metrics.js';
 import { startAlerting, type AlertingSettings } from '../../../shared/alerts/alerting.js';
 import type { NoticeChannel } from '../../../shared/alerts/notice.js';
-import type { Check } from '../../../shared/health/checks.js';
+import type { Check, CheckResult } from '../../../shared/health/checks.js';
 import { commonChecks } from '../../../shared/health/readiness.js';
 import type { SpoolUse } from '../../../shared/log-shipping/open-logging.js';
 import { openQueues } from '../../../shared/queues/queues.js';
@@ -46,9 +46,9 @@ export async function openReceiver(
 
 /** A check that fails while the fault has a problem. */
 export const checkOf =
-  (fault: { problem: string | undefined }): Check =>
+  (fault: Pick<CheckResult, 'problem' | 'kind'>): Check =>
   async () =>
-    fault.problem === undefined ? { ok: true } : { ok: false, problem: fault.problem };
+    fault.problem === undefined ? { ok: true } : { ok: false, ...fault };
 
 type Log = ReturnType<typeof createRecordingLogger>['log'];
 

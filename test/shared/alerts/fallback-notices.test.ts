@@ -3,7 +3,7 @@ import { createWebhook } from '../../../shared/alerts/webhook.js';
 import { shareProcess, useContext, type Scope } from '../../helpers/context.js';
 import { eventually } from '../../helpers/eventually.js';
 import { openTcpProxy } from '../../helpers/tcp-proxy.js';
-import { looks, openAlerts, openReceiver, sentOn, start } from './alerting-fixture.js';
+import { checkOf, looks, openAlerts, openReceiver, sentOn, start } from './alerting-fixture.js';
 
 shareProcess();
 
@@ -69,6 +69,15 @@ test.serial(
     t.is(names().length, 3);
   },
 );
+
+test.serial('an unsuitable locale is recorded: PostgreSQL works', async (t) => {
+  const problem = 'postgres has another locale';
+  await start(t, context, {
+    checks: { postgres: checkOf({ problem, kind: 'unsuitable_locale' }) },
+  });
+  await eventually(async () => (await openAlerts(context)).length > 0, { of: 'the alert' });
+  t.deepEqual(await openAlerts(context), ['unsuitable_locale']);
+});
 
 /** A process from which PostgreSQL and Redis are taken away, and the notices that it has sent. */
 async function startCutOff(scope: Scope) {

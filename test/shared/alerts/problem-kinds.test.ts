@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import test from 'ava';
 import { evaluate } from '../../../shared/alerts/evaluation.js';
 import { readFacts } from '../../../shared/alerts/facts.js';
@@ -40,6 +41,19 @@ const faults: Readonly<Partial<Record<RedStateName, Fault>>> = {
         .catch(() => undefined);
     },
     undo: 'drop function refuse cascade',
+  },
+  unsuitable_locale: {
+    // For the sessions that follow.
+    cause: () =>
+      context.rows(`do $do$ begin
+        create function public.lower(text) returns text immutable language sql
+          as $$ select pg_catalog.lower(replace($1, 'I', 'ı')) $$;
+        execute format('alter database %I set search_path = public, pg_catalog', current_database());
+      end $do$`),
+    undo: `do $$ begin
+      drop function public.lower(text);
+      execute format('alter database %I reset search_path', current_database());
+    end $$`,
   },
   migrations_pending: {
     cause: () => context.rows(`update schema_migrations set name = name || '-later'`),
@@ -88,9 +102,54 @@ const reworded = (checks: Awaited<ReturnType<typeof readFacts>>['checks']) =>
     ]),
   );
 
-async function open(scope: Scope) {
+for (const [what, problem, address] of [
+  [
+    'the password is wrong',
+    'refuses connections: 28P01 (the user or the password is wrong)',
+    () => addressWith({ password: 'wrong' }),
+  ],
+  [
+    'the database is missing',
+    'refuses connections: 3D000 (the database does not exist)',
+    () => addressWith({ pathname: '/missing' }),
+  ],
+  [
+    'there are too many connections',
+    'refuses connections: 53300 (it has too many connections)',
+    (t: Scope) => addressOfRole(t, 'login connection limit 0'),
+  ],
+  [
+    'the role may not log in',
+    'refuses connections: 28000 (no access for this user or connection)',
+    (t: Scope) => addressOfRole(t, 'nologin'),
+  ],
+] as const) {
+  test.serial(
+    `where ${what}, PostgreSQL is not told as down, and the cause is named`,
+    async (t) => {
+      const deps = await open(t, await address(t));
+      const { red } = evaluate(await readFacts(deps));
+      t.deepEqual(
+        red.map(({ name, detail }) => [name, detail]),
+        [['postgres_refuses', `postgres ${problem}`]],
+      );
+    },
+  );
+}
+
+const addressWith = (parts: Partial<Record<'username' | 'password' | 'pathname', string>>) =>
+  Object.assign(new URL(context.databaseUrl), parts).href;
+
+async function addressOfRole(scope: Scope, rights: string): Promise<string> {
+  const username = `r_${randomUUID().replaceAll('-', '')}`;
+  await context.rows(`create role ${username} password 'secret' ${rights}`);
+  scope.teardown(() => context.rows(`drop role ${username}`));
+  return addressWith({ username, password: 'secret' });
+}
+
+async function open(scope: Scope, databaseUrl = context.databaseUrl) {
   const redis = await openOwnRedis(scope, { maxMemory: '64mb' });
-  const database = openTestDatabase(scope, context.databaseUrl);
+  const database = openTestDatabase(scope, databaseUrl);
   const queues = openQueues({ url: redis.url, logsUrl: redis.url }, createRecordingLogger().log);
   scope.teardown(() => queues.close());
   await eventually(() => queues.ping().then(() => true), { of: 'Redis' });

@@ -121,6 +121,8 @@ const pausedFor = (minutes: number) => ({
 /** For each state: what makes it red, and what is found. */
 const cases: Readonly<Record<string, readonly [Facts, RegExp]>> = {
   postgres_down: [failing('postgres', 'postgres cannot be reached'), /cannot be reached/],
+  postgres_refuses: [failing('postgres', 'it is busy', 'refuses_statements'), /busy/],
+  unsuitable_locale: [failing('postgres', 'has a locale', 'unsuitable_locale'), /locale/],
   postgres_refuses_writes: [failing('postgres', 'it is read-only', 'refuses_writes'), /read-only/],
   migrations_pending: [
     failing('migrations', 'one has not run', 'migrations_pending'),

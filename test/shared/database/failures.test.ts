@@ -171,13 +171,15 @@ test('a refusal by the server is described in our words, with only its code', as
   t.deepEqual(await refusalWith('54000'), refusesWrites);
   t.deepEqual(await refusalWith('57014'), {
     kind: 'refuses_statements',
-    problem: 'refuses statements (57014)',
+    problem: 'refuses statements: 57014 (they take too long)',
   });
+  t.deepEqual(await refusalWith('57P01'), { problem: 'is starting or shutting down: 57P01' });
+  t.is((await refusalWith('22012'))?.problem, 'refuses statements: 22012');
   const stranger = Object.assign(new URL(context.databaseUrl), { password: 'wrong' }).href;
   const refused = await failureOf(ask(openImpatient(t, stranger), 'select 1'));
   t.deepEqual(refusalOfDatabase(refused), {
     kind: 'refuses_connections',
-    problem: 'refuses connections (28P01)',
+    problem: 'refuses connections: 28P01 (the user or the password is wrong)',
   });
   t.is(refusalOfDatabase(new Error('connect ECONNREFUSED 127.0.0.1:5432')), undefined);
 });
@@ -185,7 +187,7 @@ test('a refusal by the server is described in our words, with only its code', as
 for (const [what, sql, refusal] of [
   ['a write', 'insert into outbox (id) values (gen_random_uuid())', 'refuses writes'],
   ['a lock of rows', 'select id from outbox for update', 'refuses writes'],
-  ['a read', 'select id from outbox', 'refuses statements (42501)'],
+  ['a read', 'select id from outbox', 'refuses statements: 42501 (the user lacks rights)'],
 ] as const) {
   test(`a right that is missing, for ${what}: it ${refusal}`, async (t) => {
     const role = `lacks_${randomUUID().replaceAll('-', '')}`;
@@ -206,7 +208,7 @@ test('a prepared statement that lacks a right fails in the same way', async (t) 
   for (const text of [`create role ${role}`, `set role ${role}`])
     await statements.run({ name: '', text }, []);
   for (const [text, refusal] of [
-    ['select id from outbox', 'refuses statements (42501)'],
+    ['select id from outbox', 'refuses statements: 42501 (the user lacks rights)'],
     ['select id from outbox for update', 'refuses writes'],
   ] as const) {
     const failure = await failureOf(statements.run({ name: text, text }, []));

@@ -234,7 +234,10 @@ test.serial(
   async (t) => {
     const stranger = Object.assign(new URL(context.databaseUrl), { password: 'wrong' }).href;
     const { ask, lines } = await setUp(t, { databaseUrl: stranger });
-    t.is((await ask()).checks['postgres']?.problem, 'postgres refuses connections (28P01)');
+    t.is(
+      (await ask()).checks['postgres']?.problem,
+      'postgres refuses connections: 28P01 (the user or the password is wrong)',
+    );
     t.regex(JSON.stringify(lines), /password authentication failed/);
   },
 );
