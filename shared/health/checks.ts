@@ -37,9 +37,9 @@ type CheckMeanings = Readonly<Record<string, string>>;
 /** The readiness checks of both processes. */
 const commonMeanings = {
   postgres:
-    "`postgres cannot be reached`, `postgres did not answer in time` (2 s). `postgres refuses writes`: [it is read-only or its disk is full](#postgresql-refuses-writes). `postgres refuses connections: …`, `postgres refuses statements: …`, with the SQLSTATE: [PostgreSQL refuses us](#postgresql-refuses-us). `postgres is starting or shutting down: …`: wait. `postgres has a locale in which lower('I') is not 'i'`: [unsuitable locale](#unsuitable-locale)",
+    "`postgres cannot be reached`, with the code of the error, such as `ECONNREFUSED` or `CERT_HAS_EXPIRED`: [PostgreSQL is down](#postgresql-is-down). `postgres did not answer in time` (2 s). `postgres refuses writes`: [it is read-only or its disk is full](#postgresql-refuses-writes). `postgres refuses connections: …`, `postgres refuses statements: …`, with the SQLSTATE: [PostgreSQL refuses us](#postgresql-refuses-us). `postgres is starting or shutting down: …`: wait. `postgres has a locale in which lower('I') is not 'i'`: [unsuitable locale](#unsuitable-locale)",
   redis:
-    '`redis cannot be reached`, `redis did not answer in time`: the Redis of `REDIS_URL`. `redis refuses commands: …`, `redis is a cluster: …`: [Redis refuses commands](#redis-refuses-commands)',
+    '`redis cannot be reached`, with the code of the error, `redis did not answer in time`: the Redis of `REDIS_URL`. `redis refuses commands: …`, `redis is a cluster: …`: [Redis refuses commands](#redis-refuses-commands)',
   redis_logs: 'the same for the Redis of `REDIS_URL_LOGS`, if that is a different Redis',
   migrations: '`migrations are pending`: the newest one that the code needs has not run',
   outbox:

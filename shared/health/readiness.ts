@@ -5,6 +5,7 @@ import { LOCALE_PROBLEM, LOWERS_ASCII } from '../database/locale.js';
 import { checkWrites } from '../database/write-probe.js';
 import { isSchemaCurrent } from '../database/schema-version.js';
 import type { Statement } from '../database/statements.js';
+import { networkCodeOf } from '../errors/network-code.js';
 import { waitAtMost } from '../lifecycle/wait-at-most.js';
 import type { Logger } from '../logging/logger.js';
 import type { JobQueue } from '../queues/job-queue.js';
@@ -164,7 +165,9 @@ async function run(name: string, check: Check): Promise<CheckResult> {
   } catch (error) {
     // The reason is logged; a public answer must not quote a driver.
     const refusal = refusalOfDatabase(error) ?? refusalOfRedis(error);
-    if (!refusal) return { ok: false, problem: `${name} cannot be reached` };
-    return { ok: false, kind: refusal.kind, problem: `${name} ${refusal.problem}` };
+    if (refusal) return { ok: false, kind: refusal.kind, problem: `${name} ${refusal.problem}` };
+    const code = networkCodeOf(error);
+    const cause = code === undefined ? '' : ` (${code})`;
+    return { ok: false, problem: `${name} cannot be reached${cause}` };
   }
 }

@@ -23,22 +23,26 @@ export async function tryWrites(
 
 /**
  * Returns a probe of the Redis behind a client. It rejects within about two seconds when Redis does not answer or does
- * not write: with Redis's own refusal if there was one, even if that was of a connection.
+ * not write: with Redis's own refusal if there was one, even if that was of a connection, or else with why it was not reached.
  */
 export function createRedisProbe(redis: Redis, queues: readonly QueueName[]): () => Promise<void> {
-  let refusal: Error | undefined;
+  let failure: Error | undefined;
   redis.on('error', (error: Error) => {
-    refusal = isRefusal(error) ? error : undefined;
+    failure = error;
   });
   return async () => {
     try {
       await connectionAttempt(redis);
       await tryWrites(redis, queues);
-      refusal = undefined;
+      failure = undefined;
     } catch (error) {
       // The client disconnects from a replica at once: the next probe finds no connection, for the same reason.
-      if (isRefusal(error)) refusal = error;
-      throw refusal ?? (await refusalOfConnection(redis.options)) ?? error;
+      if (isRefusal(error)) failure = error;
+      if (isRefusal(failure)) throw failure;
+      const isConnected = redis.status === 'ready';
+      throw (
+        (await refusalOfConnection(redis.options)) ?? (isConnected ? error : (failure ?? error))
+      );
     }
   };
 }
