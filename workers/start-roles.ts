@@ -11,13 +11,15 @@ import {
 import type { WorkerDeps } from './deps.js';
 import type { Drain } from './jobs/drain.js';
 import { evenRateLimiter } from './jobs/even-rate-limiter.js';
+import { startRecoveryChecks } from './jobs/recovery-checks.js';
 import { startJobWorker, type JobWorker } from './jobs/start-worker.js';
 import { workerName } from './jobs/worker-name.js';
+import { firehoseFault } from './logs/firehose-fault.js';
 import { createShipLogBatch } from './logs/ship-log-batch.processor.js';
 import { createMailBreaker } from './mail/delivery/circuit-breaker.js';
 import { createConnectionLimit } from './mail/smtp/connection-limit.js';
 import { createDeliverMail } from './mail/delivery/deliver-mail.processor.js';
-import { startRecoveryChecks } from './mail/delivery/recovery-checks.js';
+import { mailServerFaults } from './mail/delivery/mail-server-faults.js';
 import { mailsInFlight } from './mail/delivery/send-slots.js';
 import { smtpConnections } from './mail/smtp/smtp.mailer.js';
 import { startRelay } from './relay/relay.js';
@@ -100,7 +102,7 @@ function startMailConsumer(start: ConsumerStart): JobWorker {
     else log.info(fields, 'SMTP connections restored');
   });
   const breaker = createMailBreaker({ faults, metrics, log });
-  start.parts.push(startRecoveryChecks({ database, faults, breaker, log }));
+  start.parts.push(startRecoveryChecks(mailServerFaults({ database, faults, breaker }), log));
   return startJobWorker({
     ...consumerOf('mail', start),
     jobs: outboxJobs,
@@ -135,12 +137,14 @@ function startMailConsumer(start: ConsumerStart): JobWorker {
 function startLogConsumer(start: ConsumerStart): JobWorker | undefined {
   const { queues, sink, faults, metrics, localLog, tracer } = start.deps;
   if (!sink) return undefined;
+  const { receipts } = queues;
+  start.parts.push(startRecoveryChecks([firehoseFault({ receipts, faults })], localLog));
   return startJobWorker({
     ...consumerOf('logs', start),
     jobs: shipLogBatch,
     process: createShipLogBatch({
       sink,
-      receipts: queues.receipts,
+      receipts,
       faults,
       metrics,
       localLog,

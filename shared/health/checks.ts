@@ -57,7 +57,8 @@ export const redisChecks = {
 /** The readiness checks of dependencies that refuse to work until an operator acts; of the worker. */
 const dependencyMeanings = {
   smtp: "the mail server's answer when it refused our settings; clears when this worker has sent a mail, or soon after another has",
-  firehose: "Firehose's answer when it refused our settings; clears when a batch has been shipped",
+  firehose:
+    "Firehose's answer when it refused our settings; clears when this worker has shipped a batch, or two minutes after it was last refused if another has since",
 } as const satisfies CheckMeanings;
 
 const refusalMeaning = (queue: QueueName): string =>

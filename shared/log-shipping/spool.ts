@@ -70,7 +70,7 @@ export interface Shipping {
 /** Where segments are shipped to. */
 export interface ShippingRoute {
   readonly queue: Pick<JobQueue<'logs'>, 'add' | 'stateOf'>;
-  readonly receipts: Receipts;
+  readonly receipts: Pick<Receipts, 'find'>;
   readonly room: QueueRoom;
   /** Writes to this spool; takes the records of gaps. */
   readonly log: Logger;

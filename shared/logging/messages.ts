@@ -270,11 +270,11 @@ export const logMessages = {
     process: 'worker',
     meaning: '[Mail](#mail-does-not-arrive); once per worker and outage',
   },
-  'SMTP recovery check failed': {
+  'recovery check failed': {
     level: 'warn',
     process: 'worker',
     meaning:
-      'PostgreSQL did not say whether another worker has sent a mail since this one met a fault of the mail server; it asks again',
+      'PostgreSQL or Redis did not say whether another worker has sent a mail (`smtp`), or shipped a batch of log lines (`firehose`; on stdout only), since this one met a fault of the same (`labels.check`); it asks again',
   },
   'SMTP connections reduced': {
     level: 'warn',

@@ -6,6 +6,8 @@ export interface Receipts {
   write(jobId: string): Promise<void>;
   /** Returns those of the ids that have a receipt. */
   find(jobIds: readonly string[]): Promise<ReadonlySet<string>>;
+  /** Whether any worker has written one within the last so many milliseconds, by its clock and ours. */
+  hasWrittenWithin(ms: number): Promise<boolean>;
 }
 
 const KEY = '{logs}:shipped';
@@ -49,6 +51,7 @@ export function createReceipts(redis: Redis): Receipts {
       }
       return found;
     },
+    hasWrittenWithin: async (ms) => (await redis.zcount(KEY, Date.now() - ms, '+inf')) > 0,
   };
 }
 

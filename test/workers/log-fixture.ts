@@ -4,15 +4,18 @@ import { packLines } from '../../shared/jobs/ship-log-batch.js';
 import { createDependencyFaults } from '../../workers/jobs/dependency-faults.js';
 import { openFirehoseSink } from '../../workers/logs/firehose.sink.js';
 import { measuredSink } from '../../workers/logs/measured-sink.js';
-import { createShipLogBatch } from '../../workers/logs/ship-log-batch.processor.js';
+import {
+  createShipLogBatch,
+  type ShipLogBatchDeps,
+} from '../../workers/logs/ship-log-batch.processor.js';
 import type { Scope } from '../helpers/context.js';
 import { createRecordingLogger } from '../helpers/log.js';
 import { jobContext, type TestJobContext } from './fixture.js';
 
 let streams = 0;
 
-/** A processor for a stream of its own at this endpoint. The process can have one endpoint at a time: run tests serially. */
-export function openLogFixture(scope: Scope, url: string) {
+/** A processor for a stream of its own at this endpoint, with receipts in memory unless others are given. The process can have one endpoint at a time: run tests serially. */
+export function openLogFixture(scope: Scope, url: string, kept?: ShipLogBatchDeps['receipts']) {
   globalThis.process.env['AWS_ENDPOINT_URL_FIREHOSE'] = url;
   const stream = `s${++streams}`;
   const sink = openFirehoseSink({
@@ -41,7 +44,7 @@ export function openLogFixture(scope: Scope, url: string) {
   const metrics = createMetrics('worker');
   const process = createShipLogBatch({
     sink: measuredSink(sink, metrics),
-    receipts: receiptStore,
+    receipts: kept ?? receiptStore,
     faults,
     metrics,
     localLog: log,
@@ -49,6 +52,8 @@ export function openLogFixture(scope: Scope, url: string) {
   return {
     stream,
     process,
+    faults,
+    log,
     metrics,
     receipts,
     receiptStore,

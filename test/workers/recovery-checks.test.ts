@@ -1,16 +1,23 @@
 import test from 'ava';
-import { startRecoveryChecks } from '../../workers/mail/delivery/recovery-checks.js';
+import { Redis } from 'ioredis';
+import type { Logger } from '../../shared/logging/logger.js';
+import { createReceipts } from '../../shared/queues/receipts.js';
+import { startRecoveryChecks, type SharedFault } from '../../workers/jobs/recovery-checks.js';
+import { firehoseFault } from '../../workers/logs/firehose-fault.js';
+import { mailServerFaults } from '../../workers/mail/delivery/mail-server-faults.js';
 import { shareProcess, useContext, type Scope } from '../helpers/context.js';
 import { eventually } from '../helpers/eventually.js';
 import type { SmtpAnswer } from '../helpers/smtp-server.js';
 import { openTcpProxy } from '../helpers/tcp-proxy.js';
 import { setUpDelivery } from './delivery-fixture.js';
+import { openLogFixture, openStrictServer } from './log-fixture.js';
 
 shareProcess();
 
 const context = useContext();
 
 const INTERVAL_MS = 20;
+const QUIET_MS = 20;
 const QUOTA = 'Throttling failure: Daily message quota exceeded';
 
 test.serial(
@@ -56,7 +63,7 @@ test.serial('without PostgreSQL the fault stands, and ends once that answers aga
   t.is(await second.deliver(await second.fixture.promiseConfirmation()), 'sent');
   await proxy.refuse();
   startChecks(t, first);
-  await eventually(() => first.fixture.messages().includes('SMTP recovery check failed'));
+  await eventually(() => first.fixture.messages().includes('recovery check failed'));
   t.is(await first.problem(), `454 ${QUOTA}`);
   await proxy.restore();
   await eventually(async () => (await first.problem()) === undefined);
@@ -68,8 +75,43 @@ test.serial('without a fault the database is not asked', async (t) => {
   await proxy.refuse();
   const looks = startChecks(t, first);
   await eventually(() => looks() >= 2);
-  t.false(first.fixture.messages().includes('SMTP recovery check failed'));
+  t.false(first.fixture.messages().includes('recovery check failed'));
 });
+
+test.serial(
+  'a fault of Firehose ends when another worker has shipped a batch since, not by an earlier one',
+  async (t) => {
+    const server = await openStrictServer(t, /refused/, 'AccessDeniedException');
+    const receipts = openReceipts(t);
+    const first = openLogFixture(t, server.url);
+    const second = openLogFixture(t, server.url, receipts);
+    t.is(await second.ship(['earlier\n']), 'shipped');
+    await t.throwsAsync(first.ship(['refused\n']));
+    const fault = firehoseFault({ receipts, faults: first.faults }, QUIET_MS);
+    const looks = startFaultChecks(t, [fault], first.log);
+    await eventually(() => looks() >= 2);
+    t.regex((await first.problem()) ?? '', /^AccessDeniedException/);
+
+    t.is(await second.ship(['later\n']), 'shipped');
+    await eventually(async () => (await first.problem()) === undefined);
+  },
+);
+
+test.serial('a worker that Firehose refuses once a minute keeps its fault', async (t) => {
+  const receipts = openReceipts(t);
+  const { faults, log, problem } = openLogFixture(t, 'http://127.0.0.1:9');
+  faults.raise('firehose', 'no access');
+  await receipts.write('of another worker');
+  const looks = startFaultChecks(t, [firehoseFault({ receipts, faults })], log);
+  await eventually(() => looks() >= 2);
+  t.is(await problem(), 'no access');
+});
+
+function openReceipts(scope: Scope) {
+  const redis = new Redis(context.redisUrl);
+  scope.teardown(() => redis.disconnect());
+  return createReceipts(redis);
+}
 
 /** Two workers, and their mail server. */
 async function setUpTwo(t: Scope, databaseUrl = context.databaseUrl) {
@@ -83,15 +125,18 @@ async function setUpTwo(t: Scope, databaseUrl = context.databaseUrl) {
   return { first, second, answerWith: (next: SmtpAnswer) => void (answer = next) };
 }
 
+const startChecks = (t: Scope, { recovery }: Awaited<ReturnType<typeof setUpDelivery>>) =>
+  startFaultChecks(t, mailServerFaults(recovery, QUIET_MS), recovery.log);
+
 /** Starts the checks of a worker; returns how often they have looked for a fault. A look has ended before the next one. */
-function startChecks(t: Scope, { recovery }: Awaited<ReturnType<typeof setUpDelivery>>) {
+function startFaultChecks(t: Scope, [fault, ...others]: readonly SharedFault[], log: Logger) {
   let looks = 0;
-  const raisedAt: typeof recovery.faults.raisedAt = (name) => {
+  const metAt = (): number | undefined => {
     looks += 1;
-    return recovery.faults.raisedAt(name);
+    return fault?.metAt();
   };
-  const faults = { ...recovery.faults, raisedAt };
-  const checks = startRecoveryChecks({ ...recovery, faults }, INTERVAL_MS);
+  const faults = fault ? [{ ...fault, metAt }, ...others] : [];
+  const checks = startRecoveryChecks(faults, log, INTERVAL_MS);
   t.teardown(() => checks.stop());
   return () => looks;
 }

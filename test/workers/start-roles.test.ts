@@ -58,11 +58,28 @@ test('a worker that has no mail to send learns that another has sent one, draine
   await stop();
 });
 
+test('a worker that has no log lines to ship learns that another has shipped some', async (t) => {
+  const { deps, start } = await setUp(t, 'logs', {
+    FIREHOSE_DELIVERY_STREAM: 'logs',
+    AWS_REGION: 'eu-central-1',
+  });
+  deps.faults.raise('firehose', 'no access');
+  const earlierMs = 180_000;
+  const raisedAt: typeof deps.faults.raisedAt = (name) => {
+    const at = deps.faults.raisedAt(name);
+    return at === undefined ? undefined : at - earlierMs;
+  };
+  await eventually(() => deps.queues.receipts.write('of another').then(() => true));
+  const { stop } = start((given) => ({ ...given, faults: { ...given.faults, raisedAt } }));
+  await t.notThrowsAsync(eventually(async () => (await deps.faults.checks.firehose()).ok));
+  await stop();
+});
+
 /** A worker whose roles are not started yet. */
-async function setUp(t: Scope, roles: string) {
+async function setUp(t: Scope, roles: string, more: Readonly<Record<string, string>> = {}) {
   const redis = await openOwnRedis(t, { maxMemory: '64mb' });
   const config = loadWorkerConfig(
-    environment(context, { REDIS_URL: redis.url, WORKER_ROLES: roles }),
+    environment(context, { REDIS_URL: redis.url, WORKER_ROLES: roles, ...more }),
   );
   const { log } = createRecordingLogger();
   const cause = { reason: 'the test is over', exitCode: 0 };

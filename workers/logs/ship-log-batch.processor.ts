@@ -34,7 +34,8 @@ const RETRY_BASE_MS = 200;
 const MAX_RETRY_MS = 800;
 const MIN_PAUSE_MS = 1_000;
 const MAX_PAUSE_MS = 5_000;
-const MISCONFIGURED_PAUSE_MS = 60_000;
+/** A stream that refuses our settings is tried again this often. */
+export const MISCONFIGURED_PAUSE_MS = 60_000;
 /** A job whose attempts are used up is tried again this often while its records may be free of fault. */
 const LAST_ATTEMPT_EVERY_MS = 15 * 60_000;
 /** A stream that has accepted nothing for so long may itself be what refuses a record. */
