@@ -10,10 +10,9 @@ import { projectRoot } from '../../dev/paths.js';
 
 /**
  * The tests of parts and of flows without faults, and what shares a process with them: the others are about what happens, not
- * about which lines run. Measuring makes what computes much ten times slower, so `scaling` is not among them.
+ * about which lines run.
  */
-const MEASURED =
-  /^dist\/groups\/|^test\/(?:contract|shared\/(?!scaling\/)|workers|flows\/(?!faults\/))/;
+const MEASURED = /^dist\/groups\/|^test\/(?:contract|shared|workers|flows\/(?!faults\/))/;
 const PRODUCT = ['api', 'workers', 'shared'].map(
   (folder) => `${pathToFileURL(join(projectRoot, 'dist', folder)).href}/`,
 );
@@ -26,6 +25,7 @@ function measure(folder: string): void {
   const session = new Session();
   session.connect();
   session.post('Profiler.enable');
+  // Whether something ran, not how often: counting keeps V8 from optimizing.
   session.post('Profiler.startPreciseCoverage', { callCount: false, detailed: true });
   process.once('exit', () => {
     session.post('Profiler.takePreciseCoverage', (error, coverage) => {
