@@ -7,11 +7,11 @@ export const style = `:root {
   --line: #e6e7ec;
   --ink: #1a1c23;
   --soft: #5c6070;
-  --faint: #737787;
+  --faint: #646878;
   --accent: #4655d6;
   --accent-soft: #eceefc;
-  --debug: #6b7080;
-  --info: #1f6feb;
+  --debug: #646979;
+  --info: #1a5fd0;
   --warn: #92600a;
   --warn-soft: #fdf4dd;
   --error: #c4262e;
@@ -28,7 +28,7 @@ export const style = `:root {
     --line: #272a34;
     --ink: #e7e8ee;
     --soft: #a2a6b5;
-    --faint: #868b9c;
+    --faint: #8b90a1;
     --accent: #93a0ff;
     --accent-soft: #23284a;
     --debug: #8b90a1;
