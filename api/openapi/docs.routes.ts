@@ -20,7 +20,8 @@ export function readOpenApiDocument(): OpenApiDocument {
 
 const OPTIONS = {
   customSiteTitle: 'Rollcall API',
-  customCss: '.swagger-ui .topbar { display: none }',
+  // The list of servers has an empty label: it is named without being shown.
+  customCss: `.swagger-ui .topbar { display: none } .swagger-ui .servers > label::before { content: '' / 'Server' }`,
   swaggerOptions: {
     persistAuthorization: false,
     validatorUrl: null,

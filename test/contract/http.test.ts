@@ -253,6 +253,7 @@ test.serial(
     t.regex(headers.get('content-security-policy') ?? '', /script-src 'self';/);
     const scripts = [...String(body).matchAll(/<script[^>]*>/g)].map(([tag]) => tag);
     t.true(scripts.length > 0);
+    t.regex(String(body), /\.servers > label::before \{ content: '' \/ 'Server' \}/);
     for (const script of scripts) {
       const [, source = ''] = /src="([^"]+)"/.exec(script) ?? [];
       t.regex(source, /^\.?\/?[\w.-]+$/, script);
