@@ -1,4 +1,5 @@
 import test from 'ava';
+import type { TestAdmin } from '../helpers/admins.js';
 import { useApi } from '../helpers/api.js';
 import { openBrowser, type ConsoleBrowser } from '../helpers/console.js';
 import { useSharedContext } from '../helpers/context.js';
@@ -8,9 +9,10 @@ const operatorEmail = `words-operator@${context.mailDomain}`;
 const api = useApi(context, { env: { OPERATOR_EMAILS: operatorEmail } });
 
 let browser: ConsoleBrowser;
+let operator: TestAdmin;
 
 test.serial.before('log in', async () => {
-  const operator = await api.admins.confirmedAdmin({ email: operatorEmail });
+  operator = await api.admins.confirmedAdmin({ email: operatorEmail });
   browser = openBrowser(api.server.url);
   await browser.logIn(operator);
 });
@@ -41,6 +43,59 @@ test('a filter that cannot be read is refused by the names of its fields', async
   const { status, text } = await browser.get('/ops/audit?adminId=abc&operatorId=0');
   t.is(status, 422);
   t.regex(text, /<p>About admin: must be a number; By operator: must be 1 or more<\/p>/);
+});
+
+/** Questions, each with what else its answer carries. */
+const questions = {
+  '/ops/queues/mail/pause': {},
+  '/ops/queues/mail/resume': {},
+  '/ops/schedule/purge-expired/run': {},
+  '/ops/mail/dead/redrive': { state: 'dead', recipient: '@nobody.example', rate: '12' },
+  '/ops/mail/dead/discard': { state: 'dead', since: '2026-11-29T03:04:05.000Z', rate: '13' },
+  '/ops/mail/suppressions/lift': { address: 'nobody@words.example' },
+  '/ops/confirmations/send': { address: 'nobody@words.example' },
+} as const;
+
+test('an answer at fault is asked for again, with the fault at its field and what was entered', async (t) => {
+  const [message] = await insertDead('reason@asked.example');
+  const asked = {
+    ...questions,
+    [`/ops/mail/messages/${message?.id}/redrive`]: {},
+    [`/ops/admins/${operator.id}/end-sessions`]: {},
+    [`/ops/admins/${operator.id}/unlock`]: {},
+  };
+  for (const [path, fields] of Object.entries(asked)) {
+    const { status, text } = await browser.post(path, { ...fields, reason: '  \t ' });
+    t.is(status, 422, path);
+    t.true(text.includes(`<form method="post" action="${path}">`), path);
+    t.regex(
+      text,
+      / name="reason" value="  \\u0009 " aria-describedby="reason-fault reason-hint" aria-invalid="true" autofocus>/,
+    );
+    t.regex(
+      text,
+      /id="reason-fault">This must give a reason, in one line of at most 500 characters\.</,
+    );
+    for (const [name, value] of Object.entries(fields))
+      t.true(text.includes(`name="${name}" value="${value}"`), `${path}: ${name}`);
+    const data = await browser.post(
+      path,
+      { ...fields, reason: ' ' },
+      { accept: 'application/json' },
+    );
+    t.like(JSON.parse(data.text), { code: 'validation_failed', status: 422 }, path);
+  }
+  const bulk = { ...questions['/ops/mail/dead/redrive'], rate: '0', reason: 'they are back' };
+  const { text } = await browser.post('/ops/mail/dead/redrive', bulk);
+  t.regex(
+    text,
+    /name="rate" value="0" aria-describedby="rate-fault" aria-invalid="true" autofocus>/,
+  );
+  t.regex(text, /id="rate-fault">This must be more than 0, up to 1000\./);
+  t.regex(text, /name="reason" value="they are back" aria-describedby="reason-hint">/);
+  const unknown = await browser.post('/ops/queues/mail/pause', { reason: '', more: '1' });
+  t.is(unknown.status, 422);
+  t.regex(unknown.text, /more: is not a known field/);
 });
 
 test('no confirmation is promised to a suppressed address: the way to lift that is shown', async (t) => {
@@ -74,8 +129,8 @@ test('no confirmation is promised to a suppressed address: the way to lift that 
 const clock = (at: number): string => new Date(at).toISOString().slice(11, 16);
 
 const insertDead = (recipient: string) =>
-  context.rows(
+  context.rows<{ id: string }>(
     `insert into outbox (id, name, payload, recipient, trace_id, state, attempts, last_error, given_up_at)
-     values (gen_random_uuid(), 'send-security-notice', '{}', $1, md5($1), 'dead', 1, '550 no', now())`,
+     values (gen_random_uuid(), 'send-security-notice', '{}', $1, md5($1), 'dead', 1, '550 no', now()) returning id`,
     [recipient],
   );

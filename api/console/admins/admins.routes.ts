@@ -14,13 +14,13 @@ import { liftPasswordLocks } from '../../ops/password-locks.service.js';
 import { readMailTimeline } from '../../ops/mail/mail-timeline.service.js';
 import { isSuppressed } from '../../ops/mail/suppressions.service.js';
 import { logOutEverywhere } from '../../sessions/sessions.service.js';
-import { mayAct, operatorCause, requireWriter } from '../access/operator.js';
+import { mayAct, operatorCause } from '../access/operator.js';
 import type { ConsoleDeps } from '../console-deps.js';
 import { Answer, cursor, optionalText, Reason, requireAddress } from '../form-fields.js';
 import { sendConsolePage } from '../layout/console-page.js';
 import { clip, counted, foreign, withQuery } from '../layout/format.js';
 import { note } from '../layout/parts.js';
-import { sendQuestion } from '../layout/question.js';
+import { questionRoutes, sendQuestion, type Ask } from '../layout/question.js';
 import { wantsJson } from '../layout/wants-json.js';
 import { renderTimeline } from '../mail/mail.pages.js';
 import { renderAdmin, renderAdmins, renderRegistrations, renderSessions } from './admins.pages.js';
@@ -80,7 +80,7 @@ ${renderAdmins(page.rows, deps.roleOf, more)}${renderRegistrations(registrations
 }
 
 function sessionsRoutes(router: Router, deps: ConsoleDeps): void {
-  router.get('/admins/:id/end-sessions', requireWriter, async (req, res) => {
+  const ask: Ask = async (req, res) => {
     const admin = await readAdminDetails(deps, parse(Id, req.params));
     sendQuestion(req, res, {
       title: 'End all sessions?',
@@ -91,8 +91,8 @@ function sessionsRoutes(router: Router, deps: ConsoleDeps): void {
       isFinal: true,
       back: `/ops/admins/${admin.id}`,
     });
-  });
-  router.post('/admins/:id/end-sessions', async (req, res) => {
+  };
+  questionRoutes(router, '/admins/:id/end-sessions', ask, async (req, res) => {
     const admin = await readAdminDetails(deps, parse(Id, req.params));
     const { reason } = parse(Answer, req.body);
     const ended = await logOutEverywhere(deps, { id: admin.id }, operatorCause(req, reason));
@@ -102,7 +102,7 @@ function sessionsRoutes(router: Router, deps: ConsoleDeps): void {
 }
 
 function locksRoutes(router: Router, deps: ConsoleDeps): void {
-  router.get('/admins/:id/unlock', requireWriter, async (req, res) => {
+  const ask: Ask = async (req, res) => {
     const { id, name, locks } = await readAdminDetails(deps, parse(Id, req.params));
     sendQuestion(req, res, {
       title: 'Lift the locks?',
@@ -112,8 +112,8 @@ function locksRoutes(router: Router, deps: ConsoleDeps): void {
       button: 'Lift them',
       back: `/ops/admins/${id}`,
     });
-  });
-  router.post('/admins/:id/unlock', async (req, res) => {
+  };
+  questionRoutes(router, '/admins/:id/unlock', ask, async (req, res) => {
     const { id } = parse(Id, req.params);
     const { reason } = parse(Answer, req.body);
     const { limits } = await liftPasswordLocks(deps, { id }, operatorCause(req, reason));
@@ -123,8 +123,8 @@ function locksRoutes(router: Router, deps: ConsoleDeps): void {
 }
 
 function confirmationRoutes(router: Router, deps: ConsoleDeps): void {
-  router.get('/confirmations/send', requireWriter, async (req, res) => {
-    const email = requireAddress(parse(AddressInput, req.query).address);
+  const ask: Ask = async (req, res, fields) => {
+    const email = requireAddress(parse(AddressInput, fields).address);
     const { address } = email;
     if (await isSuppressed(deps, email)) {
       refuseSuppressed(req, res, address);
@@ -139,8 +139,8 @@ function confirmationRoutes(router: Router, deps: ConsoleDeps): void {
       carried: { address },
       back: withQuery('/ops/admins', { q: address }),
     });
-  });
-  router.post('/confirmations/send', async (req, res) => {
+  };
+  questionRoutes(router, '/confirmations/send', ask, async (req, res) => {
     const { address, reason } = parse(AddressForm, req.body);
     const email = requireAddress(address);
     const outcome = await sendConfirmation(deps, email, operatorCause(req, reason));

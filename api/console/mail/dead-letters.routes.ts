@@ -8,13 +8,13 @@ import {
 } from '../../ops/mail/bulk-actions.service.js';
 import type { DeadLetterFilter } from '../../ops/mail/dead-letter-filter.service.js';
 import { countDeadLetters, listDeadLetters } from '../../ops/mail/dead-letters.service.js';
-import { mayAct, operatorCause, requireWriter } from '../access/operator.js';
+import { mayAct, operatorCause } from '../access/operator.js';
 import type { ConsoleDeps } from '../console-deps.js';
 import { Answer } from '../form-fields.js';
 import { sendConsolePage } from '../layout/console-page.js';
 import { clip, counted, queryFields, withQuery } from '../layout/format.js';
 import { nextPage, note, section } from '../layout/parts.js';
-import { sendQuestion } from '../layout/question.js';
+import { questionRoutes, sendQuestion, type Ask } from '../layout/question.js';
 import { wantsJson } from '../layout/wants-json.js';
 import { filterOf } from './dead-letter-query.js';
 import { BulkForm, DeadQuery, MessageId } from './mail.forms.js';
@@ -81,8 +81,8 @@ ${time('until', 'Before (UTC)', until)}
 
 function bulkRoutes(router: Router, deps: ConsoleDeps, action: 'redrive' | 'discard'): void {
   const isRedrive = action === 'redrive';
-  router.get(`/mail/dead/${action}`, requireWriter, async (req, res) => {
-    const query = parse(DeadQuery, req.query);
+  const ask: Ask = async (req, res, sent) => {
+    const query = parse(DeadQuery, sent);
     const total = await countDeadLetters(deps, filterOf(query));
     const isOne = total === 1;
     const fields = queryFields(query);
@@ -102,16 +102,22 @@ function bulkRoutes(router: Router, deps: ConsoleDeps, action: 'redrive' | 'disc
           ? `${isOne ? 'It is retried' : 'They are retried, the oldest first'}. You can stop this.`
           : `${isOne ? 'It is' : 'They are'} settled and never sent. You can stop this, but discarding cannot be undone.`
       }</p>`,
-      fields: markup`<div class="field"><label for="rate">Mails a second</label>
-<input type="number" id="rate" name="rate" value="${isRedrive ? 10 : 1_000}" min="0.01" max="1000" step="any" required></div>`,
+      fields: [
+        {
+          name: 'rate',
+          label: 'Mails a second',
+          input: markup`type="number" min="0.01" max="1000" step="any" required`,
+          value: isRedrive ? '10' : '1000',
+        },
+      ],
       action: `${LIST}/${action}`,
       button: `${isRedrive ? 'Redrive' : 'Discard'} ${counted(total, 'mail')}`,
       isFinal: !isRedrive,
       carried: fields,
       back: withQuery(LIST, fields),
     });
-  });
-  router.post(`/mail/dead/${action}`, async (req, res) => {
+  };
+  questionRoutes(router, `/mail/dead/${action}`, ask, async (req, res) => {
     const { reason, rate, ...query } = parse(BulkForm, req.body);
     const started = await startBulkAction(
       deps,
@@ -142,7 +148,7 @@ function actionRoutes(router: Router, deps: ConsoleDeps): void {
       body: markup`${renderAction(action)}${stop}<p><a href="/ops/mail">Back to mail</a></p>`,
     });
   });
-  router.get('/mail/actions/:id/stop', requireWriter, async (req, res) => {
+  const ask: Ask = async (req, res) => {
     const action = await readBulkAction(deps, parse(MessageId, req.params).id);
     const path = `/ops/mail/actions/${action.id}`;
     sendQuestion(req, res, {
@@ -153,8 +159,8 @@ function actionRoutes(router: Router, deps: ConsoleDeps): void {
       button: 'Stop it',
       back: path,
     });
-  });
-  router.post('/mail/actions/:id/stop', async (req, res) => {
+  };
+  questionRoutes(router, '/mail/actions/:id/stop', ask, async (req, res) => {
     const { id } = parse(MessageId, req.params);
     const { reason } = parse(Answer, req.body);
     const stopped = await stopBulkAction(deps, id, operatorCause(req, reason));

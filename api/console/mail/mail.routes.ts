@@ -13,13 +13,13 @@ import {
   type MailTimeline,
 } from '../../ops/mail/mail-timeline.service.js';
 import { liftSuppression, listSuppressions } from '../../ops/mail/suppressions.service.js';
-import { mayAct, operatorCause, requireWriter } from '../access/operator.js';
+import { mayAct, operatorCause } from '../access/operator.js';
 import type { ConsoleDeps } from '../console-deps.js';
 import { Answer, requireAddress } from '../form-fields.js';
 import { sendConsolePage } from '../layout/console-page.js';
 import { clip, foreign, withQuery } from '../layout/format.js';
 import { nextPage, note, section } from '../layout/parts.js';
-import { sendQuestion } from '../layout/question.js';
+import { questionRoutes, sendQuestion, type Ask } from '../layout/question.js';
 import { wantsJson } from '../layout/wants-json.js';
 import { AddressQuery, LiftForm, MailQuery, MessageId, SuppressionsQuery } from './mail.forms.js';
 import {
@@ -131,8 +131,7 @@ const decisions = {
 
 function decisionRoutes(router: Router, deps: ConsoleDeps): void {
   for (const [action, { carryOut, button, text }] of Object.entries(decisions)) {
-    const path = `/mail/messages/:id/${action}`;
-    router.get(path, requireWriter, async (req, res) => {
+    const ask: Ask = async (req, res) => {
       const story = await storyOf(deps, parse(MessageId, req.params).id);
       const back = `/ops/mail/messages/${story.id}`;
       const doubt =
@@ -148,8 +147,8 @@ function decisionRoutes(router: Router, deps: ConsoleDeps): void {
         isFinal: action === 'discard',
         back,
       });
-    });
-    router.post(path, async (req, res) => {
+    };
+    questionRoutes(router, `/mail/messages/:id/${action}`, ask, async (req, res) => {
       const { id } = parse(MessageId, req.params);
       const { reason } = parse(Answer, req.body);
       await carryOut(deps, id, operatorCause(req, reason));
@@ -185,8 +184,8 @@ ${section('suppressions', 'Addresses', markup`${renderSuppressions(page.rows, ma
     });
   });
 
-  router.get('/mail/suppressions/lift', requireWriter, (req, res) => {
-    const { address } = requireAddress(parse(AddressQuery, req.query).address);
+  const ask: Ask = (req, res, fields) => {
+    const { address } = requireAddress(parse(AddressQuery, fields).address);
     sendQuestion(req, res, {
       title: 'Lift the suppression?',
       section: 'mail',
@@ -196,8 +195,8 @@ ${section('suppressions', 'Addresses', markup`${renderSuppressions(page.rows, ma
       carried: { address },
       back: withQuery('/ops/mail', { q: address }),
     });
-  });
-  router.post('/mail/suppressions/lift', async (req, res) => {
+  };
+  questionRoutes(router, '/mail/suppressions/lift', ask, async (req, res) => {
     const { address, reason } = parse(LiftForm, req.body);
     const email = requireAddress(address);
     const suppression = await liftSuppression(deps, email, operatorCause(req, reason));

@@ -10,11 +10,11 @@ import {
   resumeQueue,
   type QueueReport,
 } from '../../ops/queues.service.js';
-import { mayAct, operatorCause, requireWriter } from '../access/operator.js';
+import { mayAct, operatorCause } from '../access/operator.js';
 import type { ConsoleDeps } from '../console-deps.js';
 import { Answer } from '../form-fields.js';
 import { sendConsolePage } from '../layout/console-page.js';
-import { sendQuestion } from '../layout/question.js';
+import { questionRoutes, sendQuestion, type Ask } from '../layout/question.js';
 import { wantsJson } from '../layout/wants-json.js';
 import { renderQueue } from './queues.pages.js';
 
@@ -43,7 +43,7 @@ export function queueRoutes(deps: ConsoleDeps): Router {
   });
 
   for (const action of ['pause', 'resume'] as const) {
-    router.get(`/queues/:name/${action}`, requireWriter, (req, res) => {
+    const ask: Ask = (req, res) => {
       const name = nameOf(req.params);
       const isPause = action === 'pause';
       sendQuestion(req, res, {
@@ -56,8 +56,8 @@ export function queueRoutes(deps: ConsoleDeps): Router {
         button: `${isPause ? 'Pause' : 'Resume'} ${name}`,
         back: '/ops/queues',
       });
-    });
-    router.post(`/queues/:name/${action}`, async (req, res) => {
+    };
+    questionRoutes(router, `/queues/:name/${action}`, ask, async (req, res) => {
       const name = nameOf(req.params);
       const { reason } = parse(Answer, req.body);
       await (action === 'pause' ? pauseQueue : resumeQueue)(deps, name, operatorCause(req, reason));

@@ -4,11 +4,11 @@ import { taskNames, type TaskName } from '../../../shared/tasks/catalogue.js';
 import { markup } from '../../http/page.js';
 import { parse } from '../../http/input/validate.js';
 import { readSchedule, requestTask } from '../../ops/schedule.service.js';
-import { mayAct, operatorCause, requireWriter } from '../access/operator.js';
+import { mayAct, operatorCause } from '../access/operator.js';
 import type { ConsoleDeps } from '../console-deps.js';
 import { Answer } from '../form-fields.js';
 import { sendConsolePage } from '../layout/console-page.js';
-import { sendQuestion } from '../layout/question.js';
+import { questionRoutes, sendQuestion, type Ask } from '../layout/question.js';
 import { wantsJson } from '../layout/wants-json.js';
 import { renderSchedule } from './schedule.pages.js';
 
@@ -33,7 +33,7 @@ export function scheduleRoutes(deps: ConsoleDeps): Router {
     });
   });
 
-  router.get('/schedule/:task/run', requireWriter, async (req, res) => {
+  const ask: Ask = async (req, res) => {
     const { task } = parse(TaskInput, req.params);
     const found = (await readSchedule(deps)).find((each) => each.task === task);
     sendQuestion(req, res, {
@@ -44,8 +44,8 @@ export function scheduleRoutes(deps: ConsoleDeps): Router {
       button: 'Run it',
       back: '/ops/schedule',
     });
-  });
-  router.post('/schedule/:task/run', async (req, res) => {
+  };
+  questionRoutes(router, '/schedule/:task/run', ask, async (req, res) => {
     const { task } = parse(TaskInput, req.params);
     const { reason } = parse(Answer, req.body);
     await requestTask(deps, task, operatorCause(req, reason));
