@@ -93,6 +93,11 @@ test('the legend of the deployments has a style outside of the charts', async (t
   t.regex(css, /\n\.key \.mark \{\n {2}stroke:/);
 });
 
+test('the bar of the console breaks into two lines where its texts are too wide', async (t) => {
+  const css = await readFile(join(projectRoot, 'api/console/assets/console.css'), 'utf8');
+  t.regex(css, /\n\.bar-in \{\n {2}display: flex;\n {2}flex-wrap: wrap;/);
+});
+
 /** Of the minutes that are given, counted from ten minutes ago. */
 function historyOf(counts: Readonly<Record<number, number>>): MinuteHistory {
   const times = Array.from({ length: 60 }, (_, i) => secondsAgo(60 * (60 - i)));
