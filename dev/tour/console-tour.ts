@@ -48,7 +48,7 @@ async function walk(
   await seen('login');
   await page.getByRole('button', { name: 'Log in' }).click();
   await page.locator('#verdict-title').waitFor();
-  await page.locator('#live[data-state=live]').waitFor();
+  await page.locator('body[data-state=live]').waitFor();
   await seen('overview');
 
   await open(page, 'Mail');
@@ -84,8 +84,26 @@ async function walk(
     await page.goto(`${url}${path}`);
     await seen(path.slice(1).replace('/', '-'));
   }
-  await page.getByRole('button', { name: 'Log out' }).click();
+  await endSession(page, url);
+  await seen('outdated');
+  await page.getByRole('link', { name: 'Log in' }).click();
   await page.getByRole('heading', { name: 'Log in' }).waitFor();
+}
+
+/** Ends the session while the page shows the overview, scrolled down: it must say so in sight. */
+async function endSession(page: Page, url: string): Promise<void> {
+  await page.goto(url);
+  await page.locator('body[data-state=live]').waitFor();
+  await page.evaluate('scrollTo(0, 600)');
+  const csrf = await page.locator('.who [name=csrf]').inputValue();
+  await page.request.post(`${url}/logout`, {
+    form: { csrf },
+    headers: { origin: new URL(url).origin },
+  });
+  const notice = page.getByText('Outdated: your session has ended.');
+  await notice.waitFor();
+  const box = await notice.boundingBox();
+  if (!box || box.y < 0 || box.y > 200) throw new Error('The notice is out of sight');
 }
 
 const open = (page: Page, section: string): Promise<void> =>

@@ -98,6 +98,15 @@ test('an answer at fault is asked for again, with the fault at its field and wha
   t.regex(unknown.text, /more: is not a known field/);
 });
 
+test('a page with live updates says what is missing without them; others do not', async (t) => {
+  const overview = (await browser.get('/ops')).text;
+  t.regex(overview, /<header class="bar">[^]*<p id="live" role="status"><\/p>[^]*<\/header>/);
+  t.regex(overview, /<p id="shown" hidden>/);
+  const [, now = ''] = /<body [^>]*data-now="([^"]+)"/.exec(overview) ?? [];
+  t.true(Math.abs(Date.parse(now) - Date.now()) < 60_000, now);
+  t.notRegex((await browser.get('/ops/mail')).text, /id="live"|id="shown"|class="live"/);
+});
+
 test('no confirmation is promised to a suppressed address: the way to lift that is shown', async (t) => {
   const { email: address } = await api.admins.registerAdmin();
   await context.rows(

@@ -351,7 +351,7 @@ test('live updates bring the parts that changed, and end with the session', asyn
   t.is(stream.status(), 200);
   t.regex(stream.type() ?? '', /^text\/event-stream/);
   t.is(first?.event, 'parts');
-  const parts = JSON.parse(first?.data ?? '[]') as { id: string; html: string }[];
+  const { parts } = JSON.parse(first?.data ?? '{}') as { parts: { id: string; html: string }[] };
   t.true(parts.some(({ id }) => id === 'verdict'));
   t.true(parts.every(({ html }) => !html.includes('<form')));
 

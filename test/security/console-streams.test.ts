@@ -1,15 +1,14 @@
 import { once } from 'node:events';
 import { connect, type AddressInfo, type Socket } from 'node:net';
 import express from 'express';
-import test from 'ava';
-import { createStreams } from '../../api/console/live/streams.js';
+import test, { type ExecutionContext } from 'ava';
+import { createStreams, type RenderPage } from '../../api/console/live/streams.js';
 import { shareProcess } from '../helpers/context.js';
 import { eventually } from '../helpers/eventually.js';
 
 shareProcess();
 
 test('a client that does not read its live updates is cut off; another goes on', async (t) => {
-  const streams = createStreams();
   // More than the kernel buffers for a connection.
   const html = 'x'.repeat(16 * 1_024 * 1_024);
   let turns = 0;
@@ -18,21 +17,9 @@ test('a client that does not read its live updates is cut off; another goes on',
     return Promise.resolve([{ id: 'part', html: `${turns}${html}` }]);
   };
   const closed = new Set<string>();
-  const app = express();
-  app.get('/:name', (req, res) => {
-    streams.add({ res, page: 'any', sessionId: 1, isAllowed: () => Promise.resolve(true) }, render);
-    res.once('close', () => closed.add(req.params.name));
-    res.write('retry: 5000\n\n');
-  });
-  const server = app.listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  t.teardown(async () => {
-    await streams.close();
-    server.closeAllConnections();
-    server.close();
-  });
+  const port = await serveStreams(t, render, closed);
   const open = (name: string): Socket => {
-    const socket = connect((server.address() as AddressInfo).port, '127.0.0.1');
+    const socket = connect(port, '127.0.0.1');
     // It is cut off, which is the point.
     socket.on('error', () => socket.destroy());
     socket.write(`GET /${name} HTTP/1.1\r\nHost: localhost\r\n\r\n`);
@@ -47,3 +34,40 @@ test('a client that does not read its live updates is cut off; another goes on',
   await eventually(() => read > before + html.length);
   t.deepEqual([...closed], ['idle']);
 });
+
+test('an update without any change tells the time of the server too, from which ages count', async (t) => {
+  const port = await serveStreams(t, () => Promise.resolve([]));
+  const { body } = await fetch(`http://127.0.0.1:${port}/reader`);
+  let text = '';
+  for await (const chunk of body ?? []) {
+    text += Buffer.from(chunk).toString();
+    if (text.includes('data:')) break;
+  }
+  const [, data = ''] = /event: parts\ndata: (.*)\n/.exec(text) ?? [];
+  const { now, parts } = JSON.parse(data) as { now: string; parts: unknown };
+  t.deepEqual(parts, []);
+  t.true(Math.abs(Date.parse(now) - Date.now()) < 60_000, now);
+});
+
+/** Serves streams of a page; resolves to the port. @param closed gets the names of those that have ended. */
+async function serveStreams(
+  t: ExecutionContext,
+  render: RenderPage,
+  closed = new Set<string>(),
+): Promise<number> {
+  const streams = createStreams();
+  const app = express();
+  app.get('/:name', (req, res) => {
+    streams.add({ res, page: 'any', sessionId: 1, isAllowed: () => Promise.resolve(true) }, render);
+    res.once('close', () => closed.add(req.params.name));
+    res.write('retry: 5000\n\n');
+  });
+  const server = app.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  t.teardown(async () => {
+    await streams.close();
+    server.closeAllConnections();
+    server.close();
+  });
+  return (server.address() as AddressInfo).port;
+}

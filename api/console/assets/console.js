@@ -12,9 +12,17 @@ function duration(seconds) {
     : `${Math.round(seconds / 86_400)} d`;
 }
 
+/** How far the server's clock is ahead of this one, which may be wrong. */
+let aheadMs = 0;
+const serverTime = () => Date.now() + aheadMs;
+
+function setServerTime(now) {
+  aheadMs = Date.parse(now) - Date.now();
+}
+
 function refreshAges() {
-  for (const time of document.querySelectorAll('time.ago')) {
-    const seconds = Math.round((Date.now() - Date.parse(time.dateTime)) / SECOND);
+  for (const time of document.querySelectorAll('time.ago[datetime]')) {
+    const seconds = Math.round((serverTime() - Date.parse(time.dateTime)) / SECOND);
     const text =
       seconds < -1
         ? `in ${duration(-seconds)}`
@@ -40,41 +48,58 @@ function hasSelectionIn(element) {
   return selection !== null && !selection.isCollapsed && selection.containsNode(element, true);
 }
 
-function showLive(text, state) {
+/** Marks the page as current. */
+function showLive() {
+  const { dataset } = document.body;
+  if (dataset.state === 'lost') {
+    document.getElementById('live').textContent = 'Live again';
+    document.getElementById('shown').hidden = true;
+  }
+  dataset.state = 'live';
+}
+
+/** Marks the page as outdated. The status is read aloud at each change, so nothing in it counts. */
+function showLost(reason, heardAt, action = '') {
+  document.body.dataset.state = 'lost';
   const status = document.getElementById('live');
-  if (!status) return;
-  status.hidden = false;
-  if (status.dataset.state !== state) status.dataset.state = state;
-  if (status.textContent !== text) status.textContent = text;
+  const text = `Outdated: ${reason}.`;
+  if (status.textContent === text) return;
+  status.textContent = text;
+  const shown = document.getElementById('shown');
+  shown.querySelector('time').dateTime = new Date(heardAt).toISOString();
+  shown.querySelector('a').textContent = action;
+  shown.hidden = false;
+  refreshAges();
 }
 
 function follow(url) {
   const source = new EventSource(url);
-  let heardAt = Date.now();
+  let heardAt = serverTime();
   source.addEventListener('parts', ({ data }) => {
-    heardAt = Date.now();
-    for (const part of JSON.parse(data)) replacePart(part);
+    const { now, parts } = JSON.parse(data);
+    setServerTime(now);
+    heardAt = serverTime();
+    for (const part of parts) replacePart(part);
     refreshAges();
-    showLive('Live', 'live');
+    showLive();
   });
-  source.addEventListener('unknown', () => {
-    heardAt = Date.now();
-    showLive('PostgreSQL does not answer: the page shows earlier data', 'lost');
-  });
+  source.addEventListener('unknown', () => showLost('PostgreSQL does not answer', heardAt));
   source.addEventListener('ended', () => {
     source.close();
-    showLive('Your session has ended: log in again', 'lost');
+    showLost('your session has ended', heardAt, 'Log in');
   });
   source.addEventListener('error', () => {
-    const isOver = source.readyState === EventSource.CLOSED;
-    showLive(isOver ? 'No live updates: reload the page' : 'Connection lost, reconnecting', 'lost');
+    if (source.readyState === EventSource.CLOSED)
+      showLost('live updates have stopped', heardAt, 'Reload the page');
+    else showLost('connection lost, reconnecting', heardAt);
   });
   setInterval(() => {
-    if (source.readyState === EventSource.OPEN && Date.now() - heardAt > STALE_AFTER_MS)
-      showLive(`No update for ${duration((Date.now() - heardAt) / SECOND)}`, 'lost');
+    if (document.body.dataset.state !== 'lost' && serverTime() - heardAt > STALE_AFTER_MS)
+      showLost('no updates arrive', heardAt);
   }, SECOND);
 }
 
-const { live } = document.body.dataset;
+const { live, now } = document.body.dataset;
+setServerTime(now);
 if (live) follow(live);
 setInterval(refreshAges, SECOND);

@@ -65,7 +65,7 @@ function renderConsolePage(req: Request, res: Response, page: ConsolePage): Html
 <script type="module" src="/ops${assets.script.path}"></script>
 <title>${page.title} · Rollcall console</title>
 </head>
-<body data-live="${live}">
+<body data-live="${live}" data-now="${new Date().toISOString()}">
 <a class="skip" href="#main">Skip to the content</a>
 ${renderBar(req, environmentOf(res), page)}
 <main id="main" tabindex="-1">
@@ -73,7 +73,7 @@ ${page.hasOwnHeading !== true && markup`<header class="head"><h1>${page.title}</
 ${page.body}
 </main>
 <footer class="foot">
-<p id="live" class="live" role="status" hidden></p>
+${page.live !== undefined && markup`<p class="live">Live</p>`}
 <p>Rollcall ${product.version} · times are UTC · <a href="/ops/runbook">Runbook</a></p>
 </footer>
 </body>
@@ -95,5 +95,10 @@ function renderBar(req: Request, environment: string, page: ConsolePage): Html {
 <span class="name" title="${clip(session.admin.email, 254)}">${clip(session.admin.name, 100)}${session.isReadOnly && markup` <em>read-only</em>`}</span>
 <button class="quiet small" type="submit">Log out</button></form>
 </div>
+${page.live !== undefined && lostNotice}
 </header>`;
 }
+
+/** What the script says while live updates are lost; below the bar, so that it is in sight wherever the page is scrolled to. */
+const lostNotice = markup`<div class="lost"><p id="live" role="status"></p>
+<p id="shown" hidden>Last update: <time class="ago"></time>. <a href=""></a></p></div>`;

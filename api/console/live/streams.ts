@@ -99,14 +99,16 @@ async function update(state: State, render: RenderPage): Promise<void> {
   for (const [i, { res, page }] of streams.entries()) {
     if (res.writableEnded || res.destroyed) continue;
     if (res.writableLength > MAX_UNREAD_BYTES) res.destroy();
-    else if (allowed[i] === true) res.write(byPage.get(page) ?? NOTHING_NEW);
+    else if (allowed[i] === true) res.write(byPage.get(page) ?? partsEvent([]));
     // While nobody can ask for the session nothing is shown.
     else if (allowed[i] === undefined) res.write('event: unknown\ndata: {}\n\n');
     else res.end('event: ended\ndata: {}\n\n');
   }
 }
 
-const NOTHING_NEW = 'event: parts\ndata: []\n\n';
+/** The parts that have changed, none of them too, with the time by which a page counts their ages. */
+const partsEvent = (parts: readonly LivePart[]): string =>
+  `event: parts\ndata: ${JSON.stringify({ now: new Date(), parts })}\n\n`;
 
 async function eventOf(state: State, page: string, render: RenderPage): Promise<string> {
   const sent = state.sent.get(page) ?? new Map<string, string>();
@@ -114,10 +116,10 @@ async function eventOf(state: State, page: string, render: RenderPage): Promise<
   try {
     const parts = (await render(page)).filter(({ id, html }) => sent.get(id) !== ageless(html));
     for (const { id, html } of parts) sent.set(id, ageless(html));
-    return parts.length === 0 ? NOTHING_NEW : `event: parts\ndata: ${JSON.stringify(parts)}\n\n`;
+    return partsEvent(parts);
   } catch {
     // The page says how old it is; the next turn tries again.
-    return NOTHING_NEW;
+    return partsEvent([]);
   }
 }
 
