@@ -1,4 +1,5 @@
 import type { Check } from '../../shared/health/checks.js';
+import type { Logger } from '../../shared/logging/logger.js';
 import type { Repeating } from '../../shared/lifecycle/repeat.js';
 import type { WorkerRole } from '../../shared/queues/registry.js';
 import type { Queues } from '../../shared/queues/queues.js';
@@ -9,6 +10,7 @@ import type { ConsoleSessionDeps } from './access/console-session.service.js';
 
 /** What the console's pages need. */
 export interface ConsoleDeps extends ConsoleSessionDeps, RequestConfirmationDeps {
+  readonly log: Logger;
   readonly queues: Queues;
   readonly limits: RouteLimits;
   readonly rateLimiting: RateLimitStore;

@@ -12,7 +12,7 @@ export interface OperatorConsole {
 
 /** Its pages are loaded at the first request for one: most processes never serve any. */
 export function createConsole(deps: ConsoleDeps, options: ConsoleOptions): OperatorConsole {
-  const streams: Streams = createStreams();
+  const streams: Streams = createStreams(deps.log);
   let routes: Promise<Router> | undefined;
   return {
     async handler(req, res, next) {

@@ -227,6 +227,12 @@ export const logMessages = {
     meaning:
       'it takes no jobs although some wait, and the process ends with 1 so that its supervisor restarts it ([a loop](#a-process-restarts-in-a-loop))',
   },
+  'live update failed': {
+    level: 'warn',
+    process: 'API',
+    meaning:
+      'pages of the console that show `labels.page` are outdated, and say so; once until it works again',
+  },
   'readiness check failed': { level: 'warn', process: 'both', meaning: '`labels.check`, and why' },
   'readiness check recovered': {
     level: 'info',

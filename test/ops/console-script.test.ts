@@ -38,7 +38,7 @@ test('a page that is not updated any more says so once, and since when', (t) => 
   page.send('unknown', {});
   page.send('unknown', {});
   page.pass(1);
-  t.deepEqual(page.announced.slice(1), ['Outdated: PostgreSQL does not answer.']);
+  t.deepEqual(page.announced.slice(1), ['Outdated: the server cannot read what is shown here.']);
   t.is(page.ages[1].textContent, '46 s ago');
 
   page.send('parts', { now: new Date(SERVER_TIME + 46_000), parts: [] });

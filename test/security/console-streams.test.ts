@@ -5,6 +5,7 @@ import test, { type ExecutionContext } from 'ava';
 import { createStreams, type RenderPage } from '../../api/console/live/streams.js';
 import { shareProcess } from '../helpers/context.js';
 import { eventually } from '../helpers/eventually.js';
+import { createRecordingLogger } from '../helpers/log.js';
 
 shareProcess();
 
@@ -17,7 +18,7 @@ test('a client that does not read its live updates is cut off; another goes on',
     return Promise.resolve([{ id: 'part', html: `${turns}${html}` }]);
   };
   const closed = new Set<string>();
-  const port = await serveStreams(t, render, closed);
+  const { port } = await serveStreams(t, render, closed);
   const open = (name: string): Socket => {
     const socket = connect(port, '127.0.0.1');
     // It is cut off, which is the point.
@@ -36,26 +37,47 @@ test('a client that does not read its live updates is cut off; another goes on',
 });
 
 test('an update without any change tells the time of the server too, from which ages count', async (t) => {
-  const port = await serveStreams(t, () => Promise.resolve([]));
-  const { body } = await fetch(`http://127.0.0.1:${port}/reader`);
-  let text = '';
-  for await (const chunk of body ?? []) {
-    text += Buffer.from(chunk).toString();
-    if (text.includes('data:')) break;
-  }
-  const [, data = ''] = /event: parts\ndata: (.*)\n/.exec(text) ?? [];
+  const { port } = await serveStreams(t, () => Promise.resolve([]));
+  const [, data = ''] = (await readEvent(port, 'parts')) ?? [];
   const { now, parts } = JSON.parse(data) as { now: string; parts: unknown };
   t.deepEqual(parts, []);
   t.true(Math.abs(Date.parse(now) - Date.now()) < 60_000, now);
 });
 
-/** Serves streams of a page; resolves to the port. @param closed gets the names of those that have ended. */
-async function serveStreams(
-  t: ExecutionContext,
-  render: RenderPage,
-  closed = new Set<string>(),
-): Promise<number> {
-  const streams = createStreams();
+test('a page that cannot be rendered is told so, and the log once, until it can be again', async (t) => {
+  let turns = 0;
+  const render = () => {
+    turns += 1;
+    return turns <= 2 ? Promise.reject(new Error('cannot be read')) : Promise.resolve([]);
+  };
+  const { port, lines } = await serveStreams(t, render);
+  t.truthy(await readEvent(port, 'unknown'));
+  t.truthy(await readEvent(port, 'parts'));
+  t.like(lines, [{ msg: 'live update failed', 'labels.page': 'any' }]);
+  t.is(lines.length, 1);
+});
+
+const events = {
+  parts: /event: parts\ndata: (.*)\n/,
+  unknown: /event: unknown\ndata: (.*)\n/,
+};
+
+/** Follows a stream until an event of this name comes. */
+async function readEvent(port: number, name: keyof typeof events): Promise<RegExpExecArray | null> {
+  const { body } = await fetch(`http://127.0.0.1:${port}/reader`);
+  let text = '';
+  for await (const chunk of body ?? []) {
+    text += Buffer.from(chunk).toString();
+    const found = events[name].exec(text);
+    if (found) return found;
+  }
+  return null;
+}
+
+/** Serves streams of a page. @param closed gets the names of those that have ended. */
+async function serveStreams(t: ExecutionContext, render: RenderPage, closed = new Set<string>()) {
+  const { log, lines } = createRecordingLogger();
+  const streams = createStreams(log);
   const app = express();
   app.get('/:name', (req, res) => {
     streams.add({ res, page: 'any', sessionId: 1, isAllowed: () => Promise.resolve(true) }, render);
@@ -69,5 +91,5 @@ async function serveStreams(
     server.closeAllConnections();
     server.close();
   });
-  return (server.address() as AddressInfo).port;
+  return { port: (server.address() as AddressInfo).port, lines };
 }

@@ -83,7 +83,9 @@ function follow(url) {
     refreshAges();
     showLive();
   });
-  source.addEventListener('unknown', () => showLost('PostgreSQL does not answer', heardAt));
+  source.addEventListener('unknown', () =>
+    showLost('the server cannot read what is shown here', heardAt),
+  );
   source.addEventListener('ended', () => {
     source.close();
     showLost('your session has ended', heardAt, 'Log in');

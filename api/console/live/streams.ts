@@ -1,4 +1,6 @@
 import type { Response } from 'express';
+import type { Logger } from '../../../shared/logging/logger.js';
+import { maskError } from '../../../shared/logging/mask.js';
 
 /** One open stream of live updates. */
 export interface Stream {
@@ -33,19 +35,24 @@ const MAX_PER_SESSION = 6;
 const MAX_UNREAD_BYTES = 256 * 1_024;
 
 interface State {
+  readonly log: Logger;
   readonly open: Set<Stream>;
   /** By page: what was sent last of each part. */
   readonly sent: Map<string, Map<string, string>>;
+  /** Pages that could not be rendered the last time. */
+  readonly failing: Set<string>;
   timer: NodeJS.Timeout | undefined;
   running: Promise<void> | undefined;
   isClosed: boolean;
 }
 
 /** Every page is rendered once for all who watch it, every few seconds, and only while somebody does. */
-export function createStreams(): Streams {
+export function createStreams(log: Logger): Streams {
   const state: State = {
+    log,
     open: new Set(),
     sent: new Map(),
+    failing: new Set(),
     timer: undefined,
     running: undefined,
     isClosed: false,
@@ -101,7 +108,7 @@ async function update(state: State, render: RenderPage): Promise<void> {
     if (res.writableLength > MAX_UNREAD_BYTES) res.destroy();
     else if (allowed[i] === true) res.write(byPage.get(page) ?? partsEvent([]));
     // While nobody can ask for the session nothing is shown.
-    else if (allowed[i] === undefined) res.write('event: unknown\ndata: {}\n\n');
+    else if (allowed[i] === undefined) res.write(UNKNOWN);
     else res.end('event: ended\ndata: {}\n\n');
   }
 }
@@ -110,16 +117,23 @@ async function update(state: State, render: RenderPage): Promise<void> {
 const partsEvent = (parts: readonly LivePart[]): string =>
   `event: parts\ndata: ${JSON.stringify({ now: new Date(), parts })}\n\n`;
 
+/** What the page shows may be over. */
+const UNKNOWN = 'event: unknown\ndata: {}\n\n';
+
 async function eventOf(state: State, page: string, render: RenderPage): Promise<string> {
   const sent = state.sent.get(page) ?? new Map<string, string>();
   state.sent.set(page, sent);
   try {
     const parts = (await render(page)).filter(({ id, html }) => sent.get(id) !== ageless(html));
     for (const { id, html } of parts) sent.set(id, ageless(html));
+    state.failing.delete(page);
     return partsEvent(parts);
-  } catch {
-    // The page says how old it is; the next turn tries again.
-    return partsEvent([]);
+  } catch (error) {
+    const isNew = !state.failing.has(page);
+    state.failing.add(page);
+    // The next turn tries again.
+    if (isNew) state.log.warn({ 'labels.page': page, err: maskError(error) }, 'live update failed');
+    return UNKNOWN;
   }
 }
 
