@@ -17,9 +17,21 @@ const SESSION_SETTINGS = {
   standard_conforming_strings: 'on',
 } as const;
 
-/** A client whose answers do not depend on the settings of role, database and server. The driver itself asks for UTF-8. */
+/**
+ * A client whose answers do not depend on the settings of role, database and server, nor on variables of libpq, such as
+ * PGOPTIONS, which the driver reads for what it is not given. The driver itself asks for UTF-8.
+ */
 export class SessionClient extends pg.Client {
+  constructor(config: pg.ClientConfig = {}) {
+    // Derived instead of copied: a pool's configuration has a password that is not enumerable.
+    super(Object.create(config, { sslnegotiation: { value: 'postgres' } }) as pg.ClientConfig);
+  }
+
   override getStartupConf(): Record<string, string> {
-    return { ...super.getStartupConf(), ...SESSION_SETTINGS };
+    const settings: Record<string, string> = { ...super.getStartupConf(), ...SESSION_SETTINGS };
+    // Never given, so these come from PGOPTIONS and PGREPLICATION.
+    delete settings['options'];
+    delete settings['replication'];
+    return settings;
   }
 }

@@ -1,6 +1,8 @@
 import test from 'ava';
 import { QueryTypes } from 'sequelize';
 import type { Database } from '../../../shared/database/connect.js';
+import { loadToolConfig } from '../../../shared/config/config.js';
+import { createSingleClient } from '../../../shared/database/single-client.js';
 import { createAdmins } from '../../helpers/admins.js';
 import { createClient } from '../../helpers/api-client.js';
 import { shareProcess, useContext } from '../../helpers/context.js';
@@ -56,7 +58,28 @@ test.serial('neither do they behind a connection pooler', async (t) => {
   for (const found of await looksUsual(database)) t.like(found, { at: expected.at, text: 'a\\b' });
 });
 
-test.serial('with them people log in, and migrations tell their times', async (t) => {
+test.serial('variables of libpq, meant for other programs, change nothing either', async (t) => {
+  const variables = {
+    PGOPTIONS: '-c no_such_setting=1',
+    PGREPLICATION: 'database',
+    PGSSLMODE: 'require',
+    PGSSLNEGOTIATION: 'direct',
+    PGAPPNAME: 'another program',
+    PGHOST: 'db.invalid',
+    PGPASSWORD: 'wrong',
+  };
+  const { database } = loadToolConfig(environment(context));
+  Object.assign(process.env, variables);
+  const client = createSingleClient(database, 'test');
+  for (const name of Object.keys(variables)) delete process.env[name];
+  await client.connect();
+  t.teardown(() => client.end());
+  const name = 'application_name';
+  const { rows } = await client.query('select current_setting($1) as name', [name]);
+  t.deepEqual(rows, [{ name: 'test' }]);
+});
+
+test.serial('with such settings people log in, and migrations tell their times', async (t) => {
   const api = await runApi(context, { scope: t });
   const admins = createAdmins(context, createClient(api.url));
   const admin = await admins.confirmedAdmin();
