@@ -10,15 +10,20 @@ export interface DevEnv {
   /** The folders in `PATH`. */
   readonly searchPath: readonly string[];
   readonly colour: boolean;
-  /** The whole environment without npm's variables, to pass on to child processes. */
+  /** The whole environment without the variables of npm and libpq, to pass on to child processes. */
   readonly inherited: Readonly<Record<string, string>>;
 }
 
-/** Reads the environment. This file is the only one in dev/ and bench/ that uses `process.env`. */
+/**
+ * Reads the environment. This file is the only one in dev/ and bench/ that uses `process.env`.
+ * Variables of libpq (PGSSLMODE, PGOPTIONS ...) are removed from it: they are meant for another server than the stack's, and
+ * the driver pg would read them in this process too.
+ */
 export function readDevEnv(): DevEnv {
   const inherited: Record<string, string> = {};
   for (const [name, value] of Object.entries(process.env)) {
-    if (value !== undefined && !name.startsWith('npm_')) inherited[name] = value;
+    if (name.startsWith('PG')) delete process.env[name];
+    else if (value !== undefined && !name.startsWith('npm_')) inherited[name] = value;
   }
   const read = (name: string): string | undefined => inherited[name] || undefined;
   return {

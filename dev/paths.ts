@@ -1,4 +1,4 @@
-import { chmod, mkdir } from 'node:fs/promises';
+import { access, chmod, constants, mkdir } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 
 /** The project's root; this file is compiled to dist/dev/. */
@@ -25,12 +25,35 @@ export interface DataLayout {
   readonly run: string;
 }
 
-/** Creates the data folder with its subfolders for logs and pid files. */
-export async function prepareDataDir(root: string): Promise<DataLayout> {
+/** The data folder cannot be used; the message says why, and how to name another. */
+export class DataDirError extends Error {}
+
+/** Creates the data folder with its subfolders for logs and pid files. @throws {DataDirError} */
+export function prepareDataDir(root: string): Promise<DataLayout> {
   const layout = { root, logs: join(root, 'logs'), run: join(root, 'run') };
-  await mkdir(layout.logs, { recursive: true, mode: 0o700 });
-  // A folder of an earlier version is readable by other users.
-  await chmod(layout.logs, 0o700);
-  await mkdir(layout.run, { recursive: true });
-  return layout;
+  return inDataDir(root, async () => {
+    await mkdir(layout.logs, { recursive: true, mode: 0o700 });
+    // A folder of an earlier version is readable by other users.
+    await chmod(layout.logs, 0o700);
+    await mkdir(layout.run, { recursive: true });
+    for (const folder of [root, layout.run]) await access(folder, constants.W_OK);
+    return layout;
+  });
+}
+
+/** Does what reads or writes files of the data folder. @throws {DataDirError} where the system refuses that. */
+export async function inDataDir<Result>(
+  root: string,
+  work: () => Promise<Result>,
+): Promise<Result> {
+  try {
+    return await work();
+  } catch (error) {
+    if (!(error instanceof Error && 'syscall' in error)) throw error;
+    throw new DataDirError(
+      `The data folder ${root} cannot be used: ${error.message}. ` +
+        'Set DEV_DATA_DIR to a folder that you may create or write to.',
+      { cause: error },
+    );
+  }
 }

@@ -6,7 +6,7 @@ import { followLog } from '../console/log-follower.js';
 import { createTerminal, type Terminal } from '../console/terminal.js';
 import { startSesSimulator } from '../emulators/ses-simulator.js';
 import { readDevEnv, type DevEnv } from '../env.js';
-import { prepareDataDir, type DataLayout } from '../paths.js';
+import { inDataDir, prepareDataDir, type DataLayout } from '../paths.js';
 import {
   createApplicationProcess,
   runMigrations,
@@ -40,10 +40,10 @@ Each listens on ${loopback}, at its port or the next free one: API ${apiPort}, w
 Redis ${defaultPorts.redis}, mailbox ${defaultPorts.mailbox}, its SMTP ${defaultPorts.smtp}, Firehose ${defaultPorts.firehose}.
 
   DEV_DATA_DIR    folder of the data and the logs, instead of .local; needed to run a second stack
-  DATABASE_URL    PostgreSQL to use instead of starting one
+  DATABASE_URL    PostgreSQL to use instead of starting one: the database, empty or Rollcall's, is migrated
   REDIS_URL       Redis to use instead of starting one
 
-Other variables of README.md go to the API and the worker, except those that name servers.
+Other variables of README.md go to the API and the worker, except those that name servers; those of libpq, such as PGHOST, do not.
 `;
 
 /** One run of the stack, shared by all steps of its start. */
@@ -72,20 +72,10 @@ async function main(): Promise<number> {
   const stop = listenForStop();
   const env = readDevEnv();
   const terminal = createTerminal(process.stdout, env.colour);
-  const layout = await prepareDataDir(env.dataDir);
-  const lock = join(layout.run, 'dev.json');
-  if (!(await claimPidFile(lock))) {
-    const holder = await findLiveProcess(lock);
-    terminal.say(
-      `Rollcall runs here already (process ${holder?.pid ?? 'unknown'}); ${join(env.dataDir, 'stack.json')} says where. ` +
-        'Stop it there with Ctrl-C, or set DEV_DATA_DIR to run a second one.',
-    );
-    return 1;
-  }
-  const secrets = await loadSecrets(env.dataDir);
-  const stackFile = await claimStackFile(env.dataDir);
-  const session = { env, layout, secrets, stackFile, terminal, stop, startedAt, releases: [] };
+  let session: Session | undefined;
   try {
+    session = await openSession({ env, terminal, stop, startedAt });
+    if (session === undefined) return 1;
     await runUntilStopped(session);
     return 0;
   } catch (error) {
@@ -93,13 +83,44 @@ async function main(): Promise<number> {
     terminal.say(`\n${terminal.red('Rollcall could not be kept running.')} ${messageOf(error)}`);
     return 1;
   } finally {
-    await stopAll(session);
-    await releasePidFile(lock);
+    if (session !== undefined) {
+      await stopAll(session);
+      await releasePidFile(lockOf(session.layout));
+    }
   }
+}
+
+function lockOf(layout: DataLayout): string {
+  return join(layout.run, 'dev.json');
+}
+
+/** Takes over the data folder; `undefined`, after saying so, if Rollcall runs there already. */
+async function openSession(
+  run: Pick<Session, 'env' | 'terminal' | 'stop' | 'startedAt'>,
+): Promise<Session | undefined> {
+  const { dataDir } = run.env;
+  const layout = await prepareDataDir(dataDir);
+  const lock = lockOf(layout);
+  if (!(await inDataDir(dataDir, () => claimPidFile(lock)))) {
+    const holder = await findLiveProcess(lock);
+    run.terminal.say(
+      `Rollcall runs here already (process ${holder?.pid ?? 'unknown'}); ${join(dataDir, 'stack.json')} says where. ` +
+        'Stop it there with Ctrl-C, or set DEV_DATA_DIR to run a second one.',
+    );
+    return undefined;
+  }
+  return inDataDir(dataDir, async () => ({
+    ...run,
+    layout,
+    secrets: await loadSecrets(dataDir),
+    stackFile: await claimStackFile(dataDir),
+    releases: [],
+  }));
 }
 
 async function runUntilStopped(session: Session): Promise<void> {
   await stopOrphans(session);
+  await checkGiven(session);
   // Loading the API's services takes a second: done while the servers start.
   const [stack, { openSeeder }] = await Promise.all([
     openServices(session),
@@ -136,6 +157,17 @@ async function stopOrphans({ layout, terminal }: Session): Promise<void> {
   }
   if (stopped.length > 0)
     terminal.say(`Stopped processes of an earlier run: ${stopped.join(', ')}.`);
+}
+
+/** Says which servers of the environment are used, and checks them before anything is done to them. */
+async function checkGiven({ env, secrets, terminal, stop }: Session): Promise<void> {
+  const given = { DATABASE_URL: env.databaseUrl, REDIS_URL: env.redisUrl };
+  const names = Object.entries(given).flatMap(([name, url]) => (url === undefined ? [] : [name]));
+  if (names.length === 0) return;
+  terminal.say(`Using ${names.join(' and ')} from the environment.`);
+  const { checkGivenServers } = await import('../stack/given-servers.js');
+  await checkGivenServers(env, secrets);
+  stop.throwIfAborted();
 }
 
 async function openServices({ env, terminal, stop, releases }: Session): Promise<Stack> {

@@ -1,6 +1,6 @@
 import { loadApiConfig, loadOrExit, type ApiConfig } from '../../shared/config/config.js';
 import { readDevEnv, type DevEnv } from '../env.js';
-import { prepareDataDir } from '../paths.js';
+import { DataDirError, inDataDir, prepareDataDir } from '../paths.js';
 import { loadSecrets, saveSecrets, type LocalSecrets } from '../stack/secrets.js';
 import { openSeeder } from '../stack/seeder.js';
 import { serviceEnvironment } from '../stack/service-environment.js';
@@ -19,8 +19,8 @@ async function main(): Promise<number> {
     );
     return 1;
   }
-  await prepareDataDir(env.dataDir);
-  const secrets = await loadSecrets(env.dataDir);
+  const secrets = await openSecrets(env.dataDir);
+  if (secrets === undefined) return 1;
   const config = await findTarget(env, secrets);
   if (config === undefined) {
     console.error(
@@ -47,6 +47,18 @@ async function main(): Promise<number> {
     return 0;
   } finally {
     await seeder.close();
+  }
+}
+
+/** `undefined`, after saying why, if the data folder cannot be used. */
+async function openSecrets(dataDir: string): Promise<LocalSecrets | undefined> {
+  try {
+    await prepareDataDir(dataDir);
+    return await inDataDir(dataDir, () => loadSecrets(dataDir));
+  } catch (error) {
+    if (!(error instanceof DataDirError)) throw error;
+    console.error(error.message);
+    return undefined;
   }
 }
 

@@ -18,7 +18,7 @@ export interface LocalSecrets {
 
 /** Reads the secrets of the data folder; generates and saves them on the first run. */
 export async function loadSecrets(dataDir: string): Promise<LocalSecrets> {
-  const saved = await readFile(fileIn(dataDir), 'utf8').catch(() => undefined);
+  const saved = await readFile(fileIn(dataDir), 'utf8').catch(ignoreMissing);
   if (saved !== undefined) return JSON.parse(saved) as LocalSecrets;
   const generated: LocalSecrets = {
     secretKey: randomBytes(32).toString('base64url'),
@@ -42,6 +42,10 @@ export function randomPassword(): string {
   const letters = 'abcdefghijkmnpqrstuvwxyz23456789';
   const text = [...randomBytes(16)].map((byte) => letters[byte % letters.length]).join('');
   return text.match(/.{4}/g)?.join('-') ?? text;
+}
+
+function ignoreMissing(error: unknown): undefined {
+  if (!(error instanceof Error && 'code' in error && error.code === 'ENOENT')) throw error;
 }
 
 function fileIn(dataDir: string): string {

@@ -114,8 +114,6 @@ async function answers(url: string): Promise<boolean> {
     await client.connect();
     await client.query('select 1');
     return true;
-  } catch {
-    return false;
   } finally {
     await client.end().catch(() => undefined);
   }

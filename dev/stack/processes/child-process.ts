@@ -3,6 +3,7 @@ import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
 import { mkdir, rename, rm, stat } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
+import { messageOf } from '../../../shared/errors/message-of.js';
 import { projectRoot } from '../../paths.js';
 import { stopOrphan, writePidFile } from './pid-file.js';
 
@@ -95,8 +96,8 @@ export async function startCommand(options: CommandOptions): Promise<RunningProc
 }
 
 /**
- * Polls until `isReady` resolves to true. Rejects with the last lines of the log if the process exits first or the time
- * is up, and with the signal's reason if it is aborted.
+ * Polls until `isReady` resolves to true; a rejection means not yet. Rejects with the last lines of the log if the process
+ * exits first or the time is up, then also with the last rejection; with the signal's reason if it is aborted.
  */
 export async function waitUntilReady(
   running: RunningProcess,
@@ -106,11 +107,18 @@ export async function waitUntilReady(
   const deadline = Date.now() + options.timeoutMs;
   let hasExited = false;
   void running.exited.then(() => (hasExited = true));
-  while (!(await isReady())) {
+  let reason = '';
+  const isReadyNow = (): Promise<boolean> =>
+    isReady().catch((error: unknown) => {
+      reason = ` (${messageOf(error)})`;
+      return false;
+    });
+  while (!(await isReadyNow())) {
     options.signal?.throwIfAborted();
     if (hasExited) throw new StartError(`${running.name} exited before it was ready`, running);
     if (Date.now() > deadline) {
-      throw new StartError(`${running.name} was not ready after ${options.timeoutMs} ms`, running);
+      const what = `${running.name} was not ready after ${options.timeoutMs} ms${reason}`;
+      throw new StartError(what, running);
     }
     await delay(25);
   }

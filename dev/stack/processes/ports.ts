@@ -3,6 +3,7 @@ import { mkdir } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { tmpdir, userInfo } from 'node:os';
 import { join } from 'node:path';
+import { messageOf } from '../../../shared/errors/message-of.js';
 import { claimPidFile, releasePidFile } from './pid-file.js';
 
 /** The address of every local server: it exists without IPv6, and cannot be reached from outside the machine. */
@@ -55,9 +56,22 @@ function isPortFree(port: number): Promise<boolean> {
 }
 
 async function tryClaim(port: number): Promise<PortClaim | undefined> {
-  const folder = join(tmpdir(), `rollcall-ports-${userInfo().uid}`);
-  await mkdir(folder, { recursive: true });
+  const parent = tmpdir();
+  const folder = join(parent, `rollcall-ports-${userInfo().uid}`);
   const file = join(folder, String(port));
-  if (!(await claimPidFile(file))) return undefined;
+  try {
+    // Not recursive: a folder for temporary files that does not exist is a mistake in TMPDIR.
+    await mkdir(folder).catch(ignoreExisting);
+    if (!(await claimPidFile(file))) return undefined;
+  } catch (error) {
+    throw new Error(
+      `The folder for temporary files ${parent} cannot be used: ${messageOf(error)}. Set TMPDIR to one that exists and is writable.`,
+      { cause: error },
+    );
+  }
   return { port, release: () => releasePidFile(file) };
+}
+
+function ignoreExisting(error: unknown): void {
+  if (!(error instanceof Error && 'code' in error && error.code === 'EEXIST')) throw error;
 }
