@@ -15,6 +15,8 @@ const sameKeyPressMs = 500;
 const parentCheckMs = 250;
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
 const installStamp = join(root, 'node_modules', '.rollcall-lock');
+/** What npm has installed; written by it at the end. */
+const npmStamp = join(root, 'node_modules', '.package-lock.json');
 const buildStamp = join(root, 'dist', '.rollcall-sources');
 /** Folders that hold nothing to build. */
 const notSources = [
@@ -42,6 +44,7 @@ class Failure extends Error {
 }
 
 let child;
+let isInstalling = false;
 let stoppedBy;
 forwardSignals();
 stopWithParent();
@@ -94,7 +97,7 @@ function isInstalled() {
   const hash = hashOf('package-lock.json');
   if (read(installStamp) === hash) return true;
   const wanted = packagesIn(join(root, 'package-lock.json'));
-  const present = packagesIn(join(root, 'node_modules', '.package-lock.json'));
+  const present = packagesIn(npmStamp);
   if (present === undefined) return false;
   const isSame = Object.entries(wanted).every(([path, entry]) => {
     if (path === '' || entry.link) return true;
@@ -110,12 +113,16 @@ function isInstalled() {
 async function install() {
   // Not on stdout: that carries the program's output, which may be JSON.
   console.error('Installing dependencies (once) ...');
+  // What they say is not true from now on, and until the end of an installation that may be interrupted.
+  for (const stamp of [installStamp, npmStamp]) rmSync(stamp, { force: true });
+  isInstalling = true;
   const code = await run(
     npm,
     // NODE_ENV=production in the environment must not leave out the packages that build and run the stack.
     ['ci', '--include=dev', '--ignore-scripts', '--no-audit', '--no-fund', '--loglevel=error'],
     'quiet',
   );
+  isInstalling = false;
   if (code !== 0) throw new Failure('npm ci failed; see above.', code);
   writeFileSync(installStamp, hashOf('package-lock.json'));
 }
@@ -215,9 +222,15 @@ function stopWithParent() {
   }, parentCheckMs).unref();
 }
 
+/** A second stop during an installation ends npm, which else takes half a minute to remove what it has installed. */
 function stop(signal) {
+  const isSecond = stoppedBy !== undefined;
   stoppedBy = signal;
-  child?.kill(signal);
+  if (isInstalling && !isSecond)
+    console.error(
+      'Stopping: npm removes what it has installed. Ctrl-C again ends it at once; the next start installs afresh.',
+    );
+  child?.kill(isInstalling && isSecond ? 'SIGKILL' : signal);
 }
 
 function signalNumber(signal) {
