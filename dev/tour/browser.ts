@@ -4,8 +4,10 @@ import * as z from 'zod';
 import { readDevEnv } from '../env.js';
 import { projectRoot } from '../paths.js';
 
-export const readmeFolder = resolve(projectRoot, 'docs/images');
 export const screenshotsFolder = resolve(readDevEnv().dataDir, 'tour');
+/** Where the README's screenshots go: to docs/images only when that is asked for. */
+export const readmeFolder = (isWritten: boolean): string =>
+  isWritten ? resolve(projectRoot, 'docs/images') : resolve(screenshotsFolder, 'readme');
 
 /** A page of its own; a script error ends the tour, and what the browser complains of is shown. */
 export async function openPage(browser: Browser, options: BrowserContextOptions): Promise<Page> {
@@ -27,12 +29,15 @@ export async function screenshot(page: Page, name: string): Promise<void> {
   process.stdout.write(`${path}\n`);
 }
 
-/** A screenshot of one element, cropped at the bottom to `shape` (height by width) if it is given. */
-export async function readmeScreenshot(part: Locator, name: string, shape?: number): Promise<void> {
-  const path = resolve(readmeFolder, `${name}.png`);
+/** A screenshot of one element in a file, cropped at the bottom to `shape` (height by width) if it is given. */
+export async function elementScreenshot(
+  part: Locator,
+  path: string,
+  shape?: number,
+): Promise<void> {
   const page = part.page();
   const box = await part.boundingBox();
-  if (box === null) throw new Error(`The element of ${name}.png is not visible`);
+  if (box === null) throw new Error(`The element of ${path} is not visible`);
   const y = box.y + z.number().parse(await page.evaluate('window.scrollY'));
   const height = shape === undefined ? box.height : Math.min(box.height, shape * box.width);
   await page.screenshot({ path, fullPage: true, clip: { ...box, y, height } });

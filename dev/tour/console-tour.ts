@@ -2,7 +2,7 @@ import { readFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import type { Browser, BrowserContextOptions, Page } from 'playwright-core';
 import * as z from 'zod';
-import { openPage, readmeFolder, screenshot } from './browser.js';
+import { openPage, screenshot } from './browser.js';
 
 /** Where the console is, and who may log in. */
 export interface ConsoleStack {
@@ -24,11 +24,16 @@ const REASON = 'her mailbox exists now';
  * Walks an operator's way at a desk, on a telephone and in the dark: log in, find a mail by its address, read why it was
  * refused, redrive it, see it delivered, see the decision in the audit. On every page axe must find nothing serious.
  */
-export async function tourConsole(browser: Browser, stack: ConsoleStack): Promise<void> {
+export async function tourConsole(
+  browser: Browser,
+  stack: ConsoleStack,
+  readmeFolder: string,
+): Promise<void> {
   const axe = await readFile(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
   for (const [look, options] of Object.entries(looks)) {
     const page = await openPage(browser, options);
-    const seen = (name: string): Promise<void> => examine(page, axe, `console-${look}-${name}`);
+    const seen = (name: string): Promise<void> =>
+      examine(page, axe, `console-${look}-${name}`, readmeFolder);
     await walk(page, stack, seen);
     await page.context().close();
   }
@@ -133,7 +138,7 @@ async function register(api: string, email: string): Promise<void> {
 const Violations = z.array(z.object({ id: z.string(), impact: z.string().nullable() }));
 
 /** Takes a screenshot, and has axe examine the page. @throws for what is serious, and for a page wider than its window. */
-async function examine(page: Page, axe: string, name: string): Promise<void> {
+async function examine(page: Page, axe: string, name: string, readmeFolder: string): Promise<void> {
   await screenshot(page, name);
   if (name === 'console-desk-overview')
     await page.screenshot({ path: `${readmeFolder}/console.png` });

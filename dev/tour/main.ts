@@ -1,24 +1,34 @@
-import { mkdir } from 'node:fs/promises';
-import { chromium, type Browser, type Page, type Response } from 'playwright-core';
+import { access, constants, mkdir } from 'node:fs/promises';
+import { resolve } from 'node:path';
+import { chromium, type Browser, type Locator, type Page, type Response } from 'playwright-core';
 import * as z from 'zod';
 import { EXIT_CONFIG } from '../../shared/config/config.js';
+import { messageOf } from '../../shared/errors/message-of.js';
+import { readOptions } from '../command-line.js';
 import { readDevEnv, readTourEnv } from '../env.js';
 import { readStackFile, type StackDescription } from '../stack/stack-file.js';
 import {
+  elementScreenshot,
   openPage as openPageWith,
-  readmeScreenshot,
+  readmeFolder,
   screenshot,
   screenshotsFolder,
 } from './browser.js';
 import { tourConsole } from './console-tour.js';
 
-/**
- * `npm run tour`: takes the README's screenshots, in a real browser against a running `npm run dev`. It registers in
- * Swagger UI, confirms by the mailed link, logs in, creates a user, and follows the registration through the log viewer. Then an
- * operator walks through the console.
- * Screenshots of every step are in `.local/tour/`, those of the README in docs/images/. The account is deleted at the
- * end, so that its name is free for the next run.
- */
+const USAGE = `usage: npm run tour -- [--write]
+
+Walks through a running \`npm run dev\` in a browser: registers in Swagger UI, confirms by the mailed link, logs in, creates a
+user, follows the registration through the log viewer, and sees the console as an operator. Screenshots of every step go to
+the folder tour/ of the data folder (.local).
+
+  --write    puts the README's screenshots into docs/images/, instead of tour/readme/
+  --help
+
+CHROMIUM names the browser: a Chromium or Chrome, /usr/bin/chromium if it is not set.
+`;
+
+const EXIT_USAGE = 64;
 
 interface Size {
   readonly width: number;
@@ -32,16 +42,20 @@ const wide = { width: 1_100, height: 900 };
 /** Height by width of the two screenshots that the README shows side by side. */
 const halfShape = 1.02;
 
+/** Names are unique: the example admin of `npm run seed` and the person of an interrupted tour keep theirs. */
+const number = Date.now() % 10_000;
 const person = {
-  email: `ada${Date.now() % 10_000}@example.com`,
-  name: 'Ada Lovelace',
+  email: `ada${number}@example.com`,
+  name: `Ada ${number}`,
   password: 'a tour needs no map',
 };
 
+const readme = readmeFolder(readArguments());
 const stack = await requireStack();
-await mkdir(screenshotsFolder, { recursive: true });
+const executablePath = await requireChromium();
+for (const folder of [screenshotsFolder, readme]) await mkdir(folder, { recursive: true });
 const chrome = await chromium.launch({
-  executablePath: readTourEnv().chromium,
+  executablePath,
   args: [
     '--no-sandbox',
     '--disable-gpu',
@@ -52,9 +66,20 @@ const chrome = await chromium.launch({
 });
 try {
   await tour(chrome);
-  await tourConsole(chrome, stack);
+  await tourConsole(chrome, stack, readme);
 } finally {
   await chrome.close();
+}
+
+/** Resolves to whether the README's screenshots are written. Ends the process unless the tour is to start. */
+function readArguments(): boolean {
+  const given = readOptions(USAGE, {
+    options: { write: { type: 'boolean', default: false }, help: { type: 'boolean' } },
+  });
+  if (!given) process.exit(EXIT_USAGE);
+  if (given.values.help !== true) return given.values.write;
+  process.stdout.write(USAGE);
+  process.exit(0);
 }
 
 /** The running `npm run dev`. Ends the process if there is none. */
@@ -64,6 +89,21 @@ async function requireStack(): Promise<StackDescription> {
   if (found && (await fetch(`${found.api}/health/live`).catch(() => undefined))) return found;
   console.error('`npm run dev` is not running here. Start it first.');
   process.exit(EXIT_CONFIG);
+}
+
+/** The path of the browser. Ends the process if there is none. */
+async function requireChromium(): Promise<string> {
+  const path = readTourEnv().chromium;
+  try {
+    await access(path, constants.X_OK);
+    return path;
+  } catch (error) {
+    console.error(
+      `The tour needs Chromium, and ${path} cannot be run: ${messageOf(error)}. ` +
+        'Install it (Debian, Ubuntu: sudo apt-get install -y chromium), or set CHROMIUM to the path of a Chromium or Chrome.',
+    );
+    process.exit(EXIT_CONFIG);
+  }
 }
 
 async function tour(browser: Browser): Promise<void> {
@@ -149,6 +189,10 @@ async function followInLogs(browser: Browser, requestId: string): Promise<void> 
   await logs.locator('dt', { hasText: 'labels.job_id' }).waitFor();
   await logs.mouse.move(0, 0);
   await readmeScreenshot(logs.locator('body'), 'logs');
+}
+
+function readmeScreenshot(part: Locator, name: string, shape?: number): Promise<void> {
+  return elementScreenshot(part, resolve(readme, `${name}.png`), shape);
 }
 
 function openPage(browser: Browser, viewport: Size): Promise<Page> {
