@@ -16,6 +16,8 @@ const marks: readonly (readonly [RegExp, (name: string | undefined) => string])[
   [/^shareProcess\(\);/m, () => 'parts'],
 ];
 
+const TOP_LEVEL_AWAIT = /^(?:const [^=]+= )?await /m;
+
 /** The processes of a whole run. Paths are relative to the project's root. */
 export interface TestRunPlan {
   /** Test files by the group that imports them. */
@@ -29,7 +31,11 @@ export async function planTestRun(): Promise<TestRunPlan> {
   const byKind = new Map<string, string[]>();
   const alone: string[] = [];
   for (const file of await testFiles()) {
-    const kind = kindOf(await readFile(join(projectRoot, file), 'utf8'));
+    const text = await readFile(join(projectRoot, file), 'utf8');
+    const kind = kindOf(text);
+    // Ava begins before the files after it have declared their tests.
+    if (kind !== undefined && TOP_LEVEL_AWAIT.test(text))
+      throw new Error(`${file} cannot share a process: it awaits something while it is loaded`);
     if (kind === undefined) alone.push(file);
     else byKind.set(kind, [...(byKind.get(kind) ?? []), file]);
   }

@@ -1,4 +1,4 @@
-import { readFile } from 'node:fs/promises';
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { runInNewContext } from 'node:vm';
 import test from 'ava';
@@ -7,7 +7,7 @@ import { shareProcess } from '../helpers/context.js';
 
 shareProcess();
 
-const script = await readFile(join(projectRoot, 'api/console/assets/console.js'), 'utf8');
+const script = readFileSync(join(projectRoot, 'api/console/assets/console.js'), 'utf8');
 
 const SERVER_TIME = Date.parse('2026-11-29T03:00:00Z');
 

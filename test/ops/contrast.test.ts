@@ -1,4 +1,4 @@
-import { readFile } from 'node:fs/promises';
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import test from 'ava';
 import { style as viewerStyle } from '../../dev/emulators/firehose/viewer/style.js';
@@ -10,7 +10,7 @@ shareProcess();
 /** WCAG 2.2, 1.4.3, for text of any size. */
 const MIN_CONTRAST = 4.5;
 
-const tokens = await readFile(join(projectRoot, 'api/console/assets/tokens.css'), 'utf8');
+const tokens = readFileSync(join(projectRoot, 'api/console/assets/tokens.css'), 'utf8');
 
 const sheets = [
   {
