@@ -53,8 +53,8 @@ export function registrationRoutes(deps: RegistrationRoutesDeps): Router {
    *     summary: Ask for another confirmation link
    *     description: >-
    *       Always answers the same. At most three of these links an hour go to one address, and six links in all, or
-   *       twice as many while no earlier one works; a new one voids the older ones. Takes JSON, or an HTML form that
-   *       gets a page.
+   *       twice as many while no earlier one works; a new one voids the older ones. The owner of an account with the
+   *       address is mailed, at most once a day, that there is one. Takes JSON, or an HTML form that gets a page.
    *     security: []
    *     requestBody:
    *       required: true

@@ -79,17 +79,33 @@ test.serial(
   },
 );
 
-test.serial('nobody but a pending address is mailed anything', async (t) => {
-  const { mailbox } = system;
-  const { admins, client } = somebody();
-  const { email: confirmed } = await admins.confirmedAdmin();
-  const { email: unknown } = admins.applicant();
-  for (const email of [confirmed, unknown]) await client.post('/auth/confirm/resend', { email });
-  t.deepEqual(await outcomesOf(confirmed, 2), ['sent', 'obsolete']);
-  t.deepEqual(await outcomesOf(unknown, 1), ['obsolete']);
-  t.is((await mailbox.mailsTo(confirmed)).length, 1, 'the one that confirmed it');
-  t.is((await mailbox.mailsTo(unknown)).length, 0);
-});
+test.serial(
+  'a confirmed address is told that it has an account, once a day; an unknown one is mailed nothing',
+  async (t) => {
+    const { mailbox } = system;
+    const { admins } = somebody();
+    const client = clientAt('192.0.2.5');
+    const { email: confirmed } = await admins.confirmedAdmin();
+    const { email: unknown } = admins.applicant();
+    await client.post('/auth/confirm/resend', { email: unknown });
+    const body = String(new URLSearchParams({ email: confirmed }));
+    const headers = { 'content-type': 'application/x-www-form-urlencoded' };
+    const page = await client.request('POST', '/auth/confirm/resend', { body, headers });
+    t.is(page.status, 202);
+    await outcomesOf(confirmed, 2);
+    await client.post('/auth/confirm/resend', { email: confirmed });
+    await outcomesOf(confirmed, 3);
+    await admins.registerAdmin({ email: confirmed });
+    t.deepEqual(await outcomesOf(confirmed, 4), ['sent', 'sent', 'obsolete', 'obsolete']);
+    t.deepEqual(await outcomesOf(unknown, 1), ['obsolete']);
+    const subjects = (await mailbox.mailsTo(confirmed)).map(({ subject }) => subject);
+    t.deepEqual(subjects.toSorted(), [
+      'Confirm your e-mail address',
+      'You already have an account',
+    ]);
+    t.is((await mailbox.mailsTo(unknown)).length, 0);
+  },
+);
 
 test.serial(
   'at most three links an hour go to one address, the answer does not tell, and the newest that was sent works',

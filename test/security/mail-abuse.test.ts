@@ -25,7 +25,7 @@ const due: Readonly<Record<string, Readonly<Record<string, RegExp | undefined>>>
   resend: {
     unknown: undefined,
     registered: /^Confirm your e-mail address$/,
-    confirmed: undefined,
+    confirmed: /^You already have an account$/,
     suppressed: undefined,
   },
   forgot: {

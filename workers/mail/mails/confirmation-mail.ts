@@ -79,11 +79,9 @@ function mailDueFor({
   const unregistered = { obsolete: 'nobody has registered the address' };
   switch (purpose) {
     case 'registration':
+    case 'resend':
       if (ownerName !== null) return { template: 'account_exists', name: ownerName };
       if (isRepeated) return { obsolete: 'the same registration already has its mail' };
-      return isRegistered ? { template: 'confirmation', name: '' } : unregistered;
-    case 'resend':
-      if (ownerName !== null) return { obsolete: 'the address is confirmed' };
       return isRegistered ? { template: 'confirmation', name: '' } : unregistered;
     case 'password_reset':
       if (ownerName !== null) return { template: 'password_reset', name: ownerName };

@@ -111,7 +111,7 @@ export interface AccountExistsMailFacts {
   readonly publicUrl: string;
 }
 
-/** Tells the owner of an account that somebody tried to use its address for another one. */
+/** Tells the owner of an account that somebody tried to register or confirm its address, or to use it for another account. */
 export function renderAccountExistsMail({
   service,
   name,
@@ -125,7 +125,7 @@ export function renderAccountExistsMail({
       { kind: 'paragraph', text: `Hello ${quoteName(name)},` },
       {
         kind: 'paragraph',
-        text: `Someone, probably you, has just tried to register at ${service} with this e-mail address, or to use it for another account. You already have an account: log in with this address and the password that you chose for it.`,
+        text: `Someone, probably you, has just tried to register at ${service} with this e-mail address, to confirm it, or to use it for another account. You already have an account: log in with this address and the password that you chose for it.`,
       },
       { kind: 'address', label: `${service} is at:`, url: publicUrl },
       {
