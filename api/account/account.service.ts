@@ -151,19 +151,32 @@ async function requestAddress(
   email: EmailAddress,
   cause: Cause,
 ): Promise<void> {
-  if (email.canonical === admin.emailCanonical) {
-    await voidConfirmations(tx, { adminId: admin.id, purpose: 'email_change' });
-    await admin.update(
-      { email: email.address, pendingEmail: null },
-      { transaction: tx, returning: true },
-    );
-    return;
-  }
+  if (email.canonical === admin.emailCanonical)
+    return respellAddress(deps.audit, tx, admin, email, cause);
   await notifyOfAddressChange(deps, tx, admin, email, cause);
   await voidConfirmations(tx, { adminId: admin.id, purpose: 'email_change' });
   await admin.update({ pendingEmail: email.address }, { transaction: tx, returning: true });
   const request = { purpose: 'email_change', email, adminId: admin.id } as const;
   await requestConfirmation(deps, request, 'email_change_requested', cause, tx);
+}
+
+/** Takes effect at once, and withdraws a pending change: both are audited. The same spelling again changes nothing. */
+async function respellAddress(
+  audit: Audit,
+  tx: Transaction,
+  admin: Admin,
+  { address }: EmailAddress,
+  cause: Cause,
+): Promise<void> {
+  const { id: adminId } = admin;
+  const details = {
+    spelling: admin.email !== address,
+    pending_withdrawn: admin.pendingEmail !== null,
+  };
+  await voidConfirmations(tx, { adminId, purpose: 'email_change' });
+  await admin.update({ email: address, pendingEmail: null }, { transaction: tx, returning: true });
+  if (details.spelling || details.pending_withdrawn)
+    await audit.record('email_change_requested', cause, { adminId, details }, tx);
 }
 
 /**

@@ -54,6 +54,33 @@ test.serial(
 );
 
 test.serial(
+  'another spelling of the address, and the change that it withdraws, are audited',
+  async (t) => {
+    const { admins } = system;
+    const admin = await admins.confirmedAdmin();
+    const pending = admins.applicant().email;
+    const audited = async (email: string): Promise<object[]> => {
+      const { requestId, status } = await askForAddress(admin, email);
+      t.is(status, 200);
+      return context.rows(
+        `select event, details from audit_events where admin_id = $1 and request_id = $2`,
+        [admin.id, requestId],
+      );
+    };
+    const told = (details: object): object[] => [{ event: 'email_change_requested', details }];
+    const capital = `${admin.email[0]?.toUpperCase()}${admin.email.slice(1)}`;
+    t.deepEqual(await audited(capital), told({ spelling: true, pending_withdrawn: false }));
+    t.deepEqual(await audited(capital), [], 'nothing has changed');
+    t.is((await audited(pending)).length, 1);
+    t.deepEqual(await audited(capital), told({ spelling: false, pending_withdrawn: true }));
+    t.is((await audited(pending)).length, 1);
+    t.deepEqual(await audited(admin.email), told({ spelling: true, pending_withdrawn: true }));
+    const { body: me } = await admin.client.get<Me>('/auth/me');
+    t.deepEqual([me.email, me.pending_email], [admin.email, undefined]);
+  },
+);
+
+test.serial(
   'S10 past three new addresses an hour nothing changes and nobody is mailed, whosever the address is',
   async (t) => {
     const strict = await runApi(context, { scope: t, env: { RATE_LIMIT_SCALE: '1' } });
