@@ -39,8 +39,8 @@ export interface AccountDeps extends ConfirmationDeps, AccountNoticeDeps {
 }
 
 /**
- * Makes all changes, or none. A new password ends all other sessions; a new address takes effect when the link mailed to
- * it is followed, and the old one is notified.
+ * Makes all changes, or none. A new password ends all other sessions and resets the failed logins; a new address takes
+ * effect when the link mailed to it is followed, and the old one is notified.
  * @throws {AppError} `validation_failed` without the current password where it is needed, `wrong_password`,
  *   `password_too_common`, `name_taken`, `too_many_attempts` (for passwords, or past three changes of address an hour).
  */
@@ -69,7 +69,7 @@ async function changeOnce(
   const passwordHash =
     password === undefined ? undefined : await deps.passwords.hash(password, ownersClient(cause));
   try {
-    return await withTransaction(deps.database, async (tx) => {
+    const changed = await withTransaction(deps.database, async (tx) => {
       const admin = await lockAsker(tx, asker, needsPassword);
       await admin.update(
         {
@@ -83,6 +83,9 @@ async function changeOnce(
       if (email !== undefined) await requestAddress(deps, tx, admin, email, cause);
       return admin;
     });
+    // What was guessed at the old password is worth nothing now.
+    if (passwordHash !== undefined) await deps.passwordAttempts.reset(changed.emailCanonical);
+    return changed;
   } catch (error) {
     if (violates(error, 'admins_name_key')) throw new AppError('name_taken', { cause: error });
     throw error;

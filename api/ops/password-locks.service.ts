@@ -23,7 +23,7 @@ export interface PasswordLock {
 
 /**
  * The locks of an admin that still stand, by its audit events, those that last longest first. An operator lifts them all; a
- * link from the admin's mail clears those of the login.
+ * link from the admin's mail and a new password clear those of the login.
  */
 export function readPasswordLocks(
   { database }: { readonly database: Database },
@@ -47,7 +47,7 @@ export function readPasswordLocks(
         and not ("limit" = any($ofLogins::text[]) and exists (
           select from recent r
            where r.at > locks.at
-             and (r.event = 'email_confirmed' or (r.event = 'authn_password_change' and r.details->>'by' = 'mailed link'))))
+             and r.event in ('email_confirmed', 'authn_password_change')))
       order by until desc, "limit"`,
     {
       type: QueryTypes.SELECT,

@@ -37,7 +37,7 @@ export interface PasswordAttemptLimiter {
     attempt: PasswordAttempt,
     compare: () => Promise<T | undefined>,
   ): Promise<T | undefined>;
-  /** Resets all failed logins of an account, from any network: its owner has proven to read the address's mail. */
+  /** Resets all failed logins of an account, from any network: its owner has followed a mailed link, or set a new password. */
   reset(emailCanonical: string): Promise<void>;
 }
 
@@ -58,7 +58,7 @@ const LIMITS = {
   perMailedLink: { name: 'password-link', points: 30, seconds: QUARTER_HOUR },
 } as const;
 
-/** Those that a link from the account's mail clears. */
+/** Those that a link from the account's mail clears, and a new password. */
 export const LIMITS_OF_LOGINS: readonly string[] = [
   LIMITS.perAccountAndNetwork.name,
   LIMITS.perAccount.name,

@@ -13,7 +13,7 @@ const context = useContext();
 const inMinutes = (minutes: number): string =>
   new Date(Date.now() + minutes * 60_000).toISOString();
 
-test('the locks of an admin that stand are shown; an operator lifts all, a mailed link those of the login alone', async (t) => {
+test('the locks of an admin that stand are shown; an operator lifts all, a mailed link or a new password those of the login alone', async (t) => {
   const database = openTestDatabase(t, context.databaseUrl);
   const record = (event: AuditEventName, id: number, details = {}): Promise<unknown> =>
     context.rows(
@@ -48,10 +48,16 @@ test('the locks of an admin that stand are shown; an operator lifts all, a maile
   const { stdout: events } = await runCli(context, ['audit', '--admin', String(adminId)]);
   t.regex(events, /authn_login_lock .* limit=password-account  until=\d{4}-/);
 
-  await record('authn_password_change', adminId);
-  t.is((await locksOf(adminId)).length, 2, 'in a session, which clears nothing');
-  await record('authn_password_change', adminId, { by: 'mailed link' });
-  t.deepEqual(await locksOf(adminId), ['password-session']);
+  for (const [event, details] of [
+    ['authn_password_change', { by: 'mailed link' }],
+    ['authn_password_change', {}],
+    ['email_confirmed', {}],
+  ] as const) {
+    await record(event, adminId, details);
+    t.deepEqual(await locksOf(adminId), ['password-session']);
+    await lock(adminId, 'password-account', until);
+    t.is((await locksOf(adminId)).length, 2, 'one after it stands');
+  }
   t.deepEqual(await locksOf(other.adminId), ['password-network']);
 
   await record('authn_login_lock_lifted', adminId, { limit: 'password-session' });

@@ -253,6 +253,18 @@ test.serial(
   },
 );
 
+test.serial('S24 a password changed with the old one forgives all guesses', async (t) => {
+  const { email, password: old, login } = await people().confirmedAdmin();
+  await lockOut(t, email);
+  t.is((await logIn(ELSEWHERE, email, old)).status, 429);
+  const session = from(HOME).as(login.access_token);
+  const password = `${old}, and another`;
+  t.is((await session.put('/auth/me', { name: people().applicant().name })).status, 200);
+  t.is((await logIn(ELSEWHERE, email, old)).status, 429, 'a name forgives none');
+  t.is((await session.put('/auth/me', { password, current_password: old })).status, 200);
+  t.is((await logIn(ELSEWHERE, email, password)).status, 200);
+});
+
 test.serial(
   'S24 a new address begins without the guesses that were made at it before',
   async (t) => {
