@@ -1,5 +1,5 @@
 import { Router, type RequestHandler } from 'express';
-import { jsonBody, SMALL_BODY } from '../http/input/body.js';
+import { jsonBody, CREDENTIALS_BODY } from '../http/input/body.js';
 import { causeOf, principalOf } from '../http/request-context.js';
 import { parse } from '../http/input/validate.js';
 import { adminView } from '../admins/admins.schemas.js';
@@ -71,7 +71,7 @@ export function accountRoutes(deps: AccountRoutesDeps): Router {
     '/auth/me',
     requireAdmin,
     limits.accountChanges,
-    ...jsonBody(SMALL_BODY),
+    ...jsonBody(CREDENTIALS_BODY),
     async (req, res) => {
       const { current_password: currentPassword, ...changes } = parse(UpdateMeRequest, req.body);
       const cause = causeOf(req);
@@ -84,7 +84,7 @@ export function accountRoutes(deps: AccountRoutesDeps): Router {
     '/auth/me',
     requireAdmin,
     limits.accountChanges,
-    ...jsonBody(SMALL_BODY),
+    ...jsonBody(CREDENTIALS_BODY),
     async (req, res) => {
       const { current_password: password } = parse(DeleteMeRequest, req.body);
       await deleteAccount(deps, principalOf(req), password, causeOf(req));

@@ -1,6 +1,6 @@
 import { Router } from 'express';
 import { AppError } from '../../shared/errors/app-error.js';
-import { isForm, jsonOrFormBody, SMALL_BODY } from '../http/input/body.js';
+import { isForm, jsonOrFormBody, CREDENTIALS_BODY } from '../http/input/body.js';
 import { answerFormsWithPages, sendPage } from '../http/page.js';
 import { causeOf } from '../http/request-context.js';
 import { parse } from '../http/input/validate.js';
@@ -61,7 +61,7 @@ export function passwordResetRoutes(deps: PasswordResetRoutesDeps): Router {
     '/auth/password/forgot',
     answerFormsWithPages(forgotForm),
     limits.mails,
-    ...jsonOrFormBody(SMALL_BODY),
+    ...jsonOrFormBody(CREDENTIALS_BODY),
     async (req, res) => {
       const { email } = parse(ForgotPasswordRequest, req.body);
       await forgotPassword(deps, email, causeOf(req));
@@ -120,7 +120,7 @@ export function passwordResetRoutes(deps: PasswordResetRoutesDeps): Router {
     '/auth/password/reset',
     answerFormsWithPages(forgotForm),
     limits.tokens,
-    ...jsonOrFormBody(SMALL_BODY),
+    ...jsonOrFormBody(CREDENTIALS_BODY),
     async (req, res) => {
       await answerForm({ req, res }, rejectionPages(passwordMinLength), async () => {
         await resetPassword(deps, parse(ResetPasswordRequest, req.body), causeOf(req));

@@ -1,5 +1,5 @@
 import { Router } from 'express';
-import { isForm, jsonBody, jsonOrFormBody, SMALL_BODY } from '../http/input/body.js';
+import { isForm, jsonBody, jsonOrFormBody, CREDENTIALS_BODY } from '../http/input/body.js';
 import { answerFormsWithPages, sendPage } from '../http/page.js';
 import { causeOf } from '../http/request-context.js';
 import { parse } from '../http/input/validate.js';
@@ -39,10 +39,15 @@ export function registrationRoutes(deps: RegistrationRoutesDeps): Router {
    *       202: { description: Accepted; check your inbox., content: { application/json: { schema: { $ref: '#/components/schemas/Accepted' } } } }
    *       409: { $ref: '#/components/responses/NameTaken' }
    */
-  router.post('/auth/register', limits.registrations, ...jsonBody(SMALL_BODY), async (req, res) => {
-    await register(deps, parse(RegisterRequest, req.body), causeOf(req));
-    res.status(202).json(ACCEPTED);
-  });
+  router.post(
+    '/auth/register',
+    limits.registrations,
+    ...jsonBody(CREDENTIALS_BODY),
+    async (req, res) => {
+      await register(deps, parse(RegisterRequest, req.body), causeOf(req));
+      res.status(202).json(ACCEPTED);
+    },
+  );
 
   /**
    * @openapi
@@ -73,7 +78,7 @@ export function registrationRoutes(deps: RegistrationRoutesDeps): Router {
     '/auth/confirm/resend',
     answerFormsWithPages(resendForm),
     limits.mails,
-    ...jsonOrFormBody(SMALL_BODY),
+    ...jsonOrFormBody(CREDENTIALS_BODY),
     async (req, res) => {
       const { email } = parse(ResendRequest, req.body);
       await resendConfirmation(deps, email, causeOf(req));

@@ -1,6 +1,6 @@
 import { Router, type RequestHandler } from 'express';
 import * as z from 'zod';
-import { jsonBody, SMALL_BODY } from '../http/input/body.js';
+import { jsonBody, CREDENTIALS_BODY } from '../http/input/body.js';
 import { Id } from '../http/input/inputs.js';
 import { missingFirst, precondition } from '../http/preconditions.js';
 import { causeOf, contextOf, principalOf } from '../http/request-context.js';
@@ -45,7 +45,7 @@ export function sessionRoutes(deps: SessionRoutesDeps): Router {
    *       401: { $ref: '#/components/responses/InvalidCredentials' }
    *       403: { $ref: '#/components/responses/EmailNotConfirmed' }
    */
-  router.post('/auth/login', limits.logins, ...jsonBody(SMALL_BODY), async (req, res) => {
+  router.post('/auth/login', limits.logins, ...jsonBody(CREDENTIALS_BODY), async (req, res) => {
     const { email, password } = parse(LoginRequest, req.body);
     const issued = await logIn(deps, email, password, causeOf(req));
     contextOf(req).adminId = issued.admin.id;
@@ -71,7 +71,7 @@ export function sessionRoutes(deps: SessionRoutesDeps): Router {
    *       200: { description: The session's new tokens., content: { application/json: { schema: { $ref: '#/components/schemas/Login' } } } }
    *       401: { $ref: '#/components/responses/InvalidRefreshToken' }
    */
-  router.post('/auth/refresh', limits.tokens, ...jsonBody(SMALL_BODY), async (req, res) => {
+  router.post('/auth/refresh', limits.tokens, ...jsonBody(CREDENTIALS_BODY), async (req, res) => {
     const { refresh_token: token } = parse(RefreshRequest, req.body);
     const issued = await refreshSession(deps, token, causeOf(req));
     contextOf(req).adminId = issued.admin.id;

@@ -202,7 +202,7 @@ test('S56 S60 a form is answered by a page whatever is wrong with it, and the pa
     for (const [status, body, headers] of [
       [400, 'a=1&a=2', FORM],
       [400, Buffer.from([0x61, 0x3d, 0xff]), FORM],
-      [413, `token=${'x'.repeat(5_000)}`, FORM],
+      [413, `token=${'x'.repeat(40_000)}`, FORM],
       [415, 'token=x', { ...FORM, 'content-encoding': 'gzip' }],
       [422, 'unknown=1&token=x&email=a@x.test&password=a+password+of+some+length', FORM],
     ] as const) {

@@ -1,5 +1,5 @@
 import { Router, type ErrorRequestHandler, type Request, type Response } from 'express';
-import { jsonOrFormBody, SMALL_BODY } from '../../http/input/body.js';
+import { jsonOrFormBody, CREDENTIALS_BODY } from '../../http/input/body.js';
 import { answerProblem, reportedError, setErrorHeaders } from '../../http/problem.js';
 import { causeOf, contextOf } from '../../http/request-context.js';
 import { parse } from '../../http/input/validate.js';
@@ -34,7 +34,7 @@ export function loginRoutes(
       next();
     },
     deps.limits.logins,
-    ...jsonOrFormBody(SMALL_BODY),
+    ...jsonOrFormBody(CREDENTIALS_BODY),
     async (req, res) => {
       deps.passwords.requireRoom(contextOf(req));
       const { email, password, next } = parse(ConsoleLogin, req.body);

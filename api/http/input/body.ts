@@ -10,9 +10,14 @@ const JSON_TYPE = 'application/json';
 const FORM_TYPE = 'application/x-www-form-urlencoded';
 const MAX_FORM_FIELDS = 32;
 
-/** The limit for bodies with credentials. */
-export const SMALL_BODY = 4 * 1_024;
-/** The limit for all other bodies. */
+/**
+ * The limit for bodies with credentials. It must hold fields that are as long as they may be, in the longest encoding: JSON takes
+ * six bytes for a UTF-16 unit (`\uac01`), a form nine (`%EA%B0%81`). In units, a known password has up to 2,048, a new one up
+ * to 1,024, a name and an address up to 1,000 each. So a change of the account takes 6 × 5,072 = 30,432 bytes, and the form
+ * that confirms 9 × 3,048 = 27,432, each with the names of its fields and a token.
+ */
+export const CREDENTIALS_BODY = 32 * 1_024;
+/** The limit for all other bodies: of a user, 6 × 2,000 = 12,000 bytes for the name and the address. */
 export const NORMAL_BODY = 16 * 1_024;
 
 /** A body that arrives byte by byte would take hundreds of times its size if its pieces were kept as they are. */
