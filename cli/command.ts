@@ -39,8 +39,10 @@ export interface Arguments {
   readonly options: Readonly<Record<string, string | true | undefined>>;
   readonly isJson: boolean;
   readonly env: Environment;
-  readonly terminal: Terminal;
-  /** Prints a log line, which ends with a newline, to stderr. */
+  readonly terminal: Omit<Terminal, 'out' | 'err'>;
+  /** Prints a line to stderr at once. Control characters in it are escaped. */
+  readonly note: (line: string) => Promise<void> | void;
+  /** Prints a log line, which ends with a newline, to stderr when the command ends. */
   readonly logLine: (line: string) => void;
 }
 

@@ -76,8 +76,9 @@ async function runCall(
 ): Promise<number> {
   const logged: string[] = [];
   const logLine = (line: string): void => void logged.push(line.trimEnd());
+  const note = (line: string): Promise<void> | void => terminal.err(printable([line]));
   try {
-    const result = await command.run({ words, options, isJson, env, terminal, logLine });
+    const result = await command.run({ words, options, isJson, env, terminal, note, logLine });
     if ('stream' in result) {
       for await (const line of result.stream) await terminal.out(printable([line]));
       return 0;

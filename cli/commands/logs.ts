@@ -50,7 +50,7 @@ async function linesOf(args: Arguments, options: TailOptions): Promise<AsyncIter
   const [file] = args.words;
   if (file === '-') return streamLines(args.terminal.stdin, options);
   if (file !== undefined) {
-    await args.terminal.err(`from ${file}\n`);
+    await args.note(`from ${file}`);
     return fileLines(file, options);
   }
   const { spool } = loadQueueToolConfig(args.env);
@@ -58,8 +58,8 @@ async function linesOf(args: Arguments, options: TailOptions): Promise<AsyncIter
     throw new Error(
       'without FIREHOSE_DELIVERY_STREAM log lines go to stdout alone: name a file that has them, or - for stdin',
     );
-  await args.terminal.err(
-    `from the spool of this host, ${spool.dir}: lines waiting to be shipped. stdout has all lines.\n`,
+  await args.note(
+    `from the spool of this host, ${spool.dir}: lines waiting to be shipped. stdout has all lines.`,
   );
   return spoolLines(spool.dir, options);
 }

@@ -1,3 +1,6 @@
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import test from 'ava';
 import { requestMembers } from '../../api/http/request-context.js';
 import { escapeControls } from '../../shared/escape-controls.js';
@@ -138,5 +141,22 @@ test('S69 nor what is typed: a refusal repeats it', async (t) => {
     t.is(rawIn(people.stderr), undefined);
     const program = await runCliJson(context, args);
     t.is(rawIn(program.stdout), undefined);
+  }
+});
+
+test('S69 nor the name of the file or folder that `logs tail` reads', async (t) => {
+  const folder = await mkdtemp(join(tmpdir(), 'rollcall-\u202eterminal-'));
+  t.teardown(() => rm(folder, { recursive: true, force: true }));
+  const file = join(folder, `${ALL.replaceAll(/[\0/]/g, '')}.ndjson`);
+  await writeFile(file, '{}\n');
+  const env = { SPOOL_DIR: folder, FIREHOSE_DELIVERY_STREAM: 'logs' };
+  for (const args of [
+    ['logs', 'tail', file, '--once'],
+    ['logs', 'tail', '--once'],
+  ]) {
+    const { code, stderr } = await runCli(context, args, env);
+    t.is(code, 0, stderr);
+    t.is(rawIn(stderr), undefined);
+    t.regex(stderr, /^from .*rollcall-\\u202eterminal-.*\n$/);
   }
 });
