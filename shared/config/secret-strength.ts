@@ -7,9 +7,14 @@ const MIN_DISTINCT_CHARACTERS = 10;
 const MIN_ENTROPY_BITS = 90;
 /** 16 random hexadecimal digits reach this share about once in a million times. */
 const MAX_PREDICTABLE_SHARE = 0.75;
-/** Placeholders that people forget to replace: a secret that contains one is refused, however long. */
+/** The longest text between two copies of a phrase. */
+const MAX_SEPARATOR = 3;
+/**
+ * Placeholders that people forget to replace: a secret that contains one is refused, however long. Each is so long that
+ * hardly one random key in a million contains it.
+ */
 const PLACEHOLDERS =
-  /change.?me|secret.?key|super.?secret|signing.?(key|token)|password|passphrase|example|default|placeholder|your.?(own|key|secret|pepper)|replace.?(me|this)|insecure|dummy|development|production|tests.own|correct.?horse|quick.?brown/i;
+  /change.?me|jwt.?secret|secret.?key|(?:very|super|ultra).?(?:long|secret|secure|strong)|(?:128|256|384|512).?bit|(?:32|64).?(?:byte|char)|\d\d[-_ ](?:byte|char)|at.?least|long.?enough|signing.?(key|token)|password|passphrase|example|default|placeholder|your.?(own|key|secret|pepper)|replace.?(me|this)|insecure|dummy|development|production|tests.own|correct.?horse|quick.?brown/i;
 /** Words whose digests people use as secrets because they look random. */
 const COMMON_WORDS = [
   ...['password', 'passw0rd', 'password1', 'password123', 'secret', 'secretkey', 'secret_key'],
@@ -89,7 +94,7 @@ function isPredictable(secret: string): boolean {
     const places = characters.map(
       (character) => sequence.indexOf(character) + 1 || 2 * (character.codePointAt(0) ?? 0) + 1_000,
     );
-    for (let lag = 1; lag <= places.length / 2; lag += 1) {
+    for (let lag = 1; lag <= (places.length + MAX_SEPARATOR) / 2; lag += 1) {
       const steps = places.slice(lag).map((place, i) => place - (places[i] ?? 0));
       const neighbours = steps.filter((step) => Math.abs(step) <= 1).length;
       if (Math.max(neighbours, mostFrequent(steps)) >= MAX_PREDICTABLE_SHARE * steps.length)

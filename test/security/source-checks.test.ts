@@ -154,6 +154,9 @@ test('S78 what has a pattern is no secret, however long', (t) => {
     ['13579acegikmoqsuwy02468bdfhjlnprtvxz', /pattern/],
     ['A1b2C3d4E5f6G7h8I9j0K1l2M3n4O5p6', /pattern/],
     ['x9Kq2mVd7Rt4x9Kq2mVd7Rt4x9Kq2mVd7Rt4', /pattern/],
+    ['k3j9x2m4v7q1z8w5 k3j9x2m4v7q1z8w5', /pattern/],
+    ['k3j9x2m4v7q1z8w5 - k3j9x2m4v7q1z8w5', /pattern/],
+    ['min-no-of-letters/min-no-of-letters', /pattern/],
     ['deadbeef'.repeat(5), /repeats/],
     [`${'a'.repeat(40)}bcdefghij`, /repeats/],
     ['a pepper that only development has', /placeholder/],
@@ -163,6 +166,15 @@ test('S78 what has a pattern is no secret, however long', (t) => {
     ['jwt signing key k3j9x2m4v7q1 z8w5t6', /placeholder/],
     ['The quick brown fox jumps over the lazy dog', /placeholder/],
     ['rollcall-production-k3j9x2m4v7q1z8', /placeholder/],
+    ['your-256-bit-secret-your-256-bit-secret', /placeholder/],
+    ['a-string-secret-at-least-256-bits-long', /placeholder/],
+    ['your-512-bit-secret-for-jwt-signing-hs512', /placeholder/],
+    ['my-32-character-ultra-secure-and-ultra-long-secret', /placeholder/],
+    ['jwt-secret-at-least-32-characters-long', /placeholder/],
+    ['thisisaverylongsecretforjwtsigning', /placeholder/],
+    ['min-32-char-secret-min-32-char-secret', /placeholder/],
+    ['minimum 40 characters, of which I know', /placeholder/],
+    ['some words that are long enough 4 HS256', /placeholder/],
     [encoded('please change me before long 1492', 'base64'), /placeholder/],
     [encoded('please change me before long 1492', 'base64url'), /placeholder/],
     [encoded('this-is-a-secret-key-of-mine', 'hex'), /placeholder/],
@@ -177,7 +189,7 @@ test('S78 what has a pattern is no secret, however long', (t) => {
 });
 
 test('S78 what is random is a secret, in whatever form', (t) => {
-  for (let i = 0; i < 500; i++) {
+  for (let i = 0; i < 2_000; i++) {
     const bytes = createHash('sha256').update(`random enough, ${i}`).digest();
     for (const secret of [
       bytes.toString('hex'),
