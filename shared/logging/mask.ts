@@ -13,8 +13,15 @@ const OPAQUE_TOKEN = /(?:[a-z]{2}_[0-9a-f]{32}|rt_\d+_\d+)_[A-Za-z0-9_-]+/g;
 /** A JWT's header is an object, so it begins with `eyJ`. */
 const JWT = /eyJ[\w-]+(\.[\w-]+\.[\w-]+)?/g;
 /** A local part in quotation marks (RFC 5321, 4.1.2). A closing mark without a host is left: it may open the next one. */
-const QUOTED_ADDRESS = /"(?:[^"\\]|\\.)*("@[\p{L}\p{N}.-]+)?/gu;
-const ADDRESS = /[\p{L}\p{N}.!#$%&'*+=?^_`{|}~-]+(@[\p{L}\p{N}.-]+)?/gu;
+const QUOTED_ADDRESS =
+  /"(?:[^"\\]|\\.)*("[@\uff20\ufe6b](?:\[[\p{L}\p{N}.:-]+\]?|[\p{L}\p{M}\p{N}\p{So}\p{Cf}.-]+))?/gu;
+/** `\p{So}` has U+FFFD, as which a byte that is not UTF-8 is decoded. The host may be an IP address in brackets. */
+const ADDRESS =
+  /[\p{L}\p{M}\p{N}\p{So}\p{Cf}.!#$%&'*+=?^_`{|}~-]+([@\uff20\ufe6b](?:\[[\p{L}\p{N}.:-]+\]?|[\p{L}\p{M}\p{N}\p{So}\p{Cf}.-]+))?/gu;
+
+/** An `@` in quoted-printable or percent-encoding, between what may be a local part and a domain. */
+const ENCODED_AT = /(?<=[^\s/])(?:=|%(?:25)*)40(?=[\p{L}\p{N}.-]*\.\p{L})/gu;
+const AT = /[@\uff20\ufe6b]/;
 
 const MAX_LENGTH = 1_000;
 /** Bounds the work before anything is looked for: what a server says may be long. */
@@ -31,15 +38,16 @@ const PLAIN_PATH = /^[A-Za-z0-9/-]*$/;
 const ENCODED_PERCENT = /%(?:25)+/gi;
 
 /**
- * Replaces everything that looks like one of our tokens or an e-mail address. Runs in linear time; the caller limits the
- * length of the text.
+ * Replaces everything that looks like one of our tokens or an e-mail address, its `@` encoded or not. Runs in linear time;
+ * the caller limits the length of the text.
  */
 export function maskTokensAndAddresses(text: string): string {
   const withoutTokens = text
+    .replace(ENCODED_AT, '@')
     .replace(OPAQUE_TOKEN, '[token]')
     .replace(JWT, (run, rest?: string) => (rest === undefined ? run : '[token]'));
   // Most texts contain no address, yet consist of the characters that one may have.
-  if (!withoutTokens.includes('@')) return withoutTokens;
+  if (!AT.test(withoutTokens)) return withoutTokens;
   return withoutTokens.replace(QUOTED_ADDRESS, maskAddress).replace(ADDRESS, maskAddress);
 }
 

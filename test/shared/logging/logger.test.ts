@@ -161,6 +161,31 @@ test('an address with a quoted local part is masked, encoded or not', (t) => {
   for (const path of ['/"@"', '/"ann"', '/"ann"@']) t.is(maskPath(path), path);
 });
 
+test('an address is masked in every form in which a path or a reply may hold it', (t) => {
+  for (const path of [
+    ...['victim%E9%40example.com', 'vict%E9im%40example.com', 'vi%CC%88ctim%40example.com'],
+    ...['%F0%9F%98%80victim%40example.com', 'victim%E2%80%8B@example.com', 'victim@ex%E9.com'],
+    ...['victim=40example.com', 'victim%3D40mail.example.com', 'victim%253d40example.com'],
+    ...['victim%EF%BC%A0example.com', 'victim%EF%B9%ABlocalhost', 'victim@%5B1.2.3.4%5D'],
+    ...['victim@[IPv6:2001:db8::1]', '%22vic%20tim%22@[1.2.3.4]', '%22vic%20tim%22=40example.com'],
+  ])
+    t.is(maskPath(`/x/${path}/y`), '/x/[address]/y', path);
+  for (const address of [
+    ...['victim\ufffd@example.com', 'victim=40example.com', 'victim%40example.com'],
+    ...['victim%2540example.com', 'victim\uff20example.com', 'victim@[1.2.3.4]', 'victim@[1.2.3'],
+  ])
+    t.is(maskTokensAndAddresses(`550 <${address}> unknown`), '550 <[address]> unknown', address);
+  for (const other of [
+    'limit=40 offset=400',
+    'took=40.5ms',
+    '=40',
+    '40=40x',
+    '[1.2.3.4] @ [::1]',
+    '5＠',
+  ])
+    t.is(maskTokensAndAddresses(other), other);
+});
+
 test('all of several in one run of characters are masked', (t) => {
   const jwt = `eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiI0NzExIn0.${'aB3_-'.repeat(8)}`;
   for (const [path, masked] of [
