@@ -3,4 +3,4 @@
  * a header that is not known to mean something else counts as one of them.
  */
 export const FORWARDING_HEADERS =
-  /^(?:x-original-)?(?:x-)?forwarded|(?:client|connecting|real|remote|socket|user)-?(?:ip|addr)|external-address|^x-(?:original-)?host$/;
+  /forwarded|(?:client|connecting|real|remote|socket|user)-?(?:ip|addr)|-(?:ip|address)$|^x-(?:original-)?host$/;

@@ -91,6 +91,10 @@ test.serial(
       'fastly-client-ip',
       'x-envoy-external-address',
       'x-original-forwarded-for',
+      'x-vercel-forwarded-for',
+      'cloudfront-viewer-address',
+      'x-nf-client-connection-ip',
+      'x-originating-ip',
     ])
       t.false(may('127.0.0.1', { [header]: '127.0.0.1' }), header);
     t.false(may('127.0.0.1', { host: 'evil.example' }), 'a name that resolves to this host');

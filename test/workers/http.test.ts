@@ -212,6 +212,13 @@ test('a peer that is neither on this host nor in a private network gets 403 on e
   }
 });
 
+const SINGLE_ADDRESS_HEADERS = [
+  ...['x-real-ip', 'true-client-ip', 'x-client-ip', 'x-forwarded-by'],
+  ...['forwarded-for', 'fly-client-ip', 'x-envoy-external-address', 'x-azure-clientip'],
+  ...['x-azure-socketip', 'x-appengine-user-ip', 'wl-proxy-client-ip', 'x-remote-addr'],
+  ...['x-vercel-forwarded-for', 'x-nf-client-connection-ip', 'x-originating-ip', 'cdn-src-ip'],
+];
+
 test('what a near proxy passes on for somebody else is 403 on each route', async (t) => {
   const { ask, ran, taken } = await setUp(t);
   for (const headers of [
@@ -227,10 +234,7 @@ test('what a near proxy passes on for somebody else is 403 on each route', async
     { forwarded: 'proto=http; For = "8.8.8.8:80" ;by=10.0.0.1' },
     { forwarded: 'for=10.0.0.1, for="[2001:db8::1]:4711"' },
     { forwarded: 'for=_hidden' },
-    { 'x-real-ip': '8.8.8.8' },
     { 'cf-connecting-ip': '2001:db8::1' },
-    { 'true-client-ip': '8.8.8.8' },
-    { 'x-client-ip': '8.8.8.8' },
     { 'x-forwarded-for': '127.0.0.1', 'x-real-ip': '8.8.8.8' },
     { 'x-forwarded-host': 'public.example' },
     { 'x-forwarded-host': 'worker:8080, public.example:443' },
@@ -239,19 +243,13 @@ test('what a near proxy passes on for somebody else is 403 on each route', async
     { 'x-forwarded-server': 'proxy.example' },
     { 'x-forwarded': 'for=8.8.8.8' },
     { 'x-forwarded': '8.8.8.8' },
-    { 'x-forwarded-by': '8.8.8.8' },
-    { 'forwarded-for': '8.8.8.8' },
     { forwarded: 'host=public.example' },
     { forwarded: 'for=127.0.0.1;host="public.example:443"' },
     { forwarded: 'public.example' },
     { 'cf-connecting-ipv6': '2001:db8::1' },
-    { 'fly-client-ip': '8.8.8.8' },
-    { 'x-envoy-external-address': '8.8.8.8' },
-    { 'x-azure-clientip': '8.8.8.8' },
-    { 'x-azure-socketip': '8.8.8.8' },
-    { 'x-appengine-user-ip': '8.8.8.8' },
-    { 'wl-proxy-client-ip': '8.8.8.8' },
-    { 'x-remote-addr': '8.8.8.8' },
+    { 'cloudfront-viewer-address': '8.8.8.8:46532' },
+    { 'cloudfront-viewer-address': '2001:db8::1:46532' },
+    ...SINGLE_ADDRESS_HEADERS.map((name) => ({ [name]: '8.8.8.8' })),
   ]) {
     for (const [method, path] of ROUTES) {
       const answer = await ask(method, path, { ...JSON_TYPE, ...headers }, bodyOf(method));
@@ -275,6 +273,8 @@ test('what a near proxy passes on for a near client is served', async (t) => {
     { 'x-forwarded-host': 'worker:8080', 'x-forwarded-proto': 'https', 'x-forwarded-port': '443' },
     { 'x-forwarded-host': '[fd00::1]:8080', 'x-forwarded-server': 'w.svc.cluster.local' },
     { 'x-envoy-external-address': '10.0.0.7', 'x-azure-clientip': '10.0.0.7:4711' },
+    { 'cloudfront-viewer-address': '10.0.0.7:46532', 'cloudfront-forwarded-proto': 'https' },
+    { 'x-relationship': 'public', 'x-zip': '8.8.8.8', 'x-aws-sqsd-path': '/sqs' },
   ])
     t.is((await ask('POST', '/sqs', { ...JSON_TYPE, ...headers }, '{}')).status, 200);
 });
