@@ -155,6 +155,18 @@ test('S67 the next page after the login is one of the console', async (t) => {
   }
 });
 
+test.serial('S67 the login says in one sentence why it cannot read a form', async (t) => {
+  const { url } = api.server;
+  const answer = await ask(`${url}/ops/login`, {
+    method: 'POST',
+    headers: { origin: url, 'content-type': 'application/x-www-form-urlencoded' },
+    body: 'email=%E9&password=x',
+    signal: AbortSignal.timeout(60_000),
+  });
+  t.is(answer.status, 400);
+  t.regex(answer.text, />The form is not UTF-8\.</);
+});
+
 test.serial('S67 without an operator there is no console', async (t) => {
   const bare = await runApi(context, {
     scope: t,

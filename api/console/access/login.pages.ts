@@ -50,6 +50,8 @@ function wordsFor(error: AppError): string {
     case 'cross_site':
       return 'The form did not come from this page. Try again.';
     default:
-      return `${error.detail ?? error.title}.`;
+      return asSentence(error.detail ?? error.title);
   }
 }
+
+const asSentence = (text: string): string => (text.endsWith('.') ? text : `${text}.`);
