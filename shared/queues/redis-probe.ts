@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import { once } from 'node:events';
 import type { Redis } from 'ioredis';
 import { refusalOfConnection } from './connection-refusal.js';
@@ -5,19 +6,59 @@ import { isClusterNode } from './redis-facts.js';
 import { isRefusal, UnsupportedRedis } from './redis-refusals.js';
 import { queuePrefix, type QueueName } from './registry.js';
 
-const KEPT_MS = 60_000;
+/** Every command of BullMQ's scripts, on a key of each type that they use. */
+const COMMANDS = [
+  'SET KEY 1 PX 60000',
+  ...['GET KEY', 'INCR KEY', 'EXISTS KEY', 'PEXPIRE KEY 60000', 'PTTL KEY', 'RENAME KEY KEY'],
+  'DEL KEY',
+  ...['LPUSH KEY a b c d', 'RPUSH KEY e', 'RPOPLPUSH KEY KEY', 'LLEN KEY', 'LRANGE KEY 0 0'],
+  ...['LINDEX KEY 0', 'LREM KEY 0 a', 'LTRIM KEY 0 9', 'LPOP KEY', 'RPOP KEY'],
+  'DEL KEY',
+  ...['HSET KEY f 1', 'HMSET KEY f 1', 'HINCRBY KEY f 1', 'HGET KEY f', 'HMGET KEY f'],
+  ...['HGETALL KEY', 'HEXISTS KEY f', 'HDEL KEY f'],
+  'DEL KEY',
+  ...['SADD KEY a', 'SCARD KEY', 'SISMEMBER KEY a', 'SMEMBERS KEY', 'SREM KEY a'],
+  'DEL KEY',
+  ...['ZADD KEY 1 a 2 b', 'ZCARD KEY', 'ZCOUNT KEY 1 2', 'ZSCORE KEY a', 'ZRANGE KEY 0 0'],
+  ...['ZREVRANGE KEY 0 0', 'ZRANGEBYSCORE KEY 1 1', 'ZREVRANGEBYSCORE KEY 1 1', 'ZREM KEY a'],
+  ...['ZREMRANGEBYRANK KEY 1 1', 'ZREMRANGEBYSCORE KEY 1 1', 'ZPOPMIN KEY'],
+  'DEL KEY',
+  ...['XADD KEY * f 1', 'XTRIM KEY MAXLEN 1'],
+  'DEL KEY',
+] as const;
+
+/** Gives the commands one by one; answers with the first refusal, and leaves no key behind. */
+const SCRIPT = `
+for _, command in ipairs(ARGV) do
+  local words = {}
+  for word in command:gmatch('%S+') do
+    words[#words + 1] = word == 'KEY' and KEYS[1] or word
+  end
+  local answer = redis.pcall(unpack(words))
+  if type(answer) == 'table' and answer.err then
+    redis.pcall('DEL', KEYS[1])
+    return answer
+  end
+end`;
+const SCRIPT_ID = createHash('sha1').update(SCRIPT).digest('hex');
 
 /**
- * Writes a key beside each of the queues: a Redis that answers may still refuse every write.
+ * Gives the commands that the queues need on a key beside each of them, within a script as BullMQ does: a Redis that answers
+ * may still refuse every write, or its user a single command.
  * @throws its refusal; {@link UnsupportedRedis} for a node of a cluster.
  */
 export async function tryWrites(
-  redis: Pick<Redis, 'set' | 'info'>,
+  redis: Pick<Redis, 'eval' | 'evalsha' | 'info'>,
   queues: readonly QueueName[],
 ): Promise<void> {
   if (isClusterNode(await redis.info('cluster'))) throw new UnsupportedRedis();
+  const keys = queues.map((queue) => `${queuePrefix(queue)}:probe`);
   await Promise.all(
-    queues.map((queue) => redis.set(`${queuePrefix(queue)}:probe`, '1', 'PX', KEPT_MS)),
+    // The second call has no commands: it only needs the right to call a script by its id.
+    keys.flatMap((key) => [
+      redis.eval(SCRIPT, 1, key, ...COMMANDS),
+      redis.evalsha(SCRIPT_ID, 1, key),
+    ]),
   );
 }
 

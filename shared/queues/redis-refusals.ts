@@ -41,8 +41,8 @@ export const isRefusal = (error: unknown): error is Error =>
     error instanceof UnsupportedRedis ||
     error instanceof RefusedConnection);
 
-/** What Redis 7 makes of a missing right within a script. */
-const NO_RIGHT_IN_SCRIPT = /^ERR The user executing the script can't (?:run|access)\b/;
+/** What Redis before 7.2 makes of a missing right within a script, up to 6.2 behind a prefix about the script. */
+const NO_RIGHT_IN_SCRIPT = /(?:^|^ERR |: )The user executing the script can't (?:run|access)\b/;
 
 /** Redis has no code for it. */
 const AT_MAX_CLIENTS = /^ERR max number of clients\b/;
