@@ -157,7 +157,7 @@ function startLogConsumer(start: ConsumerStart): JobWorker | undefined {
 }
 
 function startRelaying(deps: WorkerDeps) {
-  const { database, queues, sweep, tasks, failpoint, metrics, log, tracer } = deps;
+  const { database, queues, sweep, tasks, faults, failpoint, metrics, log, tracer } = deps;
   const sweeping = startSweeping(sweep, log);
   return [
     startHousekeeping(tasks, log),
@@ -166,6 +166,7 @@ function startRelaying(deps: WorkerDeps) {
     startRelay({
       database,
       queues,
+      faults,
       failpoint,
       metrics,
       log,

@@ -3,6 +3,7 @@ import test from 'ava';
 import { Redis } from 'ioredis';
 import { createMetrics } from '../../shared/metrics/metrics.js';
 import { outboxJobId } from '../../shared/outbox/outbox-job.js';
+import { createDependencyFaults } from '../../workers/jobs/dependency-faults.js';
 import { startRelay } from '../../workers/relay/relay.js';
 import { shareProcess, useContext, type Scope } from '../helpers/context.js';
 import { eventually } from '../helpers/eventually.js';
@@ -191,11 +192,28 @@ test.serial('stopped, it takes nothing more', async (t) => {
   await eventually(async () => (await fixture.messageOf(id)).state === 'enqueued');
 });
 
+test.serial('a Redis that refuses the jobs is told until it takes them', async (t) => {
+  const redis = await openOwnRedis(t, { maxMemory: '64mb' });
+  const { fixture, start, problem } = await setUp(t, redis.url);
+  await redis.client.call('ACL', 'SETUSER', 'default', '-xadd');
+  const { id } = await fixture.promiseConfirmation({ message: old });
+  start();
+  const said = 'Redis refuses commands: NOPERM (the user lacks rights)';
+  await eventually(async () => (await problem()) === said, { of: said });
+  t.is((await fixture.messageOf(id)).state, 'pending');
+
+  await redis.client.call('ACL', 'SETUSER', 'default', '+xadd');
+  await eventually(async () => (await problem()) === undefined);
+  t.is((await fixture.messageOf(id)).state, 'enqueued');
+});
+
 async function setUp(scope: Scope, redisUrl?: string) {
   const fixture = await openFixture(scope, context, redisUrl);
   let losses = 0;
+  const faults = createDependencyFaults();
   return {
     fixture,
+    problem: async () => (await faults.checks.redis_refuses()).problem,
     losses: () => losses,
     warnings: () =>
       fixture.lines
@@ -205,6 +223,7 @@ async function setUp(scope: Scope, redisUrl?: string) {
       const relay = startRelay(
         {
           metrics: createMetrics('worker'),
+          faults,
           ...fixture,
           failpoint: () => undefined,
           onDataLoss: () => {

@@ -223,6 +223,7 @@ test.serial('the relay goes on while the sweep cannot: it waits for no repair', 
   const relay = startRelay(
     {
       metrics: createMetrics('worker'),
+      faults: createDependencyFaults(),
       ...fixture,
       queues: {
         ...fixture.queues,
@@ -318,6 +319,7 @@ function startRelaying(scope: Scope, fixture: Fixture): void {
   const relay = startRelay(
     {
       metrics: createMetrics('worker'),
+      faults: createDependencyFaults(),
       ...fixture,
       failpoint: () => undefined,
       onDataLoss: () => undefined,

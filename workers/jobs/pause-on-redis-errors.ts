@@ -31,6 +31,18 @@ const GO_ON_WITHIN_MS = 60_000;
 /** An idle worker completes no job. While Redis refuses its commands, it is refused more often than this. */
 const OVER_AFTER_MS = 2 * GO_ON_WITHIN_MS;
 
+/** Fails the readiness check of a queue. */
+export const raiseRefusal = (
+  faults: Pick<DependencyFaults, 'raise'>,
+  queue: QueueName,
+  { kind, problem }: RedisRefusal,
+): void =>
+  faults.raise(
+    queueRegistry[queue].refusalCheck,
+    `Redis ${kind === 'out_of_memory' ? 'has no memory left' : problem}`,
+    kind,
+  );
+
 /**
  * Pauses a worker for a while when Redis answers but refuses everything, lacking memory, disk or rights: BullMQ would
  * retry thousands of times a second. The queue's readiness check fails until one of its jobs is done, or until nothing has
@@ -53,11 +65,9 @@ export function pauseOnRedisErrors(
     quiet = undefined;
     faults.clear(check);
   };
-  const tell = ({ kind, problem }: RedisRefusal): void =>
-    faults.raise(check, `Redis ${kind === 'out_of_memory' ? 'has no memory left' : problem}`, kind);
   const pause = (refusal: RedisRefusal, code: string): void => {
     const fields = { 'labels.queue': queue, 'labels.rest_ms': PAUSE_MS };
-    tell(refusal);
+    raiseRefusal(faults, queue, refusal);
     if (refusal.kind === 'out_of_memory') log.error(fields, 'Redis out of memory; consumer paused');
     else log.error({ ...fields, 'event.reason': code }, 'Redis rejects commands; consumer paused');
     void worker.pause(true);
@@ -74,7 +84,7 @@ export function pauseOnRedisErrors(
     lastAt = now;
     quiet = quiet?.refresh() ?? setTimeout(endRefusals, overAfterMs).unref();
     if (worker.isPaused()) return;
-    if (now - firstAt >= TELL_AFTER_MS) tell(refusal);
+    if (now - firstAt >= TELL_AFTER_MS) raiseRefusal(faults, queue, refusal);
     refusals = [...refusals.filter((at) => now - at < WITHIN_MS), now];
     if (refusals.length < REFUSALS_BEFORE_PAUSE) return;
     refusals = [];

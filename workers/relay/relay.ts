@@ -15,13 +15,17 @@ import {
 import type { Queues } from '../../shared/queues/queues.js';
 import { enqueueSpan, openSpan, within, type TraceParent } from '../../shared/tracing/open-span.js';
 import type { Tracer } from '../../shared/tracing/tracer.js';
-import { isWrongType } from '../../shared/queues/redis-refusals.js';
+import { isWrongType, refusalOfRedis } from '../../shared/queues/redis-refusals.js';
+import { queueRegistry } from '../../shared/queues/registry.js';
+import type { DependencyFaults } from '../jobs/dependency-faults.js';
+import { raiseRefusal } from '../jobs/pause-on-redis-errors.js';
 
 export interface RelayDeps {
   readonly database: Database;
   readonly queues: Pick<Queues, 'mail' | 'room' | 'epoch'>;
   readonly failpoint: Failpoint;
   readonly metrics: Pick<Metrics, 'add'>;
+  readonly faults: Pick<DependencyFaults, 'raise' | 'clear'>;
   readonly log: Logger;
   readonly tracer?: Tracer | undefined;
   /** Called when Redis has lost its data, and every enqueued job may be gone. Not awaited. */
@@ -39,12 +43,16 @@ const defaultSettings: RelaySettings = { intervalMs: 500, graceMs: 2_000 };
 const BATCH_SIZE = 100;
 const JITTER = 0.2;
 const MAX_BACKOFF_MS = 5_000;
+/** A failover may refuse a few. */
+const FAILURES_BEFORE_FAULT = 3;
 
 interface RelayState {
   /** Identifies Redis's data: another one means that the data was lost. */
   epoch: string | undefined;
   /** Consecutive failed turns. */
   failures: number;
+  /** The readiness check of the queue fails by its failures. */
+  isRefused: boolean;
   isQueueFull: boolean;
 }
 
@@ -54,7 +62,7 @@ interface RelayState {
  * messages wait in the database.
  */
 export function startRelay(deps: RelayDeps, settings: RelaySettings = defaultSettings): Repeating {
-  const state: RelayState = { epoch: undefined, failures: 0, isQueueFull: false };
+  const state: RelayState = { epoch: undefined, failures: 0, isRefused: false, isQueueFull: false };
   return startRepeating(
     () => relayOnce(deps, state, settings),
     jittered(settings.intervalMs, JITTER),
@@ -67,17 +75,24 @@ async function relayOnce(
   state: RelayState,
   { intervalMs, graceMs }: RelaySettings,
 ): Promise<number> {
-  const { log } = deps;
+  const { faults, log } = deps;
   try {
     await detectDataLoss(deps, state);
     const added = await relayBatch(deps, graceMs);
     if (state.failures > 0) log.info({ 'labels.failures': state.failures }, 'relay recovered');
     state.failures = 0;
+    if (state.isRefused) faults.clear(queueRegistry.mail.refusalCheck);
+    state.isRefused = false;
     logQueueFull(deps, state, added === 'no room');
     return added === BATCH_SIZE ? 0 : jittered(intervalMs, JITTER);
   } catch (error) {
     if (state.failures === 0) log.warn({ err: error }, 'relay failed; messages wait in the outbox');
     state.failures += 1;
+    const refusal = refusalOfRedis(error) ?? refusalOfRedis((error as Error).cause);
+    if (refusal && state.failures >= FAILURES_BEFORE_FAULT) {
+      state.isRefused = true;
+      raiseRefusal(faults, 'mail', refusal);
+    }
     return jittered(Math.min(intervalMs * 2 ** state.failures, MAX_BACKOFF_MS), JITTER);
   }
 }
