@@ -111,10 +111,12 @@ const IGNORABLE = /[\p{Default_Ignorable_Code_Point}\u{16fe4}\u{1bc9d}\u{1bc9e}]
 
 const LETTER_AT_END = /\p{L}\p{M}*$/u;
 /** A letter of a cursive script, where a non-joiner separates letters that would be joined. */
-const CURSIVE_AT_END =
-  /(?=\p{L})[\p{sc=Arab}\p{sc=Syrc}\p{sc=Mand}\p{sc=Mong}\p{sc=Nkoo}\p{sc=Adlm}\p{sc=Rohg}]\p{M}*$/u;
-const CURSIVE_AT_START =
-  /^(?=\p{L})[\p{sc=Arab}\p{sc=Syrc}\p{sc=Mand}\p{sc=Mong}\p{sc=Nkoo}\p{sc=Adlm}\p{sc=Rohg}]/u;
+const CURSIVE_SCRIPTS = 'Adlm Arab Chrs Mand Mani Mong Nkoo Ougr Phag Phlp Rohg Sogd Syrc'
+  .split(' ')
+  .map((script) => `\\p{sc=${script}}`);
+const CURSIVE = `(?=\\p{L})[${CURSIVE_SCRIPTS.join('')}]`;
+const CURSIVE_AT_END = new RegExp(`${CURSIVE}\\p{M}*$`, 'u');
+const CURSIVE_AT_START = new RegExp(`^${CURSIVE}`, 'u');
 const EMOJI_AT_END = /\p{Extended_Pictographic}(?:\ufe0f|\p{Emoji_Modifier})?$/u;
 
 /** True when an invisible character affects how the surrounding text is displayed. */
