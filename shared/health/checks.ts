@@ -61,8 +61,13 @@ const dependencyMeanings = {
     "Firehose's answer when it refused our settings; clears when this worker has shipped a batch, or two minutes after it was last refused if another has since",
 } as const satisfies CheckMeanings;
 
-const refusalMeaning = (queue: QueueName): string =>
-  `the consumer of the queue \`${queue}\` was refused. \`Redis has no memory left\`: [Redis is full](#redis-is-full). \`Redis refuses commands: …\`, with the error that Redis gave: [Redis refuses commands](#redis-refuses-commands). Clears when a job of this queue completes, or two minutes after the last refusal`;
+const refusalMeaning = (queue: QueueName): string => {
+  const [relay, taken] =
+    queue === 'mail'
+      ? [', or the relay three times in a row,', ', when the relay may add jobs again']
+      : ['', ''];
+  return `the consumer of the queue \`${queue}\`${relay} was refused. \`Redis has no memory left\`: [Redis is full](#redis-is-full). \`Redis refuses commands: …\`, with the error that Redis gave: [Redis refuses commands](#redis-refuses-commands). Clears when a job of this queue completes${taken}, or two minutes after the consumer's last refusal`;
+};
 
 const refusalMeanings = Object.fromEntries(
   queueNames.map((queue) => [queueRegistry[queue].refusalCheck, refusalMeaning(queue)]),

@@ -111,12 +111,10 @@ const IGNORABLE = /[\p{Default_Ignorable_Code_Point}\u{16fe4}\u{1bc9d}\u{1bc9e}]
 
 const LETTER_AT_END = /\p{L}\p{M}*$/u;
 /** A letter of a cursive script, where a non-joiner separates letters that would be joined. */
-const CURSIVE_SCRIPTS = 'Adlm Arab Chrs Mand Mani Mong Nkoo Ougr Phag Phlp Rohg Sogd Syrc'
-  .split(' ')
-  .map((script) => `\\p{sc=${script}}`);
-const CURSIVE = `(?=\\p{L})[${CURSIVE_SCRIPTS.join('')}]`;
-const CURSIVE_AT_END = new RegExp(`${CURSIVE}\\p{M}*$`, 'u');
-const CURSIVE_AT_START = new RegExp(`^${CURSIVE}`, 'u');
+const CURSIVE_AT_END =
+  /(?=\p{L})[\p{sc=Adlm}\p{sc=Arab}\p{sc=Mand}\p{sc=Mani}\p{sc=Mong}\p{sc=Nkoo}\p{sc=Phag}\p{sc=Phlp}\p{sc=Rohg}\p{sc=Sogd}\p{sc=Syrc}]\p{M}*$/u;
+const CURSIVE_AT_START =
+  /^(?=\p{L})[\p{sc=Adlm}\p{sc=Arab}\p{sc=Mand}\p{sc=Mani}\p{sc=Mong}\p{sc=Nkoo}\p{sc=Phag}\p{sc=Phlp}\p{sc=Rohg}\p{sc=Sogd}\p{sc=Syrc}]/u;
 const EMOJI_AT_END = /\p{Extended_Pictographic}(?:\ufe0f|\p{Emoji_Modifier})?$/u;
 
 /** True when an invisible character affects how the surrounding text is displayed. */

@@ -15,8 +15,6 @@ const kept: Readonly<Record<string, string>> = {
   'a non-joiner in Manichaean': '\u{10ac0}\u200c\u{10ac1}',
   'a non-joiner in Psalter Pahlavi': '\u{10b80}\u200c\u{10b81}',
   'a non-joiner in Sogdian': '\u{10f30}\u200c\u{10f31}',
-  'a non-joiner in Old Uyghur': '\u{10f70}\u200c\u{10f71}',
-  'a non-joiner in Chorasmian': '\u{10fb0}\u200c\u{10fb2}',
   'a joiner in Sinhala': 'ශ\u0dca\u200dරියානි පෙරේරා',
   'a joiner in Malayalam': 'ആയിശ ഖാന\u0d4d\u200d',
   'a non-joiner after a virama in Hindi': 'शक\u094d\u200cति',
