@@ -195,6 +195,26 @@ test('a transmission is recorded while the envelope is sent; a try that ends the
   t.is((await fixture.messageOf(id)).unanswered, 0);
 });
 
+test('a transmission is recorded while the mail is next in line; one that gets no connection does not count as a copy', async (t) => {
+  const held = heldAnswer();
+  const { fixture, server, deliver, connections } = await setUpDelivery(t, context, {
+    smtp: { onMail: () => held.answer },
+  });
+  connections.refused(1);
+  const [first, next] = [await fixture.promiseConfirmation(), await fixture.promiseConfirmation()];
+  const delivering = deliver(first);
+  await eventually(() => server.received.length === 1);
+  const waits = jobContext();
+  const waiting = deliver(next, waits);
+  await eventually(async () => (await fixture.messageOf(next.id)).unanswered === 1);
+  waits.abort();
+  await t.throwsAsync(waiting, { instanceOf: JobReturned });
+  t.like(await fixture.messageOf(next.id), { unanswered: 0, attempts: 0, claimed_until: null });
+  held.give('take');
+  t.is(await delivering, 'sent');
+  t.is(server.received.length, 1);
+});
+
 const WAITING_TO_HAND_OVER = `
   select from pg_stat_activity
    where datname = current_database() and wait_event_type = 'Lock' and query like '%set unanswered = unanswered + 1%'`;

@@ -14,13 +14,14 @@ shareProcess();
 
 const never = new AbortController().signal;
 
-/** Callers that note in which order they get a slot. */
+/** Callers that note in which order they get a slot, and are told that they are among the next. */
 function setUp(limit: () => number) {
   const slots = createSendSlots(limit);
   const order: string[] = [];
+  const next: string[] = [];
   const held: SendSlot[] = [];
   const acquire = (name: string, signal = never): Promise<unknown> =>
-    acquireSlot(slots, signal).then(
+    acquireSlot(slots, signal, () => void next.push(name)).then(
       (slot) => {
         held.push(slot);
         return order.push(name);
@@ -34,7 +35,7 @@ function setUp(limit: () => number) {
     return slot;
   };
   const release = (): void => releaseSlot(slots, oldest());
-  return { slots, order, acquire, oldest, release };
+  return { slots, order, next, acquire, oldest, release };
 }
 
 test('no more mails are sent at once than the limit says; waiters follow in their order', async (t) => {
@@ -86,29 +87,50 @@ test('a waiter leaves when the process stops, and its turn passes to the next on
   t.is(slots.waiting.size, 0);
 });
 
-test('the next mail has the connection while the outcome of the last is recorded; two for each connection at most', async (t) => {
+test('the next mail has the connection while the outcome of the last is recorded; four for each connection at most', async (t) => {
   const { slots, order, acquire, oldest, release } = setUp(() => 1);
-  const all = Promise.all(['a', 'b', 'c'].map((name) => acquire(name)));
+  const all = Promise.all(['a', 'b', 'c', 'd', 'e'].map((name) => acquire(name)));
+  const recorded: SendSlot[] = [];
+  for (const sent of ['a', 'b', 'c', 'd']) {
+    await turn();
+    t.is(order.at(-1), sent, 'the connection is free');
+    const slot = oldest();
+    freeConnection(slots, slot);
+    recorded.push(slot);
+  }
   await turn();
-  const first = oldest();
-  freeConnection(slots, first);
-  await turn();
-  t.deepEqual(order, ['a', 'b'], 'the connection is free');
-  const second = oldest();
-  freeConnection(slots, second);
-  await turn();
-  t.deepEqual(order, ['a', 'b'], 'two are not recorded');
-  releaseSlot(slots, second);
-  releaseSlot(slots, second);
+  t.deepEqual(order, ['a', 'b', 'c', 'd'], 'four are not recorded');
+  const [first, ...others] = recorded;
+  if (first) releaseSlot(slots, first);
+  if (first) releaseSlot(slots, first);
   await all;
-  t.deepEqual(order, ['a', 'b', 'c']);
-  releaseSlot(slots, first);
+  t.deepEqual(order, ['a', 'b', 'c', 'd', 'e']);
+  for (const slot of others) releaseSlot(slots, slot);
   release();
   t.deepEqual([slots.sending, slots.recording], [0, 0]);
 });
 
-test('a few mails are prepared for each connection, and not many in all', (t) => {
-  t.deepEqual([1, 5, 20, 100].map(mailsInFlight), [4, 20, 40, 120]);
+test('as many as there are connections are told that they are next, each once; who has not to wait is not', async (t) => {
+  const { next, acquire, release } = setUp(() => 2);
+  const all = Promise.all(['a', 'b', 'c', 'd', 'e', 'f'].map((name) => acquire(name)));
+  await turn();
+  t.deepEqual(next, ['c', 'd']);
+  t.true((await acquire('stopped', AbortSignal.abort())) instanceof MailFailure);
+  for (const told of [
+    ['c', 'd', 'e'],
+    ['c', 'd', 'e', 'f'],
+    ['c', 'd', 'e', 'f'],
+  ]) {
+    release();
+    await turn();
+    t.deepEqual(next, told);
+  }
+  release();
+  await all;
+});
+
+test('a few mails are in flight for each connection, and not many in all', (t) => {
+  t.deepEqual([1, 5, 20, 100].map(mailsInFlight), [7, 35, 80, 160]);
 });
 
 const turn = (): Promise<void> =>

@@ -255,11 +255,15 @@ interface Sending {
   slot: SendSlot | undefined;
 }
 
-/** Sends the mail once a slot is free, and records that it was sent. */
+/**
+ * Sends the mail once a slot is free, and records that it was sent. Its transmission is recorded while it is among the next
+ * in line, or else while the envelope is sent: the server does not wait for the statement when it is ready for the content.
+ */
 async function send(deps: Delivery, sending: Sending, mail: ComposedMail): Promise<string> {
   const { message, claim } = sending;
   const { permit, context } = sending.attempt;
-  const slot = await acquireSlot(deps.slots, context.signal);
+  const beforeSending = (): void => recordTransmission(sending, mail.template);
+  const slot = await acquireSlot(deps.slots, context.signal, beforeSending);
   sending.slot = slot;
   permit.isPreparing = false;
   const pauseMs = pauseBeforeSending(permit);
@@ -272,7 +276,7 @@ async function send(deps: Delivery, sending: Sending, mail: ComposedMail): Promi
       withinMs,
       onSession: () => {
         recordSession(permit);
-        recordTransmission(sending, mail.template);
+        beforeSending();
       },
       beforeContent: () => confirmTransmission(deps, sending),
     }),
@@ -288,9 +292,8 @@ async function send(deps: Delivery, sending: Sending, mail: ComposedMail): Promi
   return 'sent';
 }
 
-/** Begins with the envelope, so that the server does not wait for the statement when it is ready for the content. */
 function recordTransmission(sending: Sending, template: string): void {
-  // Another session for the same attempt: the first ended before the content.
+  // While it was in line, or in a session that ended before the content.
   if (sending.recordedAt !== undefined) return;
   sending.recordedAt = performance.now();
   sending.transmissions = sending.claim.recordTransmission(template);
