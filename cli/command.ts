@@ -1,4 +1,3 @@
-import { AppError } from '../shared/errors/app-error.js';
 import type { Environment } from '../shared/config/config.js';
 
 /** The result of a command: the same facts for people and for programs. */
@@ -113,8 +112,3 @@ export const pageRequestOf = (args: Arguments) => ({
 /** The line that leads to the next page. */
 export const nextPage = (next: string | null): string[] =>
   next === null ? [] : ['', `More: --cursor ${next}`];
-
-/** What a service says is no such thing, as the error of a command; any other error is rethrown. */
-export function explained(error: unknown): never {
-  throw error instanceof AppError ? new Error(error.message) : error;
-}

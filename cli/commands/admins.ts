@@ -11,7 +11,6 @@ import { liftPasswordLocks } from '../../api/ops/password-locks.service.js';
 import { readId } from '../../shared/database/ids.js';
 import type { EmailAddress } from '../../shared/identity/email-address.js';
 import {
-  explained,
   nextPage,
   pageOptions,
   pageRequestOf,
@@ -65,7 +64,7 @@ async function find(args: Arguments): Promise<CommandResult> {
   const [text = ''] = args.words;
   const request = pageRequestOf(args);
   return withTools(args, async (tools) => {
-    const { rows, next } = await searchAdmins(tools, text, request).catch(explained);
+    const { rows, next } = await searchAdmins(tools, text, request);
     const registrations = text === '' ? [] : await searchRegistrations(tools, text);
     const lines = [...columns(rows.map(rowOf)), ...registrations.map(registrationText)];
     return {
@@ -89,7 +88,7 @@ const registrationText = ({ email, name, times, newest_at }: PendingRegistration
 async function show(args: Arguments): Promise<CommandResult> {
   const which = readWhich(args);
   return withTools(args, async (tools) => {
-    const admin = await readAdminDetails(tools, which).catch(explained);
+    const admin = await readAdminDetails(tools, which);
     return { lines: describe(admin), facts: { ...admin } };
   });
 }
@@ -128,7 +127,7 @@ async function unlock(args: Arguments): Promise<CommandResult> {
   const cause = causeOfCommand(args);
   const { email, limits } = await withTools(args, (tools) =>
     withRateLimits(args, (rateLimiting) =>
-      liftPasswordLocks({ ...tools, rateLimiting }, admin, cause).catch(explained),
+      liftPasswordLocks({ ...tools, rateLimiting }, admin, cause),
     ),
   );
   const text =
@@ -142,9 +141,7 @@ async function confirm(args: Arguments): Promise<CommandResult> {
   const [text = ''] = args.words;
   const email = readAddress(text);
   const cause = causeOfCommand(args);
-  const outcome = await withTools(args, (tools) =>
-    sendConfirmation(tools, email, cause).catch(explained),
-  );
+  const outcome = await withTools(args, (tools) => sendConfirmation(tools, email, cause));
   if (outcome === 'suppressed')
     throw new Error('the address is suppressed: run `mail unsuppress` first');
   return {

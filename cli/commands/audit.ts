@@ -9,7 +9,6 @@ import { MAX_ID } from '../../shared/database/ids.js';
 import { auditEventNames } from '../../shared/models/index.js';
 import {
   countOf,
-  explained,
   nextPage,
   optionOf,
   pageOptions,
@@ -56,7 +55,7 @@ async function list(args: Arguments): Promise<CommandResult | CommandStream> {
     return { stream: csvOf(args, filter) };
   }
   return withTools(args, async (tools) => {
-    const { rows, next } = await readAuditEvents(tools, filter, request).catch(explained);
+    const { rows, next } = await readAuditEvents(tools, filter, request);
     return {
       lines: rows.length === 0 ? ['none found'] : [...rows.map(describe), ...nextPage(next)],
       facts: { events: rows, next },

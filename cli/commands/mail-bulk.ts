@@ -14,7 +14,6 @@ import {
 } from '../../api/ops/mail/dead-letters.service.js';
 import { readUuid } from '../../shared/database/ids.js';
 import {
-  explained,
   optionOf,
   UsageError,
   type Arguments,
@@ -193,7 +192,7 @@ async function stop(args: Arguments): Promise<CommandResult> {
   if (id === undefined) throw new UsageError('that is not the id of a bulk action');
   const cause = causeOfCommand(args);
   return withTools(args, async (tools) => {
-    const { done, total } = await stopBulkAction(tools, id, cause).catch(explained);
+    const { done, total } = await stopBulkAction(tools, id, cause);
     return {
       lines: [`stopped: ${done} of ${countText(total, 'mail')} done`],
       facts: { bulk_action: id, done, total, state: 'stopped' },

@@ -9,7 +9,6 @@ import { liftSuppression, listSuppressions } from '../../api/ops/mail/suppressio
 import { readUuid } from '../../shared/database/ids.js';
 import { bulkCommands, bulkOptions, decideAboutMany } from './mail-bulk.js';
 import {
-  explained,
   nextPage,
   optionOf,
   pageOptions,
@@ -149,7 +148,7 @@ async function decideAbout(args: Arguments, action: 'redrive' | 'discard'): Prom
 async function suppressed(args: Arguments): Promise<CommandResult> {
   const request = { ...pageRequestOf(args), prefix: optionOf(args, 'prefix') };
   return withTools(args, async (tools) => {
-    const { rows, next } = await listSuppressions(tools, request).catch(explained);
+    const { rows, next } = await listSuppressions(tools, request);
     const cells = rows.map(({ address, reason, since, detail }) => [
       address,
       reason,

@@ -2,7 +2,6 @@ import { readUser, searchUsers, type UserSummary } from '../../api/ops/user-sear
 import { MAX_ID, readId } from '../../shared/database/ids.js';
 import {
   countOf,
-  explained,
   nextPage,
   pageOptions,
   pageRequestOf,
@@ -42,7 +41,7 @@ async function find(args: Arguments): Promise<CommandResult> {
   const adminId = countOf(args, 'admin', MAX_ID);
   const request = pageRequestOf(args);
   return withTools(args, async (tools) => {
-    const { rows, next } = await searchUsers(tools, { adminId, prefix }, request).catch(explained);
+    const { rows, next } = await searchUsers(tools, { adminId, prefix }, request);
     return {
       lines: rows.length === 0 ? ['none found'] : [...columns(rows.map(rowOf)), ...nextPage(next)],
       facts: { users: rows, next },
@@ -63,7 +62,7 @@ async function show(args: Arguments): Promise<CommandResult> {
   const id = readId(text);
   if (id === undefined) throw new UsageError(`${text} is not the id of a user`);
   return withTools(args, async (tools) => {
-    const user = await readUser(tools, id).catch(explained);
+    const user = await readUser(tools, id);
     return {
       lines: [
         rowOf(user).filter(Boolean).join('  '),
