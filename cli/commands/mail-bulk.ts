@@ -162,7 +162,7 @@ function completed({ id, action, done, rate, state }: BulkAction): CommandResult
   const pace = action === 'redrive' ? `, ${rate} a second` : '';
   const end = state === 'stopped' ? '; then it was stopped' : '';
   return {
-    lines: [`${done} ${done === 1 ? 'mail is' : 'mails are'} ${isDone}${pace}${end}`],
+    lines: [`${countText(done, 'mail is', 'mails are')} ${isDone}${pace}${end}`],
     facts: { [name]: done, rate, bulk_action: id, state },
   };
 }

@@ -1,5 +1,6 @@
 import { logOutEverywhere } from '../../api/sessions/sessions.service.js';
 import type { CommandResult, Arguments, Command } from '../command.js';
+import { countText } from '../text.js';
 import {
   causeOfCommand,
   readAddress,
@@ -30,7 +31,7 @@ async function end(args: Arguments): Promise<CommandResult> {
     const text =
       ended === 0
         ? `${email.address} was not logged in`
-        : `${ended} ${ended === 1 ? 'session' : 'sessions'} of ${email.address} ended`;
+        : `${countText(ended, 'session')} of ${email.address} ended`;
     return { lines: [text], facts: { email: email.address, ended } };
   });
 }

@@ -7,7 +7,7 @@ import { readOutboxTrend, trendText } from '../../api/ops/mail/outbox-trend.serv
 import { duration } from '../../shared/duration.js';
 import { readProcesses, type ProcessPresence } from '../../shared/presence/read-processes.js';
 import type { Arguments, Command, CommandResult } from '../command.js';
-import { columns, timeText } from '../text.js';
+import { columns, countText, timeText } from '../text.js';
 import { timeOption, withTools } from '../tools.js';
 
 /** How much work is waiting, and who does it. */
@@ -37,7 +37,7 @@ async function outbox(args: Arguments): Promise<CommandResult> {
     const settledText = Object.entries(settled).map(([outcome, n]) => `${n} ${outcome}`);
     return {
       lines: [
-        ...Object.entries(open).map(([name, each]) => `${name.padEnd(10)}${countText(each)}`),
+        ...Object.entries(open).map(([name, each]) => `${name.padEnd(10)}${countAndAge(each)}`),
         ...(trend ? [`waiting   ${trendText(trend)}`] : []),
         `settled   in the last day: ${settledText.join(', ') || 'none'}`,
       ],
@@ -46,7 +46,7 @@ async function outbox(args: Arguments): Promise<CommandResult> {
   });
 }
 
-const countText = ({ count, oldest_seconds: age }: OutboxStateCount): string =>
+const countAndAge = ({ count, oldest_seconds: age }: OutboxStateCount): string =>
   `${String(count).padStart(6)}${age === null ? '' : `   oldest ${duration(age)}`}`;
 
 async function processes(args: Arguments): Promise<CommandResult> {
@@ -72,7 +72,7 @@ async function processes(args: Arguments): Promise<CommandResult> {
 }
 
 const deliveriesText = ({ worker, count, ...oldest }: OpenDeliveries): string =>
-  `${worker} delivers ${count === 1 ? '1 mail' : `${count} mails`}, the oldest for ${duration(oldest.oldest_seconds)}: ${oldest.oldest_outbox_id}`;
+  `${worker} delivers ${countText(count, 'mail')}, the oldest for ${duration(oldest.oldest_seconds)}: ${oldest.oldest_outbox_id}`;
 
 const described = ({ service, roles, version, host, pid, startedAt }: ProcessPresence) => [
   service,
