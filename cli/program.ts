@@ -36,7 +36,7 @@ export function usageOf(commands: readonly Command[]): string {
     '',
     ...commands.map(({ summary }, i) => `  ${(calls[i] ?? '').padEnd(width)}    ${summary}`),
     '',
-    '  --json         print the result as one JSON document on stdout',
+    `  ${JSON_OPTION}         ${JSON_SUMMARY}`,
     '  --help         print this text, or the options of a command',
     '  --version      print the version',
     '',

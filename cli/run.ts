@@ -3,7 +3,7 @@ import { messageOf } from '../shared/errors/message-of.js';
 import { escapeControls } from '../shared/escape-controls.js';
 import { UsageError, type Terminal } from './command.js';
 import { complete, isCompletion } from './commands/completion.js';
-import { commands, operatorsCommands } from './commands/index.js';
+import { commands, completableCommands } from './commands/index.js';
 import { readCommandLine, usageOf, type Call } from './program.js';
 
 const EXIT_FAILED = 1;
@@ -42,7 +42,7 @@ export async function runInTerminal(
   const isJson = argv.includes('--json');
   try {
     if (isCompletion(argv)) {
-      await complete(operatorsCommands, argv.slice(1));
+      await complete(completableCommands, argv.slice(1));
       return 0;
     }
     const request = readCommandLine(commands, argv);

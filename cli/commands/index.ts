@@ -12,8 +12,8 @@ import { sessionCommands } from './sessions.js';
 import { stateCommands } from './state.js';
 import { userCommands } from './users.js';
 
-/** Every command but that of completion. */
-export const operatorsCommands: readonly Command[] = [
+/** The commands that a shell completes: all but that of completion itself. */
+export const completableCommands: readonly Command[] = [
   ...mailCommands,
   ...stateCommands,
   ...queueCommands,
@@ -28,4 +28,4 @@ export const operatorsCommands: readonly Command[] = [
 ];
 
 /** Every command, in the order of the help. */
-export const commands: readonly Command[] = [...operatorsCommands, completionCommand];
+export const commands: readonly Command[] = [...completableCommands, completionCommand];

@@ -3,6 +3,7 @@ import {
   groupDeadLetters,
   readDeadLetters,
   redriveMail,
+  type DeadLetterAction,
 } from '../../api/ops/mail/dead-letters.service.js';
 import { readMailStory, readMailTimeline } from '../../api/ops/mail/mail-timeline.service.js';
 import { liftSuppression, listSuppressions } from '../../api/ops/mail/suppressions.service.js';
@@ -125,7 +126,7 @@ async function causes(args: Arguments): Promise<CommandResult> {
   });
 }
 
-async function decideAbout(args: Arguments, action: 'redrive' | 'discard'): Promise<CommandResult> {
+async function decideAbout(args: Arguments, action: DeadLetterAction): Promise<CommandResult> {
   if (args.options['all'] === true) return decideAboutMany(args, action);
   const extra = Object.keys(args.options).find((name) => !['json', 'reason'].includes(name));
   if (extra !== undefined) throw new UsageError(`--${extra} requires --all`);
