@@ -7,7 +7,11 @@ import {
   stopBulkAction,
 } from '../../ops/mail/bulk-actions.service.js';
 import type { DeadLetterFilter } from '../../ops/mail/dead-letter-filter.service.js';
-import { countDeadLetters, listDeadLetters } from '../../ops/mail/dead-letters.service.js';
+import {
+  countDeadLetters,
+  listDeadLetters,
+  type DeadLetterAction,
+} from '../../ops/mail/dead-letters.service.js';
 import { mayAct, operatorCause } from '../access/operator.js';
 import type { ConsoleDeps } from '../console-deps.js';
 import { Answer } from '../form-fields.js';
@@ -16,8 +20,7 @@ import { clip, counted, queryFields, withQuery } from '../layout/format.js';
 import { nextPage, note, section } from '../layout/parts.js';
 import { questionRoutes, sendQuestion, type Ask } from '../layout/question.js';
 import { wantsJson } from '../layout/wants-json.js';
-import { filterOf } from './dead-letter-query.js';
-import { BulkForm, DeadQuery, MessageId } from './mail.forms.js';
+import { BulkForm, DeadLettersQuery, MessageId } from './mail.forms.js';
 import { renderAction, renderLetters } from './mail.pages.js';
 
 const PAGE_SIZE = 50;
@@ -28,8 +31,7 @@ export function deadLetterRoutes(deps: ConsoleDeps): Router {
   const router = Router();
 
   router.get('/mail/dead', async (req, res) => {
-    const { cursor, ...query } = parse(DeadQuery, req.query);
-    const filter = filterOf(query);
+    const { cursor, ...filter } = parse(DeadLettersQuery, req.query);
     const [total, page] = await Promise.all([
       countDeadLetters(deps, filter),
       listDeadLetters(deps, filter, { limit: PAGE_SIZE, cursor }),
@@ -38,7 +40,7 @@ export function deadLetterRoutes(deps: ConsoleDeps): Router {
       res.json({ total, ...page });
       return;
     }
-    const fields = queryFields(query);
+    const fields = queryFields(filter);
     const more = page.next === null ? undefined : withQuery(LIST, { ...fields, cursor: page.next });
     const actions =
       total > 0 &&
@@ -79,17 +81,17 @@ ${time('until', 'Before (UTC)', until)}
 <div><button type="submit" class="quiet">Filter</button></div></form>`;
 }
 
-function bulkRoutes(router: Router, deps: ConsoleDeps, action: 'redrive' | 'discard'): void {
+function bulkRoutes(router: Router, deps: ConsoleDeps, action: DeadLetterAction): void {
   const isRedrive = action === 'redrive';
   const ask: Ask = async (req, res, sent) => {
-    const query = parse(DeadQuery, sent);
-    const total = await countDeadLetters(deps, filterOf(query));
+    const { cursor: _cursor, ...filter } = parse(DeadLettersQuery, sent);
+    const total = await countDeadLetters(deps, filter);
     const isOne = total === 1;
-    const fields = queryFields(query);
+    const fields = queryFields(filter);
     const which = Object.entries(fields).map(([name, value]) => `${name}: ${clip(value, 200)}`);
     const doubt =
       isRedrive &&
-      query.state === 'uncertain' &&
+      filter.state === 'uncertain' &&
       note(
         'warn',
         markup`<p>${isOne ? 'It may have been sent already: its recipient may get it twice.' : 'They may have been sent already: recipients may get them twice.'}</p>`,
@@ -118,12 +120,9 @@ function bulkRoutes(router: Router, deps: ConsoleDeps, action: 'redrive' | 'disc
     });
   };
   questionRoutes(router, `/mail/dead/${action}`, ask, async (req, res) => {
-    const { reason, rate, ...query } = parse(BulkForm, req.body);
-    const started = await startBulkAction(
-      deps,
-      { action, filter: filterOf(query), rate },
-      operatorCause(req, reason),
-    );
+    const { reason, rate, ...filter } = parse(BulkForm, req.body);
+    const cause = operatorCause(req, reason);
+    const started = await startBulkAction(deps, { action, filter, rate }, cause);
     deps.bulkActions.runNow();
     if (wantsJson(req)) res.status(202).json(started);
     else res.redirect(303, `/ops/mail/actions/${started.id}`);

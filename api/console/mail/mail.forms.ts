@@ -15,7 +15,7 @@ const filter = {
   until: optionalTime,
 };
 
-export const DeadQuery = z.object({ ...filter, cursor });
+export const DeadLettersQuery = z.object({ ...filter, cursor });
 
 export const BulkForm = z.strictObject({
   ...filter,
