@@ -1,17 +1,25 @@
 import { Router, type ErrorRequestHandler, type Request, type Response } from 'express';
+import * as z from 'zod';
 import { jsonOrFormBody, CREDENTIALS_BODY } from '../../http/input/body.js';
+import { EmailInput } from '../../http/input/inputs.js';
 import { answerProblem, reportedError, setErrorHeaders } from '../../http/problem.js';
 import { causeOf, contextOf } from '../../http/request-context.js';
 import { parse } from '../../http/input/validate.js';
+import { knownPassword } from '../../passwords/passwords.schemas.js';
 import type { ConsoleDeps, ConsoleOptions } from '../console-deps.js';
 import { wantsJson } from '../layout/wants-json.js';
 import { sessionOf } from '../session.js';
-import { ConsoleLogin, LoginQuery, NoFields } from './access.forms.js';
 import { endSession, findSession, openSession } from './console-session.service.js';
 import { sendLoginPage } from './login.pages.js';
 import { allowMethods, operatorCause, ownPath } from './operator.js';
 import { requireSameOrigin } from './same-origin.js';
 import type { SessionCookie } from './session-cookie.js';
+
+/** Where to go on after the login, as a link or an alert had it. */
+const nextPath = z.string().max(1_024).optional();
+const LoginQuery = z.object({ next: nextPath });
+const LoginForm = z.strictObject({ email: EmailInput, password: knownPassword, next: nextPath });
+const LogoutForm = z.strictObject({});
 
 /** The login: the only page of the console that needs no session. */
 export function loginRoutes(
@@ -37,7 +45,7 @@ export function loginRoutes(
     ...jsonOrFormBody(CREDENTIALS_BODY),
     async (req, res) => {
       deps.passwords.requireRoom(contextOf(req));
-      const { email, password, next } = parse(ConsoleLogin, req.body);
+      const { email, password, next } = parse(LoginForm, req.body);
       const former = cookie.read(req);
       const { token, adminId } = await openSession(deps, email, password, causeOf(req));
       contextOf(req).adminId = adminId;
@@ -83,7 +91,7 @@ export function sessionRoutes(deps: ConsoleDeps, cookie: SessionCookie): Router 
   });
 
   router.post('/logout', async (req, res) => {
-    parse(NoFields, req.body);
+    parse(LogoutForm, req.body);
     await endSession(deps, sessionOf(req), operatorCause(req));
     cookie.clear(res);
     if (wantsJson(req)) res.status(204).end();
