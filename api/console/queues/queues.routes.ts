@@ -4,12 +4,7 @@ import { readProcesses } from '../../../shared/presence/read-processes.js';
 import { queueNames } from '../../../shared/queues/registry.js';
 import { markup } from '../../http/page.js';
 import { parse } from '../../http/input/validate.js';
-import {
-  pauseQueue,
-  readQueueReports,
-  resumeQueue,
-  type QueueReport,
-} from '../../ops/queues.service.js';
+import { pauseQueue, readQueueReports, resumeQueue } from '../../ops/queues.service.js';
 import { mayAct, operatorCause } from '../access/operator.js';
 import type { ConsoleDeps } from '../console-deps.js';
 import { Answer } from '../form-fields.js';
@@ -18,10 +13,7 @@ import { questionRoutes, sendQuestion, type Ask } from '../layout/question.js';
 import { wantsJson } from '../layout/wants-json.js';
 import { renderQueue } from './queues.pages.js';
 
-const QueueInput = z.object({ name: z.enum(queueNames as [string, ...string[]]) });
-
-const nameOf = (params: unknown): QueueReport['name'] =>
-  parse(QueueInput, params).name as QueueReport['name'];
+const QueueInput = z.object({ name: z.enum(queueNames) });
 
 /** The queues, to be paused and resumed. */
 export function queueRoutes(deps: ConsoleDeps): Router {
@@ -44,7 +36,7 @@ export function queueRoutes(deps: ConsoleDeps): Router {
 
   for (const action of ['pause', 'resume'] as const) {
     const ask: Ask = (req, res) => {
-      const name = nameOf(req.params);
+      const { name } = parse(QueueInput, req.params);
       const isPause = action === 'pause';
       sendQuestion(req, res, {
         title: `${isPause ? 'Pause' : 'Resume'} the queue ${name}?`,
@@ -58,7 +50,7 @@ export function queueRoutes(deps: ConsoleDeps): Router {
       });
     };
     questionRoutes(router, `/queues/:name/${action}`, ask, async (req, res) => {
-      const name = nameOf(req.params);
+      const { name } = parse(QueueInput, req.params);
       const { reason } = parse(Answer, req.body);
       await (action === 'pause' ? pauseQueue : resumeQueue)(deps, name, operatorCause(req, reason));
       if (wantsJson(req)) res.json(await readQueueReports(deps));

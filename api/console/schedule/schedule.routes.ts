@@ -1,6 +1,6 @@
 import { Router } from 'express';
 import * as z from 'zod';
-import { taskNames, type TaskName } from '../../../shared/tasks/catalogue.js';
+import { taskNames } from '../../../shared/tasks/catalogue.js';
 import { markup } from '../../http/page.js';
 import { parse } from '../../http/input/validate.js';
 import { readSchedule, requestTask } from '../../ops/schedule.service.js';
@@ -12,7 +12,7 @@ import { questionRoutes, sendQuestion, type Ask } from '../layout/question.js';
 import { wantsJson } from '../layout/wants-json.js';
 import { renderSchedule } from './schedule.pages.js';
 
-const TaskInput = z.object({ task: z.enum(taskNames as [TaskName, ...TaskName[]]) });
+const TaskInput = z.object({ task: z.enum(taskNames) });
 
 /** The periodic tasks: when each ran last, with what result, and running one now. */
 export function scheduleRoutes(deps: ConsoleDeps): Router {
