@@ -52,6 +52,12 @@ export const facts = (pairs: readonly (readonly [name: string, value: HtmlValue]
     .filter(([, value]) => value !== undefined && value !== null && value !== false)
     .map(([name, value]) => markup`<div><dt>${name}</dt><dd>${value}</dd></div>`)}</dl>`;
 
+/** A part of a page that live updates replace. */
+export interface PagePart {
+  readonly id: string;
+  readonly html: Html;
+}
+
 /** A section with a heading and an id, which live updates replace. */
 export const section = (id: string, title: string, body: HtmlValue, aside?: HtmlValue): Html =>
   markup`<section id="${id}" class="panel" aria-labelledby="${id}-title">

@@ -5,6 +5,7 @@ import { readSchedule } from '../../ops/schedule.service.js';
 import type { ConsoleDeps } from '../console-deps.js';
 import { renderAction } from '../mail/mail.pages.js';
 import { storyParts } from '../mail/story.pages.js';
+import type { PagePart } from '../layout/parts.js';
 import { overviewParts } from '../overview/overview.pages.js';
 import type { Snapshots } from '../overview/snapshot.js';
 import { renderSchedule } from '../schedule/schedule.pages.js';
@@ -28,21 +29,16 @@ export const createRender =
     const mayAct = access === 'write';
     switch (page) {
       case 'overview':
-        return overviewParts(await snapshots.read()).map((part) => ({
-          id: part.id,
-          html: part.html.text,
-        }));
+        return overviewParts(await snapshots.read()).map(livePart);
       case 'schedule':
-        return one('schedule', renderSchedule(await readSchedule(deps), mayAct));
+        return [livePart({ id: page, html: renderSchedule(await readSchedule(deps), mayAct) })];
       case 'action':
-        return one('action', renderAction(await readBulkAction(deps, id)));
+        return [livePart({ id: page, html: renderAction(await readBulkAction(deps, id)) })];
       default: {
         const story = await readMailStory(deps, id);
-        return story
-          ? storyParts(story, mayAct).map((part) => ({ id: part.id, html: part.html.text }))
-          : [];
+        return story ? storyParts(story, mayAct).map(livePart) : [];
       }
     }
   };
 
-const one = (id: string, { text }: { readonly text: string }): LivePart[] => [{ id, html: text }];
+const livePart = ({ id, html }: PagePart): LivePart => ({ id, html: html.text });

@@ -2,7 +2,7 @@ import { duration } from '../../../shared/duration.js';
 import { markup, type Html, type HtmlValue } from '../../http/page.js';
 import type { MailStep, MailStory } from '../../ops/mail/mail-timeline.service.js';
 import { ago, clip, counted, exactTime, foreign } from '../layout/format.js';
-import { badge, facts, section, type Mood } from '../layout/parts.js';
+import { badge, facts, section, type Mood, type PagePart } from '../layout/parts.js';
 
 /** How a mail stands, in a word. */
 function stateBadge({ state, outcome }: Pick<MailStory, 'state' | 'outcome'>): Html {
@@ -59,7 +59,7 @@ export const mailName = (job: string, about: string | null = null): string =>
     .replaceAll('-', ' ');
 
 /** What is known of a mail, and every event in its history. Operators may decide about one that waits for it. */
-export function storyParts(story: MailStory, mayDecide: boolean): { id: string; html: Html }[] {
+export function storyParts(story: MailStory, mayDecide: boolean): PagePart[] {
   const waits = story.state === 'dead' || story.state === 'uncertain';
   const path = `/ops/mail/messages/${story.id}`;
   const decide =

@@ -6,16 +6,10 @@ import { markup, type Html } from '../../http/page.js';
 import { waitingCounts } from '../../ops/mail/outbox-trend.service.js';
 import { ago, bytes, clip, count, counted, foreign } from '../layout/format.js';
 import { queueState } from '../layout/queue-state.js';
-import { badge, note, section, table, type Mood } from '../layout/parts.js';
+import { badge, note, section, table, type Mood, type PagePart } from '../layout/parts.js';
 import { clock, renderChart, renderMarks, serviceName, type Chart } from './chart.js';
 import { series, type Part, type Snapshot } from './snapshot.js';
 import { renderVerdict } from './verdict.js';
-
-/** A part of a page that live updates replace. */
-export interface PagePart {
-  readonly id: string;
-  readonly html: Html;
-}
 
 /** The parts of the overview, in their order. The same for everybody who may look. */
 export const overviewParts = (snapshot: Snapshot): PagePart[] => [
