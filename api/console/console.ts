@@ -12,16 +12,14 @@ export interface OperatorConsole {
 
 /** Its pages are loaded at the first request for one: most processes never serve any. */
 export function createConsole(deps: ConsoleDeps, options: ConsoleOptions): OperatorConsole {
-  const streams: Streams = createStreams(deps.log);
+  const streams = createStreams(deps.log);
   let routes: Promise<Router> | undefined;
   return {
     async handler(req, res, next) {
       const router = await (routes ??= load(deps, options, streams));
       router(req, res, next);
     },
-    async close() {
-      await streams.close();
-    },
+    close: () => streams.close(),
   };
 }
 

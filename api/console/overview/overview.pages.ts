@@ -46,7 +46,7 @@ function mailFigures({ outbox, flow, hour }: Snapshot): Figure[] {
     {
       label: 'Sent',
       value: shown(flow.value?.sent),
-      more: `last hour${nineOfTen(hour.value, series.mailDelay)}`,
+      more: `last hour${percentile90Text(hour.value, series.mailDelay)}`,
     },
     {
       label: 'Waiting',
@@ -82,7 +82,7 @@ function logFigures({ hour: { value: hour } }: Snapshot): Figure[] {
     {
       label: 'Log records',
       value: shown(hour?.sum(series.logsShipped)),
-      more: `shipped, last hour${nineOfTen(hour, series.logLag)}`,
+      more: `shipped, last hour${percentile90Text(hour, series.logLag)}`,
     },
     {
       label: 'Log spool',
@@ -94,7 +94,7 @@ function logFigures({ hour: { value: hour } }: Snapshot): Figure[] {
 }
 
 /** Within what time nine of ten were, as the buckets of a histogram of delays tell; empty when there were none. */
-function nineOfTen(hour: MinuteHistory | undefined, buckets: readonly string[]): string {
+function percentile90Text(hour: MinuteHistory | undefined, buckets: readonly string[]): string {
   const counts = buckets.map((name) => hour?.sum(name) ?? 0);
   const total = counts.reduce((all, each) => all + each, 0);
   if (total === 0) return '';

@@ -1,5 +1,4 @@
 import { Router } from 'express';
-import { markup } from '../../http/page.js';
 import { sendConsolePage } from '../layout/console-page.js';
 import { wantsJson } from '../layout/wants-json.js';
 import { overviewParts } from './overview.pages.js';
@@ -15,13 +14,12 @@ export function overviewRoutes(snapshots: Snapshots): Router {
       res.json(overviewView(snapshot));
       return;
     }
-    const [verdict, figures, queues, ...rest] = overviewParts(snapshot).map(({ html }) => html);
     sendConsolePage(req, res, {
       title: 'Overview',
       section: 'overview',
       live: 'page=overview',
       hasOwnHeading: true,
-      body: markup`${verdict}${figures}${queues}${rest}`,
+      body: overviewParts(snapshot).map(({ html }) => html),
     });
   });
   return router;

@@ -75,9 +75,9 @@ const MAX_AGE_MS: Readonly<Record<PartName, number>> = {
   marks: 60_000,
 };
 /** Maximum time a page waits for a part; then it shows what was known before, and says so. */
-const PATIENCE_MS = 1_500;
+const MAX_WAIT_MS = 1_500;
 /** The same when a recent value exists. */
-const SHORT_PATIENCE_MS = 150;
+const MAX_WAIT_WITH_RECENT_MS = 150;
 const RECENT_MS = 15_000;
 const DAY_SECONDS = 86_400;
 
@@ -130,9 +130,9 @@ function keep<T>(maxAgeMs: number, read: () => Promise<T>): () => Promise<Part<T
     if (performance.now() - triedAt >= maxAgeMs) reading ??= refresh();
     if (!reading) return part;
     const isRecent = part.readAt !== undefined && Date.now() - part.readAt.getTime() < RECENT_MS;
-    const patienceMs = isRecent ? SHORT_PATIENCE_MS : PATIENCE_MS;
+    const maxWaitMs = isRecent ? MAX_WAIT_WITH_RECENT_MS : MAX_WAIT_MS;
     const isRead = await waitAtMost(
-      patienceMs,
+      maxWaitMs,
       reading.then(() => true),
     );
     return !isRead && !isRecent ? { ...part, hasFailed: true } : part;
