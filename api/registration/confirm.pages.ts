@@ -17,9 +17,12 @@ ${passwordField}
 <p class="soft">If you did not request this, close this page; nothing will change.</p>`,
 });
 
+/** Why the last attempt was rejected. */
+export const WRONG_PASSWORD = 'This is not the password that you chose.';
+
 /** After a wrong password: with a form to reset it. */
 export const wrongPasswordPage = (token: string): Page => {
-  const { title, body } = confirmPage(token, 'This is not the password that you chose.');
+  const { title, body } = confirmPage(token, WRONG_PASSWORD);
   return {
     title,
     body: markup`${body}

@@ -16,6 +16,7 @@ import {
   confirmPage,
   invalidLinkPage,
   otherNamePage,
+  WRONG_PASSWORD,
   wrongPasswordPage,
 } from './confirm.pages.js';
 import { canBeConfirmed, confirm, type ConfirmDeps } from './confirm.service.js';
@@ -95,10 +96,9 @@ export function confirmRoutes(deps: ConfirmRoutesDeps): Router {
 const rejectionPages: RejectionPages = {
   invalidLink: invalidLinkPage,
   rejected({ error, token, name, faultOf }) {
-    const wrong = 'This is not the password that you chose.';
     switch (error.code) {
       case 'wrong_password':
-        return name === '' ? wrongPasswordPage(token) : otherNamePage(token, wrong, name);
+        return name === '' ? wrongPasswordPage(token) : otherNamePage(token, WRONG_PASSWORD, name);
       case 'name_taken':
         return otherNamePage(token, 'Somebody else has this name already.', name);
       case 'validation_failed': {

@@ -39,6 +39,9 @@ export interface ConfirmDeps extends Pick<ConfirmationDeps, 'confirmationKeys'> 
   readonly audit: Audit;
 }
 
+/** The links that lead to this page. */
+const PURPOSES = ['registration', 'resend', 'email_change'] as const;
+
 /** Another request may confirm the address between the comparison of the password and the transaction. */
 const MAX_ATTEMPTS = 2;
 
@@ -55,7 +58,7 @@ export async function confirm(
   cause: Cause,
 ): Promise<void> {
   const { token } = answer;
-  const link = await findConfirmation(deps, token, ['registration', 'resend', 'email_change']);
+  const link = await findConfirmation(deps, token, PURPOSES);
   if (link.purpose === 'email_change')
     await retryRehashed(() => confirmNewAddress(deps, link, answer, cause));
   else await confirmRegistration(deps, link, answer, cause);
@@ -64,8 +67,7 @@ export async function confirm(
 /** Whether a link is valid, or was used and has not expired. Changes nothing. */
 export async function canBeConfirmed(deps: ConfirmDeps, token: string): Promise<boolean> {
   try {
-    const purposes = ['registration', 'resend', 'email_change'] as const;
-    const link = await findConfirmation(deps, token, purposes);
+    const link = await findConfirmation(deps, token, PURPOSES);
     if (link.confirmedAt === null) requireOpen(link);
     return true;
   } catch (error) {
@@ -109,8 +111,8 @@ async function confirmRegistration(
  *   guess passwords.
  */
 function requireUsedBy(link: Confirmation, admin: Admin | null): void {
-  const isUsers = admin?.id === link.adminId && admin?.emailCanonical === link.emailCanonical;
-  if (!isUsers) throw new AppError('invalid_token');
+  const isOwn = admin?.id === link.adminId && admin?.emailCanonical === link.emailCanonical;
+  if (!isOwn) throw new AppError('invalid_token');
 }
 
 const registrationsOf = (emailCanonical: string): Promise<Registration[]> =>
