@@ -8,6 +8,7 @@ import { contextOf } from '../http/request-context.js';
 import type { AccessClaims } from './access-tokens.js';
 import type { Authenticator } from './authenticator.js';
 import { createSessionRead } from './session-read.js';
+import { ADMIN_COLUMNS } from './session-tokens.js';
 
 /** Finds the admin of an access token's claims, if the session is live and the admin still exists. */
 export type FindAdmin = (claims: AccessClaims) => Promise<AdminRow | undefined>;
@@ -15,9 +16,7 @@ export type FindAdmin = (claims: AccessClaims) => Promise<AdminRow | undefined>;
 export function createFindAdmin(statements: Statements): FindAdmin {
   const read = createSessionRead<undefined, AdminRow>(statements, {
     name: 'read-session-admin',
-    columns: `a.id, a.email, a.email_canonical as "emailCanonical", a.pending_email as "pendingEmail", a.name,
-       a.name_canonical as "nameCanonical", a.password_hash as "passwordHash", a.confirmed_at as "confirmedAt",
-       a.operator_since as "operatorSince", a.created_at as "createdAt", a.updated_at as "updatedAt"`,
+    columns: ADMIN_COLUMNS,
     joins: 'left join lateral (select * from admins where id = s.admin_id limit 1) a on true',
     values: {},
     atMost: 100,

@@ -58,7 +58,10 @@ const NEXT_SESSION_ID: Statement = {
   text: `select nextval(pg_get_serial_sequence('sessions', 'id'))::int as id`,
 };
 
-const SESSION_COLUMNS = 'refresh_nonce, refresh_hash, ip, network, user_agent, expires_at';
+/** The columns of an admin `a`, by their names in an `AdminRow`. */
+export const ADMIN_COLUMNS = `a.id, a.email, a.email_canonical as "emailCanonical", a.pending_email as "pendingEmail", a.name,
+       a.name_canonical as "nameCanonical", a.password_hash as "passwordHash", a.confirmed_at as "confirmedAt",
+       a.operator_since as "operatorSince", a.created_at as "createdAt", a.updated_at as "updatedAt"`;
 
 /**
  * The admin's row lock orders this after a change of the password that is under way, and the condition on the hash is then
@@ -74,7 +77,7 @@ const OPEN_SESSION: Statement = {
   text: `with admin as materialized (
   select * from admins where id = $1 and password_hash = $2 for no key update
 ), session as (
-  insert into sessions (id, admin_id, ${SESSION_COLUMNS})
+  insert into sessions (id, admin_id, refresh_nonce, refresh_hash, ip, network, user_agent, expires_at)
   select $3::int, id, $4::bytea, $5::bytea, $6::text, $7::text, $8::text, ${msFromNow('$9')} from admin
 ), excess as (
   update sessions set ended_at = now(), ended_reason = 'excess'
@@ -86,10 +89,7 @@ const OPEN_SESSION: Statement = {
   insert into audit_events (${AUDIT_ROW.columns.join(', ')})
   select $10::uuid, $11::text, $12::int, $13::int, $14::text, $15::text, $16::text, $17::jsonb from admin
 )
-select id, email, email_canonical as "emailCanonical", name, name_canonical as "nameCanonical",
-       password_hash as "passwordHash", confirmed_at as "confirmedAt", pending_email as "pendingEmail",
-       operator_since as "operatorSince", created_at as "createdAt", updated_at as "updatedAt"
-  from admin`,
+select ${ADMIN_COLUMNS} from admin a`,
 };
 
 /**
