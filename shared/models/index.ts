@@ -27,6 +27,7 @@ export type { AuditEventName } from './audit-event.js';
 export type { ConfirmationPurpose } from './confirmation.js';
 export type { MailEventType } from './mail-event.js';
 export type { Principal, SessionEnd } from './session.js';
+export type { SuppressionReason } from './suppression.js';
 
 /** Every model, tables before those that reference them. */
 export const models = [

@@ -3,6 +3,9 @@ import { Column, DataType, ForeignKey, Model, Table } from './sequelize-typescri
 import { MailEvent } from './mail-event.js';
 import { CreatedAtColumn } from './columns.js';
 
+/** Why an address gets no more mail. */
+export type SuppressionReason = 'bounce' | 'complaint';
+
 /** An address that gets no more mail: it bounced permanently, or its owner complained. */
 @Table({ tableName: 'suppressions', underscored: true, updatedAt: false })
 export class Suppression extends Model<
@@ -14,7 +17,7 @@ export class Suppression extends Model<
   declare emailCanonical: string;
 
   @Column({ type: DataType.TEXT, allowNull: false })
-  declare reason: 'bounce' | 'complaint';
+  declare reason: SuppressionReason;
 
   @CreatedAtColumn
   declare createdAt: CreationOptional<Date>;

@@ -3,11 +3,10 @@ import type { Audit, Cause } from '../../shared/audit/audit.js';
 import type { Database } from '../../shared/database/connect.js';
 import { uuidIn } from '../../shared/database/ids.js';
 import type { Transaction } from '../../shared/database/transaction.js';
+import type { SuppressionReason } from '../../shared/models/index.js';
 
 /** What a complaint is called with which the recipient takes an earlier one back. */
 export const WITHDRAWN = 'not-spam';
-
-export type SuppressionReason = 'bounce' | 'complaint';
 
 export interface SuppressionChange {
   readonly database: Database;

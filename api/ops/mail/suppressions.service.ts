@@ -6,7 +6,12 @@ import { isStorable } from '../../../shared/database/storable-text.js';
 import { withTransaction } from '../../../shared/database/transaction.js';
 import { AppError } from '../../../shared/errors/app-error.js';
 import type { EmailAddress } from '../../../shared/identity/email-address.js';
-import { Admin, MailEvent, Suppression } from '../../../shared/models/index.js';
+import {
+  Admin,
+  MailEvent,
+  Suppression,
+  type SuppressionReason,
+} from '../../../shared/models/index.js';
 import { allOf, when } from '../condition.js';
 import { pageOf, placeOf, Time, type Page, type PageRequest } from '../keyset.js';
 
@@ -24,7 +29,7 @@ export function liftSuppression(
   { database, audit }: SuppressionDeps,
   { canonical }: EmailAddress,
   cause: Cause,
-): Promise<Suppression['reason']> {
+): Promise<SuppressionReason> {
   return withTransaction(database, async (tx) => {
     const suppression = await Suppression.findByPk(canonical, {
       lock: tx.LOCK.UPDATE,
@@ -58,7 +63,7 @@ export async function isSuppressed(
 /** An address that gets no mail, and why. */
 export interface SuppressedAddress {
   readonly address: string;
-  readonly reason: Suppression['reason'];
+  readonly reason: SuppressionReason;
   readonly since: Date;
   /** The mail that bounced or was complained about, and what the provider reported; null once that is deleted. */
   readonly outbox_id: string | null;
