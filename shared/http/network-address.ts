@@ -3,6 +3,13 @@ import { isIP, isIPv4, isIPv6 } from 'node:net';
 
 const LOCAL_ZONES = /(?:^|\.)(?:localhost|local|internal)$/;
 
+/**
+ * Headers in which proxies of any product name the client or the original host. New ones appear, so the pattern is broad:
+ * a header that is not known to mean something else counts as one of them.
+ */
+export const FORWARDING_HEADERS =
+  /forwarded|(?:client|connecting|real|remote|socket|user)-?(?:ip|addr)|-(?:ip|address)$|^x-(?:original-)?host$/;
+
 /** Strips the IPv4-mapped form in which dual-stack sockets show IPv4 addresses (RFC 4291, section 2.5.5.2), with dots. */
 export const unmapped = (address: string): string => address.replace(/^::ffff:(?=\d+\.)/i, '');
 

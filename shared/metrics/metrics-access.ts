@@ -1,7 +1,6 @@
 import type { IncomingMessage } from 'node:http';
 import { areEqualSecrets } from '../crypto/equal-secrets.js';
-import { FORWARDING_HEADERS } from '../http/forwarding-headers.js';
-import { isLocalRequest, unmapped } from '../http/network-address.js';
+import { FORWARDING_HEADERS, isLocalRequest, unmapped } from '../http/network-address.js';
 
 /**
  * Whether a request may read the metrics: it bears the token; or none is configured and it comes from a program on this

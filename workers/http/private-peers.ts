@@ -1,7 +1,7 @@
 import type { IncomingMessage } from 'node:http';
 import { BlockList, isIP, isIPv4, isIPv6 } from 'node:net';
-import { FORWARDING_HEADERS } from '../../shared/http/forwarding-headers.js';
 import {
+  FORWARDING_HEADERS,
   isLocalHost,
   isLocalRequest,
   unmapped,
