@@ -20,7 +20,7 @@ export function collectStores(
   { database, queues, spoolUse }: StoresToMeasure,
 ): void {
   collectConnections(metrics, database);
-  metrics.collect(['rollcall_outbox_messages', 'rollcall_outbox_oldest_seconds'], async () =>
+  metrics.collect(['rollcall_outbox_messages', 'rollcall_outbox_oldest_seconds'], () =>
     readOutbox(database),
   );
   for (const queue of queueNames) collectQueue(metrics, queue, queues[queue]);
@@ -116,9 +116,9 @@ async function readOutbox(database: Database) {
     database.query<{ state: keyof typeof counted; count: number }>(
       Object.entries(counted)
         .map(
-          ([state, isDue]) =>
+          ([state, condition]) =>
             `select '${state}' as state, count(*)::int as count
-               from (select from outbox where state = '${state}' ${isDue} limit ${MAX_COUNTED_MESSAGES}) counted`,
+               from (select from outbox where state = '${state}' ${condition} limit ${MAX_COUNTED_MESSAGES}) counted`,
         )
         .join(' union all '),
       { type: QueryTypes.SELECT },

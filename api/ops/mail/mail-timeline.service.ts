@@ -111,7 +111,7 @@ export async function readMailTimeline(
        from admins where email_canonical = $canonical`,
     { canonical },
   );
-  const [open] = await select<{ registrations: number }>(
+  const [waiting] = await select<{ registrations: number }>(
     database,
     'select count(*)::int as registrations from registrations where email_canonical = $canonical',
     { canonical },
@@ -125,7 +125,7 @@ export async function readMailTimeline(
   return {
     address,
     suppressed: suppressed ?? null,
-    registrations: open?.registrations ?? 0,
+    registrations: waiting?.registrations ?? 0,
     admin: admin ?? null,
     messages: await storiesOf(database, rows),
   };
