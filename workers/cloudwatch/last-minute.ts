@@ -5,8 +5,8 @@ import { keptName } from '../../shared/metrics/minutes.js';
 
 /** What all processes together have written of the last full minute, and what the workers find broken now. */
 export interface LastMinute {
-  /** What was counted, or the greatest that was read; 0 if nothing was. */
-  of(as: string, labels?: Readonly<Record<string, string>>): number;
+  /** The value of a series: what was counted, or the greatest that was read; 0 if nothing was. */
+  valueOf(metric: string, labels?: Readonly<Record<string, string>>): number;
   /** Whether a check fails in any live worker. */
   fails(check: string): boolean;
 }
@@ -42,8 +42,8 @@ export async function readLastMinute(database: Database): Promise<LastMinute> {
   );
   const { counts = {}, failing = [] } = row ?? {};
   return {
-    of(as, labels) {
-      const name = keptName(as, labels);
+    valueOf(metric, labels) {
+      const name = keptName(metric, labels);
       if (!names.includes(name)) throw new Error(`${name} is not read`);
       return counts[name] ?? 0;
     },

@@ -141,6 +141,6 @@ function alarmValues(
     );
   }
   if (roles.includes('logs') && sink)
-    values.push(metricValue('LogLinesDropped', minute.of('log_lines_dropped')));
+    values.push(metricValue('LogLinesDropped', minute.valueOf('log_lines_dropped')));
   return values;
 }

@@ -29,11 +29,11 @@ export function mailFacts(
   const isHeld =
     isStopped(queue) ||
     ['smtp', 'smtp_circuit', 'redis_refuses'].some((check) => minute.fails(check)) ||
-    ['throttle', 'misconfigured'].some((effect) => minute.of('mail_failures', { effect }) > 0);
+    ['throttle', 'misconfigured'].some((effect) => minute.valueOf('mail_failures', { effect }) > 0);
   return {
     ...capacity,
     waiting: messages.pending + (queue ? jobsOf(queue, isHeld) : messages.enqueued),
-    donePerSecond: minute.of('mail_outcomes', { outcome: 'sent' }) / MINUTE_SECONDS,
+    donePerSecond: minute.valueOf('mail_outcomes', { outcome: 'sent' }) / MINUTE_SECONDS,
     isHeld,
   };
 }
@@ -48,13 +48,13 @@ export function lineFacts(queue: QueueNow | undefined, minute: LastMinute): Work
     isStopped(queue) ||
     ['firehose', 'redis_refuses_logs'].some((check) => minute.fails(check)) ||
     ['unavailable', 'misconfigured'].some(
-      (result) => minute.of('firehose_calls', { result }) > 0,
+      (result) => minute.valueOf('firehose_calls', { result }) > 0,
     ) ||
-    minute.of('firehose_records', { result: 'refused' }) > 0;
+    minute.valueOf('firehose_records', { result: 'refused' }) > 0;
   return {
     // Held, so that it matters only whether there are any.
-    waiting: queue ? jobsOf(queue, isHeld) * MAX_BATCH_RECORDS : minute.of('spool_bytes'),
-    donePerSecond: minute.of('firehose_records', { result: 'accepted' }) / MINUTE_SECONDS,
+    waiting: queue ? jobsOf(queue, isHeld) * MAX_BATCH_RECORDS : minute.valueOf('spool_bytes'),
+    donePerSecond: minute.valueOf('firehose_records', { result: 'accepted' }) / MINUTE_SECONDS,
     // Nobody knows what Firehose would take; it says so only by throttling.
     limitPerSecond: Infinity,
     workerPerSecond: LINES_PER_SECOND,
