@@ -25,11 +25,11 @@ const REFUSALS_BEFORE_PAUSE = 20;
 const WITHIN_MS = 10_000;
 const PAUSE_MS = 5_000;
 /** If refusals last this long and no job completes, readiness fails even when they are too few to pause the consumer. */
-const TELL_AFTER_MS = 5_000;
-/** A job that cannot be finished is refused once, and again when it is found stalled. */
-const GO_ON_WITHIN_MS = 60_000;
+const UNREADY_AFTER_MS = 5_000;
+/** Refusals belong together: a job that cannot be finished is refused once, and again when it is found stalled. */
+const SAME_SERIES_WITHIN_MS = 60_000;
 /** An idle worker completes no job. While Redis refuses its commands, it is refused more often than this. */
-const OVER_AFTER_MS = 2 * GO_ON_WITHIN_MS;
+const RECOVERED_AFTER_MS = 2 * SAME_SERIES_WITHIN_MS;
 
 /** Fails the readiness check of a queue. */
 export const raiseRefusal = (
@@ -47,11 +47,11 @@ export const raiseRefusal = (
  * Pauses a worker for a while when Redis answers but refuses everything, lacking memory, disk or rights: BullMQ would
  * retry thousands of times a second. The queue's readiness check fails until one of its jobs is done, or until nothing has
  * been refused for a while, also when single commands are refused and the worker retries at leisure.
- * @param overAfterMs how long that is.
+ * @param recoveredAfterMs how long that is.
  */
 export function pauseOnRedisErrors(
   { queue, worker, faults, log }: PauseOnRedisErrorsDeps,
-  overAfterMs = OVER_AFTER_MS,
+  recoveredAfterMs = RECOVERED_AFTER_MS,
 ): Refusals {
   const check = queueRegistry[queue].refusalCheck;
   let refusals: number[] = [];
@@ -80,11 +80,11 @@ export function pauseOnRedisErrors(
     const refusal = refusalOfRedis(error);
     if (!refusal) return;
     const now = performance.now();
-    if (firstAt === undefined || now - lastAt > GO_ON_WITHIN_MS) firstAt = now;
+    if (firstAt === undefined || now - lastAt > SAME_SERIES_WITHIN_MS) firstAt = now;
     lastAt = now;
-    quiet = quiet?.refresh() ?? setTimeout(endRefusals, overAfterMs).unref();
+    quiet = quiet?.refresh() ?? setTimeout(endRefusals, recoveredAfterMs).unref();
     if (worker.isPaused()) return;
-    if (now - firstAt >= TELL_AFTER_MS) raiseRefusal(faults, queue, refusal);
+    if (now - firstAt >= UNREADY_AFTER_MS) raiseRefusal(faults, queue, refusal);
     refusals = [...refusals.filter((at) => now - at < WITHIN_MS), now];
     if (refusals.length < REFUSALS_BEFORE_PAUSE) return;
     refusals = [];

@@ -93,7 +93,7 @@ export function startJobWorker<S extends z.ZodType>(options: JobWorkerOptions<S>
     worker.concurrency = Math.min(worker.concurrency + by, limit());
   };
   worker.on('error', logRedisErrors(log, 'queue consumer Redis error', { 'labels.queue': queue }));
-  tellRefusedConnections(worker, options.redisUrl);
+  reportRefusedConnections(worker, options.redisUrl);
   logStalledJobs(worker, queue, options);
   const refusals = pauseOnRedisErrors({ queue, worker, faults, log });
   const idleMs = (): number => (inFlight.size > 0 ? 0 : performance.now() - lastTakenAt);
@@ -197,7 +197,7 @@ async function endBy(
 }
 
 /** A worker whose connection Redis did not take only knows that it broke: asks why, for all who listen to its errors. */
-function tellRefusedConnections(worker: Worker<unknown, string>, redisUrl: string): void {
+function reportRefusedConnections(worker: Worker<unknown, string>, redisUrl: string): void {
   let isAsking = false;
   worker.on('error', (error) => {
     if (isAsking || isRefusal(error)) return;
