@@ -247,7 +247,8 @@ async function putIsolating(
  * @throws {SinkFailure} `misconfigured` if any record was rejected.
  */
 function throwIfRejected({ rejected }: Progress): void {
-  for (const reason of rejected.values()) throw new SinkFailure('misconfigured', reason);
+  const [reason] = rejected.values();
+  if (reason !== undefined) throw new SinkFailure('misconfigured', reason);
 }
 
 /**

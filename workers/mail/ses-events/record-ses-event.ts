@@ -53,12 +53,12 @@ export function recordSesEvent(
     if (recipient !== null && address !== undefined) {
       const cause: Cause = { traceId: mail.traceId, requestId };
       const subject = { outboxId: mail.id, adminId: mail.adminId ?? undefined };
-      const parts = { database, audit, tx, cause, subject };
+      const change = { database, audit, tx, cause, subject };
       const reason = event.type === 'bounced' ? 'bounce' : 'complaint';
       if (event.suppresses)
-        await suppress(parts, { address, recipient, reason, eventId, at: event.at });
+        await suppress(change, { address, recipient, reason, eventId, at: event.at });
       if (event.lifts)
-        await liftEarlierSuppression(parts, { address, reason: 'complaint', at: event.at });
+        await liftEarlierSuppression(change, { address, reason: 'complaint', at: event.at });
     }
     return { result: 'recorded', mail };
   });

@@ -39,17 +39,14 @@ const Mail = z.object({
     .catch(undefined),
 });
 
-/** What a server said. No event is refused for it, and SES writes `null` for some of what is missing. */
-const said = z.string().nullish().catch(undefined);
+/** A server's words. No event is refused for them, and SES writes `null` for some of what is missing. */
+const serverText = z.string().nullish().catch(undefined);
 
 const Recipient = z.object({
   emailAddress: z.string(),
-  status: said,
-  diagnosticCode: said,
+  status: serverText,
+  diagnosticCode: serverText,
 });
-
-/** SES writes `null` for some missing words. */
-const optionalWord = word.nullish();
 
 const Bounce = z.object({
   bounceType: word,
@@ -60,20 +57,20 @@ const Bounce = z.object({
 const Complaint = z.object({
   complainedRecipients: z.array(Recipient),
   timestamp: isoTime,
-  complaintSubType: optionalWord,
-  complaintFeedbackType: optionalWord,
+  complaintSubType: word.nullish(),
+  complaintFeedbackType: word.nullish(),
 });
 const Delivery = z.object({
   timestamp: isoTime,
   recipients: z.array(z.string()),
-  smtpResponse: said,
+  smtpResponse: serverText,
 });
 const DeliveryDelay = z.object({
   timestamp: isoTime,
   delayType: word,
   delayedRecipients: z.array(Recipient),
 });
-const Reject = z.object({ reason: said });
+const Reject = z.object({ reason: serverText });
 
 /** `eventType` in events of a configuration set, `notificationType` in those of an identity. */
 const Kind = z
