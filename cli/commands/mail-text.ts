@@ -6,7 +6,7 @@ import type {
 import { countText, timeText } from '../text.js';
 import type {
   MailStep,
-  MailStory,
+  MailHistory,
   MailTimeline,
 } from '../../api/ops/mail/mail-timeline.service.js';
 
@@ -21,7 +21,7 @@ export function describeTimeline(timeline: MailTimeline): string[] {
         'Lift it with `mail unsuppress` if the address works.'
       : '  not suppressed',
     ...(messages.length === 0 ? ['  no mails'] : []),
-    ...messages.flatMap((story) => [''].concat(describeStory(story))),
+    ...messages.flatMap((history) => [''].concat(describeHistory(history))),
   ];
 }
 
@@ -75,24 +75,24 @@ function describeAdmin({ admin, registrations }: MailTimeline): string {
 }
 
 /** One mail and its history, for people. */
-export function describeStory(story: MailStory): string[] {
-  const { id, mail, about, recipient, trace_id, last_error } = story;
+export function describeHistory(history: MailHistory): string[] {
+  const { id, mail, about, recipient, trace_id, last_error } = history;
   return [
-    `${mail}${about === null ? '' : ` (${about})`} to ${recipient ?? 'nobody in particular'}: ${stateOf(story)}`,
-    `  mail ${id}, trace ${trace_id}${describeRequest(story)}`,
-    ...story.steps.map((step) => `  ${timeText(step.at)}  ${describeStep(step)}`),
-    ...(last_error !== null && story.outcome !== 'discarded'
+    `${mail}${about === null ? '' : ` (${about})`} to ${recipient ?? 'nobody in particular'}: ${stateOf(history)}`,
+    `  mail ${id}, trace ${trace_id}${describeRequest(history)}`,
+    ...history.steps.map((step) => `  ${timeText(step.at)}  ${describeStep(step)}`),
+    ...(last_error !== null && history.outcome !== 'discarded'
       ? [`  last error: ${last_error}`]
       : []),
   ];
 }
 
-const describeRequest = ({ request_id, span_id }: MailStory): string =>
+const describeRequest = ({ request_id, span_id }: MailHistory): string =>
   request_id === null
     ? ''
     : `, request ${request_id}${span_id === null ? '' : ` (span ${span_id})`}`;
 
-function stateOf({ state, outcome, available_at, steps }: MailStory): string {
+function stateOf({ state, outcome, available_at, steps }: MailHistory): string {
   const isBounced = steps.some(({ step }) => step === 'bounced');
   switch (state) {
     case 'pending':

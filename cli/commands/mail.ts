@@ -5,7 +5,7 @@ import {
   redriveMail,
   type DeadLetterAction,
 } from '../../api/ops/mail/dead-letters.service.js';
-import { readMailStory, readMailTimeline } from '../../api/ops/mail/mail-timeline.service.js';
+import { readMailHistory, readMailTimeline } from '../../api/ops/mail/mail-timeline.service.js';
 import { liftSuppression, listSuppressions } from '../../api/ops/mail/suppressions.service.js';
 import { readUuid } from '../../shared/database/ids.js';
 import { bulkCommands, bulkOptions, decideAboutMany } from './mail-bulk.js';
@@ -23,7 +23,7 @@ import {
 import {
   describeDeadLetters,
   describeGroups,
-  describeStory,
+  describeHistory,
   describeTimeline,
 } from './mail-text.js';
 import { columns, timeText } from '../text.js';
@@ -106,9 +106,9 @@ async function showAddress(args: Arguments, text: string): Promise<CommandResult
 
 async function showMail(args: Arguments, id: string): Promise<CommandResult> {
   return withTools(args, async (tools) => {
-    const story = await readMailStory(tools, id);
-    if (!story) throw new Error('there is no such message');
-    return { lines: describeStory(story), facts: { ...story } };
+    const history = await readMailHistory(tools, id);
+    if (!history) throw new Error('there is no such message');
+    return { lines: describeHistory(history), facts: { ...history } };
   });
 }
 

@@ -11,7 +11,7 @@ const context = useContext();
 /** The audit event names the user of the operating system. */
 const ACTOR = `cli/${userInfo().username}`;
 
-interface Story {
+interface MailHistory {
   readonly id: string;
   readonly about: string | null;
   readonly state: string;
@@ -56,12 +56,12 @@ test('mail show lists the history of a mail in order, from its cause to the prov
     registrations: 1,
     admin: null,
   });
-  const [story, ...others] = json['messages'] as Story[];
+  const [history, ...others] = json['messages'] as MailHistory[];
   t.is(others.length, 0);
-  t.like(story, { id, about: 'confirmation', state: 'settled', outcome: 'sent' });
-  t.like(story, { request_id: 'request-of-cause', span_id: 'abcdef0123456789' });
+  t.like(history, { id, about: 'confirmation', state: 'settled', outcome: 'sent' });
+  t.like(history, { request_id: 'request-of-cause', span_id: 'abcdef0123456789' });
   t.deepEqual(
-    story?.steps.map(({ step, outcome }) => [step, outcome]),
+    history?.steps.map(({ step, outcome }) => [step, outcome]),
     [
       ['asked', undefined],
       ['enqueued', undefined],
@@ -90,7 +90,7 @@ test('mail show finds mails to a former address, and those of the admin that has
   for (const address of [email, former]) {
     const { json } = await runCliJson(context, ['mail', 'show', address]);
     t.deepEqual(
-      (json['messages'] as Story[]).map((story) => story.id),
+      (json['messages'] as MailHistory[]).map((history) => history.id),
       [id],
       address,
     );
@@ -107,7 +107,7 @@ test('mail show lists a mail whose payload is malformed, too', async (t) => {
   const id = await insertMessage(context, adminId, 'send-confirmation-mail', payload);
   const { code, json } = await runCliJson(context, ['mail', 'show', email]);
   t.is(code, 0);
-  t.like((json['messages'] as Story[])[0], { id, about: null });
+  t.like((json['messages'] as MailHistory[])[0], { id, about: null });
 });
 
 test('an unknown address is reported in one line and is a failure', async (t) => {
@@ -147,7 +147,7 @@ test.serial(
     );
     t.deepEqual(events, [{ details: { outbox_id: id, error: '550 refused', actor: ACTOR } }]);
     const { json } = await runCliJson(context, ['mail', 'show', email]);
-    const steps = (json['messages'] as Story[])[0]?.steps ?? [];
+    const steps = (json['messages'] as MailHistory[])[0]?.steps ?? [];
     t.true(steps.some(({ step, response }) => step === 'tried' && response === '550 refused'));
     t.true(steps.some(({ step, error }) => step === 'redriven' && error === '550 refused'));
 

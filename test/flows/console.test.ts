@@ -103,7 +103,7 @@ test('the overview says within what time nine of ten mails and log records were'
   );
 });
 
-test('an operator finds a mail by its address and reads its story to the reply of the mail server', async (t) => {
+test('an operator finds a mail by its address and reads its history to the reply of the mail server', async (t) => {
   const { email } = await system.admins.registerAdmin();
   await system.mailbox.waitForMail(email);
   const page = await eventually(async () => {
@@ -111,12 +111,12 @@ test('an operator finds a mail by its address and reads its story to the reply o
     return /badge good">(?:sent|delivered)/.test(text) && text;
   });
   const [, id = ''] = /\/ops\/mail\/messages\/([\da-f-]{36})/.exec(page) ?? [];
-  const story = await browser.get(`/ops/mail/messages/${id}`);
-  t.is(story.status, 200);
+  const history = await browser.get(`/ops/mail/messages/${id}`);
+  t.is(history.status, 200);
   // Nothing of the queue: a worker may be done before the API has recorded that it put the mail there.
   for (const words of ['Requested', 'Accepted by the mail server'])
-    t.true(story.text.includes(words), words);
-  t.regex(story.text, /<span class="reply" dir="auto">250 /);
+    t.true(history.text.includes(words), words);
+  t.regex(history.text, /<span class="reply" dir="auto">250 /);
   const byId = await browser.get(`/ops/mail?q=${id}`);
   t.is(byId.headers.get('location'), `/ops/mail/messages/${id}`);
   t.is((await browser.get('/ops/mail/messages/00000000-0000-4000-8000-000000000000')).status, 404);
@@ -178,13 +178,13 @@ test('one mail is redriven once: the second operator is told', async (t) => {
   const second = await browser.post(`${path}/redrive`, { reason: 'me too' });
   t.is(second.status, 404);
   t.regex(second.text, /the message is not dead but/);
-  const story = await eventually(async () => {
+  const history = await eventually(async () => {
     const { text } = await browser.get(path);
     return text.includes('no longer needed') && text;
   });
-  t.regex(story, /An operator redrove it/);
-  t.regex(story, /the mailbox exists now/);
-  t.regex(story, new RegExp(`Operator ${operator.id}<`));
+  t.regex(history, /An operator redrove it/);
+  t.regex(history, /the mailbox exists now/);
+  t.regex(history, new RegExp(`Operator ${operator.id}<`));
 });
 
 test('a queue is paused and resumed with a reason, which the overview shows', async (t) => {

@@ -25,7 +25,7 @@ test.serial.before('start the SES simulator', async () => {
   context.teardown(() => simulator.stop());
 });
 
-interface Story {
+interface MailHistory {
   readonly outcome: string | null;
   readonly steps: readonly {
     readonly step: string;
@@ -70,7 +70,7 @@ test.serial(
     const { code, json } = await runCliJson(context, ['mail', 'show', email]);
     t.is(code, 0);
     t.like(json, { suppressed: { reason: 'bounce' }, admin: null, registrations: 1 });
-    const [first, second, ...others] = json['messages'] as Story[];
+    const [first, second, ...others] = json['messages'] as MailHistory[];
     t.is(others.length, 0);
     t.is(first?.outcome, 'sent');
     t.is(first?.steps.at(-1)?.step, 'bounced');
@@ -102,7 +102,7 @@ test.serial('a complaint comes after the delivery, and suppresses', async (t) =>
   await mailArrives(email);
   t.is(await eventually(() => suppressionOf(email)), 'complaint');
   const { json } = await runCliJson(context, ['mail', 'show', email]);
-  const steps = (json['messages'] as Story[])[0]?.steps.map(({ step }) => step);
+  const steps = (json['messages'] as MailHistory[])[0]?.steps.map(({ step }) => step);
   t.deepEqual(steps?.slice(-2), ['delivered', 'complained']);
   const audited = await context.rows(
     `select a.details->>'reason' as reason from audit_events a join outbox o on o.id::text = a.details->>'outbox_id'
@@ -113,18 +113,18 @@ test.serial('a complaint comes after the delivery, and suppresses', async (t) =>
 });
 
 test.serial(
-  'a mail to anybody else is delivered, and its story leads back to the request',
+  'a mail to anybody else is delivered, and its history leads back to the request',
   async (t) => {
     const applicant = system.admins.applicant();
     const headers = { 'x-request-id': 'story-of-a-mail' };
     await system.client.post('/auth/register', applicant, { headers });
     await mailArrives(applicant.email);
-    const story = await eventually(async () => {
+    const history = await eventually(async () => {
       const { json } = await runCliJson(context, ['mail', 'show', applicant.email]);
-      const [found] = json['messages'] as (Story & { request_id: string })[];
+      const [found] = json['messages'] as (MailHistory & { request_id: string })[];
       return found?.steps.some(({ step }) => step === 'delivered') ? found : undefined;
     });
-    t.is(story.request_id, 'story-of-a-mail');
+    t.is(history.request_id, 'story-of-a-mail');
     t.is(await suppressionOf(applicant.email), undefined);
   },
 );

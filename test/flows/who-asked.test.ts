@@ -16,7 +16,7 @@ const chosen: RequestOptions = {
   headers: { 'x-request-id': 'one-id-for-all', traceparent: `00-${TRACE}-${PARENT}-01` },
 };
 
-interface Story {
+interface MailHistory {
   readonly recipient: string;
   readonly mail: string;
   readonly request_id: string | null;
@@ -24,8 +24,8 @@ interface Story {
   readonly span_id: string | null;
 }
 
-const storiesOf = async (email: string): Promise<Story[]> =>
-  (await runCliJson(context, ['mail', 'show', email])).json['messages'] as Story[];
+const historiesOf = async (email: string): Promise<MailHistory[]> =>
+  (await runCliJson(context, ['mail', 'show', email])).json['messages'] as MailHistory[];
 
 for (const [what, path, ask] of [
   [
@@ -57,10 +57,10 @@ for (const [what, path, ask] of [
     async (t) => {
       const email = context.uniqueAddress();
       for (let i = 0; i < 2; i += 1) t.true((await ask(email)).status < 300);
-      const stories = (await storiesOf(email)).filter(({ recipient }) => recipient === email);
-      t.is(stories.length, 2);
+      const histories = (await historiesOf(email)).filter(({ recipient }) => recipient === email);
+      t.is(histories.length, 2);
       const spans = new Set<unknown>();
-      for (const { request_id, trace_id, span_id, mail } of stories) {
+      for (const { request_id, trace_id, span_id, mail } of histories) {
         t.deepEqual(
           [request_id, trace_id, mail],
           ['one-id-for-all', TRACE, 'send-confirmation-mail'],

@@ -17,7 +17,7 @@ import {
   type DeadLetter,
 } from '../../api/ops/mail/dead-letters.service.js';
 import type { DeadLetterFilter } from '../../api/ops/mail/dead-letter-filter.service.js';
-import { readMailStory } from '../../api/ops/mail/mail-timeline.service.js';
+import { readMailHistory } from '../../api/ops/mail/mail-timeline.service.js';
 import { createAudit } from '../../shared/audit/audit.js';
 import { shareProcess, useContext, type Scope } from '../helpers/context.js';
 import { openTestDatabase } from '../helpers/database.js';
@@ -136,8 +136,8 @@ test.serial('of two operators who redrive one mail, one does, and the other is t
   t.deepEqual(both.map(({ status }) => status).toSorted(), ['fulfilled', 'rejected']);
   const refused = both.find((one) => one.status === 'rejected');
   t.is(String(refused?.reason), 'AppError: the message is not dead but pending');
-  t.like(await readMailStory(deps, id), { state: 'pending', redrives: 1 });
-  const steps = (await readMailStory(deps, id))?.steps ?? [];
+  t.like(await readMailHistory(deps, id), { state: 'pending', redrives: 1 });
+  const steps = (await readMailHistory(deps, id))?.steps ?? [];
   t.is(steps.filter(({ step }) => step === 'redriven').length, 1);
   const step = steps.find((each) => each.step === 'redriven');
   t.like(step, { error: '550 no', reason: cause.reason, actor: null });
@@ -156,7 +156,7 @@ test.serial(
      select id, 1, 'w', enqueued_at - interval '5 milliseconds', enqueued_at, 'refused' from outbox where id = $1`,
       [id],
     );
-    const steps = (await readMailStory(deps, id))?.steps ?? [];
+    const steps = (await readMailHistory(deps, id))?.steps ?? [];
     t.deepEqual(
       steps.map(({ step }) => step),
       ['asked', 'enqueued', 'tried'],

@@ -10,7 +10,7 @@ import { auditCsv, csvCell, readAuditEvents } from '../../api/ops/audit-trail.se
 import { pauseQueue, readQueueReports, resumeQueue } from '../../api/ops/queues.service.js';
 import { readSchedule, requestTask } from '../../api/ops/schedule.service.js';
 import { liftSuppression, listSuppressions } from '../../api/ops/mail/suppressions.service.js';
-import { readMailStory } from '../../api/ops/mail/mail-timeline.service.js';
+import { readMailHistory } from '../../api/ops/mail/mail-timeline.service.js';
 import { logOutEverywhere } from '../../api/sessions/sessions.service.js';
 import { createAudit, readReason } from '../../shared/audit/audit.js';
 import { MAX_ID } from '../../shared/database/ids.js';
@@ -294,7 +294,7 @@ test.serial('the audit is filtered, paged, and exported without formulas', async
 });
 
 test.serial(
-  'suppressions are listed with their cause; a lifted one shows in the mail’s story',
+  'suppressions are listed with their cause; a lifted one shows in the mail’s history',
   async (t) => {
     const deps = await open(t);
     const { id, email } = await deps.promiseConfirmation();
@@ -315,12 +315,12 @@ test.serial(
     t.like(rest, { rows: [{ address: 'old@x.test', outbox_id: null }], next: null });
     t.is((await listSuppressions(deps, { limit: 5, prefix: 'OLD@' })).rows.length, 1);
     await liftSuppression(deps, address(email), cause);
-    const steps = (await readMailStory(deps, id))?.steps ?? [];
+    const steps = (await readMailHistory(deps, id))?.steps ?? [];
     t.like(
       steps.find(({ step }) => step === 'unsuppressed'),
       { operator_id: 7, reason: cause.reason },
     );
-    t.is(await readMailStory(deps, randomUUID()), undefined);
+    t.is(await readMailHistory(deps, randomUUID()), undefined);
   },
 );
 

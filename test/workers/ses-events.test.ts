@@ -1,9 +1,9 @@
 import { randomUUID } from 'node:crypto';
 import test from 'ava';
-import { storyParts } from '../../api/console/mail/story.pages.js';
+import { historyParts } from '../../api/console/mail/mail-history.pages.js';
 import { liftSuppression } from '../../api/ops/mail/suppressions.service.js';
-import { readMailStory } from '../../api/ops/mail/mail-timeline.service.js';
-import { describeStory } from '../../cli/commands/mail-text.js';
+import { readMailHistory } from '../../api/ops/mail/mail-timeline.service.js';
+import { describeHistory } from '../../cli/commands/mail-text.js';
 import { sesEventsFor } from '../../dev/emulators/ses-events.js';
 import { parseEmailAddress } from '../../shared/identity/email-address.js';
 import { shareProcess, useContext } from '../helpers/context.js';
@@ -99,10 +99,10 @@ test('a complaint that was taken back is told as that, and as no operator’s de
   await context.rows(`update outbox set outcome = 'sent' where id = $1`, [id]);
   const mail = mailObject(providerId, id);
   const told = async () => {
-    const story = await readMailStory({ database }, id);
-    if (!story) throw new Error('the mail has no story');
-    const page = storyParts(story, true).map(({ html }) => html.text);
-    return { text: describeStory(story).join('\n'), page: page.join('\n') };
+    const history = await readMailHistory({ database }, id);
+    if (!history) throw new Error('the mail has no history');
+    const page = historyParts(history, true).map(({ html }) => html.text);
+    return { text: describeHistory(history).join('\n'), page: page.join('\n') };
   };
   await postJson(complaintOf(mail, email, 'abuse'));
   t.regex((await told()).page, /sent, reported as spam/);

@@ -36,7 +36,7 @@ function ageText(at: Date, now: number): string {
   return seconds < 2 ? 'just now' : `${duration(seconds)} ago`;
 }
 
-/** The exact time, for a story in which the order counts. */
+/** The exact time, for a list in which the order counts. */
 export const exactTime = (at: Date): Html =>
   markup`<time datetime="${at.toISOString()}" title="UTC">${utc(at)}</time>`;
 

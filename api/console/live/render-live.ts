@@ -1,10 +1,10 @@
 import * as z from 'zod';
 import { readBulkAction } from '../../ops/mail/bulk-actions.service.js';
-import { readMailStory } from '../../ops/mail/mail-timeline.service.js';
+import { readMailHistory } from '../../ops/mail/mail-timeline.service.js';
 import { readSchedule } from '../../ops/schedule.service.js';
 import type { ConsoleDeps } from '../console-deps.js';
 import { renderAction } from '../mail/mail.pages.js';
-import { storyParts } from '../mail/story.pages.js';
+import { historyParts } from '../mail/mail-history.pages.js';
 import type { PagePart } from '../layout/parts.js';
 import { overviewParts } from '../overview/overview.pages.js';
 import type { Snapshots } from '../overview/snapshot.js';
@@ -35,8 +35,8 @@ export const createRender =
       case 'action':
         return [livePart({ id: page, html: renderAction(await readBulkAction(deps, id)) })];
       default: {
-        const story = await readMailStory(deps, id);
-        return story ? storyParts(story, mayAct).map(livePart) : [];
+        const history = await readMailHistory(deps, id);
+        return history ? historyParts(history, mayAct).map(livePart) : [];
       }
     }
   };

@@ -2,11 +2,11 @@ import { duration } from '../../../shared/duration.js';
 import { markup, type Html } from '../../http/page.js';
 import type { BulkAction } from '../../ops/mail/bulk-actions.service.js';
 import type { DeadLetter, DeadLetterGroup } from '../../ops/mail/dead-letters.service.js';
-import type { MailStory, MailTimeline } from '../../ops/mail/mail-timeline.service.js';
+import type { MailHistory, MailTimeline } from '../../ops/mail/mail-timeline.service.js';
 import type { SuppressedAddress } from '../../ops/mail/suppressions.service.js';
 import { ago, clip, count, counted, foreign, withQuery } from '../layout/format.js';
 import { badge, facts, section, table } from '../layout/parts.js';
-import { fateBadge, mailName } from './story.pages.js';
+import { deliveryBadge, mailName } from './mail-history.pages.js';
 
 /** The search for a mail, on every page of the section. */
 export const mailSearch = (q = ''): Html =>
@@ -39,11 +39,11 @@ export function renderTimeline(timeline: MailTimeline, mayDecide: boolean): Html
   ]);
   const rows = messages
     .toReversed()
-    .map((story) => [
-      markup`<a href="/ops/mail/messages/${story.id}">${mailName(story.mail, story.about)}</a>${story.about !== null && markup`<span class="sub">${clip(story.about, 60)}</span>`}`,
-      fateBadge(story),
-      lastWord(story),
-      ago(story.asked_at),
+    .map((history) => [
+      markup`<a href="/ops/mail/messages/${history.id}">${mailName(history.mail, history.about)}</a>${history.about !== null && markup`<span class="sub">${clip(history.about, 60)}</span>`}`,
+      deliveryBadge(history),
+      lastReply(history),
+      ago(history.asked_at),
     ]);
   const columns = [
     { label: 'Mail' },
@@ -60,7 +60,7 @@ export function renderTimeline(timeline: MailTimeline, mayDecide: boolean): Html
 }
 
 /** What the mail server or the provider said last. */
-function lastWord({ steps, last_error: error }: MailStory): Html {
+function lastReply({ steps, last_error: error }: MailHistory): Html {
   const said = steps.flatMap((step) =>
     'response' in step && step.response !== null
       ? [step.response]

@@ -7,9 +7,9 @@ import { parse } from '../../http/input/validate.js';
 import { listBulkActions } from '../../ops/mail/bulk-actions.service.js';
 import { discardMail, groupDeadLetters, redriveMail } from '../../ops/mail/dead-letters.service.js';
 import {
-  readMailStory,
+  readMailHistory,
   readMailTimeline,
-  type MailStory,
+  type MailHistory,
   type MailTimeline,
 } from '../../ops/mail/mail-timeline.service.js';
 import { liftSuppression, listSuppressions } from '../../ops/mail/suppressions.service.js';
@@ -29,7 +29,7 @@ import {
   renderSuppressions,
   renderTimeline,
 } from './mail.pages.js';
-import { mailName, storyParts } from './story.pages.js';
+import { mailName, historyParts } from './mail-history.pages.js';
 
 const PAGE_SIZE = 50;
 
@@ -41,7 +41,7 @@ const NOTHING_KNOWN: Omit<MailTimeline, 'address'> = {
   messages: [],
 };
 
-/** Finding a mail, its story, and what may be done about it. */
+/** Finding a mail, its history, and what may be done about it. */
 export function mailRoutes(deps: ConsoleDeps): Router {
   const router = Router();
 
@@ -86,16 +86,16 @@ export function mailRoutes(deps: ConsoleDeps): Router {
   });
 
   router.get('/mail/messages/:id', async (req, res) => {
-    const story = await storyOf(deps, parse(MessageId, req.params).id);
+    const history = await historyOf(deps, parse(MessageId, req.params).id);
     if (wantsJson(req)) {
-      res.json(story);
+      res.json(history);
       return;
     }
     sendConsolePage(req, res, {
-      title: titleOf(story),
+      title: titleOf(history),
       section: 'mail',
-      live: `page=mail&id=${story.id}`,
-      body: markup`${mailSearch(story.recipient ?? undefined)}${storyParts(story, mayAct(req)).map(({ html }) => html)}`,
+      live: `page=mail&id=${history.id}`,
+      body: markup`${mailSearch(history.recipient ?? undefined)}${historyParts(history, mayAct(req)).map(({ html }) => html)}`,
     });
   });
 
@@ -104,16 +104,16 @@ export function mailRoutes(deps: ConsoleDeps): Router {
   return router;
 }
 
-function titleOf({ mail, about, recipient }: MailStory): string {
+function titleOf({ mail, about, recipient }: MailHistory): string {
   const name = mailName(mail, about);
   const to = recipient === null ? '' : ` to ${clip(recipient, 254)}`;
   return `${name.slice(0, 1).toUpperCase()}${name.slice(1)}${to}`;
 }
 
-async function storyOf(deps: ConsoleDeps, id: string): Promise<MailStory> {
-  const story = await readMailStory(deps, id);
-  if (!story) throw new AppError('not_found', { detail: 'There is no mail with this id.' });
-  return story;
+async function historyOf(deps: ConsoleDeps, id: string): Promise<MailHistory> {
+  const history = await readMailHistory(deps, id);
+  if (!history) throw new AppError('not_found', { detail: 'There is no mail with this id.' });
+  return history;
 }
 
 const decisions = {
@@ -132,16 +132,16 @@ const decisions = {
 function decisionRoutes(router: Router, deps: ConsoleDeps): void {
   for (const [action, { carryOut, button, text }] of Object.entries(decisions)) {
     const ask: Ask = async (req, res) => {
-      const story = await storyOf(deps, parse(MessageId, req.params).id);
-      const back = `/ops/mail/messages/${story.id}`;
+      const history = await historyOf(deps, parse(MessageId, req.params).id);
+      const back = `/ops/mail/messages/${history.id}`;
       const doubt =
-        story.state === 'uncertain' &&
+        history.state === 'uncertain' &&
         action === 'redrive' &&
         note('warn', markup`<p>It may have been sent already: its recipient may get it twice.</p>`);
       sendQuestion(req, res, {
         title: `${button.replace(' it', '')} this mail?`,
         section: 'mail',
-        text: markup`${doubt}<p>The ${mailName(story.mail, story.about)} to ${foreign(story.recipient ?? 'nobody', 254)}. ${text}</p>${story.last_error !== null && markup`<p class="reply" dir="auto">${clip(story.last_error)}</p>`}`,
+        text: markup`${doubt}<p>The ${mailName(history.mail, history.about)} to ${foreign(history.recipient ?? 'nobody', 254)}. ${text}</p>${history.last_error !== null && markup`<p class="reply" dir="auto">${clip(history.last_error)}</p>`}`,
         action: `${back}/${action}`,
         button,
         isFinal: action === 'discard',
@@ -152,7 +152,7 @@ function decisionRoutes(router: Router, deps: ConsoleDeps): void {
       const { id } = parse(MessageId, req.params);
       const { reason } = parse(Answer, req.body);
       await carryOut(deps, id, operatorCause(req, reason));
-      if (wantsJson(req)) res.json(await storyOf(deps, id));
+      if (wantsJson(req)) res.json(await historyOf(deps, id));
       else res.redirect(303, `/ops/mail/messages/${id}`);
     });
   }

@@ -41,7 +41,7 @@ export type MailStep =
   | { readonly at: Date; readonly step: 'settled'; readonly outcome: string | null };
 
 /** A mail and its history, in order. */
-export interface MailStory {
+export interface MailHistory {
   readonly id: string;
   /** The job, and its subject: `send-confirmation-mail`, `registration`. */
   readonly mail: string;
@@ -75,10 +75,10 @@ export interface MailTimeline {
     readonly has_pending_address: boolean;
   } | null;
   /** The newest 100, the oldest of them first. */
-  readonly messages: readonly MailStory[];
+  readonly messages: readonly MailHistory[];
 }
 
-type StoryRow = Omit<MailStory, 'steps'> & {
+type HistoryRow = Omit<MailHistory, 'steps'> & {
   readonly enqueued_at: Date | null;
   readonly enqueue_count: number;
   readonly settled_at: Date | null;
@@ -88,13 +88,17 @@ type StepRow = MailStep & { readonly outbox_id: string };
 const MAX_MESSAGES = 100;
 
 /** One mail and its history; undefined when there is none with this id. */
-export async function readMailStory(
+export async function readMailHistory(
   { database }: { readonly database: Database },
   id: string,
-): Promise<MailStory | undefined> {
-  const rows = await select<StoryRow>(database, `${STORY} where o.id = $id`, { id });
-  const [story] = await storiesOf(database, rows);
-  return story;
+): Promise<MailHistory | undefined> {
+  const rows = await select<HistoryRow>(
+    database,
+    `select ${HISTORY_COLUMNS} from outbox o ${WITH_CONFIRMATION} where o.id = $id`,
+    { id },
+  );
+  const [history] = await historiesOf(database, rows);
+  return history;
 }
 
 /**
@@ -127,7 +131,7 @@ export async function readMailTimeline(
     suppressed: suppressed ?? null,
     registrations: waiting?.registrations ?? 0,
     admin: admin ?? null,
-    messages: await storiesOf(database, rows),
+    messages: await historiesOf(database, rows),
   };
 }
 
@@ -137,20 +141,19 @@ const select = <R extends object>(
   bind: Record<string, unknown>,
 ): Promise<R[]> => database.query<R>(sql, { type: QueryTypes.SELECT, bind });
 
-const STORY_COLUMNS = `o.id, o.name as mail, coalesce(o.template, c.purpose, o.payload->>'notice') as about, o.recipient,
+const HISTORY_COLUMNS = `o.id, o.name as mail, coalesce(o.template, c.purpose, o.payload->>'notice') as about, o.recipient,
             o.created_at as asked_at, o.trace_id, o.request_id, o.span_id, o.state, o.outcome, o.attempts, o.redrives, o.available_at, o.last_error,
             o.enqueued_at, o.enqueue_count, o.settled_at`;
 const WITH_CONFIRMATION = `left join confirmations c on c.id = ${uuidIn("o.payload->>'confirmation_id'")}`;
-const STORY = `select ${STORY_COLUMNS} from outbox o ${WITH_CONFIRMATION}`;
 
 async function newestMessages(
   database: Database,
   canonical: string,
   adminId: number | null,
-): Promise<StoryRow[]> {
-  const rows = await select<StoryRow>(
+): Promise<HistoryRow[]> {
+  const rows = await select<HistoryRow>(
     database,
-    `select ${STORY_COLUMNS}
+    `select ${HISTORY_COLUMNS}
        from (
          (select * from outbox where lower(recipient) = $canonical order by created_at desc limit $limit)
          union
@@ -163,7 +166,10 @@ async function newestMessages(
   return rows.toReversed();
 }
 
-async function storiesOf(database: Database, rows: readonly StoryRow[]): Promise<MailStory[]> {
+async function historiesOf(
+  database: Database,
+  rows: readonly HistoryRow[],
+): Promise<MailHistory[]> {
   if (rows.length === 0) return [];
   const ids = rows.map(({ id }) => id);
   const steps = [
@@ -181,13 +187,13 @@ async function storiesOf(database: Database, rows: readonly StoryRow[]): Promise
     )),
     ...(await decisionsAbout(database, rows, ids)),
   ];
-  return rows.map((row) => storyOf(row, steps));
+  return rows.map((row) => historyOf(row, steps));
 }
 
 /** The decisions of operators and of recipients, from the audit. */
 function decisionsAbout(
   database: Database,
-  rows: readonly StoryRow[],
+  rows: readonly HistoryRow[],
   ids: readonly string[],
 ): Promise<StepRow[]> {
   return select<StepRow>(
@@ -211,7 +217,7 @@ function decisionsAbout(
  */
 function beforeItsAttempt(
   enqueuedAt: Date,
-  { asked_at, enqueue_count }: StoryRow,
+  { asked_at, enqueue_count }: HistoryRow,
   steps: readonly MailStep[],
 ): Date {
   const since = steps.findLast(({ step }) => step === 'redriven')?.at ?? asked_at;
@@ -219,8 +225,8 @@ function beforeItsAttempt(
   return enqueue_count === 1 && first && first.at < enqueuedAt ? first.at : enqueuedAt;
 }
 
-function storyOf(row: StoryRow, all: readonly StepRow[]): MailStory {
-  const { enqueued_at, enqueue_count, settled_at, ...story } = row;
+function historyOf(row: HistoryRow, all: readonly StepRow[]): MailHistory {
+  const { enqueued_at, enqueue_count, settled_at, ...history } = row;
   const own: MailStep[] = all
     .filter(({ outbox_id: id }) => id === row.id)
     .map(({ outbox_id: _id, ...step }) => step as MailStep);
@@ -242,7 +248,7 @@ function storyOf(row: StoryRow, all: readonly StepRow[]): MailStory {
       : []),
   ];
   return {
-    ...story,
+    ...history,
     steps: steps.toSorted((a, b) => a.at.getTime() - b.at.getTime()),
   };
 }

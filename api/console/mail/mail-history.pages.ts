@@ -1,11 +1,11 @@
 import { duration } from '../../../shared/duration.js';
 import { markup, type Html, type HtmlValue } from '../../http/page.js';
-import type { MailStep, MailStory } from '../../ops/mail/mail-timeline.service.js';
+import type { MailStep, MailHistory } from '../../ops/mail/mail-timeline.service.js';
 import { ago, clip, counted, exactTime, foreign } from '../layout/format.js';
 import { badge, facts, section, type Mood, type PagePart } from '../layout/parts.js';
 
 /** How a mail stands, in a word. */
-function stateBadge({ state, outcome }: Pick<MailStory, 'state' | 'outcome'>): Html {
+function stateBadge({ state, outcome }: Pick<MailHistory, 'state' | 'outcome'>): Html {
   switch (state) {
     case 'settled':
       if (outcome === 'sent') return badge('good', 'sent');
@@ -23,17 +23,17 @@ function stateBadge({ state, outcome }: Pick<MailStory, 'state' | 'outcome'>): H
 }
 
 /** How a mail stands, with what the provider reported after it was sent. */
-export function fateBadge(story: Pick<MailStory, 'state' | 'outcome' | 'steps'>): Html {
-  const complaint = story.steps.findLast(({ step }) => step === 'complained');
-  const reported = story.steps
+export function deliveryBadge(history: Pick<MailHistory, 'state' | 'outcome' | 'steps'>): Html {
+  const complaint = history.steps.findLast(({ step }) => step === 'complained');
+  const reported = history.steps
     .map(({ step }) => step)
     .filter((step) => step !== 'complained' || !isWithdrawal(complaint));
   const bad = (['bounced', 'complained', 'rejected'] as const).find((step) =>
     reported.includes(step),
   );
-  if (story.outcome !== 'sent') return stateBadge(story);
+  if (history.outcome !== 'sent') return stateBadge(history);
   if (bad) return badge('bad', bad === 'complained' ? 'sent, reported as spam' : bad);
-  return reported.includes('delivered') ? badge('good', 'delivered') : stateBadge(story);
+  return reported.includes('delivered') ? badge('good', 'delivered') : stateBadge(history);
 }
 
 /** SES tells a withdrawn complaint as a complaint. */
@@ -59,22 +59,25 @@ export const mailName = (job: string, about: string | null = null): string =>
     .replaceAll('-', ' ');
 
 /** What is known of a mail, and every event in its history. Operators may decide about one that waits for it. */
-export function storyParts(story: MailStory, mayDecide: boolean): PagePart[] {
-  const waits = story.state === 'dead' || story.state === 'uncertain';
-  const path = `/ops/mail/messages/${story.id}`;
+export function historyParts(history: MailHistory, mayDecide: boolean): PagePart[] {
+  const waits = history.state === 'dead' || history.state === 'uncertain';
+  const path = `/ops/mail/messages/${history.id}`;
   const decide =
     waits &&
     mayDecide &&
     markup`<div class="actions"><a class="button" href="${path}/redrive">Redrive…</a>
 <a class="button quiet" href="${path}/discard">Discard…</a></div>`;
   const body = facts([
-    ['State', fateBadge(story)],
-    ['To', story.recipient === null ? undefined : foreign(story.recipient, 254)],
-    ['Requested', ago(story.asked_at)],
-    ['Counted attempts', String(story.attempts)],
-    ['Redriven', story.redrives > 0 && counted(story.redrives, 'time')],
-    ['Trace', markup`<code>${clip(story.trace_id, 64)}</code>`],
-    ['Request', story.request_id !== null && markup`<code>${clip(story.request_id, 64)}</code>`],
+    ['State', deliveryBadge(history)],
+    ['To', history.recipient === null ? undefined : foreign(history.recipient, 254)],
+    ['Requested', ago(history.asked_at)],
+    ['Counted attempts', String(history.attempts)],
+    ['Redriven', history.redrives > 0 && counted(history.redrives, 'time')],
+    ['Trace', markup`<code>${clip(history.trace_id, 64)}</code>`],
+    [
+      'Request',
+      history.request_id !== null && markup`<code>${clip(history.request_id, 64)}</code>`,
+    ],
   ]);
   return [
     { id: 'mail', html: section('mail', 'The mail', markup`${body}${decide}`) },
@@ -83,8 +86,8 @@ export function storyParts(story: MailStory, mayDecide: boolean): PagePart[] {
       html: section(
         'story',
         'What happened',
-        markup`<ol class="story">${story.steps.map(renderStep)}</ol>`,
-        counted(story.steps.length, 'event'),
+        markup`<ol class="story">${history.steps.map(renderStep)}</ol>`,
+        counted(history.steps.length, 'event'),
       ),
     },
   ];
