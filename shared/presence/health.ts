@@ -27,7 +27,7 @@ export const boundedText = (text: string): string =>
     .toWellFormed();
 
 /** Runs checks, each for two seconds at most. What fails already keeps the time since when it does. */
-export async function lookAt(
+export async function checkHealth(
   checks: Readonly<Record<string, Check>>,
   before: Health,
 ): Promise<Health> {

@@ -12,7 +12,7 @@ import { createLogThrottle } from '../logging/log-throttle.js';
 import type { Logger } from '../logging/logger.js';
 import type { Metrics } from '../metrics/metrics.js';
 import { createMinutes, type Minutes } from '../metrics/minutes.js';
-import { boundedText, isSameHealth, lookAt, type Health } from './health.js';
+import { boundedText, isSameHealth, checkHealth, type Health } from './health.js';
 import { writePresence, type ProcessEnd, type ProcessIdentity } from './write-presence.js';
 
 export interface PresenceDeps {
@@ -29,8 +29,8 @@ export interface PresenceDeps {
 }
 
 export interface PresenceSettings {
-  /** How often `facts` are looked at: a change is written at once. */
-  readonly lookEveryMs: number;
+  /** How often `facts` are read: a change is written at once. */
+  readonly factsEveryMs: number;
   /** How often the checks are made. */
   readonly checkEveryMs: number;
   /** How many milliseconds until the counts of the last minute are written. */
@@ -53,7 +53,7 @@ const LAST_WRITE_MS = 1_000;
 const SAME_WARNING_EVERY_MS = 3_600_000;
 
 const defaults: PresenceSettings = {
-  lookEveryMs: 5_000,
+  factsEveryMs: 5_000,
   checkEveryMs: 15_000,
   // Not all processes at once, and soon: a chart shows the minute once it is written.
   untilNextMinute: () => MINUTE_MS - (Date.now() % MINUTE_MS) + 1_000 + 9_000 * Math.random(),
@@ -113,7 +113,7 @@ export function createPresence(
   }));
   let repeating: Repeating | undefined;
   return {
-    start: () => void (repeating ??= startRepeating(() => look(state), 0, { unref: true })),
+    start: () => void (repeating ??= startRepeating(() => update(state), 0, { unref: true })),
     async stopping(cause) {
       if (!repeating) return;
       state.end ??= endOf(cause);
@@ -124,17 +124,17 @@ export function createPresence(
 }
 
 /** One turn: checks what is due, and writes if a minute is over or something has changed. */
-async function look(state: State): Promise<number> {
+async function update(state: State): Promise<number> {
   const { deps, settings } = state;
   const now = performance.now();
   const areChecksDue = now >= state.checksDueAt;
   const checks = { ...(areChecksDue && deps.checks), ...deps.facts };
   if (areChecksDue) state.checksDueAt = now + settings.checkEveryMs;
-  state.health = { ...state.health, ...(await lookAt(checks, state.health)) };
+  state.health = { ...state.health, ...(await checkHealth(checks, state.health)) };
   const isMinuteDue = performance.now() >= state.minuteDueAt;
   const hasChanged = !state.writtenHealth || !isSameHealth(state.health, state.writtenHealth);
   if (isMinuteDue || hasChanged) await write(state, { withMinute: isMinuteDue });
-  return Math.max(Math.min(settings.lookEveryMs, state.minuteDueAt - performance.now()), 0);
+  return Math.max(Math.min(settings.factsEveryMs, state.minuteDueAt - performance.now()), 0);
 }
 
 /** Never rejects. */

@@ -20,7 +20,7 @@ shareProcess();
 
 const context = useContext();
 const END = { reason: 'SIGTERM', exitCode: 0 };
-const OFTEN = { lookEveryMs: 20, checkEveryMs: 20, untilNextMinute: () => 50 };
+const OFTEN = { factsEveryMs: 20, checkEveryMs: 20, untilNextMinute: () => 50 };
 const NEVER = { ...OFTEN, untilNextMinute: () => 3_600_000 };
 
 test.serial.beforeEach(() => context.rows('truncate processes, metric_minutes'));
