@@ -2,11 +2,11 @@ import { Html, markup, type HtmlValue } from '../../http/page.js';
 import { FORM_TOKEN, type ConsoleSession } from '../session.js';
 
 /** How something is, by word, shape and colour. */
-export type Mood = 'good' | 'warn' | 'bad' | 'idle';
+export type Tone = 'good' | 'warn' | 'bad' | 'idle';
 
 /** A word with a shape before it, so that it does not depend on colours. */
-export const badge = (mood: Mood, word: string): Html =>
-  markup`<span class="badge ${mood}">${word}</span>`;
+export const badge = (tone: Tone, word: string): Html =>
+  markup`<span class="badge ${tone}">${word}</span>`;
 
 /** A column of a table; numbers stand on the right. Numbers and short values share a line of a card. */
 export interface Column {
@@ -82,5 +82,5 @@ export const nextPage = (href: string | undefined): Html =>
     : markup`<p class="next"><a class="button quiet" rel="next" href="${href}">Next page</a></p>`;
 
 /** What is said of a list, a state or a refusal, in a box. */
-export const note = (mood: Mood, body: HtmlValue): Html =>
-  markup`<div class="note ${mood}" role="${mood === 'bad' ? 'alert' : 'status'}">${body}</div>`;
+export const note = (tone: Tone, body: HtmlValue): Html =>
+  markup`<div class="note ${tone}" role="${tone === 'bad' ? 'alert' : 'status'}">${body}</div>`;

@@ -2,7 +2,7 @@ import { duration } from '../../../shared/duration.js';
 import { markup, type Html, type HtmlValue } from '../../http/page.js';
 import type { MailStep, MailHistory } from '../../ops/mail/mail-timeline.service.js';
 import { ago, clip, counted, exactTime, foreign } from '../layout/format.js';
-import { badge, facts, section, type Mood, type PagePart } from '../layout/parts.js';
+import { badge, facts, section, type Tone, type PagePart } from '../layout/parts.js';
 
 /** How a mail stands, in a word. */
 function stateBadge({ state, outcome }: Pick<MailHistory, 'state' | 'outcome'>): Html {
@@ -94,24 +94,24 @@ export function historyParts(history: MailHistory, mayDecide: boolean): PagePart
 }
 
 interface StepWords {
-  readonly mood: Mood;
+  readonly tone: Tone;
   readonly what: string;
   readonly detail?: HtmlValue;
   readonly reply?: string | null;
 }
 
 function renderStep(step: MailStep): Html {
-  const { mood, what, detail, reply = null } = wordsFor(step);
-  return markup`<li class="${mood}">${exactTime(step.at)}<div><span class="what">${what}</span>${detail !== undefined && detail !== false && markup`<span class="sub">${detail}</span>`}${reply !== null && reply !== '' && markup`<span class="reply" dir="auto">${clip(reply)}</span>`}</div></li>`;
+  const { tone, what, detail, reply = null } = wordsFor(step);
+  return markup`<li class="${tone}">${exactTime(step.at)}<div><span class="what">${what}</span>${detail !== undefined && detail !== false && markup`<span class="sub">${detail}</span>`}${reply !== null && reply !== '' && markup`<span class="reply" dir="auto">${clip(reply)}</span>`}</div></li>`;
 }
 
 function wordsFor(step: MailStep): StepWords {
   switch (step.step) {
     case 'asked':
-      return { mood: 'idle', what: 'Requested', detail: 'committed to the outbox' };
+      return { tone: 'idle', what: 'Requested', detail: 'committed to the outbox' };
     case 'enqueued':
       return {
-        mood: 'idle',
+        tone: 'idle',
         what: 'Put on the queue',
         detail: step.times > 1 && `${step.times} times in all`,
       };
@@ -123,13 +123,13 @@ function wordsFor(step: MailStep): StepWords {
       return decisionWords(step);
     case 'withdrawn':
       return {
-        mood: 'idle',
+        tone: 'idle',
         what: 'The suppression was lifted',
         detail: 'the recipient withdrew the complaint',
       };
     case 'settled':
       return {
-        mood: step.outcome === 'sent' ? 'good' : 'idle',
+        tone: step.outcome === 'sent' ? 'good' : 'idle',
         what: step.outcome === 'sent' ? 'Done: sent' : 'Done: no longer needed',
       };
     default:
@@ -144,16 +144,16 @@ function attemptWords(step: Extract<MailStep, { step: 'tried' }>): StepWords {
   const reply = step.response;
   switch (step.outcome) {
     case 'sent':
-      return { mood: 'good', what: 'Accepted by the mail server', detail, reply };
+      return { tone: 'good', what: 'Accepted by the mail server', detail, reply };
     case 'refused':
-      return { mood: 'bad', what: 'Permanently refused', detail, reply };
+      return { tone: 'bad', what: 'Permanently refused', detail, reply };
     case 'deferred':
-      return { mood: 'warn', what: 'Failed, will be retried', detail, reply };
+      return { tone: 'warn', what: 'Failed, will be retried', detail, reply };
     case 'obsolete':
-      return { mood: 'idle', what: 'No longer needed', detail, reply };
+      return { tone: 'idle', what: 'No longer needed', detail, reply };
     default:
       return {
-        mood: 'warn',
+        tone: 'warn',
         what: step.finished_at
           ? clip(step.outcome ?? 'Ended', 40)
           : 'In progress, or its worker died',
@@ -178,7 +178,7 @@ function decisionWords(
       ? clip(actor ?? 'An operator', 100)
       : markup`<a href="/ops/admins/${id}">Operator ${id}</a>`;
   return {
-    mood: 'idle',
+    tone: 'idle',
     what: `An operator ${decided[step.step]}`,
     detail: markup`${who}${reason !== null && markup`: ${foreign(reason, 500)}`}`,
   };
@@ -191,7 +191,7 @@ function eventWords(step: ProviderStep): StepWords {
   const good = ['delivered', 'withdrawn'].includes(event);
   const bad = ['bounced', 'complained', 'rejected'].includes(event);
   return {
-    mood: good ? 'good' : bad ? 'bad' : 'warn',
+    tone: good ? 'good' : bad ? 'bad' : 'warn',
     what: providerWords(event),
     detail: markup`reported by the mail provider${step.subtype !== null && `, ${clip(step.subtype, 60)}`}`,
     reply: step.detail,

@@ -6,7 +6,7 @@ import { markup, type Html } from '../../http/page.js';
 import { waitingCounts } from '../../ops/mail/outbox-trend.service.js';
 import { ago, bytes, clip, count, counted, foreign } from '../layout/format.js';
 import { queueState } from '../layout/queue-state.js';
-import { badge, note, section, table, type Mood, type PagePart } from '../layout/parts.js';
+import { badge, note, section, table, type Tone, type PagePart } from '../layout/parts.js';
 import { clock, renderChart, renderMarks, serviceName, type Chart } from './chart.js';
 import { series, type Part, type Snapshot } from './snapshot.js';
 import { renderVerdict } from './verdict.js';
@@ -25,7 +25,7 @@ interface Figure {
   readonly label: string;
   readonly value: string;
   readonly more?: string | undefined;
-  readonly mood?: Mood | false;
+  readonly tone?: Tone | false;
   /** Where to see more. */
   readonly href?: string;
 }
@@ -33,8 +33,8 @@ interface Figure {
 function renderFigures(snapshot: Snapshot): Html {
   const figures = [...mailFigures(snapshot), ...decisionFigures(snapshot), ...logFigures(snapshot)];
   return markup`<dl id="figures" class="figures">${figures.map(
-    ({ label, value, more, mood = false, href }) =>
-      markup`<div class="${mood}"><dt>${href === undefined ? label : markup`<a href="${href}">${label}</a>`}</dt><dd>${value}${more !== undefined && markup`<small>${more}</small>`}</dd></div>`,
+    ({ label, value, more, tone = false, href }) =>
+      markup`<div class="${tone}"><dt>${href === undefined ? label : markup`<a href="${href}">${label}</a>`}</dt><dd>${value}${more !== undefined && markup`<small>${more}</small>`}</dd></div>`,
   )}</dl>`;
 }
 
@@ -63,13 +63,13 @@ function mailFigures({ outbox, flow, hour }: Snapshot): Figure[] {
 }
 
 function decisionFigures({ outbox }: Snapshot): Figure[] {
-  const figure = (label: string, state: 'dead' | 'uncertain', mood: Mood): Figure => {
+  const figure = (label: string, state: 'dead' | 'uncertain', tone: Tone): Figure => {
     const n = outbox.value?.[state].count;
     return {
       label,
       value: shown(n),
       more: n ? 'waiting for a decision' : undefined,
-      mood: Boolean(n) && mood,
+      tone: Boolean(n) && tone,
       href: `/ops/mail/dead?state=${state}`,
     };
   };
@@ -88,7 +88,7 @@ function logFigures({ hour: { value: hour } }: Snapshot): Figure[] {
       label: 'Log spool',
       value: hour ? bytes(hour.latest(series.spoolBytes) ?? 0) : '–',
       more: dropped > 0 ? `${counted(dropped, 'line')} dropped` : 'none dropped',
-      mood: dropped > 0 && 'bad',
+      tone: dropped > 0 && 'bad',
     },
   ];
 }
