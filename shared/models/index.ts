@@ -2,7 +2,7 @@ import { Admin } from './admin.js';
 import { AuditEvent, auditEventNames, auditEvents } from './audit-event.js';
 import { Confirmation } from './confirmation.js';
 import { Delivery } from './delivery.js';
-import { MailEvent } from './mail-event.js';
+import { MailEvent, WITHDRAWN_COMPLAINT } from './mail-event.js';
 import { OutboxMessage } from './outbox-message.js';
 import { Registration } from './registration.js';
 import { Session } from './session.js';
@@ -21,6 +21,7 @@ export {
   Session,
   Suppression,
   User,
+  WITHDRAWN_COMPLAINT,
 };
 export type { AdminRow } from './admin.js';
 export type { AuditEventName } from './audit-event.js';

@@ -6,6 +6,9 @@ import { OutboxMessage } from './outbox-message.js';
 /** What the mail provider reports about a mail that it accepted. */
 export type MailEventType = 'delivered' | 'bounced' | 'complained' | 'delayed' | 'rejected';
 
+/** The subtype of a complaint with which the recipient takes an earlier one back. */
+export const WITHDRAWN_COMPLAINT = 'not-spam';
+
 /**
  * What happened to a mail after the server accepted it. An event may arrive twice, in the same queue message or in another
  * with the same content: `messageId` and `fingerprint` deduplicate it.

@@ -3,10 +3,7 @@ import type { Audit, Cause } from '../../shared/audit/audit.js';
 import type { Database } from '../../shared/database/connect.js';
 import { uuidIn } from '../../shared/database/ids.js';
 import type { Transaction } from '../../shared/database/transaction.js';
-import type { SuppressionReason } from '../../shared/models/index.js';
-
-/** What a complaint is called with which the recipient takes an earlier one back. */
-export const WITHDRAWN = 'not-spam';
+import { WITHDRAWN_COMPLAINT, type SuppressionReason } from '../../shared/models/index.js';
 
 export interface SuppressionChange {
   readonly database: Database;
@@ -30,7 +27,7 @@ const LIFTED_LATER = {
   complaint: `
     select from outbox o join mail_events e on e.outbox_id = o.id
      where lower(o.recipient) = lower($recipient)
-       and e.type = 'complained' and e.subtype = '${WITHDRAWN}' and e.at > $at`,
+       and e.type = 'complained' and e.subtype = '${WITHDRAWN_COMPLAINT}' and e.at > $at`,
 } as const satisfies Record<SuppressionReason, string>;
 
 /**

@@ -1,4 +1,5 @@
 import { duration } from '../../../shared/duration.js';
+import { WITHDRAWN_COMPLAINT } from '../../../shared/models/index.js';
 import { markup, type Html, type HtmlValue } from '../../http/page.js';
 import type { MailStep, MailHistory } from '../../ops/mail/mail-timeline.service.js';
 import { ago, clip, counted, exactTime, foreign } from '../layout/format.js';
@@ -36,9 +37,9 @@ export function deliveryBadge(history: Pick<MailHistory, 'state' | 'outcome' | '
   return reported.includes('delivered') ? badge('good', 'delivered') : stateBadge(history);
 }
 
-/** SES tells a withdrawn complaint as a complaint. */
+/** SES reports a withdrawn complaint as a complaint. */
 const isWithdrawal = (step: MailStep | undefined): boolean =>
-  step?.step === 'complained' && step.subtype === 'not-spam';
+  step?.step === 'complained' && step.subtype === WITHDRAWN_COMPLAINT;
 
 /** Mails that people call otherwise than their job, by what they are about. */
 const NAMES = new Map([

@@ -2,8 +2,7 @@ import { createHash } from 'node:crypto';
 import * as z from 'zod';
 import { isoTime } from '../../../shared/iso-time.js';
 import { maskPersonalData } from '../../../shared/logging/mask.js';
-import type { MailEventType } from '../../../shared/models/index.js';
-import { WITHDRAWN } from '../suppressions.js';
+import { WITHDRAWN_COMPLAINT, type MailEventType } from '../../../shared/models/index.js';
 
 /** One event of a mail, as Amazon SES publishes it. */
 export interface SesEvent {
@@ -101,7 +100,7 @@ const readers: Readonly<Record<string, z.ZodType<Facts & { mail: z.output<typeof
     ...about(bounce.bouncedRecipients),
   })),
   Complaint: z.object({ mail: Mail, complaint: Complaint }).transform(({ mail, complaint }) => {
-    const isWithdrawn = complaint.complaintFeedbackType === WITHDRAWN;
+    const isWithdrawn = complaint.complaintFeedbackType === WITHDRAWN_COMPLAINT;
     return {
       mail,
       type: 'complained' as const,
