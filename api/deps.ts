@@ -5,6 +5,7 @@ import { deriveKeyRing } from '../shared/crypto/keys.js';
 import { openDatabase } from '../shared/database/connect.js';
 import type { Statements } from '../shared/database/statements.js';
 import type { Check } from '../shared/health/checks.js';
+import { apiRights } from '../shared/database/rights.js';
 import { commonChecks } from '../shared/health/readiness.js';
 import { createFailpoint } from '../shared/lifecycle/failpoint.js';
 import type { Lifecycle } from '../shared/lifecycle/lifecycle.js';
@@ -137,7 +138,7 @@ export async function buildDeps(
     ...createAuthentication(accessTokens, database.statements),
     userReads: createUserReads(database.statements, MAX_LIMIT),
     insertUser: createInsertUser(database.statements),
-    checks: commonChecks(database, queues, log),
+    checks: commonChecks(database, queues, log, apiRights),
     bulkActions,
   };
 }

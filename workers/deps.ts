@@ -3,6 +3,7 @@ import type { WorkerConfig } from '../shared/config/config.js';
 import { deriveKeyRing } from '../shared/crypto/keys.js';
 import { openDatabase, type Database } from '../shared/database/connect.js';
 import type { Check } from '../shared/health/checks.js';
+import { workerRights } from '../shared/database/rights.js';
 import { commonChecks } from '../shared/health/readiness.js';
 import { createFailpoint, type Failpoint } from '../shared/lifecycle/failpoint.js';
 import type { Lifecycle } from '../shared/lifecycle/lifecycle.js';
@@ -102,7 +103,7 @@ export async function buildDeps(
     sweep,
     failpoint: createFailpoint(config.failpoint),
     faults,
-    checks: { ...commonChecks(database, queues, log), ...faults.checks },
+    checks: { ...commonChecks(database, queues, log, workerRights), ...faults.checks },
     tasks: createTasks({ database, sweep, runs, log }),
     composeDeps: {
       service: config.mail.from.name,

@@ -234,6 +234,24 @@ export const scenarios: readonly Scenario[] = [
     mend: (environment) => allowConnections(environment, true),
   },
   {
+    states: ['rights_missing'],
+    fault: 'all sessions act as a role that may not delete suppressions',
+    cause: ({ sql }) =>
+      sql(`create role limited;
+           grant all on all tables in schema public to limited;
+           grant all on all sequences in schema public to limited;
+           grant execute on all functions in schema public to limited;
+           revoke delete on suppressions from limited;
+           alter role session_user set role limited;
+           ${endSessions}`),
+    mend: ({ sql }) =>
+      sql(`set role none;
+           alter role session_user reset role;
+           drop owned by limited;
+           drop role limited;
+           ${endSessions}`),
+  },
+  {
     states: ['unsuitable_locale'],
     fault: 'lower() is replaced by one that knows the rules of Turkish',
     cause: ({ sql }) =>

@@ -29,7 +29,7 @@ export function anyOf(...findings: readonly Finding[]): Finding {
   return red ?? (findings.every((finding) => finding === undefined) ? undefined : null);
 }
 
-/** A check that only workers have, of this process or of any live one. */
+/** A check that not every process has, or that may differ between them: of this process or of any live one. */
 export function worstCheck(
   { checks, processes }: Facts,
   name: string,

@@ -91,6 +91,13 @@ const databaseStates = {
       problemOf(checks['migrations'], (kind) => kind === 'migrations_pending') &&
       'the code of a process needs a newer schema',
   },
+  rights_missing: {
+    title: 'A role in PostgreSQL lacks rights',
+    severity: 'warning',
+    section: 'a-deployments-migration-waits-or-fails',
+    meaning: 'a process runs whose role has not been granted what its code needs',
+    find: (facts) => worstCheck(facts, 'rights', (kind) => kind === 'rights_missing'),
+  },
 } as const satisfies Readonly<Record<string, RedStateDefinition>>;
 
 const redisStates = Object.fromEntries(

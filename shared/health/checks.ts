@@ -15,6 +15,7 @@ export type ProblemKind =
   | 'out_of_memory'
   | 'unsuitable_locale'
   | 'migrations_pending'
+  | 'rights_missing'
   | 'not_relayed'
   | 'not_processed'
   | 'queue_paused';
@@ -42,6 +43,8 @@ const commonMeanings = {
     '`redis cannot be reached`, with the code of the error, `redis did not answer in time`: the Redis of `REDIS_URL`. `redis refuses commands: …`, `redis is a cluster: …`: [Redis refuses commands](#redis-refuses-commands)',
   redis_logs: 'the same for the Redis of `REDIS_URL_LOGS`, if that is a different Redis',
   migrations: '`migrations are pending`: the newest one that the code needs has not run',
+  rights:
+    '`the role in PostgreSQL lacks …`: what it has not been granted. Run the [grants](#a-deployments-migration-waits-or-fails) again; the process need not be restarted',
   outbox:
     '`pending messages are not relayed`: the oldest one has been due for more than 120 s. `enqueued messages are not being processed`: one has been on the queue for more than 300 s without an attempt, and no attempt at any mail began in that time, so no worker with the role `mail` is working. An outage of the mail server does not cause this: attempts go on. `the queue mail was paused by an operator`: the same, and [this was intended](#pause-and-resume-a-queue). `pending`, `oldest_pending_seconds`, `oldest_untried_seconds` and `oldest_open_seconds` are always shown',
 } as const satisfies CheckMeanings;

@@ -1,6 +1,7 @@
 import * as z from 'zod';
 import type { Database } from '../database/connect.js';
 import { refusalOfDatabase } from '../database/failures.js';
+import { findMissingRights, type Rights } from '../database/rights.js';
 import { LOCALE_PROBLEM, LOWERS_ASCII } from '../database/locale.js';
 import { checkWrites } from '../database/write-probe.js';
 import { isSchemaCurrent } from '../database/schema-version.js';
@@ -27,6 +28,7 @@ export const Readiness = z.object({
 
 const CHECK_TIMEOUT_MS = 2_000;
 const SHARED_FOR_MS = 10_000;
+const MAX_LISTED_RIGHTS = 5;
 
 /** The answer to who asks for readiness: {@link runChecks} in words. A process that is shutting down is not ready. */
 export async function readiness(
@@ -57,13 +59,14 @@ const CONNECTED: Statement = {
 };
 
 /**
- * The checks that both processes need. With a logger, each outage is logged once when it begins and once when it is over,
+ * The checks that both processes need; with rights, those of the role too. With a logger, each outage is logged once when it begins and once when it is over,
  * however often readiness is requested.
  */
 export function commonChecks(
   database: Database,
   queues: Pick<Queues, 'ping' | 'redisNames'> & { readonly mail: Pick<JobQueue, 'pauseOf'> },
   log?: Logger,
+  rights?: Rights,
 ): Readonly<Record<string, Check>> {
   const checks: Partial<Record<CommonCheck, Check>> = {
     postgres: async () => {
@@ -83,11 +86,27 @@ export function commonChecks(
       (await isSchemaCurrent(database))
         ? { ok: true }
         : { ok: false, kind: 'migrations_pending', problem: 'migrations are pending' },
+    ...(rights && { rights: () => checkRights(database, rights) }),
     outbox: async () => becauseOfPause(await checkOutbox(database), queues.mail),
   };
   return Object.fromEntries(
     Object.entries(checks).map(([name, check]) => [name, log ? logged(name, check, log) : check]),
   );
+}
+
+async function checkRights({ statements }: Database, rights: Rights): Promise<CheckResult> {
+  const missing = await findMissingRights(statements, rights);
+  if (missing.length === 0) return { ok: true };
+  const others = missing.length - MAX_LISTED_RIGHTS;
+  const listed = [
+    ...missing.slice(0, MAX_LISTED_RIGHTS),
+    ...(others > 0 ? [`${others} more`] : []),
+  ].join('; ');
+  return {
+    ok: false,
+    kind: 'rights_missing',
+    problem: `the role in PostgreSQL lacks ${listed}`,
+  };
 }
 
 /** Mails that nobody works on since an operator has paused the queue are no fault of a worker. */

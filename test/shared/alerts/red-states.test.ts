@@ -128,6 +128,7 @@ const cases: Readonly<Record<string, readonly [Facts, RegExp]>> = {
     failing('migrations', 'one has not run', 'migrations_pending'),
     /newer schema/,
   ],
+  rights_missing: [withHealth('rights', 'it lacks select on admins', 'rights_missing'), /select/],
   redis_down: [failing('redis', 'redis did not answer in time'), /did not answer/],
   redis_refuses: [failing('redis', 'it wants a password', 'refuses_commands'), /password/],
   redis_full: [{ ...well, redisUse: { main: 0.8, logs: 0 } }, /80 %.*added to mail/],
