@@ -1,4 +1,5 @@
-import type pg from 'pg';
+import { setTimeout as delay } from 'node:timers/promises';
+import pg from 'pg';
 import { advisoryLocks } from '../shared/database/advisory-locks.js';
 import { LOCALE_ADVICE, LOCALE_PROBLEM, LOWERS_ASCII } from '../shared/database/locale.js';
 import { loadMigrations } from './index.js';
@@ -13,36 +14,51 @@ export interface MigrationStatus {
 }
 
 const OTHER_RUNNERS_TIMEOUT = '120s';
-/** A migration that waits for a table lock blocks every later query of the table: it fails quickly instead. */
-const TABLE_LOCK_TIMEOUT = '5s';
+/**
+ * A migration that waits for a table lock blocks every later query of the table: it gives up before those do, which wait for
+ * two seconds by default, lets them pass, and tries again.
+ */
+const TABLE_LOCK_TIMEOUT = '1s';
+const MAX_LOCK_ATTEMPTS = 10;
+const LOCK_RETRY_MS = 1_000;
+/** PostgreSQL manual, appendix A. */
+const LOCK_NOT_AVAILABLE = '55P03';
 
 /**
  * Applies every pending migration, each in its own transaction. Safe to run on many hosts at once: an advisory lock
  * serializes them, and each migration is applied once. Resolves to the names that this call applied. Rejects for a database
- * whose locale is unsuitable, before it changes anything.
+ * whose locale is unsuitable, before it changes anything, and when others keep a table locked over all attempts.
  */
 export async function migrateUp(
   client: pg.Client,
   migrations?: readonly Migration[],
+  lockAttempts = MAX_LOCK_ATTEMPTS,
 ): Promise<string[]> {
   const all = migrations ?? (await loadMigrations());
   const names: string[] = [];
   await refuseLocale(client);
   for (;;) {
-    const name = await underLock(client, async () => {
-      const applied = await appliedNames(client);
-      const next = all.find((migration) => !applied.has(migration.name));
-      if (next)
-        await step(client, next, {
-          statements: next.up,
-          backfill: next.backfill,
-          bookkeeping: 'insert into schema_migrations (name) values ($1)',
-        });
-      return next?.name;
-    });
+    const name = await retryLocked(lockAttempts, () =>
+      underLock(client, () => applyNext(client, all)),
+    );
     if (name === undefined) return names;
     names.push(name);
   }
+}
+
+async function applyNext(
+  client: pg.Client,
+  migrations: readonly Migration[],
+): Promise<string | undefined> {
+  const applied = await appliedNames(client);
+  const next = migrations.find(({ name }) => !applied.has(name));
+  if (next)
+    await step(client, next, {
+      statements: next.up,
+      backfill: next.backfill,
+      bookkeeping: 'insert into schema_migrations (name) values ($1)',
+    });
+  return next?.name;
 }
 
 /**
@@ -129,6 +145,24 @@ async function underLock<T>(client: pg.Client, work: () => Promise<T>): Promise<
     throw error;
   }
 }
+
+/** Tries again what was rolled back since others had locked a table. */
+async function retryLocked<T>(attempts: number, attempt: () => Promise<T>): Promise<T> {
+  for (let left = attempts - 1; ; left -= 1) {
+    try {
+      return await attempt();
+    } catch (error) {
+      if (left <= 0 || !isTableLocked(error)) throw error;
+      await delay(LOCK_RETRY_MS);
+    }
+  }
+}
+
+/** Not for the lock of the migrations themselves, whose error has no cause. */
+const isTableLocked = (error: unknown): boolean =>
+  error instanceof Error &&
+  error.cause instanceof pg.DatabaseError &&
+  error.cause.code === LOCK_NOT_AVAILABLE;
 
 async function refuseLocale(client: pg.Client): Promise<void> {
   const { rows } = await client.query<{ suits: boolean }>(`select ${LOWERS_ASCII} as suits`);
