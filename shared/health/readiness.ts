@@ -59,8 +59,8 @@ const CONNECTED: Statement = {
 };
 
 /**
- * The checks that both processes need; with rights, those of the role too. With a logger, each outage is logged once when it begins and once when it is over,
- * however often readiness is requested.
+ * The checks that both processes need; with rights, whether the role has them. With a logger, each outage is logged once when
+ * it begins and once when it is over, however often readiness is requested.
  */
 export function commonChecks(
   database: Database,
