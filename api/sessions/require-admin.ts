@@ -69,9 +69,9 @@ export function createRequireSession(
   };
 }
 
-/** RFC 6750, section 3: no error code for a request without credentials. */
+/** RFC 6750, section 3: no error code for a request without credentials, or with another scheme. */
 export function unauthorized({ headers: { authorization } }: IncomingMessage): AppError {
-  const challenge =
-    authorization === undefined ? BEARER_CHALLENGE : `${BEARER_CHALLENGE}, error="invalid_token"`;
+  const isBearer = /^bearer(?: |$)/i.test(authorization ?? '');
+  const challenge = isBearer ? `${BEARER_CHALLENGE}, error="invalid_token"` : BEARER_CHALLENGE;
   return new AppError('unauthorized', { headers: { 'WWW-Authenticate': challenge } });
 }

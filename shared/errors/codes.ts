@@ -21,7 +21,8 @@ export const errorCodes = {
   unauthorized: {
     status: 401,
     title: 'A valid access token is needed',
-    remedy: 'Log in and send `Authorization: Bearer ACCESS_TOKEN`.',
+    remedy:
+      'Send `Authorization: Bearer ACCESS_TOKEN`; if the token has expired, renew it at `POST /auth/refresh` or log in.',
   },
   invalid_credentials: {
     status: 401,

@@ -199,7 +199,13 @@ test('S33 a token is carried one way only: by one Authorization header, with not
     `Basic ${token}`,
     `Basic ${Buffer.from(`${admin.email}:${admin.password}`).toString('base64')}`,
     `Token ${token}`,
+    `Bearer"${token}"`,
     token,
+  ]) {
+    const { status, headers } = await ask(authorization);
+    t.deepEqual([status, headers.get('www-authenticate')], [401, REALM], authorization);
+  }
+  for (const authorization of [
     `Bearer`,
     `Bearer  `,
     `Bearer ${token} x`,
