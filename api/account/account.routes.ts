@@ -1,6 +1,7 @@
 import { Router, type RequestHandler } from 'express';
 import { jsonBody, CREDENTIALS_BODY } from '../http/input/body.js';
 import { causeOf, principalOf } from '../http/request-context.js';
+import { NoQuery } from '../http/input/inputs.js';
 import { parse } from '../http/input/validate.js';
 import { adminView } from '../admins/admins.schemas.js';
 import type { RoleOf } from '../admins/admins.service.js';
@@ -34,6 +35,7 @@ export function accountRoutes(deps: AccountRoutesDeps): Router {
    *     summary: Read my account
    *     responses:
    *       200: { description: The authenticated admin., content: { application/json: { schema: { $ref: '#/components/schemas/Admin' } } } }
+   *       422: { $ref: '#/components/responses/ValidationFailed' }
    *   put:
    *     operationId: updateMe
    *     tags: [Account]
@@ -77,6 +79,7 @@ export function accountRoutes(deps: AccountRoutesDeps): Router {
       const cause = causeOf(req);
       const wanted = { ...changes, currentPassword };
       const admin = await changeAccount(deps, principalOf(req), wanted, cause);
+      parse(NoQuery, req.query);
       res.json(adminView(admin, roleOf));
     },
   );
@@ -89,6 +92,7 @@ export function accountRoutes(deps: AccountRoutesDeps): Router {
       const { current_password: password } = parse(DeleteMeRequest, req.body);
       await deleteAccount(deps, principalOf(req), password, causeOf(req));
       res.status(204).end();
+      parse(NoQuery, req.query);
     },
   );
 

@@ -1,6 +1,8 @@
 import type { IncomingMessage } from 'node:http';
 import type { Router } from 'express';
 import type { FrontRoute, JsonAnswer } from '../http/front.js';
+import { NoQuery } from '../http/input/inputs.js';
+import { parse } from '../http/input/validate.js';
 import { contextOf } from '../http/request-context.js';
 import type { AccessClaims, VerifiedClaims } from './access-tokens.js';
 import type { Authenticator } from './authenticator.js';
@@ -44,8 +46,9 @@ export function createAuthenticatedReads(deps: AuthenticatedReadsDeps): Authenti
       router.get(read.path, async (req, res) => {
         const claims = await authenticator.claimsOf(req, res);
         if (!claims) throw unauthorized(req);
-        const raw: unknown = read.inputFrom === 'params' ? req.params : req.query;
-        const { body, link } = await answer(deps, read, claims, raw, req);
+        const { params, query } = req;
+        const given = read.inputFrom === 'params' ? { raw: params, query } : { raw: query };
+        const { body, link } = await answer(deps, read, claims, given, req);
         if (link !== undefined) res.setHeader('Link', link);
         res.type('json').send(body);
       });
@@ -56,17 +59,23 @@ export function createAuthenticatedReads(deps: AuthenticatedReadsDeps): Authenti
         if (!raw) return undefined;
         context.route = template;
         const claims = authenticator.knownClaimsOf(req);
-        return claims && answer(deps, read, claims, raw, req);
+        return claims && answer(deps, read, claims, { raw }, req);
       });
     },
   };
+}
+
+interface Given {
+  readonly raw: unknown;
+  /** Of a route whose input is not in the query. */
+  readonly query?: object;
 }
 
 async function answer<Input>(
   { hasSession }: AuthenticatedReadsDeps,
   read: AuthenticatedRead<Input>,
   claims: VerifiedClaims,
-  raw: unknown,
+  { raw, query }: Given,
   req: IncomingMessage,
 ): Promise<JsonAnswer> {
   const input = await parseInput();
@@ -77,6 +86,7 @@ async function answer<Input>(
 
   async function parseInput(): Promise<Input> {
     try {
+      if (query !== undefined) parse(NoQuery, query);
       return read.parse(raw, claims);
     } catch (error) {
       // Without a live session nobody learns more than that.

@@ -1,7 +1,6 @@
 import { Router, type RequestHandler } from 'express';
-import * as z from 'zod';
 import { jsonBody, CREDENTIALS_BODY } from '../http/input/body.js';
-import { Id } from '../http/input/inputs.js';
+import { Id, NoQuery } from '../http/input/inputs.js';
 import { missingFirst, precondition } from '../http/preconditions.js';
 import { causeOf, contextOf, principalOf } from '../http/request-context.js';
 import { parse } from '../http/input/validate.js';
@@ -23,8 +22,6 @@ export interface SessionRoutesDeps extends LoginDeps, RefreshDeps {
   readonly roleOf: RoleOf;
   readonly requireAdmin: RequestHandler;
 }
-
-const SessionsQuery = z.strictObject({});
 
 export function sessionRoutes(deps: SessionRoutesDeps): Router {
   const { limits, roleOf, requireAdmin } = deps;
@@ -117,7 +114,7 @@ export function sessionRoutes(deps: SessionRoutesDeps): Router {
    */
   router.get('/auth/sessions', requireAdmin, async (req, res) => {
     const { admin, sessionId } = principalOf(req);
-    parse(SessionsQuery, req.query);
+    parse(NoQuery, req.query);
     const found = await listSessions(admin.id);
     res.json(found.map((session) => sessionView(session, sessionId)));
   });
@@ -127,6 +124,7 @@ export function sessionRoutes(deps: SessionRoutesDeps): Router {
   router.delete('/auth/sessions/:id', requireAdmin, found, precondition, async (req, res) => {
     const { id: adminId } = principalOf(req).admin;
     await revokeSession(deps, adminId, parse(Id, req.params).id, causeOf(req));
+    parse(NoQuery, req.query);
     res.status(204).end();
   });
 

@@ -1,7 +1,7 @@
 import { Router, type Request, type RequestHandler, type Response } from 'express';
 import { AppError } from '../../shared/errors/app-error.js';
 import { jsonBody, NORMAL_BODY } from '../http/input/body.js';
-import { Id } from '../http/input/inputs.js';
+import { Id, NoQuery } from '../http/input/inputs.js';
 import { lastIdOf, nextPageLink, type Cursors } from '../http/input/pagination.js';
 import { missingFirst, precondition } from '../http/preconditions.js';
 import { adminIdOf } from '../http/request-context.js';
@@ -166,7 +166,11 @@ function answerCreated(res: Response, { id, json }: CreatedUser): void {
 
 const listingOf = (adminId: number): string => `users:${adminId}`;
 
-const idInPath = (req: Request): number => parse(Id, { id: req.params['id'] }).id;
+/** A query is refused. */
+function idInPath(req: Request): number {
+  parse(NoQuery, req.query);
+  return parse(Id, { id: req.params['id'] }).id;
+}
 
 /** A query with anything beside the id is refused. */
 const idInQuery = (req: Request): number => parse(Id, req.query).id;

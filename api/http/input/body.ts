@@ -62,8 +62,7 @@ function bodyIn(formats: readonly Format[], maxBytes: number): RequestHandler {
 }
 
 async function readText(req: Request, maxBytes: number): Promise<string> {
-  if (Number(req.headers['content-length'] ?? 0) > maxBytes)
-    throw new AppError('payload_too_large');
+  if (Number(req.headers['content-length'] ?? 0) > maxBytes) throw tooLarge(maxBytes);
   const body = await readBytes(req, maxBytes);
   if (!isUtf8(body)) throw new AppError('malformed_request', { detail: 'The body is not UTF-8.' });
   return body.toString();
@@ -77,7 +76,7 @@ function readBytes(req: Request, maxBytes: number): Promise<Buffer> {
     const onData = (piece: Buffer): void => {
       bytes += piece.length;
       if (bytes > maxBytes) {
-        fail(new AppError('payload_too_large'));
+        fail(tooLarge(maxBytes));
         return;
       }
       pieces.push(piece);
@@ -102,6 +101,9 @@ function readBytes(req: Request, maxBytes: number): Promise<Buffer> {
     else req.on('data', onData).on('end', onEnd).on('error', onCut).on('close', onCut);
   });
 }
+
+const tooLarge = (maxBytes: number): AppError =>
+  new AppError('payload_too_large', { detail: `Send at most ${maxBytes / 1_024} KiB.` });
 
 function parseForm(text: string): object {
   if (!isEncodedUtf8(text))

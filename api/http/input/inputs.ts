@@ -3,22 +3,27 @@ import { MAX_ID } from '../../../shared/database/ids.js';
 import { addressLength, readTypedAddress } from '../../../shared/identity/email-address.js';
 import { mixesScripts, nameLength, readPersonName } from '../../../shared/identity/person-name.js';
 
+const ID_RANGE = `must be a whole number, 1 to ${MAX_ID}`;
+
 /** An id in a path or a query: only digits. */
 const IdText = z
   .string()
-  .regex(/^[1-9]\d{0,9}$/, 'must be a whole number from 1')
+  .regex(/^[1-9]\d{0,9}$/, ID_RANGE)
   .transform(Number)
-  .refine((id) => id <= MAX_ID, `must be at most ${MAX_ID}`);
+  .refine((id) => id <= MAX_ID, ID_RANGE);
 
 /** An id and nothing else: the parameters of a path, or a query in the original form. */
 export const Id = z.strictObject({ id: IdText });
+
+/** The query of a route without parameters: an invented one, such as `?dry_run=true`, must not be ignored. */
+export const NoQuery = z.strictObject({});
 
 /** An e-mail address, surrounding whitespace trimmed. */
 export const EmailInput = z
   .string()
   .meta({
     description:
-      'An e-mail address; compared without regard to case. Surrounding blanks are ignored.',
+      'An e-mail address, of ASCII characters before the `@`; compared without regard to case. Surrounding blanks are ignored. Its domain is stored in lower case, an international one as `xn--…`.',
     examples: ['ann@example.com'],
     minLength: addressLength.min,
     maxLength: addressLength.max,

@@ -21,7 +21,11 @@ export const pageQuery = {
     .transform(Number)
     .refine((limit) => limit <= MAX_LIMIT, `must be a whole number, 1 to ${MAX_LIMIT}`)
     .default(DEFAULT_LIMIT),
-  cursor: z.string().min(1).max(MAX_CURSOR_LENGTH).optional(),
+  cursor: z
+    .string()
+    .min(1, 'must not be empty')
+    .max(MAX_CURSOR_LENGTH, `must be at most ${MAX_CURSOR_LENGTH} characters`)
+    .optional(),
 };
 
 /** Opaque, signed cursors. A cursor is valid only for the listing that it came from. */

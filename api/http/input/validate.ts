@@ -6,10 +6,27 @@ import { AppError, type FieldFault } from '../../../shared/errors/app-error.js';
  * @throws {AppError} `validation_failed` with every field at fault.
  */
 export function parse<S extends z.ZodType>(schema: S, value: unknown): z.output<S> {
-  const result = schema.safeParse(value);
+  const result = schema.safeParse(value, { error: wording });
   if (result.success) return result.data;
   throw new AppError('validation_failed', { fields: result.error.issues.flatMap(faultsOf) });
 }
+
+/** The words for issues whose schema has none of its own; they follow the name of the field, as all others do. */
+const wording: z.core.$ZodErrorMap = (issue) => {
+  switch (issue.code) {
+    case 'invalid_type':
+      if (issue.input === undefined) return 'is required';
+      return Array.isArray(issue.input)
+        ? `must be ${named(issue.expected)}, not a list`
+        : `must be ${named(issue.expected)}`;
+    case 'invalid_value':
+      return `must be ${issue.values.map((value) => `\`${String(value)}\``).join(' or ')}`;
+    default:
+      return undefined;
+  }
+};
+
+const named = (type: string): string => (type === 'boolean' ? 'true or false' : `a ${type}`);
 
 function faultsOf(issue: z.core.$ZodIssue): FieldFault[] {
   if (issue.code === 'unrecognized_keys') {
