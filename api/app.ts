@@ -48,7 +48,7 @@ const OPERATOR_PATHS = [CONSOLE, METRICS];
 
 /** Answers every request of the API: the front first, then Express. */
 export function createListener(deps: ApiDeps, options: AppOptions): Listener {
-  const document = readOpenApiDocument();
+  const document = readOpenApiDocument(options.passwordMinLength);
   const app = createApp(deps, document, options);
   const onRequest = createFront({
     log: deps.log,

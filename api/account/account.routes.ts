@@ -50,6 +50,8 @@ export function accountRoutes(deps: AccountRoutesDeps): Router {
    *       200: { description: The admin as it is now., content: { application/json: { schema: { $ref: '#/components/schemas/Admin' } } } }
    *       403: { $ref: '#/components/responses/WrongPassword' }
    *       409: { $ref: '#/components/responses/NameTaken' }
+   *       422: { $ref: '#/components/responses/InvalidPassword' }
+   *       503: { $ref: '#/components/responses/Overloaded' }
    *   delete:
    *     operationId: deleteMe
    *     tags: [Account]
@@ -59,6 +61,7 @@ export function accountRoutes(deps: AccountRoutesDeps): Router {
    *       429: { $ref: '#/components/responses/TooManyAttempts' }
    *       204: { description: Deleted. }
    *       403: { $ref: '#/components/responses/WrongPassword' }
+   *       503: { $ref: '#/components/responses/Overloaded' }
    */
   reads.get(router, {
     path: '/auth/me',
@@ -76,10 +79,10 @@ export function accountRoutes(deps: AccountRoutesDeps): Router {
     ...jsonBody(CREDENTIALS_BODY),
     async (req, res) => {
       const { current_password: currentPassword, ...changes } = parse(UpdateMeRequest, req.body);
+      parse(NoQuery, req.query);
       const cause = causeOf(req);
       const wanted = { ...changes, currentPassword };
       const admin = await changeAccount(deps, principalOf(req), wanted, cause);
-      parse(NoQuery, req.query);
       res.json(adminView(admin, roleOf));
     },
   );
@@ -89,10 +92,10 @@ export function accountRoutes(deps: AccountRoutesDeps): Router {
     limits.accountChanges,
     ...jsonBody(CREDENTIALS_BODY),
     async (req, res) => {
+      parse(NoQuery, req.query);
       const { current_password: password } = parse(DeleteMeRequest, req.body);
       await deleteAccount(deps, principalOf(req), password, causeOf(req));
       res.status(204).end();
-      parse(NoQuery, req.query);
     },
   );
 

@@ -1,4 +1,5 @@
 import * as z from 'zod';
+import { MAX_ID } from '../../shared/database/ids.js';
 import type { AdminRow } from '../../shared/models/index.js';
 import { pageQuery } from '../http/input/pagination.js';
 import type { RoleOf } from './admins.service.js';
@@ -9,7 +10,7 @@ export const AdminsQuery = z.strictObject({
 });
 
 export const Admin = z.object({
-  id: z.int().positive(),
+  id: z.int().positive().max(MAX_ID),
   email: z.string(),
   name: z.string(),
   role: z.enum(['admin', 'operator']),

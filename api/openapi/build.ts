@@ -1,7 +1,14 @@
 import { fileURLToPath } from 'node:url';
 import swaggerJsdoc from 'swagger-jsdoc';
 import { product } from '../../shared/config/version.js';
-import { problemResponses, sharedComponents } from './components.js';
+import {
+  problemResponses,
+  requestIdHeader,
+  sharedComponents,
+  withPage,
+  withRateLimit,
+  type ResponseObject,
+} from './components.js';
 import { addRequestExample } from './request-examples.js';
 import { componentSchemas } from './schemas.js';
 
@@ -22,7 +29,7 @@ interface Operation {
   security?: unknown[];
   requestBody?: unknown;
   parameters?: unknown[];
-  responses: Record<string, unknown>;
+  responses: Record<string, ResponseObject>;
 }
 
 const METHODS = new Set(['get', 'post', 'put', 'patch', 'delete']);
@@ -34,7 +41,9 @@ const DESCRIPTION = `An **admin** registers, confirms by a mailed link, logs in,
 2. \`POST /auth/login\`, copy \`access_token\`, press **Authorize** and paste it.
 3. Create, read, change, list and delete users.
 
-Every error is a problem document (RFC 9457) with a stable \`code\`.`;
+Every error is a problem document (RFC 9457) with a stable \`code\`. A path that is not listed here is answered 404
+\`not_found\`, a method that is not 405 \`method_not_allowed\` with \`Allow\`; HEAD is answered as GET is. A body's
+fields that are not listed are refused.`;
 
 /** The document as it is served and committed. */
 export const openApiText = async (): Promise<string> =>
@@ -148,6 +157,7 @@ function addProblems(method: string, operation: Operation): void {
     ...operation.responses,
   };
   if (takesForms(operation)) addPages(operation);
+  addHeaders(operation);
 }
 
 const takesForms = ({ requestBody }: Operation): boolean =>
@@ -155,17 +165,23 @@ const takesForms = ({ requestBody }: Operation): boolean =>
 
 /** A client that sends a form gets a page, errors included. */
 function addPages(operation: Operation): void {
-  const page = { 'text/html': { schema: { type: 'string' } } };
   for (const [status, response] of Object.entries(operation.responses)) {
-    if (Number(status) < 400) continue;
-    const { $ref, content, ...rest } = response as { $ref?: string; content?: object };
-    const name = $ref?.split('/').at(-1) as keyof typeof sharedComponents.responses | undefined;
-    const shared: { content?: object } = name === undefined ? {} : sharedComponents.responses[name];
-    operation.responses[status] = {
-      ...shared,
-      ...rest,
-      content: { ...shared.content, ...content, ...page },
-    };
+    if (Number(status) >= 400) operation.responses[status] = withPage(resolved(response));
+  }
+}
+
+function resolved({ $ref, ...response }: ResponseObject): ResponseObject {
+  const name = $ref?.split('/').at(-1) ?? '';
+  return { ...sharedComponents.responses[name], ...response };
+}
+
+/** The headers that the routes' comments leave out: shared responses have them already. */
+function addHeaders({ responses }: Operation): void {
+  const isLimited = '429' in responses;
+  for (const [status, response] of Object.entries(responses)) {
+    if (response.$ref !== undefined) continue;
+    const whole = { ...response, headers: { ...requestIdHeader, ...response.headers } };
+    responses[status] = isLimited && Number(status) < 400 ? withRateLimit(whole) : whole;
   }
 }
 

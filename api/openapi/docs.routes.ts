@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs';
 import { Router, type Request, type RequestHandler, type Response } from 'express';
 import * as z from 'zod';
 import { projectRoot } from '../../shared/config/project-root.js';
+import { DEFAULT_PASSWORD_MIN_LENGTH } from '../../shared/config/variables.js';
 import { AppError } from '../../shared/errors/app-error.js';
 import { pathOf } from '../http/request-context.js';
 
@@ -12,11 +13,27 @@ const Document = z.looseObject({ paths: z.record(z.string(), z.record(z.string()
 
 export type OpenApiDocument = z.infer<typeof Document>;
 
-/** The built document. @throws when the build has not written it. */
-export function readOpenApiDocument(): OpenApiDocument {
+/**
+ * The built document, with the configured length of new passwords.
+ * @throws when the build has not written it.
+ */
+export function readOpenApiDocument(passwordMinLength: number): OpenApiDocument {
   const file = new URL('dist/api/openapi/openapi.json', projectRoot);
-  return Document.parse(JSON.parse(readFileSync(file, 'utf8')));
+  return Document.parse(
+    JSON.parse(readFileSync(file, 'utf8'), (_key, value: unknown) =>
+      isNewPassword(value) ? { ...value, minLength: passwordMinLength } : value,
+    ),
+  );
 }
+
+/** Told from a known password by its length. */
+const isNewPassword = (value: unknown): value is object =>
+  typeof value === 'object' &&
+  value !== null &&
+  'format' in value &&
+  value.format === 'password' &&
+  'minLength' in value &&
+  value.minLength === DEFAULT_PASSWORD_MIN_LENGTH;
 
 const OPTIONS = {
   customSiteTitle: 'Rollcall API',

@@ -103,7 +103,8 @@ export function passwordResetRoutes(deps: PasswordResetRoutesDeps): Router {
    *       204: { description: Set. }
    *       400: { $ref: '#/components/responses/InvalidToken' }
    *       409: { $ref: '#/components/responses/NameTakenAtConfirmation' }
-   *       422: { $ref: '#/components/responses/FormRefused' }
+   *       422: { $ref: '#/components/responses/InvalidPassword' }
+   *       503: { $ref: '#/components/responses/Overloaded' }
    */
   router.get('/auth/password/reset', async (req, res) => {
     const token = textIn(req.query, 'token');

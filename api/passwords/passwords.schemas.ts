@@ -28,7 +28,8 @@ export const newPassword = (minLength: number) =>
     .refine(isWellFormed, 'must be well-formed Unicode')
     .refine((text) => codePoints(text) >= minLength, `must be at least ${minLength} characters`)
     .meta({
-      description: `${minLength} to ${MAX_PASSWORD_CODE_POINTS} characters of any kind, counted as composed (NFC). Length is what makes it strong.`,
+      description:
+        'Characters of any kind, counted as composed (NFC). Length is what makes it strong.',
       examples: [EXAMPLE_PASSWORD],
       format: 'password',
       minLength,

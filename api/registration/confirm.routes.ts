@@ -68,7 +68,8 @@ export function confirmRoutes(deps: ConfirmRoutesDeps): Router {
    *       400: { $ref: '#/components/responses/InvalidToken' }
    *       403: { $ref: '#/components/responses/WrongPasswordAtConfirmation' }
    *       409: { $ref: '#/components/responses/NameTakenAtConfirmation' }
-   *       422: { $ref: '#/components/responses/FormRefused' }
+   *       422: { $ref: '#/components/responses/ValidationFailed' }
+   *       503: { $ref: '#/components/responses/Overloaded' }
    */
   router.get('/auth/confirm', async (req, res) => {
     const token = textIn(req.query, 'token');

@@ -38,6 +38,8 @@ export function registrationRoutes(deps: RegistrationRoutesDeps): Router {
    *       429: { $ref: '#/components/responses/TooManyAttempts' }
    *       202: { description: Accepted; check your inbox., content: { application/json: { schema: { $ref: '#/components/schemas/Accepted' } } } }
    *       409: { $ref: '#/components/responses/NameTaken' }
+   *       422: { $ref: '#/components/responses/InvalidPassword' }
+   *       503: { $ref: '#/components/responses/Overloaded' }
    */
   router.post(
     '/auth/register',

@@ -41,6 +41,7 @@ export function sessionRoutes(deps: SessionRoutesDeps): Router {
    *       200: { description: A new session and its tokens., content: { application/json: { schema: { $ref: '#/components/schemas/Login' } } } }
    *       401: { $ref: '#/components/responses/InvalidCredentials' }
    *       403: { $ref: '#/components/responses/EmailNotConfirmed' }
+   *       503: { $ref: '#/components/responses/Overloaded' }
    */
   router.post('/auth/login', limits.logins, ...jsonBody(CREDENTIALS_BODY), async (req, res) => {
     const { email, password } = parse(LoginRequest, req.body);
@@ -57,7 +58,7 @@ export function sessionRoutes(deps: SessionRoutesDeps): Router {
    *     tags: [Sessions]
    *     summary: Exchange a refresh token for new tokens
    *     description: >-
-   *       Both tokens are new, and replace the old ones. Sent again, the old refresh token gets the same new one as long
+   *       Both tokens are new; the old access token stays valid until it expires. Sent again, the old refresh token gets the same new one as long
    *       as neither that nor its access token has been used, so a lost response can be retried at any time; and within
    *       ten seconds of its exchange it gets the session's current tokens in any case, so several tabs may refresh
    *       concurrently. Any other reuse ends the session.
@@ -123,8 +124,8 @@ export function sessionRoutes(deps: SessionRoutesDeps): Router {
   );
   router.delete('/auth/sessions/:id', requireAdmin, found, precondition, async (req, res) => {
     const { id: adminId } = principalOf(req).admin;
-    await revokeSession(deps, adminId, parse(Id, req.params).id, causeOf(req));
     parse(NoQuery, req.query);
+    await revokeSession(deps, adminId, parse(Id, req.params).id, causeOf(req));
     res.status(204).end();
   });
 

@@ -1,4 +1,5 @@
 import * as z from 'zod';
+import { MAX_ID } from '../../shared/database/ids.js';
 import type { Session as SessionModel } from '../../shared/models/index.js';
 import { Admin, adminView } from '../admins/admins.schemas.js';
 import type { RoleOf } from '../admins/admins.service.js';
@@ -16,7 +17,7 @@ export const RefreshRequest = z.strictObject({
 });
 
 export const Session = z.object({
-  id: z.int().positive(),
+  id: z.int().positive().max(MAX_ID),
   current: z.boolean().meta({ description: 'True for the session of this request.' }),
   ip: z.string().nullable(),
   user_agent: z.string().nullable(),

@@ -1,4 +1,5 @@
 import * as z from 'zod';
+import { MAX_ID } from '../../shared/database/ids.js';
 import type { User as UserModel } from '../../shared/models/index.js';
 import { EmailInput, PersonNameInput } from '../http/input/inputs.js';
 import { pageQuery } from '../http/input/pagination.js';
@@ -21,7 +22,7 @@ export const UpdateUserRequest = z
   .meta({ minProperties: 1, description: 'Fields that are left out stay unchanged.' });
 
 export const User = z.object({
-  id: z.int().positive(),
+  id: z.int().positive().max(MAX_ID),
   email: z.string(),
   name: z.string().nullable(),
   active: z.boolean(),

@@ -37,7 +37,7 @@ test('what is served is what is documented, both ways', async (t) => {
     onStop: (_, release) =>
       t.teardown(async () => release({ reason: 'the test is over', exitCode: 0 })),
   });
-  const app = createApp(deps, readOpenApiDocument(), {
+  const app = createApp(deps, readOpenApiDocument(config.passwords.minLength), {
     publicUrl: config.publicUrl,
     trustProxy: config.http.trustProxy,
     passwordMinLength: config.passwords.minLength,

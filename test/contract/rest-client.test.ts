@@ -2,12 +2,14 @@ import test from 'ava';
 import type { TestAdmin } from '../helpers/admins.js';
 import { useApi } from '../helpers/api.js';
 import { useContext } from '../helpers/context.js';
+import { operationsOf, readDocument, resolvePointer } from '../helpers/openapi.js';
 import type { Problem } from '../helpers/problem.js';
 
 // What the developer of a client needs beyond the schemas: words that say what to change, and a document that is complete.
 
+const MIN_LENGTH = 20;
 const context = useContext();
-const api = useApi(context);
+const api = useApi(context, { env: { PASSWORD_MIN_LENGTH: String(MIN_LENGTH) } });
 
 let admin: TestAdmin;
 test.serial.before('log in', async () => {
@@ -79,4 +81,33 @@ test('a body that is too large is told how large it may be', async (t) => {
   t.deepEqual([user.status, user.body.detail], [413, 'Send at most 16 KiB.']);
   const login = await api.client.post<Problem>('/auth/login', { email: name, password: 'x' });
   t.deepEqual([login.status, login.body.detail], [413, 'Send at most 32 KiB.']);
+});
+
+test('the served document has the configured length of new passwords, and else what is committed', async (t) => {
+  const { body: served } = await api.client.get('/openapi.json');
+  const document = readDocument();
+  const requests = ['RegisterRequest', 'UpdateMeRequest', 'ResetPasswordRequest'];
+  for (const request of requests) {
+    const pointer = `#/components/schemas/${request}/properties/password`;
+    t.like(resolvePointer(document, pointer), { minLength: 15 });
+    const password = resolvePointer(served as typeof document, pointer) as { minLength: number };
+    t.is(password.minLength, MIN_LENGTH, request);
+    password.minLength = 15;
+  }
+  t.deepEqual(served, document);
+});
+
+test('a problem has one of the codes that the responses name', (t) => {
+  const document = readDocument();
+  const problem = resolvePointer(document, '#/components/schemas/Problem/properties/code');
+  const { enum: codes } = problem as { readonly enum: readonly string[] };
+  const descriptions = operationsOf(document).flatMap(({ operation }) =>
+    Object.entries(operation.responses)
+      .filter(([status]) => Number(status) >= 400)
+      .map(([, given]) => (given.$ref === undefined ? given : resolvePointer(document, given.$ref)))
+      .map((response) => (response as { description: string }).description),
+  );
+  const named = [...descriptions.join('\n').matchAll(/`(\w+)`:/g)].map(([, code = '']) => code);
+  // No operation answers to a method that is not its own.
+  t.deepEqual([...new Set([...named, 'method_not_allowed'])].toSorted(), [...codes].toSorted());
 });

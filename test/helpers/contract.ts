@@ -28,6 +28,8 @@ interface Operation {
 }
 interface ResponseObject {
   readonly $ref?: string;
+  readonly description?: string;
+  readonly headers?: Readonly<Record<string, unknown>>;
   readonly content?: Readonly<Record<string, unknown>>;
 }
 
@@ -131,11 +133,61 @@ function faultOfBody(
     pointerTo('paths', template, verb, 'responses', String(status)),
   );
   const type = mediaType(headers);
-  if (!response.content) return body === '' ? undefined : 'the document promises an empty body';
-  if (!(type in response.content)) return `the content type ${type} is not documented`;
+  const schema = `${pointer}${pointerTo('content', type, 'schema')}`;
+  return (
+    faultOfDocumentedHeaders(response, status, headers) ??
+    faultOfCode(response, body) ??
+    faultOfContent(response, (json) => fits(schema, json), { method, type, body })
+  );
+}
+
+function faultOfContent(
+  { content }: ResponseObject,
+  fits: (body: unknown) => string | undefined,
+  { method, type, body }: { method: string; type: string; body: unknown },
+): string | undefined {
+  if (!content) return body === '' ? undefined : 'the document promises an empty body';
+  if (!(type in content)) return `the content type ${type} is not documented`;
   if (method === 'HEAD') return undefined;
   if (!/^application\/(.+\+)?json$/.test(type)) return undefined;
-  return fits(`${pointer}${pointerTo('content', type, 'schema')}`, body);
+  return fits(body);
+}
+
+/** Headers that a client may need; the document names each where it is sent. */
+const CLIENT_HEADERS = [
+  'X-Request-Id',
+  'Location',
+  'Link',
+  'Retry-After',
+  'WWW-Authenticate',
+  'RateLimit-Limit',
+  'RateLimit-Remaining',
+  'RateLimit-Reset',
+];
+
+function faultOfDocumentedHeaders(
+  { headers: documented = {} }: ResponseObject,
+  status: number,
+  headers: Headers,
+): string | undefined {
+  for (const name of CLIENT_HEADERS) {
+    const isDocumented = name in documented;
+    if (isDocumented && name !== 'Link' && !headers.has(name))
+      return `the documented header ${name} is missing`;
+    // An error may come before the limit, or after it.
+    const isOptional = name.startsWith('RateLimit-') && status >= 400;
+    if (headers.has(name) && !isDocumented && !isOptional)
+      return `the header ${name} is not documented`;
+  }
+  return undefined;
+}
+
+function faultOfCode({ description = '' }: ResponseObject, body: unknown): string | undefined {
+  if (typeof body !== 'object' || body === null || !('code' in body)) return undefined;
+  const code = String(body.code);
+  return description.includes(`\`${code}\``)
+    ? undefined
+    : `the code ${code} is not documented for this status`;
 }
 
 /** The documented path that this one is an instance of; literal segments win over parameters. */

@@ -3,7 +3,7 @@ import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import test from 'ava';
 import { patternOf } from '../../api/http/documented-paths.js';
-import { readOpenApiDocument } from '../../api/openapi/docs.routes.js';
+import { readDocument } from '../helpers/openapi.js';
 import { compare } from '../../bench/timing/statistics.js';
 import { fingerprintOf, weaknessOf } from '../../shared/config/secret-strength.js';
 import { findExpressions, slowness } from './regular-expressions.js';
@@ -23,7 +23,7 @@ test('S81 no text makes any regular expression slow, wherever it stands', async 
 test('S81 no regular expression is made of a text but those of the documented paths', async (t) => {
   const { builtIn } = await expressions;
   t.deepEqual(builtIn, ['api/http/documented-paths.ts']);
-  const templates = Object.keys(readOpenApiDocument().paths);
+  const templates = Object.keys(readDocument().paths);
   t.true(templates.length > 10);
   for (const template of templates) t.is(await slowness(patternOf(template)), undefined, template);
 });
