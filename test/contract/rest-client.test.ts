@@ -111,3 +111,14 @@ test('a problem has one of the codes that the responses name', (t) => {
   // No operation answers to a method that is not its own.
   t.deepEqual([...new Set([...named, 'method_not_allowed'])].toSorted(), [...codes].toSorted());
 });
+
+test('an id in an answer has the range of an id in a request', (t) => {
+  const document = readDocument();
+  const { schema } = resolvePointer(document, '#/components/parameters/IdInPath') as {
+    readonly schema: { readonly maximum: number };
+  };
+  for (const name of ['Admin', 'Session', 'User']) {
+    const id = resolvePointer(document, `#/components/schemas/${name}/properties/id`);
+    t.like(id, { type: 'integer', exclusiveMinimum: 0, maximum: schema.maximum }, name);
+  }
+});
