@@ -1,5 +1,6 @@
+import { existsSync } from 'node:fs';
 import { access, chmod, constants, mkdir } from 'node:fs/promises';
-import { join, resolve } from 'node:path';
+import { dirname, join, resolve } from 'node:path';
 
 /** The project's root; this file is compiled to dist/dev/. */
 export const projectRoot = resolve(import.meta.dirname, '..', '..');
@@ -32,12 +33,23 @@ export class DataDirError extends Error {}
 export function prepareDataDir(root: string): Promise<DataLayout> {
   const layout = { root, logs: join(root, 'logs'), run: join(root, 'run') };
   return inDataDir(root, async () => {
+    await makeFolder(root);
     await mkdir(layout.logs, { recursive: true, mode: 0o700 });
     // A folder of an earlier version is readable by other users.
     await chmod(layout.logs, 0o700);
     await mkdir(layout.run, { recursive: true });
     for (const folder of [root, layout.run]) await access(folder, constants.W_OK);
     return layout;
+  });
+}
+
+/** The `recursive` of `mkdir` never ends where no folder can be made and the system says ENOENT, such as in /proc. */
+async function makeFolder(path: string): Promise<void> {
+  if (existsSync(path)) return;
+  await makeFolder(dirname(path));
+  await mkdir(path, { mode: 0o700 }).catch((error: unknown) => {
+    // Another process may have made it meanwhile.
+    if (!existsSync(path)) throw error;
   });
 }
 

@@ -185,6 +185,11 @@ function isToBeRouted(
   res: ServerResponse,
 ): boolean {
   const path = pathOf(req);
+  // About the server in general: RFC 9110, 9.3.7.
+  if (req.method === 'OPTIONS' && path === '*') {
+    res.writeHead(204).end();
+    return false;
+  }
   const found = findPath(path);
   const route = found?.template ?? beginningOf(undocumented, path);
   if (route === undefined) throw new AppError('not_found');

@@ -34,6 +34,11 @@ test.serial(
   },
 );
 
+test.serial('OPTIONS * asks about the server, and is answered without a body', async (t) => {
+  const answer = await exchange('OPTIONS * HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n');
+  t.regex(answer, /^HTTP\/1\.1 204 No Content\r\n[^]*\r\n\r\n$/);
+});
+
 test.serial('a path that is served in other letters refuses the same methods', async (t) => {
   const served = await api.client.raw('GET', '/Health/Live');
   t.is(served.status, 200);

@@ -39,26 +39,26 @@ test('a server that is not ready in time says what the last attempt met', async 
   });
 });
 
-test('a data folder that cannot be made is named in one sentence, with the variable that names it', async (t) => {
-  const folder = await makeFolder(t);
-  const dataDir = join(folder, 'file', 'data');
-  await writeFile(join(folder, 'file'), '');
-  await t.throwsAsync(prepareDataDir(dataDir), { instanceOf: DataDirError, message: /ENOTDIR/ });
-
-  const env = { PATH: readDevEnv().searchPath.join(':'), DEV_DATA_DIR: dataDir };
-  const [dev, seed] = ['dev', 'seed'].map((name) =>
-    startProgram(`dist/dev/scripts/${name}.js`, env, t),
-  );
-  for (const program of [dev, seed]) {
-    t.is((await program?.waitForExit())?.code, 1);
-    const said = `${program?.stdout()}${program?.stderr()}`.trim();
-    t.regex(
-      said,
-      /The data folder \S+\/file\/data cannot be used: ENOTDIR.* Set DEV_DATA_DIR to .+$/,
+for (const [where, makeParent] of [
+  ['below a file', makeFile],
+  ['in /proc, where no folder can be made,', () => Promise.resolve('/proc')],
+] as const) {
+  test(`a data folder ${where} is named in one sentence, with the variable that names it`, async (t) => {
+    const dataDir = join(await makeParent(t), 'data');
+    const env = { PATH: readDevEnv().searchPath.join(':'), DEV_DATA_DIR: dataDir };
+    const [dev, seed] = ['dev', 'seed'].map((name) =>
+      startProgram(`dist/dev/scripts/${name}.js`, env, t),
     );
-    t.is(said.split('\n').length, 1, said);
-  }
-});
+    for (const program of [dev, seed]) {
+      t.is((await program?.waitForExit())?.code, 1);
+      const said = `${program?.stdout()}${program?.stderr()}`.trim();
+      t.true(said.includes(`The data folder ${dataDir} cannot be used: E`), said);
+      t.regex(said, / Set DEV_DATA_DIR to .+$/);
+      t.is(said.split('\n').length, 1, said);
+    }
+    await t.throwsAsync(prepareDataDir(dataDir), { instanceOf: DataDirError });
+  });
+}
 
 test('secrets that cannot be read are not replaced', async (t) => {
   const dataDir = await makeFolder(t);
@@ -83,4 +83,10 @@ async function makeFolder(scope: Scope): Promise<string> {
   const folder = await mkdtemp(join(tmpdir(), 'rollcall-odd-'));
   scope.teardown(() => rm(folder, { recursive: true, force: true }));
   return folder;
+}
+
+async function makeFile(scope: Scope): Promise<string> {
+  const path = join(await makeFolder(scope), 'file');
+  await writeFile(path, '');
+  return path;
 }

@@ -34,7 +34,7 @@ const wrongRequests: readonly (readonly [request: string, statuses: readonly num
   ['TRACE /users HTTP/1.1', [405]],
   ['TRACE /nowhere HTTP/1.1', [404]],
   ['CONNECT evil.test:443 HTTP/1.1', [405]],
-  ['OPTIONS * HTTP/1.1', [404]],
+  ['GET * HTTP/1.1', [404]],
   ['NONSENSE / HTTP/1.1', [400]],
   ['GET / HTTP/9.9', [400]],
   [`GET /${'x'.repeat(2_100)} HTTP/1.1`, [414]],
