@@ -1,3 +1,4 @@
+import { cutText } from '../cut-text.js';
 import type { Facts } from './facts.js';
 import { redStateNames, redStates, type RedStateName, type Severity } from './red-states.js';
 
@@ -35,7 +36,7 @@ export function evaluate(facts: Facts): Evaluation {
 /** The state with its words. */
 export function redState(name: RedStateName, detail: string): RedState {
   const { title, severity, section } = redStates[name];
-  return { name, title, severity, section, detail: detail.slice(0, MAX_DETAIL) };
+  return { name, title, severity, section, detail: cutText(detail, MAX_DETAIL) };
 }
 
 /** How many evaluations in a row have found each state red, or not red. */

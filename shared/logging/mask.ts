@@ -1,4 +1,5 @@
 import { unescape } from 'node:querystring';
+import { cutText } from '../cut-text.js';
 import { messageOf } from '../errors/message-of.js';
 
 /** The longest path that is served; masking more of a longer one would only cost time. */
@@ -75,7 +76,7 @@ export function maskPath(path: string): string {
  * bytes and halves of surrogate pairs too, which PostgreSQL refuses.
  */
 export const maskPersonalData = (text: string, maxLength = MAX_LENGTH): string =>
-  maskBounded(text).slice(0, maxLength).toWellFormed();
+  cutText(maskBounded(text), maxLength);
 
 const maskBounded = (text: string): string =>
   maskTokensAndAddresses(cutToWords(text).replaceAll('\0', '').replace(LINK, '[link]'));
@@ -85,7 +86,7 @@ function cutToWords(text: string): string {
   if (text.length <= MAX_READ) return text;
   let end = MAX_READ;
   while (end > MAX_READ - MAX_WORD && /\S/.test(text.charAt(end - 1))) end -= 1;
-  return text.slice(0, end);
+  return cutText(text, end);
 }
 
 /** A copy of an error, its causes included, that may be logged or kept: every text in it is masked. */

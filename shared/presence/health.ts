@@ -1,3 +1,4 @@
+import { cutText } from '../cut-text.js';
 import { maskTokensAndAddresses } from '../logging/mask.js';
 import type { Check, CheckResult, ProblemKind } from '../health/checks.js';
 import { runChecks } from '../health/readiness.js';
@@ -22,9 +23,7 @@ const MAX_TEXT = 300;
  * PostgreSQL refuses.
  */
 export const boundedText = (text: string): string =>
-  maskTokensAndAddresses(text.slice(0, 4 * MAX_TEXT).replaceAll('\0', ''))
-    .slice(0, MAX_TEXT)
-    .toWellFormed();
+  cutText(maskTokensAndAddresses(cutText(text, 4 * MAX_TEXT).replaceAll('\0', '')), MAX_TEXT);
 
 /** Runs checks, each for two seconds at most. What fails already keeps the time since when it does. */
 export async function checkHealth(

@@ -6,6 +6,7 @@ import otlp = require('@opentelemetry/exporter-trace-otlp-http');
 import resources = require('@opentelemetry/resources');
 import sdk = require('@opentelemetry/sdk-trace-base');
 import { product } from '../config/version.js';
+import { cutText } from '../cut-text.js';
 import { messageOf } from '../errors/message-of.js';
 import { waitAtMost } from '../lifecycle/wait-at-most.js';
 import { createLogThrottle } from '../logging/log-throttle.js';
@@ -125,7 +126,7 @@ function readable(
         ? { code: otel.SpanStatusCode.UNSET }
         : {
             code: otel.SpanStatusCode.ERROR,
-            message: maskTokensAndAddresses(span.error.slice(0, MAX_TEXT)).toWellFormed(),
+            message: maskTokensAndAddresses(cutText(span.error, MAX_TEXT)),
           },
     attributes: { ...span.attributes },
     links: links.map((link) => ({ context: contextOf(link.traceId, link.spanId) })),

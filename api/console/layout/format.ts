@@ -1,3 +1,4 @@
+import { cutText } from '../../../shared/cut-text.js';
 import { duration } from '../../../shared/duration.js';
 import { escapeControls } from '../../../shared/escape-controls.js';
 import { markup, type Html } from '../../http/page.js';
@@ -46,9 +47,7 @@ export const foreign = (text: string, maxLength = MAX_FOREIGN_LENGTH): Html =>
 
 /** The same inside of an attribute or a sentence. */
 export const clip = (text: string, maxLength = MAX_FOREIGN_LENGTH): string =>
-  escapeControls(
-    text.length > maxLength ? `${text.slice(0, maxLength).toWellFormed()}…` : text.toWellFormed(),
-  );
+  escapeControls(text.length > maxLength ? `${cutText(text, maxLength)}…` : text.toWellFormed());
 
 /** The fields of a filter that are given, for a form or a query. */
 export const queryFields = (

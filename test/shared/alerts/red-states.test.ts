@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import test from 'ava';
 import { readFacts, type Facts, type SpoolFacts } from '../../../shared/alerts/facts.js';
-import { evaluate } from '../../../shared/alerts/evaluation.js';
+import { evaluate, redState } from '../../../shared/alerts/evaluation.js';
 import { readRedStates } from '../../../shared/alerts/read-red-states.js';
 import { redStateNames } from '../../../shared/alerts/red-states.js';
 import type { ProblemKind } from '../../../shared/health/checks.js';
@@ -185,6 +185,11 @@ const cases: Readonly<Record<string, readonly [Facts, RegExp]>> = {
     /^purge-expired failed 3 times in a row: no room$/,
   ],
 };
+
+test('a detail that is cut ends with no half of a character', (t) => {
+  const { detail } = redState('mail_failing', `${'x'.repeat(499)}🙂 and more`);
+  t.is(detail, `${'x'.repeat(499)}\ufffd`);
+});
 
 test('every state has a case here', (t) => {
   t.deepEqual(Object.keys(cases).toSorted(), redStateNames.toSorted());
