@@ -5,7 +5,7 @@ import type { Database } from './connect.js';
  * The newest file in `migrations/`, which the processes require. Change it with each new migration: the runner refuses any
  * other. Written here because the worker's image holds no migrations.
  */
-export const schemaVersion = '0013-pending-addresses';
+export const schemaVersion = '0014-suppressed-prefixes';
 
 /** Resolves to true when {@link schemaVersion} has been applied to the database. */
 export async function isSchemaCurrent(database: Database): Promise<boolean> {
