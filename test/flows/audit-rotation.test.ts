@@ -53,7 +53,7 @@ test.serial('an event that comes while its own month is attached is written to i
   const database = openTestDatabase(t, context.databaseUrl);
   let login: Promise<{ readonly status: number }> | undefined;
   database.addHook('afterQuery', async () => {
-    if (login || !(await isUnderWay('select prepare_audit_month%'))) return;
+    if (login || !(await isBeingAttached())) return;
     login = api.client.post('/auth/login', { email: admin.email, password: admin.password });
     await eventually(() => isWaiting('%insert into audit_events%'), { of: 'the login waiting' });
   });
@@ -77,7 +77,7 @@ test.serial('a query that comes while a month is attached finds every event', as
   const database = openTestDatabase(t, context.databaseUrl);
   let during: ReturnType<typeof context.rows> | undefined;
   database.addHook('afterQuery', async () => {
-    if (during || !(await isUnderWay('select prepare_audit_month%'))) return;
+    if (during || !(await isBeingAttached())) return;
     during = context.rows(read, [admin.id]);
     await eventually(() => isWaiting(`${read}%`), { of: 'the query waiting' });
   });
@@ -86,9 +86,38 @@ test.serial('a query that comes while a month is attached finds every event', as
   t.deepEqual(await during, before);
 });
 
-/** In a transaction that has run the statement last, and not ended yet. */
-const isUnderWay = (statement: string): Promise<boolean> =>
-  isActivity(`state = 'idle in transaction'`, statement);
+test.serial(
+  'a month that cannot be attached does not keep those after it from being',
+  async (t) => {
+    for (const month of await monthsOf()) await context.rows(`drop table ${month}`);
+    const month = `audit_events_${new Date().toISOString().slice(0, 7).replace('-', '_')}`;
+    await context.rows(`create table ${month} (id int)`);
+    const database = openTestDatabase(t, context.databaseUrl);
+
+    await t.throwsAsync(rotateAudit(database), { message: /already exists/ });
+    t.is((await monthsOf()).length, 2);
+
+    await context.rows(`drop table ${month}`);
+    t.deepEqual(await rotateAudit(database), { prepared: 1, dropped: 0 });
+  },
+);
+
+/** The partitions of the audit that hold a month. */
+async function monthsOf(): Promise<string[]> {
+  const rows = await context.rows<{ name: string }>(
+    `select inhrelid::regclass::text as name from pg_inherits
+      where inhparent = 'audit_events'::regclass and inhrelid <> 'audit_events_default'::regclass`,
+  );
+  return rows.map(({ name }) => name);
+}
+
+/** A transaction that has run the statement last, and not ended yet, holds the audit. */
+const isBeingAttached = (): Promise<boolean> =>
+  isActivity(
+    `state = 'idle in transaction' and pid in (
+       select pid from pg_locks where relation = 'audit_events'::regclass and mode = 'AccessExclusiveLock' and granted)`,
+    'select prepare_audit_month%',
+  );
 
 const isWaiting = (statement: string): Promise<boolean> =>
   isActivity(`wait_event_type = 'Lock'`, statement);
