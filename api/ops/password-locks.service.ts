@@ -9,10 +9,15 @@ import { LIMITS_OF_LOGINS, resetPasswordCounts } from '../passwords/password-att
 import type { RateLimitStore } from '../rate-limits/rate-limiter.js';
 import { redisUnavailable } from './redis-problems.js';
 
-/** A limit on guessing an admin's password that refuses attempts until it resets. */
+/**
+ * A limit on guessing an admin's password that refuses attempts until it resets. It may lock many networks at once: then this
+ * is the lock that lasts longest.
+ */
 export interface PasswordLock {
   /** The limit's name. */
   readonly limit: string;
+  /** How many locks by this limit stand, of one session if it is by session. */
+  readonly count: number;
   /** Where the first refused attempt came from. */
   readonly ip: string | null;
   /** The session in which the passwords were tried, if they were. */
@@ -22,7 +27,8 @@ export interface PasswordLock {
 }
 
 /**
- * The locks of an admin that still stand, by its audit events, those that last longest first. An operator lifts them all; a
+ * The locks of an admin that still stand, by its audit events, those that last longest first: one for each limit, or for each
+ * session of a limit, however many there are. An operator lifts them all; a
  * link from the admin's mail and a new password clear those of the login.
  */
 export function readPasswordLocks(
@@ -39,16 +45,19 @@ export function readPasswordLocks(
      ), locks as materialized (
        select details->>'limit' as "limit", ip, session_id, at, (details->>'until')::timestamptz as until
          from recent where event = 'authn_login_lock'
+     ), cleared as (
+       select max(at) filter (where event = 'authn_login_lock_lifted') as lifted_at,
+              max(at) filter (where event in ('email_confirmed', 'authn_password_change')) as proved_at
+         from recent
+     ), longest as (
+       select distinct on ("limit", session_id) locks.*, count(*) over (partition by "limit", session_id)::int as count
+         from locks cross join cleared
+        where until > now()
+          and at >= coalesce(lifted_at, '-infinity')
+          and ("limit" <> all ($ofLogins::text[]) or at >= coalesce(proved_at, '-infinity'))
+        order by "limit", session_id, until desc
      )
-     select * from locks
-      where until > now()
-        and not exists (
-          select from recent r where r.at > locks.at and r.event = 'authn_login_lock_lifted')
-        and not ("limit" = any($ofLogins::text[]) and exists (
-          select from recent r
-           where r.at > locks.at
-             and r.event in ('email_confirmed', 'authn_password_change')))
-      order by until desc, "limit"`,
+     select * from longest order by until desc, "limit"`,
     {
       type: QueryTypes.SELECT,
       bind: { adminId, ofLogins: LIMITS_OF_LOGINS },

@@ -108,8 +108,8 @@ function describe(admin: AdminDetails): string[] {
     ...(since ? [`  operator since ${timeText(since)}`] : []),
     ...(pending === null ? [] : [`  new address, not confirmed: ${pending}`]),
     ...admin.locks.map(
-      ({ limit, ip, until }) =>
-        `  LOCKED OUT until ${timeText(until)} by the limit ${limit}, after attempts from ${ip ?? 'unknown'}`,
+      ({ limit, count, ip, until }) =>
+        `  LOCKED OUT until ${timeText(until)} by the limit ${limit}, after attempts from ${ip ?? 'unknown'}${count > 1 ? `, and by ${count - 1} more locks of that limit` : ''}`,
     ),
     ...(admin.locks.length === 0 ? [] : [`  Lift that: \`admins unlock ${email}\``]),
     `  ${countText(sessions.length, 'live session')}`,

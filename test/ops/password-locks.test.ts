@@ -48,6 +48,8 @@ test('the locks of an admin that stand are shown; an operator lifts all, a maile
   const { stdout: events } = await runCli(context, ['audit', '--admin', String(adminId)]);
   t.regex(events, /authn_login_lock .* limit=password-account  until=\d{4}-/);
 
+  t.like(json['locks'], [{ count: 1 }, { count: 1 }]);
+
   for (const [event, details] of [
     ['authn_password_change', { by: 'mailed link' }],
     ['authn_password_change', {}],
@@ -65,4 +67,21 @@ test('the locks of an admin that stand are shown; an operator lifts all, a maile
   await lock(adminId, 'password-session', inMinutes(10));
   t.deepEqual(await locksOf(adminId), ['password-session'], 'one after it stands');
   t.deepEqual(await locksOf(other.adminId), ['password-network']);
+});
+
+test('of very many networks that are locked at once, the lock that lasts longest is read, and how many there are', async (t) => {
+  const database = openTestDatabase(t, context.databaseUrl);
+  const { adminId } = await insertAdmin(context);
+  await context.rows(
+    `insert into audit_events (id, event, admin_id, ip, details)
+     select gen_random_uuid(), 'authn_login_lock', $1, '10.' || n / 250 || '.' || n % 250 || '.1',
+            jsonb_build_object('limit', 'password-network', 'until', now() + n * interval '100 ms')
+       from generate_series(1001, 6000) n`,
+    [adminId],
+  );
+  const { locks } = await readAdminDetails({ database }, { id: adminId });
+  t.is(locks.length, 1);
+  t.like(locks[0], { limit: 'password-network', count: 5_000, ip: '10.24.0.1' });
+  const { stdout } = await runCli(context, ['admins', 'show', String(adminId)]);
+  t.regex(stdout, /from 10\.24\.0\.1, and by 4999 more locks of that limit/);
 });

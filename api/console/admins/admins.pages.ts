@@ -95,7 +95,8 @@ export const renderAdmin = (admin: AdminDetails, roleOf: RoleOf, mayLift: boolea
 
 function renderLocks({ id, locks }: AdminDetails, mayLift: boolean): Html {
   const texts = locks.map(
-    ({ limit, until }) => markup`${badge('bad', limit)}<span class="sub">ends ${ago(until)}</span>`,
+    ({ limit, count: locksOfLimit, until }) =>
+      markup`${badge('bad', limit)}<span class="sub">ends ${ago(until)}${locksOfLimit > 1 && `, the last of ${count(locksOfLimit)}`}</span>`,
   );
   const lift =
     mayLift &&
