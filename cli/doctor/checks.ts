@@ -7,6 +7,7 @@ export const doctorChecks = {
   'time-outs':
     '`statement_timeout` took effect; shown only if it did not: [connection poolers](#connection-poolers)',
   migrations: 'none is pending',
+  ids: 'each table has used less than 80 % of its ids; shown only from half of them on: [ids](#ids-run-out)',
   mail: 'a mail was sent within ten minutes, or not all mail has failed for longer; shown only if it fails: [mail](#mail-does-not-arrive)',
   outbox: 'messages are relayed and processed: [the outbox](#the-outbox-grows-old)',
   processes:

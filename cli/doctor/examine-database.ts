@@ -12,6 +12,7 @@ import { findDeliveryFailure } from '../../shared/health/delivery-failure.js';
 import { checkOutbox } from '../../shared/health/outbox-check.js';
 import type { DoctorFinding } from './checks.js';
 import { findSkewedProcesses } from './examine-clocks.js';
+import { examineIds } from './examine-ids.js';
 import { examineProcesses } from './examine-processes.js';
 
 type Config = ReturnType<typeof loadQueueToolConfig>;
@@ -49,6 +50,7 @@ export async function examineDatabase({
       postgres,
       ...checkTimeouts(session, address),
       { check: 'migrations', ok: true, found: 'none is pending' },
+      ...(await examineIds(database)),
       ...(await examineOutbox(database)),
       ...(await examineProcesses(database, spool !== undefined)),
     ];
