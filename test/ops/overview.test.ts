@@ -65,6 +65,17 @@ test('the overview says in a sentence whether the backlog falls', (t) => {
   );
 });
 
+test('of a single mail the overview says how long it took', (t) => {
+  const one = { sent: 1, median_seconds: 0.2, last_sent_at: secondsAgo(9) };
+  const { summary } = judgeSnapshot({
+    ...snapshotOf(null, 9, []),
+    flow: { value: { ...one, oldest_untried_seconds: null } },
+    outbox: { value: openOf(0) },
+    hour: { value: undefined },
+  } as unknown as Snapshot);
+  t.is(summary, '1 mail in the last hour, within 0.2 s, none is waiting.');
+});
+
 test('a queue without a live worker of its role says so, the more so when jobs wait', (t) => {
   const stateOf = (waiting: number, roles: readonly string[] | undefined): string =>
     queueState(reportOf(waiting), roles && processesWith(roles)).text;

@@ -50,7 +50,8 @@ function summaryOf({ flow, outbox, hour }: Snapshot): string {
   const { sent, median_seconds: median } = flow.value;
   const sentText =
     sent === 0 ? 'No mail in the last hour' : `${counted(sent, 'mail')} in the last hour`;
-  const medianText = median === null ? '' : `, half of them within ${duration(median)}`;
+  const within = sent === 1 ? 'within' : 'half of them within';
+  const medianText = median === null ? '' : `, ${within} ${duration(median)}`;
   return `${sentText}${medianText}, ${waitText(outbox.value, hour.value)}.`;
 }
 
