@@ -3,8 +3,9 @@ import { apiGrants, workerGrants } from '../../dev/documents/least-privilege.js'
 import { apiRights, findMissingRights, workerRights } from '../../shared/database/rights.js';
 import { runCli } from '../cli/run-cli.js';
 import { createClient } from '../helpers/api-client.js';
-import { useContext, type Scope } from '../helpers/context.js';
+import { useContext } from '../helpers/context.js';
 import { openTestDatabase } from '../helpers/database.js';
+import { makeDatabaseRole } from '../helpers/database-role.js';
 import { eventually } from '../helpers/eventually.js';
 import { startApi, startWorker } from '../helpers/processes.js';
 
@@ -19,7 +20,7 @@ for (const [service, rights, grants] of [
   ['worker', workerRights, workerGrants],
 ] as const) {
   test.serial(`S79 the rights of the ${service} are those of its grants`, async (t) => {
-    const { statements } = openTestDatabase(t, await makeRole(t, grants));
+    const { statements } = openTestDatabase(t, await makeDatabaseRole(t, context, grants));
     t.deepEqual(await findMissingRights(statements, rights), []);
     await context.rows(`revoke delete on suppressions, alerts from ${context.id}`);
     t.deepEqual(await findMissingRights(statements, rights), [
@@ -57,7 +58,7 @@ for (const [service, start, grants, revoked, lacking] of [
   test.serial(
     `S79 ${service} with the grants of an earlier version names what it lacks, and is ready once it is granted`,
     async (t) => {
-      const databaseUrl = await makeRole(t, grants);
+      const databaseUrl = await makeDatabaseRole(t, context, grants);
       for (const right of revoked) await context.rows(`revoke ${right} from ${context.id}`);
       const { url } = await start(context, { scope: t, env: { DATABASE_URL: databaseUrl } });
       const ready = () => createClient(url).get<Told>('/health/ready');
@@ -79,15 +80,4 @@ for (const [service, start, grants, revoked, lacking] of [
       t.is((await ready()).status, 200);
     },
   );
-}
-
-async function makeRole(scope: Scope, grants: typeof apiGrants): Promise<string> {
-  const { id, rows } = context;
-  await rows(`create role ${id} login password '${id}'`);
-  for (const grant of grants(id)) await rows(grant);
-  scope.teardown(async () => {
-    await rows(`drop owned by ${id}`);
-    await rows(`drop role ${id}`);
-  });
-  return Object.assign(new URL(context.databaseUrl), { username: id, password: id }).href;
 }

@@ -11,6 +11,7 @@ import { createAdmins, mailedToken } from '../helpers/admins.js';
 import { createClient } from '../helpers/api-client.js';
 import { useContext, type Scope } from '../helpers/context.js';
 import { openTestDatabase } from '../helpers/database.js';
+import { makeDatabaseRole } from '../helpers/database-role.js';
 import { eventually } from '../helpers/eventually.js';
 import { createFirehoseReader } from '../helpers/firehose.js';
 import { ask } from '../helpers/http.js';
@@ -23,7 +24,7 @@ const context = useContext();
 test.serial(
   'S79 the API works with a role that can write rows, and neither make nor change nor drop a table',
   async (t) => {
-    const databaseUrl = await makeDatabaseRole(t, apiGrants);
+    const databaseUrl = await makeDatabaseRole(t, context, apiGrants);
     const api = await startApi(context, { scope: t, env: { DATABASE_URL: databaseUrl } });
     await startWorker(context, { scope: t });
     await liveAFullLife(api.url);
@@ -65,7 +66,7 @@ test.serial(
 test.serial(
   'S79 the worker works with a role that reads no secret, changes no mail, and can only turn the audit',
   async (t) => {
-    const databaseUrl = await makeDatabaseRole(t, workerGrants);
+    const databaseUrl = await makeDatabaseRole(t, context, workerGrants);
     const api = await startApi(context, { scope: t });
     const worker = await startWorker(context, { scope: t, env: { DATABASE_URL: databaseUrl } });
     await liveAFullLife(api.url);
@@ -177,7 +178,7 @@ test.serial(
 test.serial(
   'S79 the API adds to the audit and changes nothing of it, whatever month is prepared',
   async (t) => {
-    await makeDatabaseRole(t, apiGrants);
+    await makeDatabaseRole(t, context, apiGrants);
     await rotateAudit(openTestDatabase(t, context.databaseUrl));
     const rights = await context.rows<{ name: string; rights: string }>(
       `select c.relname as name, string_agg(p.privilege, ' ' order by p.privilege) as rights
@@ -346,17 +347,6 @@ async function giveEveryCommand(t: ExecutionContext, databaseUrl: string): Promi
     const { code, stderr } = await runCli(context, args, { DATABASE_URL: databaseUrl });
     t.is(code, 0, `${args.join(' ')}: ${stderr}`);
   }
-}
-
-async function makeDatabaseRole(scope: Scope, grants: typeof apiGrants): Promise<string> {
-  const { id, rows } = context;
-  await rows(`create role ${id} login password '${id}'`);
-  for (const grant of grants(id)) await rows(grant);
-  scope.teardown(async () => {
-    await rows(`drop owned by ${id}`);
-    await rows(`drop role ${id}`);
-  });
-  return Object.assign(new URL(context.databaseUrl), { username: id, password: id }).href;
 }
 
 async function makeRedisUser(scope: Scope): Promise<string> {
