@@ -1,12 +1,9 @@
 import { isIP } from 'node:net';
-// An `import` would parse all files of the package for the names that they export, before it runs them.
-import ioredis = require('ioredis');
+import type { Redis } from 'ioredis';
 import { refusalOfConnection } from './connection-refusal.js';
-
-import Redis = ioredis.Redis;
+import { TimedRedis } from './timed-redis.js';
 
 const CONNECT_TIMEOUT_MS = 2_000;
-const COMMAND_TIMEOUT_MS = 1_000;
 /** A connection without an answer for so long is dead, even if it was never closed. */
 const SOCKET_TIMEOUT_MS = 5_000;
 
@@ -37,13 +34,12 @@ export function openFailFastRedis(
   onError: (error: Error) => void,
   { leaveAfterMs }: { readonly leaveAfterMs?: number } = {},
 ): Redis {
-  const client = new Redis({
+  const client = new TimedRedis({
     ...redisAddress(url),
     enableOfflineQueue: false,
     // A Redis that loads its data, or has lost its primary, answers each command with the reason; waiting would hide it.
     enableReadyCheck: false,
     connectTimeout: CONNECT_TIMEOUT_MS,
-    commandTimeout: COMMAND_TIMEOUT_MS,
     retryStrategy: reconnectDelayMs,
     // 0: commands in flight when the connection is lost fail at once and are not sent again.
     maxRetriesPerRequest: leaveAfterMs === undefined ? 1 : 0,
@@ -66,13 +62,12 @@ export const isDemoted = ({ message }: Error): boolean =>
  * @throws when Redis cannot be reached within two seconds; its refusal, if it takes no connection.
  */
 export async function connectRedis(url: string): Promise<Redis> {
-  const client = new Redis({
+  const client = new TimedRedis({
     ...redisAddress(url),
     lazyConnect: true,
     enableReadyCheck: false,
     maxRetriesPerRequest: 0,
     connectTimeout: CONNECT_TIMEOUT_MS,
-    commandTimeout: COMMAND_TIMEOUT_MS,
     retryStrategy: () => null,
   });
   let reason: Error | undefined;

@@ -83,6 +83,8 @@ for (const how of ['refuse', 'silence'] as const) {
     async (t) => {
       const proxy = await openTcpProxy(t, context.databaseUrl);
       const api = await runApi(context, { scope: t });
+      // It finds the mail if Redis does not answer the API in time.
+      await runWorker(context, { scope: t, env: { WORKER_ROLES: 'relay' } });
       const worker = await startWorker(context, {
         scope: t,
         env: { ...IMPATIENT, DATABASE_URL: proxy.urlFor(context.databaseUrl) },

@@ -126,16 +126,9 @@ test('logs stop at 60 % of the memory, mails at 75 %; both go on when there is r
 test('what is announced counts at once: nobody overshoots between two looks', async (t) => {
   const { queues, redis } = await setUp(t);
   const job = randomBytes(512 * 1_024).toString('base64');
-  const add = (id: string): Promise<true> =>
-    queues.logs
-      .add({ id, contract: anyJob('logs', 'ship-log-batch'), data: { job } })
-      .then(() => true);
+  const hasRoom = () => eventually(async () => [await queues.room.logs.has(job.length)]);
   let added = 0;
-  for (; await queues.room.logs.has(job.length); added++) {
-    const id = `l-${randomUUID()}`;
-    // On a busy machine Redis's answer may come too late: what is added again under its id is there once.
-    await eventually(() => add(id));
-  }
+  for (; (await hasRoom())[0]; added++) await addOne(queues, { job });
   t.true(added > 10);
   const share = await redis.usedShare();
   t.true(share < 0.65, `${share}`);
@@ -143,13 +136,8 @@ test('what is announced counts at once: nobody overshoots between two looks', as
 
 test('a queue that holds enough jobs takes no more', async (t) => {
   const { queues, isFullFor } = await setUp(t);
-  const add = () =>
-    queues.logs.add({
-      id: `l-${randomUUID()}`,
-      contract: anyJob('logs', 'ship-log-batch'),
-      data: { v: 1 },
-    });
-  for (let i = 0; i < 10; i++) await Promise.all(Array.from({ length: 100 }, add));
+  const addTen = () => Promise.all(Array.from({ length: 10 }, () => addOne(queues, { v: 1 })));
+  for (let i = 0; i < 100; i++) await addTen();
   await eventually(() => isFullFor('logs'));
   t.true(await queues.room.mail.has(1_000));
 });
@@ -196,4 +184,11 @@ async function setUp(scope: Scope) {
   const isFullFor = async (name: 'mail' | 'logs'): Promise<boolean> =>
     !(await queues.room[name].has(0, 0));
   return { redis, queues, isFullFor };
+}
+
+/** On a busy machine Redis's answer may come too late: what is added again under its id is there once. */
+function addOne({ logs }: Queues, data: Readonly<Record<string, unknown>>): Promise<true> {
+  const id = `l-${randomUUID()}`;
+  const contract = anyJob('logs', 'ship-log-batch');
+  return eventually(() => logs.add({ id, contract, data }).then(() => true));
 }

@@ -78,6 +78,15 @@ test('with Redis silent a command fails by time-out, before its caller’s patie
   await t.throwsAsync(redis.ping(), { message: /timed out/i });
 });
 
+test('a process that stood still finds the replies that came meanwhile', async (t) => {
+  const redis = openFailFastRedis(context.redisUrl, () => undefined);
+  t.teardown(() => redis.disconnect());
+  await eventually(() => redis.ping());
+  const answer = redis.ping();
+  standStill(2_000);
+  t.is(await answer, 'PONG');
+});
+
 test('a connection whose other end has vanished is replaced by a new one', async (t) => {
   const { redis, proxy } = await openThroughProxy(t);
   await eventually(() => redis.ping());
@@ -124,6 +133,11 @@ test('a silent Redis is left by a client that may do so: all that was asked fail
   await proxy.restore();
   t.is(await eventually(() => redis.ping()), 'PONG');
 });
+
+/** As a process does that gets no CPU: neither timers nor sockets are looked at. */
+function standStill(ms: number): void {
+  Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, ms);
+}
 
 async function openThroughProxy(
   scope: Scope,
