@@ -176,7 +176,7 @@ function openStores(config: ApiConfig, { log, onStop }: BuildOptions, tracer: Tr
   };
   // A login consumes up to four limits in a row: only the first may have to wait.
   const rateLimitRedis = oneWritePerTurn(
-    openFailFastRedis(config.redis.url, ignore, { leaveAfterMs: 700 }),
+    openFailFastRedis(config.redis.url, ignore, { replyMs: 700, leaves: true }),
   );
   onStop('rate limits', () => rateLimitRedis.disconnect());
   return { database, queues, outbox, rateLimitRedis };

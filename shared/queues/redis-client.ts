@@ -1,11 +1,12 @@
 import { isIP } from 'node:net';
 import type { Redis } from 'ioredis';
 import { refusalOfConnection } from './connection-refusal.js';
-import { TimedRedis } from './timed-redis.js';
+import { TimedRedis, type ReplyTime } from './timed-redis.js';
 
 const CONNECT_TIMEOUT_MS = 2_000;
 /** A connection without an answer for so long is dead, even if it was never closed. */
 const SOCKET_TIMEOUT_MS = 5_000;
+const REPLY_MS = 1_000;
 
 /** A Redis URL as connection options of ioredis; `rediss:` is TLS with the server's name verified. */
 export function redisAddress(url: string) {
@@ -23,18 +24,17 @@ export function redisAddress(url: string) {
 }
 
 /**
- * A client that fails fast: without a connection a command fails at once, without a reply within a second. It reconnects
- * by itself. For producers; a blocking consumer needs other settings.
+ * A client that fails fast: without a connection a command fails at once, without a reply within a second by default. It
+ * reconnects by itself. For producers; a blocking consumer needs other settings.
  *
- * With `leaveAfterMs` a connection without a reply for so long is closed: all pending commands fail together, and further
- * ones fail at once until a new connection is open. For callers that send several commands in a row.
+ * One that `leaves` is for callers that send several commands in a row: until a new connection is open they fail at once.
  */
 export function openFailFastRedis(
   url: string,
   onError: (error: Error) => void,
-  { leaveAfterMs }: { readonly leaveAfterMs?: number } = {},
+  replyTime: ReplyTime = { replyMs: REPLY_MS },
 ): Redis {
-  const client = new TimedRedis({
+  const options = {
     ...redisAddress(url),
     enableOfflineQueue: false,
     // A Redis that loads its data, or has lost its primary, answers each command with the reason; waiting would hide it.
@@ -42,10 +42,11 @@ export function openFailFastRedis(
     connectTimeout: CONNECT_TIMEOUT_MS,
     retryStrategy: reconnectDelayMs,
     // 0: commands in flight when the connection is lost fail at once and are not sent again.
-    maxRetriesPerRequest: leaveAfterMs === undefined ? 1 : 0,
-    socketTimeout: leaveAfterMs ?? SOCKET_TIMEOUT_MS,
+    maxRetriesPerRequest: replyTime.leaves ? 0 : 1,
+    socketTimeout: SOCKET_TIMEOUT_MS,
     reconnectOnError: isDemoted,
-  });
+  };
+  const client = new TimedRedis(options, replyTime);
   client.on('error', onError);
   return client;
 }
@@ -62,14 +63,15 @@ export const isDemoted = ({ message }: Error): boolean =>
  * @throws when Redis cannot be reached within two seconds; its refusal, if it takes no connection.
  */
 export async function connectRedis(url: string): Promise<Redis> {
-  const client = new TimedRedis({
+  const options = {
     ...redisAddress(url),
     lazyConnect: true,
     enableReadyCheck: false,
     maxRetriesPerRequest: 0,
     connectTimeout: CONNECT_TIMEOUT_MS,
     retryStrategy: () => null,
-  });
+  };
+  const client = new TimedRedis(options, { replyMs: REPLY_MS });
   let reason: Error | undefined;
   client.on('error', (error) => {
     reason ??= error;

@@ -20,10 +20,10 @@ const context = useContext();
 const openImpatient = (scope: Scope, url: string, config: Partial<DatabaseConfig> = {}): Database =>
   openTestDatabase(scope, url, { timeoutMs: 2_000, ...config });
 
-/** One pool for all that needs no broken way to PostgreSQL: opening a connection is dear. */
+/** One pool for all that needs neither a broken way to PostgreSQL nor impatience: opening a connection is dear. */
 let shared: Database;
 test.serial.before('open the shared pool', () => {
-  shared = openImpatient(context, context.databaseUrl);
+  shared = openTestDatabase(context, context.databaseUrl);
 });
 
 const failureOf = async (work: Promise<unknown>): Promise<unknown> => {
@@ -104,6 +104,7 @@ for (const [what, isOpenFirst] of [
 
 test('waiting in vain for a connection of the pool is "not now", in time', async (t) => {
   const database = openImpatient(t, context.databaseUrl, { poolMax: 1 });
+  await eventually(() => ask(database, 'select 1'));
   const end = new AbortController();
   const holder = withTransaction(database, async (tx) => {
     await database.query('select 1', { transaction: tx });
@@ -115,12 +116,13 @@ test('waiting in vain for a connection of the pool is "not now", in time', async
 });
 
 test('a statement that runs too long is "not now"', async (t) => {
-  t.true(isDatabaseUnavailable(await failureInTime(ask(shared, 'select pg_sleep(30)'))));
+  const database = openImpatient(t, context.databaseUrl);
+  t.true(isDatabaseUnavailable(await failureInTime(ask(database, 'select pg_sleep(30)'))));
 });
 
 test.serial('a server that is too slow to set a connection up is "not now"', async (t) => {
   // Sequelize reads this catalogue first on a new connection.
-  const holder = openImpatient(t, context.databaseUrl);
+  const holder = openTestDatabase(t, context.databaseUrl, { poolMax: 1 });
   const newcomer = openImpatient(t, context.databaseUrl);
   const failure = await withTransaction(holder, async (tx) => {
     await holder.query('lock table pg_catalog.pg_range', { transaction: tx });
@@ -176,7 +178,7 @@ test('a refusal by the server is described in our words, with only its code', as
   t.deepEqual(await refusalWith('57P01'), { problem: 'is starting or shutting down: 57P01' });
   t.is((await refusalWith('22012'))?.problem, 'refuses statements: 22012');
   const stranger = Object.assign(new URL(context.databaseUrl), { password: 'wrong' }).href;
-  const refused = await failureOf(ask(openImpatient(t, stranger), 'select 1'));
+  const refused = await failureOf(ask(openTestDatabase(t, stranger), 'select 1'));
   t.deepEqual(refusalOfDatabase(refused), {
     kind: 'refuses_connections',
     problem: 'refuses connections: 28P01 (the user or the password is wrong)',
@@ -204,7 +206,7 @@ for (const [what, sql, refusal] of [
 
 test('a prepared statement that lacks a right fails in the same way', async (t) => {
   const role = `lacks_${randomUUID().replaceAll('-', '')}`;
-  const { statements } = openImpatient(t, context.databaseUrl, { poolMax: 1 });
+  const { statements } = openTestDatabase(t, context.databaseUrl, { poolMax: 1 });
   for (const text of [`create role ${role}`, `set role ${role}`])
     await statements.run({ name: '', text }, []);
   for (const [text, refusal] of [
@@ -218,7 +220,7 @@ test('a prepared statement that lacks a right fails in the same way', async (t) 
 });
 
 test('a session ends for a read-only server, and not for a right that is missing', async (t) => {
-  const database = openImpatient(t, context.databaseUrl, { poolMax: 1 });
+  const database = openTestDatabase(t, context.databaseUrl, { poolMax: 1 });
   const session = async (): Promise<unknown> => {
     const [row] = await database.query<{ pid: number }>('select pg_backend_pid() as pid', {
       type: QueryTypes.SELECT,

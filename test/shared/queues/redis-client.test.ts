@@ -8,6 +8,7 @@ import {
   reconnectDelayMs,
   redisAddress,
 } from '../../../shared/queues/redis-client.js';
+import type { ReplyTime } from '../../../shared/queues/timed-redis.js';
 import { refusalOfRedis } from '../../../shared/queues/redis-refusals.js';
 import { useContext, type Scope } from '../../helpers/context.js';
 import { eventually } from '../../helpers/eventually.js';
@@ -78,14 +79,19 @@ test('with Redis silent a command fails by time-out, before its caller’s patie
   await t.throwsAsync(redis.ping(), { message: /timed out/i });
 });
 
-test('a process that stood still finds the replies that came meanwhile', async (t) => {
-  const redis = openFailFastRedis(context.redisUrl, () => undefined);
-  t.teardown(() => redis.disconnect());
-  await eventually(() => redis.ping());
-  const answer = redis.ping();
-  standStill(2_000);
-  t.is(await answer, 'PONG');
-});
+for (const [who, replyTime] of [
+  ['that fails its commands', { replyMs: 200 }],
+  ['that leaves', { replyMs: 200, leaves: true }],
+] as const) {
+  test(`in a process that stood still a client ${who} finds the replies that came meanwhile`, async (t) => {
+    const redis = openFailFastRedis(context.redisUrl, () => undefined, replyTime);
+    t.teardown(() => redis.disconnect());
+    await eventually(() => redis.ping());
+    const answer = redis.ping();
+    standStill(1_000);
+    t.is(await answer, 'PONG');
+  });
+}
 
 test('a connection whose other end has vanished is replaced by a new one', async (t) => {
   const { redis, proxy } = await openThroughProxy(t);
@@ -116,7 +122,7 @@ test('other refusals are no reason to connect again', (t) => {
 });
 
 test('a silent Redis is left by a client that may do so: all that was asked fails, then nobody waits', async (t) => {
-  const { redis, proxy } = await openThroughProxy(t, { leaveAfterMs: 200 });
+  const { redis, proxy } = await openThroughProxy(t, { replyTime: { replyMs: 200, leaves: true } });
   await eventually(() => redis.ping());
   // At once: it soon connects again, to what is silent as well.
   const asksAfterwards = new Promise((resolve) => redis.once('close', resolve)).then(() =>
@@ -141,7 +147,7 @@ function standStill(ms: number): void {
 
 async function openThroughProxy(
   scope: Scope,
-  { isDownFirst = false, ...options }: { isDownFirst?: boolean; leaveAfterMs?: number } = {},
+  { isDownFirst = false, replyTime }: { isDownFirst?: boolean; replyTime?: ReplyTime } = {},
 ) {
   const proxy = await openTcpProxy(scope, context.redisUrl);
   if (isDownFirst) await proxy.refuse();
@@ -149,7 +155,7 @@ async function openThroughProxy(
   const redis = openFailFastRedis(
     proxy.urlFor(context.redisUrl),
     (error) => void errors.push(error),
-    options,
+    replyTime,
   );
   scope.teardown(() => redis.disconnect());
   return { redis, proxy, errors };
