@@ -4,7 +4,7 @@ export interface Lines {
   readonly count: number;
 }
 
-/** Collects the lines of one turn of the event loop, so that they are encoded once and one call writes them. */
+/** Collects the lines of one turn of the event loop, encoded, so that one call writes them. */
 export interface LineBuffer {
   write(line: string): void;
   /** Delivers the collected lines now. */
@@ -13,22 +13,26 @@ export interface LineBuffer {
   redirect(deliver: DeliverLines): void;
 }
 
-type DeliverLines = (lines: Lines) => void;
+/** Returns whether it is done with the lines: their bytes are overwritten then. Delivering may itself write lines. */
+type DeliverLines = (lines: Lines) => boolean;
 
 interface BufferState {
-  lines: string[];
-  /** Of all lines together, in UTF-16 units. */
-  length: number;
-  turnEnd: NodeJS.Immediate | undefined;
   deliver: DeliverLines;
+  /** Holds the collected lines. */
+  text: Buffer;
+  bytes: number;
+  count: number;
+  turnEnd: NodeJS.Immediate | undefined;
 }
 
-const MAX_LINES = 500;
-const MAX_LENGTH = 1_024 * 1_024;
+const TEXT_BYTES = 128 * 1_024;
+/** In UTF-8. */
+const MAX_BYTES_PER_UNIT = 3;
+const NO_TEXT = Buffer.alloc(0);
 
-/** Delivers at the end of the turn, or earlier when the buffer is full. Delivering may itself write lines. */
+/** Delivers at the end of the turn, or earlier when the buffer is full. */
 export function createLineBuffer(deliver: DeliverLines): LineBuffer {
-  const state: BufferState = { lines: [], length: 0, turnEnd: undefined, deliver };
+  const state: BufferState = { deliver, text: NO_TEXT, bytes: 0, count: 0, turnEnd: undefined };
   return {
     write: (line) => write(state, line),
     flush: () => flush(state),
@@ -36,20 +40,29 @@ export function createLineBuffer(deliver: DeliverLines): LineBuffer {
   };
 }
 
+/** Encodes at once: a line that waits as a string costs the garbage collector more than writing it. */
 function write(state: BufferState, line: string): void {
-  state.lines.push(line);
-  state.length += line.length;
-  if (state.lines.length >= MAX_LINES || state.length >= MAX_LENGTH) flush(state);
-  else state.turnEnd ??= setImmediate(flush, state);
+  const mostBytes = line.length * MAX_BYTES_PER_UNIT;
+  if (state.bytes + mostBytes > state.text.length) makeRoom(state, mostBytes);
+  state.bytes += state.text.write(line, state.bytes);
+  state.count += 1;
+  state.turnEnd ??= setImmediate(flush, state);
+}
+
+function makeRoom(state: BufferState, bytes: number): void {
+  flush(state);
+  if (bytes > state.text.length) state.text = Buffer.allocUnsafeSlow(Math.max(bytes, TEXT_BYTES));
 }
 
 function flush(state: BufferState): void {
   clearImmediate(state.turnEnd);
   state.turnEnd = undefined;
-  const { lines } = state;
-  state.lines = [];
-  state.length = 0;
-  if (lines.length > 0) state.deliver({ text: Buffer.from(lines.join('')), count: lines.length });
+  const { text, bytes, count } = state;
+  if (count === 0) return;
+  // What delivering writes goes elsewhere.
+  Object.assign(state, { text: NO_TEXT, bytes: 0, count: 0 });
+  const isDone = state.deliver({ text: text.subarray(0, bytes), count });
+  if (isDone && state.count === 0) state.text = text;
 }
 
 function redirect(state: BufferState, deliver: DeliverLines): void {

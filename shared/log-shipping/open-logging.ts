@@ -41,7 +41,7 @@ export function openLogging(
 ): Logging {
   const identity = { service, ...config.logging };
   const localLog = createLogger({ ...identity, destination: output });
-  const print = (lines: Buffer): void => output.write(lines);
+  const print = (lines: Buffer): boolean => output.write(lines);
   const spool = config.spool && openSpool({ ...config.spool, localLog, print, owner });
   const log = spool ? createLogger({ ...identity, destination: spool }) : localLog;
   output.reportTo?.(log);

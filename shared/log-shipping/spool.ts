@@ -82,8 +82,8 @@ export interface SpoolOptions {
   readonly maxBytes: number;
   /** Writes to standard output alone: takes what is wrong with the spool. */
   readonly localLog: Logger;
-  /** Writes lines to standard output. */
-  readonly print: (lines: Buffer) => void;
+  /** Writes lines to standard output. Returns whether it is done with them: they may be overwritten then. */
+  readonly print: (lines: Buffer) => boolean;
   readonly owner: FolderOwner;
 }
 
@@ -173,10 +173,11 @@ function openFolders(options: SpoolFoldersOptions): SpoolFolders {
 }
 
 /** Disk first: what was on standard output must be in the spool. */
-function writeLines(state: SpoolState, lines: Lines): void {
+function writeLines(state: SpoolState, lines: Lines): boolean {
   const isWritten = state.writer.append(lines);
-  state.options.print(lines.text);
+  const isPrinted = state.options.print(lines.text);
   if (isWritten) reportGap(state);
+  return isPrinted;
 }
 
 /** Logs the lines dropped since the last record. */

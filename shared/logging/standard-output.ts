@@ -2,8 +2,11 @@ import type { LogDestination, Logger } from './logger.js';
 
 /** Standard output that survives a closed or stalled reader. */
 export interface StandardOutput extends LogDestination {
-  /** @param lines each with its newline; bytes are UTF-8. */
-  write(lines: string | Buffer): void;
+  /**
+   * @param lines each with its newline; bytes are UTF-8.
+   * @returns whether it is done with them: bytes may be overwritten then.
+   */
+  write(lines: string | Buffer): boolean;
   /**
    * Reports failed writes and their recovery to this log from now on. Where that log has another destination besides
    * standard output, its lines arrive there while writes fail.
@@ -82,11 +85,20 @@ export function openStandardOutput({
   };
 }
 
-function write(state: OutputState, lines: string | Buffer): void {
-  if (performance.now() >= state.pausedUntilMs && hasRoom(state))
-    state.stdout.write(lines, (error) => onWritten(state, error));
-  else state.droppedLines += lines.toString().split('\n').length - 1;
+function write(state: OutputState, lines: string | Buffer): boolean {
+  const { stdout } = state;
+  if (performance.now() < state.pausedUntilMs || !hasRoom(state)) {
+    state.droppedLines += lines.toString().split('\n').length - 1;
+    return true;
+  }
+  const mustWait = isBusy(stdout);
+  // A copy, which is as long as the lines: they may be part of much more.
+  stdout.write(mustWait ? Buffer.from(lines) : lines, (error) => onWritten(state, error));
+  return mustWait || !isBusy(stdout);
 }
+
+/** It holds what its reader has not taken yet. */
+const isBusy = ({ writableLength = 0 }: OutputStream): boolean => writableLength > 0;
 
 /** A stalled reader counts as stalled until it has read everything. */
 function hasRoom(state: OutputState): boolean {

@@ -85,7 +85,11 @@ async function run<C extends ApiConfig | WorkerConfig>(
   const config = load(wholeEnvironment(context, env));
   const share = shareModels(config.database, 'a server');
   const output = keepLines();
-  const logging = openLogging(config, service, { output: { write: output.add }, owner });
+  const keep = (lines: string | Buffer): boolean => {
+    output.add(lines);
+    return true;
+  };
+  const logging = openLogging(config, service, { output: { write: keep }, owner });
   const end = isWorker ? await takeTurn(scope) : () => undefined;
   let hasEnded = false;
   const lifecycle = createLifecycle(logging.log, STOP_WITHIN_MS, () => {

@@ -89,7 +89,10 @@ function openTestSpool(
     maxBytes,
     owner: me,
     localLog: local.log,
-    print: (text) => void (printed += text.toString()),
+    print: (text) => {
+      printed += text.toString();
+      return true;
+    },
   });
   scope.teardown(() => spool.close());
   const log = createLogger<string>({

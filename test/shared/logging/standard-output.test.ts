@@ -104,15 +104,31 @@ test('a stalled reader gets no more lines until it has read what is buffered', (
   t.is(lines.at(-1)?.['labels.dropped_lines'], 5_000 - 1_025 + 1);
 });
 
+test('bytes that a reader has not taken yet must not be overwritten, or are a copy', (t) => {
+  const out = createUnread();
+  const output = openStandardOutput({ stdout: out, stderr: createStream('EPIPE').stream });
+  t.false(output.write(Buffer.from('one\n')), 'it holds them');
+  const two = Buffer.from('two\n');
+  t.true(output.write(two));
+  two.fill('x');
+  t.is(out.held(), 'one\ntwo\n');
+  out.read(2);
+  t.true(openStandardOutput({ stdout: createStream('EPIPE').stream }).write(two));
+});
+
 /** A stream that buffers writes until they are read, in order. */
 function createUnread() {
-  const waiting: { readonly length: number; readonly onWritten: (() => void) | undefined }[] = [];
+  const waiting: {
+    readonly text: string | Buffer;
+    readonly onWritten: (() => void) | undefined;
+  }[] = [];
   return {
     get writableLength() {
-      return waiting.reduce((sum, { length }) => sum + length, 0);
+      return waiting.reduce((sum, { text }) => sum + text.length, 0);
     },
-    write(text: string, onWritten?: () => void) {
-      waiting.push({ length: text.length, onWritten });
+    held: () => waiting.map(({ text }) => text.toString()).join(''),
+    write(text: string | Buffer, onWritten?: () => void) {
+      waiting.push({ text, onWritten });
     },
     on: () => undefined,
     read(writes: number) {
