@@ -5,6 +5,7 @@ import fc from 'fast-check';
 import { useApiProcess } from '../helpers/api.js';
 import { useContext } from '../helpers/context.js';
 import { loadContract, type Exchange } from '../helpers/contract.js';
+import { eventually } from '../helpers/eventually.js';
 import { operationsOf, readDocument } from '../helpers/openapi.js';
 import type { LogLine } from '../helpers/processes.js';
 import { fuzzRequests, type Recipe } from './fuzz-requests.js';
@@ -77,7 +78,7 @@ test(`S66 ${REQUESTS} requests, good, nearly good and hostile, get answers that 
 
   t.log(`asked again because a deadline had passed: ${outOfTime}`);
   t.false(api.server.hasEnded());
-  t.is((await api.client.get('/health/ready')).status, 200);
+  await eventually(async () => (await api.client.get('/health/ready')).status === 200);
   t.deepEqual(
     // There is no worker, of which the operators are told.
     api.server

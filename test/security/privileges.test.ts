@@ -28,7 +28,7 @@ test.serial(
     const api = await startApi(context, { scope: t, env: { DATABASE_URL: databaseUrl } });
     await startWorker(context, { scope: t });
     await liveAFullLife(api.url);
-    t.is((await createClient(api.url).get('/health/ready')).status, 200);
+    await eventually(async () => (await createClient(api.url).get('/health/ready')).status === 200);
     t.false(api.stdout().includes('permission denied'));
     await giveEveryCommand(t, databaseUrl);
 
@@ -102,7 +102,9 @@ test.serial(
     );
     t.is((await post('/tasks/rotate-audit'))['dropped'], 1);
     await post('/tasks/sweep-outbox');
-    t.is((await createClient(worker.url).get('/health/ready')).status, 200);
+    await eventually(
+      async () => (await createClient(worker.url).get('/health/ready')).status === 200,
+    );
     t.false(worker.stdout().includes('permission denied'));
 
     await t.notThrowsAsync(tryWrite(openTestDatabase(t, databaseUrl)));
@@ -215,7 +217,7 @@ test.serial(
     await createFirehoseReader(context).waitForRecord(
       (record) => record['http.request.id'] === requestId,
     );
-    t.is((await createClient(api.url).get('/health/ready')).status, 200);
+    await eventually(async () => (await createClient(api.url).get('/health/ready')).status === 200);
     await worker.stop();
     for (const { stdout } of [api, worker]) t.notRegex(stdout(), /NOPERM|WRONGPASS/);
 

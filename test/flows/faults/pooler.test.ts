@@ -10,6 +10,7 @@ import { createClient } from '../../helpers/api-client.js';
 import { shareProcess, useContext } from '../../helpers/context.js';
 import { openTestDatabase } from '../../helpers/database.js';
 import { environment } from '../../helpers/env.js';
+import { eventually } from '../../helpers/eventually.js';
 import { createMailbox } from '../../helpers/mailbox.js';
 import { openPooler } from '../../helpers/pooler.js';
 import { startProgram } from '../../helpers/processes.js';
@@ -41,7 +42,7 @@ test.serial(
       t.is(answer.status, 200, `${task}: ${await answer.text()}`);
     }
     for (const { url } of [api, worker])
-      t.is((await createClient(url).get('/health/ready')).status, 200);
+      await eventually(async () => (await createClient(url).get('/health/ready')).status === 200);
   },
 );
 

@@ -8,6 +8,7 @@ import { createClient } from '../../helpers/api-client.js';
 import { shareProcess, useContext } from '../../helpers/context.js';
 import { openTestDatabase } from '../../helpers/database.js';
 import { environment } from '../../helpers/env.js';
+import { eventually } from '../../helpers/eventually.js';
 import { openPooler } from '../../helpers/pooler.js';
 import { startProgram } from '../../helpers/processes.js';
 import { runApi } from '../../helpers/servers.js';
@@ -88,7 +89,7 @@ test.serial('with such settings people log in, and migrations tell their times',
   t.true(Math.abs(Date.parse(body[0]?.created_at ?? '') - Date.now()) < 300_000);
   t.is((await admin.client.post('/users', { email: 'a@x.test' })).status, 201);
   t.is((await admin.client.get('/users')).status, 200);
-  t.is((await createClient(api.url).get('/health/ready')).status, 200);
+  await eventually(async () => (await createClient(api.url).get('/health/ready')).status === 200);
 
   const program = startProgram('dist/migrations/run.js', environment(context), t, ['status']);
   t.deepEqual(await program.waitForExit(), { code: 0, signal: null }, program.stderr());
