@@ -19,6 +19,9 @@ export interface DependencyFaults {
   readonly facts: Readonly<Record<DependencyCheck | Condition, Check>>;
 }
 
+/** How long a queue pauses while a server refuses our settings, before it is tried again. */
+export const MISCONFIGURED_PAUSE_MS = 60_000;
+
 /** What passes without an operator and does not make the process unready: the mail server is out of reach. */
 type Condition = 'smtp_circuit';
 

@@ -1,7 +1,6 @@
 import type { Receipts } from '../../shared/queues/receipts.js';
-import type { DependencyFaults } from '../jobs/dependency-faults.js';
+import { MISCONFIGURED_PAUSE_MS, type DependencyFaults } from '../jobs/dependency-faults.js';
 import type { SharedFault } from '../jobs/recovery-checks.js';
-import { MISCONFIGURED_PAUSE_MS } from './ship-log-batch.processor.js';
 
 export interface FirehoseFaultDeps {
   readonly receipts: Pick<Receipts, 'hasWrittenWithin'>;

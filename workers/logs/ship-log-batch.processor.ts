@@ -4,7 +4,7 @@ import { packLines, type shipLogBatch } from '../../shared/jobs/ship-log-batch.j
 import type { Logger } from '../../shared/logging/logger.js';
 import type { Metrics } from '../../shared/metrics/metrics.js';
 import type { Receipts } from '../../shared/queues/receipts.js';
-import type { DependencyFaults } from '../jobs/dependency-faults.js';
+import { MISCONFIGURED_PAUSE_MS, type DependencyFaults } from '../jobs/dependency-faults.js';
 import {
   JobDelayed,
   JobReturned,
@@ -34,8 +34,6 @@ const RETRY_BASE_MS = 200;
 const MAX_RETRY_MS = 800;
 const MIN_PAUSE_MS = 1_000;
 const MAX_PAUSE_MS = 5_000;
-/** A stream that refuses our settings is tried again this often. */
-export const MISCONFIGURED_PAUSE_MS = 60_000;
 /** A job whose attempts are used up is tried again this often while its records may be free of fault. */
 const LAST_ATTEMPT_EVERY_MS = 15 * 60_000;
 /** A stream that has accepted nothing for so long may itself be what refuses a record. */

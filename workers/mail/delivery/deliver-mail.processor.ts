@@ -81,9 +81,9 @@ const LOCKED_PAUSES_MS = [3, 10, 30, 100, 300];
 /** How long claims gather while enough mails are prepared. */
 const GATHER_CLAIMS_MS = 6;
 /** The claim is checked again before the content if the envelope took longer than this share of it. */
-const CLAIM_SURE_SHARE = 1 / 30;
+const CONFIRM_CLAIM_AFTER_SHARE = 1 / 30;
 /** The share of the claim that is reserved for recording the outcome. */
-const CLAIM_MARGIN_SHARE = 1 / 15;
+const SETTLE_CLAIM_SHARE = 1 / 15;
 const SETTLE_ATTEMPTS = 8;
 /** During an outage of the database, for ten minutes or more: giving up would send the mail again. */
 const SETTLE_ATTEMPTS_DURING_OUTAGE = 1_200;
@@ -268,7 +268,7 @@ async function send(deps: Delivery, sending: Sending, mail: ComposedMail): Promi
   permit.isPreparing = false;
   const pauseMs = pauseBeforeSending(permit);
   if (pauseMs > 0) throw serverOutOfReach(pauseMs);
-  const withinMs = claim.heldForMs() - deps.claimMs * CLAIM_MARGIN_SHARE;
+  const withinMs = claim.heldForMs() - deps.claimMs * SETTLE_CLAIM_SHARE;
   if (withinMs < deps.claimMs * MIN_CLAIM_SHARE)
     throw new JobDelayed('the claim has almost run out', DATABASE_PAUSE_MS);
   const receipt = await traceSending(deps.tracing, sending.attempt.span, () =>
@@ -308,7 +308,7 @@ async function confirmTransmission(
 ): Promise<void> {
   await transmissions;
   const elapsedMs = performance.now() - (recordedAt ?? -Infinity);
-  if (elapsedMs > claimMs * CLAIM_SURE_SHARE) await claim.confirm();
+  if (elapsedMs > claimMs * CONFIRM_CLAIM_AFTER_SHARE) await claim.confirm();
 }
 
 const serverOutOfReach = (pauseMs: number): QueueStillThrottled =>

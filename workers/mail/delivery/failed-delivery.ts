@@ -4,7 +4,7 @@ import type { Logger } from '../../../shared/logging/logger.js';
 import { maskError } from '../../../shared/logging/mask.js';
 import type { LabelsOf } from '../../../shared/metrics/catalogue.js';
 import type { Metrics } from '../../../shared/metrics/metrics.js';
-import type { DependencyFaults } from '../../jobs/dependency-faults.js';
+import { MISCONFIGURED_PAUSE_MS, type DependencyFaults } from '../../jobs/dependency-faults.js';
 import {
   JobReturned,
   JobDelayed,
@@ -56,7 +56,6 @@ export interface DeliveryAttempt {
 export const MAX_COPIES = 3;
 /** How long the queue pauses while PostgreSQL is unavailable. */
 export const DATABASE_PAUSE_MS = 2_000;
-const MISCONFIGURED_PAUSE_MS = 60_000;
 /** Added to the delay of a mail that met a misconfiguration, so that another one probes first. */
 const ANOTHER_FIRST_MS = 10_000;
 const CONNECTION_REFUSED_DELAY_MS = 1_000;
