@@ -1,4 +1,4 @@
-import { nameOf } from '../../shared/alerts/findings.js';
+import { processName } from '../../shared/alerts/findings.js';
 import { isInStep, type ClockReading } from '../../shared/clocks.js';
 import type { Database } from '../../shared/database/connect.js';
 import { readProcesses } from '../../shared/presence/read-processes.js';
@@ -9,7 +9,7 @@ export async function findSkewedProcesses(database: Database): Promise<string[]>
   const { live } = await readProcesses(database);
   return live.flatMap((each) => {
     const clock = each.health['clock'];
-    return clock && !clock.ok ? [`${nameOf(each)} is ${clock.problem ?? 'wrong'}`] : [];
+    return clock && !clock.ok ? [`${processName(each)} is ${clock.problem ?? 'wrong'}`] : [];
   });
 }
 

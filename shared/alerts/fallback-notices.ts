@@ -1,4 +1,5 @@
 import type { Logger } from '../logging/logger.js';
+import { noticeTimes } from './alert-store.js';
 import type { RedState } from './evaluation.js';
 import { sendNotice, type Notice, type NoticeChannel, type NoticeItem } from './notice.js';
 import type { RedStateName } from './red-states.js';
@@ -31,10 +32,7 @@ export interface FallbackDeps {
   readonly isFirst: (name: string, forMs: number) => Promise<boolean>;
 }
 
-/** Between two messages on one channel, delivered or not. */
-const GAP_MS = 60_000;
-/** Between two notices on one channel that the same state was raised. */
-const SAME_STATE_MS = 600_000;
+const { gapMs, sameStateMs } = noticeTimes;
 
 export const createFallbackNotices = (): FallbackNotices => ({
   states: new Map(),
@@ -63,7 +61,7 @@ export async function notifyRaised(
       if (!(await send(notices, deps, channel, { raised, cleared: [] }, signal))) return;
       for (const { item, on } of due) {
         on.set(channel.name, 'notified');
-        wait(notices, keyOf(channel, item), SAME_STATE_MS);
+        wait(notices, keyOf(channel, item), sameStateMs);
       }
     }),
   );
@@ -79,7 +77,7 @@ async function claim(
   const status = on.get(channel.name);
   if (status !== undefined) return status === 'claimed';
   if (!isDue(notices, keyOf(channel, item))) return false;
-  const isOurs = await isFirst(`alert:${keyOf(channel, item)}`, SAME_STATE_MS).catch(() => true);
+  const isOurs = await isFirst(`alert:${keyOf(channel, item)}`, sameStateMs).catch(() => true);
   if (isOurs) on.set(channel.name, 'claimed');
   return isOurs;
 }
@@ -142,7 +140,7 @@ async function send(
   signal: AbortSignal,
 ): Promise<boolean> {
   if (content.raised.length + content.cleared.length === 0) return false;
-  wait(notices, channel.name, GAP_MS);
+  wait(notices, channel.name, gapMs);
   return sendNotice(log, channel, { environment, runbookUrl, ...content }, signal);
 }
 

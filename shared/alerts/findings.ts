@@ -74,7 +74,7 @@ export function findPauses({ pauses }: Facts): Finding {
   const long = queueNames.flatMap((name) => {
     const pause = pauses[name];
     return pause && Date.now() - pause.since.getTime() > LONG_PAUSE_MS
-      ? [`${name}, by ${pause.by} at ${timeOf(pause.since)}: ${pause.reason}`]
+      ? [`${name}, by ${pause.by} at ${formatUtc(pause.since)}: ${pause.reason}`]
       : [];
   });
   if (long.length > 0) return long.join('; ');
@@ -118,11 +118,11 @@ export const recentlyFailed = (processes: Processes | undefined) =>
     ({ seenSecondsAgo, exitCode }) => seenSecondsAgo <= RECENT_SECONDS && (exitCode ?? 0) !== 0,
   );
 
-export const nameOf = ({ service, host, pid }: ProcessPresence): string =>
+export const processName = ({ service, host, pid }: ProcessPresence): string =>
   `${service} (${host}, ${pid})`;
 
 /** A few in words, the others as their number. */
-export function listed(
+export function describeProcesses(
   processes: readonly ProcessPresence[] | undefined,
   describe: (each: ProcessPresence) => string,
 ): Finding {
@@ -146,11 +146,11 @@ export function findOutbox(
   return finding && `${finding}: the oldest for ${duration(Number(check[measure]))}`;
 }
 
-export const counted = (count: number, what: string): Finding =>
+export const describeCount = (count: number, what: string): Finding =>
   count === 0 ? null : `${count} ${what}`;
 
 export const percent = (share: number): string => `${Math.round(share * 100)} %`;
 
 /** To the second. */
-export const timeOf = (at: Date): string =>
+export const formatUtc = (at: Date): string =>
   `${at.toISOString().slice(0, 19).replace('T', ' ')} UTC`;

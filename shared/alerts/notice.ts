@@ -1,6 +1,6 @@
 import type { Logger } from '../logging/logger.js';
 import type { RedState } from './evaluation.js';
-import { timeOf } from './findings.js';
+import { formatUtc } from './findings.js';
 
 /** A state that a notice is about. */
 export interface NoticeItem extends RedState {
@@ -49,12 +49,12 @@ export function entriesOf({ runbookUrl, raised, cleared }: Notice) {
     ...raised.map(({ title, severity, detail, since, section }) => ({
       kind: severity === 'critical' ? 'Critical' : 'Warning',
       title,
-      text: `${detail}. Since ${timeOf(since)}. What to do: ${runbookUrl}#${section}`,
+      text: `${detail}. Since ${formatUtc(since)}. What to do: ${runbookUrl}#${section}`,
     })),
     ...cleared.map(({ title, since, until }) => ({
       kind: 'Recovered',
       title,
-      text: `It lasted from ${timeOf(since)} to ${timeOf(until)}.`,
+      text: `It lasted from ${formatUtc(since)} to ${formatUtc(until)}.`,
     })),
   ];
 }

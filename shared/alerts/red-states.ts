@@ -5,21 +5,21 @@ import { workerRoles, type RedisName, type WorkerRole } from '../queues/registry
 import type { Facts } from './facts.js';
 import {
   anyOf,
-  counted,
+  describeCount,
   type Finding,
   findOutbox,
   findPauses,
   findTasks,
   findUse,
   type KindFilter,
-  listed,
+  describeProcesses,
   recentlyFailed,
   recentlyLost,
-  nameOf,
+  processName,
   percent,
   problemOf,
   refusalOfConsumers,
-  timeOf,
+  formatUtc,
   worstCheck,
 } from './findings.js';
 
@@ -178,9 +178,9 @@ const processStates = {
     meaning:
       'within the last 15 minutes a process disappeared without shutting down, or lost PostgreSQL',
     find: ({ processes }) =>
-      listed(
+      describeProcesses(
         recentlyLost(processes),
-        (each) => `${nameOf(each)}, last seen at ${timeOf(each.seenAt)}`,
+        (each) => `${processName(each)}, last seen at ${formatUtc(each.seenAt)}`,
       ),
   },
   process_crashed: {
@@ -190,12 +190,12 @@ const processStates = {
     meaning:
       'within the last 15 minutes a running process ended by an uncaught exception; a failed start is not seen',
     find: ({ processes }) =>
-      listed(
+      describeProcesses(
         recentlyFailed(processes)?.filter(
           ({ stopReason }) => stopReason !== QUEUE_CONSUMER_STALLED,
         ),
         (each) =>
-          `${nameOf(each)}, at ${timeOf(each.seenAt)}: ${each.stopReason ?? `exit code ${each.exitCode}`}`,
+          `${processName(each)}, at ${formatUtc(each.seenAt)}: ${each.stopReason ?? `exit code ${each.exitCode}`}`,
       ),
   },
   queue_consumer_stalled: {
@@ -205,11 +205,11 @@ const processStates = {
     meaning:
       'within the last 15 minutes a worker took no jobs although some waited, and ended itself',
     find: ({ processes }) =>
-      listed(
+      describeProcesses(
         recentlyFailed(processes)?.filter(
           ({ stopReason }) => stopReason === QUEUE_CONSUMER_STALLED,
         ),
-        (each) => `${nameOf(each)}, at ${timeOf(each.seenAt)}`,
+        (each) => `${processName(each)}, at ${formatUtc(each.seenAt)}`,
       ),
   },
   clocks_differ: {
@@ -218,9 +218,9 @@ const processStates = {
     section: 'clocks-differ',
     meaning: 'the clock of a live process differs from that of PostgreSQL by more than two seconds',
     find: ({ processes }) =>
-      listed(
+      describeProcesses(
         processes?.live.filter(({ health }) => health['clock']?.ok === false),
-        (each) => `${nameOf(each)}: ${each.health['clock']?.problem ?? 'differs'}`,
+        (each) => `${processName(each)}: ${each.health['clock']?.problem ?? 'differs'}`,
       ),
   },
 } as const satisfies Readonly<Record<string, RedStateDefinition>>;
@@ -265,7 +265,7 @@ const mailStates = {
     severity: 'warning',
     section: 'dead-letters',
     meaning: 'within the last hour a mail became a dead letter, and it still is one',
-    find: ({ mail }) => mail && counted(mail.newDead, 'given up within the last hour'),
+    find: ({ mail }) => mail && describeCount(mail.newDead, 'given up within the last hour'),
   },
   mails_perhaps_sent: {
     title: 'Mails were perhaps sent',
@@ -273,7 +273,8 @@ const mailStates = {
     section: 'dead-letters',
     meaning:
       'within the last hour a mail was transmitted for the third time without a reply; it still waits for a decision',
-    find: ({ mail }) => mail && counted(mail.newUncertain, 'perhaps sent within the last hour'),
+    find: ({ mail }) =>
+      mail && describeCount(mail.newUncertain, 'perhaps sent within the last hour'),
   },
 } as const satisfies Readonly<Record<string, RedStateDefinition>>;
 
