@@ -1,4 +1,5 @@
-const METHODS = ['get', 'post', 'put', 'patch', 'delete'] as const;
+/** The members of a path in an OpenAPI document that are operations. */
+export const OPERATION_METHODS: readonly string[] = ['get', 'post', 'put', 'patch', 'delete'];
 
 /** The paths of an OpenAPI document: operations by template and method. */
 export type DocumentedPaths = Readonly<Record<string, Readonly<Record<string, unknown>>>>;
@@ -13,7 +14,7 @@ export interface DocumentedPath {
 /** Finds what the document has at a path; `undefined` when it has no such path. */
 export type FindPath = (path: string) => DocumentedPath | undefined;
 
-/** Paths match as in Express: case-insensitive, with an optional trailing slash. */
+/** Paths match as {@link normalizedPath} ones. */
 export function createFindPath(paths: DocumentedPaths): FindPath {
   const fixed = new Map<string, DocumentedPath>();
   const templates: { readonly pattern: RegExp; readonly found: DocumentedPath }[] = [];
@@ -24,11 +25,12 @@ export function createFindPath(paths: DocumentedPaths): FindPath {
   }
   return (path) =>
     fixed.get(path) ??
-    fixed.get(normalized(path)) ??
+    fixed.get(normalizedPath(path)) ??
     templates.find(({ pattern }) => pattern.test(path))?.found;
 }
 
-const normalized = (path: string): string =>
+/** A path in its one spelling: Express matches regardless of case, with or without a slash at the end. */
+export const normalizedPath = (path: string): string =>
   (path.length > 1 && path.endsWith('/') ? path.slice(0, -1) : path).toLowerCase();
 
 /** Matches the paths of a template. */
@@ -39,7 +41,7 @@ export const patternOf = (template: string): RegExp =>
   );
 
 function methodsOf(operations: Readonly<Record<string, unknown>>): string[] {
-  const documented = METHODS.filter((method) => method in operations).map((method) =>
+  const documented = OPERATION_METHODS.filter((method) => method in operations).map((method) =>
     method.toUpperCase(),
   );
   return documented.includes('GET') ? [...documented, 'HEAD'] : documented;

@@ -3,7 +3,7 @@ import { AppError } from '../../shared/errors/app-error.js';
 import { hasToWait } from '../../shared/lifecycle/http-server.js';
 import type { RootLogger } from '../../shared/logging/logger.js';
 import type { Tracer } from '../../shared/tracing/tracer.js';
-import type { FindPath } from './documented-paths.js';
+import { normalizedPath, type FindPath } from './documented-paths.js';
 import { createFewPerTurn } from './few-per-turn.js';
 import { answerProblem, isClosing } from './problem.js';
 import { openContext, pathOf, type RequestContext } from './request-context.js';
@@ -111,15 +111,12 @@ function inTurn(res: ServerResponse, start: () => void): void {
   });
 }
 
-/** The router matches regardless of case, with or without a slash at the end. */
-const usualSpelling = (path: string): string => path.toLowerCase().replace(/\/$/, '');
-
 function findGate(
   gates: ReadonlyMap<string, Gate>,
   req: IncomingMessage,
   context: RequestContext,
 ): Gate | undefined {
-  const path = usualSpelling(pathOf(req));
+  const path = normalizedPath(pathOf(req));
   const gate = gates.get(path);
   if (gate) context.route = path;
   return gate;

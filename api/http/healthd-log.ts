@@ -5,6 +5,7 @@ import type { Logger } from '../../shared/logging/logger.js';
 import { createLogThrottle } from '../../shared/logging/log-throttle.js';
 import { maskPath } from '../../shared/logging/mask.js';
 import { pathOf } from './request-context.js';
+import { ABORTED_STATUS } from './request-metrics.js';
 import type { Listener } from './server.js';
 
 /** Requests as the health agent of Elastic Beanstalk reads them: it counts status codes and latencies. */
@@ -21,8 +22,6 @@ const MAX_PATH_LENGTH = 200;
 /** The agent reads the file of the current hour; earlier ones are kept for whoever looks into it. */
 const KEPT_HOURS = 3;
 const SAME_FAILURE_EVERY_MS = 60_000;
-/** What nginx logs for a client that has gone before the answer. */
-const CLIENT_CLOSED = 499;
 
 /**
  * Writes `application.log.YYYY-MM-DD-HH` (UTC) in `dir`, a line for each answered request, in the agent's format:
@@ -76,7 +75,7 @@ export function openHealthdLog(dir: string, log: Logger): HealthdLog {
             healthdLine({
               at: Date.now(),
               url,
-              status: sentStatusOf(res) ?? CLIENT_CLOSED,
+              status: sentStatusOf(res) ?? ABORTED_STATUS,
               seconds: (performance.now() - startedAt) / 1_000,
             }),
           ),

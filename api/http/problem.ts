@@ -4,6 +4,7 @@ import type { ErrorRequestHandler } from 'express';
 import { isDatabaseUnavailable } from '../../shared/database/failures.js';
 import { AppError, problemDocument } from '../../shared/errors/app-error.js';
 import type { ErrorCode } from '../../shared/errors/codes.js';
+import { LINGER_MS } from '../../shared/lifecycle/refuse-broken-requests.js';
 import { formOf, markup, renderPage, type Html, type Page } from './page.js';
 import { contextOf } from './request-context.js';
 
@@ -11,7 +12,6 @@ import { contextOf } from './request-context.js';
 export const BEARER_CHALLENGE = 'Bearer realm="rollcall"';
 
 const RETRY_AFTER_SECONDS = '2';
-const LINGER_MS = 1_000;
 const LINGER_BYTES = 1_024 * 1_024;
 
 /** The error handler of the app: answers as {@link answerProblem}. */
@@ -94,7 +94,7 @@ const TRY_LATER = 'Nothing has been changed. Please go back and try again in a m
 const CHECK_INPUT =
   'Nothing has been changed. Please go back, check what you entered, and try again.';
 
-/** What the page says for errors that the person can correct; all other errors say {@link TRY_LATER}. */
+/** What the page says for errors that the person can correct; {@link otherWords} has all others. */
 const words: Partial<Record<ErrorCode, { readonly title: string; readonly text: string }>> = {
   malformed_request: { title: 'We could not read what was sent', text: CHECK_INPUT },
   validation_failed: { title: 'Something is missing or not valid', text: CHECK_INPUT },

@@ -1,6 +1,7 @@
 import { fileURLToPath } from 'node:url';
 import swaggerJsdoc from 'swagger-jsdoc';
 import { product } from '../../shared/config/version.js';
+import { OPERATION_METHODS } from '../http/documented-paths.js';
 import {
   problemResponses,
   requestIdHeader,
@@ -32,7 +33,6 @@ interface Operation {
   responses: Record<string, ResponseObject>;
 }
 
-const METHODS = new Set(['get', 'post', 'put', 'patch', 'delete']);
 const ORIGINAL_FORM_TAG = 'Users (original form)';
 const TAGS = ['Registration', 'Sessions', 'Account', 'Users', ORIGINAL_FORM_TAG, 'Service'];
 const DESCRIPTION = `An **admin** registers, confirms by a mailed link, logs in, and manages **users**.
@@ -98,7 +98,7 @@ function inlineSharedParameters(paths: Paths): void {
 
 const operationsOf = (paths: Paths): [method: string, operation: Operation][] =>
   Object.values(paths).flatMap((item) =>
-    Object.entries(item).filter(([method]) => METHODS.has(method)),
+    Object.entries(item).filter(([method]) => OPERATION_METHODS.includes(method)),
   );
 
 /** Where the original application's operations of `/user` are described. */

@@ -6,7 +6,8 @@ import type { ErrorCode } from '../errors/codes.js';
 import type { Logger } from '../logging/logger.js';
 import { newestResponsesOf } from './http-server.js';
 
-const LINGER_MS = 1_000;
+/** How long a connection stays open for the client to read why it was refused (RFC 9112, 9.6). */
+export const LINGER_MS = 1_000;
 
 /** Statuses of requests that were refused before their handlers responded. */
 const refusedStatuses = new WeakMap<ServerResponse, number>();

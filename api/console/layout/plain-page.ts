@@ -1,6 +1,6 @@
 import type { Response } from 'express';
-import { createHash } from 'node:crypto';
 import { Html, markup } from '../../http/page.js';
+import { allowPage } from '../../http/security-headers.js';
 import { readAsset } from './assets.js';
 
 /** A page in front of the login: everything that it needs is in it, since files are served only behind. */
@@ -14,11 +14,7 @@ export interface PlainPage {
 /** Sends a page without scripts and links to files; its style sheet is allowed by its hash. */
 export function sendPlainPage(res: Response, status: number, page: PlainPage): void {
   const styles = `${readAsset('tokens.css')}${readAsset('plain.css')}`;
-  const hash = createHash('sha256').update(styles).digest('base64');
-  res.setHeader(
-    'Content-Security-Policy',
-    `default-src 'none'; style-src 'sha256-${hash}'; img-src data:; form-action 'self'; base-uri 'none'; frame-ancestors 'none'`,
-  );
+  allowPage(res, styles);
   const refresh =
     page.refreshTo !== undefined &&
     markup`<meta http-equiv="refresh" content="0;url=${page.refreshTo}">`;
@@ -29,7 +25,6 @@ export function sendPlainPage(res: Response, status: number, page: PlainPage): v
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <meta name="robots" content="noindex">
 ${refresh}
-<link rel="icon" href="data:,">
 <title>${page.title} · Rollcall console</title>
 <style>${new Html(styles)}</style>
 </head>
