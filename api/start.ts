@@ -15,7 +15,7 @@ import { buildDeps, type ApiDeps } from './deps.js';
 import { openHealthdLog } from './http/healthd-log.js';
 import { securityHeaderValues } from './http/security-headers.js';
 import { metricsRoutes } from './ops/metrics.routes.js';
-import { closeServer, createHttpServer, type Listener } from './http/server.js';
+import { closeApiServer, createHttpServer, type Listener } from './http/server.js';
 
 const FLUSH_DEADLINE_MS = 2_000;
 
@@ -145,7 +145,7 @@ async function serve(
   lifecycle: Lifecycle,
 ): Promise<number> {
   const server = createHttpServer(listener, log, securityHeaderValues(config.publicUrl));
-  lifecycle.onStop('http server', () => closeServer(server));
+  lifecycle.onStop('http server', () => closeApiServer(server));
   const port = await listen(server, wanted, host, variables);
   log.info(
     { ...startupEvent(config), 'server.address': host, 'server.port': port },

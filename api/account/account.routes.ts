@@ -1,5 +1,5 @@
 import { Router, type RequestHandler } from 'express';
-import { jsonBody, CREDENTIALS_BODY } from '../http/input/body.js';
+import { jsonBody, MAX_CREDENTIALS_BODY_BYTES } from '../http/input/body.js';
 import { causeOf, principalOf } from '../http/request-context.js';
 import { NoQuery } from '../http/input/inputs.js';
 import { parse } from '../http/input/validate.js';
@@ -25,6 +25,7 @@ export function accountRoutes(deps: AccountRoutesDeps): Router {
   const { findAdmin, limits, reads, roleOf, requireAdmin } = deps;
   const UpdateMeRequest = updateMeRequest(deps.passwordMinLength);
   const router = Router();
+  const body = jsonBody(MAX_CREDENTIALS_BODY_BYTES);
 
   /**
    * @openapi
@@ -72,32 +73,20 @@ export function accountRoutes(deps: AccountRoutesDeps): Router {
       return admin && { body: JSON.stringify(adminView(admin, roleOf)) };
     },
   });
-  router.put(
-    '/auth/me',
-    requireAdmin,
-    limits.accountChanges,
-    ...jsonBody(CREDENTIALS_BODY),
-    async (req, res) => {
-      const { current_password: currentPassword, ...changes } = parse(UpdateMeRequest, req.body);
-      parse(NoQuery, req.query);
-      const cause = causeOf(req);
-      const wanted = { ...changes, currentPassword };
-      const admin = await changeAccount(deps, principalOf(req), wanted, cause);
-      res.json(adminView(admin, roleOf));
-    },
-  );
-  router.delete(
-    '/auth/me',
-    requireAdmin,
-    limits.accountChanges,
-    ...jsonBody(CREDENTIALS_BODY),
-    async (req, res) => {
-      parse(NoQuery, req.query);
-      const { current_password: password } = parse(DeleteMeRequest, req.body);
-      await deleteAccount(deps, principalOf(req), password, causeOf(req));
-      res.status(204).end();
-    },
-  );
+  router.put('/auth/me', requireAdmin, limits.accountChanges, ...body, async (req, res) => {
+    const { current_password: currentPassword, ...changes } = parse(UpdateMeRequest, req.body);
+    parse(NoQuery, req.query);
+    const cause = causeOf(req);
+    const wanted = { ...changes, currentPassword };
+    const admin = await changeAccount(deps, principalOf(req), wanted, cause);
+    res.json(adminView(admin, roleOf));
+  });
+  router.delete('/auth/me', requireAdmin, limits.accountChanges, ...body, async (req, res) => {
+    parse(NoQuery, req.query);
+    const { current_password: password } = parse(DeleteMeRequest, req.body);
+    await deleteAccount(deps, principalOf(req), password, causeOf(req));
+    res.status(204).end();
+  });
 
   return router;
 }

@@ -5,8 +5,8 @@ import { AppError } from '../../shared/errors/app-error.js';
 /**
  * Refuses a change whose precondition is false (RFC 9110, 13.1): nothing here has an entity tag, so no tag matches. Comes
  * last before the change is looked at (13.2.1): a body is checked by its reader, a change without one needs
- * {@link precondition}, and one of a thing that may be missing {@link missingFirst} before either. Dates are ignored (13.1.3,
- * 13.1.4), as no modification date is known outside.
+ * {@link precondition}, and one of a thing that may be missing {@link findBeforePrecondition} before either. Dates are
+ * ignored (13.1.3, 13.1.4), as no modification date is known outside.
  * @throws {AppError} `precondition_failed`
  */
 export function requirePrecondition(req: IncomingMessage): void {
@@ -24,7 +24,7 @@ export const precondition: RequestHandler = (req, _res, next) => {
  * be made without it (RFC 9110, 13.2.1). Other changes find out by themselves.
  * @param find throws for a thing that there is not, and for a bad id.
  */
-export const missingFirst =
+export const findBeforePrecondition =
   (find: (req: Request) => Promise<void>): RequestHandler =>
   async (req, _res, next) => {
     if (!isTrue(req)) await find(req);

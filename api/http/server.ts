@@ -1,6 +1,6 @@
 import { createServer, type IncomingMessage, type RequestListener, type Server } from 'node:http';
 import { deadlines } from '../../shared/lifecycle/deadlines.js';
-import { closeServer as closeWithin } from '../../shared/lifecycle/http-server.js';
+import { closeServer } from '../../shared/lifecycle/http-server.js';
 import { refuseBrokenRequests } from '../../shared/lifecycle/refuse-broken-requests.js';
 import type { Logger } from '../../shared/logging/logger.js';
 import type { MessageClasses } from './message-classes.js';
@@ -63,4 +63,5 @@ export function createHttpServer(
 }
 
 /** Stops listening; resolves when requests in flight are answered, or aborted after eight seconds. */
-export const closeServer = (server: Server): Promise<void> => closeWithin(server, DRAIN_TIMEOUT_MS);
+export const closeApiServer = (server: Server): Promise<void> =>
+  closeServer(server, DRAIN_TIMEOUT_MS);

@@ -1,6 +1,6 @@
 import { Router } from 'express';
 import { AppError } from '../../shared/errors/app-error.js';
-import { isForm, jsonOrFormBody, CREDENTIALS_BODY } from '../http/input/body.js';
+import { isForm, jsonOrFormBody, MAX_CREDENTIALS_BODY_BYTES } from '../http/input/body.js';
 import { answerFormsWithPages, sendPage } from '../http/page.js';
 import { causeOf } from '../http/request-context.js';
 import { parse } from '../http/input/validate.js';
@@ -31,6 +31,7 @@ export function passwordResetRoutes(deps: PasswordResetRoutesDeps): Router {
   const { limits, passwordMinLength } = deps;
   const ResetPasswordRequest = resetPasswordRequest(passwordMinLength);
   const router = Router();
+  const body = jsonOrFormBody(MAX_CREDENTIALS_BODY_BYTES);
 
   /**
    * @openapi
@@ -61,7 +62,7 @@ export function passwordResetRoutes(deps: PasswordResetRoutesDeps): Router {
     '/auth/password/forgot',
     answerFormsWithPages(forgotForm),
     limits.mails,
-    ...jsonOrFormBody(CREDENTIALS_BODY),
+    ...body,
     async (req, res) => {
       const { email } = parse(ForgotPasswordRequest, req.body);
       await forgotPassword(deps, email, causeOf(req));
@@ -121,7 +122,7 @@ export function passwordResetRoutes(deps: PasswordResetRoutesDeps): Router {
     '/auth/password/reset',
     answerFormsWithPages(forgotForm),
     limits.tokens,
-    ...jsonOrFormBody(CREDENTIALS_BODY),
+    ...body,
     async (req, res) => {
       await answerForm({ req, res }, rejectionPages(passwordMinLength), async () => {
         await resetPassword(deps, parse(ResetPasswordRequest, req.body), causeOf(req));

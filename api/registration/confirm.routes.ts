@@ -1,5 +1,5 @@
 import { Router } from 'express';
-import { isForm, jsonOrFormBody, CREDENTIALS_BODY } from '../http/input/body.js';
+import { isForm, jsonOrFormBody, MAX_CREDENTIALS_BODY_BYTES } from '../http/input/body.js';
 import { answerFormsWithPages, sendPage } from '../http/page.js';
 import { causeOf } from '../http/request-context.js';
 import { parse } from '../http/input/validate.js';
@@ -81,7 +81,7 @@ export function confirmRoutes(deps: ConfirmRoutesDeps): Router {
     '/auth/confirm',
     answerFormsWithPages(resendForm),
     limits.tokens,
-    ...jsonOrFormBody(CREDENTIALS_BODY),
+    ...jsonOrFormBody(MAX_CREDENTIALS_BODY_BYTES),
     async (req, res) => {
       await answerForm({ req, res }, rejectionPages, async () => {
         await confirm(deps, parse(ConfirmRequest, req.body), causeOf(req));

@@ -1,5 +1,10 @@
 import { Router } from 'express';
-import { isForm, jsonBody, jsonOrFormBody, CREDENTIALS_BODY } from '../http/input/body.js';
+import {
+  isForm,
+  jsonBody,
+  jsonOrFormBody,
+  MAX_CREDENTIALS_BODY_BYTES,
+} from '../http/input/body.js';
 import { answerFormsWithPages, sendPage } from '../http/page.js';
 import { causeOf } from '../http/request-context.js';
 import { parse } from '../http/input/validate.js';
@@ -44,7 +49,7 @@ export function registrationRoutes(deps: RegistrationRoutesDeps): Router {
   router.post(
     '/auth/register',
     limits.registrations,
-    ...jsonBody(CREDENTIALS_BODY),
+    ...jsonBody(MAX_CREDENTIALS_BODY_BYTES),
     async (req, res) => {
       await register(deps, parse(RegisterRequest, req.body), causeOf(req));
       res.status(202).json(ACCEPTED);
@@ -80,7 +85,7 @@ export function registrationRoutes(deps: RegistrationRoutesDeps): Router {
     '/auth/confirm/resend',
     answerFormsWithPages(resendForm),
     limits.mails,
-    ...jsonOrFormBody(CREDENTIALS_BODY),
+    ...jsonOrFormBody(MAX_CREDENTIALS_BODY_BYTES),
     async (req, res) => {
       const { email } = parse(ResendRequest, req.body);
       await resendConfirmation(deps, email, causeOf(req));

@@ -1,7 +1,7 @@
 import { Router, type RequestHandler } from 'express';
-import { jsonBody, CREDENTIALS_BODY } from '../http/input/body.js';
+import { jsonBody, MAX_CREDENTIALS_BODY_BYTES } from '../http/input/body.js';
 import { Id, NoQuery } from '../http/input/inputs.js';
-import { missingFirst, precondition } from '../http/preconditions.js';
+import { findBeforePrecondition, precondition } from '../http/preconditions.js';
 import { causeOf, contextOf, principalOf } from '../http/request-context.js';
 import { parse } from '../http/input/validate.js';
 import type { RoleOf } from '../admins/admins.service.js';
@@ -26,6 +26,7 @@ export interface SessionRoutesDeps extends LoginDeps, RefreshDeps {
 export function sessionRoutes(deps: SessionRoutesDeps): Router {
   const { limits, roleOf, requireAdmin } = deps;
   const router = Router();
+  const body = jsonBody(MAX_CREDENTIALS_BODY_BYTES);
 
   /**
    * @openapi
@@ -43,7 +44,7 @@ export function sessionRoutes(deps: SessionRoutesDeps): Router {
    *       403: { $ref: '#/components/responses/EmailNotConfirmed' }
    *       503: { $ref: '#/components/responses/Overloaded' }
    */
-  router.post('/auth/login', limits.logins, ...jsonBody(CREDENTIALS_BODY), async (req, res) => {
+  router.post('/auth/login', limits.logins, ...body, async (req, res) => {
     const { email, password } = parse(LoginRequest, req.body);
     const issued = await logIn(deps, email, password, causeOf(req));
     contextOf(req).adminId = issued.admin.id;
@@ -69,7 +70,7 @@ export function sessionRoutes(deps: SessionRoutesDeps): Router {
    *       200: { description: The session's new tokens., content: { application/json: { schema: { $ref: '#/components/schemas/Login' } } } }
    *       401: { $ref: '#/components/responses/InvalidRefreshToken' }
    */
-  router.post('/auth/refresh', limits.tokens, ...jsonBody(CREDENTIALS_BODY), async (req, res) => {
+  router.post('/auth/refresh', limits.tokens, ...body, async (req, res) => {
     const { refresh_token: token } = parse(RefreshRequest, req.body);
     const issued = await refreshSession(deps, token, causeOf(req));
     contextOf(req).adminId = issued.admin.id;
@@ -119,7 +120,7 @@ export function sessionRoutes(deps: SessionRoutesDeps): Router {
     const found = await listSessions(admin.id);
     res.json(found.map((session) => sessionView(session, sessionId)));
   });
-  const found = missingFirst((req) =>
+  const found = findBeforePrecondition((req) =>
     requireLiveSession(principalOf(req).admin.id, parse(Id, req.params).id),
   );
   router.delete('/auth/sessions/:id', requireAdmin, found, precondition, async (req, res) => {

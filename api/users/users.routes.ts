@@ -1,9 +1,9 @@
 import { Router, type Request, type RequestHandler, type Response } from 'express';
 import { AppError } from '../../shared/errors/app-error.js';
-import { jsonBody, NORMAL_BODY } from '../http/input/body.js';
+import { jsonBody, MAX_BODY_BYTES } from '../http/input/body.js';
 import { Id, NoQuery } from '../http/input/inputs.js';
 import { lastIdOf, nextPageLink, type Cursors } from '../http/input/pagination.js';
-import { missingFirst, precondition } from '../http/preconditions.js';
+import { findBeforePrecondition, precondition } from '../http/preconditions.js';
 import { adminIdOf } from '../http/request-context.js';
 import { parse } from '../http/input/validate.js';
 import type { RouteLimits } from '../rate-limits/route-limits.js';
@@ -34,7 +34,7 @@ export function usersRoutes(deps: UsersRoutesDeps): Router {
   const { cursors, limits, reads, requireSession, userReads } = deps;
   const router = Router();
   const write = [requireSession, limits.userWrites];
-  const body = jsonBody(NORMAL_BODY);
+  const body = jsonBody(MAX_BODY_BYTES);
 
   /**
    * @openapi
@@ -124,7 +124,7 @@ export function usersRoutes(deps: UsersRoutesDeps): Router {
    *       404: { $ref: '#/components/responses/NotFound' }
    */
   for (const [path, idOf] of [['/users/:id', idInPath] as const, ['/user', idInQuery] as const]) {
-    const found = missingFirst((req) => requireUser(adminIdOf(req), idOf(req)));
+    const found = findBeforePrecondition((req) => requireUser(adminIdOf(req), idOf(req)));
     router.put(path, ...write, found, ...body, async (req, res) => {
       const id = idOf(req);
       const changes = parse(UpdateUserRequest, req.body);

@@ -5,13 +5,13 @@ import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import test from 'ava';
 import type { Request, Response } from 'express';
-import { jsonBody, NORMAL_BODY } from '../../api/http/input/body.js';
+import { jsonBody, MAX_BODY_BYTES } from '../../api/http/input/body.js';
 import { eventually } from '../helpers/eventually.js';
 import { openConnection } from '../helpers/raw-http.js';
 
 test('reading a body ends when its client leaves, before it is read or meanwhile', async (t) => {
   const errors: unknown[] = [];
-  const [readBody] = jsonBody(NORMAL_BODY);
+  const [readBody] = jsonBody(MAX_BODY_BYTES);
   const server = createServer((req, res) => {
     const hasLeft = new Promise((resolve) => {
       if (req.url === '/late') req.once('close', resolve);
@@ -38,7 +38,7 @@ test('reading a body ends when its client leaves, before it is read or meanwhile
 });
 
 test('a body takes no more memory for arriving byte by byte, and is whole in the end', async (t) => {
-  const [readBody] = jsonBody(NORMAL_BODY);
+  const [readBody] = jsonBody(MAX_BODY_BYTES);
   const bodies: unknown[] = [];
   let arrived = 0;
   const server = createServer((req, res) => {

@@ -1,6 +1,6 @@
 import { createListener } from '../../api/app.js';
 import { buildDeps } from '../../api/deps.js';
-import { closeServer, createHttpServer, type ServerTimeouts } from '../../api/http/server.js';
+import { closeApiServer, createHttpServer, type ServerTimeouts } from '../../api/http/server.js';
 import { loadApiConfig } from '../../shared/config/config.js';
 import { listen } from '../../shared/lifecycle/http-server.js';
 import { shareModels } from '../helpers/bound-models.js';
@@ -37,6 +37,6 @@ export async function openOwnServer(
   });
   const server = createHttpServer(listener, log, {}, timeouts);
   const port = await listen(server, 0, '127.0.0.1');
-  scope.teardown(() => closeServer(server));
+  scope.teardown(() => closeApiServer(server));
   return { url: `http://127.0.0.1:${port}`, lines };
 }

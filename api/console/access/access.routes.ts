@@ -1,6 +1,6 @@
 import { Router, type ErrorRequestHandler, type Request, type Response } from 'express';
 import * as z from 'zod';
-import { jsonOrFormBody, CREDENTIALS_BODY } from '../../http/input/body.js';
+import { jsonOrFormBody, MAX_CREDENTIALS_BODY_BYTES } from '../../http/input/body.js';
 import { EmailInput } from '../../http/input/inputs.js';
 import { answerProblem, reportedError, setErrorHeaders } from '../../http/problem.js';
 import { causeOf, contextOf } from '../../http/request-context.js';
@@ -42,7 +42,7 @@ export function loginRoutes(
       next();
     },
     deps.limits.logins,
-    ...jsonOrFormBody(CREDENTIALS_BODY),
+    ...jsonOrFormBody(MAX_CREDENTIALS_BODY_BYTES),
     async (req, res) => {
       deps.passwords.requireRoom(contextOf(req));
       const { email, password, next } = parse(LoginForm, req.body);

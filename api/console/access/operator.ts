@@ -2,7 +2,7 @@ import type { IncomingMessage } from 'node:http';
 import type { RequestHandler } from 'express';
 import type { Cause } from '../../../shared/audit/audit.js';
 import { AppError } from '../../../shared/errors/app-error.js';
-import { jsonOrFormBody, NORMAL_BODY } from '../../http/input/body.js';
+import { jsonOrFormBody, MAX_BODY_BYTES } from '../../http/input/body.js';
 import { markup } from '../../http/page.js';
 import { setErrorHeaders } from '../../http/problem.js';
 import { causeOf, contextOf } from '../../http/request-context.js';
@@ -84,7 +84,7 @@ export const requireOwnForm = (
     requireSameOrigin(req, publicUrl);
     next();
   },
-  ...jsonOrFormBody(NORMAL_BODY),
+  ...jsonOrFormBody(MAX_BODY_BYTES),
   (req, _res, next) => {
     const { [FORM_TOKEN]: claimed, ...fields } = req.body as Record<string, unknown>;
     const session = sessionOf(req);

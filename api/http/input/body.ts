@@ -16,9 +16,9 @@ const MAX_FORM_FIELDS = 32;
  * to 1,024, a name and an address up to 1,000 each. So a change of the account takes 6 × 5,072 = 30,432 bytes, and the form
  * that confirms 9 × 3,048 = 27,432, each with the names of its fields and a token.
  */
-export const CREDENTIALS_BODY = 32 * 1_024;
+export const MAX_CREDENTIALS_BODY_BYTES = 32 * 1_024;
 /** The limit for all other bodies: of a user, 6 × 2,000 = 12,000 bytes for the name and the address. */
-export const NORMAL_BODY = 16 * 1_024;
+export const MAX_BODY_BYTES = 16 * 1_024;
 
 /** A body that arrives byte by byte would take hundreds of times its size if its pieces were kept as they are. */
 const MAX_PIECES = 64;
