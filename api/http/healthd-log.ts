@@ -4,13 +4,15 @@ import { sentStatusOf } from '../../shared/lifecycle/refuse-broken-requests.js';
 import type { Logger } from '../../shared/logging/logger.js';
 import { createLogThrottle } from '../../shared/logging/log-throttle.js';
 import { maskPath } from '../../shared/logging/mask.js';
-import { pathOf } from './request-context.js';
+import { isStream, pathOf } from './request-context.js';
 import { ABORTED_STATUS } from './request-metrics.js';
 import type { Listener } from './server.js';
 
-/** Requests as the health agent of Elastic Beanstalk reads them: it counts status codes and latencies. */
+/**
+ * Requests as the health agent of Elastic Beanstalk reads them: it counts status codes and latencies. Streams are left out.
+ */
 export interface HealthdLog {
-  /** The same listener; a line is written for each of its requests. */
+  /** The same listener; a line is written for each request that it answers. */
   around(listener: Listener): Listener;
   /** Writes what is left. */
   close(): Promise<void>;
@@ -70,7 +72,8 @@ export function openHealthdLog(dir: string, log: Logger): HealthdLog {
       onRequest: (req, res) => {
         const startedAt = performance.now();
         const { url = '/' } = req;
-        res.once('close', () =>
+        res.once('close', () => {
+          if (isStream(req)) return;
           add(
             healthdLine({
               at: Date.now(),
@@ -78,8 +81,8 @@ export function openHealthdLog(dir: string, log: Logger): HealthdLog {
               status: sentStatusOf(res) ?? ABORTED_STATUS,
               seconds: (performance.now() - startedAt) / 1_000,
             }),
-          ),
-        );
+          );
+        });
         onRequest(req, res);
       },
     }),

@@ -53,6 +53,10 @@ export function contextOf(req: IncomingMessage): RequestContext {
   return context;
 }
 
+/** True for an answer that goes on until the client leaves: how long somebody watched a page is no time of an answer. */
+export const isStream = (req: IncomingMessage): boolean =>
+  (req as RequestWithContext)[ofRequest]?.isStream === true;
+
 /** The authenticated admin and its session. @throws when the route is not behind `requireAdmin`: a defect, answered by 500. */
 export function principalOf(req: IncomingMessage): Principal {
   const { principal } = contextOf(req);
@@ -110,8 +114,7 @@ export function openContext(
   res.once('close', () => {
     const durationNs = Number(process.hrtime.bigint() - context.startedAt);
     logRequest(log, req, res, context, durationNs);
-    // How long somebody watched a page is no time of an answer.
-    if (context.isStream === true) return;
+    if (isStream(req)) return;
     const status = sentStatusOf(res) ?? ABORTED_STATUS;
     record?.(req.method, context.route, status, durationNs / 1e9);
     if (tracer && context.isSampled !== false)

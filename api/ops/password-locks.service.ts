@@ -28,8 +28,8 @@ export interface PasswordLock {
 
 /**
  * The locks of an admin that still stand, by its audit events, those that last longest first: one for each limit, or for each
- * session of a limit, however many there are. An operator lifts them all; a
- * link from the admin's mail and a new password clear those of the login.
+ * session of a limit, however many there are. An operator lifts them all; a link from the admin's mail and a new password clear
+ * those of the login.
  */
 export function readPasswordLocks(
   { database }: { readonly database: Database },

@@ -1,5 +1,6 @@
 import { once } from 'node:events';
 import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -22,8 +23,13 @@ async function serve(scope: Scope, dir: string) {
   const server = createHttpServer(
     healthd.around({
       onRequest: (req, res) => {
-        openContext(log, req, res, undefined);
+        const context = openContext(log, req, res, undefined);
         if (req.url === '/broken') return;
+        if (req.url === '/live') {
+          context.isStream = true;
+          res.write('retry: 5000\n\n');
+          return;
+        }
         res.statusCode = req.url?.startsWith('/missing') === true ? 404 : 200;
         res.end();
       },
@@ -65,6 +71,25 @@ test('each request is a line in the file of its hour; old files go, foreign ones
   t.regex(first, /^\d{10}\.\d{3}"\/users"200"0\.\d{3}"0\.\d{3}"-$/);
   t.regex(second, /"\/missing"404"/);
   t.regex(third, /"\/broken"400"/);
+});
+
+test('a stream whose client leaves is no slow, aborted request', async (t) => {
+  const dir = await mkdtemp(join(tmpdir(), 'rollcall-healthd-'));
+  t.teardown(() => rm(dir, { recursive: true, force: true }));
+  const { healthd, server, port, get } = await serve(t, dir);
+  const requested = once(server, 'request') as Promise<[IncomingMessage, ServerResponse]>;
+  const { body } = await fetch(`http://127.0.0.1:${port}/live`);
+  const [, stream] = await requested;
+  const closed = once(stream, 'close');
+  await body?.cancel();
+  await closed;
+  await get('/users');
+  await healthd.close();
+
+  const [file = ''] = await readdir(dir);
+  const lines = (await readFile(join(dir, file), 'utf8')).trim().split('\n');
+  t.is(lines.length, 1);
+  t.regex(lines[0] ?? '', /"\/users"200"/);
 });
 
 test('a path cannot forge a field, and is bounded', (t) => {
