@@ -10,6 +10,9 @@ export interface WorkerResponse {
   readonly headers?: Readonly<Record<string, string>>;
 }
 
+/** With every 503. */
+export const RETRY_SOON = { 'Retry-After': '5' };
+
 /** A problem document (RFC 9457). */
 export function problem(
   what: ErrorCode | AppError,

@@ -14,7 +14,14 @@ import { maskError } from '../../shared/logging/mask.js';
 import { isTaskName, type TaskName } from '../../shared/tasks/catalogue.js';
 import type { DrainState } from '../jobs/drain.js';
 import type { Tasks } from '../tasks/tasks.js';
-import { notAllowed, problem, readBody, tooLarge, type WorkerResponse } from './http-messages.js';
+import {
+  notAllowed,
+  problem,
+  readBody,
+  RETRY_SOON,
+  tooLarge,
+  type WorkerResponse,
+} from './http-messages.js';
 import { createExposition, type Exposition } from '../../shared/metrics/exposition.js';
 import { mayReadMetrics } from '../../shared/metrics/metrics-access.js';
 import type { Metrics } from '../../shared/metrics/metrics.js';
@@ -107,7 +114,7 @@ function failed({ log }: WorkerHttpDeps, error: unknown, requestId: string): Wor
   const isUnavailable = error instanceof AppError && error.code === 'unavailable';
   if (isUnavailable || isDatabaseUnavailable(error)) {
     log.warn(fields, 'service unavailable');
-    return problem('unavailable', requestId, { 'Retry-After': '5' });
+    return problem('unavailable', requestId, RETRY_SOON);
   }
   log.error(fields, 'request failed');
   return problem('internal', requestId);
@@ -153,10 +160,9 @@ async function scrape({ expose }: ServeDeps): Promise<WorkerResponse> {
 async function ready({ checks, isStopping, drainState }: WorkerHttpDeps): Promise<WorkerResponse> {
   const jobs = drainState();
   const report = await readiness(checks, () => isStopping() || jobs !== 'working');
-  if (jobs !== 'working')
-    return { status: 503, body: { ...report, jobs }, headers: { 'Retry-After': '5' } };
   if (report.status === 'ready') return { status: 200, body: report };
-  return { status: 503, body: report, headers: { 'Retry-After': '5' } };
+  const body = jobs === 'working' ? report : { ...report, jobs };
+  return { status: 503, body, headers: RETRY_SOON };
 }
 
 /** A task that a shutdown interrupts or prevents is answered with 503, so that the daemon retries. */
@@ -168,6 +174,6 @@ async function runTask(
 ): Promise<WorkerResponse> {
   if (!(await readBody(req, MAX_TASK_BODY_BYTES))) return tooLarge(requestId);
   const result = await tasks.run(name, requestId);
-  if (isStopping()) return problem('unavailable', requestId, { 'Retry-After': '5' });
+  if (isStopping()) return problem('unavailable', requestId, RETRY_SOON);
   return { status: 200, body: { task: name, result } };
 }

@@ -6,7 +6,7 @@ import type { Logger } from '../../shared/logging/logger.js';
 import { maskError } from '../../shared/logging/mask.js';
 import { parseMessage } from '../mail/ses-events/parse-message.js';
 import type { SesEvents } from '../mail/ses-events/ses-events.js';
-import { problem, readBody, tooLarge, type WorkerResponse } from './http-messages.js';
+import { problem, readBody, RETRY_SOON, tooLarge, type WorkerResponse } from './http-messages.js';
 
 export interface QueueMessageDeps {
   readonly sesEvents: SesEvents;
@@ -16,7 +16,6 @@ export interface QueueMessageDeps {
 /** The maximum size of an SQS message. */
 const MAX_MESSAGE_BYTES = 256 * 1_024;
 const MAX_ID_LENGTH = 200;
-const RETRY = { 'Retry-After': '5' };
 
 /**
  * `POST /sqs`: a message of the worker tier's queue, posted by its daemon. 200 acknowledges it, whether recorded or ignored.
@@ -46,6 +45,6 @@ export async function receiveQueueMessage(
       { err: rejection.cause, 'event.reason': rejection.code, 'http.request.id': requestId },
       'SQS message rejected',
     );
-    return problem(rejection, requestId, rejection.code === 'unavailable' ? RETRY : {});
+    return problem(rejection, requestId, rejection.code === 'unavailable' ? RETRY_SOON : {});
   }
 }

@@ -53,7 +53,7 @@ export function createTaskRuns(deps: TaskRunDeps): TaskRuns {
 interface TaskRun {
   readonly startedAt: Date;
   readonly outcome: 'completed' | 'failed';
-  readonly result: object | null;
+  readonly result: object;
   readonly error: string | null;
 }
 

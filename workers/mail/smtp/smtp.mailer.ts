@@ -39,9 +39,8 @@ const TRACE_ID = /^[0-9a-f]{32}$/;
 const MAX_REPLY_BYTES = 16 * 1_024;
 
 /**
- * The number of connections, which is also the number of mails in flight: as configured, or enough for the rate. More
- * mails than connections would spend their time-out waiting; and the fewer are in flight, the fewer are sent twice if this
- * process dies.
+ * The number of connections, each of which sends one mail at a time: as configured, or enough for the rate. The fewer there
+ * are, the fewer mails are sent twice if this process dies.
  */
 export const smtpConnections = ({
   connections,
