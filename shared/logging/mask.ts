@@ -18,7 +18,7 @@ const QUOTED_ADDRESS =
   /"(?:[^"\\]|\\.)*("[@\uff20\ufe6b](?:\[[\p{L}\p{N}.:-]+\]?|[\p{L}\p{M}\p{N}\p{So}\p{Cf}.-]+))?/gu;
 /** `\p{So}` has U+FFFD, as which a byte that is not UTF-8 is decoded. The host may be an IP address in brackets. */
 const ADDRESS =
-  /[\p{L}\p{M}\p{N}\p{So}\p{Cf}.!#$%&'*+=?^_`{|}~-]+([@\uff20\ufe6b](?:\[[\p{L}\p{N}.:-]+\]?|[\p{L}\p{M}\p{N}\p{So}\p{Cf}.-]+))?/gu;
+  /[\p{L}\p{M}\p{N}\p{So}\p{Cf}.!#$%&'*+/=?^_`{|}~-]+([@\uff20\ufe6b](?:\[[\p{L}\p{N}.:-]+\]?|[\p{L}\p{M}\p{N}\p{So}\p{Cf}.-]+))?/gu;
 
 /** An `@` in quoted-printable or percent-encoding, between what may be a local part and a domain. */
 const ENCODED_AT = /(?<=[^\s/])(?:=|%(?:25)*)40(?=[\p{L}\p{N}.-]*\.\p{L})/gu;
@@ -37,23 +37,39 @@ const PLAIN_PATH = /^[A-Za-z0-9/-]*$/;
 
 /** A `%` that was itself encoded, however often. */
 const ENCODED_PERCENT = /%(?:25)+/gi;
+const ENCODED_SLASH = /%2f/gi;
 
 /**
  * Replaces everything that looks like one of our tokens or an e-mail address, its `@` encoded or not. Runs in linear time;
  * the caller limits the length of the text.
  */
-export function maskTokensAndAddresses(text: string): string {
+export const maskTokensAndAddresses = (text: string): string => maskRuns(text, maskAddress);
+
+function maskRuns(text: string, mask: MaskRun): string {
   const withoutTokens = text
     .replace(ENCODED_AT, '@')
     .replace(OPAQUE_TOKEN, '[token]')
     .replace(JWT, (run, rest?: string) => (rest === undefined ? run : '[token]'));
   // Most texts contain no address, yet consist of the characters that one may have.
   if (!AT.test(withoutTokens)) return withoutTokens;
-  return withoutTokens.replace(QUOTED_ADDRESS, maskAddress).replace(ADDRESS, maskAddress);
+  return withoutTokens.replace(QUOTED_ADDRESS, maskAddress).replace(ADDRESS, mask);
 }
 
-const maskAddress = (run: string, host?: string): string =>
-  host === undefined ? run : '[address]';
+type MaskRun = (run: string, host?: string) => string;
+
+/** `node_modules/@scope`, in the frames of a stack. */
+const isScope = (run: string, host: string): boolean =>
+  run.endsWith(`/${host}`) && !host.includes('.');
+
+/** The local part may have slashes. */
+const maskAddress: MaskRun = (run, host) =>
+  host === undefined || isScope(run, host) ? run : '[address]';
+
+/** Masks in the last segment only: the slashes of an address in a path are encoded. */
+const maskLastSegment: MaskRun = (run, host) => {
+  if (host === undefined || isScope(run, host)) return run;
+  return `${run.slice(0, run.lastIndexOf('/', run.length - host.length) + 1)}[address]`;
+};
 
 /**
  * Returns a URL's path as it may be logged: without tokens and addresses, percent-encoded or not. Some mail clients
@@ -65,8 +81,8 @@ export function maskPath(path: string): string {
   if (path.length <= MAX_PATH && PLAIN_PATH.test(path)) return path;
   const kept =
     path.length > MAX_PATH ? path.slice(0, path.lastIndexOf('/', MAX_PATH - 1) + 1) : path;
-  const decoded = unescape(kept.replace(ENCODED_PERCENT, '%'));
-  const masked = maskTokensAndAddresses(decoded);
+  const decoded = unescape(kept.replace(ENCODED_PERCENT, '%').replace(ENCODED_SLASH, '%252F'));
+  const masked = maskRuns(decoded, maskLastSegment);
   return masked === decoded ? kept : masked.replace(/[^\x21-\x7e]/gu, encodeURIComponent);
 }
 

@@ -161,6 +161,21 @@ test('an address with a quoted local part is masked, encoded or not', (t) => {
   for (const path of ['/"@"', '/"ann"', '/"ann"@']) t.is(maskPath(path), path);
 });
 
+test('an address with a slash is masked whole, and a scoped package is none', (t) => {
+  for (const [path, masked] of [
+    ['/users/ann%2Flee@x.test', '/users/[address]'],
+    ['/users/ann%252flee%2540x.test/y', '/users/[address]/y'],
+    ['/users/ann%2F@x.test', '/users/[address]'],
+    ['/users/ann/@x.test', '/users/ann/[address]'],
+    ['/a%2Fb/@scope/c', '/a%2Fb/@scope/c'],
+  ] as const)
+    t.is(maskPath(path), masked);
+  for (const address of ['ann/lee@x.test', 'ann/@x.test', '/G=Ann/S=Lee/@x.test', 'a/b=40x.test'])
+    t.is(maskTokensAndAddresses(`550 <${address}> unknown`), '550 <[address]> unknown');
+  const frame = '    at file:///srv/node_modules/@scope/package/index.js:1:2';
+  t.is(maskTokensAndAddresses(frame), frame);
+});
+
 test('an address is masked in every form in which a path or a reply may hold it', (t) => {
   for (const path of [
     ...['victim%E9%40example.com', 'vict%E9im%40example.com', 'vi%CC%88ctim%40example.com'],
