@@ -34,6 +34,7 @@ test('a mail arrives with one recipient, both parts and the headers that it need
     new RegExp(`^Message-ID: <${mail.id}@rollcall\\.example>\r$`, 'm'),
     /^Date: .*\+0000\r$/m,
     /^Auto-Submitted: auto-generated\r$/m,
+    /^X-Auto-Response-Suppress: OOF, AutoReply\r$/m,
     /^X-SES-CONFIGURATION-SET: events\r$/im,
     new RegExp(`^X-SES-MESSAGE-TAGS: outbox_id=${mail.id}\r$`, 'im'),
     /^Content-Type: multipart\/alternative;/m,

@@ -159,6 +159,8 @@ function pooledMail(
     headers: {
       // RFC 3834: keeps auto-responders from replying.
       'Auto-Submitted': 'auto-generated',
+      // Exchange knows only its own header ([MS-OXCMAIL], 2.1.3.2.20). Reports of failed delivery are wanted.
+      'X-Auto-Response-Suppress': 'OOF, AutoReply',
       // SES and others pass headers on that they do not know. Old rows may have other ids.
       ...(traceId !== undefined && TRACE_ID.test(traceId) && { 'X-Trace-Id': traceId }),
       ...(configurationSet !== undefined && {
