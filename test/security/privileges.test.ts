@@ -265,6 +265,8 @@ async function insertExpired(): Promise<void> {
   for (const statement of [
     `update outbox set settled_at = now() - interval '31 days'
       where id in (select id from outbox where state = 'settled' limit 1)`,
+    `insert into outbox (id, name, payload, trace_id, state, given_up_at)
+     values (gen_random_uuid(), 'send-security-notice', '{"admin_id": 0}', '', 'dead', now() - interval '31 days')`,
     `update sessions set ended_at = now() - interval '31 days'`,
     `update admins set pending_email = 'a@b.test', updated_at = now() - interval '1 day'`,
     `insert into sessions (admin_id, refresh_nonce, refresh_hash, expires_at)

@@ -2,7 +2,7 @@ import test from 'ava';
 import { purgeExpired } from '../../workers/tasks/purge-expired.js';
 import { shareProcess, useContext } from '../helpers/context.js';
 import { openTestDatabase } from '../helpers/database.js';
-import { insertAdmin, openFixture, type ConfirmationOverrides } from './fixture.js';
+import { insertAdmin, insertMessage, openFixture, type ConfirmationOverrides } from './fixture.js';
 
 shareProcess();
 
@@ -71,6 +71,36 @@ test.serial('an admin that a transaction has locked is left to the next run', as
   });
   t.like(await purgeExpired(database), { pending_emails: 1 });
   t.deepEqual(await pendingOf([adminId]), []);
+});
+
+test.serial('a dead letter is deleted once its link or its account is, and no other', async (t) => {
+  const { database, promiseConfirmation } = await openFixture(t, context);
+  const open = await promiseConfirmation({ message: { state: 'dead' } });
+  const expired = await promiseConfirmation({ message: { state: 'dead' } });
+  const fresh = await promiseConfirmation({ message: { state: 'dead' } });
+  const notice = (adminId: number, state: string): Promise<string> =>
+    insertMessage(context, adminId, 'send-security-notice', { v: 1, admin_id: adminId }, { state });
+  const { adminId: kept } = await insertAdmin(context);
+  const { adminId: deleted } = await insertAdmin(context);
+  const ofKept = await notice(kept, 'dead');
+  const ofDeleted = await notice(deleted, 'uncertain');
+  const unknown = await insertMessage(context, null, 'x', {}, { state: 'dead' });
+  const all = [open.id, expired.id, fresh.id, ofKept, ofDeleted, unknown];
+  await context.rows(
+    `update outbox set given_up_at = now() - case when id = $2 then '29 days' else '31 days' end::interval
+      where id = any($1)`,
+    [all, fresh.id],
+  );
+  await context.rows('delete from confirmations where id = any($1)', [
+    [expired.confirmationId, fresh.confirmationId],
+  ]);
+  await context.rows('delete from admins where id = $1', [deleted]);
+
+  t.like(await purgeExpired(database), { dead_letters: 2, unfinished: 0 });
+  const left = await context.rows<{ id: string }>('select id from outbox where id = any($1)', [
+    all,
+  ]);
+  t.deepEqual(left.map(({ id }) => id).toSorted(), [open.id, fresh.id, ofKept, unknown].toSorted());
 });
 
 async function pendingOf(ids: readonly number[]): Promise<number[]> {

@@ -49,6 +49,7 @@ test.serial(
 
     t.deepEqual(await tasks.run('purge-expired'), {
       messages: 1,
+      dead_letters: 0,
       confirmations: 1,
       sessions: 2,
       pending_emails: 0,
@@ -63,6 +64,7 @@ test.serial(
     });
     t.deepEqual(await tasks.run('purge-expired'), {
       messages: 0,
+      dead_letters: 0,
       confirmations: 0,
       sessions: 0,
       pending_emails: 0,

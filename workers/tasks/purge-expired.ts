@@ -1,5 +1,6 @@
 import { QueryTypes } from 'sequelize';
 import type { Database } from '../../shared/database/connect.js';
+import { idIn, uuidIn } from '../../shared/database/ids.js';
 import { messageOf } from '../../shared/errors/message-of.js';
 
 /** Purged rows of each kind. */
@@ -14,7 +15,7 @@ const MAX_DURATION_MS = 40_000;
 
 /**
  * Deletes expired rows. Thirty days after their end: settled messages with their deliveries and events, events about unknown
- * mails, links that were never followed, sessions that ended or expired, registrations that were never confirmed and that no link
+ * mails, dead and perhaps sent messages whose link or account is deleted, links that were never followed, sessions that ended or expired, registrations that were never confirmed and that no link
  * can still confirm, per-minute metrics, processes that are gone, cleared alerts with their notices, and finished bulk actions.
  * After a year: suppressions that follow a bounce. Clears the new address of an admin once its link has expired. Works in small
  * batches, each a transaction, one of each kind in turn, so that however many there are of one kind the others are purged too;
@@ -70,6 +71,19 @@ const purges = {
       select id from outbox
        where state = 'settled' and settled_at < now() - interval '30 days'
        order by settled_at limit $limit
+         for update skip locked)
+    returning id`,
+
+  // Of these nothing can be sent any more, whatever an operator decides; they hold an address.
+  dead_letters: `
+    delete from outbox where id in (
+      select id from outbox o
+       where state in ('dead', 'uncertain') and given_up_at < now() - interval '30 days'
+         and (payload ? 'confirmation_id' and not exists (
+                select from confirmations where id = ${uuidIn(`o.payload->>'confirmation_id'`)})
+           or payload ? 'admin_id' and not exists (
+                select from admins where id = ${idIn(`o.payload->>'admin_id'`)}))
+       order by given_up_at limit $limit
          for update skip locked)
     returning id`,
 
