@@ -148,6 +148,9 @@ export class DataStack extends Stack {
           // A transaction that nobody ends would hold its locks, and rows that vacuum cannot remove.
           idle_in_transaction_session_timeout: '60000',
           log_min_duration_statement: '1000',
+          // Both hold addresses and password hashes: the values of a slow statement, and the row that an error is about.
+          log_parameter_max_length: '0',
+          log_error_verbosity: 'terse',
         },
       }),
       multiAz: database.isMultiAz,

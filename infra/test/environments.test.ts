@@ -103,6 +103,16 @@ test('no account is named, no secret is written, and no function runs', () => {
   }
 });
 
+test('PostgreSQL logs neither the values of a statement nor the row that an error is about', () => {
+  for (const environment of environments)
+    templateOf(environment, 'data').hasResourceProperties('AWS::RDS::DBParameterGroup', {
+      Parameters: Match.objectLike({
+        log_parameter_max_length: '0',
+        log_error_verbosity: 'terse',
+      }),
+    });
+});
+
 test('settings that contradict one another are refused', () => {
   const refused: readonly [Partial<EnvironmentSettings>, RegExp][] = [
     [{ domain: 'rollcall.example.org' }, /not in the zone/],
