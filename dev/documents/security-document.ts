@@ -3,6 +3,7 @@ import { mutationTable, readSummary } from '../mutation/summary.js';
 import { apiGrants, redisRules, workerGrants } from './least-privilege.js';
 import {
   readAsvsChapters,
+  readPersonalData,
   readSecurityRequirements,
   type SecurityRequirement,
 } from './yaml-data.js';
@@ -46,6 +47,18 @@ export async function securityDocument(root: URL): Promise<string> {
     ...(await readAsvsChapters()).map(
       ({ chapter, title, here }) =>
         `| V${chapter} ${title} | ${here} | ${idsOf(requirements, chapter).join(' ') || '–'} |`,
+    ),
+    '',
+    '## Personal data',
+    '',
+    'What remains of a person, where, until when, and why. “Until” counts from the end that it names; the worker deletes rows by',
+    'itself ([purge-expired](runbook.md#housekeeping)). Deleting an account deletes its row, users, sessions and followed',
+    'links at once; a mail that has not been sent is not sent any more.',
+    '',
+    '| data | where | until | why |',
+    '| --- | --- | --- | --- |',
+    ...(await readPersonalData()).map(
+      ({ data, where, until, why }) => `| ${data} | ${where} | ${until || '–'} | ${why || '–'} |`,
     ),
     '',
     '## Would the tests notice?',

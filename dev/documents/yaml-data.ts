@@ -21,6 +21,10 @@ const AsvsChapters = z.array(
   z.strictObject({ chapter: z.int(), title: z.string(), here: z.string() }),
 );
 
+const PersonalData = z.array(
+  z.strictObject({ data: z.string(), where: z.string(), until: z.string(), why: z.string() }),
+);
+
 /** A requirement that the service must meet. */
 export type SecurityRequirement = z.output<typeof SecurityRequirement>;
 
@@ -33,6 +37,9 @@ export const readSecurityRequirements = () =>
 
 /** The chapters of ASVS and what Rollcall implements of them: `asvs-chapters.yaml`. */
 export const readAsvsChapters = () => read('asvs-chapters.yaml', AsvsChapters);
+
+/** Where personal data is, until when, and why: `personal-data.yaml`. */
+export const readPersonalData = () => read('personal-data.yaml', PersonalData);
 
 /** The YAML files are beside the sources; this module is compiled to dist/. */
 const folder = new URL('../../../dev/documents/', import.meta.url);
