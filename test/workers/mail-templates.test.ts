@@ -133,9 +133,14 @@ test('a long name is cut between what is shown as one character and the next', (
     ['x'.repeat(81), `${'x'.repeat(79)}…`],
     [`${'x'.repeat(76)}${family} y`, `${'x'.repeat(76)}…`],
     [`${'x'.repeat(78)}e\u0335 yz`, `${'x'.repeat(78)}…`],
-    [`x${'\u0335'.repeat(90)}`, `x${'\u0335'.repeat(78)}…`],
+    [`क${'\u093e'.repeat(90)}`, `क${'\u093e'.repeat(78)}…`],
   ] as const)
     t.is(quoteName(name), shown);
+});
+
+test('a name does not cover the lines above it with marks', (t) => {
+  t.is(quoteName(`Z${'\u0310'.repeat(60)}oe`), `Z${'\u0310'.repeat(4)}oe`);
+  t.is(quoteName('בְּרֵאשִׁית'), 'בְּרֵאשִׁית'.normalize('NFC'));
 });
 
 test('an address after a mark or a joiner is no link either', (t) => {

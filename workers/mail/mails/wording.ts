@@ -38,9 +38,12 @@ export function linkBlocks(
 
 const MAX_NAME_LENGTH = 80;
 
+/** More of them are stacked over the lines above (UTS #39, 5.4). */
+const TOO_MANY_MARKS = /(\p{Mn}{4})\p{Mn}+/gu;
+
 /**
- * An untrusted name as it may be shown in a mail: on one line, of at most 80 characters, and so that no mail program turns
- * a part of it into a link. Whoever registers chooses the name, and the owner of the address reads it.
+ * An untrusted name as it may be shown in a mail: on one line, of at most 80 characters, over no other text, and so that no
+ * mail program turns a part of it into a link. Whoever registers chooses the name, and the owner of the address reads it.
  */
 export function quoteName(text: string): string {
   const reading = readPersonName(text);
@@ -48,7 +51,7 @@ export function quoteName(text: string): string {
   const line =
     'name' in reading ? reading.name : text.replace(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]+/gu, ' ').trim();
   // An invisible word joiner breaks up what looks like an address.
-  return shorten(line).replace(
+  return shorten(line.replace(TOO_MANY_MARKS, '$1')).replace(
     /(?<=[\p{L}\p{M}\p{N}\u200c\u200d])[.:@](?=[\p{L}\p{N}/])/gu,
     '$&\u2060',
   );
