@@ -15,11 +15,12 @@ const MAX_DURATION_MS = 40_000;
 
 /**
  * Deletes expired rows. Thirty days after their end: settled messages with their deliveries and events, events about unknown
- * mails, dead and perhaps sent messages whose link or account is deleted, links that were never followed, sessions that ended or expired, registrations that were never confirmed and that no link
- * can still confirm, per-minute metrics, processes that are gone, cleared alerts with their notices, and finished bulk actions.
- * After a year: suppressions that follow a bounce. Clears the new address of an admin once its link has expired. Works in small
- * batches, each a transaction, one of each kind in turn, so that however many there are of one kind the others are purged too;
- * begins none once the signal has aborted. A row that another transaction has locked is left to the next run.
+ * mails, dead and perhaps sent messages whose link or account is deleted, links that were never followed, sessions that ended
+ * or expired, registrations that were never confirmed and that no link can still confirm, per-minute metrics, processes that
+ * are gone, cleared alerts with their notices, and finished bulk actions. After a year: suppressions that follow a bounce. Clears
+ * the new address of an admin once its link has expired. Works in small batches, each a transaction, one of each kind in turn, so
+ * that however many there are of one kind the others are purged too; begins none once the signal has aborted. A row that another
+ * transaction has locked is left to the next run.
  * @throws at the end when a kind could not be purged: {@link PurgeFailed}, or the error itself if nothing else succeeded.
  */
 export async function purgeExpired(database: Database, signal?: AbortSignal): Promise<PurgeResult> {
