@@ -57,6 +57,24 @@ test('a page that cannot be rendered is told so, and the log once, until it can 
   t.is(lines.length, 1);
 });
 
+test('a client that goes while its session is asked for takes no place', async (t) => {
+  const { port, added } = await serveStreams(t, () => Promise.resolve([]));
+  const open = async (name: string): Promise<Socket> => {
+    const socket = connect(port, '127.0.0.1');
+    t.teardown(() => socket.destroy());
+    socket.write(`GET /${name} HTTP/1.1\r\nHost: localhost\r\n\r\n`);
+    await once(socket, 'data');
+    return socket;
+  };
+  // As many as one session may have open.
+  for (let count = 1; count <= 6; count += 1) {
+    (await open('goes')).destroy();
+    await eventually(() => added.length === count);
+  }
+  await open('stays');
+  t.true(added.at(-1));
+});
+
 const events = {
   parts: /event: parts\ndata: (.*)\n/,
   unknown: /event: unknown\ndata: (.*)\n/,
@@ -74,14 +92,22 @@ async function readEvent(port: number, name: keyof typeof events): Promise<RegEx
   return null;
 }
 
-/** Serves streams of a page. @param closed gets the names of those that have ended. */
+/**
+ * Serves streams of a page, the one named `goes` once its client has gone.
+ * @param closed gets the names of those that have ended.
+ */
 async function serveStreams(t: ExecutionContext, render: RenderPage, closed = new Set<string>()) {
   const { log, lines } = createRecordingLogger();
   const streams = createStreams(log);
+  const added: boolean[] = [];
   const app = express();
   app.get('/:name', (req, res) => {
-    streams.add({ res, page: 'any', sessionId: 1, isAllowed: () => Promise.resolve(true) }, render);
-    res.once('close', () => closed.add(req.params.name));
+    const { name } = req.params;
+    const stream = { res, page: 'any', sessionId: 1, isAllowed: () => Promise.resolve(true) };
+    const add = (): void => void added.push(streams.add(stream, render));
+    if (name === 'goes') res.once('close', add);
+    else add();
+    res.once('close', () => closed.add(name));
     res.write('retry: 5000\n\n');
   });
   const server = app.listen(0, '127.0.0.1');
@@ -91,5 +117,5 @@ async function serveStreams(t: ExecutionContext, render: RenderPage, closed = ne
     server.closeAllConnections();
     server.close();
   });
-  return { port: (server.address() as AddressInfo).port, lines };
+  return { port: (server.address() as AddressInfo).port, lines, added };
 }

@@ -72,6 +72,8 @@ function add(state: State, stream: Stream, render: RenderPage): boolean {
   const ofSession = [...state.open].filter(({ sessionId }) => sessionId === stream.sessionId);
   if (state.isClosed || state.open.size >= MAX_STREAMS || ofSession.length >= MAX_PER_SESSION)
     return false;
+  // Its client went while the session was asked for: `close` does not come any more.
+  if (stream.res.destroyed) return true;
   state.open.add(stream);
   stream.res.once('close', () => {
     state.open.delete(stream);
