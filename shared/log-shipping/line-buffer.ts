@@ -51,7 +51,12 @@ function write(state: BufferState, line: string): void {
 
 function makeRoom(state: BufferState, bytes: number): void {
   flush(state);
-  if (bytes > state.text.length) state.text = Buffer.allocUnsafeSlow(Math.max(bytes, TEXT_BYTES));
+  // Delivering may have written lines itself, which are kept.
+  const neededBytes = state.bytes + bytes;
+  if (neededBytes <= state.text.length) return;
+  const text = Buffer.allocUnsafeSlow(Math.max(neededBytes, TEXT_BYTES));
+  state.text.copy(text, 0, 0, state.bytes);
+  state.text = text;
 }
 
 function flush(state: BufferState): void {

@@ -66,3 +66,21 @@ test('lines that are written, or delivered, while others are delivered do not ov
   buffer.flush();
   t.is(delivered, 'first\nthird\nsecond\nfourth\n');
 });
+
+test('a long line that has the others delivered keeps what is written meanwhile', (t) => {
+  const [first, gap] = [`${'f'.repeat(200)}\n`, `${'g'.repeat(100)}\n`];
+  // With the gap it just does not fit into the buffer; and alone it does not.
+  for (const length of [43_680, 60_000]) {
+    let delivered = '';
+    const buffer = createLineBuffer(({ text }) => {
+      if (delivered === '') buffer.write(gap);
+      delivered += text.toString();
+      return true;
+    });
+    const long = `${'€'.repeat(length)}\n`;
+    buffer.write(first);
+    buffer.write(long);
+    buffer.flush();
+    t.true(delivered === `${first}${gap}${long}`, `${length} characters`);
+  }
+});
