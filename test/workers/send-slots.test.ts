@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events';
 import test from 'ava';
 import {
   acquireSlot,
@@ -13,6 +14,8 @@ import { shareProcess } from '../helpers/context.js';
 shareProcess();
 
 const never = new AbortController().signal;
+// As with a worker's signal: one listener for each mail that waits.
+setMaxListeners(0, never);
 
 /** Callers that note in which order they get a slot, and are told that they are among the next. */
 function setUp(limit: () => number) {
